@@ -1,0 +1,186 @@
+//! Reverse-mode differentiation: appends the backward nodes to a graph.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::{Graph, Node, Op, Result, Shape, Tensor};
+
+/// What an op sees while its gradient is appended: the node, what arrived for its outputs, what is wanted for its inputs.
+#[derive(Debug)]
+pub struct Gradient<'a> {
+    graph: &'a mut Graph,
+    node: Node,
+    wanted: Vec<bool>,
+    output_gradients: Vec<Option<Tensor>>,
+    input_gradients: Vec<Option<Tensor>>,
+}
+
+impl Gradient<'_> {
+    /// The node's inputs.
+    pub fn inputs(&self) -> &[Tensor] {
+        &self.node.inputs
+    }
+
+    /// The node's outputs.
+    pub fn outputs(&self) -> &[Tensor] {
+        &self.node.outputs
+    }
+
+    /// Whether somebody needs the gradient with respect to this input. Never compute another.
+    pub fn wants(&self, input: usize) -> bool {
+        self.wanted[input]
+    }
+
+    /// The gradient of the loss with respect to this output, unless the loss does not depend on it.
+    pub fn output_gradient(&self, output: usize) -> Option<Tensor> {
+        self.output_gradients[output]
+    }
+
+    /// The shape of a tensor of the graph.
+    pub fn shape(&self, tensor: Tensor) -> &Shape {
+        self.graph.shape(tensor)
+    }
+
+    /// Applies an op that gives one tensor, as [`Graph::add`] does.
+    ///
+    /// # Errors
+    /// When the op cannot take these inputs.
+    pub fn add(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Tensor> {
+        self.graph.add(op, inputs)
+    }
+
+    /// Applies an op that gives any number of tensors, as [`Graph::add_shared`] does.
+    ///
+    /// # Errors
+    /// When the op cannot take these inputs.
+    pub fn add_shared(&mut self, op: Arc<dyn Op>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        self.graph.add_shared(op, inputs)
+    }
+
+    /// The same values under another shape, as [`Graph::reshape`] does.
+    ///
+    /// # Errors
+    /// When the number of elements differs.
+    pub fn reshape(&mut self, tensor: Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
+        self.graph.reshape(tensor, shape)
+    }
+
+    /// Gives the gradient with respect to an input.
+    pub fn set(&mut self, input: usize, gradient: Tensor) {
+        self.input_gradients[input] = Some(gradient);
+    }
+}
+
+impl Graph {
+    /// Appends the nodes that compute the gradient of `of` with respect to each tensor of `with_respect_to`, where
+    /// `seed` is the gradient that arrives at `of` itself. A tensor on which `of` does not depend gets `None`.
+    ///
+    /// `sum` adds two tensors: gradients that arrive at one tensor on several ways are added in a fixed order. Nothing
+    /// is computed for tensors that do not lie between `with_respect_to` and `of`.
+    ///
+    /// # Errors
+    /// When an op on the way has no gradient.
+    pub fn gradients(
+        &mut self,
+        of: Tensor,
+        seed: Tensor,
+        with_respect_to: &[Tensor],
+        sum: &Arc<dyn Op>,
+    ) -> Result<Vec<Option<Tensor>>> {
+        let needed = self.depend_on(with_respect_to);
+        let mut arrived: HashMap<Tensor, Tensor> = HashMap::from([(of, seed)]);
+        let forward = self.nodes().to_vec();
+        let outer = forward.last().map(|node| node.scope.clone()).unwrap_or_default();
+        let views: Vec<Tensor> = self.all_tensors().filter(|&tensor| self.viewed(tensor).is_some()).collect();
+        let mut views = views.into_iter().rev().peekable();
+
+        for node in forward.into_iter().rev().filter(|node| !node.updates) {
+            self.scope(node.scope.clone());
+            // Tensors are numbered in the order they were made: views made after this node come before it backwards.
+            let newest = node.outputs.iter().max().copied();
+            while let Some(view) = views.next_if(|&view| Some(view) > newest) {
+                self.through_view(view, &mut arrived, &needed, sum)?;
+            }
+            let output_gradients: Vec<_> = node.outputs.iter().map(|output| arrived.get(output).copied()).collect();
+            let wanted: Vec<bool> = node.inputs.iter().map(|input| needed[input.index()]).collect();
+            if output_gradients.iter().all(Option::is_none) || !wanted.contains(&true) {
+                continue;
+            }
+            let (op, inputs) = (node.op.clone(), node.inputs.clone());
+            let input_gradients = vec![None; inputs.len()];
+            let mut gradient = Gradient { graph: self, node, wanted, output_gradients, input_gradients };
+            op.gradient(&mut gradient)?;
+            for (input, found) in inputs.into_iter().zip(gradient.input_gradients) {
+                if let Some(found) = found {
+                    self.arrive(input, found, &mut arrived, sum)?;
+                }
+            }
+        }
+        for view in views {
+            self.through_view(view, &mut arrived, &needed, sum)?;
+        }
+        self.scope(outer);
+        Ok(with_respect_to.iter().map(|tensor| arrived.get(tensor).copied()).collect())
+    }
+
+    /// For each tensor, whether it is one of `roots` or computed from one.
+    fn depend_on(&self, roots: &[Tensor]) -> Vec<bool> {
+        let mut depends = vec![false; self.tensor_count()];
+        for root in roots {
+            depends[root.index()] = true;
+        }
+        // A view is made before any node takes it and after the node that gives what it views, so one pass over the
+        // nodes suffices when views are resolved on sight.
+        let resolve = |graph: &Graph, depends: &[bool], mut tensor: Tensor| loop {
+            if depends[tensor.index()] {
+                return true;
+            }
+            match graph.viewed(tensor) {
+                Some(of) => tensor = of,
+                None => return false,
+            }
+        };
+        for node in self.nodes().iter().filter(|node| !node.updates) {
+            if node.inputs.iter().any(|&input| resolve(self, &depends, input)) {
+                for output in &node.outputs {
+                    depends[output.index()] = true;
+                }
+            }
+        }
+        let all: Vec<bool> = self.all_tensors().map(|tensor| resolve(self, &depends, tensor)).collect();
+        all
+    }
+
+    fn through_view(
+        &mut self,
+        view: Tensor,
+        arrived: &mut HashMap<Tensor, Tensor>,
+        needed: &[bool],
+        sum: &Arc<dyn Op>,
+    ) -> Result<()> {
+        let (Some(&gradient), Some(of)) = (arrived.get(&view), self.viewed(view)) else {
+            return Ok(());
+        };
+        if needed[of.index()] {
+            let shape = self.shape(of).clone();
+            let gradient = self.reshape(gradient, shape)?;
+            self.arrive(of, gradient, arrived, sum)?;
+        }
+        Ok(())
+    }
+
+    fn arrive(
+        &mut self,
+        at: Tensor,
+        gradient: Tensor,
+        arrived: &mut HashMap<Tensor, Tensor>,
+        sum: &Arc<dyn Op>,
+    ) -> Result<()> {
+        let gradient = match arrived.get(&at) {
+            Some(&earlier) => self.add_shared(sum.clone(), &[earlier, gradient])?[0],
+            None => gradient,
+        };
+        arrived.insert(at, gradient);
+        Ok(())
+    }
+}

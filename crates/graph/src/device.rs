@@ -1,0 +1,270 @@
+//! What a device must do to run a plan.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::Plan;
+
+/// Something that runs plans: a GPU, the processor, or what a user brings.
+pub trait Device: Debug + Send + Sync {
+    /// What it is.
+    fn info(&self) -> &DeviceInfo;
+
+    /// A buffer of `bytes` bytes, all zero.
+    ///
+    /// # Errors
+    /// [`DeviceError::OutOfMemory`], or [`DeviceError::Lost`].
+    fn allocate(&self, label: &str, bytes: u64) -> Result<Arc<dyn DeviceBuffer>, DeviceError>;
+
+    /// Makes everything that running `plan` needs. `buffers` holds one buffer per [`Plan::buffers`], at least as large.
+    ///
+    /// # Errors
+    /// When a kernel does not compile, memory runs out or the device is lost.
+    fn program(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>]) -> Result<Box<dyn Program>, DeviceError>;
+}
+
+/// Memory of a device.
+pub trait DeviceBuffer: Any + Debug + Send + Sync {
+    /// Its size in bytes.
+    fn bytes(&self) -> u64;
+
+    /// Writes `data` at `offset`, both multiples of 4 bytes. Programs that are run later see it.
+    ///
+    /// # Errors
+    /// When the range is not within the buffer or the device is lost.
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), DeviceError>;
+
+    /// Reads `bytes` bytes at `offset`, both multiples of 4, after all that was run before. Waits.
+    ///
+    /// # Errors
+    /// When the range is not within the buffer or the device is lost.
+    fn read(&self, offset: u64, bytes: u64) -> Result<Vec<u8>, DeviceError>;
+
+    /// For the device, to find its own type again.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// A plan made ready on a device.
+pub trait Program: Debug + Send {
+    /// Runs the plan once per step, in order, as one submission, and does not wait. When the last step is done,
+    /// `read_back` (if any) is copied to the host.
+    ///
+    /// # Errors
+    /// When the device is lost, has run out of memory or reported a fault.
+    fn run(&mut self, steps: &[Step], read_back: Option<ReadBack<'_>>) -> Result<Box<dyn Pending>, DeviceError>;
+}
+
+/// A range of a buffer that is to be copied to the host.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadBack<'a> {
+    /// The buffer.
+    pub buffer: &'a Arc<dyn DeviceBuffer>,
+    /// Where the range starts, in bytes.
+    pub offset: u64,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// A submission on its way.
+pub trait Pending: Debug + Send {
+    /// What was read back (empty if nothing was to be), once the submission is done; `None` until then. Does not wait.
+    ///
+    /// # Errors
+    /// When the device is lost or reported a fault.
+    fn poll(&mut self) -> Result<Option<Vec<u8>>, DeviceError>;
+
+    /// Waits until the submission is done and gives what was read back.
+    ///
+    /// # Errors
+    /// When the device is lost or reported a fault.
+    fn wait(self: Box<Self>) -> Result<Vec<u8>, DeviceError>;
+}
+
+/// What differs between two runs of one program. Kernels see it as `struct Step` of `shaders/lib/step.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Step {
+    /// Where in the epoch's order the batch starts, in samples.
+    pub first: u32,
+    /// The row of the metrics buffer that this step writes.
+    pub row: u32,
+    /// The optimizer's step size for this step, schedules and bias corrections included.
+    pub learning_rate: f32,
+}
+
+/// What a device is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceInfo {
+    /// Its name, as its driver gives it.
+    pub name: String,
+    /// The interface behind it: `Vulkan`, `Metal`, `Dx12`.
+    pub backend: String,
+    /// The driver and its version, or empty.
+    pub driver: String,
+    /// What kind of hardware it is.
+    pub kind: DeviceKind,
+    /// What it allows.
+    pub limits: Limits,
+}
+
+/// Kinds of devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeviceKind {
+    /// A GPU with its own memory.
+    DiscreteGpu,
+    /// A GPU that shares the processor's memory.
+    IntegratedGpu,
+    /// A GPU behind a virtual machine's driver.
+    VirtualGpu,
+    /// A driver that computes on the processor: lavapipe, SwiftShader, WARP.
+    Software,
+    /// The driver does not tell.
+    Other,
+}
+
+/// What a device allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest range of a storage buffer that a kernel sees, in bytes.
+    pub max_binding_bytes: u64,
+    /// The largest buffer, in bytes.
+    pub max_buffer_bytes: u64,
+    /// The most workgroups along one axis of a dispatch.
+    pub max_workgroups: u32,
+    /// The alignment of a bound range's start, in bytes.
+    pub binding_align: u64,
+}
+
+impl Limits {
+    /// What every WebGPU device allows.
+    pub const WEBGPU: Limits = Limits {
+        max_binding_bytes: 128 << 20,
+        max_buffer_bytes: 256 << 20,
+        max_workgroups: 65_535,
+        binding_align: 256,
+    };
+}
+
+/// What can go wrong on a device.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// No device answers to the name, or there is none at all.
+    #[error("no device matches `{wanted}`; there are: {}", if .found.is_empty() { "none (install a Vulkan driver, for example Mesa's lavapipe)".to_owned() } else { .found.join(", ") })]
+    NotFound {
+        /// What was asked for.
+        wanted: String,
+        /// The names of those that are there.
+        found: Vec<String>,
+    },
+    /// The device's memory is full.
+    #[error("{device} is out of memory: {what}; use a smaller batch, or close what else uses the device")]
+    OutOfMemory {
+        /// The device's name.
+        device: String,
+        /// What could not be had.
+        what: String,
+    },
+    /// The device is gone: unplugged, reset by its driver, or destroyed by the host app.
+    #[error("{device} was lost: {reason}; weights that were not saved are gone, start again from the last saved model")]
+    Lost {
+        /// The device's name.
+        device: String,
+        /// What the driver says.
+        reason: String,
+    },
+    /// A shader is not valid, or the driver does not compile it.
+    #[error("{kernel} does not compile on {device}: {message}")]
+    Shader {
+        /// The device's name.
+        device: String,
+        /// The kernel's name.
+        kernel: String,
+        /// What the compiler says.
+        message: String,
+    },
+    /// A request broke a rule of the device.
+    #[error("{device}: {message}")]
+    Invalid {
+        /// The device's name.
+        device: String,
+        /// Which rule, and how.
+        message: String,
+    },
+}
+
+/// The buffers of a model on one device, shared by its programs: persistent ones by name, and slots, which hold nothing
+/// between two runs.
+#[derive(Debug)]
+pub struct Buffers {
+    device: Arc<dyn Device>,
+    named: HashMap<String, Arc<dyn DeviceBuffer>>,
+    slots: Vec<Arc<dyn DeviceBuffer>>,
+}
+
+impl Buffers {
+    /// No buffers yet.
+    pub fn new(device: Arc<dyn Device>) -> Buffers {
+        Buffers { device, named: HashMap::new(), slots: Vec::new() }
+    }
+
+    /// The persistent buffer of this name, made on first use and then as large as it was made.
+    ///
+    /// # Errors
+    /// When memory runs out, or [`DeviceError::Invalid`] when the buffer is there and smaller.
+    pub fn named(&mut self, name: &str, bytes: u64) -> Result<Arc<dyn DeviceBuffer>, DeviceError> {
+        if let Some(buffer) = self.named.get(name) {
+            if buffer.bytes() < bytes {
+                let message = format!("buffer `{name}` has {} bytes, the plan needs {bytes}", buffer.bytes());
+                return Err(DeviceError::Invalid { device: self.device.info().name.clone(), message });
+            }
+            return Ok(buffer.clone());
+        }
+        let buffer = self.device.allocate(name, bytes)?;
+        self.named.insert(name.to_owned(), buffer.clone());
+        Ok(buffer)
+    }
+
+    /// The persistent buffer of this name, if there is one.
+    pub fn get(&self, name: &str) -> Option<&Arc<dyn DeviceBuffer>> {
+        self.named.get(name)
+    }
+
+    /// Puts a buffer in under a name, in place of what was there. Programs made before keep the old one.
+    pub fn insert(&mut self, name: &str, buffer: Arc<dyn DeviceBuffer>) {
+        self.named.insert(name.to_owned(), buffer);
+    }
+
+    /// Makes a plan ready: finds or makes its buffers and hands both to the device.
+    ///
+    /// # Errors
+    /// As [`Device::program`].
+    pub fn program(&mut self, plan: &Plan) -> Result<Box<dyn Program>, DeviceError> {
+        let mut buffers = Vec::with_capacity(plan.buffers.len());
+        let mut taken = vec![false; self.slots.len()];
+        for needed in &plan.buffers {
+            let buffer = match &needed.name {
+                Some(name) => self.named(name, needed.bytes)?,
+                None => {
+                    match (0..taken.len()).filter(|&i| !taken[i]).find(|&i| self.slots[i].bytes() >= needed.bytes) {
+                        Some(free) => {
+                            taken[free] = true;
+                            self.slots[free].clone()
+                        }
+                        None => {
+                            let slot = self.device.allocate(&format!("slot {}", self.slots.len()), needed.bytes)?;
+                            self.slots.push(slot.clone());
+                            taken.push(true);
+                            slot
+                        }
+                    }
+                }
+            };
+            buffers.push(buffer);
+        }
+        self.device.program(plan, &buffers)
+    }
+}

@@ -1,0 +1,46 @@
+//! What is to be computed, as plain data.
+//!
+//! ```text
+//! Graph (SSA: nodes hold an Arc<dyn Op>)  --Plan::new-->  Plan (calls of kernels, buffers)  --Device::program-->  Program
+//! ```
+//!
+//! This crate knows no op and no device. [`Op`] is what an op must tell, [`Device`] is what a device must do, and
+//! [`Plan`] is all that passes between them, so that one plan runs on wgpu, on the processor, or on something a user
+//! brings. Its tests need no device.
+//!
+//! # Example
+//!
+//! ```
+//! use kiln_graph::{DType, Graph, Shape, TensorType};
+//!
+//! let mut graph = Graph::new();
+//! let parameters = graph.buffer("parameters");
+//! let kernel = graph.persistent(TensorType::new([5, 5, 1, 20], DType::F32), parameters, 0);
+//! assert_eq!(graph.shape(kernel), &Shape::from([5, 5, 1, 20]));
+//! ```
+
+mod array;
+mod autodiff;
+mod device;
+mod error;
+mod graph;
+mod interpret;
+mod kernel;
+mod lowering;
+mod op;
+mod plan;
+mod tensor;
+
+pub use array::Array;
+pub use autodiff::Gradient;
+pub use device::{
+    Buffers, Device, DeviceBuffer, DeviceError, DeviceInfo, DeviceKind, Limits, Pending, Program, ReadBack, Step,
+};
+pub use error::{Error, Result};
+pub use graph::{Buffer, Graph, Node, Storage};
+pub use interpret::Interpreter;
+pub use kernel::{Access, Binding, Call, Kernel, Uniform};
+pub use lowering::{Lowering, linear_workgroups};
+pub use op::Op;
+pub use plan::{Argument, Plan, PlanBuffer, PlannedCall};
+pub use tensor::{DType, Shape, Tensor, TensorType};

@@ -1,0 +1,83 @@
+//! What an op sees while it is turned into kernel calls.
+
+use crate::{Call, Graph, Limits, Node, Shape, Tensor, TensorType};
+
+/// One node on its way to kernel calls.
+#[derive(Debug)]
+pub struct Lowering<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) node: &'a Node,
+    pub(crate) limits: &'a Limits,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) scratch: Vec<TensorType>,
+}
+
+impl Lowering<'_> {
+    /// The node's inputs.
+    pub fn inputs(&self) -> &[Tensor] {
+        &self.node.inputs
+    }
+
+    /// The node's outputs.
+    pub fn outputs(&self) -> &[Tensor] {
+        &self.node.outputs
+    }
+
+    /// The type of an input, output or scratch tensor.
+    pub fn ty(&self, tensor: Tensor) -> &TensorType {
+        match tensor.index().checked_sub(self.graph.tensor_count()) {
+            Some(scratch) => &self.scratch[scratch],
+            None => self.graph.ty(tensor),
+        }
+    }
+
+    /// The shape of an input, output or scratch tensor.
+    pub fn shape(&self, tensor: Tensor) -> &Shape {
+        &self.ty(tensor).shape
+    }
+
+    /// The exact extents of a tensor whose rank the op's shape rule has checked.
+    pub fn dims<const D: usize>(&self, tensor: Tensor) -> [usize; D] {
+        self.shape(tensor).dims().unwrap_or([0; D])
+    }
+
+    /// What the device allows and prefers.
+    pub fn limits(&self) -> &Limits {
+        self.limits
+    }
+
+    /// A tensor that lives only while this node runs: partial results between two of its calls.
+    pub fn scratch(&mut self, ty: TensorType) -> Tensor {
+        self.scratch.push(ty);
+        Tensor((self.graph.tensor_count() + self.scratch.len() - 1) as u32)
+    }
+
+    /// Appends a kernel call.
+    pub fn push(&mut self, call: Call) {
+        self.calls.push(call);
+    }
+}
+
+/// Workgroups along x and y that together hold `invocations`, `per_workgroup` each. Beyond the 65,535 workgroups that
+/// WebGPU dispatches along x they fold into y; the kernel's index is `(y * num_workgroups.x + x) * per_workgroup + …`.
+pub fn linear_workgroups(invocations: usize, per_workgroup: u32) -> [u32; 3] {
+    const MOST: usize = 65_535;
+    let groups = invocations.div_ceil(per_workgroup as usize).max(1);
+    let rows = groups.div_ceil(MOST);
+    [groups.div_ceil(rows) as u32, rows as u32, 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn linear_workgroups_cover_every_invocation_within_webgpus_limit() {
+        for invocations in [0, 1, 255, 256, 257, 65_535 * 256, 65_535 * 256 + 1, 1 << 31] {
+            let [x, y, z] = linear_workgroups(invocations, 256);
+            assert!(x <= 65_535 && y <= 65_535 && z == 1, "{invocations}: {x} x {y}");
+            assert!(x as usize * y as usize * 256 >= invocations);
+            assert!(x as usize * y as usize * 256 < invocations.max(1) + 256 * (y as usize + 1));
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Graph to plan: which kernels run in which order, over which buffers.
+
+use std::fmt;
+
+use crate::{Access, Buffer, Call, Error, Graph, Kernel, Limits, Lowering, Result, Storage, Tensor, TensorType};
+
+/// Kernel calls in order and the buffers that they need: plain data, ready for any device. Prints as a table.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The buffers, persistent ones first.
+    pub buffers: Vec<PlanBuffer>,
+    /// The calls, in the order in which they run.
+    pub calls: Vec<PlannedCall>,
+}
+
+/// A buffer of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanBuffer {
+    /// The name of a persistent buffer; `None` for a slot that nobody outside the program sees.
+    pub name: Option<String>,
+    /// Its size in bytes (for a persistent one: what this plan sees of it).
+    pub bytes: u64,
+}
+
+/// A call of a kernel over ranges of buffers.
+#[derive(Clone, Debug)]
+pub struct PlannedCall {
+    /// The scope of the node that it comes from, usually a layer's name.
+    pub scope: String,
+    /// What runs.
+    pub kernel: &'static Kernel,
+    /// One per binding of the kernel, in order.
+    pub arguments: Vec<Argument>,
+    /// Values of the shader's `override`s.
+    pub overrides: Vec<(&'static str, f64)>,
+    /// The bytes of the kernel's parameters.
+    pub params: Vec<u8>,
+    /// Workgroups along x, y and z.
+    pub workgroups: [u32; 3],
+    /// Floating-point operations that the formula needs, 0 where memory traffic is what counts.
+    pub flops: u64,
+}
+
+/// A tensor as a kernel sees it: a range of a buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument {
+    /// Index into [`Plan::buffers`].
+    pub buffer: usize,
+    /// The start of the range in bytes.
+    pub offset: u64,
+    /// The size of the range in bytes.
+    pub bytes: u64,
+    /// The tensor that lies there.
+    pub ty: TensorType,
+}
+
+impl Plan {
+    /// Lowers every node that is needed (because it rewrites a persistent tensor or gives one) and chooses the buffers.
+    ///
+    /// A tensor that is not persistent gets a slot, from the node that gives it to the last one that takes it: the
+    /// smallest free one that is large enough, else the largest free one, which grows. A slot is a whole buffer, because
+    /// WebGPU tracks whole buffers: one that a kernel both reads and writes would be an error even at disjoint ranges.
+    ///
+    /// # Errors
+    /// When a tensor or a dispatch exceeds the device's limits.
+    pub fn new(graph: &Graph, limits: &Limits) -> Result<Plan> {
+        let live = live_nodes(graph);
+        let last_use = last_uses(graph, &live);
+        let mut planner = Planner {
+            graph,
+            limits,
+            buffers: graph.buffers().iter().map(|name| PlanBuffer { name: Some(name.clone()), bytes: 0 }).collect(),
+            slot_of: vec![None; graph.tensor_count()],
+            free: Vec::new(),
+        };
+        let mut calls = Vec::new();
+        for (index, node) in graph.nodes().iter().enumerate().filter(|(index, _)| live[*index]) {
+            let mut lowering = Lowering { graph, node, limits, calls: Vec::new(), scratch: Vec::new() };
+            node.op.lower(&mut lowering)?;
+            for &output in &node.outputs {
+                let base = graph.base(output);
+                if graph.storage(base) == Storage::Planned {
+                    planner.slot_of[base.index()] = Some(planner.take(graph.ty(base).bytes()));
+                }
+            }
+            let scratch: Vec<usize> = lowering.scratch.iter().map(|ty| planner.take(ty.bytes())).collect();
+            for call in lowering.calls {
+                calls.push(planner.place(call, &node.scope, &lowering.scratch, &scratch)?);
+            }
+            planner.free.extend(scratch);
+            for tensor in graph.all_tensors().filter(|tensor| last_use[tensor.index()] == Some(index)) {
+                planner.free.extend(planner.slot_of[tensor.index()]);
+            }
+        }
+        Ok(planner.finish(calls))
+    }
+
+    /// The bytes of all slots together: what the program needs beside the persistent buffers.
+    pub fn slot_bytes(&self) -> u64 {
+        self.buffers.iter().filter(|buffer| buffer.name.is_none()).map(|buffer| buffer.bytes).sum()
+    }
+}
+
+/// A node is needed when it rewrites something, gives something persistent, or a needed node takes what it gives.
+fn live_nodes(graph: &Graph) -> Vec<bool> {
+    let mut needed = vec![false; graph.tensor_count()];
+    let mut live = vec![false; graph.nodes().len()];
+    for (index, node) in graph.nodes().iter().enumerate().rev() {
+        let kept =
+            |&output: &Tensor| needed[output.index()] || matches!(graph.storage(output), Storage::Persistent { .. });
+        if node.updates || node.outputs.iter().any(kept) {
+            live[index] = true;
+            for &input in &node.inputs {
+                needed[graph.base(input).index()] = true;
+            }
+        }
+    }
+    live
+}
+
+/// For each planned tensor, the last node that gives or takes it.
+fn last_uses(graph: &Graph, live: &[bool]) -> Vec<Option<usize>> {
+    let mut last = vec![None; graph.tensor_count()];
+    for (index, node) in graph.nodes().iter().enumerate().filter(|(index, _)| live[*index]) {
+        for &tensor in node.inputs.iter().chain(&node.outputs) {
+            let base = graph.base(tensor);
+            if graph.storage(base) == Storage::Planned {
+                last[base.index()] = Some(index);
+            }
+        }
+    }
+    last
+}
+
+struct Planner<'a> {
+    graph: &'a Graph,
+    limits: &'a Limits,
+    buffers: Vec<PlanBuffer>,
+    slot_of: Vec<Option<usize>>,
+    free: Vec<usize>,
+}
+
+impl Planner<'_> {
+    /// The index of a slot of at least `bytes` bytes that nobody uses.
+    fn take(&mut self, bytes: u64) -> usize {
+        let bytes = bytes.max(4);
+        let size = |slot: usize| self.buffers[slot].bytes;
+        let fitting = (0..self.free.len()).filter(|&i| size(self.free[i]) >= bytes).min_by_key(|&i| size(self.free[i]));
+        let largest = || (0..self.free.len()).max_by_key(|&i| size(self.free[i]));
+        match fitting.or_else(largest) {
+            Some(found) => {
+                let slot = self.free.swap_remove(found);
+                self.buffers[slot].bytes = self.buffers[slot].bytes.max(bytes);
+                slot
+            }
+            None => {
+                self.buffers.push(PlanBuffer { name: None, bytes });
+                self.buffers.len() - 1
+            }
+        }
+    }
+
+    fn place(
+        &mut self,
+        call: Call,
+        scope: &str,
+        scratch_types: &[TensorType],
+        scratch: &[usize],
+    ) -> Result<PlannedCall> {
+        let kernel = call.kernel;
+        let broken = |rule: String| Error::Lowering { label: scope.to_owned(), call: kernel.name, rule };
+        if call.arguments.len() != kernel.bindings.len() {
+            return Err(broken(format!("{} tensors for {} bindings", call.arguments.len(), kernel.bindings.len())));
+        }
+        let mut arguments: Vec<Argument> = Vec::with_capacity(call.arguments.len());
+        for (&tensor, binding) in call.arguments.iter().zip(kernel.bindings) {
+            let argument = match tensor.index().checked_sub(self.graph.tensor_count()) {
+                Some(i) => {
+                    let ty = scratch_types[i].clone();
+                    Argument { buffer: scratch[i], offset: 0, bytes: ty.bytes(), ty }
+                }
+                None => {
+                    self.locate(tensor).ok_or_else(|| broken(format!("`{}` is not computed before", binding.name)))?
+                }
+            };
+            if argument.bytes > self.limits.max_binding_bytes {
+                let (label, limit) = (scope.to_owned(), self.limits.max_binding_bytes);
+                return Err(Error::TooLarge {
+                    label,
+                    call: kernel.name,
+                    tensor: binding.name,
+                    bytes: argument.bytes,
+                    limit,
+                });
+            }
+            if argument.offset % self.limits.binding_align != 0 || argument.bytes % u64::from(binding.align) != 0 {
+                let Argument { offset, bytes, .. } = argument;
+                return Err(broken(format!("`{}` at {offset}, {bytes} bytes, is not aligned", binding.name)));
+            }
+            let other_access = |(i, earlier): (usize, &Argument)| {
+                earlier.buffer == argument.buffer && kernel.bindings[i].access != binding.access
+            };
+            if arguments.iter().enumerate().any(other_access) {
+                return Err(broken(format!("`{}` lies in a buffer that the call both reads and writes", binding.name)));
+            }
+            let end = argument.offset + argument.bytes;
+            let buffer = &mut self.buffers[argument.buffer];
+            buffer.bytes = buffer.bytes.max(end);
+            arguments.push(argument);
+        }
+        if call.workgroups.iter().any(|&count| count > self.limits.max_workgroups) {
+            let (label, limit) = (scope.to_owned(), self.limits.max_workgroups);
+            return Err(Error::TooManyWorkgroups { label, call: kernel.name, workgroups: call.workgroups, limit });
+        }
+        debug_assert!(
+            kernel.bindings.iter().any(|binding| binding.access == Access::ReadWrite),
+            "{} writes nothing",
+            kernel.name
+        );
+        let Call { overrides, params, workgroups, flops, .. } = call;
+        Ok(PlannedCall { scope: scope.to_owned(), kernel, arguments, overrides, params, workgroups, flops })
+    }
+
+    fn locate(&self, tensor: Tensor) -> Option<Argument> {
+        let ty = self.graph.ty(tensor).clone();
+        let (buffer, offset) = match self.graph.storage(tensor) {
+            Storage::Persistent { buffer: Buffer(index), offset } => (index as usize, offset),
+            _ => (self.slot_of[self.graph.base(tensor).index()]?, 0),
+        };
+        Some(Argument { buffer, offset, bytes: ty.bytes(), ty })
+    }
+
+    /// Drops persistent buffers that no call sees.
+    fn finish(self, mut calls: Vec<PlannedCall>) -> Plan {
+        let mut new_index = vec![None; self.buffers.len()];
+        let mut buffers = Vec::new();
+        for (old, buffer) in self.buffers.into_iter().enumerate().filter(|(_, buffer)| buffer.bytes > 0) {
+            new_index[old] = Some(buffers.len());
+            buffers.push(buffer);
+        }
+        for argument in calls.iter_mut().flat_map(|call| &mut call.arguments) {
+            argument.buffer = new_index[argument.buffer].unwrap_or_default();
+        }
+        Plan { buffers, calls }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |index: usize| match &self.buffers[index].name {
+            Some(name) => name.clone(),
+            None => format!("slot {index}"),
+        };
+        writeln!(f, "{:<20} {:<34} {:>14} {:>9}  arguments", "node", "kernel", "workgroups", "MFLOP")?;
+        for call in &self.calls {
+            let [x, y, z] = call.workgroups;
+            let arguments: Vec<String> = call
+                .kernel
+                .bindings
+                .iter()
+                .zip(&call.arguments)
+                .map(|(binding, argument)| {
+                    let arrow = if binding.access == Access::Read { "" } else { "-> " };
+                    let at = if argument.offset > 0 { format!("+{}", argument.offset) } else { String::new() };
+                    format!("{arrow}{}: {} {}{at}", binding.name, argument.ty, name(argument.buffer))
+                })
+                .collect();
+            let workgroups = format!("{x}x{y}x{z}");
+            let mflop = call.flops as f64 / 1e6;
+            writeln!(
+                f,
+                "{:<20} {:<34} {workgroups:>14} {mflop:>9.2}  {}",
+                call.scope,
+                call.kernel.name,
+                arguments.join(", ")
+            )?;
+        }
+        for (index, buffer) in self.buffers.iter().enumerate() {
+            writeln!(f, "{:<20} {} bytes", name(index), buffer.bytes)?;
+        }
+        Ok(())
+    }
+}
