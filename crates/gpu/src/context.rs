@@ -78,7 +78,7 @@ impl Context {
     }
 
     /// Runs `f` and catches the errors that wgpu reports from it on this thread.
-    pub(crate) fn capture<T>(&self, f: impl FnOnce() -> T) -> (T, Option<wgpu::Error>) {
+    fn capture<T>(&self, f: impl FnOnce() -> T) -> (T, Option<wgpu::Error>) {
         let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation];
         let scopes = filters.map(|filter| self.device.push_error_scope(filter));
         let value = f();
@@ -89,10 +89,23 @@ impl Context {
     /// Runs `f`, unless the device has a fault, and turns the errors that wgpu reports from it into ours; `what` says
     /// in them what was tried.
     pub(crate) fn attempt<T>(&self, what: &str, f: impl FnOnce() -> T) -> Result<T, DeviceError> {
+        self.attempt_or(f, |error| translate(&self.info.name, what, error))
+    }
+
+    /// As [`Context::attempt`], with errors of the caller's own.
+    pub(crate) fn attempt_or<T>(
+        &self,
+        f: impl FnOnce() -> T,
+        translate: impl FnOnce(wgpu::Error) -> DeviceError,
+    ) -> Result<T, DeviceError> {
         self.fault()?;
         match self.capture(f) {
-            (_, Some(error)) => Err(translate(&self.info.name, what, error)),
             (value, None) => Ok(value),
+            (_, Some(error)) => {
+                // What is made on a lost device is invalid, and using it a rule broken; but the loss is what counts.
+                self.flush()?;
+                Err(translate(error))
+            }
         }
     }
 
@@ -117,16 +130,15 @@ impl Context {
         Ok(buffer)
     }
 
-    /// Submits `commands` and all writes before them. What goes wrong here is the device's fault from then on: part of
-    /// what was to be computed is missing.
-    pub(crate) fn submit(&self, commands: Option<wgpu::CommandBuffer>) -> Result<wgpu::SubmissionIndex, DeviceError> {
-        self.attempt("submit", || self.queue.submit(commands)).map_err(|error| self.fail(error))
+    /// Submits `commands` and all writes before them.
+    pub(crate) fn submit(&self, commands: wgpu::CommandBuffer) -> Result<wgpu::SubmissionIndex, DeviceError> {
+        self.attempt("submit", || self.queue.submit([commands]))
     }
 
     /// Starts all writes that were asked for, and finds out whether the device still takes work: wgpu passes over work
     /// for a lost device in silence, but its submissions get no valid number.
     pub(crate) fn flush(&self) -> Result<(), DeviceError> {
-        let index = self.submit(None)?;
+        let (index, _) = self.capture(|| self.queue.submit(None));
         self.done(&index, Some(Duration::ZERO)).map(drop)
     }
 
@@ -139,8 +151,8 @@ impl Context {
             Some(Err(wgpu::PollError::WrongSubmissionIndex(..))) => "it takes no more work",
             None => "its driver reports a failure",
         };
-        // Lets wgpu call back with the reason, which then stands before ours.
-        self.poll(wgpu::PollType::Poll);
+        // Lets wgpu call back with the reason, which then stands before ours: it does so when the queue is empty.
+        self.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_secs(5)) });
         Err(self.fail(DeviceError::Lost { device: self.info.name.clone(), reason: reason.to_owned() }))
     }
 

@@ -35,15 +35,13 @@ impl GpuPending {
             Some((_, _, bytes)) => Some((context.ring.take(context, bytes)?, bytes)),
             None => None,
         };
-        let commands = context
-            .attempt("encode", || {
-                if let (Some((buffer, offset, bytes)), Some((staging, _))) = (source, &staging) {
-                    encoder.copy_buffer_to_buffer(buffer.wgpu_buffer(), offset, staging, 0, bytes);
-                }
-                encoder.finish()
-            })
-            .map_err(|error| context.fail(error))?;
-        let index = context.submit(Some(commands))?;
+        let commands = context.attempt("encode", || {
+            if let (Some((buffer, offset, bytes)), Some((staging, _))) = (source, &staging) {
+                encoder.copy_buffer_to_buffer(buffer.wgpu_buffer(), offset, staging, 0, bytes);
+            }
+            encoder.finish()
+        })?;
+        let index = context.submit(commands)?;
         let copy = match staging {
             Some((staging, bytes)) => Some(map(context, staging, bytes)?),
             None => None,

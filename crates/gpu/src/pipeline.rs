@@ -90,7 +90,7 @@ fn compile_module(context: &Context, kernel: &Kernel) -> Result<wgpu::ShaderModu
         label: Some(kernel.name),
         source: wgpu::ShaderSource::Wgsl(kernel.source.into()),
     };
-    capture_shader(context, kernel, || {
+    attempt_shader(context, kernel, || {
         if context.checked {
             context.device.create_shader_module(descriptor)
         } else {
@@ -120,7 +120,7 @@ fn compile(
         })
         .collect();
     entries.extend(kernel.params.map(|params| uniform_entry(params.binding, u64::from(params.bytes), false)));
-    let pipeline = capture_shader(context, kernel, || {
+    let pipeline = attempt_shader(context, kernel, || {
         let group = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
         let groups: &[_] = if kernel.step { &[Some(&group), Some(step_layout)] } else { &[Some(&group)] };
         let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -165,16 +165,14 @@ fn entry(
 }
 
 /// As [`Context::attempt`], but what wgpu finds wrong is the kernel's fault.
-fn capture_shader<T>(context: &Context, kernel: &Kernel, f: impl FnOnce() -> T) -> Result<T, DeviceError> {
-    context.fault()?;
-    match context.capture(f) {
-        (value, None) => Ok(value),
-        (_, Some(wgpu::Error::OutOfMemory { .. })) => {
+fn attempt_shader<T>(context: &Context, kernel: &Kernel, f: impl FnOnce() -> T) -> Result<T, DeviceError> {
+    context.attempt_or(f, |error| match error {
+        wgpu::Error::OutOfMemory { .. } => {
             let what = format!("{} cannot be compiled", kernel.name);
-            Err(DeviceError::OutOfMemory { device: context.info.name.clone(), what })
+            DeviceError::OutOfMemory { device: context.info.name.clone(), what }
         }
-        (_, Some(error)) => Err(shader_error(context, kernel, causes(&error.to_string()))),
-    }
+        error => shader_error(context, kernel, causes(&error.to_string())),
+    })
 }
 
 fn shader_error(context: &Context, kernel: &Kernel, message: &str) -> DeviceError {

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use kiln_graph::{Argument, DeviceBuffer, DeviceError, Pending, Plan, PlannedCall, Program, ReadBack, Step};
+use kiln_graph::{Argument, Binding, DeviceBuffer, DeviceError, Pending, Plan, PlannedCall, Program, ReadBack, Step};
 
 use crate::buffer::{GpuBuffer, source};
 use crate::context::Context;
@@ -125,7 +125,20 @@ fn check<'a>(
                     buffers.len()
                 )));
             };
+            if argument.bytes == 0 {
+                return Err(broken(format!("`{}` is empty", binding.name)));
+            }
             buffer.check(argument.offset, bound_bytes(argument))?;
+            let other_access = |(other, bound): (&Argument, &Binding)| {
+                other.buffer == argument.buffer && bound.access != binding.access
+            };
+            if call.arguments.iter().zip(kernel.bindings).any(other_access) {
+                return Err(broken(format!("`{}` lies in a buffer that the call both reads and writes", binding.name)));
+            }
+        }
+        let limit = context.info.limits.max_workgroups;
+        if call.workgroups.iter().any(|&count| count > limit) {
+            return Err(broken(format!("{:?} workgroups, at most {limit} along each axis", call.workgroups)));
         }
     }
     Ok(buffers)
