@@ -42,5 +42,5 @@ pub use interpret::Interpreter;
 pub use kernel::{Access, Binding, Call, Kernel, Uniform};
 pub use lowering::{Lowering, linear_workgroups};
 pub use op::Op;
-pub use plan::{Argument, Plan, PlanBuffer, PlannedCall};
+pub use plan::{Argument, Plan, PlanBuffer, PlannedCall, READ_PAST};
 pub use tensor::{DType, Shape, Tensor, TensorType};
