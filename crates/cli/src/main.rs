@@ -17,7 +17,9 @@ use crate::commands::{data, devices, evaluate, summary, train};
 
 /// Trains convolutional networks on the GPU, with kernels written by hand in WGSL.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "\
+#[command(
+    version,
+    after_help = "\
 First steps:
   kiln devices                 what Kiln can compute on
   kiln data mnist              fetch the handwritten digits
@@ -28,7 +30,8 @@ Environment:
   KILN_DEVICE   the device to use where no --device is given: part of its name, or its number
   KILN_DATA     the folder of data sets; by default kiln/ in the platform's cache folder
 
-Exit status: 0 done, 1 failed, 2 wrong arguments, 130 stopped with Ctrl-C.")]
+Exit status: 0 done, 1 failed, 2 wrong arguments, 130 stopped with Ctrl-C."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

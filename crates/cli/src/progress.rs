@@ -12,14 +12,13 @@ pub struct Progress {
     began: Instant,
     first_step: Option<Duration>,
     epochs: Option<usize>,
-    batches: usize,
     bar: ProgressBar,
 }
 
 impl Progress {
     /// To be made when work begins. `epochs` is how many there will be, if that is known.
     pub fn new(epochs: Option<usize>) -> Progress {
-        Progress { began: Instant::now(), first_step: None, epochs, batches: 0, bar: ProgressBar::hidden() }
+        Progress { began: Instant::now(), first_step: None, epochs, bar: ProgressBar::hidden() }
     }
 
     /// How long it took from the beginning until the figures of the first step were back.
@@ -37,7 +36,7 @@ impl Progress {
 
 impl Callback for Progress {
     fn on_epoch_begin(&mut self, epoch: usize, _: usize) -> ControlFlow<()> {
-        let template = "{prefix}  {pos:>4}/{len} [{bar:30.=>.}] {eta} left - {msg}";
+        let template = "{prefix} {pos}/{len} [{wide_bar}] {eta} - {msg}";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         self.bar = ProgressBar::new(0).with_style(style.progress_chars("=>.")).with_prefix(self.heading(epoch));
         ControlFlow::Continue(())
@@ -45,12 +44,11 @@ impl Callback for Progress {
 
     fn on_batch_end(&mut self, logs: &BatchLogs) -> ControlFlow<()> {
         self.first_step.get_or_insert_with(|| self.began.elapsed());
-        self.batches = logs.batch;
-        self.bar.set_length(logs.batches as u64);
-        self.bar.set_position(logs.batch as u64);
         let speed = logs.samples as f64 / self.bar.elapsed().as_secs_f64().max(1e-9);
         let (loss, accuracy) = (logs.loss, logs.accuracy);
         self.bar.set_message(format!("loss: {loss:.4} - accuracy: {accuracy:.4} - {speed:.0} images/s"));
+        self.bar.set_length(logs.batches as u64);
+        self.bar.set_position(logs.batch as u64);
         ControlFlow::Continue(())
     }
 

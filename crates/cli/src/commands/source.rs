@@ -22,6 +22,14 @@ pub fn load(source: &str) -> Result<(Dataset, Dataset), Error> {
     Ok(data::mnist(folder)?)
 }
 
+/// A source in words that mean the same in every folder.
+pub fn from_anywhere(source: &str) -> String {
+    match (known(source), std::path::absolute(source)) {
+        (None, Ok(path)) => path.display().to_string(),
+        _ => source.to_owned(),
+    }
+}
+
 /// Makes sure that a data set is in a folder, by default the one that Kiln keeps for it.
 pub fn ready(set: &DataSet, from: Option<&Path>, into: Option<&Path>) -> Result<PathBuf, Error> {
     let folder = into.map_or_else(|| data::folder(set.name), |folder| Ok(folder.to_owned()))?;

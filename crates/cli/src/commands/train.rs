@@ -127,7 +127,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let mut model = models::lenet(train.sample_shape().clone(), train.classes());
     model.initialize(arguments.seed)?;
     let optimizer = arguments.optimizer();
-    let mut run = describe(arguments, &device, &optimizer);
+    let mut run = describe(arguments, &device, optimizer.as_ref());
     model.compile(&device, Compile { optimizer, loss: Loss::SparseCategoricalCrossentropy, ..Compile::default() })?;
     introduce(&run, &model, &train, &test);
 
@@ -171,7 +171,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 fn describe(arguments: &Arguments, device: &Device, optimizer: &dyn Optimizer) -> Run {
     Run {
         model: arguments.model.clone(),
-        data: arguments.data.clone(),
+        data: source::from_anywhere(&arguments.data),
         device: device.info().name.clone(),
         optimizer: format!("{optimizer:?}"),
         batch_size: arguments.batch_size as usize,
@@ -187,14 +187,13 @@ fn introduce(run: &Run, model: &Sequential, train: &Dataset, test: &Dataset) {
     let (trained, validated) = train.split(run.validation_split);
     println!("{} with {parameters} parameters on {}", run.model, run.device);
     println!(
-        "{}: {} images to train, {} to validate, {} to test; {}, batches of {}",
+        "{}: {} images to train, {} to validate, {} to test",
         run.data,
         trained.len(),
         validated.len(),
-        test.len(),
-        run.optimizer,
-        run.batch_size
+        test.len()
     );
+    println!("{}, batches of {}, seed {}", run.optimizer, run.batch_size, run.seed);
 }
 
 fn curves(run: &Run, history: &History) -> Curves {
