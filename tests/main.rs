@@ -1,0 +1,9 @@
+//! What Kiln promises, on a device: `KILN_DEVICE` chooses which.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+mod errors;
+mod fit;
+mod replay;
+mod session;
