@@ -60,6 +60,7 @@ impl FromStr for ActivationFunction {
         match name {
             "linear" => Ok(ActivationFunction::Linear),
             "softmax" => Ok(ActivationFunction::Softmax),
+            "silu" => Ok(Function::Swish.into()), // what Keras 3 calls swish in files
             _ => Function::from_name(name).map(Into::into).ok_or_else(|| UnknownActivation(name.to_owned())),
         }
     }
@@ -79,5 +80,19 @@ impl Serialize for ActivationFunction {
 impl<'de> Deserialize<'de> for ActivationFunction {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ActivationFunction, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_found_by_keras_names() {
+        for name in ["linear", "softmax", "relu", "sigmoid", "tanh", "elu", "leaky_relu", "softplus", "selu", "gelu"] {
+            assert_eq!(name.parse().map(ActivationFunction::name), Ok(name));
+        }
+        assert_eq!("silu".parse(), Ok(ActivationFunction::Elementwise(Function::Swish)));
+        assert_eq!("reluu".parse::<ActivationFunction>(), Err(UnknownActivation("reluu".to_owned())));
     }
 }

@@ -65,9 +65,9 @@ impl Optimizer for Adam {
     }
 
     fn step_size(&self, iterations: u64) -> f32 {
-        let step = iterations as f64 + 1.0;
-        let correction = (1.0 - self.beta_2.powf(step)).sqrt() / (1.0 - self.beta_1.powf(step));
-        (self.learning_rate * correction) as f32
+        // In f32, as Keras has it: the first steps are 2e-5 off in f64's eyes, and 20 steps of a convolution's bias 3e-3.
+        let power = |beta: f64| (beta as f32).powf(iterations as f32 + 1.0);
+        self.learning_rate as f32 * (1.0 - power(self.beta_2)).sqrt() / (1.0 - power(self.beta_1))
     }
 }
 
@@ -116,9 +116,11 @@ mod tests {
     #[test]
     fn adams_first_steps_are_corrected_for_bias() {
         let adam = Adam::default();
-        let expected = |t: i32| 0.001 * (1.0 - 0.999f64.powi(t)).sqrt() / (1.0 - 0.9f64.powi(t));
-        assert_eq!([0, 1, 999].map(|done| adam.step_size(done)), [1, 2, 1000].map(|t| expected(t) as f32));
-        assert!((adam.step_size(1_000_000) - 0.001).abs() < 1e-9);
+        for t in [1, 2, 1000, 1_000_000] {
+            let expected = 0.001 * (1.0 - 0.999f64.powi(t)).sqrt() / (1.0 - 0.9f64.powi(t));
+            let found = f64::from(adam.step_size(t as u64 - 1));
+            assert!((found / expected - 1.0).abs() < 3e-5, "step {t}: expected {expected}, found {found}");
+        }
     }
 
     #[test]
