@@ -228,11 +228,8 @@ impl Emitter<'_> {
         let names: Vec<String> = step.members.iter().map(|member| ident(&member.name)).collect();
         let names = names.join(", ");
         let types: Vec<&str> = step.members.iter().map(|member| member.rust.as_str()).collect();
-        writeln!(
-            self.out,
-            "\n    const _: fn({path}) -> ({},) = |{path} {{ {names} }}| ({names},);",
-            types.join(", ")
-        )?;
+        writeln!(self.out, "\n    // Devices fill `{path}`: the shader's struct must be the same, field by field.")?;
+        writeln!(self.out, "    const _: fn({path}) -> ({},) = |{path} {{ {names} }}| ({names},);", types.join(", "))?;
         writeln!(self.out, "    const _: () = {{")?;
         writeln!(self.out, "        assert!(::core::mem::size_of::<{path}>() == {});", step.bytes)?;
         for member in &step.members {
