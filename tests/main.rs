@@ -5,5 +5,7 @@
 mod common;
 mod errors;
 mod fit;
+mod fixtures;
+mod ops;
 mod replay;
 mod session;

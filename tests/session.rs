@@ -100,7 +100,7 @@ fn three_hundred_steps_allocate_nothing_after_the_first_few() {
     model.compile(&Device::from_dyn(Arc::new(gpu.clone())), Compile::default()).unwrap();
     let (data, validation) = (bars(70), bars(40));
     let fit = |epochs| Fit { epochs, batch_size: 2, validation_data: Some(&validation), ..Fit::default() };
-    model.fit(&data, fit(2)).unwrap();
+    model.fit(&data, fit(5)).unwrap();
     let before = gpu.allocations();
     let history = model.fit(&data, fit(9)).unwrap();
     assert!(history.epochs.iter().map(|logs| logs.batch_losses.len()).sum::<usize>() >= 300);
