@@ -5,8 +5,8 @@
 
 struct Params {
     count: u32,
-    beta_1: f32,
-    beta_2: f32,
+    gain_1: f32, // 1 - b1
+    gain_2: f32, // 1 - b2
     epsilon: f32,
 }
 
@@ -27,8 +27,8 @@ fn update(
         return;
     }
     let g = gradients[i];
-    let mean = m[i] + (1.0 - params.beta_1) * (g - m[i]);
-    let square = v[i] + (1.0 - params.beta_2) * (g * g - v[i]);
+    let mean = m[i] + params.gain_1 * (g - m[i]);
+    let square = v[i] + params.gain_2 * (g * g - v[i]);
     m[i] = mean;
     v[i] = square;
     parameters[i] -= step.learning_rate * mean / (sqrt(square) + params.epsilon);

@@ -65,11 +65,12 @@ fn outputs_and_gradients_are_those_that_keras_gives() {
         let values: Vec<Array> = names.iter().map(|name| recorded.get(i, name).unwrap()).collect();
         let dy = recorded.get(i, "dy").unwrap();
         let mut graph = Graph::new();
-        let mut given = |graph: &mut Graph, name: &str, value: &Array| {
+        let given = |graph: &mut Graph, name: &str, value: &Array| {
             let buffer = graph.buffer(name);
             graph.persistent(value.ty.clone(), buffer, 0)
         };
-        let inputs: Vec<Tensor> = names.iter().zip(&values).map(|(name, value)| given(&mut graph, name, value)).collect();
+        let inputs: Vec<Tensor> =
+            names.iter().zip(&values).map(|(name, value)| given(&mut graph, name, value)).collect();
         let seed = given(&mut graph, "dy", &dy);
         let y = graph.add_shared(op, &inputs).unwrap()[0];
         let sum: Arc<dyn Op> = Arc::new(kiln::ops::ScaleAdd { a: 1.0, b: 1.0 });

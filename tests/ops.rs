@@ -114,14 +114,15 @@ fn every_gradient_in_the_middle_of_a_graph_is_that_of_finite_differences() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A loss with the case's op in its middle: `1.7 sum of tanh(op(…, 0.7 x + 0.1 x, …))`.
+/// A loss with the case's op in its middle: `1.7 sum of tanh(0.2 op(…, 0.8 x, …))`. The scale keeps tanh from saturating.
 fn loss(case: &Case, inputs: &[Array], input: usize) -> (Bench, Tensor, Tensor) {
     let mut bench = Bench::new();
     let mut taken: Vec<Tensor> = inputs.iter().map(|value| bench.given(value)).collect();
     let x = taken[input];
     taken[input] = bench.graph.add(ScaleAdd { a: 0.7, b: 0.1 }, &[x, x]).unwrap();
     let y = bench.graph.add_shared(case.op.clone(), &taken).unwrap()[0];
-    let squashed = bench.graph.add(Activation { function: Function::Tanh }, &[y]).unwrap();
+    let small = bench.graph.add(ScaleAdd { a: 0.1, b: 0.1 }, &[y, y]).unwrap();
+    let squashed = bench.graph.add(Activation { function: Function::Tanh }, &[small]).unwrap();
     let loss = bench.graph.add(Sum { scale: 1.7 }, &[squashed]).unwrap();
     (bench, x, loss)
 }

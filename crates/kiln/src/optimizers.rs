@@ -61,7 +61,7 @@ impl Optimizer for Adam {
 
     fn op(&self) -> Arc<dyn Op> {
         let Adam { beta_1, beta_2, epsilon, .. } = *self;
-        Arc::new(ops::Adam { beta_1: beta_1 as f32, beta_2: beta_2 as f32, epsilon: epsilon as f32 })
+        Arc::new(ops::Adam { beta_1, beta_2, epsilon: epsilon as f32 })
     }
 
     fn step_size(&self, iterations: u64) -> f32 {
