@@ -19,9 +19,9 @@ pub struct Arguments {}
 
 pub fn run(_: &Arguments) -> Result<ExitCode, Error> {
     for (index, device) in Device::all().iter().enumerate() {
-        println!("{index}  {}", row(device));
+        super::show(&format!("{index}  {}\n", row(device)));
     }
-    println!("\nby default: {}", Device::best()?.info().name);
+    super::show(&format!("\nby default: {}\n", Device::best()?.info().name));
     Ok(ExitCode::SUCCESS)
 }
 

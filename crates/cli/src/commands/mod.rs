@@ -1,5 +1,7 @@
 //! One file per command.
 
+use std::io::Write;
+
 pub mod data;
 pub mod devices;
 pub mod evaluate;
@@ -7,3 +9,8 @@ mod run;
 mod source;
 pub mod summary;
 pub mod train;
+
+/// Prints a text that may be long. Whoever reads it may hang up early, as `head` does.
+fn show(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

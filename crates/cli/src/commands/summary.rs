@@ -20,7 +20,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    println!("{}", find(&arguments.model)?.summary());
+    super::show(&format!("{}\n", find(&arguments.model)?.summary()));
     Ok(ExitCode::SUCCESS)
 }
 

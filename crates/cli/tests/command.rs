@@ -1,0 +1,78 @@
+//! What scripts rely on: exit statuses, and messages that say what was expected and found. Needs no device.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::process::Command;
+
+/// The exit status and what is written to the standard error.
+fn kiln(arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_kiln")).args(arguments).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn wrong_arguments_exit_with_2() {
+    for arguments in [
+        &["burn"][..],
+        &["train", "lenex"],
+        &["train", "lenet", "--epochs", "0"],
+        &["train", "lenet", "--batch-size", "0"],
+        &["train", "lenet", "--learning-rate", "nan"],
+        &["train", "lenet", "--validation-split", "1"],
+        &["train", "lenet", "--momentum", "0.9"],
+        &["data", "cifar"],
+        &["evaluate"],
+    ] {
+        assert_eq!(kiln(arguments).0, 2, "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_exits_with_0_and_shows_examples() {
+    for command in ["devices", "data", "train", "evaluate", "summary"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_kiln")).args([command, "--help"]).output().unwrap();
+        assert!(output.status.success());
+        assert!(String::from_utf8(output.stdout).unwrap().contains(&format!("Examples:\n  kiln {command}")));
+    }
+}
+
+#[test]
+fn a_run_that_is_not_there_exits_with_1_and_names_the_folder() {
+    let message = "error: expected a folder that `kiln train` left, found no model.json in no/run\n";
+    assert_eq!(kiln(&["evaluate", "no/run"]), (1, message.to_owned()));
+}
+
+#[test]
+fn a_model_that_is_not_known_exits_with_1() {
+    let message = "error: expected lenet, a model.json or a folder that has one, found `alexnet`\n";
+    assert_eq!(kiln(&["summary", "alexnet"]), (1, message.to_owned()));
+}
+
+#[test]
+fn data_that_is_not_there_exits_with_1() {
+    let out = tempfile::tempdir().unwrap();
+    let out = out.path().to_str().unwrap();
+    let message = "error: expected mnist, fashion-mnist or a folder with their four files, found `mnits`\n";
+    assert_eq!(kiln(&["train", "lenet", "--data", "mnits", "--out", out]), (1, message.to_owned()));
+
+    let (status, message) = kiln(&["data", "mnist", "--from", "/no/folder", "--into", out]);
+    assert_eq!(status, 1);
+    assert!(
+        message.contains("expected train-images-idx3-ubyte or train-images-idx3-ubyte.gz in /no/folder"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_file_cut_short_exits_with_1_and_names_file_expected_and_found() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in kiln::data::MNIST_FILES {
+        std::fs::write(folder.path().join(name), [0, 0, 8, 3, 0, 0, 0, 1]).unwrap();
+    }
+    let path = folder.path().to_str().unwrap();
+    let (status, message) = kiln(&["train", "lenet", "--data", path, "--out", path]);
+    assert_eq!(status, 1);
+    let expected =
+        "train-images-idx3-ubyte: expected the extent of axis 1 of 3, found 0 bytes (the file is cut short)\n";
+    assert!(message.ends_with(expected), "{message}");
+}
