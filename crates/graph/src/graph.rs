@@ -87,8 +87,10 @@ impl Graph {
     /// # Errors
     /// When the op cannot take these inputs.
     pub fn add(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Tensor> {
-        let outputs = self.add_shared(Arc::new(op), inputs)?;
-        Ok(outputs[0])
+        let op: Arc<dyn Op> = Arc::new(op);
+        let outputs = self.add_shared(op.clone(), inputs)?;
+        let nothing = || Error::inputs(op.name(), "to give at least one tensor", &self.types(inputs));
+        outputs.first().copied().ok_or_else(nothing)
     }
 
     /// Applies an op that gives any number of tensors.
