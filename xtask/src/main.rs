@@ -1,2 +1,44 @@
-//! x
-fn main() {}
+//! `cargo xtask demo | test | setup`: what a newcomer and the build server type. Uses the standard library only, so that
+//! it is built in a moment.
+
+mod apt;
+mod demo;
+mod setup;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+use shell::{Profile, Shell};
+
+const USAGE: &str = "usage: cargo xtask <command>
+
+  demo    from nothing to a trained network: finds or installs a Vulkan device, fetches MNIST,
+          trains LeNet for about five minutes and shows what it has learnt
+  test    finds or installs a Vulkan device, then checks format, lints and documents and runs all tests and the quick
+          examples
+  setup   only finds or installs a Vulkan device";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let command = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["demo"] => demo::demo,
+        ["test"] => test::test,
+        ["setup"] => |shell: &mut Shell| setup::vulkan(shell, Profile::Release),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match Shell::new().and_then(|mut shell| command(&mut shell)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("\nerror: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::Plan;
+use crate::plan::READ_PAST;
 
 /// Something that runs plans: a GPU, the processor, or what a user brings.
 pub trait Device: Debug + Send + Sync {
@@ -211,7 +212,8 @@ impl Buffers {
         Buffers { device, named: HashMap::new(), slots: Vec::new() }
     }
 
-    /// The persistent buffer of this name, made on first use and then as large as it was made.
+    /// The persistent buffer of this name, made on first use and then as large as it was made: `bytes` and
+    /// [`READ_PAST`](crate::READ_PAST) more.
     ///
     /// # Errors
     /// When memory runs out, or [`DeviceError::Invalid`] when the buffer is there and smaller.
@@ -223,7 +225,7 @@ impl Buffers {
             }
             return Ok(buffer.clone());
         }
-        let buffer = self.device.allocate(name, bytes)?;
+        let buffer = self.device.allocate(name, bytes + READ_PAST)?;
         self.named.insert(name.to_owned(), buffer.clone());
         Ok(buffer)
     }
@@ -233,7 +235,8 @@ impl Buffers {
         self.named.get(name)
     }
 
-    /// Puts a buffer in under a name, in place of what was there. Programs made before keep the old one.
+    /// Puts a buffer in under a name, in place of what was there. Programs made before keep the old one. It must be
+    /// [`READ_PAST`](crate::READ_PAST) bytes longer than what lies in it.
     pub fn insert(&mut self, name: &str, buffer: Arc<dyn DeviceBuffer>) {
         self.named.insert(name.to_owned(), buffer);
     }

@@ -44,5 +44,5 @@ pub use kernel::{Access, Binding, Call, Kernel, Uniform};
 pub use lowering::{Lowering, linear_workgroups};
 pub use native::{Dispatch, Fault, Memory, Native, NativeFn, Order, OutOfBounds, Override, PADDING};
 pub use op::Op;
-pub use plan::{Argument, Plan, PlanBuffer, PlannedCall};
+pub use plan::{Argument, Plan, PlanBuffer, PlannedCall, READ_PAST};
 pub use tensor::{DType, Shape, Tensor, TensorType};

@@ -13,6 +13,11 @@ pub struct Plan {
     pub calls: Vec<PlannedCall>,
 }
 
+/// How far past a tensor's end, in bytes, a kernel may read what it does not use: a row of 32 lanes. Every binding that
+/// is only read, and every buffer, is that much longer than what lies in it, so that a kernel can load whole rows of
+/// lanes without testing each.
+pub const READ_PAST: u64 = 128;
+
 /// A buffer of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanBuffer {
@@ -174,39 +179,33 @@ impl Planner<'_> {
         }
         let mut arguments: Vec<Argument> = Vec::with_capacity(call.arguments.len());
         for (&tensor, binding) in call.arguments.iter().zip(kernel.bindings) {
-            let argument = match tensor.index().checked_sub(self.graph.tensor_count()) {
-                Some(i) => {
-                    let ty = scratch_types[i].clone();
-                    Argument { buffer: scratch[i], offset: 0, bytes: ty.bytes(), ty }
-                }
-                None => {
-                    self.locate(tensor).ok_or_else(|| broken(format!("`{}` is not computed before", binding.name)))?
-                }
+            let located = match tensor.index().checked_sub(self.graph.tensor_count()) {
+                Some(i) => Some((scratch[i], 0, scratch_types[i].clone())),
+                None => self.locate(tensor),
             };
-            if argument.bytes > self.limits.max_binding_bytes {
-                let (label, limit) = (scope.to_owned(), self.limits.max_binding_bytes);
-                return Err(Error::TooLarge {
-                    label,
-                    call: kernel.name,
-                    tensor: binding.name,
-                    bytes: argument.bytes,
-                    limit,
-                });
+            let Some((buffer, offset, ty)) = located else {
+                return Err(broken(format!("`{}` is not computed before", binding.name)));
+            };
+            let (bytes, limit) = (ty.bytes(), self.limits.max_binding_bytes);
+            if bytes > limit {
+                let label = scope.to_owned();
+                return Err(Error::TooLarge { label, call: kernel.name, tensor: binding.name, bytes, limit });
             }
-            if argument.offset % self.limits.binding_align != 0 || argument.bytes % u64::from(binding.align) != 0 {
-                let Argument { offset, bytes, .. } = argument;
+            let bytes = match binding.access {
+                Access::Read => (bytes.next_multiple_of(16) + READ_PAST).min(limit),
+                Access::ReadWrite => bytes,
+            };
+            if offset % self.limits.binding_align != 0 || bytes % u64::from(binding.align) != 0 {
                 return Err(broken(format!("`{}` at {offset}, {bytes} bytes, is not aligned", binding.name)));
             }
             let other_access = |(i, earlier): (usize, &Argument)| {
-                earlier.buffer == argument.buffer && kernel.bindings[i].access != binding.access
+                earlier.buffer == buffer && kernel.bindings[i].access != binding.access
             };
             if arguments.iter().enumerate().any(other_access) {
                 return Err(broken(format!("`{}` lies in a buffer that the call both reads and writes", binding.name)));
             }
-            let end = argument.offset + argument.bytes;
-            let buffer = &mut self.buffers[argument.buffer];
-            buffer.bytes = buffer.bytes.max(end);
-            arguments.push(argument);
+            self.buffers[buffer].bytes = self.buffers[buffer].bytes.max(offset + bytes);
+            arguments.push(Argument { buffer, offset, bytes, ty });
         }
         if call.workgroups.iter().any(|&count| count > self.limits.max_workgroups) {
             let (label, limit) = (scope.to_owned(), self.limits.max_workgroups);
@@ -221,13 +220,13 @@ impl Planner<'_> {
         Ok(PlannedCall { scope: scope.to_owned(), kernel, arguments, overrides, params, workgroups, flops })
     }
 
-    fn locate(&self, tensor: Tensor) -> Option<Argument> {
+    /// Buffer, offset in bytes and type of a tensor of the graph.
+    fn locate(&self, tensor: Tensor) -> Option<(usize, u64, TensorType)> {
         let ty = self.graph.ty(tensor).clone();
-        let (buffer, offset) = match self.graph.storage(tensor) {
-            Storage::Persistent { buffer: Buffer(index), offset } => (index as usize, offset),
-            _ => (self.slot_of[self.graph.base(tensor).index()]?, 0),
-        };
-        Some(Argument { buffer, offset, bytes: ty.bytes(), ty })
+        match self.graph.storage(tensor) {
+            Storage::Persistent { buffer: Buffer(index), offset } => Some((index as usize, offset, ty)),
+            _ => Some((self.slot_of[self.graph.base(tensor).index()]?, 0, ty)),
+        }
     }
 
     /// Drops persistent buffers that no call sees.

@@ -1,0 +1,141 @@
+//! From a folder to a file of Rust.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{env, fs, io, process};
+
+use crate::emit::{self, Paths};
+use crate::import::Library;
+use crate::source::File;
+use crate::{Diagnostic, Error, Shader};
+
+/// What a folder of shaders is.
+#[derive(Debug)]
+pub struct Output {
+    /// The shaders, by name.
+    pub shaders: Vec<Shader>,
+}
+
+impl Output {
+    /// The shaders as Rust.
+    pub fn rust(&self, paths: &Paths) -> String {
+        emit::rust(&self.shaders, paths)
+    }
+}
+
+/// Reads, checks and reflects the shaders `DIR/*.wgsl`, which may import `DIR/lib/*.wgsl`.
+///
+/// # Errors
+/// When a file cannot be read, the folder holds no shader, or [`Error::Shaders`] with all mistakes.
+pub fn compile(dir: impl AsRef<Path>) -> Result<Output, Error> {
+    let dir = dir.as_ref();
+    let mut diagnostics = Vec::new();
+    let mut library = Library::new();
+    if dir.join("lib").is_dir() {
+        for (stem, file) in read_dir(&dir.join("lib"), &mut diagnostics)? {
+            library.insert(stem, file);
+        }
+    }
+    let files = read_dir(dir, &mut diagnostics)?;
+    if files.is_empty() && diagnostics.is_empty() {
+        return Err(Error::NoShaders { dir: dir.to_owned() });
+    }
+    let mut shaders = Vec::with_capacity(files.len());
+    for (name, file) in files {
+        match Shader::new(&name, &file, &library) {
+            Ok(shader) => shaders.push(shader),
+            // A mistake in a file that many import is reported once.
+            Err(new) if diagnostics.iter().any(|old: &Diagnostic| old.labels == new.labels) => {}
+            Err(new) => diagnostics.push(new),
+        }
+    }
+    if diagnostics.is_empty() { Ok(Output { shaders }) } else { Err(Error::Shaders { diagnostics }) }
+}
+
+/// The WGSL files of a folder by stem, in alphabetical order.
+fn read_dir(dir: &Path, diagnostics: &mut Vec<Diagnostic>) -> Result<Vec<(String, Arc<File>)>, Error> {
+    let read_error = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Read { path, source }
+    };
+    let entries = fs::read_dir(dir).and_then(|entries| entries.collect::<io::Result<Vec<_>>>());
+    let mut paths: Vec<PathBuf> = entries.map_err(read_error(dir))?.iter().map(fs::DirEntry::path).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "wgsl") && path.is_file());
+    paths.sort();
+    let mut files = Vec::with_capacity(paths.len());
+    for path in paths {
+        match path.file_stem().and_then(|stem| stem.to_str()) {
+            Some(stem) if is_name(stem) => {
+                let text = fs::read_to_string(&path).map_err(read_error(&path))?;
+                files.push((stem.to_owned(), Arc::new(File { path: path.clone(), text })));
+            }
+            _ => diagnostics.push(Diagnostic {
+                message: format!("{} is not named as a Rust module can be", path.display()),
+                labels: Vec::new(),
+                notes: vec!["expected a letter, then letters, digits and `_`".to_owned()],
+            }),
+        }
+    }
+    Ok(files)
+}
+
+fn is_name(stem: &str) -> bool {
+    let reserved = matches!(stem, "self" | "super" | "crate" | "lib");
+    let mut letters = stem.chars();
+    letters.next().is_some_and(|first| first.is_ascii_alphabetic())
+        && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+        && !reserved
+}
+
+/// Builds a folder of shaders from a build script.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    dir: PathBuf,
+    paths: Paths,
+}
+
+impl Builder {
+    /// Builds the shaders of `dir`, relative to the package's folder. The code uses `::kiln_graph` and `::bytemuck`.
+    pub fn new(dir: impl Into<PathBuf>) -> Builder {
+        Builder { dir: dir.into(), paths: Paths::default() }
+    }
+
+    /// Where the generated code finds `Kernel`, `Call` and the like: `::kiln::graph` in a crate that depends on kiln.
+    pub fn crate_path(mut self, path: &str) -> Builder {
+        self.paths.graph = path.to_owned();
+        self
+    }
+
+    /// Where the generated code finds bytemuck: `::kiln::bytemuck` in a crate that depends on kiln.
+    pub fn bytemuck_path(mut self, path: &str) -> Builder {
+        self.paths.bytemuck = path.to_owned();
+        self
+    }
+
+    /// Writes `$OUT_DIR/kernels.rs` and tells cargo to build again when a shader changes. Prints what is wrong and ends
+    /// the process with status 1 if that fails, as a build script does.
+    pub fn build(self) {
+        if let Err(error) = self.try_build() {
+            eprintln!("{error}");
+            process::exit(1);
+        }
+    }
+
+    /// As [`Builder::build`], for a build script that handles errors itself.
+    ///
+    /// # Errors
+    /// As [`compile`], or when the file cannot be written.
+    pub fn try_build(&self) -> Result<PathBuf, Error> {
+        // Cargo looks through the whole folder, so this covers `lib/` and files that are added later.
+        println!("cargo::rerun-if-changed={}", self.dir.display());
+        // A build script's own folder means little to who reads the message.
+        let dir = fs::canonicalize(&self.dir).map_err(|source| Error::Read { path: self.dir.clone(), source })?;
+        let out_dir = env::var_os("OUT_DIR").ok_or(Error::NoOutDir)?;
+        let path = Path::new(&out_dir).join("kernels.rs");
+        let temporary = path.with_extension("rs.new");
+        let rust = compile(dir)?.rust(&self.paths);
+        let write = fs::write(&temporary, rust).and_then(|()| fs::rename(&temporary, &path));
+        write.map_err(|source| Error::Write { path: path.clone(), source })?;
+        Ok(path)
+    }
+}

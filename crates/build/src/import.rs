@@ -1,0 +1,66 @@
+//! `#import name`: a line of its own that stands for the text of `lib/name.wgsl`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::source::{File, Source, label};
+use crate::{Diagnostic, Label};
+
+/// The files that shaders can import, by stem.
+pub(crate) type Library = BTreeMap<String, Arc<File>>;
+
+/// The shader with every import put in where it is first asked for, and only there.
+pub(crate) fn assemble(file: &Arc<File>, library: &Library) -> Result<Source, Diagnostic> {
+    let mut assembler =
+        Assembler { library, source: Source::new(&file.path), imported: BTreeSet::new(), open: Vec::new() };
+    assembler.append(file)?;
+    Ok(assembler.source)
+}
+
+struct Assembler<'a> {
+    library: &'a Library,
+    source: Source,
+    imported: BTreeSet<&'a str>,
+    /// The imports that are being put in, outermost first.
+    open: Vec<&'a str>,
+}
+
+impl<'a> Assembler<'a> {
+    fn append(&mut self, file: &Arc<File>) -> Result<(), Diagnostic> {
+        for (index, line) in file.text.lines().enumerate() {
+            let Some(name) = import(line) else {
+                self.source.push(line, file, index + 1);
+                continue;
+            };
+            let end = line.trim_end().len();
+            let (stem, imported) = self.find(name, label(file, index + 1, end - name.len()..end, ""))?;
+            self.source.push(&format!("// {}", line.trim()), file, index + 1);
+            if self.imported.insert(stem) {
+                self.open.push(stem);
+                self.append(imported)?;
+                self.open.pop();
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, name: &str, at: Label) -> Result<(&'a str, &'a Arc<File>), Diagnostic> {
+        let Some((stem, file)) = self.library.get_key_value(name) else {
+            let there: Vec<&str> = self.library.keys().map(String::as_str).collect();
+            let there = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
+            let message = format!("expected the name of a file in `lib/`, without `.wgsl`, found `{name}`");
+            return Err(Diagnostic::new(message, at).note(format!("`lib/` holds {there}")));
+        };
+        if let Some(first) = self.open.iter().position(|&open| open == name) {
+            let circle: Vec<&str> = self.open[first..].iter().copied().chain([name]).collect();
+            return Err(Diagnostic::new(format!("import in a circle: {}", circle.join(" -> ")), at));
+        }
+        Ok((stem, file))
+    }
+}
+
+/// The name that this line imports, if it is an `#import` line.
+fn import(line: &str) -> Option<&str> {
+    let rest = line.trim_start().strip_prefix("#import")?;
+    (rest.is_empty() || rest.starts_with(char::is_whitespace)).then(|| rest.trim())
+}

@@ -1,0 +1,85 @@
+//! WGSL text that knows from which file and line each of its own lines comes.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::Label;
+
+/// A file as it lies on disk.
+#[derive(Debug)]
+pub(crate) struct File {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+}
+
+/// A place on one line of this file; `columns` counts bytes.
+pub(crate) fn label(file: &File, line: usize, columns: Range<usize>, message: impl Into<String>) -> Label {
+    let text = file.text.lines().nth(line - 1).unwrap_or_default();
+    let start = columns.start.min(text.len());
+    let end = columns.end.clamp(start, text.len());
+    let characters = |bytes: Range<usize>| text.get(bytes).map_or(0, |part| part.chars().count());
+    Label {
+        path: file.path.clone(),
+        line,
+        column: characters(0..start) + 1,
+        width: characters(start..end).max(1),
+        text: text.to_owned(),
+        message: message.into(),
+    }
+}
+
+/// A whole shader, its imports put in, with the origin of each line.
+#[derive(Debug)]
+pub struct Source {
+    text: String,
+    origins: Vec<(Arc<File>, usize)>,
+    root: PathBuf,
+}
+
+impl Source {
+    /// No lines yet; `root` is the kernel's own file.
+    pub(crate) fn new(root: &Path) -> Source {
+        Source { text: String::new(), origins: Vec::new(), root: root.to_owned() }
+    }
+
+    /// Appends a line that comes from line `line` (counted from 1) of `file`.
+    pub(crate) fn push(&mut self, text: &str, file: &Arc<File>, line: usize) {
+        self.text.push_str(text);
+        self.text.push('\n');
+        self.origins.push((file.clone(), line));
+    }
+
+    /// Legal WGSL: where an `#import` stood, it stands as a comment, and below it what was imported.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The kernel's own file.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The place of these bytes of [`Source::text`] in the file that they come from. A range over several lines is cut
+    /// at the end of the first.
+    pub fn label(&self, bytes: Range<usize>, message: impl Into<String>) -> Label {
+        let end_of_text = self.text.len().saturating_sub(1);
+        let start = bytes.start.min(end_of_text);
+        let before = self.text.get(..start).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = before.matches('\n').count();
+        match self.origins.get(line) {
+            Some((file, line)) => {
+                label(file, *line, start - line_start..bytes.end.max(start).saturating_sub(line_start), message)
+            }
+            None => Label {
+                path: self.root.clone(),
+                line: 1,
+                column: 1,
+                width: 1,
+                text: String::new(),
+                message: message.into(),
+            },
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Which adapters there are, and how one is chosen.
+
+use std::fmt;
+
+use kiln_graph::{DeviceError, DeviceInfo, DeviceKind, Limits};
+
+/// How an adapter is chosen from those that [`adapters`] lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Selector {
+    /// The first one: a discrete GPU if there is one.
+    #[default]
+    Best,
+    /// The first one whose name or backend contains this text, upper or lower case: `nvidia`, `llvmpipe`, `vulkan`.
+    Name(String),
+    /// The one at this place of the list.
+    Index(usize),
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Selector::Best => f.write_str("any GPU"),
+            Selector::Name(name) => f.write_str(name),
+            Selector::Index(index) => write!(f, "{index}"),
+        }
+    }
+}
+
+/// All adapters behind Vulkan, Metal and DX12: discrete GPUs first, then integrated, virtual and unknown ones, then
+/// drivers that compute on the processor. One GPU is listed once per backend; where no driver is installed, none.
+pub fn adapters() -> Vec<DeviceInfo> {
+    enumerate().iter().map(|adapter| info(&adapter.get_info(), &adapter.limits())).collect()
+}
+
+/// The adapter that `selector` means.
+pub(crate) fn select(selector: &Selector) -> Result<wgpu::Adapter, DeviceError> {
+    let mut adapters = enumerate();
+    let infos: Vec<wgpu::AdapterInfo> = adapters.iter().map(wgpu::Adapter::get_info).collect();
+    let place = match selector {
+        Selector::Best => (!adapters.is_empty()).then_some(0),
+        Selector::Name(name) => {
+            let wanted = name.to_lowercase();
+            infos.iter().position(|info| {
+                info.name.to_lowercase().contains(&wanted) || format!("{:?}", info.backend).to_lowercase() == wanted
+            })
+        }
+        Selector::Index(index) => (*index < adapters.len()).then_some(*index),
+    };
+    match place {
+        Some(place) => Ok(adapters.swap_remove(place)),
+        None => {
+            let found = infos.iter().enumerate().map(|(i, info)| format!("{i}: {} ({:?})", info.name, info.backend));
+            Err(DeviceError::NotFound { wanted: selector.to_string(), found: found.collect() })
+        }
+    }
+}
+
+/// What wgpu tells of an adapter, in Kiln's words.
+pub(crate) fn info(adapter: &wgpu::AdapterInfo, limits: &wgpu::Limits) -> DeviceInfo {
+    DeviceInfo {
+        name: adapter.name.clone(),
+        backend: format!("{:?}", adapter.backend),
+        driver: format!("{} {}", adapter.driver, adapter.driver_info).trim().to_owned(),
+        kind: kind(adapter.device_type),
+        limits: Limits {
+            // A bound range is a whole number of 32-bit words.
+            max_binding_bytes: limits.max_storage_buffer_binding_size & !3,
+            max_buffer_bytes: limits.max_buffer_size & !3,
+            max_workgroups: limits.max_compute_workgroups_per_dimension,
+            binding_align: u64::from(limits.min_storage_buffer_offset_alignment),
+        },
+    }
+}
+
+fn kind(device_type: wgpu::DeviceType) -> DeviceKind {
+    match device_type {
+        wgpu::DeviceType::DiscreteGpu => DeviceKind::DiscreteGpu,
+        wgpu::DeviceType::IntegratedGpu => DeviceKind::IntegratedGpu,
+        wgpu::DeviceType::VirtualGpu => DeviceKind::VirtualGpu,
+        wgpu::DeviceType::Cpu => DeviceKind::Software,
+        wgpu::DeviceType::Other => DeviceKind::Other,
+    }
+}
+
+fn enumerate() -> Vec<wgpu::Adapter> {
+    let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    // wgpu refuses to make an instance where none of its backends is compiled in.
+    if !wgpu::Instance::enabled_backend_features().intersects(backends) {
+        return Vec::new();
+    }
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends,
+        // The default in debug builds asks for the drivers' debug layers. DX12's shader compiler then stops optimising,
+        // and wgpu's own validation is there without them.
+        flags: wgpu::InstanceFlags::empty(),
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    adapters.sort_by_key(|adapter| rank(adapter.get_info().device_type));
+    adapters
+}
+
+fn rank(device_type: wgpu::DeviceType) -> u8 {
+    match device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    }
+}

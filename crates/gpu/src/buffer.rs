@@ -1,0 +1,95 @@
+//! Memory of the device.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use kiln_graph::{DeviceBuffer, DeviceError, Pending, ReadBack};
+
+use crate::context::Context;
+use crate::pending::GpuPending;
+
+/// A storage buffer. wgpu zeroes it before its first use.
+#[derive(Debug)]
+pub struct GpuBuffer {
+    context: Arc<Context>,
+    label: String,
+    raw: wgpu::Buffer,
+}
+
+impl GpuBuffer {
+    pub(crate) fn new(context: &Arc<Context>, label: &str, bytes: u64) -> Result<GpuBuffer, DeviceError> {
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let raw = context.buffer(label, bytes, usage)?;
+        context.flush()?;
+        Ok(GpuBuffer { context: context.clone(), label: label.to_owned(), raw })
+    }
+
+    /// The buffer as wgpu knows it, for an app that draws what a model computes.
+    pub fn wgpu_buffer(&self) -> &wgpu::Buffer {
+        &self.raw
+    }
+
+    /// `buffer` as one of `context`'s.
+    pub(crate) fn of<'a>(
+        buffer: &'a Arc<dyn DeviceBuffer>,
+        context: &Arc<Context>,
+    ) -> Result<&'a GpuBuffer, DeviceError> {
+        let own = buffer.as_any().downcast_ref::<GpuBuffer>();
+        own.filter(|own| Arc::ptr_eq(&own.context, context))
+            .ok_or_else(|| context.invalid("a buffer of another device was given; allocate it on this one"))
+    }
+
+    /// Whether `bytes` bytes at `offset` are words of this buffer.
+    pub(crate) fn check(&self, offset: u64, bytes: u64) -> Result<(), DeviceError> {
+        let within = offset.checked_add(bytes).is_some_and(|end| end <= self.raw.size());
+        if within && offset.is_multiple_of(4) && bytes.is_multiple_of(4) {
+            return Ok(());
+        }
+        let rule = if within { "both must be multiples of 4" } else { "that is not within it" };
+        let GpuBuffer { label, raw, .. } = self;
+        Err(self
+            .context
+            .invalid(format!("{bytes} bytes at {offset} of `{label}`, which has {} bytes: {rule}", raw.size())))
+    }
+}
+
+impl DeviceBuffer for GpuBuffer {
+    fn bytes(&self) -> u64 {
+        self.raw.size()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
+        self.check(offset, data.len() as u64)?;
+        let what = format!("write {} bytes to `{}`", data.len(), self.label);
+        self.context.attempt(&what, || self.context.queue.write_buffer(&self.raw, offset, data))?;
+        self.context.flush()
+    }
+
+    fn read(&self, offset: u64, bytes: u64) -> Result<Vec<u8>, DeviceError> {
+        self.check(offset, bytes)?;
+        if bytes == 0 {
+            return self.context.fault().map(|()| Vec::new());
+        }
+        let descriptor = wgpu::CommandEncoderDescriptor { label: Some("read") };
+        let encoder = self.context.attempt("read", || self.context.device.create_command_encoder(&descriptor))?;
+        Box::new(GpuPending::submit(&self.context, encoder, Some((self, offset, bytes)))?).wait()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// The range that is to be copied to the host, found in our own buffer.
+pub(crate) type Source<'a> = (&'a GpuBuffer, u64, u64);
+
+/// `range`, if it is one of `context`'s buffers and within it. An empty range is none.
+pub(crate) fn source<'a>(
+    range: Option<ReadBack<'a>>,
+    context: &Arc<Context>,
+) -> Result<Option<Source<'a>>, DeviceError> {
+    let Some(ReadBack { buffer, offset, bytes }) = range else { return Ok(None) };
+    let buffer = GpuBuffer::of(buffer, context)?;
+    buffer.check(offset, bytes)?;
+    Ok((bytes > 0).then_some((buffer, offset, bytes)))
+}

@@ -1,0 +1,199 @@
+//! What all objects of one device share: the device itself, its fault, its caches and counters.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kiln_graph::{DeviceError, DeviceInfo};
+
+use crate::pipeline::Pipelines;
+use crate::staging::Ring;
+
+pub(crate) struct Context {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) info: DeviceInfo,
+    pub(crate) limits: wgpu::Limits,
+    pub(crate) checked: bool,
+    pub(crate) pipelines: Pipelines,
+    pub(crate) ring: Ring,
+    pub(crate) buffers_made: AtomicU64,
+    pub(crate) bytes_made: AtomicU64,
+    fault: Arc<Mutex<Option<DeviceError>>>,
+}
+
+impl Context {
+    pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, checked: bool) -> Context {
+        let limits = device.limits();
+        let info = crate::adapter::info(&device.adapter_info(), &limits);
+        tracing::debug!(name = info.name, backend = info.backend, driver = info.driver, checked, "open device");
+        Context {
+            device,
+            queue,
+            info,
+            limits,
+            checked,
+            pipelines: Pipelines::default(),
+            ring: Ring::default(),
+            buffers_made: AtomicU64::new(0),
+            bytes_made: AtomicU64::new(0),
+            fault: Arc::default(),
+        }
+    }
+
+    /// Takes over what wgpu reports outside of any call: only for a device that is Kiln's own.
+    pub(crate) fn install_callbacks(&self) {
+        let (fault, name) = (self.fault.clone(), self.info.name.clone());
+        self.device.set_device_lost_callback(move |reason, message| {
+            let reason = match (reason, message.is_empty()) {
+                (wgpu::DeviceLostReason::Destroyed, _) => "it was destroyed".to_owned(),
+                (_, true) => "the driver gives no reason".to_owned(),
+                (_, false) => message,
+            };
+            record(&fault, DeviceError::Lost { device: name.clone(), reason });
+        });
+        let (fault, name) = (self.fault.clone(), self.info.name.clone());
+        self.device.on_uncaptured_error(Arc::new(move |error| {
+            record(&fault, translate(&name, "outside of any call", error));
+        }));
+    }
+
+    /// The first fault of the device, if there was one. A loss hides what came before it.
+    pub(crate) fn fault(&self) -> Result<(), DeviceError> {
+        match &*lock(&self.fault) {
+            Some(fault) => Err(fault.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes `error` the device's fault, unless it has one, and gives the fault.
+    pub(crate) fn fail(&self, error: DeviceError) -> DeviceError {
+        record(&self.fault, error)
+    }
+
+    pub(crate) fn invalid(&self, message: impl Into<String>) -> DeviceError {
+        DeviceError::Invalid { device: self.info.name.clone(), message: message.into() }
+    }
+
+    /// Runs `f` and catches the errors that wgpu reports from it on this thread.
+    fn capture<T>(&self, f: impl FnOnce() -> T) -> (T, Option<wgpu::Error>) {
+        let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation];
+        let scopes = filters.map(|filter| self.device.push_error_scope(filter));
+        let value = f();
+        let errors = scopes.into_iter().rev().map(|scope| pollster::block_on(scope.pop()));
+        (value, errors.fold(None, Option::or))
+    }
+
+    /// Runs `f`, unless the device has a fault, and turns the errors that wgpu reports from it into ours; `what` says
+    /// in them what was tried.
+    pub(crate) fn attempt<T>(&self, what: &str, f: impl FnOnce() -> T) -> Result<T, DeviceError> {
+        self.attempt_or(f, |error| translate(&self.info.name, what, error))
+    }
+
+    /// As [`Context::attempt`], with errors of the caller's own.
+    pub(crate) fn attempt_or<T>(
+        &self,
+        f: impl FnOnce() -> T,
+        translate: impl FnOnce(wgpu::Error) -> DeviceError,
+    ) -> Result<T, DeviceError> {
+        self.fault()?;
+        match self.capture(f) {
+            (value, None) => Ok(value),
+            (_, Some(error)) => {
+                // What is made on a lost device is invalid, and using it a rule broken; but the loss is what counts.
+                self.flush()?;
+                Err(translate(error))
+            }
+        }
+    }
+
+    /// A new buffer of at least `bytes` bytes: a whole number of 32-bit words, at least one.
+    pub(crate) fn buffer(
+        &self,
+        label: &str,
+        bytes: u64,
+        usage: wgpu::BufferUsages,
+    ) -> Result<wgpu::Buffer, DeviceError> {
+        let limit = self.info.limits.max_buffer_bytes;
+        if bytes > limit {
+            let what = format!("`{label}` needs {bytes} bytes, the device makes buffers of at most {limit} bytes");
+            return Err(DeviceError::OutOfMemory { device: self.info.name.clone(), what });
+        }
+        let size = bytes.max(4).next_multiple_of(4);
+        let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+        let what = format!("`{label}` of {size} bytes");
+        let buffer = self.attempt(&what, || self.device.create_buffer(&descriptor))?;
+        self.buffers_made.fetch_add(1, Ordering::Relaxed);
+        self.bytes_made.fetch_add(size, Ordering::Relaxed);
+        Ok(buffer)
+    }
+
+    /// Submits `commands` and all writes before them.
+    pub(crate) fn submit(&self, commands: wgpu::CommandBuffer) -> Result<wgpu::SubmissionIndex, DeviceError> {
+        self.attempt("submit", || self.queue.submit([commands]))
+    }
+
+    /// Starts all writes that were asked for, and finds out whether the device still takes work: wgpu passes over work
+    /// for a lost device in silence, but its submissions get no valid number.
+    pub(crate) fn flush(&self) -> Result<(), DeviceError> {
+        let (index, _) = self.capture(|| self.queue.submit(None));
+        self.done(&index, Some(Duration::ZERO)).map(drop)
+    }
+
+    /// Whether a submission is done, after waiting for it at most `timeout` (`None`: for as long as it takes).
+    pub(crate) fn done(&self, index: &wgpu::SubmissionIndex, timeout: Option<Duration>) -> Result<bool, DeviceError> {
+        let wait = wgpu::PollType::Wait { submission_index: Some(index.clone()), timeout };
+        let reason = match self.poll(wait) {
+            Some(Ok(_)) => return self.fault().map(|()| true),
+            Some(Err(wgpu::PollError::Timeout)) => return self.fault().map(|()| false),
+            Some(Err(wgpu::PollError::WrongSubmissionIndex(..))) => "it takes no more work",
+            None => "its driver reports a failure",
+        };
+        // Lets wgpu call back with the reason, which then stands before ours: it does so when the queue is empty.
+        self.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_secs(5)) });
+        Err(self.fail(DeviceError::Lost { device: self.info.name.clone(), reason: reason.to_owned() }))
+    }
+
+    /// `None` when wgpu panicked, as it does when the driver loses the device while wgpu asks about it.
+    fn poll(&self, poll: wgpu::PollType) -> Option<Result<wgpu::PollStatus, wgpu::PollError>> {
+        catch_unwind(AssertUnwindSafe(|| self.device.poll(poll))).ok()
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("info", &self.info).field("checked", &self.checked).finish_non_exhaustive()
+    }
+}
+
+/// The lock, also when a thread panicked while it held it: nothing behind our locks is ever half changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn record(fault: &Mutex<Option<DeviceError>>, error: DeviceError) -> DeviceError {
+    let mut fault = lock(fault);
+    match &*fault {
+        Some(first) if matches!(first, DeviceError::Lost { .. }) || !matches!(error, DeviceError::Lost { .. }) => {
+            first.clone()
+        }
+        _ => fault.insert(error).clone(),
+    }
+}
+
+fn translate(device: &str, what: &str, error: wgpu::Error) -> DeviceError {
+    let device = device.to_owned();
+    match error {
+        wgpu::Error::OutOfMemory { .. } => DeviceError::OutOfMemory { device, what: what.to_owned() },
+        wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+            DeviceError::Invalid { device, message: format!("{what}: {}", causes(&description)) }
+        }
+    }
+}
+
+/// wgpu's description of an error without its heading.
+pub(crate) fn causes(description: &str) -> &str {
+    description.trim_start_matches("Validation Error").trim_start().trim_start_matches("Caused by:").trim()
+}

@@ -1,0 +1,107 @@
+//! A device: opened by Kiln, or brought by the app that Kiln is part of.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use kiln_graph::{Device, DeviceBuffer, DeviceError, DeviceInfo, Plan, Program};
+
+use crate::adapter::{Selector, select};
+use crate::buffer::GpuBuffer;
+use crate::context::Context;
+use crate::program::GpuProgram;
+
+/// How a device is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether shaders test every access at run time (and zero their workgroup memory). True in debug builds, so that
+    /// tests find a kernel that reads past its end; without, kernels are up to twice as fast.
+    pub checked: bool,
+    /// What to ask for instead of all that the adapter allows. For tests of how Kiln does on smaller devices.
+    pub limits: Option<wgpu::Limits>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { checked: cfg!(debug_assertions), limits: None }
+    }
+}
+
+/// Buffers made on a device since it was opened, its own for parameters, steps and read-back included. Two equal
+/// readings mean that nothing was allocated between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allocations {
+    /// How many.
+    pub buffers: u64,
+    /// Their sizes together, in bytes.
+    pub bytes: u64,
+}
+
+/// A device of wgpu that runs plans. Clones are the same device.
+#[derive(Clone, Debug)]
+pub struct GpuDevice {
+    pub(crate) context: Arc<Context>,
+}
+
+impl GpuDevice {
+    /// Opens the adapter that `selector` means, with all that it allows.
+    ///
+    /// # Errors
+    /// [`DeviceError::NotFound`], or [`DeviceError::Invalid`] when the driver refuses, for example limits beyond its own.
+    pub fn open(selector: &Selector, options: Options) -> Result<GpuDevice, DeviceError> {
+        let adapter = select(selector)?;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("kiln"),
+            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            required_limits: options.limits.unwrap_or_else(|| adapter.limits()),
+            // Few large buffers: big blocks to cut them from would be waste.
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| {
+            DeviceError::Invalid { device: adapter.get_info().name, message: format!("cannot be opened: {error}") }
+        })?;
+        let context = Context::new(device, queue, options.checked);
+        context.install_callbacks();
+        Ok(GpuDevice { context: Arc::new(context) })
+    }
+
+    /// The device of an app that has one already: models then share its memory with what the app draws. Works within
+    /// the limits and features that the app asked for ([`wgpu::Features::TIMESTAMP_QUERY`] makes profiles exact).
+    ///
+    /// The app's callbacks for errors and loss stay as they are: Kiln catches its own errors in error scopes.
+    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, checked: bool) -> GpuDevice {
+        GpuDevice { context: Arc::new(Context::new(device, queue, checked)) }
+    }
+
+    /// The device as wgpu knows it.
+    pub fn wgpu_device(&self) -> &wgpu::Device {
+        &self.context.device
+    }
+
+    /// The queue on which Kiln submits.
+    pub fn wgpu_queue(&self) -> &wgpu::Queue {
+        &self.context.queue
+    }
+
+    /// What was allocated so far.
+    pub fn allocations(&self) -> Allocations {
+        Allocations {
+            buffers: self.context.buffers_made.load(Ordering::Relaxed),
+            bytes: self.context.bytes_made.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Device for GpuDevice {
+    fn info(&self) -> &DeviceInfo {
+        &self.context.info
+    }
+
+    fn allocate(&self, label: &str, bytes: u64) -> Result<Arc<dyn DeviceBuffer>, DeviceError> {
+        Ok(Arc::new(GpuBuffer::new(&self.context, label, bytes)?))
+    }
+
+    fn program(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>]) -> Result<Box<dyn Program>, DeviceError> {
+        Ok(Box::new(GpuProgram::new(&self.context, plan, buffers)?))
+    }
+}

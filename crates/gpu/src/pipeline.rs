@@ -1,0 +1,184 @@
+//! Kernels compiled for a device, each once.
+
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
+
+use kiln_graph::{Access, DeviceError, Kernel, PlannedCall, Step};
+
+use crate::context::{Context, causes, lock};
+use crate::parallel::try_map;
+
+/// Uniform buffers are bound in whole 16-byte units.
+pub(crate) fn uniform_bytes(bytes: u64) -> u64 {
+    bytes.next_multiple_of(16)
+}
+
+/// What makes a pipeline another one. Sources are compared as text: one constant may lie at several addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    source: &'static str,
+    entry_point: &'static str,
+    /// Values as bits.
+    overrides: Vec<(&'static str, u64)>,
+}
+
+impl Key {
+    fn of(call: &PlannedCall) -> Key {
+        let overrides = call.overrides.iter().map(|&(name, value)| (name, value.to_bits())).collect();
+        Key { source: call.kernel.source, entry_point: call.kernel.entry_point, overrides }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub(crate) raw: wgpu::ComputePipeline,
+    /// The layout of group 0.
+    pub(crate) group: wgpu::BindGroupLayout,
+}
+
+/// The pipelines of a device.
+#[derive(Debug, Default)]
+pub(crate) struct Pipelines {
+    modules: Mutex<HashMap<&'static str, wgpu::ShaderModule>>,
+    pipelines: Mutex<HashMap<Key, Arc<Pipeline>>>,
+    step_layout: OnceLock<wgpu::BindGroupLayout>,
+}
+
+impl Pipelines {
+    /// One pipeline per call; those that are new are compiled in parallel, because drivers take their time.
+    pub(crate) fn of(&self, context: &Context, calls: &[PlannedCall]) -> Result<Vec<Arc<Pipeline>>, DeviceError> {
+        let keys: Vec<Key> = calls.iter().map(Key::of).collect();
+        let mut missing: HashMap<&Key, &PlannedCall> = keys.iter().zip(calls).collect();
+        missing.retain(|key, _| !lock(&self.pipelines).contains_key(key));
+        let missing: Vec<(&Key, &PlannedCall)> = missing.into_iter().collect();
+
+        let mut sources: HashMap<&'static str, &Kernel> =
+            missing.iter().map(|(key, call)| (key.source, call.kernel)).collect();
+        sources.retain(|source, _| !lock(&self.modules).contains_key(source));
+        let sources: Vec<&Kernel> = sources.into_values().collect();
+        let modules = try_map(&sources, |kernel| compile_module(context, kernel))?;
+        lock(&self.modules).extend(sources.iter().map(|kernel| kernel.source).zip(modules));
+
+        let step_layout = self.step_layout(context)?;
+        let made = try_map(&missing, |(_, call)| {
+            let module = lock(&self.modules).get(call.kernel.source).cloned();
+            let module = module.ok_or_else(|| shader_error(context, call.kernel, "its module is missing"))?;
+            compile(context, call, &module, step_layout)
+        })?;
+
+        let mut pipelines = lock(&self.pipelines);
+        pipelines.extend(missing.iter().map(|(key, _)| (*key).clone()).zip(made.into_iter().map(Arc::new)));
+        Ok(keys.iter().filter_map(|key| pipelines.get(key).cloned()).collect())
+    }
+
+    /// The layout of group 1: one [`Step`] at a dynamic offset.
+    pub(crate) fn step_layout(&self, context: &Context) -> Result<&wgpu::BindGroupLayout, DeviceError> {
+        if let Some(layout) = self.step_layout.get() {
+            return Ok(layout);
+        }
+        let entries = [uniform_entry(0, size_of::<Step>() as u64, true)];
+        let descriptor = wgpu::BindGroupLayoutDescriptor { label: Some("step"), entries: &entries };
+        let layout = context.attempt("step", || context.device.create_bind_group_layout(&descriptor))?;
+        Ok(self.step_layout.get_or_init(|| layout))
+    }
+}
+
+fn compile_module(context: &Context, kernel: &Kernel) -> Result<wgpu::ShaderModule, DeviceError> {
+    let descriptor = wgpu::ShaderModuleDescriptor {
+        label: Some(kernel.name),
+        source: wgpu::ShaderSource::Wgsl(kernel.source.into()),
+    };
+    attempt_shader(context, kernel, || {
+        if context.checked {
+            context.device.create_shader_module(descriptor)
+        } else {
+            // SAFETY: without its checks a shader must not index out of bounds, divide by zero or loop for ever. Plans
+            // bind whole tensors of the shapes that the kernel is told, and the tests run every kernel with the checks.
+            unsafe { context.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+        }
+    })
+}
+
+fn compile(
+    context: &Context,
+    call: &PlannedCall,
+    module: &wgpu::ShaderModule,
+    step_layout: &wgpu::BindGroupLayout,
+) -> Result<Pipeline, DeviceError> {
+    let start = Instant::now();
+    let kernel = call.kernel;
+    let label = Some(kernel.name);
+    let device = &context.device;
+    let mut entries: Vec<wgpu::BindGroupLayoutEntry> = kernel
+        .bindings
+        .iter()
+        .map(|binding| {
+            let read_only = binding.access == Access::Read;
+            entry(binding.binding, wgpu::BufferBindingType::Storage { read_only }, None, false)
+        })
+        .collect();
+    entries.extend(kernel.params.map(|params| uniform_entry(params.binding, u64::from(params.bytes), false)));
+    let pipeline = attempt_shader(context, kernel, || {
+        let group = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let groups: &[_] = if kernel.step { &[Some(&group), Some(step_layout)] } else { &[Some(&group)] };
+        let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: groups,
+            immediate_size: 0,
+        });
+        let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&layout),
+            module,
+            entry_point: Some(kernel.entry_point),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &call.overrides,
+                zero_initialize_workgroup_memory: context.checked,
+            },
+            cache: None,
+        });
+        Pipeline { raw, group }
+    })?;
+    tracing::debug!(kernel = kernel.name, ms = start.elapsed().as_secs_f64() * 1e3, "compile pipeline");
+    Ok(pipeline)
+}
+
+fn uniform_entry(binding: u32, bytes: u64, has_dynamic_offset: bool) -> wgpu::BindGroupLayoutEntry {
+    let size = NonZeroU64::new(uniform_bytes(bytes));
+    entry(binding, wgpu::BufferBindingType::Uniform, size, has_dynamic_offset)
+}
+
+fn entry(
+    binding: u32,
+    ty: wgpu::BufferBindingType,
+    min_binding_size: Option<NonZeroU64>,
+    has_dynamic_offset: bool,
+) -> wgpu::BindGroupLayoutEntry {
+    wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size },
+        count: None,
+    }
+}
+
+/// As [`Context::attempt`], but what wgpu finds wrong is the kernel's fault.
+fn attempt_shader<T>(context: &Context, kernel: &Kernel, f: impl FnOnce() -> T) -> Result<T, DeviceError> {
+    context.attempt_or(f, |error| match error {
+        wgpu::Error::OutOfMemory { .. } => {
+            let what = format!("{} cannot be compiled", kernel.name);
+            DeviceError::OutOfMemory { device: context.info.name.clone(), what }
+        }
+        error => shader_error(context, kernel, causes(&error.to_string())),
+    })
+}
+
+fn shader_error(context: &Context, kernel: &Kernel, message: &str) -> DeviceError {
+    DeviceError::Shader {
+        device: context.info.name.clone(),
+        kernel: kernel.name.to_owned(),
+        message: message.to_owned(),
+    }
+}

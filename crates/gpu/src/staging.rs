@@ -1,0 +1,35 @@
+//! Host-visible buffers for read-back, used again and again.
+
+use std::sync::Mutex;
+
+use kiln_graph::DeviceError;
+
+use crate::context::{Context, lock};
+
+/// Larger ones are freed after use: a model's weights are read once, its metrics all the time.
+const KEEP_BYTES: u64 = 1 << 20;
+
+/// Staging buffers that wait for their next use. A steady loop of runs takes back what it gave and makes no new ones.
+#[derive(Debug, Default)]
+pub(crate) struct Ring(Mutex<Vec<wgpu::Buffer>>);
+
+impl Ring {
+    /// An unmapped buffer of at least `bytes` bytes.
+    pub(crate) fn take(&self, context: &Context, bytes: u64) -> Result<wgpu::Buffer, DeviceError> {
+        let mut free = lock(&self.0);
+        if let Some(found) = free.iter().position(|buffer| buffer.size() >= bytes) {
+            return Ok(free.swap_remove(found));
+        }
+        drop(free);
+        let size = if bytes > KEEP_BYTES { bytes } else { bytes.next_power_of_two().max(256) };
+        context.buffer("read back", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
+    }
+
+    /// Gives back a buffer, mapped, about to be mapped or neither.
+    pub(crate) fn give(&self, context: &Context, buffer: wgpu::Buffer) {
+        let unmapped = context.attempt("unmap", || buffer.unmap()).is_ok();
+        if unmapped && buffer.size() <= KEEP_BYTES {
+            lock(&self.0).push(buffer);
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Samples with labels, in memory.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use kiln_graph::Shape;
+
+use super::DataError;
+
+/// Samples of one shape and a label for each. A model sees `value * scale + offset`.
+///
+/// Cheap to clone: the values are shared.
+///
+/// # Example
+/// ```
+/// use kiln::data::{Dataset, Labels};
+///
+/// let images = vec![0, 51, 102, 255, 255, 0, 0, 0];
+/// let data = Dataset::from_u8([2, 2, 1], images, Labels::index(vec![0, 1], 2))?;
+/// assert_eq!((data.len(), data.scale()), (2, 1.0 / 255.0));
+/// # Ok::<(), kiln::data::DataError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    sample_shape: Shape,
+    samples: usize,
+    values: Values,
+    labels: Labels,
+    scale: f32,
+    offset: f32,
+}
+
+/// The values of all samples, one sample after the other, images as `[H, W, C]`.
+#[derive(Clone, PartialEq)]
+pub enum Values {
+    /// Bytes, as image files hold them.
+    U8(Arc<[u8]>),
+    /// Floats.
+    F32(Arc<[f32]>),
+}
+
+/// The labels of all samples.
+#[derive(Clone, PartialEq)]
+pub enum Labels {
+    /// The index of each sample's class.
+    Index {
+        /// One index per sample, below `classes`.
+        values: Arc<[u32]>,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// For each sample, one value per class: 1 for its own and 0 for the others, or any probabilities.
+    OneHot {
+        /// `[samples, classes]`
+        values: Arc<[f32]>,
+        /// The number of classes.
+        classes: usize,
+    },
+}
+
+impl Labels {
+    /// Labels as class indices.
+    pub fn index(values: Vec<u32>, classes: usize) -> Labels {
+        Labels::Index { values: values.into(), classes }
+    }
+
+    /// Labels as one value per class, `[samples, classes]`.
+    pub fn one_hot(values: Vec<f32>, classes: usize) -> Labels {
+        Labels::OneHot { values: values.into(), classes }
+    }
+
+    /// The number of classes.
+    pub fn classes(&self) -> usize {
+        match self {
+            Labels::Index { classes, .. } | Labels::OneHot { classes, .. } => *classes,
+        }
+    }
+
+    fn check(&self, samples: usize) -> Result<(), DataError> {
+        let (expected, found) = match self {
+            Labels::Index { values, .. } => (Some(samples), values.len()),
+            Labels::OneHot { values, classes } => (samples.checked_mul(*classes), values.len()),
+        };
+        if expected != Some(found) {
+            return Err(DataError::Labels { samples, expected: expected.unwrap_or(usize::MAX), found });
+        }
+        let Labels::Index { values, classes } = self else { return Ok(()) };
+        match values.iter().position(|&label| label as usize >= *classes) {
+            Some(sample) => Err(DataError::Class { sample, classes: *classes, found: values[sample] }),
+            None => Ok(()),
+        }
+    }
+
+    fn range(&self, range: Range<usize>) -> Labels {
+        match self {
+            Labels::Index { values, classes } => Labels::Index { values: values[range].into(), classes: *classes },
+            Labels::OneHot { values, classes } => {
+                Labels::OneHot { values: values[range.start * classes..range.end * classes].into(), classes: *classes }
+            }
+        }
+    }
+}
+
+impl Dataset {
+    /// A data set of bytes, which a model sees divided by 255. See [`Dataset::rescaled`] for another rule.
+    ///
+    /// # Errors
+    /// When `values` is not a whole number of samples, or `labels` do not fit them.
+    pub fn from_u8(sample_shape: impl Into<Shape>, values: Vec<u8>, labels: Labels) -> Result<Dataset, DataError> {
+        let count = values.len();
+        Dataset::new(sample_shape.into(), Values::U8(values.into()), count, labels, 1.0 / 255.0)
+    }
+
+    /// A data set of floats, which a model sees as they are.
+    ///
+    /// # Errors
+    /// As [`Dataset::from_u8`].
+    pub fn from_f32(sample_shape: impl Into<Shape>, values: Vec<f32>, labels: Labels) -> Result<Dataset, DataError> {
+        let count = values.len();
+        Dataset::new(sample_shape.into(), Values::F32(values.into()), count, labels, 1.0)
+    }
+
+    fn new(shape: Shape, values: Values, count: usize, labels: Labels, scale: f32) -> Result<Dataset, DataError> {
+        let elements = shape.elements();
+        if elements == 0 || !count.is_multiple_of(elements) {
+            return Err(DataError::Values { shape, found: count });
+        }
+        let samples = count / elements;
+        labels.check(samples)?;
+        Ok(Dataset { sample_shape: shape, samples, values, labels, scale, offset: 0.0 })
+    }
+
+    /// The same samples, which a model sees as `value * scale + offset`.
+    pub fn rescaled(self, scale: f32, offset: f32) -> Dataset {
+        Dataset { scale, offset, ..self }
+    }
+
+    /// The number of samples.
+    pub fn len(&self) -> usize {
+        self.samples
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.samples == 0
+    }
+
+    /// The shape of one sample.
+    pub fn sample_shape(&self) -> &Shape {
+        &self.sample_shape
+    }
+
+    /// The number of classes.
+    pub fn classes(&self) -> usize {
+        self.labels.classes()
+    }
+
+    /// The values, before scale and offset.
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// What each value is multiplied by.
+    pub fn scale(&self) -> f32 {
+        self.scale
+    }
+
+    /// What is then added.
+    pub fn offset(&self) -> f32 {
+        self.offset
+    }
+
+    /// The labels.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// The first `n` samples, or all if there are fewer.
+    pub fn head(&self, n: usize) -> Dataset {
+        self.range(0..n)
+    }
+
+    /// The samples of a range, cut to those that there are.
+    pub fn range(&self, range: Range<usize>) -> Dataset {
+        let end = range.end.min(self.samples);
+        let start = range.start.min(end);
+        let elements = self.sample_shape.elements();
+        let span = start * elements..end * elements;
+        let values = match &self.values {
+            Values::U8(values) => Values::U8(values[span].into()),
+            Values::F32(values) => Values::F32(values[span].into()),
+        };
+        Dataset { samples: end - start, values, labels: self.labels.range(start..end), ..self.clone() }
+    }
+
+    /// Everything but the last `fraction` of the samples, and those: the first `int(n * (1 - fraction))` and the rest,
+    /// which is how Keras takes `validation_split`. A fraction outside 0 to 1 counts as the nearer of the two.
+    pub fn split(&self, fraction: f64) -> (Dataset, Dataset) {
+        let first = (self.samples as f64 * (1.0 - fraction.clamp(0.0, 1.0))) as usize;
+        (self.range(0..first), self.range(first..self.samples))
+    }
+}
+
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Values::U8(values) => write!(f, "U8({} values)", values.len()),
+            Values::F32(values) => write!(f, "F32({} values)", values.len()),
+        }
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Labels::Index { values, classes } => write!(f, "Index({} values, {classes} classes)", values.len()),
+            Labels::OneHot { values, classes } => write!(f, "OneHot({} values, {classes} classes)", values.len()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+
+    /// Five samples of two values, sample `i` holding `2i` and `2i + 1`, labels 0 1 2 0 1.
+    fn five() -> Dataset {
+        Dataset::from_u8([2], (0..10).collect(), Labels::index(vec![0, 1, 2, 0, 1], 3)).unwrap()
+    }
+
+    #[test]
+    fn bytes_are_rescaled_to_one_and_floats_are_not() {
+        let floats = Dataset::from_f32([1], vec![3.0], Labels::index(vec![0], 1)).unwrap();
+        assert_eq!((five().scale(), five().offset()), (1.0 / 255.0, 0.0));
+        assert_eq!((floats.scale(), floats.offset()), (1.0, 0.0));
+        let tf = five().rescaled(1.0 / 127.5, -1.0);
+        assert_eq!((tf.scale(), tf.offset()), (1.0 / 127.5, -1.0));
+    }
+
+    #[test]
+    fn split_gives_the_last_fraction_second() {
+        let (train, validation) = five().split(0.4);
+        assert_eq!(train.values(), &Values::U8((0..6).collect()));
+        assert_eq!(validation.values(), &Values::U8((6..10).collect()));
+        assert_eq!(validation.labels(), &Labels::index(vec![0, 1], 3));
+    }
+
+    #[test]
+    fn split_rounds_the_first_part_down() {
+        let lengths = |fraction| {
+            let (first, last) = five().split(fraction);
+            (first.len(), last.len())
+        };
+        assert_eq!(lengths(0.5), (2, 3));
+        assert_eq!(lengths(0.0), (5, 0));
+        assert_eq!(lengths(1.0), (0, 5));
+        assert_eq!(lengths(-1.0), (5, 0));
+    }
+
+    #[test]
+    fn a_fifth_of_sixty_thousand_is_twelve_thousand() {
+        let data = Dataset::from_u8([1], vec![0; 60_000], Labels::index(vec![0; 60_000], 1)).unwrap();
+        assert_eq!(data.split(0.2).0.len(), 48_000);
+    }
+
+    #[test]
+    fn a_range_is_cut_to_the_samples_that_there_are() {
+        assert_eq!(five().range(3..99).values(), &Values::U8((6..10).collect()));
+        assert_eq!(five().range(7..9).len(), 0);
+        assert_eq!(five().head(1).values(), &Values::U8((0..2).collect()));
+        assert_eq!(five().head(9).len(), 5);
+    }
+
+    #[test]
+    fn one_hot_labels_are_cut_with_their_samples() {
+        let labels = Labels::one_hot(vec![1.0, 0.0, 0.0, 1.0, 0.5, 0.5], 2);
+        let data = Dataset::from_f32([1], vec![1.0, 2.0, 3.0], labels).unwrap();
+        assert_eq!(data.range(1..3).labels(), &Labels::one_hot(vec![0.0, 1.0, 0.5, 0.5], 2));
+    }
+
+    #[test]
+    fn values_that_are_no_whole_number_of_samples_are_an_error() {
+        let error = Dataset::from_u8([2, 2, 1], vec![0; 9], Labels::index(vec![0; 2], 1)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "expected a whole number of samples of shape [2, 2, 1] (4 values each), found 9 values"
+        );
+        assert!(Dataset::from_u8([0], vec![], Labels::index(vec![], 1)).is_err());
+    }
+
+    #[test]
+    fn labels_that_do_not_fit_the_samples_are_an_error() {
+        let few = Dataset::from_u8([1], vec![0; 3], Labels::index(vec![0; 2], 1)).unwrap_err();
+        assert_eq!(few.to_string(), "expected 3 label values for 3 samples, found 2");
+        let few = Dataset::from_u8([1], vec![0; 3], Labels::one_hot(vec![0.0; 5], 2)).unwrap_err();
+        assert_eq!(few.to_string(), "expected 6 label values for 3 samples, found 5");
+        let high = Dataset::from_u8([1], vec![0; 3], Labels::index(vec![0, 1, 10], 10)).unwrap_err();
+        assert_eq!(high.to_string(), "sample 2: expected a label below 10, found 10");
+    }
+}

@@ -1,0 +1,38 @@
+//! Samples and their labels: what [`Dataset`] holds, and the files that it comes from.
+//!
+//! ```no_run
+//! use kiln::data;
+//!
+//! let (train, test) = data::mnist(data::folder("mnist")?)?;
+//! assert_eq!((train.len(), test.len(), train.classes()), (60_000, 10_000, 10));
+//! # Ok::<(), data::DataError>(())
+//! ```
+
+mod dataset;
+mod error;
+pub mod idx;
+mod mnist;
+
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy;
+
+pub use dataset::{Dataset, Labels, Values};
+pub use error::DataError;
+pub use mnist::{MNIST_FILES, mnist};
+
+/// The environment variable that says where data sets are kept.
+pub const FOLDER_VARIABLE: &str = "KILN_DATA";
+
+/// Where the data set `name` is kept: `$KILN_DATA/name`, or `kiln/name` in the platform's cache folder
+/// (`~/.cache` on Linux). The folder need not exist.
+///
+/// # Errors
+/// [`DataError::NoFolder`] when neither the variable nor a home folder is set.
+pub fn folder(name: &str) -> Result<PathBuf, DataError> {
+    if let Some(folder) = std::env::var_os(FOLDER_VARIABLE).filter(|folder| !folder.is_empty()) {
+        return Ok(PathBuf::from(folder).join(name));
+    }
+    let platform = etcetera::choose_base_strategy().map_err(|_| DataError::NoFolder)?;
+    Ok(platform.cache_dir().join("kiln").join(name))
+}

@@ -1,0 +1,113 @@
+//! Running commands where one can see them.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What went wrong, for the user.
+pub type Result<T = ()> = std::result::Result<T, String>;
+
+/// How `kiln` itself is built.
+#[derive(Clone, Copy)]
+pub enum Profile {
+    /// As `cargo test` builds it.
+    Dev,
+    /// As users run it.
+    Release,
+}
+
+/// Runs commands in the repository's root, prints each, and keeps how long it took.
+pub struct Shell {
+    root: PathBuf,
+    environment: Vec<(&'static str, OsString)>,
+    times: Vec<(String, Duration)>,
+}
+
+impl Shell {
+    /// A shell in the repository that this program was built from.
+    pub fn new() -> Result<Shell> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("expected xtask/ in the repository")?;
+        let mut shell = Shell { root: root.to_owned(), environment: Vec::new(), times: Vec::new() };
+        if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+            // Vulkan's loader and drivers complain without one.
+            let folder = shell.folder("runtime")?;
+            shell.environment.push(("XDG_RUNTIME_DIR", folder.into()));
+        }
+        Ok(shell)
+    }
+
+    /// The repository's root.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// An empty folder of our own that is only for this user.
+    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.root.join("target/xtask").join(name);
+        let failed = |error| format!("cannot create {}: {error}", folder.display());
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).map_err(failed)?;
+        }
+        std::fs::create_dir_all(&folder).map_err(failed)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
+        }
+        Ok(folder)
+    }
+
+    /// The command of a line: words between spaces, and the further arguments as they are.
+    fn command(&self, line: &str, arguments: &[&str]) -> Command {
+        let mut words = line.split_whitespace().chain(arguments.iter().copied());
+        let program = words.next().unwrap_or_default();
+        let program =
+            if program == "cargo" { std::env::var_os("CARGO").unwrap_or("cargo".into()) } else { program.into() };
+        let mut command = Command::new(program);
+        command.args(words).current_dir(&self.root).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Prints and runs a command line; an error when it fails.
+    pub fn run(&mut self, line: &str) -> Result {
+        self.run_with(line, &[], &[])
+    }
+
+    /// As [`Shell::run`], with further arguments that may have spaces, and variables for this command only.
+    pub fn run_with(&mut self, line: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Result {
+        let before: String = variables.iter().map(|(name, value)| format!("{name}='{value}' ")).collect();
+        let after: String = arguments.iter().map(|argument| format!(" '{argument}'")).collect();
+        println!("\n$ {before}{line}{after}");
+        let start = Instant::now();
+        let status = self.command(line, arguments).envs(variables.iter().copied()).status();
+        let took = start.elapsed();
+        match status {
+            Ok(status) if status.success() => {
+                println!("  ({:.1} s)", took.as_secs_f64());
+                self.times.push((line.to_owned(), took));
+                Ok(())
+            }
+            Ok(status) => Err(format!("`{line}` failed ({status}) after {:.1} s", took.as_secs_f64())),
+            Err(error) => Err(format!("`{line}` could not be started: {error}")),
+        }
+    }
+
+    /// What a command prints, or nothing when it fails. Shows nothing.
+    pub fn output(&self, line: &str) -> Option<String> {
+        let output = self.command(line, &[]).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// How long each command took.
+    pub fn times(&self) -> String {
+        let mut table = String::new();
+        for (line, took) in &self.times {
+            let _ = writeln!(table, "{:8.1} s  {line}", took.as_secs_f64());
+        }
+        let total: Duration = self.times.iter().map(|(_, took)| *took).sum();
+        let _ = write!(table, "{:8.1} s  in all", total.as_secs_f64());
+        table
+    }
+}
