@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-/// The comment lines with which the text starts, without their slashes.
+/// The comment lines with which the text starts, up to the first import, without their slashes.
 pub(crate) fn leading(text: &str) -> Vec<String> {
-    text.lines().map_while(comment).map(str::to_owned).collect()
+    text.lines().map_while(comment).take_while(|line| !line.starts_with("#import")).map(str::to_owned).collect()
 }
 
 /// The comment behind a declaration, on the line on which it ends.
@@ -22,11 +22,22 @@ pub(crate) fn above(text: &str, function: Range<usize>) -> Vec<String> {
     comments
 }
 
-/// The comment behind a member of a struct that has a line of its own.
-pub(crate) fn member(text: &str, declaration: Range<usize>, member: &str) -> Option<String> {
-    let lines = text.get(declaration)?.lines();
-    let mut rests = lines.filter_map(|line| line.trim_start().strip_prefix(member));
-    behind(rests.find(|rest| rest.trim_start().starts_with(':'))?)
+/// The comment behind a member of a struct, if no other member shares its line.
+pub(crate) fn behind_member(text: &str, member: Range<usize>) -> Option<String> {
+    let rest = text.get(member.end..)?.lines().next()?;
+    let alone = |code: &str| code.matches(':').count() == 1 && !code.contains('}');
+    rest.split_once("//").filter(|(code, _)| alone(code)).and_then(|_| behind(rest))
+}
+
+/// The bytes of a member's name in the declaration of its struct.
+pub(crate) fn member(text: &str, declaration: Range<usize>, name: &str) -> Option<Range<usize>> {
+    let members = text.get(declaration.clone())?;
+    members.match_indices(name).find_map(|(at, _)| {
+        let (before, after) = (members.get(..at)?, members.get(at + name.len()..)?);
+        let whole = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let start = declaration.start + at;
+        (whole && after.trim_start().starts_with(':')).then_some(start..start + name.len())
+    })
 }
 
 /// The bytes of `fn NAME` in the text.

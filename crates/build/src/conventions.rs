@@ -2,7 +2,7 @@
 
 use naga::{AddressSpace, ArraySize, Module, TypeInner};
 
-use crate::emit::struct_name;
+use crate::names::struct_name;
 use crate::reflect::Reflection;
 use crate::source::Source;
 use crate::{Diagnostic, comments};
@@ -69,7 +69,8 @@ pub(crate) fn check_names(reflection: &Reflection, source: &Source) -> Result<()
         let name = struct_name(&entry_point.name);
         if taken.contains(&name) {
             let at = comments::function(source.text(), &entry_point.name).unwrap_or_default();
-            let message = format!("the entry point `{}` becomes the struct `{name}`, which there is", entry_point.name);
+            let message =
+                format!("the entry point `{}` becomes the struct `{name}`, which there is already", entry_point.name);
             return Err(Diagnostic::new(message, source.label(at, "expected another name")));
         }
         taken.push(name);

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use naga::Literal;
 
 use crate::layout::Struct;
+use crate::names::{escape, fence, ident, struct_name};
 use crate::reflect::{Constant, EntryPoint, Override};
 use crate::shader::Shader;
 
@@ -29,17 +30,6 @@ pub(crate) fn rust(shaders: &[Shader], paths: &Paths) -> String {
     // Writing to a String cannot fail.
     let _ = Emitter { out: &mut out, paths }.file(shaders);
     out
-}
-
-/// The struct that stands for an entry point: `input_gradient` gives `InputGradient`.
-pub(crate) fn struct_name(entry_point: &str) -> String {
-    entry_point
-        .split('_')
-        .flat_map(|word| {
-            let mut letters = word.chars();
-            letters.next().into_iter().flat_map(char::to_uppercase).chain(letters)
-        })
-        .collect()
 }
 
 struct Emitter<'a> {
@@ -213,12 +203,16 @@ impl Emitter<'_> {
         writeln!(self.out, "                kernel: Self::KERNEL,")?;
         let tensors = entry_point.bindings.iter().map(|binding| format!("self.{}", ident(&binding.name)));
         writeln!(self.out, "                arguments: ::std::vec![{}],", tensors.collect::<Vec<_>>().join(", "))?;
-        writeln!(self.out, "                overrides: ::std::vec![")?;
-        for value in overrides {
-            let field = ident(&value.name);
-            writeln!(self.out, "                    ({:?}, f64::from(overrides.{field})),", value.name)?;
+        if overrides.is_empty() {
+            writeln!(self.out, "                overrides: ::std::vec::Vec::new(),")?;
+        } else {
+            writeln!(self.out, "                overrides: ::std::vec![")?;
+            for value in overrides {
+                let field = ident(&value.name);
+                writeln!(self.out, "                    ({:?}, f64::from(overrides.{field})),", value.name)?;
+            }
+            writeln!(self.out, "                ],")?;
         }
-        writeln!(self.out, "                ],")?;
         match entry_point.params {
             Some(_) => writeln!(self.out, "                params: {bytemuck}::bytes_of(&params).to_vec(),")?,
             None => writeln!(self.out, "                params: ::std::vec::Vec::new(),")?,
@@ -234,11 +228,8 @@ impl Emitter<'_> {
         let names: Vec<String> = step.members.iter().map(|member| ident(&member.name)).collect();
         let names = names.join(", ");
         let types: Vec<&str> = step.members.iter().map(|member| member.rust.as_str()).collect();
-        writeln!(
-            self.out,
-            "\n    const _: fn({path}) -> ({},) = |{path} {{ {names} }}| ({names},);",
-            types.join(", ")
-        )?;
+        writeln!(self.out, "\n    // Devices fill `{path}`: the shader's struct must be the same, field by field.")?;
+        writeln!(self.out, "    const _: fn({path}) -> ({},) = |{path} {{ {names} }}| ({names},);", types.join(", "))?;
         writeln!(self.out, "    const _: () = {{")?;
         writeln!(self.out, "        assert!(::core::mem::size_of::<{path}>() == {});", step.bytes)?;
         for member in &step.members {
@@ -266,35 +257,4 @@ impl Emitter<'_> {
         }
         rest.iter().try_for_each(|line| self.doc(indent, Some(line), fallback))
     }
-}
-
-/// Comments are plain text, documentation is Markdown.
-fn escape(comment: &str) -> String {
-    let mut in_code = false;
-    let mut escaped = String::with_capacity(comment.len());
-    for c in comment.chars() {
-        in_code ^= c == '`';
-        if !in_code && matches!(c, '[' | ']' | '<' | '>' | '*' | '_' | '\\') {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
-}
-
-/// As many `#` as a raw string of this text needs.
-fn fence(text: &str) -> String {
-    let longest = text.split('"').skip(1).map(|rest| rest.len() - rest.trim_start_matches('#').len() + 1).max();
-    "#".repeat(longest.unwrap_or(1))
-}
-
-/// The name as Rust writes it.
-pub(crate) fn ident(name: &str) -> String {
-    const KEYWORDS: &[&str] = &[
-        "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn", "else", "enum",
-        "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
-        "move", "mut", "override", "priv", "pub", "ref", "return", "static", "struct", "trait", "true", "try", "type",
-        "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
-    ];
-    if KEYWORDS.contains(&name) { format!("r#{name}") } else { name.to_owned() }
 }

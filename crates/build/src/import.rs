@@ -11,8 +11,7 @@ pub(crate) type Library = BTreeMap<String, Arc<File>>;
 
 /// The shader with every import put in where it is first asked for, and only there.
 pub(crate) fn assemble(file: &Arc<File>, library: &Library) -> Result<Source, Diagnostic> {
-    let mut assembler =
-        Assembler { library, source: Source::new(&file.path), imported: BTreeSet::new(), open: Vec::new() };
+    let mut assembler = Assembler { library, source: Source::new(file), imported: BTreeSet::new(), open: Vec::new() };
     assembler.append(file)?;
     Ok(assembler.source)
 }

@@ -43,23 +43,22 @@ pub(crate) fn struct_layout(
 ) -> Result<Struct, Diagnostic> {
     let ty = &module.types[handle];
     let (Some(name), TypeInner::Struct { members, span }) = (&ty.name, &ty.inner) else {
-        let message = format!("`{variable}` is a uniform buffer of another type than a struct");
+        let message = format!("`{variable}` is a uniform buffer, but not a struct");
         let label = source.label(at.to_range().unwrap_or_default(), "expected `var<uniform> NAME: STRUCT`");
         return Err(Diagnostic::new(message, label));
     };
     let declaration = module.types.get_span(handle).to_range().unwrap_or_default();
     let members = members.iter().map(|member| {
         let member_name = member.name.clone().unwrap_or_default();
+        let at = comments::member(source.text(), declaration.clone(), &member_name).unwrap_or(declaration.clone());
         let inner = &module.types[member.ty].inner;
         let Some((wgsl, rust)) = names(module, inner) else {
             let message = format!("the member `{member_name}` of `{name}` has a type that Rust cannot lay out alike");
-            let label = source.label(
-                declaration.clone(),
-                "expected scalars, vectors, matrices of 2 or 4 rows and arrays of at most 32 of these",
-            );
+            let label = source
+                .label(at, "expected a scalar, a vector, a matrix of 2 or 4 rows, or an array of at most 32 of these");
             return Err(Diagnostic::new(message, label));
         };
-        let comment = comments::member(source.text(), declaration.clone(), &member_name);
+        let comment = comments::behind_member(source.text(), at);
         let bytes = inner.size(module.to_ctx());
         Ok(Member { name: member_name, offset: member.offset, bytes, rust, wgsl, comment })
     });

@@ -38,6 +38,7 @@ mod diagnostics;
 mod emit;
 mod import;
 mod layout;
+mod names;
 mod reflect;
 mod shader;
 mod source;

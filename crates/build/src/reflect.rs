@@ -1,7 +1,6 @@
 //! What Rust must know of a shader: entry points, bindings, parameters, overrides, constants. A shader that breaks one
 //! of Kiln's conventions is a [`Diagnostic`] that says what is expected.
 
-use naga::proc::Layouter;
 use naga::valid::{GlobalUse, ModuleInfo};
 use naga::{AddressSpace, Expression, GlobalVariable, Handle, Literal, Module, Scalar, ScalarKind, ShaderStage};
 use naga::{StorageAccess, TypeInner};
@@ -138,10 +137,6 @@ impl Reflector<'_> {
             let message = format!("the workgroup size of `{}` depends on an override", function.name);
             return Err(Diagnostic::new(message, source.label(at, "expected a literal or a `const`")));
         }
-        let mut layouter = Layouter::default();
-        // Validation has laid out every type, so this cannot fail.
-        let _ = layouter.update(module.to_ctx());
-
         let mut entry_point = EntryPoint {
             name: function.name.clone(),
             comment: comments::above(source.text(), at.clone()),
@@ -161,7 +156,8 @@ impl Reflector<'_> {
             let span = module.global_variables.get_span(handle);
             match (variable.space, &variable.binding) {
                 (AddressSpace::WorkGroup, _) => {
-                    entry_point.workgroup_memory += layouter[variable.ty].size.next_multiple_of(16);
+                    entry_point.workgroup_memory +=
+                        module.types[variable.ty].inner.size(module.to_ctx()).next_multiple_of(16);
                 }
                 (AddressSpace::Storage { access }, Some(at)) => {
                     entry_point.bindings.push(self.binding(handle, at.binding, access, usage, &function.name)?);

@@ -1,13 +1,15 @@
 //! One shader, from its file to what naga and Kiln know of it.
 
-use std::error::Error as _;
+use std::error::Error;
+use std::ops::Range;
 use std::sync::Arc;
 
-use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::WithSpan;
+use naga::valid::{Capabilities, ModuleInfo, ValidationError, ValidationFlags, Validator};
 
 use crate::Diagnostic;
 use crate::import::{Library, assemble};
-use crate::reflect::{self, Reflection};
+use crate::reflect::{Reflection, reflect};
 use crate::source::{File, Source};
 
 /// A valid shader that keeps to Kiln's conventions.
@@ -30,12 +32,19 @@ const WEBGPU: Capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
 
 impl Shader {
     pub(crate) fn new(name: &str, file: &Arc<File>, library: &Library) -> Result<Shader, Diagnostic> {
+        Shader::read(name, file, library).map_err(|mistake| match mistake.labels.first() {
+            Some(label) if label.path == file.path => mistake,
+            _ => mistake.note(format!("while building {}", file.path.display())),
+        })
+    }
+
+    fn read(name: &str, file: &Arc<File>, library: &Library) -> Result<Shader, Diagnostic> {
         let source = assemble(file, library)?;
         let module = naga::front::wgsl::parse_str(source.text()).map_err(|error| parse_error(&error, &source))?;
         let info = Validator::new(ValidationFlags::all(), WEBGPU)
             .validate(&module)
             .map_err(|error| validation_error(&error, &source))?;
-        let reflection = reflect::reflect(&module, &info, &source).map_err(|error| imported(error, &source))?;
+        let reflection = reflect(&module, &info, &source)?;
         Ok(Shader { name: name.to_owned(), source, module, info, reflection })
     }
 }
@@ -47,26 +56,45 @@ fn parse_error(error: &naga::front::wgsl::ParseError, source: &Source) -> Diagno
         source.label(span.to_range().unwrap_or_default(), message)
     });
     let labels = labels.collect();
-    let notes = error.notes().map(str::to_owned).collect();
-    imported(Diagnostic { message: error.message().to_owned(), labels, notes }, source)
+    Diagnostic { message: error.message().to_owned(), labels, notes: error.notes().map(str::to_owned).collect() }
 }
 
-fn validation_error(error: &naga::WithSpan<naga::valid::ValidationError>, source: &Source) -> Diagnostic {
-    let causes = std::iter::successors(error.as_inner().source(), |&cause| cause.source());
-    let notes: Vec<String> = causes.map(ToString::to_string).collect();
-    let labels = error.spans().map(|(span, description)| {
-        // naga labels what has no words of its own with a Rust type and an index.
-        let message = if description.starts_with("naga::") { "" } else { description };
-        source.label(span.to_range().unwrap_or_default(), message)
-    });
-    let labels = labels.collect();
-    imported(Diagnostic { message: error.as_inner().to_string(), labels, notes }, source)
-}
+/// The innermost cause at the narrowest place; what it is part of follows as notes.
+fn validation_error(error: &WithSpan<ValidationError>, source: &Source) -> Diagnostic {
+    let causes = std::iter::successors(Some(error.as_inner() as &dyn Error), |&cause| cause.source());
+    let mut notes: Vec<String> = causes.map(|cause| without_handles(&cause.to_string())).collect();
+    let message = notes.pop().unwrap_or_default();
+    notes.reverse();
+    notes.retain(|note| !note.contains("''")); // a context without a name
 
-/// Adds which shader was being built, where the mistake lies in a file that it imports.
-fn imported(diagnostic: Diagnostic, source: &Source) -> Diagnostic {
-    match diagnostic.labels.first() {
-        Some(label) if label.path == source.root() => diagnostic,
-        _ => diagnostic.note(format!("while building {}", source.root().display())),
+    let spans = error.spans().filter_map(|(span, description)| Some((span.to_range()?, description.as_str())));
+    // naga labels what it has no words for with a Rust type.
+    let mut spans: Vec<_> = spans.map(|(at, what)| (at, if what.starts_with("naga::") { "" } else { what })).collect();
+    spans.sort_by_key(|(at, what)| (at.len(), what.is_empty()));
+    if let Some((narrowest, _)) = spans.first().cloned() {
+        spans.retain(|(at, what)| *at == narrowest || !what.is_empty());
+        spans.dedup_by(|(later, _), (earlier, _)| later == earlier);
+    } else if let Some(at) = quoted(&message, source.text()) {
+        spans.push((at, ""));
     }
+    let labels = spans.into_iter().map(|(at, what)| source.label(at, what)).collect();
+    Diagnostic { message, labels, notes }
+}
+
+/// naga's message without the indices by which it names what has no name: ` [3]`, ` Some([3])`.
+fn without_handles(message: &str) -> String {
+    let is_handle = |word: &str| {
+        let word = word.strip_prefix("Some(").and_then(|word| word.strip_suffix(')')).unwrap_or(word);
+        let digits = word.strip_prefix('[').and_then(|word| word.strip_suffix(']'));
+        digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    message.split(' ').filter(|word| !is_handle(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// Where the first word that the message quotes stands in the text: types have no place of their own.
+fn quoted(message: &str, text: &str) -> Option<Range<usize>> {
+    let word = message.split('`').nth(1)?;
+    let joins = |c: char| c.is_alphanumeric() || c == '_';
+    let mut places = text.match_indices(word).map(|(start, _)| start..start + word.len());
+    places.find(|at| !text[..at.start].ends_with(joins) && !text[at.end..].starts_with(joins))
 }

@@ -1,7 +1,7 @@
 //! WGSL text that knows from which file and line each of its own lines comes.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::Label;
@@ -34,13 +34,13 @@ pub(crate) fn label(file: &File, line: usize, columns: Range<usize>, message: im
 pub struct Source {
     text: String,
     origins: Vec<(Arc<File>, usize)>,
-    root: PathBuf,
+    root: Arc<File>,
 }
 
 impl Source {
     /// No lines yet; `root` is the kernel's own file.
-    pub(crate) fn new(root: &Path) -> Source {
-        Source { text: String::new(), origins: Vec::new(), root: root.to_owned() }
+    pub(crate) fn new(root: &Arc<File>) -> Source {
+        Source { text: String::new(), origins: Vec::new(), root: root.clone() }
     }
 
     /// Appends a line that comes from line `line` (counted from 1) of `file`.
@@ -55,11 +55,6 @@ impl Source {
         &self.text
     }
 
-    /// The kernel's own file.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// The place of these bytes of [`Source::text`] in the file that they come from. A range over several lines is cut
     /// at the end of the first.
     pub fn label(&self, bytes: Range<usize>, message: impl Into<String>) -> Label {
@@ -68,18 +63,7 @@ impl Source {
         let before = self.text.get(..start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = before.matches('\n').count();
-        match self.origins.get(line) {
-            Some((file, line)) => {
-                label(file, *line, start - line_start..bytes.end.max(start).saturating_sub(line_start), message)
-            }
-            None => Label {
-                path: self.root.clone(),
-                line: 1,
-                column: 1,
-                width: 1,
-                text: String::new(),
-                message: message.into(),
-            },
-        }
+        let (file, line) = self.origins.get(line).map_or((&self.root, 1), |(file, line)| (file, *line));
+        label(file, line, start - line_start..bytes.end.max(start) - line_start, message)
     }
 }

@@ -1,2 +1,80 @@
-//! x
-fn main() {}
+//! The `kiln` command.
+
+mod commands;
+mod error;
+mod fetch;
+mod files;
+mod interrupt;
+mod plot;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::commands::{data, devices, evaluate, summary, train};
+
+/// Trains convolutional networks on the GPU, with kernels written by hand in WGSL.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "\
+First steps:
+  kiln devices                 what Kiln can compute on
+  kiln data mnist              fetch the handwritten digits
+  kiln train lenet             train on them; the result is in runs/lenet
+  kiln evaluate runs/lenet     how well it does on images that it has not seen
+
+Environment:
+  KILN_DEVICE   the device to use where no --device is given: part of its name, or its number
+  KILN_DATA     the folder of data sets; by default kiln/ in the platform's cache folder
+
+Exit status: 0 done, 1 failed, 2 wrong arguments, 130 stopped with Ctrl-C."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Devices(devices::Arguments),
+    Data(data::Arguments),
+    Train(train::Arguments),
+    Evaluate(evaluate::Arguments),
+    Summary(summary::Arguments),
+}
+
+fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    if let Command::Train(arguments) = &command
+        && let Some(conflict) = arguments.conflict()
+    {
+        Arguments::command().error(ErrorKind::ArgumentConflict, conflict).exit();
+    }
+    let result = match command {
+        Command::Devices(arguments) => devices::run(&arguments),
+        Command::Data(arguments) => data::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Summary(arguments) => summary::run(&arguments),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {}", error::chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -40,9 +40,7 @@ pub(crate) fn select(selector: &Selector) -> Result<wgpu::Adapter, DeviceError> 
         Selector::Best => (!adapters.is_empty()).then_some(0),
         Selector::Name(name) => {
             let wanted = name.to_lowercase();
-            infos.iter().position(|info| {
-                info.name.to_lowercase().contains(&wanted) || format!("{:?}", info.backend).to_lowercase() == wanted
-            })
+            infos.iter().position(|info| format!("{} {:?}", info.name, info.backend).to_lowercase().contains(&wanted))
         }
         Selector::Index(index) => (*index < adapters.len()).then_some(*index),
     };

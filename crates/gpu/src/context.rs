@@ -4,7 +4,6 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use kiln_graph::{DeviceError, DeviceInfo};
 
@@ -68,11 +67,6 @@ impl Context {
         }
     }
 
-    /// Makes `error` the device's fault, unless it has one, and gives the fault.
-    pub(crate) fn fail(&self, error: DeviceError) -> DeviceError {
-        record(&self.fault, error)
-    }
-
     pub(crate) fn invalid(&self, message: impl Into<String>) -> DeviceError {
         DeviceError::Invalid { device: self.info.name.clone(), message: message.into() }
     }
@@ -103,7 +97,7 @@ impl Context {
             (value, None) => Ok(value),
             (_, Some(error)) => {
                 // What is made on a lost device is invalid, and using it a rule broken; but the loss is what counts.
-                self.flush()?;
+                self.alive()?;
                 Err(translate(error))
             }
         }
@@ -135,29 +129,53 @@ impl Context {
         self.attempt("submit", || self.queue.submit([commands]))
     }
 
-    /// Starts all writes that were asked for, and finds out whether the device still takes work: wgpu passes over work
-    /// for a lost device in silence, but its submissions get no valid number.
+    /// Starts all writes that were asked for, so that their staging memory is soon free.
     pub(crate) fn flush(&self) -> Result<(), DeviceError> {
-        let (index, _) = self.capture(|| self.queue.submit(None));
-        self.done(&index, Some(Duration::ZERO)).map(drop)
+        self.attempt("submit", || self.queue.submit([]))?;
+        self.alive()
     }
 
-    /// Whether a submission is done, after waiting for it at most `timeout` (`None`: for as long as it takes).
-    pub(crate) fn done(&self, index: &wgpu::SubmissionIndex, timeout: Option<Duration>) -> Result<bool, DeviceError> {
-        let wait = wgpu::PollType::Wait { submission_index: Some(index.clone()), timeout };
-        let reason = match self.poll(wait) {
-            Some(Ok(_)) => return self.fault().map(|()| true),
-            Some(Err(wgpu::PollError::Timeout)) => return self.fault().map(|()| false),
-            Some(Err(wgpu::PollError::WrongSubmissionIndex(..))) => "it takes no more work",
-            None => "its driver reports a failure",
+    /// Finds out whether the device still takes work. wgpu passes over what is asked of a lost device in silence; but a
+    /// buffer that should have been mapped when it was made is not.
+    pub(crate) fn alive(&self) -> Result<(), DeviceError> {
+        self.fault()?;
+        let descriptor = wgpu::BufferDescriptor {
+            label: Some("probe"),
+            size: 4,
+            usage: wgpu::BufferUsages::MAP_WRITE,
+            mapped_at_creation: true,
         };
-        // Lets wgpu call back with the reason, which then stands before ours: it does so when the queue is empty.
-        self.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_secs(5)) });
-        Err(self.fail(DeviceError::Lost { device: self.info.name.clone(), reason: reason.to_owned() }))
+        let (mapped, error) = self.capture(|| self.device.create_buffer(&descriptor).get_mapped_range_mut(..).is_ok());
+        if mapped || error.is_some() { Ok(()) } else { Err(self.lost("it takes no more work")) }
+    }
+
+    /// Waits for a submission.
+    pub(crate) fn wait(&self, index: &wgpu::SubmissionIndex) -> Result<(), DeviceError> {
+        let wait = wgpu::PollType::Wait { submission_index: Some(index.clone()), timeout: None };
+        match self.try_poll(wait) {
+            Some(Ok(_)) => self.fault(),
+            Some(Err(_)) => Err(self.lost("it has dropped the work that was waited for")),
+            None => Err(self.lost("its driver reports a failure")),
+        }
+    }
+
+    /// Lets callbacks run for what is done, and does not wait.
+    pub(crate) fn poll(&self) -> Result<(), DeviceError> {
+        // Not a wait that times out at once: where another thread waits too, an assertion in wgpu 30 fails.
+        match self.try_poll(wgpu::PollType::Poll) {
+            Some(_) => self.fault(),
+            None => Err(self.lost("its driver reports a failure")),
+        }
+    }
+
+    fn lost(&self, reason: &str) -> DeviceError {
+        // Lets wgpu call back with its own reason, which then stands before ours: it does so when the queue is empty.
+        self.try_poll(wgpu::PollType::wait_indefinitely());
+        record(&self.fault, DeviceError::Lost { device: self.info.name.clone(), reason: reason.to_owned() })
     }
 
     /// `None` when wgpu panicked, as it does when the driver loses the device while wgpu asks about it.
-    fn poll(&self, poll: wgpu::PollType) -> Option<Result<wgpu::PollStatus, wgpu::PollError>> {
+    fn try_poll(&self, poll: wgpu::PollType) -> Option<Result<wgpu::PollStatus, wgpu::PollError>> {
         catch_unwind(AssertUnwindSafe(|| self.device.poll(poll))).ok()
     }
 }

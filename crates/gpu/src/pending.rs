@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
-use std::time::Duration;
 
 use kiln_graph::{DeviceError, Pending};
 
@@ -13,15 +12,10 @@ use crate::context::Context;
 pub(crate) struct GpuPending {
     context: Arc<Context>,
     index: wgpu::SubmissionIndex,
-    copy: Option<Copy>,
-}
-
-/// A range on its way to the host.
-#[derive(Debug)]
-struct Copy {
-    staging: wgpu::Buffer,
-    bytes: u64,
-    mapped: Receiver<Result<(), wgpu::BufferAsyncError>>,
+    /// Where the read-back goes, and its size in bytes.
+    staging: Option<(wgpu::Buffer, u64)>,
+    /// Hears once that the submission is done, and whether the read-back could be mapped.
+    done: Receiver<Result<(), wgpu::BufferAsyncError>>,
 }
 
 impl GpuPending {
@@ -42,52 +36,44 @@ impl GpuPending {
             encoder.finish()
         })?;
         let index = context.submit(commands)?;
-        let copy = match staging {
-            Some((staging, bytes)) => Some(map(context, staging, bytes)?),
-            None => None,
-        };
-        Ok(GpuPending { context: context.clone(), index, copy })
+        let (sender, done) = channel();
+        // Nobody listens any more where the pending was dropped before it came.
+        context.attempt("read back", || match &staging {
+            Some((buffer, bytes)) => {
+                buffer.map_async(wgpu::MapMode::Read, 0..*bytes, move |result| drop(sender.send(result)));
+            }
+            None => context.queue.on_submitted_work_done(move || drop(sender.send(Ok(())))),
+        })?;
+        Ok(GpuPending { context: context.clone(), index, staging, done })
     }
-}
-
-fn map(context: &Context, staging: wgpu::Buffer, bytes: u64) -> Result<Copy, DeviceError> {
-    let (sender, mapped) = channel();
-    // Nobody listens any more when the read-back was dropped before it came.
-    let callback = move |result| drop(sender.send(result));
-    context.attempt("map", || staging.map_async(wgpu::MapMode::Read, 0..bytes, callback))?;
-    Ok(Copy { staging, bytes, mapped })
 }
 
 impl Pending for GpuPending {
     fn poll(&mut self) -> Result<Option<Vec<u8>>, DeviceError> {
-        if !self.context.done(&self.index, Some(Duration::ZERO))? {
-            return Ok(None);
-        }
-        let Some(copy) = &self.copy else { return Ok(Some(Vec::new())) };
-        match copy.mapped.try_recv() {
-            // Another thread has found the submission done and is about to call back.
+        self.context.poll()?;
+        match self.done.try_recv() {
+            // Does not wait any more, but tells when the submission was dropped because the device is lost.
+            Ok(Ok(())) => self.context.wait(&self.index)?,
             Err(TryRecvError::Empty) => return Ok(None),
-            Err(TryRecvError::Disconnected) | Ok(Err(_)) => {
-                // Where the device is lost, this says why.
-                self.context.flush()?;
-                return Err(self.context.invalid("what was to be read back cannot be mapped"));
+            Ok(Err(_)) | Err(TryRecvError::Disconnected) => {
+                self.context.alive()?;
+                return Err(self.context.invalid("the submission was waited for twice"));
             }
-            Ok(Ok(())) => {}
         }
-        let view = copy.staging.get_mapped_range(0..copy.bytes);
-        let bytes = view.map(|view| view.to_vec()).map_err(|error| self.context.invalid(error.to_string()))?;
-        if let Some(copy) = self.copy.take() {
-            self.context.ring.give(&self.context, copy.staging);
-        }
-        Ok(Some(bytes))
+        let Some((staging, bytes)) = self.staging.take() else { return Ok(Some(Vec::new())) };
+        let view = staging.get_mapped_range(0..bytes);
+        let bytes = view.map(|view| view.to_vec()).map_err(|error| self.context.invalid(error.to_string()));
+        self.context.ring.give(&self.context, staging);
+        bytes.map(Some)
     }
 
     fn wait(mut self: Box<Self>) -> Result<Vec<u8>, DeviceError> {
+        self.context.wait(&self.index)?;
         loop {
-            self.context.done(&self.index, None)?;
             if let Some(bytes) = self.poll()? {
                 return Ok(bytes);
             }
+            // Another thread has found the submission done and is about to call back.
             std::thread::yield_now();
         }
     }
@@ -96,8 +82,8 @@ impl Pending for GpuPending {
 impl Drop for GpuPending {
     fn drop(&mut self) {
         // The device may still copy into it; whoever takes it next writes after that, in the queue's order.
-        if let Some(copy) = self.copy.take() {
-            self.context.ring.give(&self.context, copy.staging);
+        if let Some((staging, _)) = self.staging.take() {
+            self.context.ring.give(&self.context, staging);
         }
     }
 }

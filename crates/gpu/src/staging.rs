@@ -25,7 +25,8 @@ impl Ring {
         context.buffer("read back", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
     }
 
-    /// Gives back a buffer, mapped, about to be mapped or neither.
+    /// Gives back a buffer, mapped or about to be. When another thread is mapping it right now, wgpu does not unmap it,
+    /// and it is freed instead.
     pub(crate) fn give(&self, context: &Context, buffer: wgpu::Buffer) {
         let unmapped = context.attempt("unmap", || buffer.unmap()).is_ok();
         if unmapped && buffer.size() <= KEEP_BYTES {

@@ -225,7 +225,7 @@ impl Buffers {
             }
             return Ok(buffer.clone());
         }
-        let buffer = self.device.allocate(name, bytes + READ_PAST)?;
+        let buffer = self.device.allocate(name, bytes.next_multiple_of(16) + READ_PAST)?;
         self.named.insert(name.to_owned(), buffer.clone());
         Ok(buffer)
     }

@@ -1,1 +1,64 @@
-//! x
+//! Trains convolutional networks on hand-written WGSL, with the vocabulary of Keras.
+//!
+//! ```no_run
+//! use kiln::data;
+//! use kiln::optimizers::Adam;
+//! use kiln::{Compile, Device, Fit, Loss, models};
+//!
+//! let device = Device::best()?;
+//! let (train, test) = data::mnist(data::folder("mnist")?)?;
+//! let mut model = models::lenet([28, 28, 1], 10);
+//! println!("{}", model.summary());
+//! let loss = Loss::CategoricalCrossentropy;
+//! model.compile(&device, Compile { optimizer: Adam::default().into(), loss, ..Default::default() })?;
+//! let history = model.fit(&train, Fit { epochs: 20, batch_size: 128, validation_split: 0.2, ..Default::default() })?;
+//! let score = model.evaluate(&test)?;
+//! println!("{} of the test images are recognised", score.accuracy);
+//! model.save("runs/lenet")?;
+//! history.save("runs/lenet")?;
+//! # Ok::<(), kiln::Error>(())
+//! ```
+//!
+//! A model is a chain of [`layers`], and each tells only its shapes and its ops. The model makes one graph per kind of
+//! batch (train, evaluate, predict), plans it and has the device run it: a training step, from gathering the samples to
+//! the optimizer, is one plan. Data sets and weights stay on the device; a training reads back two numbers per batch
+//! and waits for nothing within an epoch.
+//!
+//! What a seed decides (weights, orders) depends on the seed alone, so two trainings on one device give the same bits.
+
+mod activations;
+mod callbacks;
+mod compile;
+pub mod data;
+mod device;
+mod error;
+mod fit;
+mod history;
+mod initializers;
+pub mod layers;
+mod losses;
+pub mod models;
+mod network;
+pub mod optimizers;
+mod random;
+mod saving;
+mod sequential;
+mod session;
+mod summary;
+mod weights;
+
+pub use bytemuck;
+pub use kiln_gpu::wgpu;
+pub use kiln_graph as graph;
+pub use kiln_ops as ops;
+
+pub use callbacks::{BatchLogs, Callback};
+pub use compile::Compile;
+pub use device::{DEVICE_VARIABLE, Device};
+pub use error::{Error, LayerError, Result, WeightsError};
+pub use fit::Fit;
+pub use history::{EpochLogs, History};
+pub use losses::Loss;
+pub use sequential::{Predictions, Score, Sequential};
+pub use summary::{Summary, SummaryRow};
+pub use weights::Weight;

@@ -1,1 +1,72 @@
-//! x
+//! Kiln's ops, one file each: shape rule, lowering to the kernels of `shaders/`, gradient, f64 reference and cases.
+//!
+//! An op is `shaders/NAME.wgsl`, `src/NAME.rs` and its name in the list below. kiln-build makes the typed kernels that
+//! the lowerings call, so a binding or parameter that is renamed in WGSL does not compile here until it is renamed too.
+//! This crate sees no device.
+
+macro_rules! ops {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name;)*
+
+        /// The cases of every op: inputs on which a device's results are checked against the f64 reference.
+        pub fn cases() -> Vec<Case> {
+            let mut cases = Vec::new();
+            $(cases.extend($name::cases());)*
+            cases
+        }
+    };
+}
+
+ops![
+    activation,
+    adam,
+    avg_pool2d,
+    conv2d,
+    conv2d_input_gradient,
+    conv2d_weight_gradient,
+    copy,
+    fill,
+    gather,
+    matmul,
+    max_pool2d,
+    record,
+    scale_add,
+    sgd,
+    softmax,
+    softmax_cross_entropy,
+    sum,
+    transpose,
+];
+
+mod case;
+mod gradients;
+mod tiles;
+mod window;
+
+mod kernels {
+    //! What kiln-build makes of `shaders/`.
+    include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
+}
+
+pub use activation::{Activation, ActivationGradient, Function};
+pub use adam::Adam;
+pub use avg_pool2d::{AvgPool2d, AvgPool2dGradient};
+pub use case::Case;
+pub use conv2d::Conv2d;
+pub use conv2d_input_gradient::Conv2dInputGradient;
+pub use conv2d_weight_gradient::Conv2dWeightGradient;
+pub use copy::Copy;
+pub use fill::Fill;
+pub use gather::Gather;
+pub use gradients::gradients;
+pub use kernels::KERNELS;
+pub use matmul::Matmul;
+pub use max_pool2d::{MaxPool2d, MaxPool2dGradient};
+pub use record::Record;
+pub use scale_add::ScaleAdd;
+pub use sgd::Sgd;
+pub use softmax::{Softmax, SoftmaxGradient};
+pub use softmax_cross_entropy::{SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient};
+pub use sum::{Sum, SumGradient, SumRows};
+pub use transpose::Transpose;
+pub use window::Padding;

@@ -218,7 +218,7 @@ impl<S: Simd> Div for I32<S> {
     type Output = Self;
     #[inline(always)]
     fn div(self, other: Self) -> Self {
-        self.zip(other, |a, b| Number::div(a, b))
+        self.zip(other, Number::div)
     }
 }
 
@@ -226,10 +226,9 @@ impl<S: Simd> Rem for I32<S> {
     type Output = Self;
     #[inline(always)]
     fn rem(self, other: Self) -> Self {
-        self.zip(other, |a, b| Number::rem(a, b))
+        self.zip(other, Number::rem)
     }
 }
-
 
 impl<S: Simd> U32<S> {
     /// The lanes' numbers: 0, 1, 2, …

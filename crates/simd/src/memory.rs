@@ -217,11 +217,7 @@ pub trait Stored: Copy {
     fn store<const CHECKED: bool>(self, word: u32, memory: Storage<'_, CHECKED>);
 
     /// Lane `i` from `words[i]`.
-    fn gather<S: Simd, const CHECKED: bool>(
-        simd: S,
-        words: U32<S>,
-        memory: Storage<'_, CHECKED>,
-    ) -> Self::Lanes<S>;
+    fn gather<S: Simd, const CHECKED: bool>(simd: S, words: U32<S>, memory: Storage<'_, CHECKED>) -> Self::Lanes<S>;
 
     /// Lane `i` from `words[i]` where `mask` is true.
     fn gather_where<S: Simd, const CHECKED: bool>(

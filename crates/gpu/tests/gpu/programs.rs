@@ -137,7 +137,8 @@ fn two_programs_share_the_buffers_of_one_name() {
     buffers.get("x").unwrap().write(0, bytemuck::cast_slice(&[1.0f32, 2.0, 3.0, 4.0])).unwrap();
 
     first.run(&[Step::default()], None).unwrap();
-    let pending = second.run(&[Step::default()], all(buffers.get("x").unwrap())).unwrap();
+    let x = ReadBack { buffer: buffers.get("x").unwrap(), offset: 0, bytes: 16 };
+    let pending = second.run(&[Step::default()], Some(x)).unwrap();
 
     assert_eq!(crate::floats(&pending.wait().unwrap()), [3.0, 5.0, 7.0, 9.0]);
 }

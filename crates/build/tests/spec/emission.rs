@@ -1,0 +1,131 @@
+use std::mem::offset_of;
+
+use kiln_build::Paths;
+use kiln_graph::{Access, DType, Graph, Tensor, TensorType};
+
+/// The generated code, compiled: it is what users get.
+#[deny(missing_docs, warnings)]
+mod kernels {
+    include!("../fixtures/kernels.rs");
+}
+use kernels::every_convention::{Clear, Count, Forward4, Overrides, Params, Sum};
+
+fn generated(paths: &Paths) -> String {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/shaders");
+    kiln_build::compile(dir).unwrap().rust(paths)
+}
+
+fn tensors<const N: usize>() -> [Tensor; N] {
+    let mut graph = Graph::new();
+    let buffer = graph.buffer("parameters");
+    std::array::from_fn(|_| graph.persistent(TensorType::new([4], DType::F32), buffer, 0))
+}
+
+#[test]
+fn the_generated_code_is_the_one_that_these_tests_compile() {
+    let found = generated(&Paths::default());
+    if found != include_str!("../fixtures/kernels.rs") {
+        let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/kernels.rs");
+        std::fs::write(path, found).unwrap();
+        panic!("what is generated has changed; if that is meant, copy {path} to tests/fixtures/kernels.rs");
+    }
+}
+
+#[test]
+fn another_crate_can_name_other_paths() {
+    let paths = Paths { graph: "::kiln::graph".to_owned(), bytemuck: "::kiln::bytemuck".to_owned() };
+
+    let found = generated(&paths);
+
+    assert!(!found.contains("::kiln_graph") && !found.contains(" ::bytemuck"), "{found}");
+    assert!(found.contains("#[bytemuck(crate = \"::kiln::bytemuck\")]"), "{found}");
+}
+
+#[test]
+fn kernels_are_listed_in_order_of_file_and_entry_point() {
+    let names: Vec<&str> = kernels::KERNELS.iter().map(|kernel| kernel.name).collect();
+
+    assert_eq!(
+        names,
+        ["every_convention.forward_4", "every_convention.count", "every_convention.clear", "move.forward"]
+    );
+}
+
+#[test]
+fn a_kernel_says_what_a_planner_and_a_device_must_know() {
+    let kernel = Forward4::KERNEL;
+
+    assert_eq!((kernel.entry_point, kernel.workgroup_size, kernel.workgroup_memory), ("forward_4", [8, 2, 1], 32));
+    let bindings: Vec<_> = kernel.bindings.iter().map(|b| (b.name, b.binding, b.access, b.align)).collect();
+    let expected = [("x4", 0, Access::Read, 16), ("pairs", 1, Access::Read, 8), ("box", 3, Access::ReadWrite, 4)];
+    assert_eq!(bindings, expected);
+    assert_eq!(kernel.params.map(|params| (params.binding, params.bytes)), Some((4, 128)));
+    assert_eq!([Forward4::KERNEL.step, Count::KERNEL.step, Clear::KERNEL.step], [true, false, false]);
+    assert!(Clear::KERNEL.params.is_none());
+    assert!(kernel.source.contains("\nconst WIDTH: u32 = 4u;\n"));
+}
+
+#[test]
+fn a_call_holds_tensors_overrides_and_the_bytes_of_its_parameters() {
+    let [x4, pairs, r#box] = tensors();
+    let params = Params { count: 7, r#dyn: -1, last: [0.0, 0.0, 2.0], ..Params::default() };
+    let overrides = Overrides { batch: 128, first: -2, scale: 0.5, clamped: true };
+
+    let call = Forward4 { x4, pairs, r#box }.call(params, overrides, [3, 2, 1]);
+
+    assert!(std::ptr::eq(call.kernel, Forward4::KERNEL));
+    assert_eq!(call.arguments, [x4, pairs, r#box]);
+    assert_eq!(call.overrides, [("batch", 128.0), ("first", -2.0), ("scale", 0.5), ("clamped", 1.0)]);
+    assert_eq!((call.workgroups, call.flops, call.params.len()), ([3, 2, 1], 0, 128));
+    assert_eq!(call.params[..4], 7u32.to_le_bytes());
+    assert_eq!(call.params[32..36], (-1i32).to_le_bytes());
+    assert_eq!(call.params[120..124], 2f32.to_le_bytes());
+}
+
+#[test]
+fn a_call_takes_only_what_the_shader_has() {
+    let [x, y, hits] = tensors();
+    let overrides = Overrides { batch: 0, first: 0, scale: 1.0, clamped: false };
+
+    let count = Count { x, hits }.call(Sum { count: 3, weight: 0.5 }, overrides, [1, 1, 1]);
+    let moved = kernels::r#move::Forward { y }.call([1, 1, 1]);
+
+    assert_eq!(count.params, [3u32.to_le_bytes(), 0.5f32.to_le_bytes()].concat());
+    assert!(moved.params.is_empty() && moved.overrides.is_empty());
+}
+
+#[test]
+fn params_have_padding_where_wgsl_has_it() {
+    let offsets = [
+        offset_of!(Params, count),
+        offset_of!(Params, offset),
+        offset_of!(Params, r#dyn),
+        offset_of!(Params, rows),
+        offset_of!(Params, at),
+        offset_of!(Params, last),
+    ];
+
+    assert_eq!(offsets, [0, 16, 32, 48, 80, 112]);
+    assert_eq!(size_of::<Params>(), 128);
+}
+
+#[test]
+fn constants_are_rust_constants() {
+    use kernels::every_convention as shader;
+
+    assert_eq!((shader::TILE, shader::EPSILON, shader::BOTTOM, shader::EXACT), (8u32, 1e-7f32, -3i32, false));
+    assert_eq!(shader::WIDTH, 4);
+}
+
+#[test]
+fn a_step_of_another_layout_does_not_compile() {
+    let generated = generated(&Paths::default());
+
+    for line in [
+        "const _: fn(::kiln_graph::Step) -> (u32, u32, f32,) =",
+        "assert!(::core::mem::size_of::<::kiln_graph::Step>() == 12);",
+        "assert!(::core::mem::offset_of!(::kiln_graph::Step, learning_rate) == 8);",
+    ] {
+        assert!(generated.contains(line), "{line}");
+    }
+}

@@ -1,0 +1,43 @@
+//! `kiln devices`: what Kiln can compute on.
+
+use std::process::ExitCode;
+
+use kiln::Device;
+use kiln::graph::{DeviceInfo, DeviceKind};
+
+use crate::error::Error;
+
+/// List the devices that Kiln can compute on.
+///
+/// The best comes first. The number, or part of the name, is what --device and KILN_DEVICE take.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  kiln devices
+  KILN_DEVICE=nvidia kiln devices      # also shows whether that one can be used")]
+pub struct Arguments {}
+
+pub fn run(_: &Arguments) -> Result<ExitCode, Error> {
+    for (index, device) in Device::all().iter().enumerate() {
+        println!("{index}  {}", row(device));
+    }
+    println!("\nby default: {}", Device::best()?.info().name);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The device that `--device` means; without it, the default one.
+pub fn open(wanted: Option<&str>) -> Result<Device, Error> {
+    Ok(wanted.map_or_else(Device::best, Device::named)?)
+}
+
+fn row(device: &DeviceInfo) -> String {
+    let kind = match device.kind {
+        DeviceKind::DiscreteGpu => "GPU",
+        DeviceKind::IntegratedGpu => "integrated GPU",
+        DeviceKind::VirtualGpu => "virtual GPU",
+        DeviceKind::Software => "software on the processor",
+        _ => "of unknown kind",
+    };
+    let binding = device.limits.max_binding_bytes >> 20;
+    format!("{} ({}, {kind}; driver {}; tensors to {binding} MiB)", device.name, device.backend, device.driver)
+}

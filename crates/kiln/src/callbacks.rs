@@ -1,0 +1,51 @@
+//! What a caller sees of training while it runs, and how it stops it.
+
+use std::ops::ControlFlow;
+
+use crate::Sequential;
+use crate::history::EpochLogs;
+
+/// Something that is told how training goes. Each method may stop training with [`ControlFlow::Break`]: what is on its
+/// way to the device still ends, and the history tells that training was stopped.
+pub trait Callback {
+    /// Before an epoch. The first is 1.
+    fn on_epoch_begin(&mut self, epoch: usize, epochs: usize) -> ControlFlow<()> {
+        let _ = (epoch, epochs);
+        ControlFlow::Continue(())
+    }
+
+    /// When the figures of a batch have come back from the device, which may already be some batches further.
+    fn on_batch_end(&mut self, logs: &BatchLogs) -> ControlFlow<()> {
+        let _ = logs;
+        ControlFlow::Continue(())
+    }
+
+    /// After an epoch and its validation, with the model as it is then: to save it, for example.
+    fn on_epoch_end(&mut self, model: &Sequential, logs: &EpochLogs) -> ControlFlow<()> {
+        let _ = (model, logs);
+        ControlFlow::Continue(())
+    }
+}
+
+/// The figures of a batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchLogs {
+    /// The epoch, the first being 1.
+    pub epoch: usize,
+    /// The number of epochs.
+    pub epochs: usize,
+    /// The batch within the epoch, the first being 1.
+    pub batch: usize,
+    /// The number of batches of an epoch.
+    pub batches: usize,
+    /// How many samples of the epoch are done, this batch included.
+    pub samples: usize,
+    /// The number of samples of an epoch.
+    pub all_samples: usize,
+    /// The loss of this batch.
+    pub batch_loss: f64,
+    /// The loss of the epoch so far, averaged over its samples.
+    pub loss: f64,
+    /// The share of the epoch's samples so far whose class was the most probable one.
+    pub accuracy: f64,
+}

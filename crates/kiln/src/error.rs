@@ -1,0 +1,168 @@
+//! What can go wrong with a model.
+
+use std::io;
+use std::path::PathBuf;
+
+use kiln_graph::{DeviceError, Shape};
+
+use crate::data::DataError;
+
+/// The result of what a model does.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What can go wrong when a model is built, trained, used, saved or loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The model's layers do not fit together.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    /// The model has no layer.
+    #[error("model `{0}` has no layer; give it some with `add`")]
+    Empty(String),
+    /// The model is not on a device, or not ready for training.
+    #[error("model `{model}`: {action} needs a device; call `{call}` first, and again after layers were added")]
+    NotReady {
+        /// The model's name.
+        model: String,
+        /// What was asked for.
+        action: &'static str,
+        /// What to call.
+        call: &'static str,
+    },
+    /// A loss that takes logits stands behind a model whose last op is no softmax.
+    #[error(
+        "model `{model}`: {loss} expects softmax at the end, found {found}; add `Activation::new(ActivationFunction::Softmax)`, or set `from_logits: true` if the model gives logits"
+    )]
+    NoSoftmax {
+        /// The model's name.
+        model: String,
+        /// The loss.
+        loss: &'static str,
+        /// The op that gives the model's output.
+        found: String,
+    },
+    /// An argument has a value that makes no sense.
+    #[error("{name}: expected {expected}, found {found}")]
+    Argument {
+        /// The argument's name.
+        name: &'static str,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A data set does not fit the model.
+    #[error("model `{model}` expects {expected}, the data set has {found}")]
+    Misfit {
+        /// The model's name.
+        model: String,
+        /// What the model takes.
+        expected: String,
+        /// What the data set has.
+        found: String,
+    },
+    /// The loss is no longer a number: training has diverged.
+    #[error(
+        "the loss is {loss} at epoch {epoch}, step {step}; use a smaller learning rate, and check the data for values that are not finite"
+    )]
+    NonFinite {
+        /// The epoch, the first being 1.
+        epoch: usize,
+        /// The step of the epoch, the first being 1.
+        step: usize,
+        /// The loss.
+        loss: f64,
+    },
+    /// Weights do not fit the model.
+    #[error(transparent)]
+    Weights(Box<WeightsError>),
+    /// A file holds something other than it should.
+    #[error("{}: {problem}", .path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What was expected, and what was found.
+        problem: String,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    File {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Data cannot be read, or do not fit together.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A graph cannot be built or planned.
+    #[error(transparent)]
+    Graph(#[from] kiln_graph::Error),
+    /// The device cannot do what is asked of it.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}
+
+impl From<WeightsError> for Error {
+    fn from(error: WeightsError) -> Error {
+        Error::Weights(Box::new(error))
+    }
+}
+
+/// A layer that cannot take what comes in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{layer} ({class_name}): expected {expected}, found {found}")]
+pub struct LayerError {
+    /// The layer's name.
+    pub layer: String,
+    /// The layer's class.
+    pub class_name: &'static str,
+    /// What it takes, in words.
+    pub expected: String,
+    /// What comes in.
+    pub found: String,
+}
+
+/// Weights that do not fit a model: all that is wrong, not only the first.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{source_name} does not fit model `{model}`:{}", self.list())]
+pub struct WeightsError {
+    /// The model's name.
+    pub model: String,
+    /// Where the weights come from: a file, or what a caller gave.
+    pub source_name: String,
+    /// Tensors that the model has and the source has not.
+    pub missing: Vec<String>,
+    /// Tensors that the source has and the model has not.
+    pub extra: Vec<String>,
+    /// Tensors that both have: name, shape in the source, shape in the model.
+    pub misshapen: Vec<(String, Shape, Shape)>,
+    /// Tensors of an element type that is not read: name and type.
+    pub mistyped: Vec<(String, String)>,
+}
+
+impl WeightsError {
+    /// Nothing wrong so far.
+    pub(crate) fn new(model: &str, source_name: &str) -> WeightsError {
+        let (model, source_name) = (model.to_owned(), source_name.to_owned());
+        let (missing, extra, misshapen, mistyped) = Default::default();
+        WeightsError { model, source_name, missing, extra, misshapen, mistyped }
+    }
+
+    /// Whether anything is wrong at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.extra.is_empty() && self.misshapen.is_empty() && self.mistyped.is_empty()
+    }
+
+    fn list(&self) -> String {
+        let missing = self.missing.iter().map(|name| format!("{name} is missing"));
+        let extra = self.extra.iter().map(|name| format!("{name} is not in the model"));
+        let misshapen =
+            self.misshapen.iter().map(|(name, found, expected)| format!("{name} is {found}, the model has {expected}"));
+        let mistyped = self.mistyped.iter().map(|(name, found)| format!("{name} is {found}, expected F32"));
+        missing.chain(extra).chain(misshapen).chain(mistyped).map(|line| format!("\n  {line}")).collect()
+    }
+}

@@ -1,0 +1,175 @@
+//! The training loop.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use crate::callbacks::{BatchLogs, Callback};
+use crate::data::Dataset;
+use crate::history::{EpochLogs, History};
+use crate::random::shuffled;
+use crate::session::{Mode, Role, Session, Totals};
+use crate::{Error, Result, Sequential};
+
+/// The arguments of [`fit`](Sequential::fit).
+pub struct Fit<'a> {
+    /// The number of the last epoch.
+    pub epochs: usize,
+    /// Samples per step. The last batch of an epoch may be smaller.
+    pub batch_size: usize,
+    /// The share of the samples, at the end of the data set, that is not trained on but validated with.
+    pub validation_split: f64,
+    /// What is validated with instead of a share of the data set.
+    pub validation_data: Option<&'a Dataset>,
+    /// Whether each epoch takes the samples in an order of its own.
+    pub shuffle: bool,
+    /// What those orders depend on, beside the epoch.
+    pub seed: u64,
+    /// How many epochs were trained before: the first is the one after.
+    pub initial_epoch: usize,
+    /// Who is told how it goes.
+    pub callbacks: Vec<&'a mut dyn Callback>,
+}
+
+impl Default for Fit<'_> {
+    fn default() -> Self {
+        Fit {
+            epochs: 1,
+            batch_size: 32,
+            validation_split: 0.0,
+            validation_data: None,
+            shuffle: true,
+            seed: 0,
+            initial_epoch: 0,
+            callbacks: Vec::new(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Fit<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fit")
+            .field("epochs", &self.epochs)
+            .field("batch_size", &self.batch_size)
+            .field("validation_split", &self.validation_split)
+            .field("validation_data", &self.validation_data)
+            .field("shuffle", &self.shuffle)
+            .field("seed", &self.seed)
+            .field("initial_epoch", &self.initial_epoch)
+            .field("callbacks", &self.callbacks.len())
+            .finish()
+    }
+}
+
+impl Fit<'_> {
+    fn check(&self) -> Result<()> {
+        let argument =
+            |name, expected: &str, found: String| Err(Error::Argument { name, expected: expected.to_owned(), found });
+        if self.batch_size == 0 {
+            return argument("batch_size", "at least 1", "0".to_owned());
+        }
+        if !(0.0..1.0).contains(&self.validation_split) {
+            return argument("validation_split", "0 or more and less than 1", self.validation_split.to_string());
+        }
+        Ok(())
+    }
+}
+
+impl Sequential {
+    /// Trains the model, epoch after epoch: each takes all samples once, a batch per step.
+    ///
+    /// # Errors
+    /// When the model is not compiled, an argument makes no sense, the data set does not fit the model or the device,
+    /// the device fails, or [`Error::NonFinite`] when training diverges. The weights are those of the last step.
+    pub fn fit(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
+        fit.check()?;
+        let split =
+            (fit.validation_data.is_none() && fit.validation_split > 0.0).then(|| data.split(fit.validation_split));
+        let (data, validation) = match &split {
+            Some((first, last)) => (first, Some(last)),
+            None => (data, fit.validation_data),
+        };
+        let loss = self.compiled("fit")?.loss;
+        for data in [Some(data), validation].into_iter().flatten() {
+            loss.check(self.network(), data)?;
+        }
+        self.session("fit")?.load(Role::Train, data)?;
+
+        let mut history = History::default();
+        for epoch in fit.initial_epoch..fit.epochs {
+            let begin = tell(&mut fit.callbacks, |callback| callback.on_epoch_begin(epoch + 1, fit.epochs));
+            if begin.is_break() {
+                history.stopped = true;
+                break;
+            }
+            let (mut logs, mut flow) = train_epoch(self.session("fit")?, data.len(), epoch, &mut fit)?;
+            if let (Some(validation), true) = (validation, flow.is_continue()) {
+                let began = Instant::now();
+                let totals = self.session("fit")?.evaluate(validation, fit.batch_size)?;
+                logs.val_loss = Some(totals.loss());
+                logs.val_accuracy = Some(totals.accuracy());
+                logs.seconds += began.elapsed().as_secs_f64();
+            }
+            if tell(&mut fit.callbacks, |callback| callback.on_epoch_end(self, &logs)).is_break() {
+                flow = ControlFlow::Break(());
+            }
+            history.epochs.push(logs);
+            if flow.is_break() {
+                history.stopped = true;
+                break;
+            }
+        }
+        Ok(history)
+    }
+}
+
+/// Tells all callbacks, even those behind one that breaks.
+fn tell(
+    callbacks: &mut [&mut dyn Callback],
+    mut what: impl FnMut(&mut dyn Callback) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let flows: Vec<ControlFlow<()>> = callbacks.iter_mut().map(|callback| what(&mut **callback)).collect();
+    if flows.iter().any(ControlFlow::is_break) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+fn train_epoch(
+    session: &mut Session,
+    samples: usize,
+    epoch: usize,
+    fit: &mut Fit<'_>,
+) -> Result<(EpochLogs, ControlFlow<()>)> {
+    let order = if fit.shuffle { shuffled(samples, fit.seed, epoch as u64) } else { (0..samples as u32).collect() };
+    session.set_order(Role::Train, &order)?;
+    let began = Instant::now();
+    let mut totals = Totals::default();
+    let mut logs = EpochLogs { epoch: epoch + 1, ..EpochLogs::default() };
+    let mut flow = ControlFlow::Continue(());
+    let (epochs, batch_size) = (fit.epochs, fit.batch_size);
+    session.measure(Mode::Train, Role::Train, batch_size, &mut |batch| {
+        let batch_loss = batch.loss / batch.samples as f64;
+        totals.add(batch);
+        logs.batch_losses.push(batch_loss);
+        if !batch_loss.is_finite() {
+            return Err(Error::NonFinite { epoch: epoch + 1, step: logs.batch_losses.len(), loss: batch_loss });
+        }
+        if flow.is_continue() {
+            let batch_logs = BatchLogs {
+                epoch: epoch + 1,
+                epochs,
+                batch: logs.batch_losses.len(),
+                batches: samples.div_ceil(batch_size),
+                samples: totals.samples,
+                all_samples: samples,
+                batch_loss,
+                loss: totals.loss(),
+                accuracy: totals.accuracy(),
+            };
+            flow = tell(&mut fit.callbacks, |callback| callback.on_batch_end(&batch_logs));
+        }
+        Ok(flow)
+    })?;
+    logs.loss = totals.loss();
+    logs.accuracy = totals.accuracy();
+    logs.seconds = began.elapsed().as_secs_f64();
+    logs.images_per_second = totals.samples as f64 / logs.seconds;
+    Ok((logs, flow))
+}

@@ -1,0 +1,138 @@
+use kiln_graph::{Result, Shape, Tensor};
+use kiln_ops::{Conv2d, Padding};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::dense::{glorot_uniform, yes, zeros};
+use super::saved::{Saved, padding, to_config};
+use super::{ActivationFunction, Call, Expected, Initializer, Layer, Variable, window_grid};
+
+/// `y[n, h, w, k] = f(sum over r, s, c of x[n, h stride + r, w stride + s, c] W[r, s, c, k] + b[k])`.
+///
+/// # Shapes
+/// In: `[height, width, channels]`. Out: `[rows, columns, filters]`, with `ceil(n / stride)` rows and columns for
+/// padding 'same' and `floor((n - window) / stride) + 1` for 'valid'.
+/// Variables: `kernel` `[R, S, channels, filters]`, `bias` `[filters]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conv2D {
+    /// The number of channels of what comes out.
+    pub filters: usize,
+    /// Rows and columns of the kernel.
+    pub kernel_size: [usize; 2],
+    /// How far apart neighbouring windows are, down and to the right.
+    #[serde(default = "ones")]
+    pub strides: [usize; 2],
+    /// What happens at the edges.
+    #[serde(with = "padding", default = "valid")]
+    pub padding: Padding,
+    /// The function `f`.
+    #[serde(default)]
+    pub activation: ActivationFunction,
+    /// Whether there is a bias `b`.
+    #[serde(default = "yes")]
+    pub use_bias: bool,
+    /// The first values of the kernel.
+    #[serde(default = "glorot_uniform")]
+    pub kernel_initializer: Initializer,
+    /// The first values of the bias.
+    #[serde(default = "zeros")]
+    pub bias_initializer: Initializer,
+}
+
+impl Conv2D {
+    /// A convolution with strides 1, padding 'valid' and a bias, without activation, by Keras' defaults.
+    pub fn new(filters: usize, kernel_size: [usize; 2]) -> Conv2D {
+        Conv2D {
+            filters,
+            kernel_size,
+            strides: ones(),
+            padding: valid(),
+            activation: ActivationFunction::Linear,
+            use_bias: true,
+            kernel_initializer: Initializer::GlorotUniform,
+            bias_initializer: Initializer::Zeros,
+        }
+    }
+
+    /// How far apart neighbouring windows are, down and to the right.
+    pub fn strides(self, strides: [usize; 2]) -> Conv2D {
+        Conv2D { strides, ..self }
+    }
+
+    /// What happens at the edges.
+    pub fn padding(self, padding: Padding) -> Conv2D {
+        Conv2D { padding, ..self }
+    }
+
+    /// Applies this function to what comes out.
+    pub fn activation(self, activation: impl Into<ActivationFunction>) -> Conv2D {
+        Conv2D { activation: activation.into(), ..self }
+    }
+
+    /// Whether a bias is added.
+    pub fn use_bias(self, use_bias: bool) -> Conv2D {
+        Conv2D { use_bias, ..self }
+    }
+}
+
+fn ones() -> [usize; 2] {
+    [1, 1]
+}
+
+fn valid() -> Padding {
+    Padding::Valid
+}
+
+impl Layer for Conv2D {
+    fn class_name(&self) -> &'static str {
+        Self::CLASS_NAME
+    }
+
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+        let [rows, columns, channels] = window_grid(input, self.kernel_size, self.strides, self.padding)?;
+        if channels == 0 || self.filters == 0 {
+            return Err(Expected("at least 1 channel and 1 filter".to_owned()));
+        }
+        Ok(Shape::from([rows, columns, self.filters]))
+    }
+
+    fn variables(&self, input: &Shape) -> Vec<Variable> {
+        let [height, width] = self.kernel_size;
+        let channels = input.last().copied().unwrap_or_default();
+        let kernel = Variable {
+            name: "kernel",
+            shape: Shape::from([height, width, channels, self.filters]),
+            initializer: self.kernel_initializer,
+        };
+        let bias = Variable { name: "bias", shape: Shape::from([self.filters]), initializer: self.bias_initializer };
+        if self.use_bias { vec![kernel, bias] } else { vec![kernel] }
+    }
+
+    fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
+        let inputs = call.input_and_variables();
+        let op = Conv2d { strides: self.strides, padding: self.padding, bias: self.use_bias };
+        let y = call.add(op, &inputs)?;
+        self.activation.apply(call, y)
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        to_config(self)
+    }
+}
+
+impl Saved for Conv2D {
+    const CLASS_NAME: &'static str = "Conv2D";
+
+    fn fixed() -> Value {
+        json!({
+            "data_format": "channels_last",
+            "dilation_rate": [1, 1],
+            "groups": 1,
+            "kernel_regularizer": null,
+            "bias_regularizer": null,
+            "activity_regularizer": null,
+            "kernel_constraint": null,
+            "bias_constraint": null,
+        })
+    }
+}

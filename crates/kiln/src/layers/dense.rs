@@ -1,0 +1,119 @@
+use kiln_graph::{Result, Shape, Tensor};
+use kiln_ops::Matmul;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::saved::{Saved, to_config};
+use super::{ActivationFunction, Call, Expected, Initializer, Layer, Variable};
+
+/// `y = f(x W + b)` along the last axis.
+///
+/// # Shapes
+/// In: `[..., features]`. Out: `[..., units]`. Variables: `kernel` `[features, units]`, `bias` `[units]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dense {
+    /// The size of the last axis of what comes out.
+    pub units: usize,
+    /// The function `f`.
+    #[serde(default)]
+    pub activation: ActivationFunction,
+    /// Whether there is a bias `b`.
+    #[serde(default = "yes")]
+    pub use_bias: bool,
+    /// The first values of the kernel.
+    #[serde(default = "glorot_uniform")]
+    pub kernel_initializer: Initializer,
+    /// The first values of the bias.
+    #[serde(default = "zeros")]
+    pub bias_initializer: Initializer,
+}
+
+impl Dense {
+    /// A dense layer with bias, without activation, by Keras' defaults.
+    pub fn new(units: usize) -> Dense {
+        Dense {
+            units,
+            activation: ActivationFunction::Linear,
+            use_bias: true,
+            kernel_initializer: Initializer::GlorotUniform,
+            bias_initializer: Initializer::Zeros,
+        }
+    }
+
+    /// Applies this function to what comes out.
+    pub fn activation(self, activation: impl Into<ActivationFunction>) -> Dense {
+        Dense { activation: activation.into(), ..self }
+    }
+
+    /// Whether a bias is added.
+    pub fn use_bias(self, use_bias: bool) -> Dense {
+        Dense { use_bias, ..self }
+    }
+}
+
+pub(super) fn yes() -> bool {
+    true
+}
+
+pub(super) fn glorot_uniform() -> Initializer {
+    Initializer::GlorotUniform
+}
+
+pub(super) fn zeros() -> Initializer {
+    Initializer::Zeros
+}
+
+impl Layer for Dense {
+    fn class_name(&self) -> &'static str {
+        Self::CLASS_NAME
+    }
+
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+        match **input {
+            _ if self.units == 0 => Err(Expected("at least 1 unit".to_owned())),
+            [] => Err(Expected("an input [..., features]".to_owned())),
+            [ref outer @ .., _] => Ok(Shape::from([outer, &[self.units]].concat())),
+        }
+    }
+
+    fn variables(&self, input: &Shape) -> Vec<Variable> {
+        let features = input.last().copied().unwrap_or_default();
+        let kernel = Variable {
+            name: "kernel",
+            shape: Shape::from([features, self.units]),
+            initializer: self.kernel_initializer,
+        };
+        let bias = Variable { name: "bias", shape: Shape::from([self.units]), initializer: self.bias_initializer };
+        if self.use_bias { vec![kernel, bias] } else { vec![kernel] }
+    }
+
+    fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
+        let input = call.shape(call.input()).clone();
+        let features = input.last().copied().unwrap_or_default();
+        let rows = input.elements() / features.max(1);
+        let mut inputs = call.input_and_variables();
+        inputs[0] = call.reshape(inputs[0], [rows, features])?;
+        let y = call.add(Matmul { transpose_a: false, transpose_b: false, bias: self.use_bias }, &inputs)?;
+        let outer = input.split_last().map(|(_, outer)| outer).unwrap_or_default();
+        let y = if input.len() == 2 { y } else { call.reshape(y, [outer, &[self.units]].concat())? };
+        self.activation.apply(call, y)
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        to_config(self)
+    }
+}
+
+impl Saved for Dense {
+    const CLASS_NAME: &'static str = "Dense";
+
+    fn fixed() -> Value {
+        json!({
+            "kernel_regularizer": null,
+            "bias_regularizer": null,
+            "kernel_constraint": null,
+            "bias_constraint": null,
+            "quantization_config": null,
+        })
+    }
+}

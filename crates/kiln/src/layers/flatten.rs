@@ -1,0 +1,59 @@
+use kiln_graph::{Result, Shape, Tensor};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::saved::{Saved, to_config};
+use super::{Call, Expected, Layer};
+
+/// The same values along one axis, in the order height, width, channels. Costs nothing.
+///
+/// # Shapes
+/// Any; out comes `[elements]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "NoArguments", into = "NoArguments")]
+pub struct Flatten;
+
+/// What a layer without arguments has in a model file: an object without members.
+#[derive(Serialize, Deserialize)]
+struct NoArguments {}
+
+impl From<NoArguments> for Flatten {
+    fn from(_: NoArguments) -> Flatten {
+        Flatten
+    }
+}
+
+impl From<Flatten> for NoArguments {
+    fn from(_: Flatten) -> NoArguments {
+        NoArguments {}
+    }
+}
+
+impl Layer for Flatten {
+    fn class_name(&self) -> &'static str {
+        Self::CLASS_NAME
+    }
+
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+        Ok(Shape::from([input.elements()]))
+    }
+
+    fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
+        let shape = call.shape(call.input());
+        let [batch, ref sample @ ..] = **shape else { return Ok(call.input()) };
+        let flat = [batch, sample.iter().product()];
+        call.reshape(call.input(), flat)
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        to_config(self)
+    }
+}
+
+impl Saved for Flatten {
+    const CLASS_NAME: &'static str = "Flatten";
+
+    fn fixed() -> Value {
+        json!({"data_format": "channels_last"})
+    }
+}

@@ -1,0 +1,71 @@
+use kiln_graph::{Result, Shape, Tensor};
+use kiln_ops::{MaxPool2d, Padding};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::saved::{Saved, padding, to_config};
+use super::{Call, Expected, Layer, window_grid};
+
+/// `y[n, h, w, c] = max over r, s of x[n, h stride + r, w stride + s, c]`.
+///
+/// # Shapes
+/// In: `[height, width, channels]`. Out: `[rows, columns, channels]`, with `ceil(n / stride)` rows and columns for
+/// padding 'same' and `floor((n - window) / stride) + 1` for 'valid'.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MaxPooling2D {
+    /// Rows and columns of a window.
+    pub pool_size: [usize; 2],
+    /// How far apart neighbouring windows are, down and to the right.
+    pub strides: [usize; 2],
+    /// What happens at the edges. Cells beyond them never win.
+    #[serde(with = "padding")]
+    pub padding: Padding,
+}
+
+impl MaxPooling2D {
+    /// Windows of this size side by side, with padding 'valid', by Keras' defaults.
+    pub fn new(pool_size: [usize; 2]) -> MaxPooling2D {
+        MaxPooling2D { pool_size, strides: pool_size, padding: Padding::Valid }
+    }
+
+    /// How far apart neighbouring windows are, down and to the right.
+    pub fn strides(self, strides: [usize; 2]) -> MaxPooling2D {
+        MaxPooling2D { strides, ..self }
+    }
+
+    /// What happens at the edges.
+    pub fn padding(self, padding: Padding) -> MaxPooling2D {
+        MaxPooling2D { padding, ..self }
+    }
+}
+
+impl Layer for MaxPooling2D {
+    fn class_name(&self) -> &'static str {
+        Self::CLASS_NAME
+    }
+
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+        window_grid(input, self.pool_size, self.strides, self.padding).map(Shape::from)
+    }
+
+    fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
+        let MaxPooling2D { pool_size, strides, padding } = *self;
+        call.add(MaxPool2d { pool_size, strides, padding }, &[call.input()])
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        to_config(self)
+    }
+
+    fn has_build_config(&self) -> bool {
+        false
+    }
+}
+
+impl Saved for MaxPooling2D {
+    const CLASS_NAME: &'static str = "MaxPooling2D";
+
+    fn fixed() -> Value {
+        json!({"data_format": "channels_last"})
+    }
+}

@@ -1,0 +1,222 @@
+//! Layers: a layer knows its maths and nothing else. Which device runs it, where its variables lie and how it is
+//! trained is the model's business.
+//!
+//! Shapes are those of one sample: a model puts the batch in front.
+
+mod activation;
+mod average_pooling2d;
+mod conv2d;
+mod dense;
+mod flatten;
+mod max_pooling2d;
+mod saved;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use kiln_graph::{Graph, Op, Result, Shape, Tensor};
+use serde_json::{Map, Value};
+
+pub use activation::Activation;
+pub use average_pooling2d::AveragePooling2D;
+pub use conv2d::Conv2D;
+pub use dense::Dense;
+pub use flatten::Flatten;
+pub use kiln_ops::{Function, Padding};
+pub use max_pooling2d::MaxPooling2D;
+
+pub use crate::activations::{ActivationFunction, UnknownActivation};
+pub use crate::initializers::Initializer;
+
+pub(crate) use saved::from_config;
+
+/// A function of a tensor, with variables that training changes.
+pub trait Layer: Debug + Send + Sync {
+    /// Keras' name of the class: `Conv2D`.
+    fn class_name(&self) -> &'static str;
+
+    /// The shape of what comes out for one sample of this shape.
+    ///
+    /// # Errors
+    /// When the layer cannot take such a sample: what it takes, in words.
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected>;
+
+    /// The variables that the layer has for samples of this shape. Only called when [`Layer::output_shape`] takes it.
+    fn variables(&self, input: &Shape) -> Vec<Variable> {
+        let _ = input;
+        Vec::new()
+    }
+
+    /// Appends the ops that compute the layer for a batch, and gives the tensor that comes out.
+    ///
+    /// # Errors
+    /// When an op cannot take the tensors.
+    fn call(&self, call: &mut Call<'_>) -> Result<Tensor>;
+
+    /// The arguments of Keras' constructor, without name and type, as a model file holds them.
+    fn config(&self) -> Map<String, Value>;
+
+    /// Whether a model file tells for which shape the layer was built, which Keras does for some layers.
+    fn has_build_config(&self) -> bool {
+        true
+    }
+
+    /// The layer under a name of its own. Without, a model names it after its class as Keras does: `conv2d_1`.
+    fn named(self, name: impl Into<String>) -> Named
+    where
+        Self: Sized + 'static,
+    {
+        Named { name: Some(name.into()), layer: Arc::new(self) }
+    }
+}
+
+/// What a layer takes, in words: `an input [height, width, channels]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected(pub String);
+
+/// A tensor that belongs to a layer and that training changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variable {
+    /// Keras' name within the layer: `kernel`, `bias`.
+    pub name: &'static str,
+    /// The extents, in elements, in Keras' layout.
+    pub shape: Shape,
+    /// Where its first values come from.
+    pub initializer: Initializer,
+}
+
+/// A layer and the name that it was given, if any.
+#[derive(Clone, Debug)]
+pub struct Named {
+    pub(crate) name: Option<String>,
+    pub(crate) layer: Arc<dyn Layer>,
+}
+
+impl<L: Layer + 'static> From<L> for Named {
+    fn from(layer: L) -> Named {
+        Named { name: None, layer: Arc::new(layer) }
+    }
+}
+
+/// What a layer sees while its ops are appended to a graph.
+#[derive(Debug)]
+pub struct Call<'a> {
+    pub(crate) graph: &'a mut Graph,
+    pub(crate) input: Tensor,
+    pub(crate) variables: &'a [Tensor],
+}
+
+impl Call<'_> {
+    /// What comes in: a batch of samples.
+    pub fn input(&self) -> Tensor {
+        self.input
+    }
+
+    /// What comes in and then the layer's variables, in the order of [`Layer::variables`].
+    pub fn input_and_variables(&self) -> Vec<Tensor> {
+        [&[self.input], self.variables].concat()
+    }
+
+    /// The shape of a tensor, the batch included.
+    pub fn shape(&self, tensor: Tensor) -> &Shape {
+        self.graph.shape(tensor)
+    }
+
+    /// Applies an op that gives one tensor.
+    ///
+    /// # Errors
+    /// When the op cannot take these inputs.
+    pub fn add(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Tensor> {
+        self.graph.add(op, inputs)
+    }
+
+    /// The same values under another shape, which costs nothing.
+    ///
+    /// # Errors
+    /// When the number of elements differs.
+    pub fn reshape(&mut self, tensor: Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
+        self.graph.reshape(tensor, shape)
+    }
+}
+
+/// The rows and columns of windows over an image `[height, width, channels]`, and its channels, by TensorFlow's rule:
+/// `ceil(n / stride)` for 'same', only whole windows for 'valid'.
+fn window_grid(
+    image: &Shape,
+    [height, width]: [usize; 2],
+    [down, right]: [usize; 2],
+    padding: Padding,
+) -> std::result::Result<[usize; 3], Expected> {
+    let expected = |words: String| Err(Expected(words));
+    if [height, width, down, right].contains(&0) {
+        return expected(format!("windows and strides of at least 1, not {height} x {width} by {down} x {right}"));
+    }
+    match (padding, image.dims()) {
+        (_, None) => expected("an input [height, width, channels]".to_owned()),
+        (Padding::Same, Some([h, w, c])) if h > 0 && w > 0 => Ok([h.div_ceil(down), w.div_ceil(right), c]),
+        (Padding::Valid, Some([h, w, c])) if h >= height && w >= width => {
+            Ok([(h - height) / down + 1, (w - width) / right + 1, c])
+        }
+        (Padding::Same, _) => expected("an image of at least 1 x 1".to_owned()),
+        (Padding::Valid, _) => expected(format!("an image of at least {height} x {width}, or padding 'same'")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+
+    fn shape_of(layer: impl Layer, input: impl Into<Shape>) -> Shape {
+        layer.output_shape(&input.into()).unwrap()
+    }
+
+    fn expected_by(layer: impl Layer, input: impl Into<Shape>) -> String {
+        layer.output_shape(&input.into()).unwrap_err().0
+    }
+
+    #[test]
+    fn windows_with_same_padding_are_one_per_stride() {
+        let pool = |strides| MaxPooling2D::new([3, 2]).strides(strides).padding(Padding::Same);
+        assert_eq!(shape_of(pool([1, 1]), [7, 7, 3]), Shape::from([7, 7, 3]));
+        assert_eq!(shape_of(pool([2, 3]), [7, 7, 3]), Shape::from([4, 3, 3]));
+        assert_eq!(shape_of(pool([9, 9]), [1, 257, 3]), Shape::from([1, 29, 3]));
+    }
+
+    #[test]
+    fn windows_with_valid_padding_are_whole() {
+        assert_eq!(shape_of(Conv2D::new(4, [5, 3]), [5, 3, 1]), Shape::from([1, 1, 4]));
+        assert_eq!(shape_of(Conv2D::new(4, [5, 3]).strides([2, 2]), [28, 28, 1]), Shape::from([12, 13, 4]));
+        assert_eq!(shape_of(AveragePooling2D::new([2, 2]), [7, 7, 9]), Shape::from([3, 3, 9]));
+    }
+
+    #[test]
+    fn windows_that_do_not_fit_say_what_is_expected() {
+        assert_eq!(expected_by(Conv2D::new(4, [5, 5]), [4, 9, 1]), "an image of at least 5 x 5, or padding 'same'");
+        assert_eq!(expected_by(MaxPooling2D::new([2, 2]), [784]), "an input [height, width, channels]");
+        assert_eq!(
+            expected_by(MaxPooling2D::new([2, 0]), [4, 4, 1]),
+            "windows and strides of at least 1, not 2 x 0 by 2 x 0"
+        );
+    }
+
+    #[test]
+    fn dense_works_on_the_last_axis_and_flatten_makes_one_axis() {
+        assert_eq!(shape_of(Dense::new(10), [784]), Shape::from([10]));
+        assert_eq!(shape_of(Dense::new(10), [7, 7, 50]), Shape::from([7, 7, 10]));
+        assert_eq!(shape_of(Flatten, [7, 7, 50]), Shape::from([2450]));
+        assert_eq!(expected_by(Dense::new(10), []), "an input [..., features]");
+    }
+
+    #[test]
+    fn kernels_have_keras_layouts() {
+        let shapes = |layer: &dyn Layer, input: Shape| -> Vec<Shape> {
+            layer.variables(&input).into_iter().map(|variable| variable.shape).collect()
+        };
+        let conv = Conv2D::new(20, [5, 3]);
+        assert_eq!(shapes(&conv, Shape::from([28, 28, 7])), [Shape::from([5, 3, 7, 20]), Shape::from([20])]);
+        assert_eq!(shapes(&Dense::new(10), Shape::from([84])), [Shape::from([84, 10]), Shape::from([10])]);
+        assert_eq!(shapes(&Dense::new(10).use_bias(false), Shape::from([84])), [Shape::from([84, 10])]);
+    }
+}

@@ -1,0 +1,274 @@
+//! Layers in the order in which they run, their shapes and where their variables lie.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use kiln_graph::{Graph, Shape, Tensor, TensorType};
+
+use crate::layers::{Call, Expected, Initializer, Layer, Named, Variable};
+use crate::{Error, LayerError, Result};
+
+/// The alignment of a variable in the flat buffers, in bytes: what WebGPU demands of a binding's start.
+const ALIGN: usize = 256;
+
+/// The buffer that holds all variables.
+pub(crate) const PARAMETERS: &str = "parameters";
+
+/// A chain of layers.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    pub name: String,
+    pub input_shape: Shape,
+    pub layers: Vec<PlacedLayer>,
+    pub variables: Vec<PlacedVariable>,
+    broken: Option<LayerError>,
+}
+
+/// A layer in its place.
+#[derive(Clone, Debug)]
+pub(crate) struct PlacedLayer {
+    pub name: String,
+    pub layer: Arc<dyn Layer>,
+    /// The shapes of one sample going in and coming out, unknown behind a layer that does not fit.
+    pub shapes: Option<(Shape, Shape)>,
+    /// Which of the network's variables it has.
+    pub variables: Range<usize>,
+}
+
+/// A variable in its place: a range of every flat buffer.
+#[derive(Clone, Debug)]
+pub(crate) struct PlacedVariable {
+    /// `layer/variable`.
+    pub name: String,
+    pub shape: Shape,
+    pub initializer: Initializer,
+    /// Where it starts in the flat buffers, in floats.
+    pub start: usize,
+}
+
+impl PlacedVariable {
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.start + self.shape.elements()
+    }
+
+    pub fn ty(&self) -> TensorType {
+        TensorType::f32(self.shape.clone())
+    }
+
+    /// Where it starts in the flat buffers, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.start as u64 * 4
+    }
+}
+
+impl Network {
+    pub fn new(input_shape: Shape) -> Network {
+        let name = "sequential".to_owned();
+        Network { name, input_shape, layers: Vec::new(), variables: Vec::new(), broken: None }
+    }
+
+    /// Appends a layer. One that does not fit is kept, and [`Network::check`] tells.
+    pub fn push(&mut self, Named { name, layer }: Named) {
+        let name = name.unwrap_or_else(|| self.free_name(layer.class_name()));
+        let input = match self.layers.last() {
+            Some(last) => last.shapes.as_ref().map(|(_, output)| output.clone()),
+            None => Some(self.input_shape.clone()),
+        };
+        let first = self.variables.len();
+        let mut shapes = None;
+        if let Some(input) = input {
+            match self.fit(&name, &*layer, &input) {
+                Ok((output, variables)) => {
+                    self.place_variables(&name, variables);
+                    shapes = Some((input, output));
+                }
+                Err(error) => self.broken = Some(error),
+            }
+        }
+        self.layers.push(PlacedLayer { name, layer, shapes, variables: first..self.variables.len() });
+    }
+
+    /// # Errors
+    /// When there is no layer, or one that does not fit.
+    pub fn check(&self) -> Result<()> {
+        match &self.broken {
+            Some(error) => Err(error.clone().into()),
+            None if self.layers.is_empty() => Err(Error::Empty(self.name.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Which layer does not fit, and why.
+    pub fn broken(&self) -> Option<&LayerError> {
+        self.broken.as_ref()
+    }
+
+    /// The shape of what comes out for one sample; the input's if there is no layer, or one does not fit.
+    pub fn output_shape(&self) -> &Shape {
+        self.layers.last().and_then(|last| last.shapes.as_ref()).map_or(&self.input_shape, |(_, output)| output)
+    }
+
+    /// The length of the flat buffers, in floats: all variables and the gaps between them.
+    pub fn flat_len(&self) -> usize {
+        self.variables.last().map_or(0, |last| last.range().end.next_multiple_of(ALIGN / 4))
+    }
+
+    /// All variables as tensors of a graph.
+    pub fn parameters(&self, graph: &mut Graph) -> Vec<Tensor> {
+        let buffer = graph.buffer(PARAMETERS);
+        self.variables.iter().map(|variable| graph.persistent(variable.ty(), buffer, variable.offset())).collect()
+    }
+
+    /// Appends all layers to a graph, for a batch `x`, and gives what comes out.
+    pub fn call(&self, graph: &mut Graph, mut x: Tensor, parameters: &[Tensor]) -> Result<Tensor> {
+        for placed in &self.layers {
+            graph.scope(placed.name.clone());
+            let variables = &parameters[placed.variables.clone()];
+            x = placed.layer.call(&mut Call { graph, input: x, variables })?;
+        }
+        Ok(x)
+    }
+
+    /// The shape that a layer gives for this input, and its variables.
+    fn fit(
+        &self,
+        name: &str,
+        layer: &dyn Layer,
+        input: &Shape,
+    ) -> std::result::Result<(Shape, Vec<Variable>), LayerError> {
+        let error = |expected: String, found: String| {
+            Err(LayerError { layer: name.to_owned(), class_name: layer.class_name(), expected, found })
+        };
+        if name.is_empty() || name.contains('/') || self.layers.iter().any(|placed| placed.name == name) {
+            return error("a name that no other layer has, without `/`".to_owned(), format!("`{name}`"));
+        }
+        let sizes = || format!("tensors of 1 to {} elements", u32::MAX);
+        if !addressable(input) {
+            return error(sizes(), format!("an input {input}"));
+        }
+        let output = match layer.output_shape(input) {
+            Ok(output) => output,
+            Err(Expected(expected)) => return error(expected, format!("an input {input}")),
+        };
+        let variables = layer.variables(input);
+        let shapes = || variables.iter().map(|variable| &variable.shape).chain([&output]);
+        if let Some(shape) = shapes().find(|shape| !addressable(shape)) {
+            return error(sizes(), shape.to_string());
+        }
+        Ok((output, variables))
+    }
+
+    fn place_variables(&mut self, layer_name: &str, variables: Vec<Variable>) {
+        for variable in variables {
+            let name = format!("{layer_name}/{}", variable.name);
+            let start = self.flat_len();
+            let (shape, initializer) = (variable.shape, variable.initializer);
+            self.variables.push(PlacedVariable { name, shape, initializer, start });
+        }
+    }
+
+    /// The name that Keras gives to the next layer of a class: `conv2d`, `conv2d_1`, ….
+    fn free_name(&self, class_name: &str) -> String {
+        let stem = snake_case(class_name);
+        let numbered = (1..).map(|number| format!("{stem}_{number}"));
+        let mut names = std::iter::once(stem.clone()).chain(numbered);
+        names.find(|name| self.layers.iter().all(|placed| placed.name != *name)).unwrap_or(stem)
+    }
+}
+
+/// Whether a tensor has elements, and not more than a kernel's 32-bit indices reach.
+fn addressable(shape: &Shape) -> bool {
+    let elements = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
+    elements.is_some_and(|elements| (1..=u32::MAX as usize).contains(&elements))
+}
+
+/// Keras' rule: an underscore before a capital that follows a small letter or stands before one; `MaxPooling2D` is
+/// `max_pooling2d`.
+fn snake_case(class_name: &str) -> String {
+    let letters: Vec<char> = class_name.chars().collect();
+    let mut name = String::new();
+    for (i, &letter) in letters.iter().enumerate() {
+        let lower_at = |i: Option<usize>| i.and_then(|i| letters.get(i)).is_some_and(char::is_ascii_lowercase);
+        if i > 0 && letter.is_ascii_uppercase() && (lower_at(i.checked_sub(1)) || lower_at(Some(i + 1))) {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+    use crate::layers::{Conv2D, Dense, Flatten, MaxPooling2D};
+
+    fn network<const N: usize>(layers: [Named; N]) -> Network {
+        let mut network = Network::new(Shape::from([8, 8, 1]));
+        for layer in layers {
+            network.push(layer);
+        }
+        network
+    }
+
+    #[test]
+    fn layers_are_named_as_keras_names_them() {
+        let network = network([
+            Conv2D::new(2, [3, 3]).into(),
+            Conv2D::new(2, [3, 3]).into(),
+            MaxPooling2D::new([2, 2]).into(),
+            Flatten.into(),
+            Dense::new(3).named("head"),
+            Dense::new(3).into(),
+        ]);
+        let names: Vec<&str> = network.layers.iter().map(|placed| placed.name.as_str()).collect();
+        assert_eq!(names, ["conv2d", "conv2d_1", "max_pooling2d", "flatten", "head", "dense"]);
+        assert_eq!(snake_case("BatchNormalization"), "batch_normalization");
+        assert_eq!(snake_case("GlobalAveragePooling2D"), "global_average_pooling2d");
+        assert_eq!(snake_case("AveragePooling2D"), "average_pooling2d");
+    }
+
+    #[test]
+    fn variables_start_at_multiples_of_256_bytes() {
+        let network = network([Conv2D::new(2, [3, 3]).into(), Flatten.into(), Dense::new(3).into()]);
+        let names: Vec<&str> = network.variables.iter().map(|variable| variable.name.as_str()).collect();
+        assert_eq!(names, ["conv2d/kernel", "conv2d/bias", "dense/kernel", "dense/bias"]);
+        let offsets: Vec<u64> = network.variables.iter().map(PlacedVariable::offset).collect();
+        assert_eq!(offsets, [0, 256, 512, 1536]);
+        assert_eq!(network.flat_len() * 4, 1792);
+    }
+
+    #[test]
+    fn the_first_layer_that_does_not_fit_is_named() {
+        let network = network([MaxPooling2D::new([2, 2]).into(), Conv2D::new(2, [5, 5]).named("c"), Flatten.into()]);
+        let error = network.check().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "c (Conv2D): expected an image of at least 5 x 5, or padding 'same', found an input [4, 4, 1]"
+        );
+    }
+
+    #[test]
+    fn two_layers_of_one_name_are_an_error() {
+        let network = network([Flatten.named("a"), Dense::new(1).named("a")]);
+        let error = network.check().unwrap_err().to_string();
+        assert_eq!(error, "a (Dense): expected a name that no other layer has, without `/`, found `a`");
+        assert!(Network::new(Shape::from([1])).check().unwrap_err().to_string().contains("has no layer"));
+    }
+
+    #[test]
+    fn tensors_that_no_kernel_can_index_are_an_error() {
+        let wide = network([Flatten.into(), Dense::new(usize::MAX).into()]).check().unwrap_err().to_string();
+        assert_eq!(
+            wide,
+            format!("dense (Dense): expected tensors of 1 to 4294967295 elements, found [64, {}]", usize::MAX)
+        );
+        let mut network = Network::new(Shape::from([1 << 40, 1 << 40]));
+        network.push(Flatten.into());
+        assert!(network.check().unwrap_err().to_string().contains("found an input [1099511627776, 1099511627776]"));
+        let mut network = Network::new(Shape::from([0]));
+        network.push(Flatten.into());
+        assert!(network.check().unwrap_err().to_string().ends_with("found an input [0]"));
+    }
+}

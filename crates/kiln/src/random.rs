@@ -1,0 +1,77 @@
+//! Random draws that depend on a key and on nothing else: the same everywhere, in any order, on any number of threads.
+
+/// What a draw is for, so that equal seeds do not give related draws.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stream {
+    /// The first values of a variable: keyed by seed, variable and element.
+    Initializer,
+    /// The order of an epoch's samples: keyed by seed, epoch and position.
+    Order,
+}
+
+/// 64 random bits for a key: each word is added to the state, which Sebastiano Vigna's splitmix64 then mixes.
+pub(crate) fn bits(stream: Stream, key: [u64; 3]) -> u64 {
+    key.into_iter().fold(mix(stream as u64 + 1), |state, word| mix(state.wrapping_add(word)))
+}
+
+/// A float that is uniform in `[0, 1)`, one of 2^24.
+pub(crate) fn uniform(stream: Stream, key: [u64; 3]) -> f32 {
+    (bits(stream, key) >> 40) as f32 / (1u32 << 24) as f32
+}
+
+/// The numbers below `n` in the order of this epoch (Fisher and Yates' shuffle).
+pub(crate) fn shuffled(n: usize, seed: u64, epoch: u64) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..n as u32).collect();
+    for last in (1..n).rev() {
+        let draw = bits(Stream::Order, [seed, epoch, last as u64]);
+        let other = (u128::from(draw) * (last as u128 + 1)) >> 64;
+        order.swap(last, other as usize);
+    }
+    order
+}
+
+fn mix(state: u64) -> u64 {
+    let mut z = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_holds_every_sample_once() {
+        for n in [0, 1, 2, 3, 257] {
+            let mut order = shuffled(n, 7, 0);
+            order.sort_unstable();
+            assert_eq!(order, (0..n as u32).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn an_order_depends_on_seed_and_epoch_alone() {
+        assert_eq!(shuffled(100, 7, 3), shuffled(100, 7, 3));
+        assert_ne!(shuffled(100, 7, 3), shuffled(100, 7, 4));
+        assert_ne!(shuffled(100, 7, 3), shuffled(100, 8, 3));
+    }
+
+    #[test]
+    fn every_place_is_equally_likely_for_the_first_sample() {
+        let mut counts = [0; 4];
+        for seed in 0..4000 {
+            let place = shuffled(4, seed, 0).iter().position(|&sample| sample == 0);
+            counts[place.unwrap_or_default()] += 1;
+        }
+        assert!(counts.iter().all(|count| (900..1100).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn uniform_draws_fill_zero_to_one() {
+        let draws: Vec<f32> = (0..10_000).map(|i| uniform(Stream::Initializer, [1, 2, i])).collect();
+        let mean = draws.iter().sum::<f32>() / draws.len() as f32;
+        assert!(draws.iter().all(|draw| (0.0..1.0).contains(draw)));
+        assert!((mean - 0.5).abs() < 0.01, "{mean}");
+    }
+}

@@ -1,0 +1,70 @@
+//! Models in files: `model.json` and `weights.safetensors`.
+
+mod model_json;
+mod tensors;
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::{Error, Result, Sequential};
+
+pub(crate) use tensors::{load_weights, save_weights};
+
+const MODEL: &str = "model.json";
+const WEIGHTS: &str = "weights.safetensors";
+
+/// Writes both files into a folder.
+pub(crate) fn save(model: &Sequential, folder: &Path) -> Result<()> {
+    let weights = model.get_weights()?;
+    let json = model_json::to_json(model.network())?;
+    std::fs::create_dir_all(folder).map_err(|source| file_error("write", folder, source))?;
+    let path = folder.join(MODEL);
+    let text = serde_json::to_string_pretty(&json)
+        .map_err(|error| Error::Format { path: path.clone(), problem: error.to_string() })?;
+    write_atomically(&path, text.as_bytes())?;
+    save_weights(&folder.join(WEIGHTS), &weights)
+}
+
+/// Reads both files of a folder.
+pub(crate) fn load(folder: &Path) -> Result<Sequential> {
+    let mut model = load_model_json(&folder.join(MODEL))?;
+    model.load_weights(folder.join(WEIGHTS))?;
+    Ok(model)
+}
+
+/// The model that a file describes, with fresh weights.
+pub(crate) fn load_model_json(path: &Path) -> Result<Sequential> {
+    let format = |problem: String| Error::Format { path: path.to_owned(), problem };
+    let json = serde_json::from_slice(&read(path)?).map_err(|error| format(error.to_string()))?;
+    let model = model_json::from_json(&json).map_err(format)?;
+    model.output_shape()?;
+    Ok(model)
+}
+
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| file_error("read", path, source))
+}
+
+/// Writes a file under another name beside it and renames it, so that no one ever finds half of it.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            // As any other file that a program makes; the process' umask still counts.
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let mut file = builder.prefix(".kiln-").tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|source| file_error("write", path, source))
+}
+
+fn file_error(action: &'static str, path: &Path, source: std::io::Error) -> Error {
+    Error::File { action, path: path.to_owned(), source }
+}

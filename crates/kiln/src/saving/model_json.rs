@@ -1,0 +1,197 @@
+//! `model.json`: Keras' `to_json` form of a Sequential model.
+
+use kiln_graph::Shape;
+use serde_json::{Map, Value, json};
+
+use crate::layers::{Named, from_config};
+use crate::network::{Network, PlacedLayer};
+use crate::{Result, Sequential};
+
+/// The model as Keras writes it.
+///
+/// # Errors
+/// When the layers do not fit together.
+pub(super) fn to_json(network: &Network) -> Result<Value> {
+    network.check()?;
+    let batch_shape = keras_shape(&network.input_shape);
+    let input = json!({
+        "module": "keras.layers",
+        "class_name": "InputLayer",
+        "config": {
+            "batch_shape": batch_shape,
+            "dtype": "float32",
+            "sparse": false,
+            "ragged": false,
+            "name": "input_layer",
+            "optional": false,
+        },
+        "registered_name": null,
+    });
+    let layers: Vec<Value> = std::iter::once(input).chain(network.layers.iter().map(layer_to_json)).collect();
+    Ok(json!({
+        "module": "keras",
+        "class_name": "Sequential",
+        "config": {
+            "name": network.name,
+            "trainable": true,
+            "dtype": dtype(),
+            "layers": layers,
+            "build_input_shape": batch_shape,
+        },
+        "registered_name": null,
+        "build_config": {"input_shape": batch_shape},
+        "compile_config": {},
+    }))
+}
+
+fn layer_to_json(placed: &PlacedLayer) -> Value {
+    let common = [("name", json!(placed.name)), ("trainable", json!(true)), ("dtype", dtype())];
+    let common = common.map(|(key, value)| (key.to_owned(), value));
+    let config: Map<String, Value> = common.into_iter().chain(placed.layer.config()).collect();
+    let mut layer = json!({
+        "module": "keras.layers",
+        "class_name": placed.layer.class_name(),
+        "config": config,
+        "registered_name": null,
+    });
+    if let (true, Some((input, _))) = (placed.layer.has_build_config(), &placed.shapes) {
+        layer["build_config"] = json!({"input_shape": keras_shape(input)});
+    }
+    layer
+}
+
+fn dtype() -> Value {
+    json!({
+        "module": "keras",
+        "class_name": "DTypePolicy",
+        "config": {"name": "float32"},
+        "registered_name": null,
+    })
+}
+
+fn keras_shape(shape: &Shape) -> Value {
+    let batch = std::iter::once(Value::Null);
+    batch.chain(shape.iter().map(|&n| json!(n))).collect()
+}
+
+/// The model that Keras' form describes.
+///
+/// # Errors
+/// What is not known or not there, with the layer's name.
+pub(super) fn from_json(json: &Value) -> std::result::Result<Sequential, String> {
+    let class = string(json, "class_name")?;
+    if class != "Sequential" {
+        return Err(format!("expected a model of class Sequential, found {class}"));
+    }
+    let config = json.get("config").ok_or("expected a member `config`, found none")?;
+    let layers = config.get("layers").and_then(Value::as_array).ok_or("expected a list `config.layers`, found none")?;
+    let Some((input, layers)) = layers.split_first() else {
+        return Err("expected an InputLayer first in `config.layers`, found no layer".to_owned());
+    };
+    if string(input, "class_name")? != "InputLayer" {
+        let found = string(input, "class_name")?;
+        return Err(format!("expected an InputLayer first in `config.layers`, found {found}"));
+    }
+    let input_shape = sample_shape(&input["config"]["batch_shape"])?;
+    let mut model = Sequential::new(input_shape).with_name(string(config, "name")?);
+    for layer in layers {
+        model.add(layer_from_json(layer)?);
+    }
+    Ok(model)
+}
+
+fn layer_from_json(json: &Value) -> std::result::Result<Named, String> {
+    let class = string(json, "class_name")?;
+    let mut config = json.get("config").and_then(Value::as_object).cloned().unwrap_or_default();
+    let name = string(&json["config"], "name").map_err(|problem| format!("a layer of class {class}: {problem}"))?;
+    let named = |problem: String| format!("layer {name} ({class}): {problem}");
+    config.remove("name");
+    for (key, known) in [("trainable", json!([true])), ("dtype", json!(["float32", "float32"]))] {
+        let Some(found) = config.remove(key) else { continue };
+        let found = found.pointer("/config/name").cloned().unwrap_or(found);
+        if known.as_array().is_some_and(|known| !known.contains(&found)) {
+            return Err(named(format!("{key}: expected {}, found {found}", known[0])));
+        }
+    }
+    let layer = from_config(&class, &config).map_err(named)?;
+    Ok(Named { name: Some(name.clone()), layer })
+}
+
+fn string(json: &Value, key: &str) -> std::result::Result<String, String> {
+    let found = json.get(key);
+    found.and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
+        format!("expected a string `{key}`, found {}", found.map_or("none".to_owned(), ToString::to_string))
+    })
+}
+
+/// `[null, 28, 28, 1]` without its batch.
+fn sample_shape(json: &Value) -> std::result::Result<Shape, String> {
+    let extents = json.as_array().and_then(|shape| shape.get(1..));
+    let extents = extents.and_then(|extents| extents.iter().map(|n| n.as_u64().map(|n| n as usize)).collect());
+    let extents: Option<Vec<usize>> = extents;
+    extents.map(Shape::from).ok_or_else(|| format!("input: expected a batch_shape [null, …] of numbers, found {json}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+    use crate::models;
+
+    /// What Keras 3.15 writes for LeNet with fewer filters.
+    const KERAS: &str = include_str!("../../../../tests/fixtures/lenet_narrow_adam/model.json");
+
+    fn keras() -> Value {
+        serde_json::from_str(KERAS).unwrap()
+    }
+
+    fn error(json: &Value) -> String {
+        from_json(json).unwrap_err()
+    }
+
+    #[test]
+    fn what_keras_writes_is_read_and_written_again_as_it_is() {
+        let model = from_json(&keras()).unwrap();
+        assert_eq!(model.summary().parameters(), 54_314);
+        let mut expected = keras();
+        // Keras counts the inputs that a process makes.
+        expected["config"]["layers"][0]["config"]["name"] = json!("input_layer");
+        assert_eq!(to_json(model.network()).unwrap(), expected);
+    }
+
+    #[test]
+    fn lenet_reads_back_as_it_was_written() {
+        let model = models::lenet([28, 28, 1], 10);
+        let json = to_json(model.network()).unwrap();
+        assert_eq!(from_json(&json).unwrap().summary(), model.summary());
+    }
+
+    #[test]
+    fn what_kiln_does_not_know_names_the_layer() {
+        let mut json = keras();
+        json["config"]["layers"][1]["config"]["groups"] = json!(2);
+        assert_eq!(error(&json), "layer conv1 (Conv2D): groups: expected 1, found 2");
+        json = keras();
+        json["config"]["layers"][2]["class_name"] = json!("Lambda");
+        assert_eq!(error(&json), "layer relu1 (Lambda): Kiln has no such layer");
+        json = keras();
+        json["config"]["layers"][8]["config"]["trainable"] = json!(false);
+        assert_eq!(error(&json), "layer fc1 (Dense): trainable: expected true, found false");
+        json = keras();
+        json["config"]["layers"][8]["config"]["dtype"]["config"]["name"] = json!("mixed_float16");
+        assert_eq!(error(&json), "layer fc1 (Dense): dtype: expected \"float32\", found \"mixed_float16\"");
+    }
+
+    #[test]
+    fn a_file_of_another_form_says_what_is_expected() {
+        assert_eq!(error(&json!({})), "expected a string `class_name`, found none");
+        assert_eq!(
+            error(&json!({"class_name": "Functional"})),
+            "expected a model of class Sequential, found Functional"
+        );
+        let mut json = keras();
+        json["config"]["layers"][0]["config"]["batch_shape"] = json!([null, null, 3]);
+        assert_eq!(error(&json), "input: expected a batch_shape [null, …] of numbers, found [null,null,3]");
+    }
+}

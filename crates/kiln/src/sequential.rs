@@ -1,0 +1,286 @@
+//! A model that is a chain of layers.
+
+use std::path::Path;
+
+use kiln_graph::Shape;
+
+use crate::compile::Compile;
+use crate::data::{Dataset, Labels};
+use crate::layers::Named;
+use crate::network::Network;
+use crate::session::{INFERENCE_BATCH, Session};
+use crate::summary::Summary;
+use crate::weights::Weight;
+use crate::{Device, Error, Result, saving, weights};
+
+/// A chain of layers: what one gives, the next takes.
+///
+/// # Example
+/// ```
+/// use kiln::Sequential;
+/// use kiln::layers::{ActivationFunction, Conv2D, Dense, Flatten, Function, MaxPooling2D};
+///
+/// let mut model = Sequential::new([28, 28, 1]);
+/// model
+///     .add(Conv2D::new(8, [3, 3]).activation(Function::Relu))
+///     .add(MaxPooling2D::new([2, 2]))
+///     .add(Flatten)
+///     .add(Dense::new(10).activation(ActivationFunction::Softmax));
+/// assert_eq!(model.output_shape()?, &[10].into());
+/// println!("{}", model.summary());
+/// # Ok::<(), kiln::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Sequential {
+    network: Network,
+    seed: u64,
+    /// The weights of the first variables, as they lie in the flat buffer. Those behind are drawn when they are needed.
+    weights: Vec<f32>,
+    /// The device has the weights from here on.
+    session: Option<Session>,
+}
+
+/// How well a model does on a data set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score {
+    /// The loss, averaged over the samples.
+    pub loss: f64,
+    /// The share of the samples whose class was the most probable one.
+    pub accuracy: f64,
+}
+
+/// What a model gives for some samples: probabilities, if it ends in softmax.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predictions {
+    /// `[samples, …]`
+    pub shape: Shape,
+    /// One sample after the other.
+    pub values: Vec<f32>,
+}
+
+impl Predictions {
+    /// The values of each sample.
+    pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.chunks(self.shape.sample().elements().max(1))
+    }
+
+    /// For each sample, the place of its largest value (the first of equal ones): its most probable class.
+    pub fn classes(&self) -> Vec<usize> {
+        let first_largest = |row: &[f32]| (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b]));
+        self.rows().map(|row| first_largest(row).unwrap_or_default()).collect()
+    }
+}
+
+impl Sequential {
+    /// A model without layers that takes samples of this shape, images as `[height, width, channels]`.
+    pub fn new(input_shape: impl Into<Shape>) -> Sequential {
+        let network = Network::new(input_shape.into());
+        Sequential { network, seed: 0, weights: Vec::new(), session: None }
+    }
+
+    /// The model under this name, without which it is `sequential`.
+    pub fn with_name(mut self, name: impl Into<String>) -> Sequential {
+        self.network.name = name.into();
+        self
+    }
+
+    /// Appends a layer, or one with a name: `Flatten` or `Flatten.named("flat")`. A layer that does not fit is reported
+    /// when the model is used, and shown by [`Sequential::summary`].
+    pub fn add(&mut self, layer: impl Into<Named>) -> &mut Sequential {
+        self.network.push(layer.into());
+        self
+    }
+
+    /// The model's name.
+    pub fn name(&self) -> &str {
+        &self.network.name
+    }
+
+    /// The shape of a sample that the model takes.
+    pub fn input_shape(&self) -> &Shape {
+        &self.network.input_shape
+    }
+
+    /// The shape of what the model gives for a sample.
+    ///
+    /// # Errors
+    /// When the layers do not fit together.
+    pub fn output_shape(&self) -> Result<&Shape> {
+        self.network.check()?;
+        Ok(self.network.output_shape())
+    }
+
+    /// The layers, the shapes that they give and how many parameters they have: prints as in Keras.
+    pub fn summary(&self) -> Summary {
+        Summary::new(&self.network)
+    }
+
+    /// Draws all weights anew. A model that this is never called for has the seed 0.
+    ///
+    /// # Errors
+    /// When the layers do not fit together or the device fails.
+    pub fn initialize(&mut self, seed: u64) -> Result<()> {
+        self.network.check()?;
+        self.seed = seed;
+        let drawn = weights::draw(&self.network, seed, Vec::new());
+        self.put_weights(drawn)
+    }
+
+    /// Makes the model ready to be trained on a device. Weights are kept; what an optimizer kept is not.
+    ///
+    /// # Errors
+    /// When the layers do not fit together, an argument makes no sense or the device fails.
+    pub fn compile(&mut self, device: &Device, compile: Compile) -> Result<()> {
+        compile.check()?;
+        self.start_session(device, Some(compile))
+    }
+
+    /// Makes the model ready to predict on a device. [`Sequential::compile`] does that too.
+    ///
+    /// # Errors
+    /// When the layers do not fit together or the device fails.
+    pub fn to_device(&mut self, device: &Device) -> Result<()> {
+        self.start_session(device, None)
+    }
+
+    /// How well the model does on a data set.
+    ///
+    /// # Errors
+    /// When the model is not compiled, or the data set does not fit the model or the device, or the device fails.
+    pub fn evaluate(&mut self, data: &Dataset) -> Result<Score> {
+        self.compiled("evaluate")?.loss.check(&self.network, data)?;
+        let totals = self.session("evaluate")?.evaluate(data, INFERENCE_BATCH)?;
+        Ok(Score { loss: totals.loss(), accuracy: totals.accuracy() })
+    }
+
+    /// What the model gives for each sample of a data set. Labels do not matter.
+    ///
+    /// # Errors
+    /// When the model is on no device, or the data set does not fit the model or the device, or the device fails.
+    pub fn predict(&mut self, data: &Dataset) -> Result<Predictions> {
+        let values = self.session("predict")?.predict(data)?;
+        Ok(Predictions { shape: self.network.output_shape().batched(data.len()), values })
+    }
+
+    /// What the model gives for samples that lie one after the other, as the model sees them: not rescaled.
+    ///
+    /// # Errors
+    /// As [`Sequential::predict`].
+    pub fn predict_values(&mut self, samples: Vec<f32>) -> Result<Predictions> {
+        let count = samples.len() / self.network.input_shape.elements().max(1);
+        let labels = Labels::index(vec![0; count], 1);
+        self.predict(&Dataset::from_f32(self.network.input_shape.clone(), samples, labels)?)
+    }
+
+    /// All weights, in the order of the layers.
+    ///
+    /// # Errors
+    /// When the layers do not fit together or the device fails.
+    pub fn get_weights(&self) -> Result<Vec<Weight>> {
+        self.network.check()?;
+        Ok(weights::unpack(&self.network, &self.flat_weights()?))
+    }
+
+    /// Replaces all weights, found by their names.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] when they do not fit the model, and when the device fails.
+    pub fn set_weights(&mut self, new: &[Weight]) -> Result<()> {
+        self.set_weights_from("what was given", new)
+    }
+
+    /// Writes `model.json`, in the form of Keras' `to_json`, and `weights.safetensors`, with keys `layer/variable` and
+    /// Keras' layouts, into a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// When a file cannot be written or the device fails.
+    pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
+        saving::save(self, folder.as_ref())
+    }
+
+    /// The model that was saved in a folder. [`Sequential::to_device`] or [`Sequential::compile`] makes it ready.
+    ///
+    /// # Errors
+    /// When a file cannot be read, holds something that Kiln does not know, or the two do not fit each other.
+    pub fn load(folder: impl AsRef<Path>) -> Result<Sequential> {
+        saving::load(folder.as_ref())
+    }
+
+    /// The model that a file in the form of Keras' `to_json` describes, with fresh weights.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds something that Kiln does not know.
+    pub fn from_json_file(path: impl AsRef<Path>) -> Result<Sequential> {
+        saving::load_model_json(path.as_ref())
+    }
+
+    /// Writes all weights into a safetensors file, with keys `layer/variable` and Keras' layouts.
+    ///
+    /// # Errors
+    /// When the file cannot be written or the device fails.
+    pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
+        saving::save_weights(path.as_ref(), &self.get_weights()?)
+    }
+
+    /// Replaces all weights by those of a safetensors file, found by their keys `layer/variable`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or does not fit the model: all that is missing, too much or of another shape.
+    pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let new = saving::load_weights(path, &self.network.name)?;
+        self.set_weights_from(&path.display().to_string(), &new)
+    }
+
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The session, if the model is on a device as it is now.
+    pub(crate) fn session(&mut self, action: &'static str) -> Result<&mut Session> {
+        self.network.check()?;
+        let not_ready = Error::NotReady { model: self.network.name.clone(), action, call: "compile" };
+        let layers = self.network.layers.len();
+        self.session.as_mut().filter(|session| session.network().layers.len() == layers).ok_or(not_ready)
+    }
+
+    pub(crate) fn compiled(&mut self, action: &'static str) -> Result<&Compile> {
+        let not_ready = Error::NotReady { model: self.network.name.clone(), action, call: "compile" };
+        self.session(action)?.compiled().ok_or(not_ready)
+    }
+
+    fn start_session(&mut self, device: &Device, compile: Option<Compile>) -> Result<()> {
+        self.network.check()?;
+        let weights = self.flat_weights()?;
+        self.session = Some(Session::new(device, &self.network, compile, &weights)?);
+        self.weights = Vec::new();
+        Ok(())
+    }
+
+    /// All weights as they lie in the flat buffer; those that no one has set or asked for before are drawn.
+    fn flat_weights(&self) -> Result<Vec<f32>> {
+        let known = match &self.session {
+            Some(session) => session.weights()?,
+            None => self.weights.clone(),
+        };
+        Ok(weights::draw(&self.network, self.seed, known))
+    }
+
+    fn set_weights_from(&mut self, source: &str, new: &[Weight]) -> Result<()> {
+        self.network.check()?;
+        let flat = weights::pack(&self.network, source, new)?;
+        self.put_weights(flat)
+    }
+
+    fn put_weights(&mut self, flat: Vec<f32>) -> Result<()> {
+        let layers = self.network.layers.len();
+        match &self.session {
+            Some(session) if session.network().layers.len() == layers => session.write_weights(&flat),
+            _ => {
+                self.session = None;
+                self.weights = flat;
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! A network on a device: its buffers, its programs and the data sets that lie beside it.
+
+mod graphs;
+mod pass;
+mod resident;
+
+use std::collections::HashMap;
+
+use kiln_graph::{Buffers, Plan, Program, Step};
+
+use crate::compile::{Compile, MOST_STEPS};
+use crate::data::Dataset;
+use crate::network::{Network, PARAMETERS};
+use crate::{Device, Error, Result};
+
+pub(crate) use pass::Totals;
+pub(crate) use resident::{Resident, Role};
+
+/// How many submissions are on their way at most.
+const IN_FLIGHT: usize = 3;
+/// One row per step, one set of rows per submission on its way, and one more for the next.
+const METRICS_ROWS: usize = MOST_STEPS * (IN_FLIGHT + 1);
+
+/// The batch size of predictions, and of evaluations outside `fit`.
+pub(crate) const INFERENCE_BATCH: usize = 128;
+
+/// What a program does with a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Mode {
+    Train,
+    Evaluate,
+    Predict,
+}
+
+/// A program for batches of one size, and how many of its steps make up a submission.
+#[derive(Debug)]
+struct Ready {
+    program: Box<dyn Program>,
+    steps: usize,
+}
+
+/// A network on a device.
+#[derive(Debug)]
+pub(crate) struct Session {
+    device: Device,
+    buffers: Buffers,
+    network: Network,
+    compiled: Option<Compile>,
+    iterations: u64,
+    submissions: usize,
+    programs: HashMap<(Mode, Role, usize), Ready>,
+    resident: HashMap<Role, Resident>,
+}
+
+impl Session {
+    /// Puts a network with these weights (as they lie in the flat buffer) on a device.
+    ///
+    /// # Errors
+    /// When memory runs out or the device is lost.
+    pub fn new(device: &Device, network: &Network, compiled: Option<Compile>, weights: &[f32]) -> Result<Session> {
+        let mut session = Session {
+            device: device.clone(),
+            buffers: Buffers::new(device.as_dyn().clone()),
+            network: network.clone(),
+            compiled,
+            iterations: 0,
+            submissions: 0,
+            programs: HashMap::new(),
+            resident: HashMap::new(),
+        };
+        session.buffers.named(PARAMETERS, (network.flat_len() as u64 * 4).max(4))?;
+        session.buffers.named(graphs::METRICS, METRICS_ROWS as u64 * 8)?;
+        let outputs = network.output_shape().batched(INFERENCE_BATCH).elements() as u64 * 4;
+        session.buffers.named(graphs::PREDICTIONS, outputs.max(4))?;
+        session.write_weights(weights)?;
+        Ok(session)
+    }
+
+    /// The network as it was when it came here.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// How the network is trained, if it is.
+    pub fn compiled(&self) -> Option<&Compile> {
+        self.compiled.as_ref()
+    }
+
+    /// The weights as they lie in the flat buffer. Waits for all that runs.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn weights(&self) -> Result<Vec<f32>> {
+        let Some(buffer) = self.buffers.get(PARAMETERS) else { return Ok(Vec::new()) };
+        let bytes = buffer.read(0, self.network.flat_len() as u64 * 4)?;
+        Ok(bytemuck::pod_collect_to_vec(&bytes))
+    }
+
+    /// Replaces the weights.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn write_weights(&self, weights: &[f32]) -> Result<()> {
+        match self.buffers.get(PARAMETERS) {
+            Some(buffer) if !weights.is_empty() => Ok(buffer.write(0, bytemuck::cast_slice(weights))?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts a data set on the device, unless it lies there already. Programs over the one before are dropped.
+    ///
+    /// # Errors
+    /// When its samples do not fit the model, it is empty, or memory runs out.
+    pub fn load(&mut self, role: Role, data: &Dataset) -> Result<()> {
+        if data.is_empty() {
+            let (expected, found) = ("at least one sample".to_owned(), "an empty data set".to_owned());
+            return Err(Error::Argument { name: "data", expected, found });
+        }
+        if *data.sample_shape() != self.network.input_shape {
+            let expected = format!("samples {}", self.network.input_shape);
+            let (model, found) = (self.network.name.clone(), format!("samples {}", data.sample_shape()));
+            return Err(Error::Misfit { model, expected, found });
+        }
+        if self.resident.get(&role).is_some_and(|resident| resident.holds(data)) {
+            return Ok(());
+        }
+        self.programs.retain(|(_, other, _), _| *other != role);
+        self.resident.remove(&role);
+        let resident = Resident::upload(data, role, &self.device, &mut self.buffers)?;
+        self.resident.insert(role, resident);
+        Ok(())
+    }
+
+    /// Sets the order in which the samples of a data set are taken.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn set_order(&mut self, role: Role, order: &[u32]) -> Result<()> {
+        match self.buffers.get(&role.buffer("order")) {
+            Some(buffer) => Ok(buffer.write(0, bytemuck::cast_slice(order))?),
+            None => Ok(()),
+        }
+    }
+
+    /// What a program computes, as a plan: one for batches of this size over the data set that lies on the device.
+    ///
+    /// # Errors
+    /// When the network is not compiled, or an op cannot run within the device's limits.
+    pub fn plan(&self, mode: Mode, role: Role, batch: usize) -> Result<Plan> {
+        let not_ready = |action, call| Error::NotReady { model: self.network.name.clone(), action, call };
+        let data = self.resident.get(&role).ok_or_else(|| not_ready("a plan", "fit"))?;
+        let compiled = || self.compiled.as_ref().ok_or_else(|| not_ready("a loss", "compile"));
+        let graph = match mode {
+            Mode::Train => graphs::training(&self.network, compiled()?, data, role, batch)?,
+            Mode::Evaluate => graphs::evaluation(&self.network, compiled()?, data, role, batch)?,
+            Mode::Predict => graphs::prediction(&self.network, data, role, batch)?,
+        };
+        Ok(Plan::new(&graph, &self.device.info().limits)?)
+    }
+
+    fn ready(&mut self, mode: Mode, role: Role, batch: usize) -> Result<&mut Ready> {
+        let key = (mode, role, batch);
+        if !self.programs.contains_key(&key) {
+            let plan = self.plan(mode, role, batch)?;
+            tracing::debug!("{mode:?} {role:?}, batches of {batch}:\n{plan}");
+            let program = self.buffers.program(&plan)?;
+            let fixed = self.compiled.as_ref().and_then(|compiled| compiled.steps_per_execution);
+            let steps = fixed.filter(|_| mode != Mode::Predict).unwrap_or(1);
+            self.programs.insert(key, Ready { program, steps });
+        }
+        let missing = || Error::NotReady { model: self.network.name.clone(), action: "a program", call: "compile" };
+        self.programs.get_mut(&key).ok_or_else(missing)
+    }
+
+    /// What the next `count` steps from sample `first` on are told.
+    fn steps(&mut self, mode: Mode, first: usize, batch: usize, count: usize) -> Vec<Step> {
+        let first_row = self.submissions % (IN_FLIGHT + 1) * MOST_STEPS;
+        self.submissions += 1;
+        let steps = (0..count).map(|i| Step {
+            first: (first + i * batch) as u32,
+            row: (first_row + i) as u32,
+            learning_rate: match &self.compiled {
+                Some(compiled) if mode == Mode::Train => compiled.optimizer.step_size(self.iterations + i as u64),
+                _ => 0.0,
+            },
+        });
+        let steps = steps.collect();
+        if mode == Mode::Train {
+            self.iterations += count as u64;
+        }
+        steps
+    }
+}

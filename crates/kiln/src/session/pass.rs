@@ -1,0 +1,197 @@
+//! One pass over a data set: submissions of several steps each, a few of them on their way, and no other waiting.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use kiln_graph::{Pending, ReadBack};
+
+use super::{IN_FLIGHT, INFERENCE_BATCH, Mode, Role, Session, graphs};
+use crate::Result;
+use crate::compile::MOST_STEPS;
+use crate::data::Dataset;
+
+/// A submission that takes less than this runs twice as many steps the next time.
+const SHORT: Duration = Duration::from_millis(50);
+
+/// What came out of some batches.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    pub samples: usize,
+    loss: f64,
+    hits: f64,
+}
+
+impl Totals {
+    pub fn add(&mut self, batch: Batch) {
+        self.samples += batch.samples;
+        self.loss += batch.loss;
+        self.hits += batch.hits;
+    }
+
+    /// The loss, averaged over the samples.
+    pub fn loss(&self) -> f64 {
+        self.loss / self.samples.max(1) as f64
+    }
+
+    /// The share of the samples whose class was the most probable one.
+    pub fn accuracy(&self) -> f64 {
+        self.hits / self.samples.max(1) as f64
+    }
+}
+
+/// What came out of one batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Batch {
+    /// How many samples it had.
+    pub samples: usize,
+    /// The sum of the samples' losses.
+    pub loss: f64,
+    /// How many samples had their label's output as the largest.
+    pub hits: f64,
+}
+
+/// Gets the samples per step of a submission and what was read back.
+type OnFlight<'a> = dyn FnMut(usize, &[u8]) -> Result<ControlFlow<()>> + 'a;
+
+impl Session {
+    /// Runs all batches of a data set in its order and hands over what came out of each, in order. The last batch may
+    /// be smaller. When `on_batch` breaks, what is on its way still ends and is handed over; nothing follows.
+    ///
+    /// # Errors
+    /// What `on_batch` gives, and when a program cannot be made or run.
+    pub fn measure(
+        &mut self,
+        mode: Mode,
+        role: Role,
+        batch: usize,
+        on_batch: &mut dyn FnMut(Batch) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        self.pass(mode, role, batch, &mut |samples, bytes| {
+            let mut flow = ControlFlow::Continue(());
+            for row in bytes.chunks_exact(8) {
+                let [loss, hits]: [f32; 2] = bytemuck::pod_read_unaligned(row);
+                let batch = Batch { samples, loss: f64::from(loss), hits: f64::from(hits) };
+                if on_batch(batch)?.is_break() {
+                    flow = ControlFlow::Break(());
+                }
+            }
+            Ok(flow)
+        })
+    }
+
+    /// The loss and the hits of all samples of a data set.
+    ///
+    /// # Errors
+    /// When the data set does not fit the model, or a program cannot be made or run.
+    pub fn evaluate(&mut self, data: &Dataset, batch: usize) -> Result<Totals> {
+        self.load(Role::Test, data)?;
+        let mut totals = Totals::default();
+        self.measure(Mode::Evaluate, Role::Test, batch, &mut |batch| {
+            totals.add(batch);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(totals)
+    }
+
+    /// What the model gives for all samples of a data set, one after the other.
+    ///
+    /// # Errors
+    /// When the data set does not fit the model, or a program cannot be made or run.
+    pub fn predict(&mut self, data: &Dataset) -> Result<Vec<f32>> {
+        self.load(Role::Test, data)?;
+        let mut values = Vec::new();
+        self.pass(Mode::Predict, Role::Test, INFERENCE_BATCH, &mut |_, bytes| {
+            values.extend(bytemuck::pod_collect_to_vec::<u8, f32>(bytes));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(values)
+    }
+
+    fn pass(&mut self, mode: Mode, role: Role, batch: usize, on_flight: &mut OnFlight<'_>) -> Result<()> {
+        let samples = self.resident.get(&role).map_or(0, |resident| resident.samples);
+        let flights = VecDeque::with_capacity(IN_FLIGHT);
+        let mut pass = Pass { session: self, mode, role, flights, last_done: None, on_flight };
+        let mut first = 0;
+        let mut flow = ControlFlow::Continue(());
+        while first < samples && flow.is_continue() {
+            first += pass.submit(first, batch.min(samples - first), samples - first)?;
+            flow = pass.land(IN_FLIGHT - 1)?;
+        }
+        pass.land(0).map(|_| ())
+    }
+}
+
+/// A submission on its way.
+struct Flight {
+    pending: Box<dyn Pending>,
+    submitted: Instant,
+    batch: usize,
+    steps: usize,
+}
+
+/// A pass under way.
+struct Pass<'a> {
+    session: &'a mut Session,
+    mode: Mode,
+    role: Role,
+    flights: VecDeque<Flight>,
+    last_done: Option<Instant>,
+    on_flight: &'a mut OnFlight<'a>,
+}
+
+impl Pass<'_> {
+    /// Submits as many whole batches of the `left` samples as the program takes at once. Gives how many samples those
+    /// are.
+    fn submit(&mut self, first: usize, batch: usize, left: usize) -> Result<usize> {
+        let Pass { mode, role, .. } = *self;
+        let most = self.session.ready(mode, role, batch)?.steps;
+        let count = most.min(left / batch);
+        let steps = self.session.steps(mode, first, batch, count);
+        let outputs = self.session.network().output_shape().batched(batch).elements();
+        let (name, offset, bytes) = match mode {
+            Mode::Predict => (graphs::PREDICTIONS, 0, outputs as u64 * 4),
+            _ => (graphs::METRICS, steps.first().map_or(0, |step| u64::from(step.row)) * 8, count as u64 * 8),
+        };
+        let buffer = self.session.buffers.get(name).cloned();
+        let read_back = buffer.as_ref().map(|buffer| ReadBack { buffer, offset, bytes });
+        let submitted = Instant::now();
+        let pending = self.session.ready(mode, role, batch)?.program.run(&steps, read_back)?;
+        self.flights.push_back(Flight { pending, submitted, batch, steps: count });
+        Ok(count * batch)
+    }
+
+    /// Hands over the submissions that are done, and waits until at most `most` are left.
+    fn land(&mut self, most: usize) -> Result<ControlFlow<()>> {
+        let mut flow = ControlFlow::Continue(());
+        while let Some(front) = self.flights.front_mut() {
+            let early = front.pending.poll()?;
+            if early.is_none() && self.flights.len() <= most {
+                break;
+            }
+            let Some(Flight { pending, submitted, batch, steps }) = self.flights.pop_front() else { break };
+            let bytes = match early {
+                Some(bytes) => bytes,
+                None => pending.wait()?,
+            };
+            let began = self.last_done.map_or(submitted, |done| done.max(submitted));
+            let done = Instant::now();
+            self.last_done = Some(done);
+            self.adapt(batch, steps, done - began)?;
+            if (self.on_flight)(batch, &bytes)?.is_break() {
+                flow = ControlFlow::Break(());
+            }
+        }
+        Ok(flow)
+    }
+
+    /// Has the next submission of a program run more steps, if one of as many as now took little time.
+    fn adapt(&mut self, batch: usize, steps: usize, took: Duration) -> Result<()> {
+        let fixed = self.session.compiled().and_then(|compiled| compiled.steps_per_execution).is_some();
+        let ready = self.session.ready(self.mode, self.role, batch)?;
+        if !fixed && self.mode != Mode::Predict && steps == ready.steps && took < SHORT {
+            ready.steps = (steps * 2).min(MOST_STEPS);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! The table of a model's layers, as Keras 3 prints it.
+
+use std::fmt;
+
+use crate::network::Network;
+
+/// The widths of the columns' text, in characters: Keras' for a terminal of 80.
+const WIDTHS: [usize; 3] = [31, 22, 13];
+
+/// A model's layers, the shapes that they give and how many parameters they have. Prints as Keras' table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The model's name.
+    pub name: String,
+    /// One row per layer.
+    pub rows: Vec<SummaryRow>,
+    /// Why the model cannot be built, if so.
+    pub problem: Option<String>,
+}
+
+/// A layer in a [`Summary`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SummaryRow {
+    /// The layer's name.
+    pub name: String,
+    /// The layer's class.
+    pub class_name: &'static str,
+    /// The shape of one sample that comes out; `None` from the first layer on that does not fit.
+    pub output_shape: Option<Vec<usize>>,
+    /// How many parameters the layer has.
+    pub parameters: usize,
+}
+
+impl Summary {
+    pub(crate) fn new(network: &Network) -> Summary {
+        let rows = network.layers.iter().map(|placed| SummaryRow {
+            name: placed.name.clone(),
+            class_name: placed.layer.class_name(),
+            output_shape: placed.shapes.as_ref().map(|(_, output)| output.to_vec()),
+            parameters: network.variables[placed.variables.clone()].iter().map(|v| v.shape.elements()).sum(),
+        });
+        let problem = network.broken().map(ToString::to_string);
+        Summary { name: network.name.clone(), rows: rows.collect(), problem }
+    }
+
+    /// How many parameters all layers have.
+    pub fn parameters(&self) -> usize {
+        self.rows.iter().map(|row| row.parameters).sum()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rule = |left, line: &str, middle: &str, right| {
+            let columns = WIDTHS.map(|width| line.repeat(width + 2));
+            format!("{left}{}{right}", columns.join(middle))
+        };
+        writeln!(f, "Model: \"{}\"", self.name)?;
+        writeln!(f, "{}", rule('┏', "━", "┳", '┓'))?;
+        write_row(f, '┃', ["Layer (type)", "Output Shape", "Param #"])?;
+        writeln!(f, "{}", rule('┡', "━", "╇", '┩'))?;
+        for (i, row) in self.rows.iter().enumerate() {
+            if i > 0 {
+                writeln!(f, "{}", rule('├', "─", "┼", '┤'))?;
+            }
+            let shape = match &row.output_shape {
+                Some(shape) => format!("(None{})", shape.iter().map(|n| format!(", {n}")).collect::<String>()),
+                None => "?".to_owned(),
+            };
+            let layer = format!("{} ({})", row.name, row.class_name);
+            write_row(f, '│', [&layer, &shape, &thousands(row.parameters)])?;
+        }
+        writeln!(f, "{}", rule('└', "─", "┴", '┘'))?;
+        let total = |count| format!("{} ({})", thousands(count), readable_size(count * 4));
+        writeln!(f, " Total params: {}", total(self.parameters()))?;
+        writeln!(f, " Trainable params: {}", total(self.parameters()))?;
+        write!(f, " Non-trainable params: {}", total(0))?;
+        match &self.problem {
+            Some(problem) => write!(f, "\n {problem}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One row of cells, on as many lines as the longest cell takes.
+fn write_row(f: &mut fmt::Formatter<'_>, bar: char, cells: [&str; 3]) -> fmt::Result {
+    let lines: Vec<Vec<String>> = cells.iter().zip(WIDTHS).map(|(cell, width)| wrap(cell, width)).collect();
+    let [layer, shape, parameters] = WIDTHS;
+    for i in 0..lines.iter().map(Vec::len).max().unwrap_or_default() {
+        let line = |column: usize| lines[column].get(i).map_or("", String::as_str);
+        let (a, b, c) = (line(0), line(1), line(2));
+        writeln!(f, "{bar} {a:<layer$} {bar} {b:<shape$} {bar} {c:>parameters$} {bar}")?;
+    }
+    Ok(())
+}
+
+/// Breaks text between words into lines of at most `width` characters. A word that is longer is cut, with `…`.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ if word.chars().count() > width => {
+                lines.push(word.chars().take(width - 1).chain(['…']).collect());
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// `1256080` as `1,256,080`.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).unwrap_or_default()).collect();
+    groups.join(",")
+}
+
+/// Bytes as Keras writes them: `4.79 MB` (of 1024 KB of 1024 B).
+fn readable_size(bytes: usize) -> String {
+    let mut size = bytes as f64;
+    for unit in ["B", "KB", "MB", "GB", "TB"] {
+        if size < 1024.0 {
+            return format!("{size:.2} {unit}");
+        }
+        size /= 1024.0;
+    }
+    format!("{size:.2} PB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::{
+        ActivationFunction, AveragePooling2D, Conv2D, Dense, Flatten, Function, Layer, MaxPooling2D, Padding,
+    };
+    use crate::{Sequential, models};
+
+    /// What Keras 3.15 prints for the same two models.
+    const LENET: &str = include_str!("../../../tests/fixtures/summary/lenet.txt");
+    const NAMES: &str = include_str!("../../../tests/fixtures/summary/names.txt");
+
+    #[test]
+    fn lenet_prints_as_keras_prints_it() {
+        assert_eq!(models::lenet([28, 28, 1], 10).summary().to_string(), LENET.trim_end());
+    }
+
+    #[test]
+    fn long_names_wrap_as_in_keras() {
+        let mut model = Sequential::new([32, 32, 3]).with_name("x");
+        model
+            .add(Conv2D::new(3, [3, 3]).padding(Padding::Same).activation(Function::Relu))
+            .add(Conv2D::new(3, [3, 3]))
+            .add(MaxPooling2D::new([2, 2]))
+            .add(AveragePooling2D::new([2, 2]).named("a_very_long_layer_name_that_does_not_fit_the_column"))
+            .add(MaxPooling2D::new([2, 2]))
+            .add(Flatten)
+            .add(Dense::new(40_000).activation(ActivationFunction::Softmax))
+            .add(Dense::new(10));
+        assert_eq!(model.summary().to_string(), NAMES.trim_end());
+    }
+
+    #[test]
+    fn a_layer_that_does_not_fit_shows_where_and_why() {
+        let table = models::lenet([2, 2, 1], 10).summary().to_string();
+        assert!(
+            table.contains("│ pool2 (MaxPooling2D)            │ ?                      │             0 │"),
+            "{table}"
+        );
+        assert!(table.ends_with("found an input [1, 1, 50]"), "{table}");
+    }
+
+    #[test]
+    fn sizes_are_written_as_keras_writes_them() {
+        assert_eq!([0, 1023, 1024, 5_024_320].map(readable_size), ["0.00 B", "1023.00 B", "1.00 KB", "4.79 MB"]);
+        assert_eq!([0, 999, 1000, 138_357_544].map(thousands), ["0", "999", "1,000", "138,357,544"]);
+    }
+}

@@ -1,0 +1,226 @@
+//! y = f(x), element by element.
+
+use kiln_graph::{Array, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+
+use crate::case::Case;
+use crate::kernels::activation as kernel;
+
+/// Keras' element-wise activation functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// `max(x, 0)`
+    Relu,
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// `tanh(x)`
+    Tanh,
+    /// `x` for `x > 0`, else `exp(x) - 1`
+    Elu,
+    /// `x` for `x > 0`, else `0.2 x` (`keras.activations.leaky_relu`)
+    LeakyRelu,
+    /// `log(1 + exp(x))`
+    Softplus,
+    /// `1.0507 x` for `x > 0`, else `1.0507 * 1.6733 (exp(x) - 1)`
+    Selu,
+    /// `x/2 (1 + erf(x / sqrt 2))`
+    Gelu,
+    /// `x / (1 + exp(-x))`
+    Swish,
+}
+
+impl Function {
+    /// All of them.
+    pub const ALL: [Function; 9] = [
+        Function::Relu,
+        Function::Sigmoid,
+        Function::Tanh,
+        Function::Elu,
+        Function::LeakyRelu,
+        Function::Softplus,
+        Function::Selu,
+        Function::Gelu,
+        Function::Swish,
+    ];
+
+    /// Keras' name of it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Function::Relu => "relu",
+            Function::Sigmoid => "sigmoid",
+            Function::Tanh => "tanh",
+            Function::Elu => "elu",
+            Function::LeakyRelu => "leaky_relu",
+            Function::Softplus => "softplus",
+            Function::Selu => "selu",
+            Function::Gelu => "gelu",
+            Function::Swish => "swish",
+        }
+    }
+
+    /// The function of this name; `silu` is Keras 3's other name of `swish`.
+    pub fn from_name(name: &str) -> Option<Function> {
+        Function::ALL.into_iter().find(|function| function.name() == name || (name == "silu" && *function == Function::Swish))
+    }
+
+    fn code(self) -> u32 {
+        match self {
+            Function::Relu => kernel::RELU,
+            Function::Sigmoid => kernel::SIGMOID,
+            Function::Tanh => kernel::TANH,
+            Function::Elu => kernel::ELU,
+            Function::LeakyRelu => kernel::LEAKY_RELU,
+            Function::Softplus => kernel::SOFTPLUS,
+            Function::Selu => kernel::SELU,
+            Function::Gelu => kernel::GELU,
+            Function::Swish => kernel::SWISH,
+        }
+    }
+
+    /// Whether the slope follows from `y`, so that `x` need not be kept.
+    fn slope_follows_from_output(self) -> bool {
+        !matches!(self, Function::Gelu | Function::Swish)
+    }
+
+    fn value(self, x: f64) -> f64 {
+        let selu = (f64::from(kernel::SELU_SCALE), f64::from(kernel::SELU_ALPHA));
+        match self {
+            Function::Relu => x.max(0.0),
+            Function::Sigmoid => sigmoid(x),
+            Function::Tanh => x.tanh(),
+            Function::Elu => if x > 0.0 { x } else { x.exp_m1() },
+            Function::LeakyRelu => if x > 0.0 { x } else { 0.2 * x },
+            Function::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+            Function::Selu => selu.0 * if x > 0.0 { x } else { selu.1 * x.exp_m1() },
+            Function::Gelu => 0.5 * x * (1.0 + erf(x * 0.5f64.sqrt())),
+            Function::Swish => x * sigmoid(x),
+        }
+    }
+
+    /// The slope, from what [`Function::slope_follows_from_output`] says.
+    fn slope(self, v: f64) -> f64 {
+        let selu = (f64::from(kernel::SELU_SCALE), f64::from(kernel::SELU_ALPHA));
+        match self {
+            Function::Relu => if v > 0.0 { 1.0 } else { 0.0 },
+            Function::Sigmoid => v * (1.0 - v),
+            Function::Tanh => 1.0 - v * v,
+            Function::Elu => if v > 0.0 { 1.0 } else { v + 1.0 },
+            Function::LeakyRelu => if v > 0.0 { 1.0 } else { 0.2 },
+            Function::Softplus => -(-v).exp_m1(),
+            Function::Selu => if v > 0.0 { selu.0 } else { v + selu.0 * selu.1 },
+            Function::Gelu => {
+                let density = (-0.5 * v * v).exp() / (2.0 * std::f64::consts::PI).sqrt();
+                0.5 * (1.0 + erf(v * 0.5f64.sqrt())) + v * density
+            }
+            Function::Swish => sigmoid(v) * (1.0 + v * (1.0 - sigmoid(v))),
+        }
+    }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// `2/sqrt(pi) sum over n of (-1)^n x^(2n+1) / (n! (2n+1))`, exact enough in f64 for |x| < 4.
+fn erf(x: f64) -> f64 {
+    let mut term = x;
+    let mut total = x;
+    for n in 1..120 {
+        term *= -x * x / f64::from(n);
+        total += term / f64::from(2 * n + 1);
+    }
+    if x.abs() < 4.0 { total * 2.0 / std::f64::consts::PI.sqrt() } else { x.signum() }
+}
+
+/// `y = f(x)`: `[…] -> […]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Activation {
+    /// Which `f`.
+    pub function: Function,
+}
+
+impl Op for Activation {
+    fn name(&self) -> &'static str {
+        "activation"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        match inputs {
+            [x] => Ok(vec![x.clone()]),
+            _ => Err(Error::inputs(self.name(), "one tensor", inputs)),
+        }
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
+        let count = lowering.shape(x).elements();
+        let overrides = kernel::Overrides { function: self.function.code() };
+        let params = kernel::Params { count: count as u32 };
+        lowering.push(kernel::Forward { x, y }.call(params, overrides, linear_workgroups(count, 256)));
+        Ok(())
+    }
+
+    fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
+        if let Some(dy) = gradient.output_gradient(0) {
+            let kept = match self.function.slope_follows_from_output() {
+                true => gradient.outputs()[0],
+                false => gradient.inputs()[0],
+            };
+            let dx = gradient.add(ActivationGradient { function: self.function }, &[kept, dy])?;
+            gradient.set(0, dx);
+        }
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let y = inputs[0].data.iter().map(|&x| self.function.value(x)).collect();
+        vec![Array::f32(inputs[0].shape().clone(), y)]
+    }
+}
+
+/// `dx = dy f'`, with `f'` from `y` or, for gelu and swish, from `x`: `([…], […]) -> […]`.
+#[derive(Clone, Copy, Debug)]
+pub struct ActivationGradient {
+    /// Which `f`.
+    pub function: Function,
+}
+
+impl Op for ActivationGradient {
+    fn name(&self) -> &'static str {
+        "activation_gradient"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        match inputs {
+            [kept, dy] if kept == dy => Ok(vec![dy.clone()]),
+            _ => Err(Error::inputs(self.name(), "two tensors of one shape", inputs)),
+        }
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let (x, dy, dx) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
+        let count = lowering.shape(x).elements();
+        let overrides = kernel::Overrides { function: self.function.code() };
+        let params = kernel::Params { count: count as u32 };
+        lowering.push(kernel::Gradient { x, dy, dx }.call(params, overrides, linear_workgroups(count, 256)));
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let pairs = inputs[0].data.iter().zip(&inputs[1].data);
+        let dx = pairs.map(|(&v, &dy)| dy * self.function.slope(v)).collect();
+        vec![Array::f32(inputs[0].shape().clone(), dx)]
+    }
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for function in Function::ALL {
+        for count in [1, 3, 257] {
+            let mut x = Array::random([count], 7);
+            x.data.iter_mut().for_each(|v| *v *= 4.0);
+            let op = Activation { function };
+            cases.push(Case::new(format!("activation {} [{count}]", function.name()), op, vec![x]).differentiable(&[0]));
+        }
+    }
+    cases
+}

@@ -1,0 +1,164 @@
+//! `y[n, oy, ox, c] = mean over the r, s inside the image of x[n, oy*stride_y + r - top, ox*stride_x + s - left, c]`.
+
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+
+use crate::case::Case;
+use crate::kernels::avg_pool2d as kernel;
+use crate::window::{Padding, Window, window_overrides};
+
+/// The mean of each window; padding counts neither in the sum nor in the divisor: `[N, H, W, C] -> [N, OH, OW, C]`.
+#[derive(Clone, Copy, Debug)]
+pub struct AvgPool2d {
+    /// The window's height and width, in pixels.
+    pub pool_size: [usize; 2],
+    /// Vertical and horizontal step, in pixels.
+    pub strides: [usize; 2],
+    /// What lies around the image.
+    pub padding: Padding,
+}
+
+/// The gradient of [`AvgPool2d`]: `dy [N, OH, OW, C] -> [N, H, W, C]`.
+#[derive(Clone, Copy, Debug)]
+pub struct AvgPool2dGradient {
+    /// The pooling.
+    pub pool: AvgPool2d,
+    /// The image's height and width, in pixels.
+    pub image: [usize; 2],
+}
+
+impl AvgPool2d {
+    fn window(&self, x: &TensorType) -> Option<(Window, [usize; 4])> {
+        let dims: [usize; 4] = x.shape.dims()?;
+        let window = Window::new([dims[1], dims[2]], self.pool_size, self.strides, self.padding)?;
+        (x.dtype == DType::F32).then_some((window, dims))
+    }
+}
+
+/// For each output pixel, how many pixels of the image its window holds.
+fn cells(window: &Window) -> Vec<f64> {
+    let mut cells = vec![0.0; window.pixels().1];
+    window.each(|out, _, _| cells[out] += 1.0);
+    cells
+}
+
+impl Op for AvgPool2d {
+    fn name(&self) -> &'static str {
+        "avg_pool2d"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        match inputs {
+            [x] => self.window(x).map(|(window, [n, _, _, c])| vec![TensorType::f32([n, window.out[0], window.out[1], c])]),
+            _ => None,
+        }
+        .ok_or_else(|| Error::inputs(self.name(), format!("f32 [N, H, W, C] that a window of {:?} fits", self.pool_size), inputs))
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
+        let Some((window, [_, _, _, channels])) = self.window(lowering.ty(x)) else { return Ok(()) };
+        let count = lowering.shape(y).elements();
+        let overrides = window_overrides!(avg_pool2d, window, channels: channels as u32);
+        let params = kernel::Params { count: count as u32 };
+        lowering.push(kernel::Forward { x, y }.call(params, overrides, linear_workgroups(count, 256)));
+        Ok(())
+    }
+
+    fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
+        if let Some(dy) = gradient.output_gradient(0) {
+            let image = gradient.shape(gradient.inputs()[0]).dims().map(|[_, height, width, _]: [usize; 4]| [height, width]);
+            let dx = gradient.add(AvgPool2dGradient { pool: *self, image: image.unwrap_or_default() }, &[dy])?;
+            gradient.set(0, dx);
+        }
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let Some((window, [images, _, _, channels])) = self.window(&inputs[0].ty) else { return Vec::new() };
+        let (pixels, out_pixels) = window.pixels();
+        let cells = cells(&window);
+        let mut y = Array::zeros([images, window.out[0], window.out[1], channels]);
+        for n in 0..images {
+            window.each(|out, pixel, _| {
+                for c in 0..channels {
+                    let x = inputs[0].data[(n * pixels + pixel) * channels + c];
+                    y.data[(n * out_pixels + out) * channels + c] += x / cells[out];
+                }
+            });
+        }
+        vec![y]
+    }
+}
+
+impl AvgPool2dGradient {
+    fn geometry(&self, dy: &TensorType) -> Option<(Window, [usize; 4])> {
+        let [n, out_height, out_width, channels] = dy.shape.dims()?;
+        let x = [n, self.image[0], self.image[1], channels];
+        let (window, _) = self.pool.window(&TensorType::f32(x))?;
+        (window.out == [out_height, out_width] && dy.dtype == DType::F32).then_some((window, x))
+    }
+}
+
+impl Op for AvgPool2dGradient {
+    fn name(&self) -> &'static str {
+        "avg_pool2d_gradient"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        match inputs {
+            [dy] => self.geometry(dy).map(|(_, x)| vec![TensorType::f32(x)]),
+            _ => None,
+        }
+        .ok_or_else(|| Error::inputs(self.name(), format!("f32 dy [N, OH, OW, C] of an image of {:?}", self.image), inputs))
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let (dy, dx) = (lowering.inputs()[0], lowering.outputs()[0]);
+        let Some((window, [_, _, _, channels])) = self.geometry(lowering.ty(dy)) else { return Ok(()) };
+        let count = lowering.shape(dx).elements();
+        let overrides = window_overrides!(avg_pool2d, window, channels: channels as u32);
+        let params = kernel::Params { count: count as u32 };
+        lowering.push(kernel::Gradient { dy, dx }.call(params, overrides, linear_workgroups(count, 256)));
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let Some((window, x)) = self.geometry(&inputs[0].ty) else { return Vec::new() };
+        let (pixels, out_pixels) = window.pixels();
+        let cells = cells(&window);
+        let mut dx = Array::zeros(x);
+        for n in 0..x[0] {
+            window.each(|out, pixel, _| {
+                for c in 0..x[3] {
+                    let dy = inputs[0].data[(n * out_pixels + out) * x[3] + c];
+                    dx.data[(n * pixels + pixel) * x[3] + c] += dy / cells[out];
+                }
+            });
+        }
+        vec![dx]
+    }
+}
+
+/// Shapes that poolings are checked on: image, window, strides.
+pub(crate) const SHAPES: [([usize; 4], [usize; 2], [usize; 2]); 6] = [
+    ([1, 1, 1, 1], [1, 1], [1, 1]),
+    ([2, 8, 8, 5], [2, 2], [2, 2]),
+    ([2, 9, 7, 3], [3, 3], [2, 2]),
+    ([1, 7, 7, 3], [3, 3], [1, 1]),
+    ([1, 9, 8, 257], [2, 3], [3, 2]),
+    ([3, 5, 6, 1], [4, 2], [1, 3]),
+];
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (x, pool_size, strides) in SHAPES {
+        for padding in [Padding::Valid, Padding::Same] {
+            let pool = AvgPool2d { pool_size, strides, padding };
+            if pool.window(&TensorType::f32(x)).is_some() {
+                let name = format!("avg_pool2d {x:?} {pool_size:?} / {strides:?} {}", padding.name());
+                cases.push(Case::new(name, pool, vec![Array::random(x, 1)]).differentiable(&[0]));
+            }
+        }
+    }
+    cases
+}

@@ -1,0 +1,161 @@
+//! `y[n, oy, ox, k] = bias[k] + sum over r, s, c of x[n, oy*stride_y + r - top, ox*stride_x + s - left, c] kernel[r, s, c, k]`.
+
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType};
+
+use crate::case::Case;
+use crate::conv2d_input_gradient::Conv2dInputGradient;
+use crate::conv2d_weight_gradient::Conv2dWeightGradient;
+use crate::kernels::conv2d as kernel;
+use crate::sum::SumRows;
+use crate::tiles::tiles;
+use crate::window::{Padding, Window, window_overrides};
+
+/// Convolution of images (cross-correlation, as every framework means it):
+/// `(x [N, H, W, C], kernel [R, S, C, K], bias [K] if any) -> [N, OH, OW, K]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2d {
+    /// Vertical and horizontal step, in pixels.
+    pub strides: [usize; 2],
+    /// What lies around the image.
+    pub padding: Padding,
+    /// Whether there is a bias.
+    pub bias: bool,
+}
+
+/// The window of a convolution of `x` by `kernel`, when they fit.
+pub(crate) fn window(x: &[usize; 4], kernel: &[usize; 4], strides: [usize; 2], padding: Padding) -> Option<Window> {
+    let [_, height, width, channels] = *x;
+    let [r, s, depth, _] = *kernel;
+    if channels != depth {
+        return None;
+    }
+    Window::new([height, width], [r, s], strides, padding)
+}
+
+impl Op for Conv2d {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        let expected = format!(
+            "f32 (x [N, H, W, C], kernel [R, S, C, K]{}) with strides {:?} and a window that fits ({} padding)",
+            if self.bias { ", bias [K]" } else { "" },
+            self.strides,
+            self.padding.name()
+        );
+        let wrong = || Error::inputs("conv2d", expected.clone(), inputs);
+        let bias = match inputs {
+            [_, _] if !self.bias => None,
+            [_, _, bias] if self.bias => Some(bias),
+            _ => return Err(wrong()),
+        };
+        let (Some(x), Some(kernel)) = (inputs[0].shape.dims(), inputs[1].shape.dims()) else { return Err(wrong()) };
+        let fits = bias.is_none_or(|bias| bias.shape.dims() == Some([kernel[3]]));
+        if !fits || inputs.iter().any(|ty| ty.dtype != DType::F32) {
+            return Err(wrong());
+        }
+        let window = window(&x, &kernel, self.strides, self.padding).ok_or_else(wrong)?;
+        Ok(vec![TensorType::f32([x[0], window.out[0], window.out[1], kernel[3]])])
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let (x, weights, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
+        let bias = lowering.inputs().get(2).copied().unwrap_or(weights);
+        let [r, s, depth, columns] = lowering.dims(weights);
+        let x_dims = lowering.dims(x);
+        let Some(window) = window(&x_dims, &[r, s, depth, columns], self.strides, self.padding) else { return Ok(()) };
+        let pixels = x_dims[0] * window.pixels().1;
+        let (params, has_bias) = (kernel::Params { pixels: pixels as u32 }, self.bias);
+        let overrides =
+            window_overrides!(conv2d, window, depth: depth as u32, columns: columns as u32, has_bias: has_bias);
+        let call = kernel::Forward { source: x, weights, bias, result }.call(params, overrides, tiles(pixels, columns));
+        lowering.push(call.flops(2 * pixels * r * s * depth * columns));
+        Ok(())
+    }
+
+    fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
+        let Some(dy) = gradient.output_gradient(0) else { return Ok(()) };
+        let (x, kernel) = (gradient.inputs()[0], gradient.inputs()[1]);
+        let Conv2d { strides, padding, .. } = *self;
+        if gradient.wants(0) {
+            let image = gradient.shape(x).dims().map(|[_, height, width, _]: [usize; 4]| [height, width]);
+            let op = Conv2dInputGradient { strides, padding, image: image.unwrap_or_default() };
+            let dx = gradient.add(op, &[dy, kernel])?;
+            gradient.set(0, dx);
+        }
+        if gradient.wants(1) {
+            let size = gradient.shape(kernel).dims().map(|[r, s, _, _]: [usize; 4]| [r, s]);
+            let op = Conv2dWeightGradient { strides, padding, size: size.unwrap_or_default() };
+            let dkernel = gradient.add(op, &[x, dy])?;
+            gradient.set(1, dkernel);
+        }
+        if self.bias && gradient.wants(2) {
+            let dbias = gradient.add(SumRows, &[dy])?;
+            gradient.set(2, dbias);
+        }
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let x = inputs[0].shape().dims().unwrap_or([0; 4]);
+        let kernel = inputs[1].shape().dims().unwrap_or([0; 4]);
+        let Some(window) = window(&x, &kernel, self.strides, self.padding) else { return Vec::new() };
+        let ([images, _, _, depth], filters) = (x, kernel[3]);
+        let (pixels, out_pixels) = window.pixels();
+        let mut y = Array::zeros([images, window.out[0], window.out[1], filters]);
+        if self.bias {
+            y.data.iter_mut().enumerate().for_each(|(at, v)| *v = inputs[2].data[at % filters]);
+        }
+        for n in 0..images {
+            window.each(|out, pixel, tap| {
+                for c in 0..depth {
+                    let v = inputs[0].data[(n * pixels + pixel) * depth + c];
+                    for k in 0..filters {
+                        y.data[(n * out_pixels + out) * filters + k] += v * inputs[1].data[(tap * depth + c) * filters + k];
+                    }
+                }
+            });
+        }
+        vec![y]
+    }
+}
+
+/// Shapes that all three kernels of a convolution are checked on: image, kernel, strides.
+pub(crate) const SHAPES: [([usize; 4], [usize; 4], [usize; 2]); 12] = [
+    ([1, 1, 1, 1], [1, 1, 1, 1], [1, 1]),
+    ([2, 7, 9, 1], [5, 5, 1, 20], [1, 1]),
+    ([1, 6, 5, 20], [5, 5, 20, 50], [1, 1]),
+    ([3, 5, 5, 3], [3, 3, 3, 33], [1, 1]),
+    ([2, 8, 7, 8], [3, 3, 8, 4], [2, 2]),
+    ([1, 9, 9, 5], [3, 2, 5, 7], [2, 3]),
+    ([2, 4, 4, 4], [2, 2, 4, 3], [1, 1]),
+    ([1, 5, 6, 3], [1, 1, 3, 257], [1, 1]),
+    ([1, 3, 4, 257], [3, 3, 257, 2], [1, 1]),
+    ([1, 7, 8, 4], [1, 7, 4, 5], [1, 1]),
+    ([1, 8, 7, 4], [7, 1, 4, 5], [1, 1]),
+    ([1, 12, 12, 8], [1, 1, 8, 12], [2, 2]),
+];
+
+/// Each shape with both paddings, where the window fits.
+pub(crate) fn geometries() -> impl Iterator<Item = (String, [usize; 4], [usize; 4], [usize; 2], Padding, Window)> {
+    let both = [Padding::Same, Padding::Valid];
+    SHAPES.into_iter().flat_map(move |shape| both.map(|padding| (shape, padding))).filter_map(|((x, k, strides), padding)| {
+        let name = format!("{x:?} {k:?} / {strides:?} {}", padding.name());
+        Some((name, x, k, strides, padding, window(&x, &k, strides, padding)?))
+    })
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    geometries()
+        .enumerate()
+        .map(|(i, (name, x, kernel, strides, padding, _))| {
+            let bias = i % 3 != 2;
+            let mut inputs = vec![Array::random(x, 1), Array::random(kernel, 2)];
+            inputs.extend(bias.then(|| Array::random([kernel[3]], 3)));
+            let differentiable: Vec<usize> = (0..inputs.len()).collect();
+            let op = Conv2d { strides, padding, bias };
+            Case::new(format!("conv2d {name}"), op, inputs).differentiable(&differentiable)
+        })
+        .collect()
+}

@@ -1,0 +1,98 @@
+//! `dx[n, iy, ix, c] = sum over r, s, k of dy[n, (iy + top - r)/stride_y, (ix + left - s)/stride_x, k] kernel[r, s, c, k]`.
+
+use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Step, TensorType};
+
+use crate::case::Case;
+use crate::conv2d::{geometries, window};
+use crate::kernels::conv2d_input_gradient as kernel;
+use crate::tiles::tiles;
+use crate::transpose;
+use crate::window::{Padding, Window, window_overrides};
+
+/// The gradient of [`Conv2d`](crate::Conv2d) with respect to the image:
+/// `(dy [N, OH, OW, K], kernel [R, S, C, K]) -> [N, H, W, C]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2dInputGradient {
+    /// The convolution's step.
+    pub strides: [usize; 2],
+    /// The convolution's padding.
+    pub padding: Padding,
+    /// The image's height and width, in pixels.
+    pub image: [usize; 2],
+}
+
+impl Conv2dInputGradient {
+    /// The window, and the shape of the image's gradient, when the inputs fit.
+    fn geometry(&self, dy: &TensorType, kernel: &TensorType) -> Option<(Window, [usize; 4])> {
+        let ([images, out_height, out_width, filters], kernel) = (dy.shape.dims()?, kernel.shape.dims()?);
+        let x = [images, self.image[0], self.image[1], kernel[2]];
+        let window = window(&x, &kernel, self.strides, self.padding)?;
+        (window.out == [out_height, out_width] && filters == kernel[3]).then_some((window, x))
+    }
+}
+
+impl Op for Conv2dInputGradient {
+    fn name(&self) -> &'static str {
+        "conv2d_input_gradient"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        let wrong = || {
+            let expected = format!("f32 (dy [N, OH, OW, K], kernel [R, S, C, K]) of an image of {:?}", self.image);
+            Error::inputs("conv2d_input_gradient", expected, inputs)
+        };
+        match inputs {
+            [dy, kernel] if dy.dtype == DType::F32 && kernel.dtype == DType::F32 => {
+                let (_, x) = self.geometry(dy, kernel).ok_or_else(wrong)?;
+                Ok(vec![TensorType::f32(x)])
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let (dy, weights, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
+        let Some((window, x)) = self.geometry(lowering.ty(dy), lowering.ty(weights)) else { return Ok(()) };
+        let [r, s, channels, filters] = lowering.dims(weights);
+        let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
+        lowering.push(transpose::call(weights, transposed, [r * s, channels, filters]));
+        let pixels = x[0] * window.pixels().0;
+        let params = kernel::Params { pixels: pixels as u32 };
+        let (depth, columns) = (filters as u32, channels as u32);
+        let overrides =
+            window_overrides!(conv2d_input_gradient, window, depth: depth, columns: columns, has_bias: false);
+        let tensors = kernel::Forward { source: dy, weights: transposed, bias: transposed, result };
+        let flops = 2 * x[0] * window.pixels().1 * r * s * channels * filters;
+        lowering.push(tensors.call(params, overrides, tiles(pixels, channels)).flops(flops));
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let Some((window, x)) = self.geometry(&inputs[0].ty, &inputs[1].ty) else { return Vec::new() };
+        let (channels, filters) = (x[3], inputs[0].shape()[3]);
+        let (pixels, out_pixels) = window.pixels();
+        let mut dx = Array::zeros(x);
+        for n in 0..x[0] {
+            window.each(|out, pixel, tap| {
+                for k in 0..filters {
+                    let g = inputs[0].data[(n * out_pixels + out) * filters + k];
+                    for c in 0..channels {
+                        let w = inputs[1].data[(tap * channels + c) * filters + k];
+                        dx.data[(n * pixels + pixel) * channels + c] += g * w;
+                    }
+                }
+            });
+        }
+        vec![dx]
+    }
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    geometries()
+        .map(|(name, x, kernel, strides, padding, window)| {
+            let dy = Array::random([x[0], window.out[0], window.out[1], kernel[3]], 1);
+            let op = Conv2dInputGradient { strides, padding, image: [x[1], x[2]] };
+            Case::new(format!("conv2d_input_gradient {name}"), op, vec![dy, Array::random(kernel, 2)])
+        })
+        .collect()
+}

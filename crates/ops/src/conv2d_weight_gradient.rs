@@ -1,0 +1,117 @@
+//! `dkernel[r, s, c, k] = sum over n, oy, ox of x[n, oy*stride_y + r - top, ox*stride_x + s - left, c] dy[n, oy, ox, k]`.
+
+use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Step, TensorType};
+
+use crate::case::Case;
+use crate::conv2d::{geometries, window};
+use crate::kernels::conv2d_weight_gradient as kernel;
+use crate::sum::sum_rows;
+use crate::tiles::tiles;
+use crate::window::{Padding, Window, window_overrides};
+
+/// Workgroups that keep a device busy: as many chunks of pixels are summed apart as it takes to have these.
+const BUSY: usize = 256;
+/// Chunks are not made smaller than this many pixels.
+const SMALLEST_CHUNK: usize = 128;
+
+/// The gradient of [`Conv2d`](crate::Conv2d) with respect to the kernel:
+/// `(x [N, H, W, C], dy [N, OH, OW, K]) -> [R, S, C, K]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2dWeightGradient {
+    /// The convolution's step.
+    pub strides: [usize; 2],
+    /// The convolution's padding.
+    pub padding: Padding,
+    /// The kernel's height and width, in pixels.
+    pub size: [usize; 2],
+}
+
+impl Conv2dWeightGradient {
+    /// The window, and the shape of the kernel's gradient, when the inputs fit.
+    fn geometry(&self, x: &TensorType, dy: &TensorType) -> Option<(Window, [usize; 4])> {
+        let (x, [images, out_height, out_width, filters]): ([usize; 4], [usize; 4]) = (x.shape.dims()?, dy.shape.dims()?);
+        let kernel = [self.size[0], self.size[1], x[3], filters];
+        let window = window(&x, &kernel, self.strides, self.padding)?;
+        (window.out == [out_height, out_width] && images == x[0]).then_some((window, kernel))
+    }
+}
+
+impl Op for Conv2dWeightGradient {
+    fn name(&self) -> &'static str {
+        "conv2d_weight_gradient"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        let wrong = || {
+            let expected = format!("f32 (x [N, H, W, C], dy [N, OH, OW, K]) for a kernel of {:?}", self.size);
+            Error::inputs("conv2d_weight_gradient", expected, inputs)
+        };
+        match inputs {
+            [x, dy] if x.dtype == DType::F32 && dy.dtype == DType::F32 => {
+                let (_, kernel) = self.geometry(x, dy).ok_or_else(wrong)?;
+                Ok(vec![TensorType::f32(kernel)])
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let (x, dy, dkernel) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
+        let Some((window, [r, s, channels, filters])) = self.geometry(lowering.ty(x), lowering.ty(dy)) else {
+            return Ok(());
+        };
+        let rows = r * s * channels;
+        let pixels = lowering.shape(dy)[0] * window.pixels().1;
+        let [across, down, _] = tiles(rows, filters);
+        let wanted = BUSY.div_ceil(across as usize * down as usize).min(pixels.div_ceil(SMALLEST_CHUNK)).max(1);
+        let chunk = pixels.div_ceil(wanted);
+        let chunks = pixels.div_ceil(chunk);
+        let partial = match chunks {
+            1 => dkernel,
+            _ => lowering.scratch(TensorType::f32([chunks, rows, filters])),
+        };
+        let params = kernel::Params { pixels: pixels as u32, chunk: chunk as u32 };
+        let overrides = window_overrides!(
+            conv2d_weight_gradient, window, channels: channels as u32, filters: filters as u32
+        );
+        let call = kernel::Forward { x, dy, partial }.call(params, overrides, [across, down, chunks as u32]);
+        lowering.push(call.flops(2 * pixels * rows * filters));
+        if chunks > 1 {
+            sum_rows(lowering, partial, dkernel, [chunks, rows * filters], 1.0);
+        }
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let Some((window, kernel)) = self.geometry(&inputs[0].ty, &inputs[1].ty) else { return Vec::new() };
+        let [_, _, channels, filters] = kernel;
+        let (pixels, out_pixels) = window.pixels();
+        let mut dkernel = Array::zeros(kernel);
+        for n in 0..inputs[0].shape()[0] {
+            window.each(|out, pixel, tap| {
+                for c in 0..channels {
+                    let v = inputs[0].data[(n * pixels + pixel) * channels + c];
+                    for k in 0..filters {
+                        let g = inputs[1].data[(n * out_pixels + out) * filters + k];
+                        dkernel.data[(tap * channels + c) * filters + k] += v * g;
+                    }
+                }
+            });
+        }
+        vec![dkernel]
+    }
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    let many_pixels = ([8, 17, 19, 3], [3, 3, 3, 8], [1, 1], Padding::Same);
+    let more = window(&many_pixels.0, &many_pixels.1, many_pixels.2, many_pixels.3)
+        .map(|window| ("in chunks".to_owned(), many_pixels.0, many_pixels.1, many_pixels.2, many_pixels.3, window));
+    geometries()
+        .chain(more)
+        .map(|(name, x, kernel, strides, padding, window)| {
+            let dy = Array::random([x[0], window.out[0], window.out[1], kernel[3]], 2);
+            let op = Conv2dWeightGradient { strides, padding, size: [kernel[0], kernel[1]] };
+            Case::new(format!("conv2d_weight_gradient {name}"), op, vec![Array::random(x, 1), dy])
+        })
+        .collect()
+}

@@ -1,0 +1,20 @@
+//! Gradients of a loss, with the ops that every graph needs for them.
+
+use std::sync::Arc;
+
+use kiln_graph::{Graph, Op, Result, Tensor};
+
+use crate::{Fill, ScaleAdd};
+
+/// Appends the nodes that compute the gradient of `loss` with respect to each of `with_respect_to`; `None` where the
+/// loss does not depend on the tensor. Starts from ones of the loss's shape: for a loss of shape `[1]` this is its
+/// gradient, for a larger one that of its sum.
+///
+/// # Errors
+/// When an op on the way has no gradient.
+pub fn gradients(graph: &mut Graph, loss: Tensor, with_respect_to: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
+    let shape = graph.shape(loss).clone();
+    let seed = graph.add(Fill { value: 1.0, shape }, &[])?;
+    let sum: Arc<dyn Op> = Arc::new(ScaleAdd { a: 1.0, b: 1.0 });
+    graph.gradients(loss, seed, with_respect_to, &sum)
+}

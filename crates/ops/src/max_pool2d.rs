@@ -1,0 +1,149 @@
+//! `y[n, oy, ox, c] = max over r, s of x[n, oy*stride_y + r - top, ox*stride_x + s - left, c]`.
+
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+
+use crate::case::Case;
+use crate::kernels::max_pool2d as kernel;
+use crate::window::{Padding, Window, window_overrides};
+
+/// The largest value of each window; padding never wins: `[N, H, W, C] -> [N, OH, OW, C]`.
+#[derive(Clone, Copy, Debug)]
+pub struct MaxPool2d {
+    /// The window's height and width, in pixels.
+    pub pool_size: [usize; 2],
+    /// Vertical and horizontal step, in pixels.
+    pub strides: [usize; 2],
+    /// What lies around the image.
+    pub padding: Padding,
+}
+
+/// The gradient of [`MaxPool2d`]: `(x [N, H, W, C], dy [N, OH, OW, C]) -> [N, H, W, C]`.
+#[derive(Clone, Copy, Debug)]
+pub struct MaxPool2dGradient {
+    /// The pooling.
+    pub pool: MaxPool2d,
+}
+
+impl MaxPool2d {
+    fn window(&self, x: &TensorType) -> Option<(Window, [usize; 4])> {
+        let dims: [usize; 4] = x.shape.dims()?;
+        let window = Window::new([dims[1], dims[2]], self.pool_size, self.strides, self.padding)?;
+        (x.dtype == DType::F32).then_some((window, dims))
+    }
+}
+
+impl Op for MaxPool2d {
+    fn name(&self) -> &'static str {
+        "max_pool2d"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        match inputs {
+            [x] => self.window(x).map(|(window, [n, _, _, c])| vec![TensorType::f32([n, window.out[0], window.out[1], c])]),
+            _ => None,
+        }
+        .ok_or_else(|| Error::inputs(self.name(), format!("f32 [N, H, W, C] that a window of {:?} fits", self.pool_size), inputs))
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
+        let Some((window, [_, _, _, channels])) = self.window(lowering.ty(x)) else { return Ok(()) };
+        let count = lowering.shape(y).elements();
+        let overrides = window_overrides!(max_pool2d, window, channels: channels as u32);
+        let params = kernel::Params { count: count as u32 };
+        lowering.push(kernel::Forward { x, y }.call(params, overrides, linear_workgroups(count, 256)));
+        Ok(())
+    }
+
+    fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
+        if let Some(dy) = gradient.output_gradient(0) {
+            let x = gradient.inputs()[0];
+            let dx = gradient.add(MaxPool2dGradient { pool: *self }, &[x, dy])?;
+            gradient.set(0, dx);
+        }
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let Some((window, [images, _, _, channels])) = self.window(&inputs[0].ty) else { return Vec::new() };
+        let (pixels, out_pixels) = window.pixels();
+        let mut y = Array::zeros([images, window.out[0], window.out[1], channels]);
+        y.data.fill(f64::NEG_INFINITY);
+        for n in 0..images {
+            window.each(|out, pixel, _| {
+                for c in 0..channels {
+                    let best = &mut y.data[(n * out_pixels + out) * channels + c];
+                    *best = best.max(inputs[0].data[(n * pixels + pixel) * channels + c]);
+                }
+            });
+        }
+        vec![y]
+    }
+}
+
+impl Op for MaxPool2dGradient {
+    fn name(&self) -> &'static str {
+        "max_pool2d_gradient"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        let fits = |x: &TensorType, dy: &TensorType| self.pool.infer(std::slice::from_ref(x)).is_ok_and(|y| y[0] == *dy);
+        match inputs {
+            [x, dy] if fits(x, dy) => Ok(vec![x.clone()]),
+            _ => Err(Error::inputs(self.name(), "f32 (x [N, H, W, C], dy [N, OH, OW, C])", inputs)),
+        }
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let (x, dy, dx) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
+        let Some((window, [_, _, _, channels])) = self.pool.window(lowering.ty(x)) else { return Ok(()) };
+        let count = lowering.shape(x).elements();
+        let overrides = window_overrides!(max_pool2d, window, channels: channels as u32);
+        let params = kernel::Params { count: count as u32 };
+        lowering.push(kernel::Gradient { x, dy, dx }.call(params, overrides, linear_workgroups(count, 256)));
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let Some((window, [images, _, _, channels])) = self.pool.window(&inputs[0].ty) else { return Vec::new() };
+        let (pixels, out_pixels) = window.pixels();
+        let mut first_best = vec![None; images * out_pixels * channels];
+        for n in 0..images {
+            window.each(|out, pixel, _| {
+                for c in 0..channels {
+                    let at = (n * pixels + pixel) * channels + c;
+                    let best: &mut Option<usize> = &mut first_best[(n * out_pixels + out) * channels + c];
+                    if best.is_none_or(|best| inputs[0].data[at] > inputs[0].data[best]) {
+                        *best = Some(at);
+                    }
+                }
+            });
+        }
+        let mut dx = Array::zeros(inputs[0].shape().clone());
+        for (best, dy) in first_best.iter().zip(&inputs[1].data) {
+            if let Some(at) = *best {
+                dx.data[at] += dy;
+            }
+        }
+        vec![dx]
+    }
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (x, pool_size, strides) in super::avg_pool2d::SHAPES {
+        for padding in [Padding::Valid, Padding::Same] {
+            let pool = MaxPool2d { pool_size, strides, padding };
+            let name = format!("{x:?} {pool_size:?} / {strides:?} {}", padding.name());
+            let Some((window, _)) = pool.window(&TensorType::f32(x)) else { continue };
+            let op = Case::new(format!("max_pool2d {name}"), pool, vec![Array::random(x, 1)]);
+            cases.push(op.differentiable(&[0]));
+            // A few different values only: every window has equal maxima.
+            let mut ties = Array::random_below(x, DType::U32, 3, 5);
+            ties.ty.dtype = DType::F32;
+            let dy = Array::random([x[0], window.out[0], window.out[1], x[3]], 2);
+            cases.push(Case::new(format!("max_pool2d_gradient ties {name}"), MaxPool2dGradient { pool }, vec![ties, dy]));
+        }
+    }
+    cases
+}

@@ -1,0 +1,168 @@
+//! `y[k] = scale * sum over r of x[r, k]`.
+
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Shape, Step, Tensor, TensorType, linear_workgroups};
+
+use crate::case::Case;
+use crate::kernels::sum as kernel;
+
+/// Rows that one invocation adds up before its sum becomes a row of the second pass.
+const CHUNK: usize = 256;
+
+/// The sum of all elements times `scale`: `[…] -> [1]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Sum {
+    /// The factor: 1 for a sum, 1/count for a mean.
+    pub scale: f32,
+}
+
+/// The sum over all axes but the last: `[…, K] -> [K]`. The gradient of a bias.
+#[derive(Clone, Copy, Debug)]
+pub struct SumRows;
+
+/// `dx[r, k] = scale * dy[k]`: `[K] -> shape`.
+#[derive(Clone, Debug)]
+pub struct SumGradient {
+    /// The factor.
+    pub scale: f32,
+    /// The shape of what was summed.
+    pub shape: Shape,
+}
+
+/// Pushes the calls that add the rows of `x` in a fixed order: one pass over chunks and, if there are several, one over
+/// their sums.
+pub(crate) fn sum_rows(lowering: &mut Lowering, x: Tensor, y: Tensor, [rows, columns]: [usize; 2], scale: f32) {
+    let pass = |lowering: &mut Lowering, x, y, rows: usize, chunk: usize, scale| {
+        let count = rows.div_ceil(chunk) * columns;
+        let [rows, columns, chunk, elements] = [rows, columns, chunk, count].map(|n| n as u32);
+        let params = kernel::Params { rows, columns, chunk, count: elements, scale };
+        lowering.push(kernel::Forward { x, y }.call(params, linear_workgroups(count, 256)));
+    };
+    let chunks = rows.div_ceil(CHUNK);
+    if chunks <= 1 {
+        pass(lowering, x, y, rows, CHUNK, scale);
+    } else {
+        let sums = lowering.scratch(TensorType::f32([chunks, columns]));
+        pass(lowering, x, sums, rows, CHUNK, 1.0);
+        pass(lowering, sums, y, chunks, chunks, scale);
+    }
+}
+
+fn one_f32<'a>(op: &'static str, inputs: &'a [TensorType]) -> Result<&'a Shape> {
+    match inputs {
+        [x] if x.dtype == DType::F32 => Ok(&x.shape),
+        _ => Err(Error::inputs(op, "one f32 tensor", inputs)),
+    }
+}
+
+fn last(shape: &Shape) -> usize {
+    shape.last().copied().unwrap_or(1).max(1)
+}
+
+fn reference(x: &Array, columns: usize, scale: f64) -> Array {
+    let mut y = Array::zeros([columns]);
+    for (at, &v) in x.data.iter().enumerate() {
+        y.data[at % columns] += v;
+    }
+    y.data.iter_mut().for_each(|v| *v *= scale);
+    y
+}
+
+impl Op for Sum {
+    fn name(&self) -> &'static str {
+        "sum"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        one_f32(self.name(), inputs).map(|_| vec![TensorType::f32([1])])
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
+        let rows = lowering.shape(x).elements();
+        sum_rows(lowering, x, y, [rows, 1], self.scale);
+        Ok(())
+    }
+
+    fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
+        if let Some(dy) = gradient.output_gradient(0) {
+            let shape = gradient.shape(gradient.inputs()[0]).clone();
+            let dx = gradient.add(SumGradient { scale: self.scale, shape }, &[dy])?;
+            gradient.set(0, dx);
+        }
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        vec![reference(inputs[0], 1, f64::from(self.scale))]
+    }
+}
+
+impl Op for SumRows {
+    fn name(&self) -> &'static str {
+        "sum_rows"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        one_f32(self.name(), inputs).map(|shape| vec![TensorType::f32([last(shape)])])
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
+        let columns = last(lowering.shape(x));
+        let rows = lowering.shape(x).elements() / columns;
+        sum_rows(lowering, x, y, [rows, columns], 1.0);
+        Ok(())
+    }
+
+    fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
+        if let Some(dy) = gradient.output_gradient(0) {
+            let shape = gradient.shape(gradient.inputs()[0]).clone();
+            let dx = gradient.add(SumGradient { scale: 1.0, shape }, &[dy])?;
+            gradient.set(0, dx);
+        }
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        vec![reference(inputs[0], last(inputs[0].shape()), 1.0)]
+    }
+}
+
+impl Op for SumGradient {
+    fn name(&self) -> &'static str {
+        "sum_gradient"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        let columns = one_f32(self.name(), inputs)?.elements();
+        if columns != 1 && columns != last(&self.shape) {
+            return Err(Error::inputs(self.name(), format!("one value, or one for each column of {}", self.shape), inputs));
+        }
+        Ok(vec![TensorType::f32(self.shape.clone())])
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let (dy, dx) = (lowering.inputs()[0], lowering.outputs()[0]);
+        let (count, columns) = (self.shape.elements(), lowering.shape(dy).elements());
+        let rows = (count / columns) as u32;
+        let params = kernel::Params { rows, columns: columns as u32, chunk: 0, count: count as u32, scale: self.scale };
+        lowering.push(kernel::Gradient { dy, dx }.call(params, linear_workgroups(count, 256)));
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let dy = &inputs[0].data;
+        let dx = (0..self.shape.elements()).map(|i| f64::from(self.scale) * dy[i % dy.len()]).collect();
+        vec![Array::f32(self.shape.clone(), dx)]
+    }
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for dims in [[1, 1], [3, 5], [257, 3], [1000, 20]] {
+        let x = || vec![Array::random(dims, 1)];
+        cases.push(Case::new(format!("sum {dims:?}"), Sum { scale: 0.25 }, x()).differentiable(&[0]));
+        cases.push(Case::new(format!("sum_rows {dims:?}"), SumRows, x()).differentiable(&[0]));
+    }
+    cases
+}

@@ -1,0 +1,120 @@
+//! The geometry of a window that slides over an image: of a convolution or a pooling.
+
+/// Keras' two rules for what lies around an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Padding {
+    /// None: the window stays inside, `out = floor((n - k) / s) + 1`.
+    #[default]
+    Valid,
+    /// As much as gives `out = ceil(n / s)`, TensorFlow's way: `(out - 1) s + k - n` in all, the smaller half before.
+    Same,
+}
+
+impl Padding {
+    /// Keras' name of it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Padding::Valid => "valid",
+            Padding::Same => "same",
+        }
+    }
+
+    /// Output extent and padding before, along one axis of extent `n`, for a window of `k` and a stride of `s`. `None` if
+    /// the window does not fit.
+    fn along(self, n: usize, k: usize, s: usize) -> Option<(usize, usize)> {
+        if n == 0 || k == 0 || s == 0 {
+            return None;
+        }
+        match self {
+            Padding::Valid => Some((n.checked_sub(k)? / s + 1, 0)),
+            Padding::Same => {
+                let out = n.div_ceil(s);
+                Some((out, ((out - 1) * s + k).saturating_sub(n) / 2))
+            }
+        }
+    }
+}
+
+/// A window's size, steps and padding on an image, and the size of the result. All in pixels, `[vertical, horizontal]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) image: [usize; 2],
+    pub(crate) size: [usize; 2],
+    pub(crate) strides: [usize; 2],
+    pub(crate) out: [usize; 2],
+    pub(crate) before: [usize; 2],
+}
+
+impl Window {
+    /// `None` if the window does not fit the image.
+    pub(crate) fn new(image: [usize; 2], size: [usize; 2], strides: [usize; 2], padding: Padding) -> Option<Window> {
+        let (out_y, top) = padding.along(image[0], size[0], strides[0])?;
+        let (out_x, left) = padding.along(image[1], size[1], strides[1])?;
+        Some(Window { image, size, strides, out: [out_y, out_x], before: [top, left] })
+    }
+
+    /// Calls `visit(output, input, tap)` for every pair of an output pixel and a pixel of the image in its window, in
+    /// scan order; pixels are numbered along rows. For references.
+    pub(crate) fn each(&self, mut visit: impl FnMut(usize, usize, usize)) {
+        for out in 0..self.out[0] * self.out[1] {
+            let (oy, ox) = (out / self.out[1], out % self.out[1]);
+            for tap in 0..self.size[0] * self.size[1] {
+                let y = (oy * self.strides[0] + tap / self.size[1]).checked_sub(self.before[0]);
+                let x = (ox * self.strides[1] + tap % self.size[1]).checked_sub(self.before[1]);
+                if let (Some(y), Some(x)) = (y, x)
+                    && y < self.image[0]
+                    && x < self.image[1]
+                {
+                    visit(out, y * self.image[1] + x, tap);
+                }
+            }
+        }
+    }
+
+    /// The image's and the result's number of pixels.
+    pub(crate) fn pixels(&self) -> (usize, usize) {
+        (self.image[0] * self.image[1], self.out[0] * self.out[1])
+    }
+}
+
+/// The overrides of a kernel that imports `window`, from a [`Window`] and the kernel's own.
+macro_rules! window_overrides {
+    ($kernel:ident, $window:expr, $($name:ident: $value:expr),* $(,)?) => {{
+        let window: $crate::window::Window = $window;
+        $crate::kernels::$kernel::Overrides {
+            height: window.image[0] as u32,
+            width: window.image[1] as u32,
+            out_height: window.out[0] as u32,
+            out_width: window.out[1] as u32,
+            window_height: window.size[0] as u32,
+            window_width: window.size[1] as u32,
+            stride_y: window.strides[0] as u32,
+            stride_x: window.strides[1] as u32,
+            pad_top: window.before[0] as u32,
+            pad_left: window.before[1] as u32,
+            $($name: $value),*
+        }
+    }};
+}
+pub(crate) use window_overrides;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_pads_the_smaller_half_before_as_tensorflow_does() {
+        assert_eq!(Padding::Same.along(4, 2, 1), Some((4, 0)));
+        assert_eq!(Padding::Same.along(4, 3, 2), Some((2, 0)));
+        assert_eq!(Padding::Same.along(5, 3, 2), Some((3, 1)));
+        assert_eq!(Padding::Same.along(28, 5, 1), Some((28, 2)));
+        assert_eq!(Padding::Same.along(3, 1, 2), Some((2, 0)));
+    }
+
+    #[test]
+    fn valid_drops_what_does_not_fill_a_window() {
+        assert_eq!(Padding::Valid.along(9, 2, 2), Some((4, 0)));
+        assert_eq!(Padding::Valid.along(2, 3, 1), None);
+        assert_eq!(Padding::Valid.along(2, 1, 0), None);
+    }
+}

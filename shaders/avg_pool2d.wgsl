@@ -1,0 +1,82 @@
+// y[n, oy, ox, c] = mean over the r, s inside the image of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c].
+// One invocation computes one element. Padding counts neither in the sum nor in the divisor.
+#import linear
+#import window
+
+override channels: u32; // C
+
+struct Params {
+    count: u32, // elements of y, or of dx
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;        // [N, H, W, C]
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;  // [N, OH, OW, C]
+@group(0) @binding(2) var<storage, read> dy: array<f32>;       // [N, OH, OW, C]
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>; // [N, H, W, C]
+@group(0) @binding(4) var<uniform> params: Params;
+
+// How many of the `extent` positions from `start` on (which is `pad` past the image's first) lie in an image of `size`.
+fn inside(start: u32, extent: u32, pad: u32, size: u32) -> u32 {
+    return min(start + extent, size + pad) - max(start, pad);
+}
+
+fn cells(oy: u32, ox: u32) -> f32 {
+    let rows = inside(oy * stride_y, window_height, pad_top, height);
+    return f32(rows * inside(ox * stride_x, window_width, pad_left, width));
+}
+
+@compute @workgroup_size(256)
+fn forward(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = linear_index(group, groups, local);
+    if i >= params.count {
+        return;
+    }
+    let pixel = i / channels;
+    let ox = pixel % out_width;
+    let oy = pixel / out_width % out_height;
+    let image = pixel / (out_width * out_height) * height * width;
+    var total = 0.0;
+    for (var r = 0u; r < window_height; r++) {
+        let iy = oy * stride_y + r - pad_top; // wraps to a huge number above the image
+        for (var s = 0u; s < window_width; s++) {
+            let ix = ox * stride_x + s - pad_left;
+            if iy < height && ix < width {
+                total += x[(image + iy * width + ix) * channels + i % channels];
+            }
+        }
+    }
+    y[i] = total / cells(oy, ox);
+}
+
+@compute @workgroup_size(256)
+fn gradient(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = linear_index(group, groups, local);
+    if i >= params.count {
+        return;
+    }
+    let c = i % channels;
+    let pixel = i / channels;
+    let ix = pixel % width;
+    let iy = pixel / width % height;
+    let n = pixel / (width * height);
+    // The windows that hold (iy, ix): those at oy with oy*stride_y <= iy + pad_top < oy*stride_y + window_height.
+    let oy_end = min((iy + pad_top) / stride_y + 1u, out_height);
+    let ox_end = min((ix + pad_left) / stride_x + 1u, out_width);
+    let oy_first = (max(iy + pad_top + stride_y, window_height) - window_height) / stride_y;
+    let ox_first = (max(ix + pad_left + stride_x, window_width) - window_width) / stride_x;
+    var total = 0.0;
+    for (var oy = oy_first; oy < oy_end; oy++) {
+        for (var ox = ox_first; ox < ox_end; ox++) {
+            total += dy[((n * out_height + oy) * out_width + ox) * channels + c] / cells(oy, ox);
+        }
+    }
+    dx[i] = total;
+}

@@ -1,0 +1,123 @@
+// dkernel[r, s, c, k] = sum over n, oy, ox of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c] * dy[n, oy, ox, k]
+// One invocation computes 8 rows (r, s, c) x 2 filters over one chunk of the pixels; the chunks' sums are added later.
+#import columns
+#import window
+
+override channels: u32; // C
+override filters: u32;  // K
+
+struct Params {
+    pixels: u32, // P = images * out_height * out_width
+    chunk: u32,  // pixels per chunk
+}
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;              // [N, H, W, C]
+@group(0) @binding(1) var<storage, read> dy: array<f32>;               // [P, K]
+@group(0) @binding(2) var<storage, read_write> partial: array<f32>;    // [chunks, R, S, C, K]
+@group(0) @binding(3) var<uniform> params: Params;
+
+// The tap and the channel of a row. With channels in fours a load takes four rows, so the last start is four before the end.
+fn tap(row: u32) -> vec3i {
+    let rows = window_height * window_width * channels;
+    let m = min(row, select(rows - 1u, rows - 4u, channels % 4u == 0u));
+    let s = m / channels % window_width;
+    let r = m / (channels * window_width);
+    return vec3i(i32(r) - i32(pad_top), i32(s) - i32(pad_left), i32(m % channels));
+}
+
+// Where in x a tap of a window lies, or -1.
+fn address(window: vec3i, tap: vec3i) -> i32 {
+    let iy = window.x + tap.x;
+    let ix = window.y + tap.y;
+    let inside = iy >= 0 && iy < i32(height) && ix >= 0 && ix < i32(width);
+    return select(-1, (window.z + iy * i32(width) + ix) * i32(channels) + tap.z, inside);
+}
+
+fn load(window: vec3i, tap: vec3i) -> f32 {
+    let at = address(window, tap);
+    let i = u32(max(at, 0));
+    return select(0.0, x[i / 4u][i % 4u], at >= 0);
+}
+
+// x at four rows, in one load when they are neighbouring channels of one tap.
+fn load4(window: vec3i, t0: vec3i, t1: vec3i, t2: vec3i, t3: vec3i) -> vec4f {
+    if channels % 4u == 0u {
+        let at = address(window, t0);
+        return select(vec4f(), x[u32(max(at, 0)) / 4u], at >= 0);
+    }
+    return vec4f(load(window, t0), load(window, t1), load(window, t2), load(window, t3));
+}
+
+fn store(chunk: u32, row: u32, column: u32, value: vec2f) {
+    let rows = window_height * window_width * channels;
+    if row < rows {
+        let at = (chunk * rows + row) * filters + column;
+        if column < filters {
+            partial[at] = value.x;
+        }
+        if column + LANES < filters {
+            partial[at + LANES] = value.y;
+        }
+    }
+}
+
+@compute @workgroup_size(LANES, ROW_GROUPS)
+fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+    let column = group.x * TILE_COLUMNS + local.x;
+    let row = group.y * TILE_ROWS + local.y * INVOCATION_ROWS;
+    let t0 = tap(row);
+    let t1 = tap(row + 1u);
+    let t2 = tap(row + 2u);
+    let t3 = tap(row + 3u);
+    let t4 = tap(row + 4u);
+    let t5 = tap(row + 5u);
+    let t6 = tap(row + 6u);
+    let t7 = tap(row + 7u);
+    var s0 = vec2f();
+    var s1 = vec2f();
+    var s2 = vec2f();
+    var s3 = vec2f();
+    var s4 = vec2f();
+    var s5 = vec2f();
+    var s6 = vec2f();
+    var s7 = vec2f();
+    let first = group.z * params.chunk;
+    let end = min(first + params.chunk, params.pixels);
+    // Dividing per pixel costs more than the products: walk the pixels of the images instead.
+    var ox = first % out_width;
+    var oy = first / out_width % out_height;
+    var image = first / (out_width * out_height) * height * width;
+    var at = first * filters + column;
+    for (var pixel = first; pixel < end; pixel++) {
+        let window = vec3i(i32(oy * stride_y), i32(ox * stride_x), i32(image));
+        let b = vec2f(dy[at], dy[at + LANES]);
+        let a = load4(window, t0, t1, t2, t3);
+        s0 = fma(vec2f(a.x), b, s0);
+        s1 = fma(vec2f(a.y), b, s1);
+        s2 = fma(vec2f(a.z), b, s2);
+        s3 = fma(vec2f(a.w), b, s3);
+        let c = load4(window, t4, t5, t6, t7);
+        s4 = fma(vec2f(c.x), b, s4);
+        s5 = fma(vec2f(c.y), b, s5);
+        s6 = fma(vec2f(c.z), b, s6);
+        s7 = fma(vec2f(c.w), b, s7);
+        at += filters;
+        ox++;
+        if ox == out_width {
+            ox = 0u;
+            oy++;
+            if oy == out_height {
+                oy = 0u;
+                image += height * width;
+            }
+        }
+    }
+    store(group.z, row, column, s0);
+    store(group.z, row + 1u, column, s1);
+    store(group.z, row + 2u, column, s2);
+    store(group.z, row + 3u, column, s3);
+    store(group.z, row + 4u, column, s4);
+    store(group.z, row + 5u, column, s5);
+    store(group.z, row + 6u, column, s6);
+    store(group.z, row + 7u, column, s7);
+}

@@ -1,0 +1,20 @@
+// The register tile of all products: an invocation owns 8 rows and 2 columns of the result.
+//
+// A workgroup is 16 lanes along columns by 4 groups of rows. The two columns of an invocation are 16 apart, so that
+// neighbouring lanes load neighbouring values; what depends only on the row is the same for all lanes. Loads past the
+// last column read what lies behind it (a plan leaves room); what comes of it is not stored.
+const LANES: u32 = 16u;
+const ROW_GROUPS: u32 = 4u;
+const INVOCATION_ROWS: u32 = 8u;
+const TILE_ROWS: u32 = 32u;    // of a workgroup
+const TILE_COLUMNS: u32 = 32u; // of a workgroup
+
+// The first row of an invocation, where tiles of rows run along y and fold into z.
+fn first_row(group: vec3u, groups: vec3u, local: vec3u) -> u32 {
+    return (group.z * groups.y + group.y) * TILE_ROWS + local.y * INVOCATION_ROWS;
+}
+
+// sum + a.x * b0 + a.y * b1 + a.z * b2 + a.w * b3: four steps along the inner axis of one row.
+fn multiply_add4(a: vec4f, b0: vec2f, b1: vec2f, b2: vec2f, b3: vec2f, sum: vec2f) -> vec2f {
+    return fma(vec2f(a.w), b3, fma(vec2f(a.z), b2, fma(vec2f(a.y), b1, fma(vec2f(a.x), b0, sum))));
+}

@@ -1,0 +1,128 @@
+// result[p, k] = bias[k] + sum over taps (r, s) and d of source[address(p, r, s) + d] * weights[(r*S + s)*D + d, k].
+// One invocation computes 8 pixels x 2 columns. The importing file says where a tap of a pixel lies in the source.
+#import columns
+#import window
+
+override depth: u32;     // D, channels of the source
+override columns: u32;   // K, channels of the result
+override has_bias: bool; // else the bias is bound but not read
+
+struct Params {
+    pixels: u32, // P, of the result: images * height * width
+}
+
+@group(0) @binding(0) var<storage, read> source: array<vec4f>;      // [P', D]
+@group(0) @binding(1) var<storage, read> weights: array<f32>;       // [R, S, D, K]
+@group(0) @binding(2) var<storage, read> bias: array<f32>;          // [K]
+@group(0) @binding(3) var<storage, read_write> result: array<f32>;  // [P, K]
+@group(0) @binding(4) var<uniform> params: Params;
+
+// The source's value number `d` at an address; 0 for a tap outside the image.
+fn load(at: i32, d: u32) -> f32 {
+    let i = u32(max(at, 0)) + d;
+    return select(0.0, source[i / 4u][i % 4u], at >= 0);
+}
+
+fn load4(at: i32, d: u32) -> vec4f {
+    return select(vec4f(), source[(u32(max(at, 0)) + d) / 4u], at >= 0);
+}
+
+fn store(pixel: u32, column: u32, value: vec2f) {
+    if pixel < params.pixels {
+        if column < columns {
+            result[pixel * columns + column] = value.x;
+        }
+        if column + LANES < columns {
+            result[pixel * columns + column + LANES] = value.y;
+        }
+    }
+}
+
+@compute @workgroup_size(LANES, ROW_GROUPS)
+fn forward(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_id) local: vec3u,
+) {
+    let column = group.x * TILE_COLUMNS + local.x;
+    let pixel = first_row(group, groups, local);
+    let last = params.pixels - 1u;
+    let p0 = locate(min(pixel, last));
+    let p1 = locate(min(pixel + 1u, last));
+    let p2 = locate(min(pixel + 2u, last));
+    let p3 = locate(min(pixel + 3u, last));
+    let p4 = locate(min(pixel + 4u, last));
+    let p5 = locate(min(pixel + 5u, last));
+    let p6 = locate(min(pixel + 6u, last));
+    let p7 = locate(min(pixel + 7u, last));
+    var s0 = vec2f();
+    if has_bias {
+        s0 = vec2f(bias[column], bias[column + LANES]);
+    }
+    var s1 = s0;
+    var s2 = s0;
+    var s3 = s0;
+    var s4 = s0;
+    var s5 = s0;
+    var s6 = s0;
+    var s7 = s0;
+    var w = column;
+    for (var r = 0u; r < window_height; r++) {
+        for (var s = 0u; s < window_width; s++) {
+            let a0 = address(p0, r, s);
+            let a1 = address(p1, r, s);
+            let a2 = address(p2, r, s);
+            let a3 = address(p3, r, s);
+            let a4 = address(p4, r, s);
+            let a5 = address(p5, r, s);
+            let a6 = address(p6, r, s);
+            let a7 = address(p7, r, s);
+            if depth % 4u == 0u {
+                for (var d = 0u; d < depth; d += 4u) {
+                    let x0 = load4(a0, d);
+                    let x1 = load4(a1, d);
+                    let x2 = load4(a2, d);
+                    let x3 = load4(a3, d);
+                    let x4 = load4(a4, d);
+                    let x5 = load4(a5, d);
+                    let x6 = load4(a6, d);
+                    let x7 = load4(a7, d);
+                    let b0 = vec2f(weights[w], weights[w + LANES]);
+                    let b1 = vec2f(weights[w + columns], weights[w + columns + LANES]);
+                    let b2 = vec2f(weights[w + 2u * columns], weights[w + 2u * columns + LANES]);
+                    let b3 = vec2f(weights[w + 3u * columns], weights[w + 3u * columns + LANES]);
+                    s0 = multiply_add4(x0, b0, b1, b2, b3, s0);
+                    s1 = multiply_add4(x1, b0, b1, b2, b3, s1);
+                    s2 = multiply_add4(x2, b0, b1, b2, b3, s2);
+                    s3 = multiply_add4(x3, b0, b1, b2, b3, s3);
+                    s4 = multiply_add4(x4, b0, b1, b2, b3, s4);
+                    s5 = multiply_add4(x5, b0, b1, b2, b3, s5);
+                    s6 = multiply_add4(x6, b0, b1, b2, b3, s6);
+                    s7 = multiply_add4(x7, b0, b1, b2, b3, s7);
+                    w += 4u * columns;
+                }
+            } else {
+                for (var d = 0u; d < depth; d++) {
+                    let b = vec2f(weights[w], weights[w + LANES]);
+                    s0 = fma(vec2f(load(a0, d)), b, s0);
+                    s1 = fma(vec2f(load(a1, d)), b, s1);
+                    s2 = fma(vec2f(load(a2, d)), b, s2);
+                    s3 = fma(vec2f(load(a3, d)), b, s3);
+                    s4 = fma(vec2f(load(a4, d)), b, s4);
+                    s5 = fma(vec2f(load(a5, d)), b, s5);
+                    s6 = fma(vec2f(load(a6, d)), b, s6);
+                    s7 = fma(vec2f(load(a7, d)), b, s7);
+                    w += columns;
+                }
+            }
+        }
+    }
+    store(pixel, column, s0);
+    store(pixel + 1u, column, s1);
+    store(pixel + 2u, column, s2);
+    store(pixel + 3u, column, s3);
+    store(pixel + 4u, column, s4);
+    store(pixel + 5u, column, s5);
+    store(pixel + 6u, column, s6);
+    store(pixel + 7u, column, s7);
+}

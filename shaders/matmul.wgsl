@@ -1,0 +1,160 @@
+// nn: c[m, n] = bias[n] + sum over k of a[m, k] * b[k, n]; tn: the same with a[k, m]
+// One invocation computes 8 rows x 2 columns. The result may be stored transposed, which makes `nn` serve for a * b^T.
+#import columns
+
+override has_bias: bool; // else the bias is bound but not read
+override in_fours: bool; // whether the rows of a are a multiple of 4 long
+
+struct Params {
+    rows: u32,          // M
+    inner: u32,         // K
+    columns: u32,       // N
+    row_stride: u32,    // of the result, in elements
+    column_stride: u32,
+}
+
+@group(0) @binding(0) var<storage, read> a: array<vec4f>;     // [M, K]; for `tn` [K, M]
+@group(0) @binding(1) var<storage, read> b: array<f32>;       // [K, N]
+@group(0) @binding(2) var<storage, read> bias: array<f32>;    // [N]
+@group(0) @binding(3) var<storage, read_write> c: array<f32>; // [M, N], by its strides
+@group(0) @binding(4) var<uniform> params: Params;
+
+fn load(i: u32) -> f32 {
+    return a[i / 4u][i % 4u];
+}
+
+fn start(column: u32) -> vec2f {
+    if has_bias {
+        return vec2f(bias[column], bias[column + LANES]);
+    }
+    return vec2f();
+}
+
+fn store(row: u32, column: u32, value: vec2f) {
+    let at = row * params.row_stride + column * params.column_stride;
+    if row < params.rows {
+        if column < params.columns {
+            c[at] = value.x;
+        }
+        if column + LANES < params.columns {
+            c[at + LANES * params.column_stride] = value.y;
+        }
+    }
+}
+
+@compute @workgroup_size(LANES, ROW_GROUPS)
+fn nn(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_id) local: vec3u,
+) {
+    let column = group.x * TILE_COLUMNS + local.x;
+    let row = first_row(group, groups, local);
+    let last = params.rows - 1u;
+    let a0 = min(row, last) * params.inner;
+    let a1 = min(row + 1u, last) * params.inner;
+    let a2 = min(row + 2u, last) * params.inner;
+    let a3 = min(row + 3u, last) * params.inner;
+    let a4 = min(row + 4u, last) * params.inner;
+    let a5 = min(row + 5u, last) * params.inner;
+    let a6 = min(row + 6u, last) * params.inner;
+    let a7 = min(row + 7u, last) * params.inner;
+    var s0 = start(column);
+    var s1 = s0;
+    var s2 = s0;
+    var s3 = s0;
+    var s4 = s0;
+    var s5 = s0;
+    var s6 = s0;
+    var s7 = s0;
+    var at = column;
+    if in_fours {
+        for (var k = 0u; k < params.inner; k += 4u) {
+            let b0 = vec2f(b[at], b[at + LANES]);
+            let b1 = vec2f(b[at + params.columns], b[at + params.columns + LANES]);
+            let b2 = vec2f(b[at + 2u * params.columns], b[at + 2u * params.columns + LANES]);
+            let b3 = vec2f(b[at + 3u * params.columns], b[at + 3u * params.columns + LANES]);
+            s0 = multiply_add4(a[(a0 + k) / 4u], b0, b1, b2, b3, s0);
+            s1 = multiply_add4(a[(a1 + k) / 4u], b0, b1, b2, b3, s1);
+            s2 = multiply_add4(a[(a2 + k) / 4u], b0, b1, b2, b3, s2);
+            s3 = multiply_add4(a[(a3 + k) / 4u], b0, b1, b2, b3, s3);
+            s4 = multiply_add4(a[(a4 + k) / 4u], b0, b1, b2, b3, s4);
+            s5 = multiply_add4(a[(a5 + k) / 4u], b0, b1, b2, b3, s5);
+            s6 = multiply_add4(a[(a6 + k) / 4u], b0, b1, b2, b3, s6);
+            s7 = multiply_add4(a[(a7 + k) / 4u], b0, b1, b2, b3, s7);
+            at += 4u * params.columns;
+        }
+    } else {
+        for (var k = 0u; k < params.inner; k++) {
+            let b0 = vec2f(b[at], b[at + LANES]);
+            s0 = fma(vec2f(load(a0 + k)), b0, s0);
+            s1 = fma(vec2f(load(a1 + k)), b0, s1);
+            s2 = fma(vec2f(load(a2 + k)), b0, s2);
+            s3 = fma(vec2f(load(a3 + k)), b0, s3);
+            s4 = fma(vec2f(load(a4 + k)), b0, s4);
+            s5 = fma(vec2f(load(a5 + k)), b0, s5);
+            s6 = fma(vec2f(load(a6 + k)), b0, s6);
+            s7 = fma(vec2f(load(a7 + k)), b0, s7);
+            at += params.columns;
+        }
+    }
+    store(row, column, s0);
+    store(row + 1u, column, s1);
+    store(row + 2u, column, s2);
+    store(row + 3u, column, s3);
+    store(row + 4u, column, s4);
+    store(row + 5u, column, s5);
+    store(row + 6u, column, s6);
+    store(row + 7u, column, s7);
+}
+
+// Four rows of a column of a, in one load where they lie in one vec4; past the last row, values that are not stored.
+fn load4(i: u32) -> vec4f {
+    if in_fours {
+        return a[i / 4u];
+    }
+    return vec4f(load(i), load(i + 1u), load(i + 2u), load(i + 3u));
+}
+
+@compute @workgroup_size(LANES, ROW_GROUPS)
+fn tn(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_id) local: vec3u,
+) {
+    let column = group.x * TILE_COLUMNS + local.x;
+    let row = first_row(group, groups, local);
+    var s0 = start(column);
+    var s1 = s0;
+    var s2 = s0;
+    var s3 = s0;
+    var s4 = s0;
+    var s5 = s0;
+    var s6 = s0;
+    var s7 = s0;
+    var at = column;
+    var from_a = row;
+    for (var k = 0u; k < params.inner; k++) {
+        let a0 = load4(from_a);
+        let a4 = load4(from_a + 4u);
+        let b0 = vec2f(b[at], b[at + LANES]);
+        s0 = fma(vec2f(a0.x), b0, s0);
+        s1 = fma(vec2f(a0.y), b0, s1);
+        s2 = fma(vec2f(a0.z), b0, s2);
+        s3 = fma(vec2f(a0.w), b0, s3);
+        s4 = fma(vec2f(a4.x), b0, s4);
+        s5 = fma(vec2f(a4.y), b0, s5);
+        s6 = fma(vec2f(a4.z), b0, s6);
+        s7 = fma(vec2f(a4.w), b0, s7);
+        at += params.columns;
+        from_a += params.rows;
+    }
+    store(row, column, s0);
+    store(row + 1u, column, s1);
+    store(row + 2u, column, s2);
+    store(row + 3u, column, s3);
+    store(row + 4u, column, s4);
+    store(row + 5u, column, s5);
+    store(row + 6u, column, s6);
+    store(row + 7u, column, s7);
+}

@@ -1,0 +1,94 @@
+// y[n, oy, ox, c] = max over r, s of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c]; padding never wins.
+// One invocation computes one element. The first maximum of a window in scan order takes the window's gradient.
+#import linear
+#import window
+
+override channels: u32; // C
+
+struct Params {
+    count: u32, // elements of y, or of dx
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;        // [N, H, W, C]
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;  // [N, OH, OW, C]
+@group(0) @binding(2) var<storage, read> dy: array<f32>;       // [N, OH, OW, C]
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>; // [N, H, W, C]
+@group(0) @binding(4) var<uniform> params: Params;
+
+const LOWEST: f32 = -3.4028234e38;
+
+@compute @workgroup_size(256)
+fn forward(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = linear_index(group, groups, local);
+    if i >= params.count {
+        return;
+    }
+    let pixel = i / channels;
+    let ox = pixel % out_width;
+    let oy = pixel / out_width % out_height;
+    let image = pixel / (out_width * out_height) * height * width;
+    var best = LOWEST;
+    for (var r = 0u; r < window_height; r++) {
+        let iy = oy * stride_y + r - pad_top; // wraps to a huge number above the image
+        for (var s = 0u; s < window_width; s++) {
+            let ix = ox * stride_x + s - pad_left;
+            if iy < height && ix < width {
+                best = max(best, x[(image + iy * width + ix) * channels + i % channels]);
+            }
+        }
+    }
+    y[i] = best;
+}
+
+// Whether x at (iy, ix), of this value, is the first maximum of the window at (oy, ox).
+fn is_first_maximum(image: u32, c: u32, oy: u32, ox: u32, iy: u32, ix: u32, v: f32) -> bool {
+    var first = true;
+    for (var r = 0u; r < window_height; r++) {
+        let y_other = oy * stride_y + r - pad_top;
+        for (var s = 0u; s < window_width; s++) {
+            let x_other = ox * stride_x + s - pad_left;
+            if y_other < height && x_other < width {
+                let other = x[(image + y_other * width + x_other) * channels + c];
+                let earlier = y_other < iy || (y_other == iy && x_other < ix);
+                first = first && !(other > v || (earlier && other == v));
+            }
+        }
+    }
+    return first;
+}
+
+@compute @workgroup_size(256)
+fn gradient(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = linear_index(group, groups, local);
+    if i >= params.count {
+        return;
+    }
+    let c = i % channels;
+    let pixel = i / channels;
+    let ix = pixel % width;
+    let iy = pixel / width % height;
+    let n = pixel / (width * height);
+    let v = x[i];
+    // The windows that hold (iy, ix): those at oy with oy*stride_y <= iy + pad_top < oy*stride_y + window_height.
+    let oy_end = min((iy + pad_top) / stride_y + 1u, out_height);
+    let ox_end = min((ix + pad_left) / stride_x + 1u, out_width);
+    let oy_first = (max(iy + pad_top + stride_y, window_height) - window_height) / stride_y;
+    let ox_first = (max(ix + pad_left + stride_x, window_width) - window_width) / stride_x;
+    var total = 0.0;
+    for (var oy = oy_first; oy < oy_end; oy++) {
+        for (var ox = ox_first; ox < ox_end; ox++) {
+            if is_first_maximum(n * height * width, c, oy, ox, iy, ix, v) {
+                total += dy[((n * out_height + oy) * out_width + ox) * channels + c];
+            }
+        }
+    }
+    dx[i] = total;
+}

@@ -1,0 +1,63 @@
+//! What several tests need: a device, small data, a small model.
+
+use std::sync::OnceLock;
+
+use kiln::data::{Dataset, Labels};
+use kiln::layers::{ActivationFunction, Conv2D, Dense, Flatten, Function, MaxPooling2D};
+use kiln::{Compile, Device, Sequential, Weight};
+
+/// The device that all tests share.
+pub fn device() -> &'static Device {
+    static DEVICE: OnceLock<Device> = OnceLock::new();
+    DEVICE.get_or_init(|| Device::best().unwrap())
+}
+
+/// `n` images of 6 x 6, dark but for a bright row, whose place (top, middle, bottom) is the class.
+pub fn bars(n: usize) -> Dataset {
+    let mut values = Vec::new();
+    for sample in 0..n {
+        let bright = 2 * (sample % 3) + sample / 3 % 2;
+        values.extend((0..36).map(|i| if i / 6 == bright { 200 } else { ((i * 7 + sample * 13) % 60) as u8 }));
+    }
+    let labels = (0..n).map(|sample| (sample % 3) as u32).collect();
+    Dataset::from_u8([6, 6, 1], values, Labels::index(labels, 3)).unwrap()
+}
+
+/// A network for [`bars`] without softmax at its end.
+pub fn logits() -> Sequential {
+    let mut model = Sequential::new([6, 6, 1]).with_name("bars");
+    model
+        .add(Conv2D::new(5, [3, 3]).activation(Function::Relu))
+        .add(MaxPooling2D::new([2, 2]))
+        .add(Flatten)
+        .add(Dense::new(3));
+    model
+}
+
+/// A network for [`bars`].
+pub fn model() -> Sequential {
+    let mut model = Sequential::new([6, 6, 1]).with_name("bars");
+    model
+        .add(Conv2D::new(5, [3, 3]).activation(Function::Relu))
+        .add(MaxPooling2D::new([2, 2]))
+        .add(Flatten)
+        .add(Dense::new(3).activation(ActivationFunction::Softmax));
+    model
+}
+
+/// [`model`], ready to be trained.
+pub fn compiled() -> Sequential {
+    let mut model = model();
+    model.compile(device(), Compile::default()).unwrap();
+    model
+}
+
+/// The bits of all weights.
+pub fn bits(weights: &[Weight]) -> Vec<u32> {
+    weights.iter().flat_map(|weight| weight.values.iter().map(|value| value.to_bits())).collect()
+}
+
+/// Whether two figures agree to this share of the second.
+pub fn close(found: f64, expected: f64, tolerance: f64) -> bool {
+    (found - expected).abs() <= tolerance * expected.abs()
+}

@@ -1,0 +1,210 @@
+//! Training: what `fit` takes, gives and leaves behind.
+
+use std::ops::ControlFlow;
+
+use kiln::data::{Dataset, Labels, Values};
+use kiln::optimizers::{Adam, Optimizer, SGD};
+use kiln::{BatchLogs, Callback, Compile, EpochLogs, Error, Fit, History, Loss, Sequential};
+
+use crate::common::{bars, bits, close, compiled, device, logits, model};
+
+/// Trains the small model from its first weights and gives its weights' bits and the history.
+fn train(compile: Compile, fit: Fit<'_>) -> (Vec<u32>, History) {
+    let mut model = model();
+    model.compile(device(), compile).unwrap();
+    let history = model.fit(&bars(70), fit).unwrap();
+    (bits(&model.get_weights().unwrap()), history)
+}
+
+fn losses(history: &History) -> Vec<f64> {
+    history.epochs.iter().flat_map(|logs| logs.batch_losses.clone()).collect()
+}
+
+#[test]
+fn every_optimizer_learns_to_tell_bars_apart() {
+    let optimizers: [Box<dyn Optimizer>; 4] = [
+        Adam { learning_rate: 0.02, ..Adam::default() }.into(),
+        SGD { learning_rate: 0.5, ..SGD::default() }.into(),
+        SGD { learning_rate: 0.1, momentum: 0.9, decay: 0.01, ..SGD::default() }.into(),
+        SGD { learning_rate: 0.1, momentum: 0.9, nesterov: true, ..SGD::default() }.into(),
+    ];
+    for optimizer in optimizers {
+        let name = format!("{optimizer:?}");
+        let mut model = model();
+        model.compile(device(), Compile { optimizer, ..Compile::default() }).unwrap();
+        let history = model.fit(&bars(99), Fit { epochs: 30, ..Fit::default() }).unwrap();
+        let score = model.evaluate(&bars(99)).unwrap();
+        assert!(score.accuracy > 0.95, "{name}: {score:?}");
+        assert!(score.loss < history.epochs[0].loss, "{name}: {score:?}");
+    }
+}
+
+#[test]
+fn one_seed_gives_the_same_bits_and_another_does_not() {
+    let run = |seed| train(Compile::default(), Fit { epochs: 3, seed, ..Fit::default() });
+    let (first, second, other) = (run(1), run(1), run(2));
+    assert_eq!(first.0, second.0);
+    assert_eq!(losses(&first.1), losses(&second.1));
+    assert_ne!(first.0, other.0);
+}
+
+#[test]
+fn results_do_not_depend_on_the_steps_per_execution() {
+    let run = |steps_per_execution| {
+        let compile = Compile { steps_per_execution, ..Compile::default() };
+        let (weights, history) = train(compile, Fit { epochs: 2, batch_size: 3, ..Fit::default() });
+        (weights, losses(&history))
+    };
+    let one = run(Some(1));
+    assert_eq!(one.1.len(), 2 * 24);
+    for steps in [Some(7), Some(32), None] {
+        assert_eq!(run(steps), one, "{steps:?}");
+    }
+}
+
+#[test]
+fn the_last_batch_is_smaller_and_the_epochs_loss_is_weighted_by_samples() {
+    let (_, history) = train(Compile::default(), Fit::default());
+    let logs = &history.epochs[0];
+    let [a, b, c] = logs.batch_losses[..] else { panic!("{:?}", logs.batch_losses) };
+    assert!(close(logs.loss, (32.0 * a + 32.0 * b + 6.0 * c) / 70.0, 1e-9), "{logs:?}");
+    assert!(logs.images_per_second > 0.0 && logs.seconds > 0.0);
+    assert!(!history.stopped);
+}
+
+#[test]
+fn a_batch_may_be_larger_than_the_data_set() {
+    let (_, history) = train(Compile::default(), Fit { batch_size: 1000, ..Fit::default() });
+    assert_eq!(history.epochs[0].batch_losses.len(), 1);
+    assert!(close(history.epochs[0].loss, 3f64.ln(), 0.5), "{history:?}");
+}
+
+#[test]
+fn validation_split_takes_the_last_fraction() {
+    let data = bars(80);
+    let mut model = compiled();
+    let history = model.fit(&data, Fit { validation_split: 0.25, ..Fit::default() }).unwrap();
+    let last = model.evaluate(&data.range(60..80)).unwrap();
+    let first = model.evaluate(&data.range(0..60)).unwrap();
+    let logs = &history.epochs[0];
+    assert_eq!(logs.batch_losses.len(), 2);
+    assert!(close(logs.val_loss.unwrap(), last.loss, 1e-5), "{logs:?}, {last:?}");
+    assert!(close(logs.val_accuracy.unwrap(), last.accuracy, 1e-9));
+    assert!(!close(logs.val_loss.unwrap(), first.loss, 1e-5));
+}
+
+#[test]
+fn validation_data_stand_in_for_the_split_and_do_not_train() {
+    let (data, other) = (bars(70), bars(33));
+    let fit = || Fit { epochs: 2, ..Fit::default() };
+    let mut plain = compiled();
+    plain.fit(&data, fit()).unwrap();
+    let mut validated = compiled();
+    let history = validated.fit(&data, Fit { validation_data: Some(&other), validation_split: 0.5, ..fit() }).unwrap();
+    assert_eq!(history.epochs[0].batch_losses.len(), 3);
+    assert!(close(history.epochs[1].val_loss.unwrap(), validated.evaluate(&other).unwrap().loss, 1e-5));
+    assert_eq!(bits(&plain.get_weights().unwrap()), bits(&validated.get_weights().unwrap()));
+}
+
+#[test]
+fn training_in_two_parts_is_training_at_once() {
+    let data = bars(70);
+    let mut whole = compiled();
+    whole.fit(&data, Fit { epochs: 3, ..Fit::default() }).unwrap();
+    let mut parts = compiled();
+    parts.fit(&data, Fit { epochs: 1, ..Fit::default() }).unwrap();
+    let rest = parts.fit(&data, Fit { epochs: 3, initial_epoch: 1, ..Fit::default() }).unwrap();
+    assert_eq!(rest.epochs.iter().map(|logs| logs.epoch).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(bits(&parts.get_weights().unwrap()), bits(&whole.get_weights().unwrap()));
+}
+
+/// The samples of a set of bytes as floats that are already scaled, with labels as one value per class.
+fn as_floats_and_one_hot(data: &Dataset) -> Dataset {
+    let (Values::U8(bytes), Labels::Index { values, .. }) = (data.values(), data.labels()) else { panic!() };
+    let floats = bytes.iter().map(|&byte| f32::from(byte) * data.scale()).collect();
+    let hot = values.iter().flat_map(|&label| (0..3).map(move |class| f32::from(class == label))).collect();
+    Dataset::from_f32([6, 6, 1], floats, Labels::one_hot(hot, 3)).unwrap()
+}
+
+#[test]
+fn bytes_and_indices_train_as_floats_and_one_hot_labels_do() {
+    let data = bars(70);
+    let mut by_index = compiled();
+    let mut by_value = compiled();
+    let first = by_index.fit(&data, Fit { epochs: 2, ..Fit::default() }).unwrap();
+    let second = by_value.fit(&as_floats_and_one_hot(&data), Fit { epochs: 2, ..Fit::default() }).unwrap();
+    for (found, expected) in losses(&second).into_iter().zip(losses(&first)) {
+        assert!(close(found, expected, 1e-5), "{found} {expected}");
+    }
+    assert!(close(second.epochs[1].accuracy, first.epochs[1].accuracy, 1e-9));
+}
+
+#[test]
+fn a_model_that_gives_logits_trains_as_one_that_ends_in_softmax() {
+    let fit = || Fit { epochs: 2, ..Fit::default() };
+    let loss = Loss::SparseCategoricalCrossentropy;
+    let mut with = model();
+    with.compile(device(), Compile { loss, ..Compile::default() }).unwrap();
+    let mut without = logits();
+    without.compile(device(), Compile { loss, from_logits: true, ..Compile::default() }).unwrap();
+    assert_eq!(losses(&with.fit(&bars(70), fit()).unwrap()), losses(&without.fit(&bars(70), fit()).unwrap()));
+    assert_eq!(bits(&with.get_weights().unwrap()), bits(&without.get_weights().unwrap()));
+}
+
+/// Writes down what it is told, and stops at a batch.
+#[derive(Default)]
+struct Witness {
+    stop_at: Option<usize>,
+    told: Vec<String>,
+}
+
+impl Callback for Witness {
+    fn on_epoch_begin(&mut self, epoch: usize, epochs: usize) -> ControlFlow<()> {
+        self.told.push(format!("epoch {epoch}/{epochs}"));
+        ControlFlow::Continue(())
+    }
+
+    fn on_batch_end(&mut self, logs: &BatchLogs) -> ControlFlow<()> {
+        let BatchLogs { batch, batches, samples, all_samples, .. } = *logs;
+        self.told.push(format!("{batch}/{batches} {samples}/{all_samples}"));
+        assert!((0.0..=1.0).contains(&logs.accuracy) && logs.loss > 0.0);
+        if self.stop_at == Some(batch) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn on_epoch_end(&mut self, model: &Sequential, logs: &EpochLogs) -> ControlFlow<()> {
+        self.told.push(format!("end {} of {}", logs.epoch, model.name()));
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn callbacks_are_told_in_order() {
+    let mut witness = Witness::default();
+    train(Compile::default(), Fit { callbacks: vec![&mut witness], ..Fit::default() });
+    assert_eq!(witness.told, ["epoch 1/1", "1/3 32/70", "2/3 64/70", "3/3 70/70", "end 1 of bars"]);
+}
+
+#[test]
+fn a_callback_that_breaks_stops_training_and_the_history_tells() {
+    let mut witness = Witness { stop_at: Some(2), ..Witness::default() };
+    let fit = Fit { epochs: 5, batch_size: 1, validation_split: 0.1, callbacks: vec![&mut witness], ..Fit::default() };
+    let (_, history) = train(Compile { steps_per_execution: Some(1), ..Compile::default() }, fit);
+    assert!(history.stopped);
+    assert_eq!(history.epochs.len(), 1);
+    let batches = history.epochs[0].batch_losses.len();
+    assert!((2..=5).contains(&batches), "{batches} batches: what was on its way and no more");
+    assert_eq!(history.epochs[0].val_loss, None);
+    assert_eq!(witness.told.last().unwrap(), "end 1 of bars");
+    assert_eq!(witness.told.len(), 4);
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_training_and_names_epoch_and_step() {
+    let optimizer = SGD { learning_rate: 1e30, ..SGD::default() }.into();
+    let mut model = model();
+    model.compile(device(), Compile { optimizer, ..Compile::default() }).unwrap();
+    let error = model.fit(&bars(70), Fit { epochs: 9, ..Fit::default() }).unwrap_err();
+    let Error::NonFinite { epoch: 1, step, .. } = error else { panic!("{error}") };
+    assert!((2..=3).contains(&step), "{error}");
+    assert!(error.to_string().contains(&format!("epoch 1, step {step}")), "{error}");
+}

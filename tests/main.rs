@@ -1,0 +1,11 @@
+//! What Kiln promises, on a device: `KILN_DEVICE` chooses which.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+mod errors;
+mod fit;
+mod fixtures;
+mod ops;
+mod replay;
+mod session;

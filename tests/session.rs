@@ -1,0 +1,108 @@
+//! A model between trainings: on the device, in files, with one data set after another.
+
+use std::sync::Arc;
+
+use kiln::data::{Dataset, Labels};
+use kiln::{Compile, Device, Fit, Sequential};
+use kiln_gpu::{GpuDevice, Options, Selector};
+
+use crate::common::{bars, bits, close, compiled, device, model};
+
+#[test]
+fn a_loaded_model_predicts_the_same_bits() {
+    let (data, folder) = (bars(131), tempfile::tempdir().unwrap());
+    let mut trained = compiled();
+    let history = trained.fit(&data, Fit::default()).unwrap();
+    trained.save(folder.path()).unwrap();
+    history.save(folder.path()).unwrap();
+
+    let mut loaded = Sequential::load(folder.path()).unwrap();
+    loaded.to_device(device()).unwrap();
+    assert_eq!(bits(&loaded.get_weights().unwrap()), bits(&trained.get_weights().unwrap()));
+    let bits = |model: &mut Sequential| -> Vec<u32> {
+        model.predict(&data).unwrap().values.iter().map(|value| value.to_bits()).collect()
+    };
+    assert_eq!(bits(&mut loaded), bits(&mut trained));
+
+    let mut files: Vec<String> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    assert_eq!(files, ["history.csv", "history.json", "model.json", "weights.safetensors"]);
+}
+
+#[test]
+fn predictions_are_probabilities_and_their_classes_are_what_evaluate_counts() {
+    let data = bars(131);
+    let mut model = compiled();
+    model.fit(&data, Fit { epochs: 3, ..Fit::default() }).unwrap();
+    let predictions = model.predict(&data).unwrap();
+    assert_eq!(predictions.shape, [131, 3].into());
+    assert!(predictions.rows().all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
+    let classes = predictions.classes();
+    let Labels::Index { values, .. } = data.labels() else { panic!() };
+    let hits = classes.iter().zip(values.iter()).filter(|(found, label)| **found == **label as usize).count();
+    assert!(close(model.evaluate(&data).unwrap().accuracy, hits as f64 / 131.0, 1e-6));
+}
+
+#[test]
+fn predict_values_takes_samples_as_the_model_sees_them() {
+    let mut model = compiled();
+    let values: Vec<f32> = (0..72).map(|i| i as f32 / 72.0).collect();
+    let found = model.predict_values(values.clone()).unwrap();
+    let labels = Labels::index(vec![0, 0], 3);
+    assert_eq!(found, model.predict(&Dataset::from_f32([6, 6, 1], values, labels).unwrap()).unwrap());
+    assert!(model.predict_values(vec![0.0; 35]).is_err());
+}
+
+#[test]
+fn data_sets_may_change_from_call_to_call() {
+    let mut model = compiled();
+    let whole = model.evaluate(&bars(60)).unwrap();
+    let [first, last] = [bars(60).range(0..13), bars(60).range(13..60)];
+    let (a, b) = (model.evaluate(&first).unwrap(), model.evaluate(&last).unwrap());
+    assert!(close((13.0 * a.loss + 47.0 * b.loss) / 60.0, whole.loss, 1e-5), "{a:?} {b:?} {whole:?}");
+    model.fit(&first, Fit::default()).unwrap();
+    model.fit(&last, Fit { batch_size: 64, ..Fit::default() }).unwrap();
+    assert!(model.evaluate(&first).unwrap().loss != a.loss);
+}
+
+#[test]
+fn rescaled_data_are_other_data() {
+    let mut model = compiled();
+    let data = bars(30);
+    let plain = model.evaluate(&data).unwrap();
+    let other = model.evaluate(&data.clone().rescaled(1.0 / 127.5, -1.0)).unwrap();
+    assert_ne!(plain.loss, other.loss);
+    assert_eq!(model.evaluate(&data).unwrap(), plain);
+}
+
+#[test]
+fn weights_stay_when_a_model_is_compiled_again_and_are_drawn_by_initialize() {
+    let mut model = compiled();
+    model.fit(&bars(30), Fit::default()).unwrap();
+    let trained = bits(&model.get_weights().unwrap());
+    model.compile(device(), Compile::default()).unwrap();
+    assert_eq!(bits(&model.get_weights().unwrap()), trained);
+    model.initialize(0).unwrap();
+    assert_eq!(bits(&model.get_weights().unwrap()), bits(&crate::common::model().get_weights().unwrap()));
+}
+
+#[test]
+fn three_hundred_steps_allocate_nothing_after_the_first_few() {
+    let selector = match std::env::var(kiln::DEVICE_VARIABLE).unwrap_or_default() {
+        text if text.is_empty() => Selector::Best,
+        text => text.parse().map_or(Selector::Name(text), Selector::Index),
+    };
+    let gpu = GpuDevice::open(&selector, Options::default()).unwrap();
+    let mut model = model();
+    model.compile(&Device::from_dyn(Arc::new(gpu.clone())), Compile::default()).unwrap();
+    let (data, validation) = (bars(70), bars(40));
+    let fit = |epochs| Fit { epochs, batch_size: 2, validation_data: Some(&validation), ..Fit::default() };
+    model.fit(&data, fit(5)).unwrap();
+    let before = gpu.allocations();
+    let history = model.fit(&data, fit(9)).unwrap();
+    assert!(history.epochs.iter().map(|logs| logs.batch_losses.len()).sum::<usize>() >= 300);
+    assert_eq!(gpu.allocations(), before);
+}
