@@ -42,6 +42,8 @@ mod names;
 mod reflect;
 mod shader;
 mod source;
+#[cfg(test)]
+mod translate;
 
 pub use builder::{Builder, Output, compile};
 pub use diagnostics::{Diagnostic, Error, Label};

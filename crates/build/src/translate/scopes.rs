@@ -1,0 +1,329 @@
+//! A function's blocks as a tree, and where in it expressions are evaluated, variables accessed and blocks left.
+
+use std::collections::HashMap;
+
+use naga::{Block, Expression, Function, Handle, LocalVariable, Statement};
+
+/// An index into [`Scopes::tree`].
+pub(super) type ScopeId = usize;
+
+/// A statement or block, by its address: the function is not changed while it is translated.
+pub(super) type Id = usize;
+
+/// A block, or a loop with its two blocks.
+#[derive(Debug)]
+pub(super) struct Scope {
+    pub(super) parent: Option<ScopeId>,
+    pub(super) kind: ScopeKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ScopeKind {
+    Function,
+    /// A block in braces: nothing decides whether it runs.
+    Plain,
+    /// A branch of this `if` or a case of this `switch`.
+    Branch(Id),
+    /// This `switch`, around its cases.
+    Switch(Id),
+    /// This loop, around its body and what continues it.
+    Loop(Id),
+    /// The body of this loop.
+    Body(Id),
+    /// What continues this loop.
+    Continuing(Id),
+}
+
+/// A place in a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) scope: ScopeId,
+    /// The number of the statement within its block; consecutive evaluations share one.
+    pub(super) statement: usize,
+    /// Rises along the text.
+    pub(super) order: usize,
+}
+
+/// What a pointer into a function's own memory starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Variable {
+    Local(Handle<LocalVariable>),
+    /// A pointer that the function was given.
+    Argument(u32),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Access {
+    pub(super) position: Position,
+    pub(super) kind: AccessKind,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum AccessKind {
+    Read,
+    /// `whole` if nothing of the old value stays.
+    Write {
+        value: Handle<Expression>,
+        pointer: Handle<Expression>,
+        whole: bool,
+    },
+    /// Handed to a function as this argument: read and perhaps written.
+    Call {
+        call: Id,
+        argument: usize,
+    },
+}
+
+/// Where a block is left early.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exit {
+    pub(super) kind: ExitKind,
+    pub(super) scope: ScopeId,
+    /// The function, loop or switch that is left, or the body that is continued.
+    pub(super) target: ScopeId,
+    pub(super) value: Option<Handle<Expression>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ExitKind {
+    Return,
+    Break,
+    Continue,
+}
+
+#[derive(Debug)]
+pub(super) struct Scopes {
+    pub(super) tree: Vec<Scope>,
+    /// The scope of a block, or of a loop or switch statement.
+    pub(super) of: HashMap<Id, ScopeId>,
+    /// Where each expression is evaluated, if it is.
+    pub(super) evaluated: Vec<Option<Position>>,
+    /// Where each expression is used by a statement.
+    pub(super) used: Vec<Vec<Position>>,
+    pub(super) accesses: HashMap<Variable, Vec<Access>>,
+    pub(super) exits: Vec<Exit>,
+}
+
+pub(super) fn statement_id(statement: &Statement) -> Id {
+    std::ptr::from_ref(statement) as usize
+}
+
+pub(super) fn block_id(block: &Block) -> Id {
+    std::ptr::from_ref(block) as usize
+}
+
+/// What a pointer expression starts from, if that is the function's own memory.
+pub(super) fn variable(function: &Function, mut pointer: Handle<Expression>) -> Option<Variable> {
+    loop {
+        match function.expressions[pointer] {
+            Expression::Access { base, .. } | Expression::AccessIndex { base, .. } => pointer = base,
+            Expression::LocalVariable(local) => return Some(Variable::Local(local)),
+            Expression::FunctionArgument(argument) => return Some(Variable::Argument(argument)),
+            _ => return None,
+        }
+    }
+}
+
+impl Scopes {
+    pub(super) fn new(function: &Function, is_pointer: &dyn Fn(Handle<Expression>) -> bool) -> Scopes {
+        let count = function.expressions.len();
+        let scopes = Scopes {
+            tree: vec![Scope { parent: None, kind: ScopeKind::Function }],
+            of: HashMap::from([(block_id(&function.body), 0)]),
+            evaluated: vec![None; count],
+            used: vec![Vec::new(); count],
+            accesses: HashMap::new(),
+            exits: Vec::new(),
+        };
+        let mut walk = Walk { function, is_pointer, scopes, order: 0 };
+        walk.block(&function.body, 0);
+        walk.scopes
+    }
+
+    /// The scopes from this one to the function.
+    pub(super) fn ancestors(&self, scope: ScopeId) -> impl Iterator<Item = ScopeId> + '_ {
+        std::iter::successors(Some(scope), |&scope| self.tree[scope].parent)
+    }
+
+    pub(super) fn contains(&self, outer: ScopeId, inner: ScopeId) -> bool {
+        self.ancestors(inner).any(|scope| scope == outer)
+    }
+
+    /// The smallest scope that holds both.
+    pub(super) fn common(&self, a: ScopeId, b: ScopeId) -> ScopeId {
+        self.ancestors(a).find(|&scope| self.contains(scope, b)).unwrap_or(0)
+    }
+
+    /// Where a variable is declared in Rust: the smallest block that holds all its uses and in which it is given a value
+    /// first; else outside of all loops, because a value from an earlier round may be seen. The flag tells whether the
+    /// first use is that first value.
+    pub(super) fn home(&self, variable: Variable, initialised: bool) -> (ScopeId, bool) {
+        let Some([first, rest @ ..]) = self.accesses.get(&variable).map(Vec::as_slice) else {
+            return (0, false);
+        };
+        let common = rest.iter().fold(first.position.scope, |scope, access| self.common(scope, access.position.scope));
+        let fresh = matches!(first.kind, AccessKind::Write { whole: true, .. })
+            && first.position.scope == common
+            && !initialised
+            && !matches!(self.tree[common].kind, ScopeKind::Loop(_) | ScopeKind::Switch(_));
+        if fresh {
+            return (common, true);
+        }
+        let is_loop = |&scope: &ScopeId| matches!(self.tree[scope].kind, ScopeKind::Loop(_));
+        let outermost = self.ancestors(common).filter(is_loop).last();
+        let outside = outermost.and_then(|scope| self.tree[scope].parent).unwrap_or(common);
+        let is_block = |&scope: &ScopeId| !matches!(self.tree[scope].kind, ScopeKind::Loop(_) | ScopeKind::Switch(_));
+        (self.ancestors(outside).find(is_block).unwrap_or(0), false)
+    }
+}
+
+struct Walk<'a> {
+    function: &'a Function,
+    is_pointer: &'a dyn Fn(Handle<Expression>) -> bool,
+    scopes: Scopes,
+    order: usize,
+}
+
+impl Walk<'_> {
+    fn child(&mut self, parent: ScopeId, kind: ScopeKind, id: Id) -> ScopeId {
+        self.scopes.tree.push(Scope { parent: Some(parent), kind });
+        let scope = self.scopes.tree.len() - 1;
+        self.scopes.of.insert(id, scope);
+        scope
+    }
+
+    fn block(&mut self, block: &Block, scope: ScopeId) {
+        let mut number = 0;
+        let mut evaluating = false;
+        for statement in block.iter() {
+            let evaluates = matches!(statement, Statement::Emit(_));
+            // A run of evaluations and the statement after it belong together: nothing happens between them.
+            if !evaluating {
+                number += 1;
+            }
+            evaluating = evaluates;
+            self.order += 1;
+            let position = Position { scope, statement: number, order: self.order };
+            self.statement(statement, position);
+        }
+    }
+
+    fn statement(&mut self, statement: &Statement, position: Position) {
+        let id = statement_id(statement);
+        let scope = position.scope;
+        match *statement {
+            Statement::Emit(ref range) => {
+                for expression in range.clone() {
+                    self.scopes.evaluated[expression.index()] = Some(position);
+                    if let Expression::Load { pointer } = self.function.expressions[expression] {
+                        self.access(pointer, position, AccessKind::Read);
+                    }
+                }
+            }
+            Statement::Block(ref block) => {
+                let inner = self.child(scope, ScopeKind::Plain, block_id(block));
+                self.block(block, inner);
+            }
+            Statement::If { condition, ref accept, ref reject } => {
+                self.uses(condition, position);
+                for block in [accept, reject] {
+                    let inner = self.child(scope, ScopeKind::Branch(id), block_id(block));
+                    self.block(block, inner);
+                }
+            }
+            Statement::Switch { selector, ref cases } => {
+                self.uses(selector, position);
+                let around = self.child(scope, ScopeKind::Switch(id), id);
+                for case in cases {
+                    let inner = self.child(around, ScopeKind::Branch(id), block_id(&case.body));
+                    self.block(&case.body, inner);
+                }
+            }
+            Statement::Loop { ref body, ref continuing, break_if } => {
+                let around = self.child(scope, ScopeKind::Loop(id), id);
+                let inner = self.child(around, ScopeKind::Body(id), block_id(body));
+                self.block(body, inner);
+                let inner = self.child(around, ScopeKind::Continuing(id), block_id(continuing));
+                self.block(continuing, inner);
+                if let Some(condition) = break_if {
+                    self.order += 1;
+                    // Its own statement number: the loop's other block has been left.
+                    self.uses(condition, Position { scope: inner, statement: usize::MAX, order: self.order });
+                }
+            }
+            Statement::Break => {
+                let target = self.target(scope, |kind| matches!(kind, ScopeKind::Loop(_) | ScopeKind::Switch(_)));
+                self.exit(ExitKind::Break, scope, target, None);
+            }
+            Statement::Continue => {
+                let target = self.target(scope, |kind| matches!(kind, ScopeKind::Body(_)));
+                self.exit(ExitKind::Continue, scope, target, None);
+            }
+            Statement::Return { value } => {
+                if let Some(value) = value {
+                    self.uses(value, position);
+                }
+                self.exit(ExitKind::Return, scope, 0, value);
+            }
+            Statement::Store { pointer, value } => {
+                self.uses(value, position);
+                self.uses_pointer(pointer, position);
+                let whole = !matches!(
+                    self.function.expressions[pointer],
+                    Expression::Access { .. } | Expression::AccessIndex { .. }
+                );
+                self.access(pointer, position, AccessKind::Write { value, pointer, whole });
+            }
+            Statement::Call { ref arguments, .. } => {
+                for (argument, &value) in arguments.iter().enumerate() {
+                    if (self.is_pointer)(value) {
+                        self.access(value, position, AccessKind::Call { call: id, argument });
+                    }
+                    self.uses(value, position);
+                }
+            }
+            Statement::Atomic { pointer, value, ref fun, .. } => {
+                self.uses(value, position);
+                self.uses_pointer(pointer, position);
+                if let naga::AtomicFunction::Exchange { compare: Some(compare) } = *fun {
+                    self.uses(compare, position);
+                }
+            }
+            Statement::WorkGroupUniformLoad { pointer, .. } => self.uses_pointer(pointer, position),
+            _ => {}
+        }
+    }
+
+    fn target(&self, scope: ScopeId, is_target: impl Fn(ScopeKind) -> bool) -> ScopeId {
+        self.scopes.ancestors(scope).find(|&scope| is_target(self.scopes.tree[scope].kind)).unwrap_or(0)
+    }
+
+    fn exit(&mut self, kind: ExitKind, scope: ScopeId, target: ScopeId, value: Option<Handle<Expression>>) {
+        self.scopes.exits.push(Exit { kind, scope, target, value });
+    }
+
+    fn uses(&mut self, expression: Handle<Expression>, position: Position) {
+        self.scopes.used[expression.index()].push(position);
+    }
+
+    /// What a pointer's indices are is used where the pointer is.
+    fn uses_pointer(&mut self, mut pointer: Handle<Expression>, position: Position) {
+        self.uses(pointer, position);
+        loop {
+            match self.function.expressions[pointer] {
+                Expression::Access { base, index } => {
+                    self.uses(index, position);
+                    pointer = base;
+                }
+                Expression::AccessIndex { base, .. } => pointer = base,
+                _ => return,
+            }
+        }
+    }
+
+    fn access(&mut self, pointer: Handle<Expression>, position: Position, kind: AccessKind) {
+        if let Some(variable) = variable(self.function, pointer) {
+            self.scopes.accesses.entry(variable).or_default().push(Access { position, kind });
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What translated kernels are written in.
+//!
+//! kiln-build translates WGSL to Rust that computes neighbouring invocations at once: what is the same for all of them
+//! is a scalar, what differs is a vector with one lane per invocation. This crate holds those vectors ([`F32`], [`U32`],
+//! [`I32`], [`Bool`]), WGSL's own vectors over scalars and lanes alike ([`Vec2`], [`Vec3`], [`Vec4`]), WGSL's functions,
+//! and the memory that a kernel sees ([`Storage`], [`Uniform`]). The instructions come from `fearless_simd`: AVX-512,
+//! AVX2, NEON or a portable form, chosen when a kernel is called ([`native!`]).
+//!
+//! Nothing here knows a kernel, and nothing but translated code is meant to use it.
+
+mod kind;
+mod lanes;
+mod math;
+mod memory;
+mod number;
+mod run;
+mod vector;
+
+pub use fearless_simd::Simd;
+pub use kiln_graph::{Dispatch, Native, Override};
+
+pub use kind::{Blend, Kind, Lanes, Scalars, ToLanes, Word};
+pub use lanes::{Bool, Clamped, F32, I32, U32, linear};
+pub use math::*;
+pub use memory::{Storage, Stored, Uniform};
+pub use number::{Bits, Compare, Convert, Number, div, rem};
+pub use run::{LEAST_LANES, Workgroup, for_each_workgroup};
+pub use vector::{Vec2, Vec3, Vec4};
+
+#[doc(hidden)]
+pub use fearless_simd::{Level, dispatch};

@@ -1,0 +1,353 @@
+//! The memory that a kernel sees, addressed in 32-bit words.
+
+use fearless_simd::Simd;
+use kiln_graph::{Fault, OutOfBounds};
+
+use crate::{Bool, Clamped, U32, Vec2, Vec3, Vec4, Word, linear};
+
+/// A kernel's storage buffer or workgroup memory. With `CHECKED`, an access outside it reads 0 or writes nothing, and
+/// is reported; without, the kernel answers for its accesses.
+#[derive(Clone, Copy, Debug)]
+pub struct Storage<'a, const CHECKED: bool> {
+    start: *mut u32,
+    words: usize,
+    padded: bool,
+    variable: &'static str,
+    fault: &'a Fault,
+}
+
+impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
+    /// Memory that nobody writes while the kernel runs, with [`PADDING`](kiln_graph::PADDING) behind it.
+    ///
+    /// # Safety
+    /// As [`kiln_graph::NativeFn`] demands. Unless `CHECKED`, every access must lie inside.
+    #[inline(always)]
+    pub unsafe fn read(memory: kiln_graph::Memory, variable: &'static str, fault: &'a Fault) -> Self {
+        Storage { start: memory.start, words: memory.words, padded: true, variable, fault }
+    }
+
+    /// Memory that the kernel's workgroups write.
+    ///
+    /// # Safety
+    /// As [`kiln_graph::NativeFn`] demands. Unless `CHECKED`, every access must lie inside.
+    #[inline(always)]
+    pub unsafe fn read_write(memory: kiln_graph::Memory, variable: &'static str, fault: &'a Fault) -> Self {
+        Storage { start: memory.start, words: memory.words, padded: false, variable, fault }
+    }
+
+    /// The size in 32-bit words: what `arrayLength` starts from.
+    #[inline(always)]
+    pub fn words(self) -> u32 {
+        self.words as u32
+    }
+
+    #[inline(always)]
+    fn holds(self, word: u32, words: usize) -> bool {
+        if !CHECKED || (word as usize).checked_add(words).is_some_and(|end| end <= self.words) {
+            return true;
+        }
+        self.report(word);
+        false
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn report(self, word: u32) {
+        self.fault.report(OutOfBounds { variable: self.variable, word, words: self.words });
+    }
+
+    #[inline(always)]
+    fn word<T: Word>(self, word: u32) -> T {
+        if !self.holds(word, 1) {
+            return T::default();
+        }
+        // SAFETY: inside, by the check or by the constructor's contract; T is one word of plain data.
+        unsafe { self.start.add(word as usize).cast::<T>().read() }
+    }
+
+    #[inline(always)]
+    fn set_word<T: Word>(self, word: u32, value: T) {
+        if self.holds(word, 1) {
+            // SAFETY: inside, by the check or by the constructor's contract; T is one word of plain data.
+            unsafe { self.start.add(word as usize).cast::<T>().write(value) }
+        }
+    }
+
+    /// All lanes from consecutive words; the words must be there, as memory or as padding.
+    #[inline(always)]
+    fn vector<T: Word, S: Simd>(self, simd: S, word: u32) -> T::Lanes<S> {
+        // SAFETY: the caller has made sure of the words; T is one word of plain data.
+        let words = unsafe { core::slice::from_raw_parts(self.start.add(word as usize).cast::<T>(), U32::<S>::LEN) };
+        T::from_slice(simd, words)
+    }
+
+    /// The value at this word, the same for all invocations.
+    #[inline(always)]
+    pub fn load<T: Stored>(self, word: u32) -> T {
+        T::load(|offset| word.wrapping_add(offset), self)
+    }
+
+    /// Writes the value at this word, for all invocations together.
+    #[inline(always)]
+    pub fn store<T: Stored>(self, word: u32, value: T) {
+        value.store(word, self);
+    }
+
+    /// Lane `i` from `word + i`.
+    #[inline(always)]
+    pub fn lanes<T: Word, S: Simd>(self, simd: S, word: u32) -> T::Lanes<S> {
+        if CHECKED && !self.holds(word, U32::<S>::LEN) {
+            return self.gather_words::<T, S>(simd, linear(simd, word));
+        }
+        self.vector::<T, S>(simd, word)
+    }
+
+    /// Lane `i` from `word + i` where `mask` is true; elsewhere anything.
+    #[inline(always)]
+    pub fn lanes_where<T: Word, S: Simd>(self, simd: S, mask: Bool<S>, word: u32) -> T::Lanes<S> {
+        if mask.all() {
+            return self.lanes::<T, S>(simd, word);
+        }
+        if !CHECKED && self.padded && word as usize <= self.words {
+            return self.vector::<T, S>(simd, word);
+        }
+        self.gather_words_where::<T, S>(simd, mask, linear(simd, word))
+    }
+
+    /// Lane `i` from `index.base + min(i, index.span)`.
+    #[inline(always)]
+    pub fn clamped<T: Word, S: Simd>(self, simd: S, index: Clamped) -> T::Lanes<S> {
+        let whole = index.span as usize >= U32::<S>::LEN - 1;
+        if whole {
+            return self.lanes::<T, S>(simd, index.base);
+        }
+        if CHECKED || !self.padded {
+            return self.gather_words::<T, S>(simd, index.lanes(simd));
+        }
+        let last: T = self.word(index.base.wrapping_add(index.span));
+        let within = Bool::first(simd, index.span.wrapping_add(1));
+        within.select(self.vector::<T, S>(simd, index.base), T::splat(simd, last))
+    }
+
+    /// Lane `i` from `words[i]`.
+    #[inline(always)]
+    pub fn gather<T: Stored, S: Simd>(self, simd: S, words: U32<S>) -> T::Lanes<S> {
+        T::gather(simd, words, self)
+    }
+
+    /// Lane `i` from `words[i]` where `mask` is true; elsewhere anything.
+    #[inline(always)]
+    pub fn gather_where<T: Stored, S: Simd>(self, simd: S, mask: Bool<S>, words: U32<S>) -> T::Lanes<S> {
+        T::gather_where(simd, mask, words, self)
+    }
+
+    /// Lane `i` to `word + i`.
+    #[inline(always)]
+    pub fn set_lanes<T: Word, S: Simd>(self, word: u32, value: T::Lanes<S>) {
+        if CHECKED && !self.holds(word, U32::<S>::LEN) {
+            let values = T::as_slice(&value);
+            for (lane, &value) in values.iter().enumerate() {
+                self.set_word(word.wrapping_add(lane as u32), value);
+            }
+            return;
+        }
+        let values = T::as_slice(&value);
+        // SAFETY: inside, by the check or by the constructor's contract; the source is a vector in a local variable.
+        unsafe {
+            core::ptr::copy_nonoverlapping(values.as_ptr(), self.start.add(word as usize).cast::<T>(), U32::<S>::LEN);
+        }
+    }
+
+    /// Lane `i` to `word + i` where `mask` is true.
+    #[inline(always)]
+    pub fn set_lanes_where<T: Word, S: Simd>(self, mask: Bool<S>, word: u32, value: T::Lanes<S>) {
+        if mask.all() {
+            return self.set_lanes::<T, S>(word, value);
+        }
+        let (bits, values) = (mask.bits(), T::as_slice(&value));
+        for (lane, &value) in values.iter().enumerate() {
+            if bits >> lane & 1 == 1 {
+                self.set_word(word.wrapping_add(lane as u32), value);
+            }
+        }
+    }
+
+    /// Lane `i` to `words[i]`, by rising lane.
+    #[inline(always)]
+    pub fn scatter<T: Stored, S: Simd>(self, words: U32<S>, value: T::Lanes<S>) {
+        T::scatter(u64::MAX, words, value, self);
+    }
+
+    /// Lane `i` to `words[i]` where `mask` is true, by rising lane.
+    #[inline(always)]
+    pub fn scatter_where<T: Stored, S: Simd>(self, mask: Bool<S>, words: U32<S>, value: T::Lanes<S>) {
+        T::scatter(mask.bits(), words, value, self);
+    }
+
+    #[inline(always)]
+    fn gather_words<T: Word, S: Simd>(self, simd: S, words: U32<S>) -> T::Lanes<S> {
+        T::from_fn(simd, |lane| self.word(words.lane(lane)))
+    }
+
+    #[inline(always)]
+    fn gather_words_where<T: Word, S: Simd>(self, simd: S, mask: Bool<S>, words: U32<S>) -> T::Lanes<S> {
+        let bits = mask.bits();
+        T::from_fn(simd, |lane| if bits >> lane & 1 == 1 { self.word(words.lane(lane)) } else { T::default() })
+    }
+
+    #[inline(always)]
+    fn scatter_words<T: Word, S: Simd>(self, bits: u64, words: U32<S>, value: T::Lanes<S>) {
+        for (lane, &value) in T::as_slice(&value).iter().enumerate() {
+            if bits >> lane & 1 == 1 {
+                self.set_word(words.lane(lane), value);
+            }
+        }
+    }
+}
+
+/// Types that lie in memory as consecutive words.
+pub trait Stored: Copy {
+    /// One per invocation.
+    type Lanes<S: Simd>: Copy;
+
+    /// The value whose word `i` lies at `at(i)`.
+    fn load<const CHECKED: bool>(at: impl Fn(u32) -> u32, memory: Storage<'_, CHECKED>) -> Self;
+
+    /// Writes the value.
+    fn store<const CHECKED: bool>(self, word: u32, memory: Storage<'_, CHECKED>);
+
+    /// Lane `i` from `words[i]`.
+    fn gather<S: Simd, const CHECKED: bool>(simd: S, words: U32<S>, memory: Storage<'_, CHECKED>) -> Self::Lanes<S>;
+
+    /// Lane `i` from `words[i]` where `mask` is true.
+    fn gather_where<S: Simd, const CHECKED: bool>(
+        simd: S,
+        mask: Bool<S>,
+        words: U32<S>,
+        memory: Storage<'_, CHECKED>,
+    ) -> Self::Lanes<S>;
+
+    /// Lane `i` to `words[i]` where bit `i` is set.
+    fn scatter<S: Simd, const CHECKED: bool>(
+        bits: u64,
+        words: U32<S>,
+        value: Self::Lanes<S>,
+        memory: Storage<'_, CHECKED>,
+    );
+}
+
+macro_rules! stored_word {
+    ($($scalar:ty)*) => {$(
+        impl Stored for $scalar {
+            type Lanes<S: Simd> = <$scalar as Word>::Lanes<S>;
+
+            #[inline(always)]
+            fn load<const CHECKED: bool>(at: impl Fn(u32) -> u32, memory: Storage<'_, CHECKED>) -> Self {
+                memory.word(at(0))
+            }
+
+            #[inline(always)]
+            fn store<const CHECKED: bool>(self, word: u32, memory: Storage<'_, CHECKED>) {
+                memory.set_word(word, self);
+            }
+
+            #[inline(always)]
+            fn gather<S: Simd, const CHECKED: bool>(
+                simd: S,
+                words: U32<S>,
+                memory: Storage<'_, CHECKED>,
+            ) -> <Self as Stored>::Lanes<S> {
+                memory.gather_words::<Self, S>(simd, words)
+            }
+
+            #[inline(always)]
+            fn gather_where<S: Simd, const CHECKED: bool>(
+                simd: S,
+                mask: Bool<S>,
+                words: U32<S>,
+                memory: Storage<'_, CHECKED>,
+            ) -> <Self as Stored>::Lanes<S> {
+                memory.gather_words_where::<Self, S>(simd, mask, words)
+            }
+
+            #[inline(always)]
+            fn scatter<S: Simd, const CHECKED: bool>(
+                bits: u64,
+                words: U32<S>,
+                value: <Self as Stored>::Lanes<S>,
+                memory: Storage<'_, CHECKED>,
+            ) {
+                memory.scatter_words::<Self, S>(bits, words, value);
+            }
+        }
+    )*};
+}
+
+stored_word!(f32 u32 i32);
+
+macro_rules! stored_vector {
+    ($vector:ident: $($c:ident $i:literal),*) => {
+        impl<T: Word + Stored> Stored for $vector<T> {
+            type Lanes<S: Simd> = $vector<<T as Word>::Lanes<S>>;
+
+            #[inline(always)]
+            fn load<const CHECKED: bool>(at: impl Fn(u32) -> u32, memory: Storage<'_, CHECKED>) -> Self {
+                $vector { $($c: memory.word(at($i))),* }
+            }
+
+            #[inline(always)]
+            fn store<const CHECKED: bool>(self, word: u32, memory: Storage<'_, CHECKED>) {
+                $(memory.set_word(word.wrapping_add($i), self.$c);)*
+            }
+
+            #[inline(always)]
+            fn gather<S: Simd, const CHECKED: bool>(
+                simd: S,
+                words: U32<S>,
+                memory: Storage<'_, CHECKED>,
+            ) -> <Self as Stored>::Lanes<S> {
+                $vector { $($c: memory.gather_words::<T, S>(simd, words + U32::splat(simd, $i))),* }
+            }
+
+            #[inline(always)]
+            fn gather_where<S: Simd, const CHECKED: bool>(
+                simd: S,
+                mask: Bool<S>,
+                words: U32<S>,
+                memory: Storage<'_, CHECKED>,
+            ) -> <Self as Stored>::Lanes<S> {
+                $vector { $($c: memory.gather_words_where::<T, S>(simd, mask, words + U32::splat(simd, $i))),* }
+            }
+
+            #[inline(always)]
+            fn scatter<S: Simd, const CHECKED: bool>(
+                bits: u64,
+                words: U32<S>,
+                value: <Self as Stored>::Lanes<S>,
+                memory: Storage<'_, CHECKED>,
+            ) {
+                let simd = words.token();
+                $(memory.scatter_words::<T, S>(bits, words + U32::splat(simd, $i), value.$c);)*
+            }
+        }
+    };
+}
+
+stored_vector!(Vec2: x 0, y 1);
+stored_vector!(Vec3: x 0, y 1, z 2);
+stored_vector!(Vec4: x 0, y 1, z 2, w 3);
+
+/// The bytes of a uniform buffer. A word that is not there is 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Uniform<'a>(pub &'a [u8]);
+
+impl Uniform<'_> {
+    /// The scalar at this word.
+    #[inline(always)]
+    pub fn load<T: Word>(self, word: usize) -> T {
+        match self.0.get(4 * word..4 * word + 4) {
+            Some(bytes) => bytemuck::pod_read_unaligned(bytes),
+            None => T::default(),
+        }
+    }
+}
