@@ -17,9 +17,12 @@ pub struct Output {
 }
 
 impl Output {
-    /// The shaders as Rust.
-    pub fn rust(&self, paths: &Paths) -> String {
-        emit::rust(&self.shaders, paths)
+    /// The shaders as Rust. With `trusted`, their native code runs unchecked; else every access to memory is tested.
+    ///
+    /// # Errors
+    /// [`Error::Shaders`] when a shader uses what cannot be translated to native code.
+    pub fn rust(&self, paths: &Paths, trusted: bool) -> Result<String, Error> {
+        emit::rust(&self.shaders, paths, trusted).map_err(|diagnostics| Error::Shaders { diagnostics })
     }
 }
 
@@ -92,12 +95,14 @@ fn is_name(stem: &str) -> bool {
 pub struct Builder {
     dir: PathBuf,
     paths: Paths,
+    trusted: bool,
 }
 
 impl Builder {
-    /// Builds the shaders of `dir`, relative to the package's folder. The code uses `::kiln_graph` and `::bytemuck`.
+    /// Builds the shaders of `dir`, relative to the package's folder. The code uses `::kiln_graph`,
+    /// `::kiln_simd` and `::bytemuck`.
     pub fn new(dir: impl Into<PathBuf>) -> Builder {
-        Builder { dir: dir.into(), paths: Paths::default() }
+        Builder { dir: dir.into(), paths: Paths::default(), trusted: false }
     }
 
     /// Where the generated code finds `Kernel`, `Call` and the like: `::kiln::graph` in a crate that depends on kiln.
@@ -109,6 +114,19 @@ impl Builder {
     /// Where the generated code finds bytemuck: `::kiln::bytemuck` in a crate that depends on kiln.
     pub fn bytemuck_path(mut self, path: &str) -> Builder {
         self.paths.bytemuck = path.to_owned();
+        self
+    }
+
+    /// Where the generated code finds kiln-simd: `::kiln::simd` in a crate that depends on kiln.
+    pub fn simd_path(mut self, path: &str) -> Builder {
+        self.paths.simd = path.to_owned();
+        self
+    }
+
+    /// Lets native code run unchecked. Until this is called, a processor tests every access to memory and reports one
+    /// outside of a binding: call it when the kernels are tested, for speed.
+    pub fn trusted(mut self) -> Builder {
+        self.trusted = true;
         self
     }
 
@@ -133,7 +151,7 @@ impl Builder {
         let out_dir = env::var_os("OUT_DIR").ok_or(Error::NoOutDir)?;
         let path = Path::new(&out_dir).join("kernels.rs");
         let temporary = path.with_extension("rs.new");
-        let rust = compile(dir)?.rust(&self.paths);
+        let rust = compile(dir)?.rust(&self.paths, self.trusted)?;
         let write = fs::write(&temporary, rust).and_then(|()| fs::rename(&temporary, &path));
         write.map_err(|source| Error::Write { path: path.clone(), source })?;
         Ok(path)

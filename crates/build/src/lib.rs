@@ -21,7 +21,7 @@
 //!
 //! ```no_run
 //! // build.rs
-//! kiln_build::Builder::new("shaders").crate_path("::kiln::graph").bytemuck_path("::kiln::bytemuck").build();
+//! kiln_build::Builder::new("shaders").crate_path("::kiln::graph").simd_path("::kiln::simd").bytemuck_path("::kiln::bytemuck").build();
 //! ```
 //!
 //! ```ignore
@@ -42,7 +42,6 @@ mod names;
 mod reflect;
 mod shader;
 mod source;
-#[cfg(test)]
 mod translate;
 
 pub use builder::{Builder, Output, compile};

@@ -580,3 +580,74 @@ pub fn count_trailing_zeros<T: Integer>(v: T) -> T {
 pub fn reverse_bits<T: Integer>(v: T) -> T {
     v.each_bits(u32::reverse_bits)
 }
+
+/// Integers and lanes of them, of which some bits can be taken or set.
+pub trait BitField: Copy {
+    /// `u32`, or lanes of it.
+    type Amount: Copy;
+    /// `count` bits from bit `offset` on, extended by the highest for signed integers.
+    fn extract_bits(self, offset: Self::Amount, count: Self::Amount) -> Self;
+    /// The lowest `count` bits of `bits` in place of those from bit `offset` on.
+    fn insert_bits(self, bits: Self, offset: Self::Amount, count: Self::Amount) -> Self;
+}
+
+macro_rules! bit_field {
+    ($scalar:ty, $lanes:ident) => {
+        impl BitField for $scalar {
+            type Amount = u32;
+            #[inline(always)]
+            fn extract_bits(self, offset: u32, count: u32) -> Self {
+                let offset = offset.min(32);
+                let count = count.min(32 - offset);
+                self.checked_shl(32 - offset - count).unwrap_or(0).checked_shr(32 - count).unwrap_or(0)
+            }
+            #[inline(always)]
+            fn insert_bits(self, bits: Self, offset: u32, count: u32) -> Self {
+                let offset = offset.min(32);
+                let ones = u32::MAX.checked_shr(32 - count.min(32 - offset)).unwrap_or(0);
+                let mask = ones.checked_shl(offset).unwrap_or(0) as Self;
+                (self & !mask) | (bits.checked_shl(offset).unwrap_or(0) & mask)
+            }
+        }
+
+        impl<S: Simd> BitField for $lanes<S> {
+            type Amount = U32<S>;
+            #[inline(always)]
+            fn extract_bits(self, offset: U32<S>, count: U32<S>) -> Self {
+                let constant = |value| U32::splat(self.token(), value);
+                let offset = offset.least(constant(32));
+                let count = count.least(constant(32) - offset);
+                let zero = $lanes::splat(self.token(), 0);
+                let left = constant(32) - offset - count;
+                // A shift by 32 is one by 0 here; it means that no bit is wanted.
+                count.eq(constant(0)).select(zero, (self << left) >> (constant(32) - count))
+            }
+            #[inline(always)]
+            fn insert_bits(self, bits: Self, offset: U32<S>, count: U32<S>) -> Self {
+                let mut lanes = self;
+                for lane in 0..U32::<S>::LEN {
+                    let (old, new) = (self.lane(lane), bits.lane(lane));
+                    let value = old.insert_bits(new, offset.lane(lane), count.lane(lane));
+                    let here = U32::iota(self.token()).eq(U32::splat(self.token(), lane as u32));
+                    lanes = here.select($lanes::splat(self.token(), value), lanes);
+                }
+                lanes
+            }
+        }
+    };
+}
+
+bit_field!(u32, U32);
+bit_field!(i32, I32);
+
+/// `count` bits of `e` from bit `offset` on.
+#[inline(always)]
+pub fn extract_bits<T: BitField>(e: T, offset: T::Amount, count: T::Amount) -> T {
+    e.extract_bits(offset, count)
+}
+
+/// `e` with `count` bits from bit `offset` on replaced by the lowest of `bits`.
+#[inline(always)]
+pub fn insert_bits<T: BitField>(e: T, bits: T, offset: T::Amount, count: T::Amount) -> T {
+    e.insert_bits(bits, offset, count)
+}

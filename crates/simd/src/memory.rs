@@ -35,6 +35,23 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         Storage { start: memory.start, words: memory.words, padded: false, variable, fault }
     }
 
+    /// No memory: for what an entry point does not use.
+    #[inline(always)]
+    pub fn none(variable: &'static str, fault: &'a Fault) -> Self {
+        let start = core::ptr::without_provenance_mut(align_of::<u32>());
+        Storage { start, words: 0, padded: false, variable, fault }
+    }
+
+    /// The memory of a workgroup.
+    ///
+    /// # Safety
+    /// The words must outlive what is made of them, and be accessed through it alone. Unless `CHECKED`, every access
+    /// must lie inside.
+    #[inline(always)]
+    pub unsafe fn words_of<const N: usize>(words: &mut [u32; N], variable: &'static str, fault: &'a Fault) -> Self {
+        Storage { start: words.as_mut_ptr(), words: N, padded: false, variable, fault }
+    }
+
     /// The size in 32-bit words: what `arrayLength` starts from.
     #[inline(always)]
     pub fn words(self) -> u32 {
@@ -85,6 +102,20 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
     #[inline(always)]
     pub fn load<T: Stored>(self, word: u32) -> T {
         T::load(|offset| word.wrapping_add(offset), self)
+    }
+
+    /// The value at this word if `there`, else 0. The address is chosen, not the value: whoever uses a component takes
+    /// it from memory.
+    #[inline(always)]
+    pub fn load_if<T: Stored>(self, there: bool, word: u32) -> T {
+        static NOTHING: [u32; 4] = [0; 4];
+        if CHECKED {
+            return if there { self.load(word) } else { T::ZERO };
+        }
+        let nothing = Storage { start: NOTHING.as_ptr().cast_mut(), words: 4, ..self };
+        // Wrapping: the address is not used where nothing is there.
+        let start = if there { self.start.wrapping_add(word as usize) } else { nothing.start };
+        Storage { start, ..self }.load(0)
     }
 
     /// Writes the value at this word, for all invocations together.
@@ -207,6 +238,9 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
 
 /// Types that lie in memory as consecutive words.
 pub trait Stored: Copy {
+    /// 0 in every component.
+    const ZERO: Self;
+
     /// One per invocation.
     type Lanes<S: Simd>: Copy;
 
@@ -239,6 +273,8 @@ pub trait Stored: Copy {
 macro_rules! stored_word {
     ($($scalar:ty)*) => {$(
         impl Stored for $scalar {
+            const ZERO: Self = 0 as $scalar;
+
             type Lanes<S: Simd> = <$scalar as Word>::Lanes<S>;
 
             #[inline(always)]
@@ -288,6 +324,8 @@ stored_word!(f32 u32 i32);
 macro_rules! stored_vector {
     ($vector:ident: $($c:ident $i:literal),*) => {
         impl<T: Word + Stored> Stored for $vector<T> {
+            const ZERO: Self = $vector { $($c: <T as Stored>::ZERO),* };
+
             type Lanes<S: Simd> = $vector<<T as Word>::Lanes<S>>;
 
             #[inline(always)]

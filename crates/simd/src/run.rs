@@ -2,7 +2,10 @@
 
 use core::ops::Range;
 
-use kiln_graph::Dispatch;
+use fearless_simd::Simd;
+use kiln_graph::{Dispatch, Memory, Order};
+
+use crate::{U32, Uniform, Vec3};
 
 /// The fewest lanes that a vector has on any processor.
 pub const LEAST_LANES: u32 = 4;
@@ -11,54 +14,109 @@ pub const LEAST_LANES: u32 = 4;
 #[derive(Clone, Copy, Debug)]
 pub struct Workgroup {
     /// WGSL's `workgroup_id`.
-    pub id: [u32; 3],
+    pub id: Vec3<u32>,
     /// WGSL's `num_workgroups`.
-    pub count: [u32; 3],
+    pub count: Vec3<u32>,
+}
+
+/// The invocations of a workgroup that are the lanes of one vector.
+#[derive(Clone, Copy, Debug)]
+pub struct Invocations {
+    /// WGSL's `local_invocation_id.x` of the first; each next lane has one more.
+    pub x: u32,
+    /// WGSL's `local_invocation_id.y`.
+    pub y: u32,
+    /// WGSL's `local_invocation_id.z`.
+    pub z: u32,
+    /// The number of the vector within the workgroup.
+    pub index: usize,
+}
+
+impl Invocations {
+    /// The first vector of a workgroup.
+    pub const FIRST: Invocations = Invocations { x: 0, y: 0, z: 0, index: 0 };
 }
 
 /// Calls `body` for the workgroups at these positions of the dispatch's order.
 #[inline(always)]
 pub fn for_each_workgroup(dispatch: &Dispatch<'_>, range: Range<u64>, mut body: impl FnMut(Workgroup)) {
     let [x, y, z] = dispatch.workgroups.map(|count| u64::from(count.max(1)));
+    let [columns, rows, layers] = dispatch.workgroups;
+    let count = Vec3 { x: columns, y: rows, z: layers };
     for position in range {
         let index = dispatch.order.at(position, x * y * z);
-        let id = [index % x, index / x % y, index / (x * y)].map(|coordinate| coordinate as u32);
-        body(Workgroup { id, count: dispatch.workgroups });
+        let id = Vec3 { x: (index % x) as u32, y: (index / x % y) as u32, z: (index / (x * y)) as u32 };
+        body(Workgroup { id, count });
     }
 }
 
+/// Calls `body` for the vectors of a workgroup with so many invocations along x, y and z, in this order.
+#[inline(always)]
+pub fn for_each_vector<S: Simd>(size: [u32; 3], order: Order, mut body: impl FnMut(Invocations)) {
+    let lanes = U32::<S>::LEN as u32;
+    let across = size[0].div_ceil(lanes);
+    let count = across * size[1] * size[2];
+    for position in 0..count {
+        let index = match order {
+            Order::Rising => position,
+            shuffled => shuffled.at(u64::from(position), u64::from(count)) as u32,
+        };
+        let (row, column) = (index / across, index % across);
+        body(Invocations { x: column * lanes, y: row % size[1], z: row / size[1], index: index as usize });
+    }
+}
+
+/// The memory of a binding, or none if the dispatch has none.
+#[inline(always)]
+pub fn memory(dispatch: &Dispatch<'_>, binding: usize) -> Memory {
+    let none = Memory { start: core::ptr::without_provenance_mut(align_of::<u32>()), words: 0 };
+    dispatch.memory.get(binding).copied().unwrap_or(none)
+}
+
+/// The value of an override.
+#[inline(always)]
+pub fn override_value(dispatch: &Dispatch<'_>, index: usize) -> f64 {
+    dispatch.overrides.get(index).copied().unwrap_or_default()
+}
+
+/// What differs between two runs.
+#[inline(always)]
+pub fn step_bytes<'a>(dispatch: &'a Dispatch<'_>) -> Uniform<'a> {
+    Uniform(bytemuck::bytes_of(&dispatch.step))
+}
+
 /// Makes the [`Native`](crate::Native) of a function `fn kernel<S: Simd, const CHECKED: bool>(S, &Dispatch, Range<u64>)`,
-/// which is compiled for every instruction set.
+/// which is compiled for every instruction set with at most so many lanes.
 #[macro_export]
 macro_rules! native {
-    ($kernel:ident, trusted: $trusted:expr, overrides: $overrides:expr) => {{
+    ($($kernel:ident)::+, trusted: $trusted:expr, lanes: $lanes:expr, overrides: $overrides:expr) => {{
         unsafe fn run<const CHECKED: bool>(dispatch: &$crate::Dispatch<'_>, range: ::core::ops::Range<u64>) {
             let level = $crate::Level::new();
             #[cfg(target_arch = "x86_64")]
-            if let ($crate::Level::Avx512(simd), 16..) = (level, dispatch.max_lanes) {
+            if let ($crate::Level::Avx512(simd), 16.., 16..) = (level, dispatch.max_lanes, $lanes) {
                 // SAFETY: by this function's own contract.
                 return $crate::Simd::vectorize(simd, #[inline(always)] || unsafe {
-                    $kernel::<_, CHECKED>(simd, dispatch, range)
+                    $($kernel)::+::<_, CHECKED>(simd, dispatch, range)
                 });
             }
             #[cfg(target_arch = "x86_64")]
-            if let (Some(simd), 8..) = (level.as_avx2(), dispatch.max_lanes) {
+            if let (Some(simd), 8.., 8..) = (level.as_avx2(), dispatch.max_lanes, $lanes) {
                 // SAFETY: by this function's own contract.
                 return $crate::Simd::vectorize(simd, #[inline(always)] || unsafe {
-                    $kernel::<_, CHECKED>(simd, dispatch, range)
+                    $($kernel)::+::<_, CHECKED>(simd, dispatch, range)
                 });
             }
             #[cfg(target_arch = "x86_64")]
             if let Some(simd) = level.as_sse2() {
                 // SAFETY: by this function's own contract.
                 return $crate::Simd::vectorize(simd, #[inline(always)] || unsafe {
-                    $kernel::<_, CHECKED>(simd, dispatch, range)
+                    $($kernel)::+::<_, CHECKED>(simd, dispatch, range)
                 });
             }
             #[cfg(not(target_arch = "x86_64"))]
             $crate::dispatch!(level, simd => {
                 // SAFETY: by this function's own contract.
-                unsafe { $kernel::<_, CHECKED>(simd, dispatch, range) }
+                unsafe { $($kernel)::+::<_, CHECKED>(simd, dispatch, range) }
             })
         }
         $crate::Native { overrides: $overrides, unchecked: run::<{ !$trusted }>, checked: run::<true>, trusted: $trusted }

@@ -4,7 +4,17 @@ use core::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Rem, Shl, Shr, S
 
 use fearless_simd::Simd;
 
-use crate::{Bits, Blend, Bool, Compare, Convert, Number, ToLanes};
+use crate::{Bits, Blend, Bool, Compare, Convert, Number, ToLanes, U32};
+
+/// WGSL's vectors as arrays of `N` components.
+pub trait Components<const N: usize>: Copy {
+    /// A component.
+    type Component: Copy;
+    /// The components in order.
+    fn to_components(self) -> [Self::Component; N];
+    /// The vector of these components.
+    fn from_components(components: [Self::Component; N]) -> Self;
+}
 
 macro_rules! vector {
     ($(#[$doc:meta])* $vector:ident $n:literal: $($c:ident $i:literal),*) => {
@@ -39,6 +49,17 @@ macro_rules! vector {
                 [$(self.$c),*]
             }
 
+            /// The components at the lanes' indices set to `value`, where `mask` is true.
+            #[inline(always)]
+            pub fn with<S: Simd>(self, mask: Bool<S>, index: U32<S>, value: T) -> Self
+            where
+                T: Blend<Bool<S>>,
+            {
+                let mut items = self.to_array();
+                crate::put(&mut items, mask, index, value);
+                Self::from_components(items)
+            }
+
             /// The components' indices are 0, 1, …; an index beyond the last gives the last.
             #[inline(always)]
             pub fn get(self, index: u32) -> T {
@@ -56,6 +77,18 @@ macro_rules! vector {
                         last
                     }
                 }
+            }
+        }
+
+        impl<T: Copy> Components<$n> for $vector<T> {
+            type Component = T;
+            #[inline(always)]
+            fn to_components(self) -> [T; $n] {
+                self.to_array()
+            }
+            #[inline(always)]
+            fn from_components([$($c),*]: [T; $n]) -> Self {
+                $vector { $($c),* }
             }
         }
 

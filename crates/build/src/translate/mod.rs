@@ -1,23 +1,53 @@
-//! What a translation of a shader to Rust must know first: which values are the same for neighbouring invocations.
+//! From WGSL to Rust: neighbouring invocations become the lanes of a vector.
+//!
+//! ```text
+//! Function --scopes--> blocks as a tree --uniformity--> what differs between lanes --function, expression, place--> Rust
+//! ```
+//!
+//! What is the same for all lanes stays a scalar and its branches stay branches; what differs becomes a vector, and
+//! control that differs becomes a mask of the lanes that are active. A function is translated once per combination of
+//! what its arguments have in common between lanes ([`variants`]). The text names what `kiln-simd` gives.
 
+mod barrier;
+mod entry;
+mod expression;
+mod function;
+mod math;
+mod place;
 mod scopes;
+mod types;
 mod uniformity;
+mod value;
 mod variants;
 
 use naga::{Binding, Block, BuiltIn, Expression, FunctionArgument, Handle, Statement, TypeInner};
 
-use crate::Shader;
+use crate::{Diagnostic, Shader};
 
 use uniformity::Class;
 
 /// A construct that has no translation.
 #[derive(Clone, Debug)]
-#[allow(dead_code, reason = "what is not translated yet reports itself with these")]
 pub(crate) struct Unsupported {
     /// Where it stands.
     pub(crate) span: naga::Span,
     /// Its name.
-    pub(crate) construct: &'static str,
+    pub(crate) construct: String,
+}
+
+impl Unsupported {
+    fn new(span: naga::Span, construct: impl Into<String>) -> Unsupported {
+        Unsupported { span, construct: construct.into() }
+    }
+}
+
+/// The shader's module `native`, which uses the path `simd` of kiln-simd.
+pub(crate) fn translate(shader: &Shader, simd: &str) -> Result<String, Diagnostic> {
+    entry::module(shader, simd).map_err(|unsupported| {
+        let at = unsupported.span.to_range().unwrap_or_default();
+        let message = format!("{} cannot be translated to native code", unsupported.construct);
+        Diagnostic::new(message, shader.source.label(at, "not supported"))
+    })
 }
 
 /// The blocks within a statement.

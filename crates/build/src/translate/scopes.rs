@@ -1,6 +1,6 @@
 //! A function's blocks as a tree, and where in it expressions are evaluated, variables accessed and blocks left.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use naga::{Block, Expression, Function, Handle, LocalVariable, Statement};
 
@@ -98,8 +98,16 @@ pub(super) struct Scopes {
     pub(super) of: HashMap<Id, ScopeId>,
     /// Where each expression is evaluated, if it is.
     pub(super) evaluated: Vec<Option<Position>>,
-    /// Where each expression is used by a statement.
+    /// Where each value is used, by a statement or by another value; an index, wherever a pointer with it is.
     pub(super) used: Vec<Vec<Position>>,
+    /// The first and the last [`Position::order`] within each statement.
+    pub(super) extents: HashMap<Id, (usize, usize)>,
+    /// Returns without a value after which the function ends anyway.
+    pub(super) idle: HashSet<Id>,
+    /// The order of each barrier.
+    pub(super) barriers: Vec<usize>,
+    /// Where each call stands.
+    pub(super) calls: HashMap<Id, Position>,
     pub(super) accesses: HashMap<Variable, Vec<Access>>,
     pub(super) exits: Vec<Exit>,
 }
@@ -124,6 +132,39 @@ pub(super) fn variable(function: &Function, mut pointer: Handle<Expression>) -> 
     }
 }
 
+/// Calls `each` for what an expression is computed from.
+pub(super) fn operands(expression: &Expression, mut each: impl FnMut(Handle<Expression>)) {
+    match *expression {
+        Expression::Compose { ref components, .. } => components.iter().copied().for_each(each),
+        Expression::Access { base, index } => [base, index].into_iter().for_each(each),
+        Expression::AccessIndex { base, .. } => each(base),
+        Expression::Splat { value, .. } => each(value),
+        Expression::Swizzle { vector, .. } => each(vector),
+        Expression::Load { pointer } => each(pointer),
+        Expression::Unary { expr, .. } | Expression::As { expr, .. } => each(expr),
+        Expression::Binary { left, right, .. } => [left, right].into_iter().for_each(each),
+        Expression::Select { condition, accept, reject } => [condition, accept, reject].into_iter().for_each(each),
+        Expression::Relational { argument, .. } => each(argument),
+        Expression::Math { arg, arg1, arg2, arg3, .. } => {
+            [Some(arg), arg1, arg2, arg3].into_iter().flatten().for_each(each);
+        }
+        _ => {}
+    }
+}
+
+/// naga ends every branch that a function may end in with a return.
+fn find_idle(block: &Block, idle: &mut HashSet<Id>) {
+    match block.last() {
+        Some(statement @ Statement::Return { value: None }) => {
+            idle.insert(statement_id(statement));
+        }
+        Some(statement @ (Statement::Block(_) | Statement::If { .. } | Statement::Switch { .. })) => {
+            super::blocks(statement).for_each(|block| find_idle(block, idle));
+        }
+        _ => {}
+    }
+}
+
 impl Scopes {
     pub(super) fn new(function: &Function, is_pointer: &dyn Fn(Handle<Expression>) -> bool) -> Scopes {
         let count = function.expressions.len();
@@ -132,9 +173,15 @@ impl Scopes {
             of: HashMap::from([(block_id(&function.body), 0)]),
             evaluated: vec![None; count],
             used: vec![Vec::new(); count],
+            extents: HashMap::new(),
+            idle: HashSet::new(),
+            barriers: Vec::new(),
+            calls: HashMap::new(),
             accesses: HashMap::new(),
             exits: Vec::new(),
         };
+        let mut scopes = scopes;
+        find_idle(&function.body, &mut scopes.idle);
         let mut walk = Walk { function, is_pointer, scopes, order: 0 };
         walk.block(&function.body, 0);
         walk.scopes
@@ -205,6 +252,7 @@ impl Walk<'_> {
             self.order += 1;
             let position = Position { scope, statement: number, order: self.order };
             self.statement(statement, position);
+            self.scopes.extents.insert(statement_id(statement), (position.order, self.order));
         }
     }
 
@@ -215,6 +263,9 @@ impl Walk<'_> {
             Statement::Emit(ref range) => {
                 for expression in range.clone() {
                     self.scopes.evaluated[expression.index()] = Some(position);
+                    if !(self.is_pointer)(expression) {
+                        operands(&self.function.expressions[expression], |operand| self.uses(operand, position));
+                    }
                     if let Expression::Load { pointer } = self.function.expressions[expression] {
                         self.access(pointer, position, AccessKind::Read);
                     }
@@ -259,6 +310,7 @@ impl Walk<'_> {
                 let target = self.target(scope, |kind| matches!(kind, ScopeKind::Body(_)));
                 self.exit(ExitKind::Continue, scope, target, None);
             }
+            Statement::Return { .. } if self.scopes.idle.contains(&id) => {}
             Statement::Return { value } => {
                 if let Some(value) = value {
                     self.uses(value, position);
@@ -267,7 +319,7 @@ impl Walk<'_> {
             }
             Statement::Store { pointer, value } => {
                 self.uses(value, position);
-                self.uses_pointer(pointer, position);
+                self.uses(pointer, position);
                 let whole = !matches!(
                     self.function.expressions[pointer],
                     Expression::Access { .. } | Expression::AccessIndex { .. }
@@ -275,6 +327,7 @@ impl Walk<'_> {
                 self.access(pointer, position, AccessKind::Write { value, pointer, whole });
             }
             Statement::Call { ref arguments, .. } => {
+                self.scopes.calls.insert(id, position);
                 for (argument, &value) in arguments.iter().enumerate() {
                     if (self.is_pointer)(value) {
                         self.access(value, position, AccessKind::Call { call: id, argument });
@@ -284,12 +337,13 @@ impl Walk<'_> {
             }
             Statement::Atomic { pointer, value, ref fun, .. } => {
                 self.uses(value, position);
-                self.uses_pointer(pointer, position);
+                self.uses(pointer, position);
                 if let naga::AtomicFunction::Exchange { compare: Some(compare) } = *fun {
                     self.uses(compare, position);
                 }
             }
-            Statement::WorkGroupUniformLoad { pointer, .. } => self.uses_pointer(pointer, position),
+            Statement::ControlBarrier(_) | Statement::MemoryBarrier(_) => self.scopes.barriers.push(position.order),
+            Statement::WorkGroupUniformLoad { pointer, .. } => self.uses(pointer, position),
             _ => {}
         }
     }
@@ -302,22 +356,12 @@ impl Walk<'_> {
         self.scopes.exits.push(Exit { kind, scope, target, value });
     }
 
+    /// A pointer is not a value: what is used are its indices.
     fn uses(&mut self, expression: Handle<Expression>, position: Position) {
-        self.scopes.used[expression.index()].push(position);
-    }
-
-    /// What a pointer's indices are is used where the pointer is.
-    fn uses_pointer(&mut self, mut pointer: Handle<Expression>, position: Position) {
-        self.uses(pointer, position);
-        loop {
-            match self.function.expressions[pointer] {
-                Expression::Access { base, index } => {
-                    self.uses(index, position);
-                    pointer = base;
-                }
-                Expression::AccessIndex { base, .. } => pointer = base,
-                _ => return,
-            }
+        if (self.is_pointer)(expression) {
+            operands(&self.function.expressions[expression], |operand| self.uses(operand, position));
+        } else {
+            self.scopes.used[expression.index()].push(position);
         }
     }
 

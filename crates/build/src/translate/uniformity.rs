@@ -67,6 +67,10 @@ impl Class {
 #[derive(Clone, Debug)]
 pub(super) struct Classes {
     pub(super) expressions: Vec<Class>,
+    /// The classes with which the function was called.
+    pub(super) arguments: Vec<Class>,
+    /// Of each call, the classes that its arguments have, and what its pointers point to has afterwards.
+    pub(super) calls: HashMap<Id, Vec<Class>>,
     /// Of what a variable holds.
     pub(super) variables: HashMap<Variable, Class>,
     /// The statements that lanes pass in different ways: `if` and `switch` whose conditions differ, loops that lanes
@@ -88,6 +92,8 @@ pub(super) fn analyse<'a>(
 ) -> Result<Classes, Unsupported> {
     let mut classes = Classes {
         expressions: vec![Class::Uniform; function.expressions.len()],
+        arguments: arguments.to_vec(),
+        calls: HashMap::new(),
         variables: HashMap::new(),
         varying: HashSet::new(),
         varying_body: HashSet::new(),
@@ -109,7 +115,6 @@ pub(super) fn analyse<'a>(
         scopes,
         arguments,
         classes,
-        calls: HashMap::new(),
         call_results: HashMap::new(),
     };
     loop {
@@ -145,8 +150,6 @@ struct Analysis<'a, 'b> {
     scopes: &'b Scopes,
     arguments: &'b [Class],
     classes: Classes,
-    /// Of each call, the classes that its pointers' targets have afterwards.
-    calls: HashMap<Id, Vec<Class>>,
     call_results: HashMap<Handle<Expression>, Class>,
 }
 
@@ -397,7 +400,7 @@ impl<'a> Analysis<'a, '_> {
                 if let Some(result) = result {
                     self.call_results.insert(result, analysed.result.clone());
                 }
-                self.calls.insert(id, given);
+                self.classes.calls.insert(id, given);
             }
             for block in super::blocks(statement) {
                 self.calls(block, variants)?;
@@ -427,7 +430,7 @@ impl<'a> Analysis<'a, '_> {
                         let indices = self.pointer_class(pointer);
                         if !indices.is_uniform() || (!whole && !class.is_uniform()) { Class::Varying } else { class }
                     }
-                    AccessKind::Call { call, argument } => match self.calls.get(&call) {
+                    AccessKind::Call { call, argument } => match self.classes.calls.get(&call) {
                         Some(classes) => classes[argument].clone(),
                         None => continue,
                     },

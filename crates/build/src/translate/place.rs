@@ -1,0 +1,428 @@
+//! What pointers point to: memory of a binding or the workgroup, or a variable of the function.
+
+use naga::{AddressSpace, ArraySize, Expression, Handle, Scalar, ScalarKind, TypeInner};
+
+use super::expression::{Result, element};
+use super::function::Body;
+use super::scopes::{Variable, variable};
+use super::types::{COMPONENTS, convert, rust_type, struct_type};
+use super::uniformity::Class;
+use super::value::{Rank, Value};
+use crate::names::ident;
+
+const U32: TypeInner = TypeInner::Scalar(Scalar::U32);
+
+/// What a pointer points to.
+pub(super) enum Place {
+    /// Memory that is addressed in 32-bit words.
+    Memory { storage: String, word: Value },
+    /// A variable or a part of one, as text that can be assigned to.
+    Variable(Value),
+    /// An element of a variable, at an index that differs between lanes or that is computed.
+    Element { items: Value, is_vector: bool, index: Value },
+    /// A uniform buffer or a part of one.
+    Constant(Value),
+}
+
+impl<'a> Body<'a, '_> {
+    /// The type of what a pointer points to.
+    pub(super) fn pointee(&self, pointer: Handle<Expression>) -> TypeInner {
+        match *self.inner(pointer) {
+            TypeInner::Pointer { base, .. } => self.translation.shader.module.types[base].inner.clone(),
+            TypeInner::ValuePointer { size: Some(size), scalar, .. } => TypeInner::Vector { size, scalar },
+            TypeInner::ValuePointer { scalar, .. } => TypeInner::Scalar(scalar),
+            ref other => other.clone(),
+        }
+    }
+
+    pub(super) fn place(&mut self, pointer: Handle<Expression>) -> Result<Place> {
+        let module = &self.translation.shader.module;
+        match self.function.expressions[pointer] {
+            Expression::GlobalVariable(global) => {
+                let variable = &module.global_variables[global];
+                let name = ident(variable.name.as_deref().unwrap_or_default());
+                match variable.space {
+                    AddressSpace::Storage { .. } | AddressSpace::WorkGroup => {
+                        Ok(Place::Memory { storage: format!("shader.{name}"), word: Value::uniform("0u32") })
+                    }
+                    AddressSpace::Uniform => Ok(Place::Constant(Value::uniform(format!("shader.{name}")))),
+                    _ => self.unsupported(pointer, "a private variable"),
+                }
+            }
+            Expression::LocalVariable(local) => {
+                let class = self.variable_class(Variable::Local(local));
+                Ok(Place::Variable(Value::whole(self.locals[&local].clone(), class)))
+            }
+            Expression::FunctionArgument(index) => {
+                let class = self.variable_class(Variable::Argument(index));
+                Ok(Place::Variable(Value::whole(format!("(*{})", self.arguments[index as usize]), class)))
+            }
+            Expression::AccessIndex { base, index } => {
+                let outer = self.pointee(base);
+                match self.place(base)? {
+                    Place::Memory { storage, word } => {
+                        let Some(offset) = self.offset(&outer, index) else {
+                            return self.unsupported(pointer, "a pointer into this type");
+                        };
+                        Ok(Place::Memory { storage, word: plus(word, Value::uniform(format!("{offset}u32"))) })
+                    }
+                    Place::Variable(value) => Ok(Place::Variable(part(&value, &outer, index))),
+                    Place::Constant(value) => Ok(Place::Constant(part(&value, &outer, index))),
+                    Place::Element { .. } => self.unsupported(pointer, "a part of an element at a computed index"),
+                }
+            }
+            Expression::Access { base, index } => {
+                let outer = self.pointee(base);
+                let index = self.index(index)?;
+                match self.place(base)? {
+                    Place::Memory { storage, word } => {
+                        let Some(stride) = self.offset(&outer, 1) else {
+                            return self.unsupported(pointer, "a pointer into this type");
+                        };
+                        Ok(Place::Memory { storage, word: plus(word, times(index, stride)) })
+                    }
+                    Place::Variable(items) => {
+                        let is_vector = matches!(outer, TypeInner::Vector { .. });
+                        if index.class == Class::Uniform && !is_vector {
+                            let text = format!("wgsl::element_mut(&mut {}, {})", items.text, index.text);
+                            return Ok(Place::Variable(Value::ranked(format!("*{text}"), items.class, Rank::Unary)));
+                        }
+                        Ok(Place::Element { items, is_vector, index })
+                    }
+                    Place::Constant(items) => {
+                        let is_vector = matches!(outer, TypeInner::Vector { .. });
+                        Ok(Place::Element { items, is_vector, index })
+                    }
+                    Place::Element { .. } => self.unsupported(pointer, "an element of an element at a computed index"),
+                }
+            }
+            _ => self.unsupported(pointer, "a pointer from this expression"),
+        }
+    }
+
+    fn variable_class(&self, variable: Variable) -> Class {
+        match self.classes.variables.get(&variable) {
+            None | Some(Class::Unknown) => Class::Uniform,
+            Some(class) => class.clone(),
+        }
+    }
+
+    /// Where a part of a value lies, in words from the value's start.
+    fn offset(&self, outer: &TypeInner, index: u32) -> Option<u32> {
+        let words = match *outer {
+            TypeInner::Vector { .. } => 1,
+            TypeInner::Matrix { rows, .. } => if rows as u8 == 2 { 2 } else { 4 },
+            TypeInner::Array { stride, .. } => stride / 4,
+            TypeInner::Struct { ref members, .. } => return members.get(index as usize).map(|member| member.offset / 4),
+            _ => return None,
+        };
+        Some(words * index)
+    }
+
+    /// What lies at the pointer.
+    pub(super) fn load(&mut self, pointer: Handle<Expression>) -> Result<Value> {
+        if let Some(Variable::Local(local)) = variable(self.function, pointer)
+            && let Some(fused) = self.fused.get(&local)
+        {
+            return Ok(fused.clone());
+        }
+        match self.place(pointer)? {
+            Place::Memory { storage, word } => {
+                let inner = self.pointee(pointer);
+                self.load_memory(pointer, &storage, &inner, word)
+            }
+            Place::Variable(value) | Place::Constant(value) => Ok(value),
+            Place::Element { items, is_vector, index } => {
+                let class = if index.class == Class::Uniform { items.class.clone() } else { Class::Varying };
+                let outer = match self.function.expressions[pointer] {
+                    Expression::Access { base, .. } => self.pointee(base),
+                    _ => TypeInner::Scalar(Scalar::U32),
+                };
+                let items = convert(items, &outer, &class);
+                Ok(element(&items, is_vector, &index).with_class(class))
+            }
+        }
+    }
+
+    fn load_memory(
+        &mut self,
+        pointer: Handle<Expression>,
+        storage: &str,
+        inner: &TypeInner,
+        word: Value,
+    ) -> Result<Value> {
+        let module = &self.translation.shader.module;
+        let mask = self.mask();
+        match *inner {
+            TypeInner::Scalar(Scalar { kind: ScalarKind::Bool, .. }) => self.unsupported(pointer, "a bool in memory"),
+            TypeInner::Scalar(_) | TypeInner::Vector { .. } => {
+                let Some(ty) = rust_type(module, inner, &Class::Uniform) else {
+                    return self.unsupported(pointer, "memory of this type");
+                };
+                let is_scalar = matches!(inner, TypeInner::Scalar(_));
+                let text = match (&word.class, is_scalar, mask) {
+                    (Class::Uniform, ..) => {
+                        return Ok(Value::uniform(format!("{storage}.load::<{ty}>({})", word.text)));
+                    }
+                    (Class::Linear, true, None) => format!("{storage}.lanes::<{ty}, S>(simd, {})", word.text),
+                    (Class::Linear, true, Some(mask)) => {
+                        format!("{storage}.lanes_where::<{ty}, S>(simd, {mask}, {})", word.text)
+                    }
+                    (Class::Clamped, true, _) => format!("{storage}.clamped::<{ty}, S>(simd, {})", word.text),
+                    (_, _, mask) => {
+                        let words = convert(word, &U32, &Class::Varying);
+                        match mask {
+                            None => format!("{storage}.gather::<{ty}, S>(simd, {})", words.text),
+                            Some(mask) => format!("{storage}.gather_where::<{ty}, S>(simd, {mask}, {})", words.text),
+                        }
+                    }
+                };
+                Ok(Value::whole(text, Class::Varying))
+            }
+            TypeInner::Matrix { columns, rows, scalar } => {
+                let column = TypeInner::Vector { size: rows, scalar };
+                let items = (0..columns as u32).map(|index| (column.clone(), index)).collect();
+                let items = self.load_parts(pointer, storage, inner, word, items)?;
+                Ok(Value::whole(format!("[{}]", join(&items)), class_of(&items)))
+            }
+            TypeInner::Array { base, size: ArraySize::Constant(size), .. } => {
+                if size.get() > 64 {
+                    return self.unsupported(pointer, "loading an array of more than 64 elements at once");
+                }
+                let items = (0..size.get()).map(|index| (module.types[base].inner.clone(), index)).collect();
+                let items = self.load_parts(pointer, storage, inner, word, items)?;
+                Ok(Value::whole(format!("[{}]", join(&items)), class_of(&items)))
+            }
+            TypeInner::Struct { ref members, .. } => {
+                let Some((handle, _)) = module.types.iter().find(|(_, ty)| ty.inner == *inner) else {
+                    return self.unsupported(pointer, "memory of this type");
+                };
+                let parts = members.iter().zip(0u32..);
+                let parts = parts.map(|(member, index)| (module.types[member.ty].inner.clone(), index)).collect();
+                let values = self.load_parts(pointer, storage, inner, word, parts)?;
+                let fields = members.iter().zip(&values).map(|(member, value)| {
+                    format!("{}: {}", ident(member.name.as_deref().unwrap_or_default()), value.text)
+                });
+                let fields: Vec<String> = fields.collect();
+                let text = format!("{} {{ {} }}", struct_type(module, handle), fields.join(", "));
+                Ok(Value::whole(text, class_of(&values)))
+            }
+            TypeInner::Atomic(_) => self.unsupported(pointer, "an atomic variable"),
+            _ => self.unsupported(pointer, "memory of this type"),
+        }
+    }
+
+    fn load_parts(
+        &mut self,
+        pointer: Handle<Expression>,
+        storage: &str,
+        outer: &TypeInner,
+        word: Value,
+        parts: Vec<(TypeInner, u32)>,
+    ) -> Result<Vec<Value>> {
+        let mut values = Vec::with_capacity(parts.len());
+        for (inner, index) in &parts {
+            let Some(offset) = self.offset(outer, *index) else {
+                return self.unsupported(pointer, "memory of this type");
+            };
+            let word = plus(word.clone(), Value::uniform(format!("{offset}u32")));
+            values.push(self.load_memory(pointer, storage, inner, word)?);
+        }
+        // Parts at one address differ between lanes together or not at all.
+        Ok(values)
+    }
+
+    /// `select(0, *pointer, test)`, where the address is the same for all lanes.
+    pub(super) fn load_if(&mut self, test: &str, pointer: Handle<Expression>) -> Result<Option<Value>> {
+        let inner = self.pointee(pointer);
+        let Place::Memory { storage, word } = self.place(pointer)? else { return Ok(None) };
+        let ty = rust_type(&self.translation.shader.module, &inner, &Class::Uniform);
+        let (Class::Uniform, Some(ty), TypeInner::Scalar(_) | TypeInner::Vector { .. }) = (&word.class, ty, &inner)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Value::uniform(format!("{storage}.load_if::<{ty}>({test}, {})", word.text))))
+    }
+
+    /// The statement that writes the value where the pointer points to.
+    pub(super) fn store(&mut self, pointer: Handle<Expression>, value: Handle<Expression>) -> Result<()> {
+        let inner = self.pointee(pointer);
+        match self.place(pointer)? {
+            Place::Memory { storage, word } => {
+                let value = self.value(value)?;
+                self.store_memory(pointer, &storage, &inner, word, value)
+            }
+            Place::Variable(place) => {
+                let value = self.value(value)?;
+                let value = convert(value, &inner, &place.class);
+                match self.blending(pointer) {
+                    Some(mask) if place.class == Class::Varying => {
+                        self.line(&format!("{} = {mask}.select({}, {});", place.text, value.text, place.text));
+                    }
+                    _ => self.line(&format!("{} = {};", place.text, value.text)),
+                }
+                Ok(())
+            }
+            Place::Element { items, is_vector, index } => {
+                let value = self.value(value)?;
+                let value = convert(value, &inner, &items.class);
+                if index.class == Class::Uniform && self.blending(pointer).is_none() {
+                    self.line(&format!("*{}.component({}) = {};", items.text, index.text, value.text));
+                    return Ok(());
+                }
+                let index = convert(index, &U32, &Class::Varying).text;
+                let mask = self.mask().unwrap_or_else(|| "Bool::splat(simd, true)".to_owned());
+                if is_vector {
+                    let (name, text) = (&items.text, &value.text);
+                    self.line(&format!("{name} = {name}.with({mask}, {index}, {text});"));
+                } else {
+                    self.line(&format!("wgsl::put(&mut {}, {mask}, {index}, {});", items.text, value.text));
+                }
+                Ok(())
+            }
+            Place::Constant(_) => self.unsupported(pointer, "writing a uniform buffer"),
+        }
+    }
+
+    fn store_memory(
+        &mut self,
+        pointer: Handle<Expression>,
+        storage: &str,
+        inner: &TypeInner,
+        word: Value,
+        value: Value,
+    ) -> Result<()> {
+        let module = &self.translation.shader.module;
+        match *inner {
+            TypeInner::Scalar(Scalar { kind: ScalarKind::Bool, .. }) => self.unsupported(pointer, "a bool in memory"),
+            TypeInner::Scalar(_) | TypeInner::Vector { .. } => {
+                let Some(ty) = rust_type(module, inner, &Class::Uniform) else {
+                    return self.unsupported(pointer, "memory of this type");
+                };
+                if word.class == Class::Uniform && value.class == Class::Uniform {
+                    self.line(&format!("{storage}.store::<{ty}>({}, {});", word.text, value.text));
+                    return Ok(());
+                }
+                let value = convert(value, inner, &Class::Varying).text;
+                let mask = self.mask();
+                if word.class == Class::Linear && matches!(inner, TypeInner::Scalar(_)) {
+                    match mask {
+                        None => self.line(&format!("{storage}.set_lanes::<{ty}, S>({}, {value});", word.text)),
+                        Some(mask) => {
+                            let word = word.text;
+                            self.line(&format!("{storage}.set_lanes_where::<{ty}, S>({mask}, {word}, {value});"));
+                        }
+                    }
+                    return Ok(());
+                }
+                let words = convert(word, &U32, &Class::Varying).text;
+                match mask {
+                    None => self.line(&format!("{storage}.scatter::<{ty}, S>({words}, {value});")),
+                    Some(mask) => self.line(&format!("{storage}.scatter_where::<{ty}, S>({mask}, {words}, {value});")),
+                }
+                Ok(())
+            }
+            TypeInner::Matrix { .. }
+            | TypeInner::Array { size: ArraySize::Constant(_), .. }
+            | TypeInner::Struct { .. } => {
+                let count = match *inner {
+                    TypeInner::Matrix { columns, .. } => columns as u32,
+                    TypeInner::Array { size: ArraySize::Constant(size), .. } => size.get(),
+                    TypeInner::Struct { ref members, .. } => members.len() as u32,
+                    _ => 0,
+                };
+                let name = self.names.unique("whole");
+                self.line(&format!("let {name} = {};", value.text));
+                let whole = Value::whole(name, value.class);
+                for index in 0..count {
+                    let of = match *inner {
+                        TypeInner::Matrix { rows, scalar, .. } => TypeInner::Vector { size: rows, scalar },
+                        TypeInner::Array { base, .. } => module.types[base].inner.clone(),
+                        TypeInner::Struct { ref members, .. } => module.types[members[index as usize].ty].inner.clone(),
+                        _ => continue,
+                    };
+                    let offset = self.offset(inner, index).unwrap_or(0);
+                    let word = plus(word.clone(), Value::uniform(format!("{offset}u32")));
+                    self.store_memory(pointer, storage, &of, word, part(&whole, inner, index))?;
+                }
+                Ok(())
+            }
+            TypeInner::Atomic(_) => self.unsupported(pointer, "an atomic variable"),
+            _ => self.unsupported(pointer, "memory of this type"),
+        }
+    }
+
+    pub(super) fn array_length(&mut self, pointer: Handle<Expression>) -> Result<Value> {
+        let outer = self.pointee(pointer);
+        let stride = self.offset(&outer, 1).unwrap_or(1);
+        match self.place(pointer)? {
+            Place::Memory { storage, word } => {
+                let words = Value::uniform(format!("{storage}.words()"));
+                let words = if word.text == "0u32" {
+                    words
+                } else {
+                    words.method("saturating_sub", &word.text)
+                };
+                if stride == 1 {
+                    return Ok(words);
+                }
+                Ok(Value::ranked(format!("{} / {stride}", words.text), Class::Uniform, Rank::Product))
+            }
+            _ => self.unsupported(pointer, "the length of this array"),
+        }
+    }
+}
+
+/// A member, component or element with a fixed number.
+fn part(value: &Value, outer: &TypeInner, index: u32) -> Value {
+    let of = value.within(Rank::Whole);
+    let text = match *outer {
+        TypeInner::Vector { .. } => format!("{of}.{}", COMPONENTS[(index as usize).min(3)]),
+        TypeInner::Struct { ref members, .. } => {
+            format!("{of}.{}", ident(members[index as usize].name.as_deref().unwrap_or_default()))
+        }
+        _ => format!("{of}[{index}]"),
+    };
+    Value::whole(text, value.class.clone())
+}
+
+fn join(values: &[Value]) -> String {
+    values.iter().map(|value| value.text.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn class_of(values: &[Value]) -> Class {
+    values.first().map_or(Class::Uniform, |value| value.class.clone())
+}
+
+/// The sum of two addresses.
+fn plus(a: Value, b: Value) -> Value {
+    if a.text == "0u32" {
+        return b;
+    }
+    if b.text == "0u32" {
+        return a;
+    }
+    match (&a.class, &b.class) {
+        (Class::Uniform | Class::Linear, Class::Uniform) => a.method("wrapping_add", &b.text),
+        (Class::Uniform, Class::Linear) => b.method("wrapping_add", &a.text),
+        (Class::Clamped, Class::Uniform) => a.operator("+", Rank::Sum, &b, Class::Clamped),
+        (Class::Uniform, Class::Clamped) => b.operator("+", Rank::Sum, &a, Class::Clamped),
+        _ => {
+            let (a, b) = (convert(a, &U32, &Class::Varying), convert(b, &U32, &Class::Varying));
+            a.operator("+", Rank::Sum, &b, Class::Varying)
+        }
+    }
+}
+
+/// An index times the words of an element.
+fn times(index: Value, words: u32) -> Value {
+    match (&index.class, words) {
+        (_, 1) => index,
+        (Class::Uniform, _) => index.method("wrapping_mul", &format!("{words}u32")),
+        _ => {
+            let index = convert(index, &U32, &Class::Varying);
+            let factor = Value::uniform(format!("U32::splat(simd, {words})"));
+            index.operator("*", Rank::Product, &factor, Class::Varying)
+        }
+    }
+}
