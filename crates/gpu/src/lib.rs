@@ -34,5 +34,5 @@ mod staging;
 pub use adapter::{Selector, adapters};
 pub use buffer::GpuBuffer;
 pub use device::{Allocations, GpuDevice, Options};
-pub use profile::{CallTime, Profile, Timing};
+pub use kiln_graph::{CallTime, Profile, Timing};
 pub use wgpu;

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use kiln_graph::{Argument, Binding, DeviceBuffer, DeviceError, Pending, Plan, PlannedCall, Program, ReadBack, Step};
+use kiln_graph::{DeviceBuffer, DeviceError, Pending, Plan, PlannedCall, Program, ReadBack, Step};
 
 use crate::buffer::{GpuBuffer, source};
 use crate::context::Context;
@@ -94,59 +94,15 @@ impl Program for GpuProgram {
     }
 }
 
-/// Tests what the plan says of its buffers and calls, and finds our own buffers.
+/// Tests the plan, and finds our own buffers.
 fn check<'a>(
     context: &Arc<Context>,
     plan: &Plan,
     buffers: &'a [Arc<dyn DeviceBuffer>],
 ) -> Result<Vec<&'a GpuBuffer>, DeviceError> {
-    if buffers.len() != plan.buffers.len() {
-        let (given, needed) = (buffers.len(), plan.buffers.len());
-        return Err(context.invalid(format!("the plan needs {needed} buffers, {given} were given")));
-    }
-    let buffers = buffers.iter().map(|buffer| GpuBuffer::of(buffer, context)).collect::<Result<Vec<_>, _>>()?;
-    for call in &plan.calls {
-        let kernel = call.kernel;
-        let broken = |rule: String| context.invalid(format!("{} in `{}`: {rule}", kernel.name, call.scope));
-        if call.arguments.len() != kernel.bindings.len() {
-            let (given, needed) = (call.arguments.len(), kernel.bindings.len());
-            return Err(broken(format!("{given} tensors for {needed} bindings")));
-        }
-        let params = kernel.params.map_or(0, |params| params.bytes as usize);
-        if call.params.len() != params {
-            return Err(broken(format!("{} bytes of parameters, the kernel takes {params}", call.params.len())));
-        }
-        for (argument, binding) in call.arguments.iter().zip(kernel.bindings) {
-            let Some(buffer) = buffers.get(argument.buffer) else {
-                return Err(broken(format!(
-                    "`{}` lies in buffer {} of {}",
-                    binding.name,
-                    argument.buffer,
-                    buffers.len()
-                )));
-            };
-            if argument.bytes == 0 {
-                return Err(broken(format!("`{}` is empty", binding.name)));
-            }
-            buffer.check(argument.offset, bound_bytes(argument))?;
-            let other_access = |(other, bound): (&Argument, &Binding)| {
-                other.buffer == argument.buffer && bound.access != binding.access
-            };
-            if call.arguments.iter().zip(kernel.bindings).any(other_access) {
-                return Err(broken(format!("`{}` lies in a buffer that the call both reads and writes", binding.name)));
-            }
-        }
-        let limit = context.info.limits.max_workgroups;
-        if call.workgroups.iter().any(|&count| count > limit) {
-            return Err(broken(format!("{:?} workgroups, at most {limit} along each axis", call.workgroups)));
-        }
-    }
-    Ok(buffers)
-}
-
-/// The size of the range that is bound, in bytes: whole 32-bit words.
-fn bound_bytes(argument: &Argument) -> u64 {
-    argument.bytes.checked_next_multiple_of(4).unwrap_or(u64::MAX)
+    let bytes: Vec<u64> = buffers.iter().map(|buffer| buffer.bytes()).collect();
+    plan.check(&bytes, &context.info.limits).map_err(|rule| context.invalid(rule))?;
+    buffers.iter().map(|buffer| GpuBuffer::of(buffer, context)).collect()
 }
 
 fn bind(
@@ -166,7 +122,7 @@ fn bind(
             resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer: buffers[argument.buffer].wgpu_buffer(),
                 offset: argument.offset,
-                size: NonZeroU64::new(bound_bytes(argument)),
+                size: NonZeroU64::new(argument.bound_bytes()),
             }),
         })
         .collect();

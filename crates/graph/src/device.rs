@@ -100,7 +100,7 @@ pub struct Step {
 pub struct DeviceInfo {
     /// Its name, as its driver gives it.
     pub name: String,
-    /// The interface behind it: `Vulkan`, `Metal`, `Dx12`.
+    /// The interface behind it: `Vulkan`, `Metal`, `Dx12`, `CPU`.
     pub backend: String,
     /// The driver and its version, or empty.
     pub driver: String,
@@ -122,6 +122,8 @@ pub enum DeviceKind {
     VirtualGpu,
     /// A driver that computes on the processor: lavapipe, SwiftShader, WARP.
     Software,
+    /// The processor itself, with kernels translated to native code: no driver.
+    Cpu,
     /// The driver does not tell.
     Other,
 }
@@ -186,6 +188,24 @@ pub enum DeviceError {
         kernel: String,
         /// What the compiler says.
         message: String,
+    },
+    /// A kernel reached outside a tensor. Nothing was read or written there, but what the run leaves is not to be used.
+    #[error(
+        "{kernel} in `{scope}` on {device} reached outside `{variable}`, at word {word}; expected 4-byte words below {words}, the tensor's size: the kernel's indices or the call's workgroups are wrong"
+    )]
+    OutOfBounds {
+        /// The device's name.
+        device: String,
+        /// The scope of the node that the call comes from, usually a layer's name.
+        scope: String,
+        /// The kernel's name.
+        kernel: &'static str,
+        /// The name of the binding, or of the workgroup variable, in the shader.
+        variable: &'static str,
+        /// The first 32-bit word of the access, counted from the start of the binding.
+        word: u32,
+        /// The binding's size in 32-bit words.
+        words: usize,
     },
     /// A request broke a rule of the device.
     #[error("{device}: {message}")]

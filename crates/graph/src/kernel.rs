@@ -1,6 +1,6 @@
 //! A kernel as kiln-build emits it, and a call of one.
 
-use crate::Tensor;
+use crate::{Native, Tensor};
 
 /// One entry point of a WGSL file, with all that a planner and a device must know of it. kiln-build emits these.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Kernel {
     pub step: bool,
     /// Workgroup memory in bytes.
     pub workgroup_memory: u32,
+    /// The same entry point as native code, for a device without a GPU.
+    pub native: Native,
 }
 
 /// A storage buffer that a kernel sees.

@@ -21,6 +21,7 @@
 
 mod array;
 mod autodiff;
+mod check;
 mod device;
 mod error;
 mod graph;
@@ -30,6 +31,7 @@ mod lowering;
 mod native;
 mod op;
 mod plan;
+mod profile;
 mod tensor;
 
 pub use array::Array;
@@ -45,4 +47,5 @@ pub use lowering::{Lowering, linear_workgroups};
 pub use native::{Dispatch, Fault, Memory, Native, NativeFn, Order, OutOfBounds, Override, PADDING};
 pub use op::Op;
 pub use plan::{Argument, Plan, PlanBuffer, PlannedCall, READ_PAST};
+pub use profile::{CallTime, Profile, Timing};
 pub use tensor::{DType, Shape, Tensor, TensorType};

@@ -1,6 +1,10 @@
 //! Kernels as kiln-build emits them, and plans of them, written by hand.
 
-use kiln_graph::{Access, Argument, Binding, Kernel, Plan, PlanBuffer, PlannedCall, TensorType, Uniform};
+use std::ops::Range;
+
+use kiln_graph::{
+    Access, Argument, Binding, Dispatch, Kernel, Native, Plan, PlanBuffer, PlannedCall, TensorType, Uniform,
+};
 
 const fn kernel(name: &'static str, source: &'static str, bindings: &'static [Binding]) -> Kernel {
     Kernel {
@@ -12,8 +16,12 @@ const fn kernel(name: &'static str, source: &'static str, bindings: &'static [Bi
         params: None,
         step: false,
         workgroup_memory: 0,
+        native: Native { overrides: &[], unchecked: untranslated, checked: untranslated, trusted: false },
     }
 }
+
+/// What a device without a GPU would run: these tests have none.
+unsafe fn untranslated(_: &Dispatch<'_>, _: Range<u64>) {}
 
 const fn binding(name: &'static str, binding: u32, access: Access) -> Binding {
     Binding { name, binding, access, align: 4 }

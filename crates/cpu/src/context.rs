@@ -1,0 +1,50 @@
+//! What all objects of one device share.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use kiln_graph::{DeviceError, DeviceInfo, DeviceKind, Limits};
+
+use crate::options::Options;
+use crate::processor;
+use crate::team::Team;
+
+/// 16 GiB less a little: kernels count words with a `u32`, and also the first word behind a tensor.
+const MAX_BINDING_BYTES: u64 = (1 << 34) - 256;
+
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) info: DeviceInfo,
+    pub(crate) options: Options,
+    team: Mutex<Team>,
+}
+
+impl Context {
+    pub(crate) fn new(options: Options) -> Result<Context, DeviceError> {
+        let name = processor::name();
+        let invalid = |message| DeviceError::Invalid { device: name.clone(), message };
+        let threads = options.resolve_threads().map_err(invalid)?;
+        options.check_lanes().map_err(invalid)?;
+        let team = Team::new(threads).map_err(invalid)?;
+        let instructions = processor::instruction_set(options.max_lanes);
+        let driver = format!("{instructions}, {threads} thread{}", if threads == 1 { "" } else { "s" });
+        let limits = Limits {
+            max_binding_bytes: MAX_BINDING_BYTES,
+            max_buffer_bytes: isize::MAX as u64 & !255,
+            max_workgroups: Limits::WEBGPU.max_workgroups,
+            binding_align: crate::allocation::ALIGN as u64,
+        };
+        tracing::debug!(name, driver, checked = options.checked, "open device");
+        let info = DeviceInfo { name, backend: "CPU".to_owned(), driver, kind: DeviceKind::Cpu, limits };
+        Ok(Context { info, options, team: Mutex::new(team) })
+    }
+
+    /// Waits for our turn: who holds the team is alone with all memory of the device.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, Team> {
+        // A panic while it was held leaves numbers half computed, but nothing that a later turn could stumble over.
+        self.team.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn invalid(&self, message: impl Into<String>) -> DeviceError {
+        DeviceError::Invalid { device: self.info.name.clone(), message: message.into() }
+    }
+}

@@ -1,0 +1,49 @@
+//! Runs plans on the processor, with kernels translated to native code. Knows no op and no driver.
+//!
+//! ```text
+//! Plan --CpuDevice::program--> Program     per call: functions, addresses, parameters, the values of overrides
+//! program.run(steps, range)  --> Pending   one parallel region for all steps; done when `run` returns
+//! ```
+//!
+//! A run is one parallel region: all threads walk through the plan's calls together. The workgroups of a call are cut
+//! into more chunks than there are threads, and each thread takes the next chunk that is left, so that a thread which
+//! the system has put aside holds up nobody. Who finishes a call's last chunk opens the next call. No thread is woken,
+//! nothing is allocated or looked up between two calls. Results do not depend on the number of threads, because
+//! workgroups of one call write to different places.
+//!
+//! # What is shared, and why that is safe
+//!
+//! The device is a queue of one: runs, writes and reads of its buffers take turns, each with the device to itself. So
+//! while kernels run, only they touch its memory. Every range that a kernel is given is tested when the program is made,
+//! the padding behind each buffer makes loads of whole vectors legal, and no call both reads and writes a buffer. Where
+//! in those ranges a kernel reads and writes is up to the kernel: one that is not
+//! [`trusted`](kiln_graph::Native::trusted) runs in its checked form, which answers an access outside a tensor with
+//! [`DeviceError::OutOfBounds`](kiln_graph::DeviceError::OutOfBounds).
+//!
+//! # Limits
+//!
+//! Kernels count 32-bit words with a `u32`, so a tensor has at most 2^32 words less 64: 16 GiB.
+//!
+//! ```
+//! use kiln_cpu::{CpuDevice, Options};
+//! use kiln_graph::Device;
+//!
+//! let device = CpuDevice::new(Options { threads: Some(2), ..Options::default() })?;
+//! println!("{} ({})", device.info().name, device.info().driver);
+//! # Ok::<(), kiln_graph::DeviceError>(())
+//! ```
+
+mod allocation;
+mod buffer;
+mod context;
+mod device;
+mod done;
+mod options;
+mod processor;
+mod profile;
+mod program;
+mod region;
+mod team;
+
+pub use device::CpuDevice;
+pub use options::Options;

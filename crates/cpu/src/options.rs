@@ -1,0 +1,88 @@
+//! How the device is set up.
+
+use std::num::NonZero;
+use std::thread::available_parallelism;
+
+use kiln_graph::Order;
+
+/// The environment variable with the number of threads.
+const VARIABLE: &str = "KILN_THREADS";
+
+/// More than any processor has, and few enough for [`Region`](crate::region::Region) to count their chunks.
+const MOST_THREADS: usize = 1024;
+
+/// The fewest lanes of a vector.
+const LEAST_LANES: u32 = 4;
+
+/// How the device is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The number of threads, 1 to 1024. `None`: what the environment variable `KILN_THREADS` says, else one per core
+    /// that the process may use.
+    pub threads: Option<usize>,
+    /// Whether trusted kernels, too, test every access. True in debug builds.
+    pub checked: bool,
+    /// In which order workgroups run, and invocations between two barriers. For tests that look for races.
+    pub order: Order,
+    /// The most lanes of a vector: a power of two of at least 4, or `u32::MAX` for as many as the processor has. For
+    /// tests of how kernels do on other processors.
+    pub max_lanes: u32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { threads: None, checked: cfg!(debug_assertions), order: Order::Rising, max_lanes: u32::MAX }
+    }
+}
+
+impl Options {
+    /// The number of threads, or the rule that is broken, in words.
+    pub(crate) fn resolve_threads(&self) -> Result<usize, String> {
+        match self.threads {
+            Some(threads) if (1..=MOST_THREADS).contains(&threads) => Ok(threads),
+            Some(threads) => Err(format!("{threads} threads were asked for, expected 1 to {MOST_THREADS}")),
+            None => match std::env::var_os(VARIABLE) {
+                Some(text) => parse_threads(&text.to_string_lossy()),
+                None => Ok(available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS)),
+            },
+        }
+    }
+
+    /// Tests [`Options::max_lanes`]; the rule that is broken, in words.
+    pub(crate) fn check_lanes(&self) -> Result<(), String> {
+        let lanes = self.max_lanes;
+        if lanes == u32::MAX || (lanes >= LEAST_LANES && lanes.is_power_of_two()) {
+            return Ok(());
+        }
+        Err(format!("at most {lanes} lanes were asked for, expected a power of two of at least {LEAST_LANES}"))
+    }
+}
+
+fn parse_threads(text: &str) -> Result<usize, String> {
+    let threads = text.trim().parse().ok().filter(|threads| (1..=MOST_THREADS).contains(threads));
+    threads.ok_or_else(|| {
+        format!("the environment variable {VARIABLE} is `{text}`, expected a number of threads, 1 to {MOST_THREADS}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn threads_are_a_number_from_1_to_1024() {
+        for (text, threads) in [("1", 1), (" 8 ", 8), ("1024", 1024)] {
+            assert_eq!(parse_threads(text), Ok(threads));
+        }
+    }
+
+    #[test]
+    fn other_text_is_an_error_that_names_the_variable_and_what_it_holds() {
+        for text in ["abc", "", "0", "-1", "1.5", "1025", "99999999999999999999"] {
+            let rule = parse_threads(text).unwrap_err();
+            assert!(rule.contains("KILN_THREADS") && rule.contains(&format!("`{text}`")), "{rule}");
+        }
+    }
+}

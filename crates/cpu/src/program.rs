@@ -1,0 +1,150 @@
+//! A plan made ready: what a run needs, resolved once.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use kiln_graph::{
+    DeviceBuffer, DeviceError, Dispatch, Fault, Memory, Native, NativeFn, Order, OutOfBounds, Pending, Plan,
+    PlannedCall, Program, ReadBack, Step,
+};
+
+use crate::buffer::{CpuBuffer, source};
+use crate::context::Context;
+use crate::done::Done;
+use crate::profile::Clock;
+use crate::region;
+
+#[derive(Debug)]
+pub(crate) struct CpuProgram {
+    context: Arc<Context>,
+    calls: Vec<ReadyCall>,
+    /// What the calls' memory lies in: alive as long as they are.
+    _buffers: Vec<Arc<CpuBuffer>>,
+}
+
+/// A dispatch with all that it needs.
+#[derive(Debug)]
+pub(crate) struct ReadyCall {
+    scope: String,
+    kernel: &'static str,
+    function: NativeFn,
+    memory: Vec<Memory>,
+    params: Vec<u8>,
+    overrides: Vec<f64>,
+    workgroups: [u32; 3],
+    order: Order,
+    max_lanes: u32,
+}
+
+impl CpuProgram {
+    pub(crate) fn new(
+        context: &Arc<Context>,
+        plan: &Plan,
+        buffers: &[Arc<dyn DeviceBuffer>],
+    ) -> Result<CpuProgram, DeviceError> {
+        let bytes: Vec<u64> = buffers.iter().map(|buffer| buffer.bytes()).collect();
+        plan.check(&bytes, &context.info.limits).map_err(|rule| context.invalid(rule))?;
+        let buffers: Vec<_> = buffers.iter().map(|buffer| CpuBuffer::of(buffer, context)).collect::<Result<_, _>>()?;
+        let calls = plan.calls.iter().map(|call| ReadyCall::new(context, call, &buffers)).collect::<Result<_, _>>()?;
+        Ok(CpuProgram { context: context.clone(), calls, _buffers: buffers })
+    }
+
+    /// Runs the calls once per step and gives a copy of the range to read back.
+    pub(crate) fn run_and_time(
+        &mut self,
+        steps: &[Step],
+        read_back: Option<ReadBack<'_>>,
+        clock: Option<&Clock>,
+    ) -> Result<Vec<u8>, DeviceError> {
+        let source = source(read_back, &self.context)?;
+        let mut team = self.context.turn();
+        // SAFETY: it is our turn, so nobody else uses the device's memory.
+        unsafe { region::run(&mut team, &self.calls, steps, clock) }
+            .map_err(|(call, access)| self.fault(call, access))?;
+        Ok(match source {
+            // SAFETY: it is still our turn.
+            Some((buffer, offset, bytes)) => unsafe { buffer.copy(offset, bytes) },
+            None => Vec::new(),
+        })
+    }
+
+    fn fault(&self, call: usize, access: OutOfBounds) -> DeviceError {
+        let OutOfBounds { variable, word, words } = access;
+        let ReadyCall { scope, kernel, .. } = &self.calls[call];
+        DeviceError::OutOfBounds {
+            device: self.context.info.name.clone(),
+            scope: scope.clone(),
+            kernel,
+            variable,
+            word,
+            words,
+        }
+    }
+}
+
+impl Program for CpuProgram {
+    /// Runs all steps before it returns.
+    fn run(&mut self, steps: &[Step], read_back: Option<ReadBack<'_>>) -> Result<Box<dyn Pending>, DeviceError> {
+        Ok(Box::new(Done(self.run_and_time(steps, read_back, None)?)))
+    }
+}
+
+impl ReadyCall {
+    /// A call of a plan that [`Plan::check`] has passed with these buffers.
+    fn new(context: &Context, call: &PlannedCall, buffers: &[Arc<CpuBuffer>]) -> Result<ReadyCall, DeviceError> {
+        let native = &call.kernel.native;
+        let checked = context.options.checked || !native.trusted;
+        let memory = call.arguments.iter().map(|range| buffers[range.buffer].memory(range.offset, range.bound_bytes()));
+        Ok(ReadyCall {
+            scope: call.scope.clone(),
+            kernel: call.kernel.name,
+            function: if checked { native.checked } else { native.unchecked },
+            memory: memory.collect(),
+            params: call.params.clone(),
+            overrides: override_values(native, call).map_err(|rule| context.invalid(rule))?,
+            workgroups: call.workgroups,
+            order: context.options.order,
+            max_lanes: context.options.max_lanes,
+        })
+    }
+
+    /// How many workgroups there are.
+    pub(crate) fn workgroups(&self) -> u64 {
+        self.workgroups.iter().map(|&count| u64::from(count)).product()
+    }
+
+    /// Runs the workgroups whose indices lie in the range.
+    ///
+    /// # Safety
+    /// Nobody may use the call's memory meanwhile, except other workgroups of this call.
+    pub(crate) unsafe fn run(&self, step: &Step, workgroups: Range<u64>, fault: &Fault) {
+        let dispatch = Dispatch {
+            memory: &self.memory,
+            params: &self.params,
+            step: *step,
+            overrides: &self.overrides,
+            workgroups: self.workgroups,
+            order: self.order,
+            max_lanes: self.max_lanes,
+            fault,
+        };
+        // SAFETY: the memory lies within buffers that the program keeps alive, with padding behind them; no buffer is
+        // both read and written, and there are as many parameters and overrides as the kernel takes, by `Plan::check`
+        // and `override_values`. Nobody else writes meanwhile, by this function's own contract.
+        unsafe { (self.function)(&dispatch, workgroups) }
+    }
+}
+
+/// The values of the overrides in the kernel's order; or which one has none, in words.
+fn override_values(native: &Native, call: &PlannedCall) -> Result<Vec<f64>, String> {
+    let value = |wanted: &kiln_graph::Override| {
+        let given = call.overrides.iter().find(|(name, _)| *name == wanted.name).map(|&(_, value)| value);
+        given.or(wanted.default).ok_or_else(|| {
+            format!(
+                "{} in `{}`: override `{}` has no default, expected a value",
+                call.kernel.name, call.scope, wanted.name
+            )
+        })
+    };
+    native.overrides.iter().map(value).collect()
+}

@@ -1,0 +1,90 @@
+//! Whether a plan holds together: what every device tests before it makes a program of one.
+
+use crate::{Access, Argument, Binding, Limits, Plan, PlannedCall};
+
+impl Argument {
+    /// The size of the range that a device binds, in bytes: whole 32-bit words.
+    pub fn bound_bytes(&self) -> u64 {
+        self.bytes.checked_next_multiple_of(4).unwrap_or(u64::MAX)
+    }
+
+    /// Whether the bytes from `self` have any in common with those of `other`.
+    fn overlaps(&self, other: &Argument) -> bool {
+        let end = |range: &Argument| range.offset.saturating_add(range.bound_bytes());
+        self.buffer == other.buffer && self.offset < end(other) && other.offset < end(self)
+    }
+}
+
+impl Plan {
+    /// Tests the plan against the buffers that it is to run over, `buffer_bytes` bytes each, and against a device's
+    /// limits.
+    ///
+    /// # Errors
+    /// The rule that is broken, in words.
+    pub fn check(&self, buffer_bytes: &[u64], limits: &Limits) -> Result<(), String> {
+        let (given, needed) = (buffer_bytes.len(), self.buffers.len());
+        if given != needed {
+            return Err(format!("the plan needs {needed} buffers, {given} were given"));
+        }
+        for (index, (buffer, given)) in self.buffers.iter().zip(buffer_bytes).enumerate() {
+            if *given < buffer.bytes {
+                let name = buffer.name.clone().unwrap_or_else(|| format!("slot {index}"));
+                return Err(format!("buffer `{name}` has {given} bytes, the plan needs {}", buffer.bytes));
+            }
+        }
+        self.calls.iter().try_for_each(|call| {
+            check_call(call, buffer_bytes, limits)
+                .map_err(|rule| format!("{} in `{}`: {rule}", call.kernel.name, call.scope))
+        })
+    }
+}
+
+fn check_call(call: &PlannedCall, buffer_bytes: &[u64], limits: &Limits) -> Result<(), String> {
+    let kernel = call.kernel;
+    let (given, needed) = (call.arguments.len(), kernel.bindings.len());
+    if given != needed {
+        return Err(format!("{given} tensors for {needed} bindings"));
+    }
+    let (given, needed) = (call.params.len(), kernel.params.map_or(0, |params| params.bytes as usize));
+    if given != needed {
+        return Err(format!("{given} bytes of parameters, the kernel takes {needed}"));
+    }
+    for (index, (argument, binding)) in call.arguments.iter().zip(kernel.bindings).enumerate() {
+        check_range(argument, binding, buffer_bytes, limits)?;
+        for (other, bound) in call.arguments.iter().zip(kernel.bindings).take(index) {
+            if other.buffer == argument.buffer && bound.access != binding.access {
+                return Err(format!("`{}` lies in a buffer that the call both reads and writes", binding.name));
+            }
+            if binding.access == Access::ReadWrite && argument.overlaps(other) {
+                return Err(format!("`{}` and `{}` overlap, and the call writes both", bound.name, binding.name));
+            }
+        }
+    }
+    let most = limits.max_workgroups;
+    if call.workgroups.iter().any(|&count| count > most) {
+        return Err(format!("{:?} workgroups, at most {most} along each axis", call.workgroups));
+    }
+    Ok(())
+}
+
+fn check_range(argument: &Argument, binding: &Binding, buffer_bytes: &[u64], limits: &Limits) -> Result<(), String> {
+    let Argument { buffer, offset, .. } = *argument;
+    let (name, bytes) = (binding.name, argument.bound_bytes());
+    let Some(&size) = buffer_bytes.get(buffer) else {
+        return Err(format!("`{name}` lies in buffer {buffer} of {}", buffer_bytes.len()));
+    };
+    if bytes == 0 {
+        return Err(format!("`{name}` is empty"));
+    }
+    if offset.checked_add(bytes).is_none_or(|end| end > size) {
+        return Err(format!("`{name}`, {bytes} bytes at {offset}, is not within its buffer of {size} bytes"));
+    }
+    let (align, most) = (limits.binding_align, limits.max_binding_bytes);
+    if !offset.is_multiple_of(align) {
+        return Err(format!("`{name}` starts at byte {offset}, which is not a multiple of {align}"));
+    }
+    if bytes > most {
+        return Err(format!("`{name}` has {bytes} bytes, a kernel sees at most {most}"));
+    }
+    Ok(())
+}
