@@ -1,63 +1,9 @@
 //! Every op's kernels against its f64 reference, and its gradient against finite differences.
 
-use kiln::graph::{Array, Buffer, Buffers, DType, Graph, Interpreter, Plan, Tensor, TensorType};
+use kiln::graph::{Array, DType, Tensor, TensorType};
 use kiln::ops::{Activation, Case, Function, ScaleAdd, Sum, cases, gradients};
 
-use crate::common::device;
-
-/// A graph whose persistent tensors have values, run once on the device.
-struct Bench {
-    graph: Graph,
-    values: Vec<(String, Array, Tensor)>,
-}
-
-impl Bench {
-    fn new() -> Bench {
-        Bench { graph: Graph::new(), values: Vec::new() }
-    }
-
-    fn given(&mut self, value: &Array) -> Tensor {
-        let name = format!("given {}", self.values.len());
-        let buffer = self.graph.buffer(&name);
-        let tensor = self.graph.persistent(value.ty.clone(), buffer, 0);
-        self.values.push((name, value.clone(), tensor));
-        tensor
-    }
-
-    /// Has a tensor be there after the run.
-    fn keep(&mut self, tensor: Tensor, name: &str) -> Buffer {
-        let buffer = self.graph.buffer(name);
-        self.graph.place(tensor, buffer, 0);
-        buffer
-    }
-
-    fn run(&self, step: kiln::graph::Step) -> Buffers {
-        let device = device().as_dyn();
-        let plan = Plan::new(&self.graph, &device.info().limits).unwrap();
-        let mut buffers = Buffers::new(device.clone());
-        for (name, value, _) in &self.values {
-            let bytes = value.to_bytes();
-            buffers.named(name, bytes.len() as u64).unwrap().write(0, &bytes).unwrap();
-        }
-        let mut program = buffers.program(&plan).unwrap();
-        program.run(&[step], None).unwrap().wait().unwrap();
-        buffers
-    }
-
-    fn interpret(&self, step: &kiln::graph::Step) -> Interpreter {
-        let mut interpreter = Interpreter::new();
-        for (_, value, tensor) in &self.values {
-            interpreter.set(*tensor, value.clone());
-        }
-        interpreter.run(&self.graph, step);
-        interpreter
-    }
-}
-
-pub fn read(buffers: &Buffers, name: &str, ty: &TensorType) -> Array {
-    let bytes = buffers.get(name).unwrap().read(0, ty.bytes()).unwrap();
-    Array::from_bytes(ty.clone(), &bytes)
-}
+use crate::bench::{Bench, read};
 
 /// What the device makes of a case.
 fn on_device(case: &Case) -> Vec<Array> {
