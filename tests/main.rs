@@ -8,5 +8,7 @@ mod errors;
 mod fit;
 mod fixtures;
 mod ops;
+mod portability;
+mod recorder;
 mod replay;
 mod session;
