@@ -27,15 +27,13 @@ fn forward(
     if i >= params.count {
         return;
     }
-    let pixel = i / channels;
-    let ox = pixel % out_width;
-    let oy = pixel / out_width % out_height;
-    let image = pixel / (out_width * out_height) * height * width;
+    let out = place(i / channels, out_height, out_width);
+    let image = out.x * height * width;
     var best = LOWEST;
     for (var r = 0u; r < window_height; r++) {
-        let iy = oy * stride_y + r - pad_top; // wraps to a huge number above the image
+        let iy = out.y * stride_y + r - pad_top; // wraps to a huge number above the image
         for (var s = 0u; s < window_width; s++) {
-            let ix = ox * stride_x + s - pad_left;
+            let ix = out.z * stride_x + s - pad_left;
             if iy < height && ix < width {
                 best = max(best, x[(image + iy * width + ix) * channels + i % channels]);
             }
@@ -72,21 +70,15 @@ fn gradient(
         return;
     }
     let c = i % channels;
-    let pixel = i / channels;
-    let ix = pixel % width;
-    let iy = pixel / width % height;
-    let n = pixel / (width * height);
+    let at = place(i / channels, height, width);
     let v = x[i];
-    // The windows that hold (iy, ix): those at oy with oy*stride_y <= iy + pad_top < oy*stride_y + window_height.
-    let oy_end = min((iy + pad_top) / stride_y + 1u, out_height);
-    let ox_end = min((ix + pad_left) / stride_x + 1u, out_width);
-    let oy_first = (max(iy + pad_top + stride_y, window_height) - window_height) / stride_y;
-    let ox_first = (max(ix + pad_left + stride_x, window_width) - window_width) / stride_x;
+    let rows = windows_over(at.y + pad_top, window_height, stride_y, out_height);
+    let columns = windows_over(at.z + pad_left, window_width, stride_x, out_width);
     var total = 0.0;
-    for (var oy = oy_first; oy < oy_end; oy++) {
-        for (var ox = ox_first; ox < ox_end; ox++) {
-            if is_first_maximum(n * height * width, c, oy, ox, iy, ix, v) {
-                total += dy[((n * out_height + oy) * out_width + ox) * channels + c];
+    for (var oy = rows.x; oy < rows.y; oy++) {
+        for (var ox = columns.x; ox < columns.y; ox++) {
+            if is_first_maximum(at.x * height * width, c, oy, ox, at.y, at.z, v) {
+                total += dy[((at.x * out_height + oy) * out_width + ox) * channels + c];
             }
         }
     }

@@ -3,13 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use kiln::graph::{Array, Buffers, Graph, Op, Plan, Tensor, TensorType};
-use kiln::ops::{Activation, AvgPool2d, Conv2d, Function, Matmul, MaxPool2d, Padding, Softmax};
-use safetensors::SafeTensors;
+use kiln::graph::{Array, DType, Op, Step, Tensor, TensorType};
+use kiln::ops::{
+    Activation, AvgPool2d, Conv2d, Function, Gather, Matmul, MaxPool2d, Padding, Softmax, SoftmaxCrossEntropy, Sum,
+    gradients,
+};
+use kiln::optimizers::{Adam, Optimizer, SGD};
+use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
-use crate::common::device;
-use crate::ops::read;
+use crate::bench::{Bench, read};
+
+/// The largest difference that is let pass, relative to the largest recorded value.
+const TOLERANCE: f64 = 1e-5;
 
 struct Recorded {
     bytes: Vec<u8>,
@@ -29,7 +35,21 @@ impl Recorded {
     fn get(&self, case: usize, name: &str) -> Option<Array> {
         let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
         let tensor = tensors.tensor(&format!("{case}.{name}")).ok()?;
-        Some(Array::from_bytes(TensorType::f32(tensor.shape()), tensor.data()))
+        let dtype = if tensor.dtype() == Dtype::I32 { DType::U32 } else { DType::F32 };
+        Some(Array::from_bytes(TensorType::new(tensor.shape(), dtype), tensor.data()))
+    }
+
+    /// Runs a case's graph and compares these tensors with those that were recorded under their names.
+    fn compare(&self, case: usize, mut bench: Bench, kept: &[(String, Tensor)]) {
+        for (name, tensor) in kept {
+            bench.keep(*tensor, name);
+        }
+        let buffers = bench.run(Step::default());
+        for (name, _) in kept {
+            let expected = self.get(case, name).unwrap();
+            let error = read(&buffers, name, &expected.ty).relative_error(&expected);
+            assert!(error < TOLERANCE, "case {case}: {name} is off by {error:.1e}");
+        }
     }
 }
 
@@ -62,40 +82,82 @@ fn outputs_and_gradients_are_those_that_keras_gives() {
     let mut checked = 0;
     for (i, case) in recorded.cases().iter().enumerate() {
         let Some((op, names)) = op_of(case) else { continue };
-        let values: Vec<Array> = names.iter().map(|name| recorded.get(i, name).unwrap()).collect();
-        let dy = recorded.get(i, "dy").unwrap();
-        let mut graph = Graph::new();
-        let given = |graph: &mut Graph, name: &str, value: &Array| {
-            let buffer = graph.buffer(name);
-            graph.persistent(value.ty.clone(), buffer, 0)
-        };
-        let inputs: Vec<Tensor> =
-            names.iter().zip(&values).map(|(name, value)| given(&mut graph, name, value)).collect();
-        let seed = given(&mut graph, "dy", &dy);
-        let y = graph.add_shared(op, &inputs).unwrap()[0];
+        let mut bench = Bench::new();
+        let inputs: Vec<Tensor> = names.iter().map(|name| bench.given(&recorded.get(i, name).unwrap())).collect();
+        let seed = bench.given(&recorded.get(i, "dy").unwrap());
+        let y = bench.graph.add_shared(op, &inputs).unwrap()[0];
         let sum: Arc<dyn Op> = Arc::new(kiln::ops::ScaleAdd { a: 1.0, b: 1.0 });
-        let found = graph.gradients(y, seed, &inputs, &sum).unwrap();
+        let found = bench.graph.gradients(y, seed, &inputs, &sum).unwrap();
         let mut kept = vec![("y".to_owned(), y)];
         kept.extend(names.iter().zip(found).map(|(name, gradient)| (format!("d{name}"), gradient.unwrap())));
-        for (name, tensor) in &kept {
-            let buffer = graph.buffer(name);
-            graph.place(*tensor, buffer, 0);
+        recorded.compare(i, bench, &kept);
+        checked += kept.len();
+    }
+    assert!(checked >= 80, "only {checked} tensors were compared");
+}
+
+#[test]
+fn losses_and_their_gradients_are_those_that_keras_gives() {
+    let recorded = Recorded::open();
+    let mut checked = 0;
+    for (i, _) in recorded.cases().iter().enumerate().filter(|(_, case)| case["op"] == "softmax_cross_entropy") {
+        let mut bench = Bench::new();
+        let [logits, labels] = ["logits", "labels"].map(|name| bench.given(&recorded.get(i, name).unwrap()));
+        let losses = bench.graph.add_shared(Arc::new(SoftmaxCrossEntropy), &[logits, labels]).unwrap()[0];
+        let mean = Sum { scale: 1.0 / bench.graph.shape(losses)[0] as f32 };
+        let loss = bench.graph.add(mean, &[losses]).unwrap();
+        let gradient = gradients(&mut bench.graph, loss, &[logits]).unwrap()[0].unwrap();
+        let probabilities = bench.graph.add(Softmax, &[logits]).unwrap();
+        let kept = [("per_example", losses), ("loss", loss), ("dlogits", gradient), ("probabilities", probabilities)];
+        recorded.compare(i, bench, &kept.map(|(name, tensor)| (name.to_owned(), tensor)));
+        checked += 1;
+    }
+    assert_eq!(checked, 4);
+}
+
+/// The optimizer of a recorded case, if Kiln has it. What a case does not name has Keras' default.
+fn optimizer_of(case: &Value) -> Option<Box<dyn Optimizer>> {
+    let default = SGD::default();
+    let number = |key: &str, default: f64| case[key].as_f64().unwrap_or(default);
+    match case["rule"].as_str()? {
+        "adam" => Some(Adam::default().into()),
+        rule if rule.starts_with("sgd") => {
+            let (learning_rate, decay) = (number("lr", default.learning_rate), number("decay", default.decay));
+            let nesterov = case["nesterov"] == true;
+            Some(SGD { learning_rate, momentum: number("mom", default.momentum), nesterov, decay }.into())
         }
-        let device = device().as_dyn();
-        let plan = Plan::new(&graph, &device.info().limits).unwrap();
-        let mut buffers = Buffers::new(device.clone());
-        for (name, value) in names.iter().copied().zip(&values).chain([("dy", &dy)]) {
-            let bytes = value.to_bytes();
-            buffers.named(name, bytes.len() as u64).unwrap().write(0, &bytes).unwrap();
-        }
-        let mut program = buffers.program(&plan).unwrap();
-        program.run(&[Default::default()], None).unwrap().wait().unwrap();
-        for (name, _) in kept {
-            let expected = recorded.get(i, &name).unwrap();
-            let error = read(&buffers, &name, &expected.ty).relative_error(&expected);
-            assert!(error < 1e-5, "case {i} {case}: {name} is off by {error:.1e}");
+        _ => None,
+    }
+}
+
+#[test]
+fn eight_steps_of_an_optimizer_are_those_of_keras() {
+    let recorded = Recorded::open();
+    let mut checked = 0;
+    for (i, case) in recorded.cases().iter().enumerate() {
+        let Some(optimizer) = optimizer_of(case) else { continue };
+        let [parameters, gradients, expected] = ["p0", "gradients", "p"].map(|name| recorded.get(i, name).unwrap());
+        let mut bench = Bench::new();
+        let mut rewritten = vec![bench.given(&parameters)];
+        let parameters_name = bench.values[0].0.clone();
+        rewritten.extend(optimizer.slots().iter().map(|_| bench.given(&Array::zeros(parameters.shape().clone()))));
+        // Each step takes its row of the gradients.
+        let order = Array::new(TensorType::new([8], DType::U32), (0..8).map(f64::from).collect());
+        let [gradients, order] = [&gradients, &order].map(|value| bench.given(value));
+        let gradient = bench.graph.add(Gather { batch: 1, scale: 1.0, offset: 0.0 }, &[gradients, order]).unwrap();
+        let gradient = bench.graph.reshape(gradient, parameters.shape().clone()).unwrap();
+        bench.graph.update(optimizer.op(), &[gradient], &rewritten).unwrap();
+
+        let (buffers, mut program) = bench.program();
+        for (step, expected) in expected.data.chunks(parameters.data.len()).enumerate() {
+            let learning_rate = optimizer.step_size(step as u64);
+            let told = Step { first: step as u32, learning_rate, ..Step::default() };
+            program.run(&[told], None).unwrap().wait().unwrap();
+            let expected = Array::f32(parameters.shape().clone(), expected.to_vec());
+            let error = read(&buffers, &parameters_name, &parameters.ty).relative_error(&expected);
+            assert!(error < TOLERANCE, "case {i} {case}: after step {} off by {error:.1e}", step + 1);
             checked += 1;
         }
     }
-    assert!(checked >= 80, "only {checked} tensors were compared");
+    assert_eq!(checked, 5 * 8);
 }

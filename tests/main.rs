@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod bench;
 mod common;
 mod errors;
 mod fit;
 mod fixtures;
 mod ops;
+mod portability;
+mod recorder;
 mod replay;
 mod session;

@@ -1,63 +1,15 @@
 //! Every op's kernels against its f64 reference, and its gradient against finite differences.
 
-use kiln::graph::{Array, Buffer, Buffers, DType, Graph, Interpreter, Plan, Tensor, TensorType};
-use kiln::ops::{Activation, Case, Function, ScaleAdd, Sum, cases, gradients};
+use std::sync::Arc;
 
-use crate::common::device;
+use kiln::graph::{Array, DType, Error, Graph, Limits, Lowering, Op, Plan, Result, Step, Tensor, TensorType};
+use kiln::ops::{
+    Activation, AvgPool2d, AvgPool2dGradient, Case, Conv2d, Conv2dInputGradient, Conv2dWeightGradient, Function,
+    Matmul, MaxPool2d, MaxPool2dGradient, Padding, ScaleAdd, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, Sum,
+    Transpose, cases, gradients,
+};
 
-/// A graph whose persistent tensors have values, run once on the device.
-struct Bench {
-    graph: Graph,
-    values: Vec<(String, Array, Tensor)>,
-}
-
-impl Bench {
-    fn new() -> Bench {
-        Bench { graph: Graph::new(), values: Vec::new() }
-    }
-
-    fn given(&mut self, value: &Array) -> Tensor {
-        let name = format!("given {}", self.values.len());
-        let buffer = self.graph.buffer(&name);
-        let tensor = self.graph.persistent(value.ty.clone(), buffer, 0);
-        self.values.push((name, value.clone(), tensor));
-        tensor
-    }
-
-    /// Has a tensor be there after the run.
-    fn keep(&mut self, tensor: Tensor, name: &str) -> Buffer {
-        let buffer = self.graph.buffer(name);
-        self.graph.place(tensor, buffer, 0);
-        buffer
-    }
-
-    fn run(&self, step: kiln::graph::Step) -> Buffers {
-        let device = device().as_dyn();
-        let plan = Plan::new(&self.graph, &device.info().limits).unwrap();
-        let mut buffers = Buffers::new(device.clone());
-        for (name, value, _) in &self.values {
-            let bytes = value.to_bytes();
-            buffers.named(name, bytes.len() as u64).unwrap().write(0, &bytes).unwrap();
-        }
-        let mut program = buffers.program(&plan).unwrap();
-        program.run(&[step], None).unwrap().wait().unwrap();
-        buffers
-    }
-
-    fn interpret(&self, step: &kiln::graph::Step) -> Interpreter {
-        let mut interpreter = Interpreter::new();
-        for (_, value, tensor) in &self.values {
-            interpreter.set(*tensor, value.clone());
-        }
-        interpreter.run(&self.graph, step);
-        interpreter
-    }
-}
-
-pub fn read(buffers: &Buffers, name: &str, ty: &TensorType) -> Array {
-    let bytes = buffers.get(name).unwrap().read(0, ty.bytes()).unwrap();
-    Array::from_bytes(ty.clone(), &bytes)
-}
+use crate::bench::{Bench, read};
 
 /// What the device makes of a case.
 fn on_device(case: &Case) -> Vec<Array> {
@@ -150,4 +102,73 @@ fn gradient_error(case: &Case, input: usize) -> f64 {
     });
     let expected = Array::f32([places.len()], differences.collect());
     Array::f32([places.len()], places.iter().map(|&place| found.data[place]).collect()).relative_error(&expected)
+}
+
+/// An op whose shape rule lets everything pass.
+#[derive(Debug)]
+struct Gullible(Arc<dyn Op>);
+
+impl Op for Gullible {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn infer(&self, _: &[TensorType]) -> Result<Vec<TensorType>> {
+        Ok(vec![TensorType::f32([1]); 3])
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        self.0.lower(lowering)
+    }
+
+    fn reference(&self, _: &[&Array], _: &Step) -> Vec<Array> {
+        Vec::new()
+    }
+}
+
+/// Ops that compute sizes from shapes, each with inputs that do not fit it.
+fn misfits() -> Vec<(Arc<dyn Op>, Vec<TensorType>)> {
+    fn misfit<const N: usize>(op: impl Op + 'static, inputs: [TensorType; N]) -> (Arc<dyn Op>, Vec<TensorType>) {
+        (Arc::new(op), inputs.into())
+    }
+    let (strides, pool_size, padding) = ([1, 1], [3, 3], Padding::Valid);
+    let (max, avg) = (MaxPool2d { pool_size, strides, padding }, AvgPool2d { pool_size, strides, padding });
+    let [image, small] = [[1, 5, 5, 2], [1, 2, 2, 2]].map(TensorType::f32);
+    let [matrix, row, kernel] = [TensorType::f32([3, 4]), TensorType::f32([5]), TensorType::f32([3, 3, 7, 8])];
+    vec![
+        misfit(Conv2d { strides, padding, bias: false }, [image.clone(), kernel.clone()]),
+        misfit(Conv2dInputGradient { strides, padding, image: [5, 5] }, [image.clone(), kernel]),
+        misfit(Conv2dWeightGradient { strides, padding, size: [3, 3] }, [image.clone(), image.clone()]),
+        misfit(Matmul::default(), [matrix.clone(), matrix.clone()]),
+        misfit(max, [small.clone()]),
+        misfit(avg, [small.clone()]),
+        misfit(MaxPool2dGradient { pool: max }, [image.clone(), small.clone()]),
+        misfit(AvgPool2dGradient { pool: avg, image: [5, 5] }, [small]),
+        misfit(SoftmaxCrossEntropy, [matrix.clone(), row.clone()]),
+        misfit(SoftmaxCrossEntropyGradient, [matrix.clone(), matrix.clone(), row.clone(), row]),
+        misfit(Transpose, [matrix]),
+    ]
+}
+
+#[test]
+fn a_lowering_refuses_what_the_shape_rule_refuses() {
+    for (op, inputs) in misfits() {
+        assert!(op.infer(&inputs).is_err(), "{op:?} {inputs:?}");
+        let mut graph = Graph::new();
+        let inputs: Vec<Tensor> = inputs
+            .into_iter()
+            .enumerate()
+            .map(|(i, ty)| {
+                let buffer = graph.buffer(&format!("input {i}"));
+                graph.persistent(ty, buffer, 0)
+            })
+            .collect();
+        let output = graph.add(Gullible(op.clone()), &inputs).unwrap();
+        let buffer = graph.buffer("output");
+        graph.place(output, buffer, 0);
+        match Plan::new(&graph, &Limits::WEBGPU) {
+            Err(Error::Inputs { op: named, .. }) => assert_eq!(named, op.name()),
+            other => panic!("{op:?}: {other:?}"),
+        }
+    }
 }

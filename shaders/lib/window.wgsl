@@ -9,3 +9,14 @@ override stride_y: u32;
 override stride_x: u32;
 override pad_top: u32;       // rows and columns of padding before the image
 override pad_left: u32;
+
+// The place (n, y, x) of a pixel of images of so many rows and columns.
+fn place(pixel: u32, rows: u32, columns: u32) -> vec3u {
+    return vec3u(pixel / (rows * columns), pixel / columns % rows, pixel % columns);
+}
+
+// Along one axis, the first window that holds a position of the padded image and the one behind the last: those at o
+// with o*stride <= position < o*stride + extent hold it.
+fn windows_over(position: u32, extent: u32, stride: u32, count: u32) -> vec2u {
+    return vec2u((max(position + stride, extent) - extent) / stride, min(position / stride + 1u, count));
+}

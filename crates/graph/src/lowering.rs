@@ -1,6 +1,6 @@
 //! What an op sees while it is turned into kernel calls.
 
-use crate::{Call, Graph, Limits, Node, Shape, Tensor, TensorType};
+use crate::{Call, Error, Graph, Limits, Node, Result, Shape, Tensor, TensorType};
 
 /// One node on its way to kernel calls.
 #[derive(Debug)]
@@ -23,6 +23,11 @@ impl Lowering<'_> {
         &self.node.outputs
     }
 
+    /// The types of the node's inputs, for an op that looks at them as its shape rule does.
+    pub fn input_types(&self) -> Vec<TensorType> {
+        self.graph.types(&self.node.inputs)
+    }
+
     /// The type of an input, output or scratch tensor.
     pub fn ty(&self, tensor: Tensor) -> &TensorType {
         match tensor.index().checked_sub(self.graph.tensor_count()) {
@@ -36,9 +41,13 @@ impl Lowering<'_> {
         &self.ty(tensor).shape
     }
 
-    /// The exact extents of a tensor whose rank the op's shape rule has checked.
-    pub fn dims<const D: usize>(&self, tensor: Tensor) -> [usize; D] {
-        self.shape(tensor).dims().unwrap_or([0; D])
+    /// The exact extents of a tensor.
+    ///
+    /// # Errors
+    /// [`Error::Inputs`] when it has another number of axes.
+    pub fn dims<const D: usize>(&self, tensor: Tensor) -> Result<[usize; D]> {
+        let wrong = || Error::inputs(self.node.op.name(), format!("a tensor of {D} axes"), &[self.ty(tensor).clone()]);
+        self.shape(tensor).dims().ok_or_else(wrong)
     }
 
     /// What the device allows and prefers.

@@ -1,10 +1,10 @@
 //! `y[n, oy, ox, c] = mean over the r, s inside the image of x[n, oy*stride_y + r - top, ox*stride_x + s - left, c]`.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::avg_pool2d as kernel;
-use crate::window::{Padding, Window, window_overrides};
+use crate::window::{Padding, Window, pooling, window_overrides};
 
 /// The mean of each window; padding counts neither in the sum nor in the divisor: `[N, H, W, C] -> [N, OH, OW, C]`.
 #[derive(Clone, Copy, Debug)]
@@ -27,10 +27,12 @@ pub struct AvgPool2dGradient {
 }
 
 impl AvgPool2d {
-    fn window(&self, x: &TensorType) -> Option<(Window, [usize; 4])> {
-        let dims: [usize; 4] = x.shape.dims()?;
-        let window = Window::new([dims[1], dims[2]], self.pool_size, self.strides, self.padding)?;
-        (x.dtype == DType::F32).then_some((window, dims))
+    /// The window, and the image's extents.
+    ///
+    /// # Errors
+    /// When the window does not fit the input.
+    fn window(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
+        pooling("avg_pool2d", inputs, self.pool_size, self.strides, self.padding)
     }
 }
 
@@ -47,16 +49,12 @@ impl Op for AvgPool2d {
     }
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        match inputs {
-            [x] => self.window(x).map(|(window, [n, _, _, c])| vec![TensorType::f32([n, window.out[0], window.out[1], c])]),
-            _ => None,
-        }
-        .ok_or_else(|| Error::inputs(self.name(), format!("f32 [N, H, W, C] that a window of {:?} fits", self.pool_size), inputs))
+        self.window(inputs).map(|(window, [images, _, _, channels])| vec![window.result(images, channels)])
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
-        let Some((window, [_, _, _, channels])) = self.window(lowering.ty(x)) else { return Ok(()) };
+        let (window, [_, _, _, channels]) = self.window(&lowering.input_types())?;
         let count = lowering.shape(y).elements();
         let overrides = window_overrides!(avg_pool2d, window, channels: channels as u32);
         let params = kernel::Params { count: count as u32 };
@@ -74,7 +72,7 @@ impl Op for AvgPool2d {
     }
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
-        let Some((window, [images, _, _, channels])) = self.window(&inputs[0].ty) else { return Vec::new() };
+        let Ok((window, [images, _, _, channels])) = self.window(&[inputs[0].ty.clone()]) else { return Vec::new() };
         let (pixels, out_pixels) = window.pixels();
         let cells = cells(&window);
         let mut y = Array::zeros([images, window.out[0], window.out[1], channels]);
@@ -91,11 +89,22 @@ impl Op for AvgPool2d {
 }
 
 impl AvgPool2dGradient {
-    fn geometry(&self, dy: &TensorType) -> Option<(Window, [usize; 4])> {
-        let [n, out_height, out_width, channels] = dy.shape.dims()?;
-        let x = [n, self.image[0], self.image[1], channels];
-        let (window, _) = self.pool.window(&TensorType::f32(x))?;
-        (window.out == [out_height, out_width] && dy.dtype == DType::F32).then_some((window, x))
+    /// The pooling's window, and the image's extents.
+    ///
+    /// # Errors
+    /// When the input does not fit.
+    fn window(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
+        let fit = |dy: &TensorType| {
+            let [images, _, _, channels] = dy.shape.dims()?;
+            let x = TensorType::f32([images, self.image[0], self.image[1], channels]);
+            let (window, x) = self.pool.window(&[x]).ok()?;
+            (window.result(images, channels) == *dy).then_some((window, x))
+        };
+        match inputs {
+            [dy] => fit(dy),
+            _ => None,
+        }
+        .ok_or_else(|| Error::inputs(self.name(), format!("f32 dy [N, OH, OW, C] of an image of {:?}", self.image), inputs))
     }
 }
 
@@ -105,16 +114,12 @@ impl Op for AvgPool2dGradient {
     }
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        match inputs {
-            [dy] => self.geometry(dy).map(|(_, x)| vec![TensorType::f32(x)]),
-            _ => None,
-        }
-        .ok_or_else(|| Error::inputs(self.name(), format!("f32 dy [N, OH, OW, C] of an image of {:?}", self.image), inputs))
+        self.window(inputs).map(|(_, x)| vec![TensorType::f32(x)])
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (dy, dx) = (lowering.inputs()[0], lowering.outputs()[0]);
-        let Some((window, [_, _, _, channels])) = self.geometry(lowering.ty(dy)) else { return Ok(()) };
+        let (window, [_, _, _, channels]) = self.window(&lowering.input_types())?;
         let count = lowering.shape(dx).elements();
         let overrides = window_overrides!(avg_pool2d, window, channels: channels as u32);
         let params = kernel::Params { count: count as u32 };
@@ -123,7 +128,7 @@ impl Op for AvgPool2dGradient {
     }
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
-        let Some((window, x)) = self.geometry(&inputs[0].ty) else { return Vec::new() };
+        let Ok((window, x)) = self.window(&[inputs[0].ty.clone()]) else { return Vec::new() };
         let (pixels, out_pixels) = window.pixels();
         let cells = cells(&window);
         let mut dx = Array::zeros(x);
@@ -154,7 +159,7 @@ pub(crate) fn cases() -> Vec<Case> {
     for (x, pool_size, strides) in SHAPES {
         for padding in [Padding::Valid, Padding::Same] {
             let pool = AvgPool2d { pool_size, strides, padding };
-            if pool.window(&TensorType::f32(x)).is_some() {
+            if pool.window(&[TensorType::f32(x)]).is_ok() {
                 let name = format!("avg_pool2d {x:?} {pool_size:?} / {strides:?} {}", padding.name());
                 cases.push(Case::new(name, pool, vec![Array::random(x, 1)]).differentiable(&[0]));
             }

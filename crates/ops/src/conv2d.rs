@@ -32,12 +32,12 @@ pub(crate) fn window(x: &[usize; 4], kernel: &[usize; 4], strides: [usize; 2], p
     Window::new([height, width], [r, s], strides, padding)
 }
 
-impl Op for Conv2d {
-    fn name(&self) -> &'static str {
-        "conv2d"
-    }
-
-    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+impl Conv2d {
+    /// The window, and the shapes of the image and of the kernel.
+    ///
+    /// # Errors
+    /// When the inputs do not fit.
+    fn geometry(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4], [usize; 4])> {
         let expected = format!(
             "f32 (x [N, H, W, C], kernel [R, S, C, K]{}) with strides {:?} and a window that fits ({} padding)",
             if self.bias { ", bias [K]" } else { "" },
@@ -56,16 +56,25 @@ impl Op for Conv2d {
             return Err(wrong());
         }
         let window = window(&x, &kernel, self.strides, self.padding).ok_or_else(wrong)?;
-        Ok(vec![TensorType::f32([x[0], window.out[0], window.out[1], kernel[3]])])
+        Ok((window, x, kernel))
+    }
+}
+
+impl Op for Conv2d {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        let (window, [images, ..], [_, _, _, filters]) = self.geometry(inputs)?;
+        Ok(vec![window.result(images, filters)])
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, weights, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let bias = lowering.inputs().get(2).copied().unwrap_or(weights);
-        let [r, s, depth, columns] = lowering.dims(weights);
-        let x_dims = lowering.dims(x);
-        let Some(window) = window(&x_dims, &[r, s, depth, columns], self.strides, self.padding) else { return Ok(()) };
-        let pixels = x_dims[0] * window.pixels().1;
+        let (window, [images, ..], [r, s, depth, columns]) = self.geometry(&lowering.input_types())?;
+        let pixels = images * window.pixels().1;
         let (params, has_bias) = (kernel::Params { pixels: pixels as u32 }, self.bias);
         let overrides =
             window_overrides!(conv2d, window, depth: depth as u32, columns: columns as u32, has_bias: has_bias);

@@ -22,8 +22,22 @@ pub struct Conv2dInputGradient {
 }
 
 impl Conv2dInputGradient {
-    /// The window, and the shape of the image's gradient, when the inputs fit.
-    fn geometry(&self, dy: &TensorType, kernel: &TensorType) -> Option<(Window, [usize; 4])> {
+    /// The window, and the shape of the image's gradient.
+    ///
+    /// # Errors
+    /// When the inputs do not fit.
+    fn geometry(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
+        match inputs {
+            [dy, kernel] if dy.dtype == DType::F32 && kernel.dtype == DType::F32 => self.fit(dy, kernel),
+            _ => None,
+        }
+        .ok_or_else(|| {
+            let expected = format!("f32 (dy [N, OH, OW, K], kernel [R, S, C, K]) of an image of {:?}", self.image);
+            Error::inputs("conv2d_input_gradient", expected, inputs)
+        })
+    }
+
+    fn fit(&self, dy: &TensorType, kernel: &TensorType) -> Option<(Window, [usize; 4])> {
         let ([images, out_height, out_width, filters], kernel) = (dy.shape.dims()?, kernel.shape.dims()?);
         let x = [images, self.image[0], self.image[1], kernel[2]];
         let window = window(&x, &kernel, self.strides, self.padding)?;
@@ -37,23 +51,13 @@ impl Op for Conv2dInputGradient {
     }
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        let wrong = || {
-            let expected = format!("f32 (dy [N, OH, OW, K], kernel [R, S, C, K]) of an image of {:?}", self.image);
-            Error::inputs("conv2d_input_gradient", expected, inputs)
-        };
-        match inputs {
-            [dy, kernel] if dy.dtype == DType::F32 && kernel.dtype == DType::F32 => {
-                let (_, x) = self.geometry(dy, kernel).ok_or_else(wrong)?;
-                Ok(vec![TensorType::f32(x)])
-            }
-            _ => Err(wrong()),
-        }
+        self.geometry(inputs).map(|(_, x)| vec![TensorType::f32(x)])
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (dy, weights, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
-        let Some((window, x)) = self.geometry(lowering.ty(dy), lowering.ty(weights)) else { return Ok(()) };
-        let [r, s, channels, filters] = lowering.dims(weights);
+        let (window, x) = self.geometry(&lowering.input_types())?;
+        let [r, s, channels, filters] = lowering.dims(weights)?;
         let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
         lowering.push(transpose::call(weights, transposed, [r * s, channels, filters]));
         let pixels = x[0] * window.pixels().0;
@@ -68,7 +72,7 @@ impl Op for Conv2dInputGradient {
     }
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
-        let Some((window, x)) = self.geometry(&inputs[0].ty, &inputs[1].ty) else { return Vec::new() };
+        let Some((window, x)) = self.fit(&inputs[0].ty, &inputs[1].ty) else { return Vec::new() };
         let (channels, filters) = (x[3], inputs[0].shape()[3]);
         let (pixels, out_pixels) = window.pixels();
         let mut dx = Array::zeros(x);

@@ -27,8 +27,22 @@ pub struct Conv2dWeightGradient {
 }
 
 impl Conv2dWeightGradient {
-    /// The window, and the shape of the kernel's gradient, when the inputs fit.
-    fn geometry(&self, x: &TensorType, dy: &TensorType) -> Option<(Window, [usize; 4])> {
+    /// The window, and the shape of the kernel's gradient.
+    ///
+    /// # Errors
+    /// When the inputs do not fit.
+    fn geometry(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
+        match inputs {
+            [x, dy] if x.dtype == DType::F32 && dy.dtype == DType::F32 => self.fit(x, dy),
+            _ => None,
+        }
+        .ok_or_else(|| {
+            let expected = format!("f32 (x [N, H, W, C], dy [N, OH, OW, K]) for a kernel of {:?}", self.size);
+            Error::inputs("conv2d_weight_gradient", expected, inputs)
+        })
+    }
+
+    fn fit(&self, x: &TensorType, dy: &TensorType) -> Option<(Window, [usize; 4])> {
         let (x, [images, out_height, out_width, filters]): ([usize; 4], [usize; 4]) = (x.shape.dims()?, dy.shape.dims()?);
         let kernel = [self.size[0], self.size[1], x[3], filters];
         let window = window(&x, &kernel, self.strides, self.padding)?;
@@ -42,24 +56,12 @@ impl Op for Conv2dWeightGradient {
     }
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        let wrong = || {
-            let expected = format!("f32 (x [N, H, W, C], dy [N, OH, OW, K]) for a kernel of {:?}", self.size);
-            Error::inputs("conv2d_weight_gradient", expected, inputs)
-        };
-        match inputs {
-            [x, dy] if x.dtype == DType::F32 && dy.dtype == DType::F32 => {
-                let (_, kernel) = self.geometry(x, dy).ok_or_else(wrong)?;
-                Ok(vec![TensorType::f32(kernel)])
-            }
-            _ => Err(wrong()),
-        }
+        self.geometry(inputs).map(|(_, kernel)| vec![TensorType::f32(kernel)])
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, dy, dkernel) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
-        let Some((window, [r, s, channels, filters])) = self.geometry(lowering.ty(x), lowering.ty(dy)) else {
-            return Ok(());
-        };
+        let (window, [r, s, channels, filters]) = self.geometry(&lowering.input_types())?;
         let rows = r * s * channels;
         let pixels = lowering.shape(dy)[0] * window.pixels().1;
         let [across, down, _] = tiles(rows, filters);
@@ -83,7 +85,7 @@ impl Op for Conv2dWeightGradient {
     }
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
-        let Some((window, kernel)) = self.geometry(&inputs[0].ty, &inputs[1].ty) else { return Vec::new() };
+        let Some((window, kernel)) = self.fit(&inputs[0].ty, &inputs[1].ty) else { return Vec::new() };
         let [_, _, channels, filters] = kernel;
         let (pixels, out_pixels) = window.pixels();
         let mut dkernel = Array::zeros(kernel);

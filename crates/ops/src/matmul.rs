@@ -20,8 +20,23 @@ pub struct Matmul {
 }
 
 impl Matmul {
-    /// `[M, K, N]`, when the matrices fit.
-    fn sizes(&self, a: &TensorType, b: &TensorType) -> Option<[usize; 3]> {
+    /// `[M, K, N]`.
+    ///
+    /// # Errors
+    /// When the inputs do not fit.
+    fn sizes(&self, inputs: &[TensorType]) -> Result<[usize; 3]> {
+        let count = if self.bias { 3 } else { 2 };
+        let fit = || {
+            if inputs.len() != count || inputs.iter().any(|ty| ty.dtype != DType::F32) {
+                return None;
+            }
+            let sizes = self.fit(&inputs[0], &inputs[1])?;
+            inputs.get(2).is_none_or(|bias| bias.shape.dims() == Some([sizes[2]])).then_some(sizes)
+        };
+        fit().ok_or_else(|| Error::inputs("matmul", self.expected(), inputs))
+    }
+
+    fn fit(&self, a: &TensorType, b: &TensorType) -> Option<[usize; 3]> {
         let (mut a, mut b): ([usize; 2], [usize; 2]) = (a.shape.dims()?, b.shape.dims()?);
         if self.transpose_a {
             a.reverse();
@@ -45,20 +60,12 @@ impl Op for Matmul {
     }
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        let wrong = || Error::inputs("matmul", self.expected(), inputs);
-        if inputs.len() != if self.bias { 3 } else { 2 } || inputs.iter().any(|ty| ty.dtype != DType::F32) {
-            return Err(wrong());
-        }
-        let [m, _, n] = self.sizes(&inputs[0], &inputs[1]).ok_or_else(wrong)?;
-        match inputs.get(2).is_none_or(|bias| bias.shape.dims() == Some([n])) {
-            true => Ok(vec![TensorType::f32([m, n])]),
-            false => Err(wrong()),
-        }
+        self.sizes(inputs).map(|[m, _, n]| vec![TensorType::f32([m, n])])
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (a, b, c) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
-        let Some([m, k, n]) = self.sizes(lowering.ty(a), lowering.ty(b)) else { return Ok(()) };
+        let [m, k, n] = self.sizes(&lowering.input_types())?;
         let bias = lowering.inputs().get(2).copied();
         let flops = 2 * m * k * n;
         let overrides = |row: usize| kernel::Overrides { has_bias: self.bias, in_fours: row.is_multiple_of(4) };
@@ -117,7 +124,7 @@ impl Op for Matmul {
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
         let (a, b) = (inputs[0], inputs[1]);
-        let [m, k, n] = self.sizes(&a.ty, &b.ty).unwrap_or_default();
+        let [m, k, n] = self.fit(&a.ty, &b.ty).unwrap_or_default();
         let mut c = Array::zeros([m, n]);
         for row in 0..m {
             for column in 0..n {

@@ -4,7 +4,7 @@ use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, Tens
 
 use crate::case::Case;
 use crate::kernels::max_pool2d as kernel;
-use crate::window::{Padding, Window, window_overrides};
+use crate::window::{Padding, Window, pooling, window_overrides};
 
 /// The largest value of each window; padding never wins: `[N, H, W, C] -> [N, OH, OW, C]`.
 #[derive(Clone, Copy, Debug)]
@@ -25,10 +25,12 @@ pub struct MaxPool2dGradient {
 }
 
 impl MaxPool2d {
-    fn window(&self, x: &TensorType) -> Option<(Window, [usize; 4])> {
-        let dims: [usize; 4] = x.shape.dims()?;
-        let window = Window::new([dims[1], dims[2]], self.pool_size, self.strides, self.padding)?;
-        (x.dtype == DType::F32).then_some((window, dims))
+    /// The window, and the image's extents.
+    ///
+    /// # Errors
+    /// When the window does not fit the input.
+    fn window(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
+        pooling("max_pool2d", inputs, self.pool_size, self.strides, self.padding)
     }
 }
 
@@ -38,16 +40,12 @@ impl Op for MaxPool2d {
     }
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        match inputs {
-            [x] => self.window(x).map(|(window, [n, _, _, c])| vec![TensorType::f32([n, window.out[0], window.out[1], c])]),
-            _ => None,
-        }
-        .ok_or_else(|| Error::inputs(self.name(), format!("f32 [N, H, W, C] that a window of {:?} fits", self.pool_size), inputs))
+        self.window(inputs).map(|(window, [images, _, _, channels])| vec![window.result(images, channels)])
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
-        let Some((window, [_, _, _, channels])) = self.window(lowering.ty(x)) else { return Ok(()) };
+        let (window, [_, _, _, channels]) = self.window(&lowering.input_types())?;
         let count = lowering.shape(y).elements();
         let overrides = window_overrides!(max_pool2d, window, channels: channels as u32);
         let params = kernel::Params { count: count as u32 };
@@ -65,7 +63,7 @@ impl Op for MaxPool2d {
     }
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
-        let Some((window, [images, _, _, channels])) = self.window(&inputs[0].ty) else { return Vec::new() };
+        let Ok((window, [images, _, _, channels])) = self.window(&[inputs[0].ty.clone()]) else { return Vec::new() };
         let (pixels, out_pixels) = window.pixels();
         let mut y = Array::zeros([images, window.out[0], window.out[1], channels]);
         y.data.fill(f64::NEG_INFINITY);
@@ -81,22 +79,36 @@ impl Op for MaxPool2d {
     }
 }
 
+impl MaxPool2dGradient {
+    /// The pooling's window, and the image's extents.
+    ///
+    /// # Errors
+    /// When the inputs do not fit.
+    fn window(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
+        let fit = |x: &TensorType, dy: &TensorType| {
+            let (window, x) = self.pool.window(std::slice::from_ref(x)).ok()?;
+            (window.result(x[0], x[3]) == *dy).then_some((window, x))
+        };
+        match inputs {
+            [x, dy] => fit(x, dy),
+            _ => None,
+        }
+        .ok_or_else(|| Error::inputs(self.name(), "f32 (x [N, H, W, C], dy [N, OH, OW, C])", inputs))
+    }
+}
+
 impl Op for MaxPool2dGradient {
     fn name(&self) -> &'static str {
         "max_pool2d_gradient"
     }
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        let fits = |x: &TensorType, dy: &TensorType| self.pool.infer(std::slice::from_ref(x)).is_ok_and(|y| y[0] == *dy);
-        match inputs {
-            [x, dy] if fits(x, dy) => Ok(vec![x.clone()]),
-            _ => Err(Error::inputs(self.name(), "f32 (x [N, H, W, C], dy [N, OH, OW, C])", inputs)),
-        }
+        self.window(inputs).map(|(_, x)| vec![TensorType::f32(x)])
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, dy, dx) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
-        let Some((window, [_, _, _, channels])) = self.pool.window(lowering.ty(x)) else { return Ok(()) };
+        let (window, [_, _, _, channels]) = self.window(&lowering.input_types())?;
         let count = lowering.shape(x).elements();
         let overrides = window_overrides!(max_pool2d, window, channels: channels as u32);
         let params = kernel::Params { count: count as u32 };
@@ -105,7 +117,7 @@ impl Op for MaxPool2dGradient {
     }
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
-        let Some((window, [images, _, _, channels])) = self.pool.window(&inputs[0].ty) else { return Vec::new() };
+        let Ok((window, [images, _, _, channels])) = self.pool.window(&[inputs[0].ty.clone()]) else { return Vec::new() };
         let (pixels, out_pixels) = window.pixels();
         let mut first_best = vec![None; images * out_pixels * channels];
         for n in 0..images {
@@ -135,13 +147,13 @@ pub(crate) fn cases() -> Vec<Case> {
         for padding in [Padding::Valid, Padding::Same] {
             let pool = MaxPool2d { pool_size, strides, padding };
             let name = format!("{x:?} {pool_size:?} / {strides:?} {}", padding.name());
-            let Some((window, _)) = pool.window(&TensorType::f32(x)) else { continue };
+            let Ok((window, _)) = pool.window(&[TensorType::f32(x)]) else { continue };
             let op = Case::new(format!("max_pool2d {name}"), pool, vec![Array::random(x, 1)]);
             cases.push(op.differentiable(&[0]));
             // A few different values only: every window has equal maxima.
             let mut ties = Array::random_below(x, DType::U32, 3, 5);
             ties.ty.dtype = DType::F32;
-            let dy = Array::random([x[0], window.out[0], window.out[1], x[3]], 2);
+            let dy = Array::random(window.result(x[0], x[3]).shape, 2);
             cases.push(Case::new(format!("max_pool2d_gradient ties {name}"), MaxPool2dGradient { pool }, vec![ties, dy]));
         }
     }

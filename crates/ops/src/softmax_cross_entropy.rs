@@ -17,7 +17,7 @@ pub struct SoftmaxCrossEntropy;
 pub struct SoftmaxCrossEntropyGradient;
 
 /// Rows and classes, when logits and targets fit.
-fn sizes(logits: &TensorType, targets: &TensorType) -> Option<[usize; 2]> {
+fn fit(logits: &TensorType, targets: &TensorType) -> Option<[usize; 2]> {
     let [rows, classes] = logits.shape.dims()?;
     let fits = match targets.dtype {
         DType::U32 => targets.shape.dims() == Some([rows]),
@@ -35,24 +35,33 @@ fn weights(targets: &Array, [rows, classes]: [usize; 2]) -> Vec<f64> {
     }
 }
 
+impl SoftmaxCrossEntropy {
+    /// Rows and classes.
+    ///
+    /// # Errors
+    /// When the inputs do not fit.
+    fn sizes(&self, inputs: &[TensorType]) -> Result<[usize; 2]> {
+        match inputs {
+            [logits, targets] => fit(logits, targets),
+            _ => None,
+        }
+        .ok_or_else(|| Error::inputs(self.name(), "(logits f32 [N, C], targets u32 [N] or f32 [N, C])", inputs))
+    }
+}
+
 impl Op for SoftmaxCrossEntropy {
     fn name(&self) -> &'static str {
         "softmax_cross_entropy"
     }
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        match inputs {
-            [logits, targets] => sizes(logits, targets),
-            _ => None,
-        }
-        .map(|[rows, _]| vec![TensorType::f32([rows]); 3])
-        .ok_or_else(|| Error::inputs(self.name(), "(logits f32 [N, C], targets u32 [N] or f32 [N, C])", inputs))
+        self.sizes(inputs).map(|[rows, _]| vec![TensorType::f32([rows]); 3])
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (logits, targets) = (lowering.inputs()[0], lowering.inputs()[1]);
         let (loss, hits, lse) = (lowering.outputs()[0], lowering.outputs()[1], lowering.outputs()[2]);
-        let [rows, classes] = lowering.dims(logits);
+        let [rows, classes] = self.sizes(&lowering.input_types())?;
         let overrides = kernel::Overrides { one_hot: lowering.ty(targets).dtype == DType::F32 };
         let params = kernel::Params { rows: rows as u32, classes: classes as u32 };
         let tensors = kernel::Forward { logits, targets, loss, hits, lse };
@@ -73,7 +82,7 @@ impl Op for SoftmaxCrossEntropy {
     }
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
-        let [rows, classes] = sizes(&inputs[0].ty, &inputs[1].ty).unwrap_or_default();
+        let [rows, classes] = fit(&inputs[0].ty, &inputs[1].ty).unwrap_or_default();
         let targets = weights(inputs[1], [rows, classes]);
         let first_largest = |row: &[f64]| (1..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best });
         let mut outputs = vec![Array::zeros([rows]); 3];
@@ -89,26 +98,34 @@ impl Op for SoftmaxCrossEntropy {
     }
 }
 
+impl SoftmaxCrossEntropyGradient {
+    /// Rows and classes.
+    ///
+    /// # Errors
+    /// When the inputs do not fit.
+    fn sizes(&self, inputs: &[TensorType]) -> Result<[usize; 2]> {
+        let rows = |ty: &TensorType, rows: usize| *ty == TensorType::f32([rows]);
+        match inputs {
+            [logits, targets, lse, dloss] => fit(logits, targets).filter(|&[n, _]| rows(lse, n) && rows(dloss, n)),
+            _ => None,
+        }
+        .ok_or_else(|| Error::inputs(self.name(), "(logits f32 [N, C], targets, lse f32 [N], dloss f32 [N])", inputs))
+    }
+}
+
 impl Op for SoftmaxCrossEntropyGradient {
     fn name(&self) -> &'static str {
         "softmax_cross_entropy_gradient"
     }
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        let rows = |ty: &TensorType, rows: usize| *ty == TensorType::f32([rows]);
-        match inputs {
-            [logits, targets, lse, dloss] => sizes(logits, targets)
-                .filter(|&[n, _]| rows(lse, n) && rows(dloss, n))
-                .map(|dims| vec![TensorType::f32(dims)]),
-            _ => None,
-        }
-        .ok_or_else(|| Error::inputs(self.name(), "(logits f32 [N, C], targets, lse f32 [N], dloss f32 [N])", inputs))
+        self.sizes(inputs).map(|dims| vec![TensorType::f32(dims)])
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
-        let &[logits, targets, normalizer, dloss] = lowering.inputs() else { return Ok(()) };
+        let [rows, classes] = self.sizes(&lowering.input_types())?;
+        let [logits, targets, normalizer, dloss] = [0, 1, 2, 3].map(|input| lowering.inputs()[input]);
         let dx = lowering.outputs()[0];
-        let [rows, classes] = lowering.dims(logits);
         let overrides = kernel::Overrides { one_hot: lowering.ty(targets).dtype == DType::F32 };
         let params = kernel::Params { rows: rows as u32, classes: classes as u32 };
         let tensors = kernel::Gradient { logits, targets, normalizer, dloss, dx };
@@ -117,7 +134,7 @@ impl Op for SoftmaxCrossEntropyGradient {
     }
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
-        let [rows, classes] = sizes(&inputs[0].ty, &inputs[1].ty).unwrap_or_default();
+        let [rows, classes] = fit(&inputs[0].ty, &inputs[1].ty).unwrap_or_default();
         let targets = weights(inputs[1], [rows, classes]);
         let dx = (0..rows * classes).map(|i| {
             let row = i / classes;

@@ -32,7 +32,7 @@ impl Op for Transpose {
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
-        lowering.push(call(x, y, lowering.dims(x)));
+        lowering.push(call(x, y, lowering.dims(x)?));
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! The geometry of a window that slides over an image: of a convolution or a pooling.
 
+use kiln_graph::{DType, Error, Result, TensorType};
+
 /// Keras' two rules for what lies around an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding {
@@ -71,10 +73,38 @@ impl Window {
         }
     }
 
+    /// The type of the result for so many images, `[N, OH, OW, channels]`.
+    pub(crate) fn result(&self, images: usize, channels: usize) -> TensorType {
+        TensorType::f32([images, self.out[0], self.out[1], channels])
+    }
+
     /// The image's and the result's number of pixels.
     pub(crate) fn pixels(&self) -> (usize, usize) {
         (self.image[0] * self.image[1], self.out[0] * self.out[1])
     }
+}
+
+/// The window of a pooling on its one input, f32 `[N, H, W, C]`, and the extents of that.
+///
+/// # Errors
+/// When the window does not fit the input.
+pub(crate) fn pooling(
+    op: &'static str,
+    inputs: &[TensorType],
+    size: [usize; 2],
+    strides: [usize; 2],
+    padding: Padding,
+) -> Result<(Window, [usize; 4])> {
+    let fit = |x: &TensorType| {
+        let dims: [usize; 4] = x.shape.dims()?;
+        let window = Window::new([dims[1], dims[2]], size, strides, padding)?;
+        (x.dtype == DType::F32).then_some((window, dims))
+    };
+    match inputs {
+        [x] => fit(x),
+        _ => None,
+    }
+    .ok_or_else(|| Error::inputs(op, format!("f32 [N, H, W, C] that a window of {size:?} fits"), inputs))
 }
 
 /// The overrides of a kernel that imports `window`, from a [`Window`] and the kernel's own.

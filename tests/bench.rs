@@ -1,0 +1,69 @@
+//! A graph with values, run on the device that all tests share.
+
+use kiln::graph::{Array, Buffers, Graph, Interpreter, Plan, Program, Step, Tensor, TensorType};
+
+use crate::common::device;
+
+/// A graph whose persistent tensors have values.
+pub struct Bench {
+    pub graph: Graph,
+    /// The persistent tensors that have values, with the names of their buffers.
+    pub values: Vec<(String, Array, Tensor)>,
+}
+
+impl Bench {
+    pub fn new() -> Bench {
+        Bench { graph: Graph::new(), values: Vec::new() }
+    }
+
+    /// A tensor with this value, in a buffer of its own.
+    pub fn given(&mut self, value: &Array) -> Tensor {
+        let name = format!("given {}", self.values.len());
+        let buffer = self.graph.buffer(&name);
+        let tensor = self.graph.persistent(value.ty.clone(), buffer, 0);
+        self.values.push((name, value.clone(), tensor));
+        tensor
+    }
+
+    /// Has a tensor be there after the run.
+    pub fn keep(&mut self, tensor: Tensor, name: &str) {
+        let buffer = self.graph.buffer(name);
+        self.graph.place(tensor, buffer, 0);
+    }
+
+    /// The program of the graph, and its buffers with the values in them.
+    pub fn program(&self) -> (Buffers, Box<dyn Program>) {
+        let device = device().as_dyn();
+        let plan = Plan::new(&self.graph, &device.info().limits).unwrap();
+        let mut buffers = Buffers::new(device.clone());
+        for (name, value, _) in &self.values {
+            let bytes = value.to_bytes();
+            buffers.named(name, bytes.len() as u64).unwrap().write(0, &bytes).unwrap();
+        }
+        let program = buffers.program(&plan).unwrap();
+        (buffers, program)
+    }
+
+    /// Runs the graph once.
+    pub fn run(&self, step: Step) -> Buffers {
+        let (buffers, mut program) = self.program();
+        program.run(&[step], None).unwrap().wait().unwrap();
+        buffers
+    }
+
+    /// Runs the graph once on the host, in f64.
+    pub fn interpret(&self, step: &Step) -> Interpreter {
+        let mut interpreter = Interpreter::new();
+        for (_, value, tensor) in &self.values {
+            interpreter.set(*tensor, value.clone());
+        }
+        interpreter.run(&self.graph, step);
+        interpreter
+    }
+}
+
+/// What lies at the start of a buffer.
+pub fn read(buffers: &Buffers, name: &str, ty: &TensorType) -> Array {
+    let bytes = buffers.get(name).unwrap().read(0, ty.bytes()).unwrap();
+    Array::from_bytes(ty.clone(), &bytes)
+}

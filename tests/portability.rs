@@ -1,0 +1,134 @@
+//! Every kernel, with the override values that the ops' cases and LeNet use, goes through naga's back ends for Vulkan,
+//! Metal and DX12 and stays within the limits of every WebGPU device.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kiln::data::{Dataset, Labels};
+use kiln::graph::{Graph, Kernel, Limits, Plan, PlannedCall, Tensor};
+use kiln::ops::{Case, KERNELS, ScaleAdd, cases, gradients};
+use kiln::{Compile, Device, Fit, models};
+use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides, spv};
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+use crate::recorder::Recorder;
+
+/// The calls that a case is lowered to, on a device with WebGPU's limits.
+fn calls(case: &Case) -> Vec<PlannedCall> {
+    let mut graph = Graph::new();
+    let given = |graph: &mut Graph, prefix: &str, i: usize, ty| {
+        let buffer = graph.buffer(&format!("{prefix} {i}"));
+        graph.persistent(ty, buffer, 0)
+    };
+    let inputs: Vec<Tensor> =
+        case.inputs.iter().enumerate().map(|(i, array)| given(&mut graph, "input", i, array.ty.clone())).collect();
+    let old = case.rewritten.iter().enumerate();
+    let old: Vec<Tensor> = old.map(|(i, array)| given(&mut graph, "rewritten", i, array.ty.clone())).collect();
+    if !old.is_empty() {
+        graph.update(case.op.clone(), &inputs, &old).unwrap();
+        return Plan::new(&graph, &Limits::WEBGPU).unwrap().calls;
+    }
+    let mut kept = graph.add_shared(case.op.clone(), &inputs).unwrap();
+    let differentiable: Vec<Tensor> = case.differentiable.iter().map(|&input| inputs[input]).collect();
+    if !differentiable.is_empty() {
+        kept.extend(gradients(&mut graph, kept[0], &differentiable).unwrap().into_iter().flatten());
+    }
+    for (i, tensor) in kept.into_iter().enumerate() {
+        let kept = graph.add(ScaleAdd { a: 0.5, b: 0.5 }, &[tensor, tensor]);
+        // Integers cannot be scaled; they are kept as they are.
+        let buffer = graph.buffer(&format!("output {i}"));
+        graph.place(kept.unwrap_or(tensor), buffer, 0);
+    }
+    Plan::new(&graph, &Limits::WEBGPU).unwrap().calls
+}
+
+/// The calls of all plans that training, validating, evaluating and predicting with LeNet takes.
+fn lenet_calls() -> Vec<PlannedCall> {
+    let recorder = Arc::new(Recorder::new(Limits::WEBGPU));
+    let digits = |n: usize| Dataset::from_u8([28, 28, 1], vec![0; n * 784], Labels::index(vec![0; n], 10)).unwrap();
+    let mut model = models::lenet([28, 28, 1], 10);
+    model.compile(&Device::from_dyn(recorder.clone()), Compile::default()).unwrap();
+    let fit = Fit { batch_size: 128, validation_data: Some(&digits(129)), ..Fit::default() };
+    model.fit(&digits(257), fit).unwrap();
+    model.predict(&digits(129)).unwrap();
+    let plans = recorder.plans();
+    assert_eq!(plans.len(), 6, "three kinds of batches, each with a last one of another size");
+    plans.into_iter().flat_map(|plan| plan.calls).collect()
+}
+
+/// A kernel and values of its overrides.
+type Specialised = (&'static Kernel, Vec<(&'static str, f64)>);
+
+/// Each kernel with each set of override values among these calls, by a name that tells both.
+fn kernels_in_use(calls: impl IntoIterator<Item = PlannedCall>) -> BTreeMap<String, Specialised> {
+    calls
+        .into_iter()
+        .map(|call| (format!("{} {:?}", call.kernel.name, call.overrides), (call.kernel, call.overrides)))
+        .collect()
+}
+
+fn kernels_in_cases() -> BTreeMap<String, Specialised> {
+    kernels_in_use(cases().iter().flat_map(calls))
+}
+
+/// Puts a kernel through the back ends.
+fn translate(name: &str, (kernel, overrides): &Specialised) {
+    let module = naga::front::wgsl::parse_str(kernel.source).unwrap();
+    let info = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module).unwrap();
+    let constants: PipelineConstants = overrides.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
+    let entry = (naga::ShaderStage::Compute, kernel.entry_point);
+    let (module, info) = process_overrides(&module, &info, Some(entry), &constants).unwrap();
+
+    let words = spv::write_vec(&module, &info, &spv::Options::default(), None);
+    assert!(words.unwrap().len() > 100, "{name}: SPIR-V");
+    // wgpu compiles for Metal 2 at least; naga's default is 1.0.
+    let options = msl::Options { lang_version: (2, 0), ..msl::Options::default() };
+    let (text, _) = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
+        .unwrap_or_else(|error| panic!("{name}: MSL: {error}"));
+    assert!(text.contains("kernel void"), "{name}: MSL");
+    let (mut text, options, pipeline) = (String::new(), hlsl::Options::default(), hlsl::PipelineOptions::default());
+    hlsl::Writer::new(&mut text, &options, &pipeline)
+        .write(&module, &info, None)
+        .unwrap_or_else(|error| panic!("{name}: HLSL: {error}"));
+    assert!(text.contains("numthreads"), "{name}: HLSL");
+}
+
+#[test]
+fn every_kernel_translates_to_spirv_msl_and_hlsl() {
+    for (name, kernel) in kernels_in_cases() {
+        translate(&name, &kernel);
+    }
+}
+
+#[test]
+fn every_kernel_of_lenet_translates_to_spirv_msl_and_hlsl() {
+    let kernels = kernels_in_use(lenet_calls());
+    let has = |kernel: &str, overrides: [(&str, f64); 2]| {
+        let named = |(found, values): &Specialised| {
+            found.name == kernel && overrides.iter().all(|&(name, value)| values.contains(&(name, value)))
+        };
+        assert!(kernels.values().any(named), "no {kernel} with {overrides:?}");
+    };
+    has("conv2d.forward", [("depth", 20.0), ("columns", 50.0)]);
+    has("conv2d_weight_gradient.forward", [("channels", 1.0), ("filters", 20.0)]);
+    for (name, kernel) in &kernels {
+        translate(name, kernel);
+    }
+}
+
+#[test]
+fn every_kernel_is_used_by_a_case() {
+    let used: Vec<&str> = kernels_in_cases().values().map(|(kernel, _)| kernel.name).collect();
+    let unused: Vec<&str> = KERNELS.iter().map(|kernel| kernel.name).filter(|name| !used.contains(name)).collect();
+    assert!(unused.is_empty(), "no case reaches {unused:?}");
+}
+
+#[test]
+fn every_kernel_stays_within_webgpus_default_limits() {
+    for kernel in KERNELS {
+        let invocations: u32 = kernel.workgroup_size.iter().product();
+        assert!(kernel.bindings.len() <= 8, "{}: {} storage buffers", kernel.name, kernel.bindings.len());
+        assert!(invocations <= 256, "{}: {invocations} invocations a workgroup", kernel.name);
+        assert!(kernel.workgroup_memory <= 16 << 10, "{}: {} bytes", kernel.name, kernel.workgroup_memory);
+    }
+}
