@@ -1,5 +1,5 @@
 //! Shaders to typed kernels.
 
 fn main() {
-    kiln_build::Builder::new("../../shaders").build();
+    kiln_build::Builder::new("../../shaders").trusted().build();
 }

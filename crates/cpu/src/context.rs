@@ -11,6 +11,25 @@ use crate::team::Team;
 /// 16 GiB less a little: kernels count words with a `u32`, and also the first word behind a tensor.
 const MAX_BINDING_BYTES: u64 = (1 << 34) - 256;
 
+/// What the processor is as a device, on as many threads as [`Options::default`] takes (one, where `KILN_THREADS` is no
+/// number of threads, so that devices can be listed).
+pub fn info() -> DeviceInfo {
+    let options = Options::default();
+    describe(processor::name(), options.max_lanes, options.resolve_threads().unwrap_or(1))
+}
+
+fn describe(name: String, max_lanes: u32, threads: usize) -> DeviceInfo {
+    let instructions = processor::instruction_set(max_lanes);
+    let driver = format!("{instructions}, {threads} thread{}", if threads == 1 { "" } else { "s" });
+    let limits = Limits {
+        max_binding_bytes: MAX_BINDING_BYTES,
+        max_buffer_bytes: isize::MAX as u64 & !255,
+        max_workgroups: Limits::WEBGPU.max_workgroups,
+        binding_align: crate::allocation::ALIGN as u64,
+    };
+    DeviceInfo { name, backend: "CPU".to_owned(), driver, kind: DeviceKind::Cpu, limits }
+}
+
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) info: DeviceInfo,
@@ -25,16 +44,8 @@ impl Context {
         let threads = options.resolve_threads().map_err(invalid)?;
         options.check_lanes().map_err(invalid)?;
         let team = Team::new(threads).map_err(invalid)?;
-        let instructions = processor::instruction_set(options.max_lanes);
-        let driver = format!("{instructions}, {threads} thread{}", if threads == 1 { "" } else { "s" });
-        let limits = Limits {
-            max_binding_bytes: MAX_BINDING_BYTES,
-            max_buffer_bytes: isize::MAX as u64 & !255,
-            max_workgroups: Limits::WEBGPU.max_workgroups,
-            binding_align: crate::allocation::ALIGN as u64,
-        };
-        tracing::debug!(name, driver, checked = options.checked, "open device");
-        let info = DeviceInfo { name, backend: "CPU".to_owned(), driver, kind: DeviceKind::Cpu, limits };
+        let info = describe(name, options.max_lanes, threads);
+        tracing::debug!(info.name, info.driver, checked = options.checked, "open device");
         Ok(Context { info, options, team: Mutex::new(team) })
     }
 

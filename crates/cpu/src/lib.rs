@@ -45,5 +45,6 @@ mod program;
 mod region;
 mod team;
 
+pub use context::info;
 pub use device::CpuDevice;
 pub use options::Options;

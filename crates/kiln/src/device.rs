@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use kiln_gpu::{GpuDevice, Options, Selector, adapters, wgpu};
-use kiln_graph::{DeviceError, DeviceInfo};
+use kiln_cpu::CpuDevice;
+use kiln_gpu::{GpuDevice, Selector, adapters, wgpu};
+use kiln_graph::{DeviceError, DeviceInfo, DeviceKind};
 
-/// The environment variable that says which device [`Device::best`] is: a place in [`Device::all`], or part of a name.
+/// The environment variable that says which device [`Device::best`] is: what [`Device::named`] takes.
 pub const DEVICE_VARIABLE: &str = "KILN_DEVICE";
 
 /// Something that runs models. Clones are the same device.
@@ -14,17 +15,16 @@ pub const DEVICE_VARIABLE: &str = "KILN_DEVICE";
 pub struct Device(Arc<dyn kiln_graph::Device>);
 
 impl Device {
-    /// The device that `KILN_DEVICE` names, else the first of [`Device::all`]: a discrete GPU if there is one.
+    /// The device that `KILN_DEVICE` names, else a GPU if there is one, else the processor. A driver that computes on
+    /// the processor is no GPU: the processor itself runs the same kernels, several times faster.
     ///
     /// # Errors
-    /// [`DeviceError::NotFound`] when there is none, or none of that name; [`DeviceError::Invalid`] when its driver
-    /// refuses.
+    /// [`DeviceError::NotFound`] when there is none of that name; [`DeviceError::Invalid`] when its driver refuses.
     pub fn best() -> Result<Device, DeviceError> {
-        let wanted = std::env::var(DEVICE_VARIABLE).unwrap_or_default();
-        Device::open(&selector(&wanted))
+        Device::named(&std::env::var(DEVICE_VARIABLE).unwrap_or_default())
     }
 
-    /// The first device whose name contains this text, upper or lower case: `nvidia`.
+    /// The first GPU whose name contains this text, upper or lower case: `nvidia`. Software drivers count.
     ///
     /// # Errors
     /// As [`Device::best`].
@@ -32,32 +32,62 @@ impl Device {
         Device::open(&Selector::Name(name.to_owned()))
     }
 
+    /// The processor, with kernels translated to native code. `KILN_THREADS` says on how many threads, else on one per
+    /// core.
+    ///
+    /// # Errors
+    /// [`DeviceError::Invalid`] when `KILN_THREADS` is not a number of threads.
+    pub fn cpu() -> Result<Device, DeviceError> {
+        Ok(Device(Arc::new(CpuDevice::new(kiln_cpu::Options::default())?)))
+    }
+
     /// The device at this place of [`Device::all`].
     ///
     /// # Errors
     /// As [`Device::best`].
     pub fn by_index(index: usize) -> Result<Device, DeviceError> {
-        Device::open(&Selector::Index(index))
+        Device::named(&index.to_string())
     }
 
-    /// The device that a text means, as in `KILN_DEVICE`: a place in [`Device::all`], part of a name, or nothing for
-    /// the first.
+    /// The device that a text means, as in `KILN_DEVICE`: a place in [`Device::all`], `cpu` for the processor, part of
+    /// a GPU's name or backend, or nothing for the first.
     ///
     /// # Errors
     /// As [`Device::best`].
     pub fn named(text: &str) -> Result<Device, DeviceError> {
-        Device::open(&selector(text))
+        let text = text.trim();
+        if text.eq_ignore_ascii_case("cpu") {
+            return Device::cpu();
+        }
+        let gpus = adapters();
+        let cpu = place_of_cpu(&gpus);
+        let index = if text.is_empty() { Some(0) } else { text.parse().ok() };
+        let not_found = || DeviceError::NotFound {
+            wanted: text.to_owned(),
+            found: Device::all().iter().enumerate().map(|(i, info)| format!("{i}: {} ({})", info.name, info.backend)).collect(),
+        };
+        match index {
+            Some(index) if index == cpu => Device::cpu(),
+            Some(index) if index > gpus.len() => Err(not_found()),
+            Some(index) => Device::open(&Selector::Index(index - usize::from(index > cpu))),
+            None => Device::gpu(text).map_err(|error| match error {
+                DeviceError::NotFound { .. } => not_found(),
+                other => other,
+            }),
+        }
     }
 
-    /// All devices, the best first.
+    /// All devices: GPUs, the best first, then the processor, then drivers that compute on the processor.
     pub fn all() -> Vec<DeviceInfo> {
-        adapters()
+        let mut all = adapters();
+        all.insert(place_of_cpu(&all), kiln_cpu::info());
+        all
     }
 
     /// The device of an app that uses wgpu itself. Models then share it with what the app draws, and read each other's
     /// buffers without a copy. Works within the limits that the app asked for.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Device {
-        Device(Arc::new(GpuDevice::from_wgpu(device, queue, Options::default().checked)))
+        Device(Arc::new(GpuDevice::from_wgpu(device, queue, kiln_gpu::Options::default().checked)))
     }
 
     /// A device of a kind that Kiln does not know.
@@ -76,16 +106,13 @@ impl Device {
     }
 
     fn open(selector: &Selector) -> Result<Device, DeviceError> {
-        Ok(Device(Arc::new(GpuDevice::open(selector, Options::default())?)))
+        Ok(Device(Arc::new(GpuDevice::open(selector, kiln_gpu::Options::default())?)))
     }
 }
 
-fn selector(text: &str) -> Selector {
-    match (text.trim(), text.trim().parse()) {
-        ("", _) => Selector::Best,
-        (_, Ok(index)) => Selector::Index(index),
-        (name, Err(_)) => Selector::Name(name.to_owned()),
-    }
+/// Where the processor stands among the devices: behind the GPUs, before software that stands in for one.
+fn place_of_cpu(gpus: &[DeviceInfo]) -> usize {
+    gpus.iter().position(|info| info.kind == DeviceKind::Software).unwrap_or(gpus.len())
 }
 
 impl fmt::Debug for Device {
@@ -96,12 +123,25 @@ impl fmt::Debug for Device {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
-    fn a_text_names_a_place_or_a_part_of_a_name() {
-        assert_eq!(selector(""), Selector::Best);
-        assert_eq!(selector(" 2 "), Selector::Index(2));
-        assert_eq!(selector("llvmpipe"), Selector::Name("llvmpipe".to_owned()));
+    fn the_processor_is_there_and_answers_to_its_name_and_place() {
+        let all = Device::all();
+        let place = all.iter().position(|info| info.kind == DeviceKind::Cpu).unwrap();
+        for text in ["cpu", " CPU ", &place.to_string()] {
+            assert_eq!(Device::named(text).unwrap().info().kind, DeviceKind::Cpu, "{text}");
+        }
+        assert!(all[place + 1..].iter().all(|info| info.kind == DeviceKind::Software));
+    }
+
+    #[test]
+    fn a_name_that_nothing_has_is_an_error_that_lists_what_there_is() {
+        for text in ["no such device", "999"] {
+            let error = Device::named(text).unwrap_err().to_string();
+            assert!(error.contains(text) && error.contains("(CPU)"), "{error}");
+        }
     }
 }

@@ -51,6 +51,7 @@ pub use bytemuck;
 pub use kiln_gpu::wgpu;
 pub use kiln_graph as graph;
 pub use kiln_ops as ops;
+pub use kiln_simd as simd;
 
 pub use callbacks::{BatchLogs, Callback};
 pub use compile::Compile;

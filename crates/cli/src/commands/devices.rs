@@ -35,6 +35,7 @@ fn row(device: &DeviceInfo) -> String {
         DeviceKind::DiscreteGpu => "GPU",
         DeviceKind::IntegratedGpu => "integrated GPU",
         DeviceKind::VirtualGpu => "virtual GPU",
+        DeviceKind::Cpu => "the processor itself",
         DeviceKind::Software => "software on the processor",
         _ => "of unknown kind",
     };
