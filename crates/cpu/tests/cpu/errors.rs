@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use kiln_cpu::{CpuDevice, Options};
 use kiln_graph::{Device, DeviceError, Plan, PlannedCall, ReadBack, Step};
 
-use crate::kernels::{OUT_OF_BOUNDS, PANICS, add_plan, affine, call, floats, plan};
+use crate::kernels::{OUT_OF_BOUNDS, PANICS, TWO_OUTPUTS, add_plan, affine, call, floats, plan};
 use crate::{buffer, device, run, values};
 
 #[test]
@@ -32,13 +32,18 @@ fn an_access_outside_a_tensor_names_kernel_layer_variable_and_word_and_stops_the
 #[test]
 fn a_plan_that_contradicts_its_kernels_or_buffers_is_an_error() {
     let device = device(1);
-    let buffers = [buffer(&device, &[0.0; 4]), buffer(&device, &[0.0; 4])];
+    let buffers = [buffer(&device, &[0.0; 48]), buffer(&device, &[0.0; 4])];
     let with = |call| plan(&[4; 2], vec![call]);
     let arguments = |arguments| PlannedCall { arguments, ..affine(4) };
     let shifted = |offset| {
         let mut call = affine(2);
         call.arguments[1].offset = offset;
         call
+    };
+    let two_outputs = |offset| {
+        let mut call = call(&TWO_OUTPUTS, vec![floats(0, 32), floats(0, 16)], [16, 1, 1]);
+        call.arguments[1].offset = offset;
+        plan(&[48, 4], vec![call])
     };
     let add = PlannedCall { arguments: vec![floats(0, 4); 3], ..add_plan(4).calls.remove(0) };
     let broken = [
@@ -56,6 +61,7 @@ fn a_plan_that_contradicts_its_kernels_or_buffers_is_an_error() {
             with(PlannedCall { overrides: vec![("shift", 1.0)], ..affine(4) }),
             "affine.main in `test`: override `factor`",
         ),
+        (two_outputs(64), "two_outputs.main in `test`: `x` and `y` overlap, and the call writes both"),
         (plan(&[4], vec![]), "needs 1 buffers, 2 were given"),
         (plan(&[4, 5], vec![]), "buffer `b1` has 16 bytes, the plan needs 20"),
     ];
@@ -64,6 +70,7 @@ fn a_plan_that_contradicts_its_kernels_or_buffers_is_an_error() {
         let error = device.program(&plan, &buffers).map(drop).unwrap_err();
         assert!(error.to_string().contains(rule), "expected `{rule}`: {error}");
     }
+    assert!(device.program(&two_outputs(128), &buffers).is_ok());
 }
 
 #[test]

@@ -144,6 +144,19 @@ pub static RECORD: Kernel = Kernel {
     )
 };
 
+/// Writes both of its tensors.
+pub static TWO_OUTPUTS: Kernel = Kernel {
+    bindings: &[binding("x", 0, Access::ReadWrite), Y],
+    ..kernel(
+        "two_outputs.main",
+        &[],
+        simple!(two_outputs(x, y, _dispatch, index) {
+            x.store(index, 1.0_f32);
+            y.store(index, 2.0_f32);
+        }),
+    )
+};
+
 /// y[i + 1000] = 1 in workgroup 5
 pub static OUT_OF_BOUNDS: Kernel = kernel(
     "out_of_bounds.main",
