@@ -62,3 +62,8 @@ pub use losses::Loss;
 pub use sequential::{Predictions, Score, Sequential};
 pub use summary::{Summary, SummaryRow};
 pub use weights::Weight;
+
+/// The programs of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
