@@ -52,7 +52,7 @@ pub use kiln_gpu::wgpu;
 pub use kiln_graph as graph;
 pub use kiln_ops as ops;
 
-pub use callbacks::{BatchLogs, Callback};
+pub use callbacks::{BatchLogs, Callback, TestBatchLogs};
 pub use compile::Compile;
 pub use device::{DEVICE_VARIABLE, Device};
 pub use error::{Error, LayerError, Result, WeightsError};
