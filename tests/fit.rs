@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use kiln::data::{Dataset, Labels, Values};
 use kiln::optimizers::{Adam, Optimizer, SGD};
-use kiln::{BatchLogs, Callback, Compile, EpochLogs, Error, Fit, History, Loss, Sequential};
+use kiln::{BatchLogs, Callback, Compile, EpochLogs, Error, Fit, History, Loss, Sequential, TestBatchLogs};
 
 use crate::common::{bars, bits, close, compiled, device, logits, model};
 
@@ -196,6 +196,47 @@ fn a_callback_that_breaks_stops_training_and_the_history_tells() {
     assert_eq!(history.epochs[0].val_loss, None);
     assert_eq!(witness.told.last().unwrap(), "end 1 of bars");
     assert_eq!(witness.told.len(), 4);
+}
+
+/// Stops validations and evaluations at their second batch, and counts the batches that it is told of.
+#[derive(Default)]
+struct Impatient {
+    told: Vec<TestBatchLogs>,
+}
+
+impl Callback for Impatient {
+    fn on_test_batch_end(&mut self, logs: &TestBatchLogs) -> ControlFlow<()> {
+        self.told.push(*logs);
+        if self.told.len() == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+#[test]
+fn a_callback_that_breaks_in_validation_stops_training_without_the_validations_figures() {
+    let mut impatient = Impatient::default();
+    let data = bars(60);
+    let fit = Fit { epochs: 5, batch_size: 1, validation_data: Some(&data), ..Fit::default() };
+    let fit = Fit { callbacks: vec![&mut impatient], ..fit };
+    let (_, history) = train(Compile { steps_per_execution: Some(1), ..Compile::default() }, fit);
+    assert!(history.stopped);
+    assert_eq!(history.epochs.len(), 1);
+    assert_eq!(history.epochs[0].batch_losses.len(), 70);
+    assert_eq!((history.epochs[0].val_loss, history.epochs[0].val_accuracy), (None, None));
+    assert_eq!(
+        impatient.told.iter().map(|logs| (logs.samples, logs.all_samples)).collect::<Vec<_>>(),
+        [(1, 60), (2, 60)]
+    );
+}
+
+#[test]
+fn an_evaluation_that_a_callback_stops_has_no_score() {
+    let mut model = compiled();
+    let mut impatient = Impatient::default();
+    assert_eq!(model.evaluate_with_callbacks(&bars(1000), &mut [&mut impatient]).unwrap(), None);
+    assert_eq!(impatient.told.len(), 2);
+    let whole = model.evaluate_with_callbacks(&bars(100), &mut [&mut impatient]).unwrap();
+    assert_eq!(whole, Some(model.evaluate(&bars(100)).unwrap()));
+    assert_eq!(impatient.told[2].loss, whole.unwrap().loss);
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels};
+use kiln::graph::Limits;
 use kiln::{Compile, Device, Fit, Sequential};
 use kiln_gpu::{GpuDevice, Options, Selector};
 
 use crate::common::{bars, bits, close, compiled, device, model};
+use crate::recorder::Recorder;
 
 #[test]
 fn a_loaded_model_predicts_the_same_bits() {
@@ -87,6 +89,21 @@ fn weights_stay_when_a_model_is_compiled_again_and_are_drawn_by_initialize() {
     assert_eq!(bits(&model.get_weights().unwrap()), trained);
     model.initialize(0).unwrap();
     assert_eq!(bits(&model.get_weights().unwrap()), bits(&crate::common::model().get_weights().unwrap()));
+}
+
+#[test]
+fn a_prediction_computes_no_loss_and_an_evaluation_no_probabilities() {
+    let recorder = Arc::new(Recorder::new(Limits::WEBGPU));
+    let mut model = model();
+    model.compile(&Device::from_dyn(recorder.clone()), Compile::default()).unwrap();
+    model.predict(&bars(3)).unwrap();
+    model.evaluate(&bars(3)).unwrap();
+    let plans = recorder.plans();
+    let kernels = |plan: usize| plans[plan].calls.iter().map(|call| call.kernel.name).collect::<Vec<_>>();
+    let layers = ["conv2d.forward", "activation.forward", "max_pool2d.forward", "matmul.nn"];
+    assert_eq!(kernels(0), [&["gather.bytes"], &layers[..], &["softmax.forward"]].concat());
+    let (samples, metrics) = (["gather.bytes", "gather.integers"], ["softmax_cross_entropy.forward", "record.update"]);
+    assert_eq!(kernels(1), [&samples, &layers[..], &metrics].concat());
 }
 
 #[test]

@@ -43,11 +43,11 @@ pub enum Error {
         /// Why not.
         source: serde_json::Error,
     },
-    /// Ctrl-C cannot be watched.
+    /// Signals cannot be watched.
     #[error("cannot watch for Ctrl-C")]
     Signal {
         /// Why not.
-        source: ctrlc::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A file cannot be read or written.
     #[error("cannot {doing} {}", .path.display())]

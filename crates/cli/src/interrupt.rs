@@ -1,38 +1,64 @@
-//! Ctrl-C: once to end in good order, twice to end at once.
+//! Ctrl-C and the signal to terminate: a training ends in good order. Ctrl-C twice ends it at once.
 
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
-use kiln::{BatchLogs, Callback};
+use kiln::{BatchLogs, Callback, EpochLogs, Sequential, TestBatchLogs};
 
 use crate::error::Error;
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
 /// The exit status of what was ended with Ctrl-C.
-pub const EXIT: u8 = 130;
+const CTRL_C: usize = 130;
+/// The exit status of what was asked to terminate.
+#[cfg(unix)]
+const TERMINATED: usize = 143;
 
-/// From now on, the first Ctrl-C only sets a flag.
+/// The exit status that was asked for, 0 if none was.
+static ASKED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+
+/// From now on, the first Ctrl-C and the signal to terminate only set the exit status.
 pub fn watch() -> Result<(), Error> {
-    let result = ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(EXIT));
+    let asked = ASKED.clone();
+    let on_ctrl_c = move || {
+        if asked.swap(CTRL_C, Ordering::Relaxed) == CTRL_C {
+            std::process::exit(CTRL_C as i32);
         }
         eprintln!("\nCtrl-C: finishing the batch and saving; once more to quit at once");
-    });
-    result.map_err(|source| Error::Signal { source })
+    };
+    ctrlc::set_handler(on_ctrl_c).map_err(|source| Error::Signal { source: source.into() })?;
+    // Not by ctrlc: that also takes the signal of a closed terminal, which `nohup` has ignored, and does not tell which
+    // it was.
+    #[cfg(unix)]
+    signal_hook::flag::register_usize(signal_hook::consts::SIGTERM, ASKED.clone(), TERMINATED)
+        .map_err(|source| Error::Signal { source: source.into() })?;
+    Ok(())
 }
 
-/// Whether Ctrl-C was pressed.
-pub fn interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
+/// The exit status that was asked for, if one was.
+pub fn asked() -> Option<u8> {
+    Some(ASKED.load(Ordering::Relaxed) as u8).filter(|&status| status != 0)
 }
 
-/// Stops a training when Ctrl-C was pressed.
+/// Stops training, validation and evaluation when that was asked for.
 pub struct Interrupt;
+
+impl Interrupt {
+    fn flow(&self) -> ControlFlow<()> {
+        if asked().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
 
 impl Callback for Interrupt {
     fn on_batch_end(&mut self, _: &BatchLogs) -> ControlFlow<()> {
-        if interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        self.flow()
+    }
+
+    fn on_test_batch_end(&mut self, _: &TestBatchLogs) -> ControlFlow<()> {
+        self.flow()
+    }
+
+    fn on_epoch_end(&mut self, _: &Sequential, _: &EpochLogs) -> ControlFlow<()> {
+        self.flow()
     }
 }

@@ -30,7 +30,7 @@ Environment:
   KILN_DEVICE   the device to use where no --device is given: part of its name, or its number
   KILN_DATA     the folder of data sets; by default kiln/ in the platform's cache folder
 
-Exit status: 0 done, 1 failed, 2 wrong arguments, 130 stopped with Ctrl-C."
+Exit status: 0 done, 1 failed, 2 wrong arguments, 130 stopped with Ctrl-C, 143 by the signal to terminate."
 )]
 struct Arguments {
     #[command(subcommand)]

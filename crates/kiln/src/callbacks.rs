@@ -6,7 +6,8 @@ use crate::Sequential;
 use crate::history::EpochLogs;
 
 /// Something that is told how training goes. Each method may stop training with [`ControlFlow::Break`]: what is on its
-/// way to the device still ends, and the history tells that training was stopped.
+/// way to the device still ends, and the history tells that training was stopped. The figures of a validation that was
+/// stopped are left out.
 pub trait Callback {
     /// Before an epoch. The first is 1.
     fn on_epoch_begin(&mut self, epoch: usize, epochs: usize) -> ControlFlow<()> {
@@ -16,6 +17,12 @@ pub trait Callback {
 
     /// When the figures of a batch have come back from the device, which may already be some batches further.
     fn on_batch_end(&mut self, logs: &BatchLogs) -> ControlFlow<()> {
+        let _ = logs;
+        ControlFlow::Continue(())
+    }
+
+    /// When the figures of a batch of a validation or an evaluation have come back from the device.
+    fn on_test_batch_end(&mut self, logs: &TestBatchLogs) -> ControlFlow<()> {
         let _ = logs;
         ControlFlow::Continue(())
     }
@@ -48,4 +55,26 @@ pub struct BatchLogs {
     pub loss: f64,
     /// The share of the epoch's samples so far whose class was the most probable one.
     pub accuracy: f64,
+}
+
+/// The figures of a validation or an evaluation so far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TestBatchLogs {
+    /// How many samples are done.
+    pub samples: usize,
+    /// The number of samples.
+    pub all_samples: usize,
+    /// The loss so far, averaged over the samples.
+    pub loss: f64,
+    /// The share of the samples so far whose class was the most probable one.
+    pub accuracy: f64,
+}
+
+/// Tells all callbacks, even those behind one that breaks.
+pub(crate) fn tell(
+    callbacks: &mut [&mut dyn Callback],
+    mut what: impl FnMut(&mut dyn Callback) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let flows: Vec<ControlFlow<()>> = callbacks.iter_mut().map(|callback| what(&mut **callback)).collect();
+    if flows.iter().any(ControlFlow::is_break) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }

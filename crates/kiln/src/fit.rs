@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use crate::callbacks::{BatchLogs, Callback};
+use crate::callbacks::{BatchLogs, Callback, tell};
 use crate::data::Dataset;
 use crate::history::{EpochLogs, History};
 use crate::random::shuffled;
@@ -104,9 +104,12 @@ impl Sequential {
             let (mut logs, mut flow) = train_epoch(self.session("fit")?, data.len(), epoch, &mut fit)?;
             if let (Some(validation), true) = (validation, flow.is_continue()) {
                 let began = Instant::now();
-                let totals = self.session("fit")?.evaluate(validation, fit.batch_size)?;
-                logs.val_loss = Some(totals.loss());
-                logs.val_accuracy = Some(totals.accuracy());
+                let totals;
+                (totals, flow) = self.session("fit")?.evaluate(validation, fit.batch_size, &mut fit.callbacks)?;
+                if flow.is_continue() {
+                    logs.val_loss = Some(totals.loss());
+                    logs.val_accuracy = Some(totals.accuracy());
+                }
                 logs.seconds += began.elapsed().as_secs_f64();
             }
             if tell(&mut fit.callbacks, |callback| callback.on_epoch_end(self, &logs)).is_break() {
@@ -120,15 +123,6 @@ impl Sequential {
         }
         Ok(history)
     }
-}
-
-/// Tells all callbacks, even those behind one that breaks.
-fn tell(
-    callbacks: &mut [&mut dyn Callback],
-    mut what: impl FnMut(&mut dyn Callback) -> ControlFlow<()>,
-) -> ControlFlow<()> {
-    let flows: Vec<ControlFlow<()>> = callbacks.iter_mut().map(|callback| what(&mut **callback)).collect();
-    if flows.iter().any(ControlFlow::is_break) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
 fn train_epoch(

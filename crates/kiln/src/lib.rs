@@ -53,7 +53,7 @@ pub use kiln_graph as graph;
 pub use kiln_ops as ops;
 pub use kiln_simd as simd;
 
-pub use callbacks::{BatchLogs, Callback};
+pub use callbacks::{BatchLogs, Callback, TestBatchLogs};
 pub use compile::Compile;
 pub use device::{DEVICE_VARIABLE, Device};
 pub use error::{Error, LayerError, Result, WeightsError};
@@ -63,3 +63,8 @@ pub use losses::Loss;
 pub use sequential::{Predictions, Score, Sequential};
 pub use summary::{Summary, SummaryRow};
 pub use weights::Weight;
+
+/// The programs of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,9 +1,11 @@
 //! A model that is a chain of layers.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use kiln_graph::Shape;
 
+use crate::callbacks::Callback;
 use crate::compile::Compile;
 use crate::data::{Dataset, Labels};
 use crate::layers::Named;
@@ -148,9 +150,19 @@ impl Sequential {
     /// # Errors
     /// When the model is not compiled, or the data set does not fit the model or the device, or the device fails.
     pub fn evaluate(&mut self, data: &Dataset) -> Result<Score> {
-        self.compiled("evaluate")?.loss.check(&self.network, data)?;
-        let totals = self.session("evaluate")?.evaluate(data, INFERENCE_BATCH)?;
-        Ok(Score { loss: totals.loss(), accuracy: totals.accuracy() })
+        self.evaluated(data, &mut []).map(|(score, _)| score)
+    }
+
+    /// How well the model does on a data set, or nothing when a callback stopped it. Callbacks are told of each batch.
+    ///
+    /// # Errors
+    /// As [`Sequential::evaluate`].
+    pub fn evaluate_with_callbacks(
+        &mut self,
+        data: &Dataset,
+        callbacks: &mut [&mut dyn Callback],
+    ) -> Result<Option<Score>> {
+        self.evaluated(data, callbacks).map(|(score, flow)| flow.is_continue().then_some(score))
     }
 
     /// What the model gives for each sample of a data set. Labels do not matter.
@@ -230,6 +242,12 @@ impl Sequential {
         let path = path.as_ref();
         let new = saving::load_weights(path, &self.network.name)?;
         self.set_weights_from(&path.display().to_string(), &new)
+    }
+
+    fn evaluated(&mut self, data: &Dataset, callbacks: &mut [&mut dyn Callback]) -> Result<(Score, ControlFlow<()>)> {
+        self.compiled("evaluate")?.loss.check(&self.network, data)?;
+        let (totals, flow) = self.session("evaluate")?.evaluate(data, INFERENCE_BATCH, callbacks)?;
+        Ok((Score { loss: totals.loss(), accuracy: totals.accuracy() }, flow))
     }
 
     pub(crate) fn network(&self) -> &Network {

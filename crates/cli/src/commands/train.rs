@@ -24,7 +24,7 @@ use crate::progress::Progress;
 /// history.json and history.csv (loss and accuracy of each epoch), history.png and history.svg (the same as a picture)
 /// and run.json (what was asked for). The model and the history are saved after every epoch.
 ///
-/// Ctrl-C finishes the batch, saves and ends with status 130.
+/// Ctrl-C finishes the batch, saves and ends with status 130; so does the signal to terminate, with 143.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -150,9 +150,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         println!("first step after {:.2} s; {speed:.0} images/s on average", took.as_secs_f64());
     }
 
-    let interrupted = interrupt::interrupted();
-    if !interrupted {
-        let score = model.evaluate(&test)?;
+    let score = match interrupt::asked() {
+        None => model.evaluate_with_callbacks(&test, &mut [&mut Interrupt])?,
+        Some(_) => None,
+    };
+    if let Some(score) = score {
         println!("test images: loss {:.4}, accuracy {:.4}", score.loss, score.accuracy);
         (run.test_loss, run.test_accuracy) = (Some(score.loss), Some(score.accuracy));
     }
@@ -160,9 +162,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let curves = curves(&run, &history);
     plot::draw(&curves, &out.join("history.svg"))?;
     plot::draw(&curves, &out.join("history.png"))?;
-    if interrupted {
-        println!("stopped with Ctrl-C in epoch {}; all until then is saved in {}", history.epochs.len(), out.display());
-        return Ok(ExitCode::from(interrupt::EXIT));
+    if let Some(status) = interrupt::asked() {
+        println!("stopped in epoch {}; all until then is saved in {}", history.epochs.len(), out.display());
+        return Ok(ExitCode::from(status));
     }
     println!("saved in {}; see history.png there", out.display());
     Ok(ExitCode::SUCCESS)

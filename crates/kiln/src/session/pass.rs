@@ -8,6 +8,7 @@ use kiln_graph::{Pending, ReadBack};
 
 use super::{IN_FLIGHT, INFERENCE_BATCH, Mode, Role, Session, graphs};
 use crate::Result;
+use crate::callbacks::{Callback, TestBatchLogs, tell};
 use crate::compile::MOST_STEPS;
 use crate::data::Dataset;
 
@@ -80,18 +81,29 @@ impl Session {
         })
     }
 
-    /// The loss and the hits of all samples of a data set.
+    /// The loss and the hits of all samples of a data set, or of those until a callback broke.
     ///
     /// # Errors
     /// When the data set does not fit the model, or a program cannot be made or run.
-    pub fn evaluate(&mut self, data: &Dataset, batch: usize) -> Result<Totals> {
+    pub fn evaluate(
+        &mut self,
+        data: &Dataset,
+        batch: usize,
+        callbacks: &mut [&mut dyn Callback],
+    ) -> Result<(Totals, ControlFlow<()>)> {
         self.load(Role::Test, data)?;
         let mut totals = Totals::default();
+        let mut flow = ControlFlow::Continue(());
         self.measure(Mode::Evaluate, Role::Test, batch, &mut |batch| {
             totals.add(batch);
-            Ok(ControlFlow::Continue(()))
+            if flow.is_continue() {
+                let (loss, accuracy) = (totals.loss(), totals.accuracy());
+                let logs = TestBatchLogs { samples: totals.samples, all_samples: data.len(), loss, accuracy };
+                flow = tell(callbacks, |callback| callback.on_test_batch_end(&logs));
+            }
+            Ok(flow)
         })?;
-        Ok(totals)
+        Ok((totals, flow))
     }
 
     /// What the model gives for all samples of a data set, one after the other.
