@@ -1,12 +1,12 @@
 // y[n, oy, ox, c] = mean over the r, s inside the image of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c].
 // One invocation computes one element. Padding counts neither in the sum nor in the divisor.
-#import linear
+#import channels
 #import window
 
 override channels: u32; // C
 
 struct Params {
-    count: u32, // elements of y, or of dx
+    pixels: u32, // of y, or of dx
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;        // [N, H, W, C]
@@ -25,17 +25,18 @@ fn cells(oy: u32, ox: u32) -> f32 {
     return f32(rows * inside(ox * stride_x, window_width, pad_left, width));
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(LANES, PIXELS)
 fn forward(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) local: u32,
+    @builtin(local_invocation_id) local: vec3u,
 ) {
-    let i = linear_index(group, groups, local);
-    if i >= params.count {
+    let c = group.x * LANES + local.x;
+    let pixel = pixel_of(group, groups, local);
+    if pixel >= params.pixels || c >= channels {
         return;
     }
-    let out = place(i / channels, out_height, out_width);
+    let out = place(pixel, out_height, out_width);
     let image = out.x * height * width;
     var total = 0.0;
     for (var r = 0u; r < window_height; r++) {
@@ -43,25 +44,25 @@ fn forward(
         for (var s = 0u; s < window_width; s++) {
             let ix = out.z * stride_x + s - pad_left;
             if iy < height && ix < width {
-                total += x[(image + iy * width + ix) * channels + i % channels];
+                total += x[(image + iy * width + ix) * channels + c];
             }
         }
     }
-    y[i] = total / cells(out.y, out.z);
+    y[pixel * channels + c] = total / cells(out.y, out.z);
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(LANES, PIXELS)
 fn gradient(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) local: u32,
+    @builtin(local_invocation_id) local: vec3u,
 ) {
-    let i = linear_index(group, groups, local);
-    if i >= params.count {
+    let c = group.x * LANES + local.x;
+    let pixel = pixel_of(group, groups, local);
+    if pixel >= params.pixels || c >= channels {
         return;
     }
-    let c = i % channels;
-    let at = place(i / channels, height, width);
+    let at = place(pixel, height, width);
     let rows = windows_over(at.y + pad_top, window_height, stride_y, out_height);
     let columns = windows_over(at.z + pad_left, window_width, stride_x, out_width);
     var total = 0.0;
@@ -70,5 +71,5 @@ fn gradient(
             total += dy[((at.x * out_height + oy) * out_width + ox) * channels + c] / cells(oy, ox);
         }
     }
-    dx[i] = total;
+    dx[pixel * channels + c] = total;
 }

@@ -2,18 +2,17 @@
 // One invocation computes 8 pixels x 2 filters: source = x, weights = kernel, result = y.
 #import convolve
 
-// The top left corner of an output pixel's window and the image's first pixel.
+// The top left corner of an output pixel's window, and the number of the value that would lie there in x.
 fn locate(pixel: u32) -> vec3i {
-    let ox = pixel % out_width;
-    let oy = pixel / out_width % out_height;
-    let n = pixel / (out_width * out_height);
-    return vec3i(i32(oy * stride_y) - i32(pad_top), i32(ox * stride_x) - i32(pad_left), i32(n * height * width));
+    let out = place(pixel, out_height, out_width);
+    let y = i32(out.y * stride_y) - i32(pad_top);
+    let x = i32(out.z * stride_x) - i32(pad_left);
+    return vec3i(y, x, ((i32(out.x * height) + y) * i32(width) + x) * i32(depth));
 }
 
 // Where in x the tap (r, s) of the window lies, or -1.
 fn address(window: vec3i, r: u32, s: u32) -> i32 {
-    let iy = window.x + i32(r);
-    let ix = window.y + i32(s);
-    let inside = iy >= 0 && iy < i32(height) && ix >= 0 && ix < i32(width);
-    return select(-1, (window.z + iy * i32(width) + ix) * i32(depth), inside);
+    let iy = u32(window.x + i32(r)); // huge above the image
+    let ix = u32(window.y + i32(s));
+    return select(-1, window.z + i32((r * width + s) * depth), iy < height && ix < width);
 }

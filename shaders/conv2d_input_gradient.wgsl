@@ -4,19 +4,23 @@
 
 // An input pixel in the padded image, and the first pixel of its image in dy.
 fn locate(pixel: u32) -> vec3i {
-    let ix = pixel % width;
-    let iy = pixel / width % height;
-    let n = pixel / (width * height);
-    return vec3i(i32(iy + pad_top), i32(ix + pad_left), i32(n * out_height * out_width));
+    let at = place(pixel, height, width);
+    return vec3i(i32(at.y + pad_top), i32(at.z + pad_left), i32(at.x * out_height * out_width));
+}
+
+// Along one axis, the window that starts at a position; huge where none does.
+fn window_from(position: i32, stride: u32) -> u32 {
+    let p = u32(position); // huge before the image
+    if stride == 1u {
+        return p;
+    }
+    return select(0xffffffffu, p / stride, p % stride == 0u && position >= 0);
 }
 
 // Where in dy the output lies to which the input pixel contributes through the tap (r, s), or -1.
 fn address(padded: vec3i, r: u32, s: u32) -> i32 {
-    let y = padded.x - i32(r);
-    let x = padded.y - i32(s);
-    let oy = y / i32(stride_y);
-    let ox = x / i32(stride_x);
-    let hit = y >= 0 && x >= 0 && oy * i32(stride_y) == y && ox * i32(stride_x) == x;
-    let inside = hit && oy < i32(out_height) && ox < i32(out_width);
-    return select(-1, (padded.z + oy * i32(out_width) + ox) * i32(depth), inside);
+    let oy = window_from(padded.x - i32(r), stride_y);
+    let ox = window_from(padded.y - i32(s), stride_x);
+    let at = (padded.z + i32(oy * out_width + ox)) * i32(depth);
+    return select(-1, at, oy < out_height && ox < out_width);
 }

@@ -16,21 +16,21 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> partial: array<f32>;    // [chunks, R, S, C, K]
 @group(0) @binding(3) var<uniform> params: Params;
 
-// The tap and the channel of a row. With channels in fours a load takes four rows, so the last start is four before the end.
+// The tap of a row, and how far from the top left corner of a window its value lies in x. With channels in fours a load
+// takes four rows, so the last start is four before the end.
 fn tap(row: u32) -> vec3i {
     let rows = window_height * window_width * channels;
     let m = min(row, select(rows - 1u, rows - 4u, channels % 4u == 0u));
-    let s = m / channels % window_width;
-    let r = m / (channels * window_width);
-    return vec3i(i32(r) - i32(pad_top), i32(s) - i32(pad_left), i32(m % channels));
+    let s = i32(m / channels % window_width) - i32(pad_left);
+    let r = i32(m / (channels * window_width)) - i32(pad_top);
+    return vec3i(r, s, (r * i32(width) + s) * i32(channels) + i32(m % channels));
 }
 
 // Where in x a tap of a window lies, or -1.
 fn address(window: vec3i, tap: vec3i) -> i32 {
-    let iy = window.x + tap.x;
-    let ix = window.y + tap.y;
-    let inside = iy >= 0 && iy < i32(height) && ix >= 0 && ix < i32(width);
-    return select(-1, (window.z + iy * i32(width) + ix) * i32(channels) + tap.z, inside);
+    let iy = u32(window.x + tap.x); // huge above the image
+    let ix = u32(window.y + tap.y);
+    return select(-1, window.z + tap.z, iy < height && ix < width);
 }
 
 fn load(window: vec3i, tap: vec3i) -> f32 {
@@ -89,7 +89,9 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
     var image = first / (out_width * out_height) * height * width;
     var at = first * filters + column;
     for (var pixel = first; pixel < end; pixel++) {
-        let window = vec3i(i32(oy * stride_y), i32(ox * stride_x), i32(image));
+        let iy = oy * stride_y;
+        let ix = ox * stride_x;
+        let window = vec3i(i32(iy), i32(ix), i32((image + iy * width + ix) * channels));
         let b = vec2f(dy[at], dy[at + LANES]);
         let a = load4(window, t0, t1, t2, t3);
         s0 = fma(vec2f(a.x), b, s0);

@@ -1,12 +1,12 @@
 // y[n, oy, ox, c] = max over r, s of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c]; padding never wins.
 // One invocation computes one element. The first maximum of a window in scan order takes the window's gradient.
-#import linear
+#import channels
 #import window
 
 override channels: u32; // C
 
 struct Params {
-    count: u32, // elements of y, or of dx
+    pixels: u32, // of y, or of dx
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;        // [N, H, W, C]
@@ -17,17 +17,18 @@ struct Params {
 
 const LOWEST: f32 = -3.4028234e38;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(LANES, PIXELS)
 fn forward(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) local: u32,
+    @builtin(local_invocation_id) local: vec3u,
 ) {
-    let i = linear_index(group, groups, local);
-    if i >= params.count {
+    let c = group.x * LANES + local.x;
+    let pixel = pixel_of(group, groups, local);
+    if pixel >= params.pixels || c >= channels {
         return;
     }
-    let out = place(i / channels, out_height, out_width);
+    let out = place(pixel, out_height, out_width);
     let image = out.x * height * width;
     var best = LOWEST;
     for (var r = 0u; r < window_height; r++) {
@@ -35,11 +36,11 @@ fn forward(
         for (var s = 0u; s < window_width; s++) {
             let ix = out.z * stride_x + s - pad_left;
             if iy < height && ix < width {
-                best = max(best, x[(image + iy * width + ix) * channels + i % channels]);
+                best = max(best, x[(image + iy * width + ix) * channels + c]);
             }
         }
     }
-    y[i] = best;
+    y[pixel * channels + c] = best;
 }
 
 // Whether x at (iy, ix), of this value, is the first maximum of the window at (oy, ox).
@@ -51,27 +52,30 @@ fn is_first_maximum(image: u32, c: u32, oy: u32, ox: u32, iy: u32, ix: u32, v: f
             let x_other = ox * stride_x + s - pad_left;
             if y_other < height && x_other < width {
                 let other = x[(image + y_other * width + x_other) * channels + c];
-                let earlier = y_other < iy || (y_other == iy && x_other < ix);
-                first = first && !(other > v || (earlier && other == v));
+                if y_other < iy || (y_other == iy && x_other < ix) {
+                    first = first && !(other >= v);
+                } else {
+                    first = first && !(other > v);
+                }
             }
         }
     }
     return first;
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(LANES, PIXELS)
 fn gradient(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) local: u32,
+    @builtin(local_invocation_id) local: vec3u,
 ) {
-    let i = linear_index(group, groups, local);
-    if i >= params.count {
+    let c = group.x * LANES + local.x;
+    let pixel = pixel_of(group, groups, local);
+    if pixel >= params.pixels || c >= channels {
         return;
     }
-    let c = i % channels;
-    let at = place(i / channels, height, width);
-    let v = x[i];
+    let at = place(pixel, height, width);
+    let v = x[pixel * channels + c];
     let rows = windows_over(at.y + pad_top, window_height, stride_y, out_height);
     let columns = windows_over(at.z + pad_left, window_width, stride_x, out_width);
     var total = 0.0;
@@ -82,5 +86,5 @@ fn gradient(
             }
         }
     }
-    dx[i] = total;
+    dx[pixel * channels + c] = total;
 }

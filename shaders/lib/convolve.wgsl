@@ -79,26 +79,18 @@ fn forward(
             let a7 = address(p7, r, s);
             if depth % 4u == 0u {
                 for (var d = 0u; d < depth; d += 4u) {
-                    let x0 = load4(a0, d);
-                    let x1 = load4(a1, d);
-                    let x2 = load4(a2, d);
-                    let x3 = load4(a3, d);
-                    let x4 = load4(a4, d);
-                    let x5 = load4(a5, d);
-                    let x6 = load4(a6, d);
-                    let x7 = load4(a7, d);
                     let b0 = vec2f(weights[w], weights[w + LANES]);
                     let b1 = vec2f(weights[w + columns], weights[w + columns + LANES]);
                     let b2 = vec2f(weights[w + 2u * columns], weights[w + 2u * columns + LANES]);
                     let b3 = vec2f(weights[w + 3u * columns], weights[w + 3u * columns + LANES]);
-                    s0 = multiply_add4(x0, b0, b1, b2, b3, s0);
-                    s1 = multiply_add4(x1, b0, b1, b2, b3, s1);
-                    s2 = multiply_add4(x2, b0, b1, b2, b3, s2);
-                    s3 = multiply_add4(x3, b0, b1, b2, b3, s3);
-                    s4 = multiply_add4(x4, b0, b1, b2, b3, s4);
-                    s5 = multiply_add4(x5, b0, b1, b2, b3, s5);
-                    s6 = multiply_add4(x6, b0, b1, b2, b3, s6);
-                    s7 = multiply_add4(x7, b0, b1, b2, b3, s7);
+                    s0 = multiply_add4(load4(a0, d), b0, b1, b2, b3, s0);
+                    s1 = multiply_add4(load4(a1, d), b0, b1, b2, b3, s1);
+                    s2 = multiply_add4(load4(a2, d), b0, b1, b2, b3, s2);
+                    s3 = multiply_add4(load4(a3, d), b0, b1, b2, b3, s3);
+                    s4 = multiply_add4(load4(a4, d), b0, b1, b2, b3, s4);
+                    s5 = multiply_add4(load4(a5, d), b0, b1, b2, b3, s5);
+                    s6 = multiply_add4(load4(a6, d), b0, b1, b2, b3, s6);
+                    s7 = multiply_add4(load4(a7, d), b0, b1, b2, b3, s7);
                     w += 4u * columns;
                 }
             } else {

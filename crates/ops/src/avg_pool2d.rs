@@ -1,9 +1,10 @@
 //! `y[n, oy, ox, c] = mean over the r, s inside the image of x[n, oy*stride_y + r - top, ox*stride_x + s - left, c]`.
 
-use kiln_graph::{Array, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, Error, Gradient, Lowering, Op, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::kernels::avg_pool2d as kernel;
+use crate::tiles::channel_tiles;
 use crate::window::{Padding, Window, pooling, window_overrides};
 
 /// The mean of each window; padding counts neither in the sum nor in the divisor: `[N, H, W, C] -> [N, OH, OW, C]`.
@@ -55,10 +56,10 @@ impl Op for AvgPool2d {
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let (window, [_, _, _, channels]) = self.window(&lowering.input_types())?;
-        let count = lowering.shape(y).elements();
+        let pixels = lowering.shape(y).elements() / channels.max(1);
         let overrides = window_overrides!(avg_pool2d, window, channels: channels as u32);
-        let params = kernel::Params { count: count as u32 };
-        lowering.push(kernel::Forward { x, y }.call(params, overrides, linear_workgroups(count, 256)));
+        let params = kernel::Params { pixels: pixels as u32 };
+        lowering.push(kernel::Forward { x, y }.call(params, overrides, channel_tiles(pixels, channels)));
         Ok(())
     }
 
@@ -120,10 +121,10 @@ impl Op for AvgPool2dGradient {
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (dy, dx) = (lowering.inputs()[0], lowering.outputs()[0]);
         let (window, [_, _, _, channels]) = self.window(&lowering.input_types())?;
-        let count = lowering.shape(dx).elements();
+        let pixels = lowering.shape(dx).elements() / channels.max(1);
         let overrides = window_overrides!(avg_pool2d, window, channels: channels as u32);
-        let params = kernel::Params { count: count as u32 };
-        lowering.push(kernel::Gradient { dy, dx }.call(params, overrides, linear_workgroups(count, 256)));
+        let params = kernel::Params { pixels: pixels as u32 };
+        lowering.push(kernel::Gradient { dy, dx }.call(params, overrides, channel_tiles(pixels, channels)));
         Ok(())
     }
 

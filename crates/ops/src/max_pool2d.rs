@@ -1,9 +1,10 @@
 //! `y[n, oy, ox, c] = max over r, s of x[n, oy*stride_y + r - top, ox*stride_x + s - left, c]`.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::kernels::max_pool2d as kernel;
+use crate::tiles::channel_tiles;
 use crate::window::{Padding, Window, pooling, window_overrides};
 
 /// The largest value of each window; padding never wins: `[N, H, W, C] -> [N, OH, OW, C]`.
@@ -46,10 +47,10 @@ impl Op for MaxPool2d {
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let (window, [_, _, _, channels]) = self.window(&lowering.input_types())?;
-        let count = lowering.shape(y).elements();
+        let pixels = lowering.shape(y).elements() / channels.max(1);
         let overrides = window_overrides!(max_pool2d, window, channels: channels as u32);
-        let params = kernel::Params { count: count as u32 };
-        lowering.push(kernel::Forward { x, y }.call(params, overrides, linear_workgroups(count, 256)));
+        let params = kernel::Params { pixels: pixels as u32 };
+        lowering.push(kernel::Forward { x, y }.call(params, overrides, channel_tiles(pixels, channels)));
         Ok(())
     }
 
@@ -109,10 +110,10 @@ impl Op for MaxPool2dGradient {
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, dy, dx) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let (window, [_, _, _, channels]) = self.window(&lowering.input_types())?;
-        let count = lowering.shape(x).elements();
+        let pixels = lowering.shape(x).elements() / channels.max(1);
         let overrides = window_overrides!(max_pool2d, window, channels: channels as u32);
-        let params = kernel::Params { count: count as u32 };
-        lowering.push(kernel::Gradient { x, dy, dx }.call(params, overrides, linear_workgroups(count, 256)));
+        let params = kernel::Params { pixels: pixels as u32 };
+        lowering.push(kernel::Gradient { x, dy, dx }.call(params, overrides, channel_tiles(pixels, channels)));
         Ok(())
     }
 

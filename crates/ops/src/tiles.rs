@@ -1,10 +1,20 @@
-//! How the products of `shaders/lib/columns.wgsl` are spread over workgroups.
+//! How kernels that are tiled along rows and columns are spread over workgroups.
 
-use crate::kernels::matmul::{TILE_COLUMNS, TILE_ROWS};
+use crate::kernels::{matmul, max_pool2d};
 
-/// Tiles along columns, then along rows; these fold from y into z beyond the 65,535 that WebGPU dispatches.
-pub(crate) fn tiles(rows: usize, columns: usize) -> [u32; 3] {
-    let along_rows = rows.div_ceil(TILE_ROWS as usize).max(1);
+/// Workgroups along columns, then along rows; these fold from y into z beyond the 65,535 that WebGPU dispatches.
+fn spread(rows: usize, rows_each: u32, columns: usize, columns_each: u32) -> [u32; 3] {
+    let along_rows = rows.div_ceil(rows_each as usize).max(1);
     let z = along_rows.div_ceil(65_535);
-    [columns.div_ceil(TILE_COLUMNS as usize).max(1) as u32, along_rows.div_ceil(z) as u32, z as u32]
+    [columns.div_ceil(columns_each as usize).max(1) as u32, along_rows.div_ceil(z) as u32, z as u32]
+}
+
+/// The tiles of a product, as in `shaders/lib/columns.wgsl`.
+pub(crate) fn tiles(rows: usize, columns: usize) -> [u32; 3] {
+    spread(rows, matmul::TILE_ROWS, columns, matmul::TILE_COLUMNS)
+}
+
+/// Pixels by channels, as in `shaders/lib/channels.wgsl`.
+pub(crate) fn channel_tiles(pixels: usize, channels: usize) -> [u32; 3] {
+    spread(pixels, max_pool2d::PIXELS, channels, max_pool2d::LANES)
 }

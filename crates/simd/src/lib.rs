@@ -21,15 +21,15 @@ mod vector;
 pub use fearless_simd::Simd;
 pub use kiln_graph::{Dispatch, Fault, Native, Order, Override};
 
+pub use items::{element, element_mut, pick, put};
 pub use kind::{Blend, Kind, Lanes, Scalars, ToLanes, Word};
 pub use lanes::{Bool, Clamped, F32, I32, U32, linear};
-pub use items::{element, element_mut, pick, put};
 pub use math::*;
 pub use matrix::*;
 pub use memory::{Storage, Stored, Uniform};
 pub use number::{Bits, Compare, Convert, Number, div, rem};
 pub use run::{
-    Invocations, LEAST_LANES, Workgroup, for_each_vector, for_each_workgroup, memory, override_value, step_bytes,
+    Invocations, LEAST_LANES, Workgroup, align_stack, for_each_vector, for_each_workgroup, memory, override_value, step_bytes,
 };
 pub use vector::{Components, Vec2, Vec3, Vec4};
 

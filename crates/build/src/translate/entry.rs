@@ -192,10 +192,8 @@ fn structs(shader: &Shader, out: &mut String) -> Result<()> {
     let module = &shader.module;
     for (handle, ty) in module.types.iter() {
         let TypeInner::Struct { ref members, .. } = ty.inner else { continue };
-        let fields: Option<Vec<(String, String)>> = members
-            .iter()
-            .map(|member| Some((ident(member.name.as_deref()?), member_type(module, member)?)))
-            .collect();
+        let fields: Option<Vec<(String, String)>> =
+            members.iter().map(|member| Some((ident(member.name.as_deref()?), member_type(module, member)?))).collect();
         // A struct that ends in an array without a size, or holds atomics, is never a value.
         let Some(fields) = fields else { continue };
         let name = struct_type(module, handle);
@@ -227,9 +225,19 @@ fn bound(shader: &Shader, out: &mut String) -> Result<()> {
             AddressSpace::Storage { .. } | AddressSpace::WorkGroup => "Storage<'a, CHECKED>".to_owned(),
             AddressSpace::Uniform => match rust_type(module, &module.types[variable.ty].inner, &Class::Uniform) {
                 Some(ty) => ty,
-                None => return Err(Unsupported::new(module.global_variables.get_span(handle), "a uniform buffer of this type")),
+                None => {
+                    return Err(Unsupported::new(
+                        module.global_variables.get_span(handle),
+                        "a uniform buffer of this type",
+                    ));
+                }
             },
-            _ => return Err(Unsupported::new(module.global_variables.get_span(handle), "a variable in this address space")),
+            _ => {
+                return Err(Unsupported::new(
+                    module.global_variables.get_span(handle),
+                    "a variable in this address space",
+                ));
+            }
         };
         let _ = writeln!(out, "    pub {name}: {ty},");
     }
@@ -315,7 +323,11 @@ pub(super) fn builtin(argument: &naga::FunctionArgument, entry_point: &EntryPoin
         BuiltIn::NumWorkGroups => "workgroup.count".to_owned(),
         BuiltIn::LocalInvocationId => "(at.x, at.y, at.z)".to_owned(),
         BuiltIn::LocalInvocationIndex => {
-            if y == 1 && z == 1 { "at.x".to_owned() } else { format!("at.x + {x} * (at.y + {y} * at.z)") }
+            if y == 1 && z == 1 {
+                "at.x".to_owned()
+            } else {
+                format!("at.x + {x} * (at.y + {y} * at.z)")
+            }
         }
         BuiltIn::GlobalInvocationId => format!(
             "(workgroup.id.x.wrapping_mul({x}).wrapping_add(at.x), \
@@ -330,14 +342,7 @@ pub(super) fn builtin(argument: &naga::FunctionArgument, entry_point: &EntryPoin
 }
 
 /// The function that runs workgroups.
-fn run(
-    shader: &Shader,
-    entry_point: &EntryPoint,
-    name: &str,
-    masked: bool,
-    given: Option<&str>,
-    out: &mut String,
-) {
+fn run(shader: &Shader, entry_point: &EntryPoint, name: &str, masked: bool, given: Option<&str>, out: &mut String) {
     let module = &shader.module;
     let [x, y, z] = entry_point.workgroup_size;
     let _ = write!(

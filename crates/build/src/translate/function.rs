@@ -92,7 +92,8 @@ impl<'a, 't> Body<'a, 't> {
         for name in ["simd", "shader", "active", "returned", "leaving", "wgsl", "v"] {
             names.reserve(name);
         }
-        let name_of = |argument: &naga::FunctionArgument| argument.name.clone().unwrap_or_else(|| "argument".to_owned());
+        let name_of =
+            |argument: &naga::FunctionArgument| argument.name.clone().unwrap_or_else(|| "argument".to_owned());
         let arguments = function.arguments.iter().map(|argument| names.unique(&name_of(argument))).collect();
         let locals = function.local_variables.iter();
         let locals =
@@ -135,7 +136,9 @@ impl<'a, 't> Body<'a, 't> {
             }
             body.masks.push(Mask { scope: 0, name: "active".to_owned() });
         }
-        if body.masked_returns && let Some(result) = &function.result {
+        if body.masked_returns
+            && let Some(result) = &function.result
+        {
             let inner = &body.translation.shader.module.types[result.ty].inner;
             let Some(zero) = zero(&body.translation.shader.module, inner) else {
                 return Err(Unsupported::new(naga::Span::default(), "a result of this type"));
@@ -181,9 +184,7 @@ impl<'a, 't> Body<'a, 't> {
             },
             None => String::new(),
         };
-        self.line(&format!(
-            "#[inline(always)]\nfn {name}<S: Simd, const CHECKED: bool>({arguments}){result} {{"
-        ));
+        self.line(&format!("#[inline(always)]\nfn {name}<S: Simd, const CHECKED: bool>({arguments}){result} {{"));
         Ok(())
     }
 
@@ -655,8 +656,7 @@ impl<'a, 't> Body<'a, 't> {
             Some(condition) => self.line(&format!("{label}: while {condition} {{")),
             None => self.line(&format!("{label}: loop {{")),
         }
-        let continues =
-            self.scopes.exits.iter().any(|exit| exit.kind == ExitKind::Continue && exit.target == inner);
+        let continues = self.scopes.exits.iter().any(|exit| exit.kind == ExitKind::Continue && exit.target == inner);
         if continues {
             self.line(&format!("'body_{inner}: {{"));
         }
@@ -969,7 +969,9 @@ fn logic<'a>(function: &Function, statement: &'a Statement) -> Option<Logic<'a>>
     let variable = local(*pointer)?;
     let Expression::Literal(naga::Literal::Bool(otherwise)) = function.expressions[*value] else { return None };
     let (Statement::Store { pointer, value: right }, before) = (&**accept).split_last()? else { return None };
-    if local(*pointer)? != variable || !before.iter().all(|statement| matches!(statement, Statement::Emit(_) | Statement::If { .. })) {
+    if local(*pointer)? != variable
+        || !before.iter().all(|statement| matches!(statement, Statement::Emit(_) | Statement::If { .. }))
+    {
         return None;
     }
     let left = match function.expressions[condition] {

@@ -142,9 +142,7 @@ pub(super) fn convert(value: Value, inner: &TypeInner, class: &Class) -> Value {
     }
     let to_mixed = |value: &Value, parts: &[Class]| {
         let scalar = component_type(inner);
-        let part = |(index, part): (usize, &Class)| {
-            convert(component(value, index), &scalar, part).text
-        };
+        let part = |(index, part): (usize, &Class)| convert(component(value, index), &scalar, part).text;
         let parts: Vec<String> = parts.iter().enumerate().map(part).collect();
         format!("({})", parts.join(", "))
     };
@@ -195,9 +193,7 @@ pub(super) fn component(vector: &Value, index: usize) -> Value {
             let class = parts.get(index).cloned().unwrap_or(Class::Varying);
             Value::whole(format!("{}.{index}", vector.within(Rank::Whole)), class)
         }
-        class => {
-            Value::whole(format!("{}.{}", vector.within(Rank::Whole), COMPONENTS[index.min(3)]), class.clone())
-        }
+        class => Value::whole(format!("{}.{}", vector.within(Rank::Whole), COMPONENTS[index.min(3)]), class.clone()),
     }
 }
 
