@@ -35,6 +35,13 @@ impl Peak {
         let bytes = copy.bytes as f64;
         Peak { flops_per_second: flops / fastest(multiply_adds), bytes_per_second: bytes / fastest(copy) }
     }
+
+    pub fn max(self, other: Peak) -> Peak {
+        Peak {
+            flops_per_second: self.flops_per_second.max(other.flops_per_second),
+            bytes_per_second: self.bytes_per_second.max(other.bytes_per_second),
+        }
+    }
 }
 
 /// Invocations per workgroup, as in `multiply_adds.wgsl`.
