@@ -123,3 +123,26 @@ fn three_hundred_steps_allocate_nothing_after_the_first_few() {
     assert!(history.epochs.iter().map(|logs| logs.batch_losses.len()).sum::<usize>() >= 300);
     assert_eq!(gpu.allocations(), before);
 }
+
+#[test]
+fn a_profile_times_every_call_of_a_training_step_and_trains() {
+    let mut model = compiled();
+    let (data, before) = (bars(30), bits(&model.get_weights().unwrap()));
+    let profile = model.profile(&data, 7, 6).unwrap();
+    let named = |kernel: &str| profile.calls.iter().filter(|call| call.kernel == kernel).count();
+    assert_eq!((named("gather.bytes"), named("conv2d.forward"), named("adam.update")), (1, 1, 1), "{profile}");
+    assert!(profile.seconds() > 0.0);
+    assert_ne!(bits(&model.get_weights().unwrap()), before);
+}
+
+#[test]
+fn a_profile_needs_whole_batches_and_a_device_with_a_clock() {
+    let mut model = compiled();
+    for batch_size in [0, 31] {
+        let error = model.profile(&bars(30), batch_size, 1).unwrap_err().to_string();
+        assert!(error.contains("batch_size: expected 1 to 30"), "{error}");
+    }
+    model.compile(&Device::from_dyn(Arc::new(Recorder::new(Limits::WEBGPU))), Compile::default()).unwrap();
+    let error = model.profile(&bars(30), 30, 1).unwrap_err().to_string();
+    assert!(error.contains("recorder") && error.contains("times its calls"), "{error}");
+}
