@@ -6,6 +6,7 @@ mod kernels {
     //! What kiln-build makes of `shaders/`.
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
+mod layer;
 mod mish;
 #[cfg(test)]
 mod tests;
