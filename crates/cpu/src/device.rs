@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiln_graph::{Device, DeviceBuffer, DeviceError, DeviceInfo, Plan, Program};
+use kiln_graph::{Device, DeviceBuffer, DeviceError, DeviceInfo, Plan, Profile, Program, Step};
 
 use crate::buffer::CpuBuffer;
 use crate::context::Context;
@@ -36,5 +36,9 @@ impl Device for CpuDevice {
 
     fn program(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>]) -> Result<Box<dyn Program>, DeviceError> {
         Ok(Box::new(CpuProgram::new(&self.context, plan, buffers)?))
+    }
+
+    fn profile(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>], steps: &[Step]) -> Result<Profile, DeviceError> {
+        self.time_calls(plan, buffers, steps)
     }
 }

@@ -10,13 +10,8 @@ use crate::device::CpuDevice;
 use crate::program::CpuProgram;
 
 impl CpuDevice {
-    /// Runs `plan` once per step and times its calls. The first step only warms up, where there are more: its memory may
-    /// not be mapped yet. Buffers are as for [`Device::program`](kiln_graph::Device::program), and what the plan updates
-    /// is updated.
-    ///
-    /// # Errors
-    /// As [`Device::program`](kiln_graph::Device::program) and [`Program::run`](kiln_graph::Program::run).
-    pub fn profile(
+    /// As [`Device::profile`](kiln_graph::Device::profile).
+    pub(crate) fn time_calls(
         &self,
         plan: &Plan,
         buffers: &[Arc<dyn DeviceBuffer>],

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use kiln_graph::{Device, DeviceBuffer, DeviceError, DeviceInfo, Plan, Program};
+use kiln_graph::{Device, DeviceBuffer, DeviceError, DeviceInfo, Plan, Profile, Program, Step};
 
 use crate::adapter::{Selector, select};
 use crate::buffer::GpuBuffer;
@@ -103,5 +103,9 @@ impl Device for GpuDevice {
 
     fn program(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>]) -> Result<Box<dyn Program>, DeviceError> {
         Ok(Box::new(GpuProgram::new(&self.context, plan, buffers)?))
+    }
+
+    fn profile(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>], steps: &[Step]) -> Result<Profile, DeviceError> {
+        self.time_calls(plan, buffers, steps)
     }
 }

@@ -15,13 +15,8 @@ use crate::program::GpuProgram;
 const CALLS_PER_SET: usize = 2048;
 
 impl GpuDevice {
-    /// Runs `plan` once per step and times its calls. The first step only warms up, where there are more: many drivers
-    /// compile at the first dispatch. Buffers are as for [`Device::program`](kiln_graph::Device::program), and what
-    /// the plan updates is updated.
-    ///
-    /// # Errors
-    /// As [`Device::program`](kiln_graph::Device::program) and [`Program::run`](kiln_graph::Program::run).
-    pub fn profile(
+    /// As [`Device::profile`](kiln_graph::Device::profile).
+    pub(crate) fn time_calls(
         &self,
         plan: &Plan,
         buffers: &[Arc<dyn DeviceBuffer>],

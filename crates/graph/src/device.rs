@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::Plan;
 use crate::plan::READ_PAST;
+use crate::{Plan, Profile};
 
 /// Something that runs plans: a GPU, the processor, or what a user brings.
 pub trait Device: Debug + Send + Sync {
@@ -24,6 +24,18 @@ pub trait Device: Debug + Send + Sync {
     /// # Errors
     /// When a kernel does not compile, memory runs out or the device is lost.
     fn program(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>]) -> Result<Box<dyn Program>, DeviceError>;
+
+    /// Runs `plan` once per step and times its calls. The first step only warms up, where there are more: its memory may
+    /// not be mapped yet, and many drivers compile at the first dispatch. Buffers are as for [`Device::program`], and
+    /// what the plan updates is updated.
+    ///
+    /// # Errors
+    /// As [`Device::program`] and [`Program::run`]; [`DeviceError::Invalid`] from a device that cannot time its calls.
+    fn profile(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>], steps: &[Step]) -> Result<Profile, DeviceError> {
+        let (_, _, _) = (plan, buffers, steps);
+        let message = "a profile was asked for, expected a device that times its calls".to_owned();
+        Err(DeviceError::Invalid { device: self.info().name.clone(), message })
+    }
 }
 
 /// Memory of a device.
@@ -266,6 +278,21 @@ impl Buffers {
     /// # Errors
     /// As [`Device::program`].
     pub fn program(&mut self, plan: &Plan) -> Result<Box<dyn Program>, DeviceError> {
+        let buffers = self.of_plan(plan)?;
+        self.device.program(plan, &buffers)
+    }
+
+    /// Runs a plan once per step over its buffers and times its calls.
+    ///
+    /// # Errors
+    /// As [`Device::profile`].
+    pub fn profile(&mut self, plan: &Plan, steps: &[Step]) -> Result<Profile, DeviceError> {
+        let buffers = self.of_plan(plan)?;
+        self.device.profile(plan, &buffers, steps)
+    }
+
+    /// Finds or makes the buffers of a plan, in its order.
+    fn of_plan(&mut self, plan: &Plan) -> Result<Vec<Arc<dyn DeviceBuffer>>, DeviceError> {
         let mut buffers = Vec::with_capacity(plan.buffers.len());
         let mut taken = vec![false; self.slots.len()];
         for needed in &plan.buffers {
@@ -288,6 +315,6 @@ impl Buffers {
             };
             buffers.push(buffer);
         }
-        self.device.program(plan, &buffers)
+        Ok(buffers)
     }
 }

@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use kiln_graph::Shape;
+use kiln_graph::{Profile, Shape};
 
 use crate::callbacks::Callback;
 use crate::compile::Compile;
 use crate::data::{Dataset, Labels};
 use crate::layers::Named;
 use crate::network::Network;
-use crate::session::{INFERENCE_BATCH, Session};
+use crate::session::{INFERENCE_BATCH, Role, Session};
 use crate::summary::Summary;
 use crate::weights::Weight;
 use crate::{Device, Error, Result, saving, weights};
@@ -143,6 +143,23 @@ impl Sequential {
     /// When the layers do not fit together or the device fails.
     pub fn to_device(&mut self, device: &Device) -> Result<()> {
         self.start_session(device, None)
+    }
+
+    /// Trains for `steps` steps and tells how long each kernel call of a step takes, on average over all steps but the
+    /// first, which warms up. When the data set ends, it starts again. The weights change as in [`Sequential::fit`].
+    ///
+    /// # Errors
+    /// When the model is not compiled, a batch is empty or larger than the data set, the data set does not fit the model
+    /// or the device, or the device fails or cannot time its calls.
+    pub fn profile(&mut self, data: &Dataset, batch_size: usize, steps: usize) -> Result<Profile> {
+        if !(1..=data.len()).contains(&batch_size) {
+            let expected = format!("1 to {}, the number of samples", data.len());
+            return Err(Error::Argument { name: "batch_size", expected, found: batch_size.to_string() });
+        }
+        self.compiled("profile")?.loss.check(&self.network, data)?;
+        let session = self.session("profile")?;
+        session.load(Role::Train, data)?;
+        session.profile(Role::Train, batch_size, steps)
     }
 
     /// How well the model does on a data set.

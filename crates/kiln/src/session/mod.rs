@@ -6,7 +6,7 @@ mod resident;
 
 use std::collections::HashMap;
 
-use kiln_graph::{Buffers, Plan, Program, Step};
+use kiln_graph::{Buffers, Plan, Profile, Program, Step};
 
 use crate::compile::{Compile, MOST_STEPS};
 use crate::data::Dataset;
@@ -156,6 +156,18 @@ impl Session {
             Mode::Predict => graphs::prediction(&self.network, data, role, batch)?,
         };
         Ok(Plan::new(&graph, &self.device.info().limits)?)
+    }
+
+    /// Trains for so many steps, over the batches of the data set again and again, and times each call.
+    ///
+    /// # Errors
+    /// When a plan cannot be made, or the device cannot time its calls or is lost.
+    pub fn profile(&mut self, role: Role, batch: usize, count: usize) -> Result<Profile> {
+        let plan = self.plan(Mode::Train, role, batch)?;
+        let batches = self.resident.get(&role).map_or(0, |resident| resident.samples / batch).max(1);
+        let steps = (0..count).flat_map(|i| self.steps(Mode::Train, i % batches * batch, batch, 1));
+        let steps: Vec<Step> = steps.collect();
+        Ok(self.buffers.profile(&plan, &steps)?)
     }
 
     fn ready(&mut self, mode: Mode, role: Role, batch: usize) -> Result<&mut Ready> {

@@ -1,0 +1,108 @@
+"""Images per second of Keras 3 on TensorFlow, on the processor: the networks of `benches/training.rs`, trained with Adam.
+
+Install, in an environment of its own:  python3 -m venv keras && keras/bin/pip install tensorflow-cpu keras
+Run:                                    keras/bin/python benches/peers/keras.py [--steps 60] [--threads 2] [--jit on]
+
+Batches of 128 made-up images that lie in memory. Each network is compiled and warmed up by one `fit` over all steps, then
+a `fit` over the same steps is timed three times; the figure is the median. `--jit` is Keras' `jit_compile`: `auto` (its
+default) decides whether XLA compiles the step, `on` and `off` force it. Prints a table, then the same as JSON.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+
+BATCH = 128
+
+
+def lenet(layers):
+    """As `kiln::models::lenet`, for 28 x 28 x 1."""
+    return [
+        layers.Input([28, 28, 1]),
+        layers.Conv2D(20, 5, padding="same", activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(50, 5, padding="same", activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(500, activation="relu"),
+        layers.Dense(10, activation="softmax"),
+    ]
+
+
+def cifar10_deep(layers):
+    """As `kiln::models::cifar10_deep`, for 32 x 32 x 3."""
+    return [
+        layers.Input([32, 32, 3]),
+        layers.Conv2D(32, 3, padding="same", activation="relu"),
+        layers.Conv2D(32, 3, padding="same", activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(64, 3, padding="same", activation="relu"),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(512, activation="relu"),
+        layers.Dense(10, activation="softmax"),
+    ]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=60, help="training steps per timed fit (default 60)")
+    parser.add_argument("--threads", type=int, help="threads per op (default: one per core)")
+    parser.add_argument("--jit", choices=["auto", "on", "off"], default="auto", help="XLA (default: auto)")
+    return parser.parse_args()
+
+
+def images_per_second(keras, network, steps, jit):
+    """The rates of three timed fits, after one that warms up."""
+    import numpy
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(network(keras.layers), name=network.__name__)
+    jit_compile = {"auto": "auto", "on": True, "off": False}[jit]
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=jit_compile)
+    random = numpy.random.default_rng(0)
+    images = random.random([steps * BATCH, *model.input_shape[1:]], dtype=numpy.float32)
+    labels = random.integers(0, 10, steps * BATCH, dtype=numpy.int32)
+
+    rates = []
+    for run in range(4):
+        start = time.perf_counter()
+        model.fit(images, labels, batch_size=BATCH, epochs=1, verbose=0)
+        if run > 0:
+            rates.append(steps * BATCH / (time.perf_counter() - start))
+    return model.count_params(), rates
+
+
+def main():
+    args = arguments()
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.path.pop(0)  # Where this file lies: it is called keras too.
+    import tensorflow
+
+    threads = args.threads or len(os.sched_getaffinity(0))
+    tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+    import keras
+
+    versions = {"python": platform.python_version(), "keras": keras.__version__, "tensorflow": tensorflow.__version__}
+    print(", ".join(f"{name} {version}" for name, version in versions.items()), f"{threads} threads", sep=", ")
+    print(f"batch {BATCH}, {args.steps} steps a fit, jit_compile {args.jit}\n")
+    print(f"{'network':<14}{'parameters':>12}{'images/s':>10}   of three")
+    results = []
+    for network in (lenet, cifar10_deep):
+        parameters, rates = images_per_second(keras, network, args.steps, args.jit)
+        median = statistics.median(rates)
+        of = ", ".join(f"{rate:.0f}" for rate in rates)
+        print(f"{network.__name__:<14}{parameters:>12,}{median:>10.0f}   {of}", flush=True)
+        results.append({"network": network.__name__, "parameters": parameters, "images_per_second": median, "rates": rates})
+    settings = {"batch": BATCH, "steps": args.steps, "threads": threads, "jit_compile": args.jit}
+    print("\n" + json.dumps({"versions": versions, **settings, "results": results}))
+
+
+if __name__ == "__main__":
+    main()
