@@ -64,7 +64,11 @@ impl Device {
         let index = if text.is_empty() { Some(0) } else { text.parse().ok() };
         let not_found = || DeviceError::NotFound {
             wanted: text.to_owned(),
-            found: Device::all().iter().enumerate().map(|(i, info)| format!("{i}: {} ({})", info.name, info.backend)).collect(),
+            found: Device::all()
+                .iter()
+                .enumerate()
+                .map(|(i, info)| format!("{i}: {} ({})", info.name, info.backend))
+                .collect(),
         };
         match index {
             Some(index) if index == cpu => Device::cpu(),
