@@ -38,7 +38,7 @@ pub static ADD: Kernel = Kernel {
     ..kernel(
         "add.main",
         &[X, binding("y", 1, Access::Read), binding("z", 2, Access::ReadWrite)],
-        native!(add, trusted: true, overrides: &[]),
+        native!(add, trusted: true, lanes: 16, overrides: &[]),
     )
 };
 
@@ -68,7 +68,7 @@ unsafe fn add<S: Simd, const CHECKED: bool>(simd: S, dispatch: &Dispatch<'_>, ra
 /// y[i] = factor x[i] + offset + shift, where `factor` and `shift` are overrides and `offset` is a parameter
 pub static AFFINE: Kernel = Kernel {
     params: Some(Params { binding: 2, bytes: 4 }),
-    ..kernel("affine.main", &[X, Y], native!(affine_kernel, trusted: true, overrides: AFFINE_OVERRIDES))
+    ..kernel("affine.main", &[X, Y], native!(affine_kernel, trusted: true, lanes: 16, overrides: AFFINE_OVERRIDES))
 };
 
 const AFFINE_OVERRIDES: &[Override] =
@@ -177,7 +177,7 @@ pub static PANICS: Kernel = kernel(
 );
 
 /// y[0] = the number of lanes
-pub static LANES: Kernel = kernel("lanes.main", &[X, Y], native!(lanes, trusted: false, overrides: &[]));
+pub static LANES: Kernel = kernel("lanes.main", &[X, Y], native!(lanes, trusted: false, lanes: 16, overrides: &[]));
 
 #[inline(always)]
 unsafe fn lanes<S: Simd, const CHECKED: bool>(_: S, dispatch: &Dispatch<'_>, _: Range<u64>) {

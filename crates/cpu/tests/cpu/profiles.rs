@@ -1,6 +1,6 @@
 //! Profiles give every call its time.
 
-use kiln_graph::{PlannedCall, Step, Timing};
+use kiln_graph::{Device, PlannedCall, Step, Timing};
 
 use crate::kernels::{affine, plan};
 use crate::{buffer, device, values};

@@ -1,7 +1,7 @@
 //! Profiles: a time for each call, and the same results as a run.
 
 use kiln_gpu::{GpuDevice, Timing, wgpu};
-use kiln_graph::{Plan, Step};
+use kiln_graph::{Device, Plan, Step};
 
 use crate::devices::app_device;
 use crate::kernels::{affine, call, floats, named};
