@@ -6,7 +6,7 @@ use kiln_graph::{
     Access, Argument, Binding, Dispatch, Kernel, Native, NativeFn, Override, Plan, PlanBuffer, PlannedCall, TensorType,
     Uniform as Params,
 };
-use kiln_simd::{Bool, F32, Simd, Storage, U32, Uniform, for_each_workgroup, native};
+use kiln_simd::{Bool, F32, Simd, Storage, U32, Uniform, Vec3, for_each_workgroup, native};
 
 /// Invocations per workgroup.
 pub const SIZE: u32 = 64;
@@ -55,7 +55,7 @@ unsafe fn add<S: Simd, const CHECKED: bool>(simd: S, dispatch: &Dispatch<'_>, ra
     let count: u32 = Uniform(dispatch.params).load(0);
     for_each_workgroup(dispatch, range, |workgroup| {
         for first in (0..SIZE).step_by(U32::<S>::LEN) {
-            let index = workgroup.id[0] * SIZE + first;
+            let index = workgroup.id.x * SIZE + first;
             let mask = Bool::first(simd, count.saturating_sub(index));
             if mask.any() {
                 let sum = x.lanes_where::<f32, S>(simd, mask, index) + y.lanes_where::<f32, S>(simd, mask, index);
@@ -87,7 +87,7 @@ unsafe fn affine_kernel<S: Simd, const CHECKED: bool>(simd: S, dispatch: &Dispat
     };
     let splat = |value: f32| F32::splat(simd, value);
     for_each_workgroup(dispatch, range, |workgroup| {
-        for index in (workgroup.id[0] * SIZE..y.words().min((workgroup.id[0] + 1) * SIZE)).step_by(U32::<S>::LEN) {
+        for index in (workgroup.id.x * SIZE..y.words().min((workgroup.id.x + 1) * SIZE)).step_by(U32::<S>::LEN) {
             let mask = Bool::first(simd, y.words() - index);
             let scaled = splat(factor as f32) * x.lanes_where::<f32, S>(simd, mask, index);
             y.set_lanes_where::<f32, S>(mask, index, scaled + splat(offset) + splat(shift as f32));
@@ -108,7 +108,7 @@ macro_rules! simple {
             };
             let [wide, high, _] = $dispatch.workgroups;
             for_each_workgroup($dispatch, range, |workgroup| {
-                let [x, y, z] = workgroup.id;
+                let Vec3 { x, y, z } = workgroup.id;
                 let $index = (z * high + y) * wide + x;
                 $body
             });
