@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(other) => return Err(format!("expected `lenet` or `cifar`, found `{other}`").into()),
     };
     let shape = model.input_shape().clone();
-    let values = (0..BATCH * shape.elements()).map(|i| (i * 2_654_435_761 >> 7) as u8).collect();
+    let values = (0..BATCH * shape.elements()).map(|i| ((i * 2_654_435_761) >> 7) as u8).collect();
     let labels = Labels::index((0..BATCH as u32).map(|i| i % 10).collect(), 10);
     let data = Dataset::from_u8(shape, values, labels)?;
 
