@@ -3,13 +3,26 @@
 use std::sync::OnceLock;
 
 use kiln::data::{Dataset, Labels};
+use kiln::graph::DeviceKind;
 use kiln::layers::{ActivationFunction, Conv2D, Dense, Flatten, Function, MaxPooling2D};
 use kiln::{Compile, Device, Sequential, Weight};
+use kiln_gpu::{GpuDevice, Options, Selector};
 
 /// The device that all tests share.
 pub fn device() -> &'static Device {
     static DEVICE: OnceLock<Device> = OnceLock::new();
     DEVICE.get_or_init(|| Device::best().unwrap())
+}
+
+/// A device of wgpu: another opening of the one that all tests share or, where that is the processor, the first there is.
+pub fn gpu() -> GpuDevice {
+    let shared = device().info();
+    let selector = match shared.kind {
+        DeviceKind::Cpu => Selector::Best,
+        _ => Selector::Name(format!("{} {}", shared.name, shared.backend)),
+    };
+    GpuDevice::open(&selector, Options::default())
+        .unwrap_or_else(|error| panic!("this test needs a GPU or a software driver: {error}"))
 }
 
 /// `n` images of 6 x 6, dark but for a bright row, whose place (top, middle, bottom) is the class.

@@ -1,4 +1,5 @@
-//! What Kiln promises, on a device: `KILN_DEVICE` chooses which.
+//! What Kiln promises, on a device: `KILN_DEVICE` chooses which. `cargo xtask test` runs all on the processor and on a
+//! driver's device.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

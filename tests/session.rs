@@ -5,9 +5,8 @@ use std::sync::Arc;
 use kiln::data::{Dataset, Labels};
 use kiln::graph::Limits;
 use kiln::{Compile, Device, Fit, Sequential};
-use kiln_gpu::{GpuDevice, Options, Selector};
 
-use crate::common::{bars, bits, close, compiled, device, model};
+use crate::common::{bars, bits, close, compiled, device, gpu, model};
 use crate::recorder::Recorder;
 
 #[test]
@@ -108,11 +107,7 @@ fn a_prediction_computes_no_loss_and_an_evaluation_no_probabilities() {
 
 #[test]
 fn three_hundred_steps_allocate_nothing_after_the_first_few() {
-    let selector = match std::env::var(kiln::DEVICE_VARIABLE).unwrap_or_default() {
-        text if text.is_empty() => Selector::Best,
-        text => text.parse().map_or(Selector::Name(text), Selector::Index),
-    };
-    let gpu = GpuDevice::open(&selector, Options::default()).unwrap();
+    let gpu = gpu();
     let mut model = model();
     model.compile(&Device::from_dyn(Arc::new(gpu.clone())), Compile::default()).unwrap();
     let (data, validation) = (bars(70), bars(40));

@@ -13,10 +13,10 @@ use shell::{Profile, Shell};
 
 const USAGE: &str = "usage: cargo xtask <command>
 
-  demo    from nothing to a trained network: finds or installs a Vulkan device, fetches MNIST,
-          trains LeNet for about five minutes and shows what it has learnt
-  test    finds or installs a Vulkan device, then checks format, lints and documents and runs all tests and the quick
-          examples
+  demo    from nothing to a trained network: fetches MNIST, trains LeNet for 20 epochs, or as many as fit into five
+          minutes, on the GPU or else the processor, and shows what it has learnt
+  test    finds or installs a Vulkan device, then checks format, lints and documents and runs all tests, those of
+          models on the processor and on that device, and the quick examples
   setup   only finds or installs a Vulkan device";
 
 fn main() -> ExitCode {
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let command = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["demo"] => demo::demo,
         ["test"] => test::test,
-        ["setup"] => |shell: &mut Shell| setup::vulkan(shell, Profile::Release),
+        ["setup"] => |shell: &mut Shell| setup::gpu(shell, Profile::Release),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -1,10 +1,20 @@
-//! Finding a device for wgpu, or installing one.
+//! Finding a device behind a driver, or installing one: tests need one beside the processor.
 
 use crate::apt;
 use crate::shell::{Profile, Result, Shell};
 
+/// What `KILN_DEVICE` says for the first device behind a driver: the name of the interface.
+pub const GPU: &str = if cfg!(any(target_os = "macos", target_os = "ios")) {
+    "metal"
+} else if cfg!(windows) {
+    "dx12"
+} else {
+    "vulkan"
+};
+
 /// What to do where we cannot do it ourselves.
-const ADVICE: &str = "no Vulkan device was found, and there is none that could be installed from here. Install one of:
+const ADVICE: &str = "no Vulkan device was found, and none could be installed from here. The tests run on one and on
+the processor; only training needs none. Install one of:
   the Vulkan driver of your graphics card
   Mesa's lavapipe, which computes on the processor (version 23 or later):
     Debian 12      apt install -t bookworm-backports mesa-vulkan-drivers libvulkan1
@@ -14,19 +24,21 @@ const ADVICE: &str = "no Vulkan device was found, and there is none that could b
     Alpine         apk add mesa-vulkan-swrast vulkan-loader
 then run this again. `cargo run --release -p kiln-cli -- devices` shows what Kiln finds.";
 
-/// Makes sure that Kiln finds a device: asks `kiln devices`, and installs Mesa's lavapipe if there is none.
-pub fn vulkan(shell: &mut Shell, profile: Profile) -> Result {
+/// Makes sure that Kiln finds a GPU or a driver that stands in for one: asks `kiln devices` to open it, and installs
+/// Mesa's lavapipe if there is none.
+pub fn gpu(shell: &mut Shell, profile: Profile) -> Result {
     let release = match profile {
         Profile::Dev => "",
         Profile::Release => " --release",
     };
     shell.run(&format!("cargo build{release} -p kiln-cli"))?;
     let devices = format!("cargo run --quiet{release} -p kiln-cli -- devices");
-    if shell.output(&devices).is_none() {
-        println!("\nno device found");
+    let variables = [("KILN_DEVICE", GPU)];
+    if shell.output_with(&devices, &variables).is_none() {
+        println!("\nno device behind {GPU} found");
         if !cfg!(target_os = "linux") || !apt::install_lavapipe(shell)? {
             return Err(ADVICE.to_owned());
         }
     }
-    shell.run(&devices)
+    shell.run_with(&devices, &[], &variables)
 }

@@ -86,7 +86,7 @@ impl Shell {
         match status {
             Ok(status) if status.success() => {
                 println!("  ({:.1} s)", took.as_secs_f64());
-                self.times.push((line.to_owned(), took));
+                self.times.push((format!("{before}{line}"), took));
                 Ok(())
             }
             Ok(status) => Err(format!("`{line}` failed ({status}) after {:.1} s", took.as_secs_f64())),
@@ -96,7 +96,12 @@ impl Shell {
 
     /// What a command prints, or nothing when it fails. Shows nothing.
     pub fn output(&self, line: &str) -> Option<String> {
-        let output = self.command(line, &[]).output().ok()?;
+        self.output_with(line, &[])
+    }
+
+    /// As [`Shell::output`], with variables for this command only.
+    pub fn output_with(&self, line: &str, variables: &[(&str, &str)]) -> Option<String> {
+        let output = self.command(line, &[]).envs(variables.iter().copied()).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 

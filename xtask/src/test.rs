@@ -2,37 +2,44 @@
 
 use std::path::Path;
 
-use crate::setup;
+use crate::setup::{self, GPU};
 use crate::shell::{Profile, Result, Shell};
 
-/// Runs all checks and tests and stops at the first that fails.
+/// Runs all checks and tests and stops at the first that fails. All tests run once, models on the processor; the tests
+/// of models then run on a driver's device as well, so that both kinds of devices are held to the same promises.
 pub fn test(shell: &mut Shell) -> Result {
-    setup::vulkan(shell, Profile::Dev)?;
+    setup::gpu(shell, Profile::Dev)?;
     shell.run("cargo fmt --all --check")?;
     shell.run("cargo clippy --workspace --all-targets -- -D warnings")?;
     shell.run_with("cargo doc --workspace --no-deps", &[], &[("RUSTDOCFLAGS", "-D warnings")])?;
-    shell.run("cargo test --workspace")?;
+    shell.run_with("cargo test --workspace", &[], &[("KILN_DEVICE", "cpu")])?;
+    shell.run_with("cargo test --package kiln --test main", &[], &[("KILN_DEVICE", GPU)])?;
     shell.run("cargo build --examples")?;
     for example in quick_examples(&shell.root().join("examples"))? {
-        shell.run(&format!("cargo run --quiet --example {example}"))?;
+        shell.run(&format!("cargo run --quiet {example}"))?;
     }
     println!("\nall passed\n{}", shell.times());
     Ok(())
 }
 
-/// The examples that anyone can run in a moment: all but those whose documentation has a line that starts with `Needs `,
-/// such as `//! Needs MNIST: ...` or `//! Needs a window.`.
+/// How cargo is told of the examples that anyone can run in a moment: all but those whose documentation has a line that
+/// starts with `Needs `, such as `//! Needs MNIST: ...` or `//! Needs a window.`. An example is a file, a folder with a
+/// `main.rs`, or a package of its own.
 fn quick_examples(folder: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
     let mut examples = Vec::new();
     for path in entries.flatten().map(|entry| entry.path()) {
-        let source = if path.is_dir() { path.join("main.rs") } else { path.clone() };
+        let (kind, source) = match (path.is_dir(), path.join("Cargo.toml").exists()) {
+            (_, true) => ("--package", path.join("src/main.rs")),
+            (true, false) => ("--example", path.join("main.rs")),
+            (false, false) => ("--example", path.clone()),
+        };
         if source.extension().is_none_or(|extension| extension != "rs") {
             continue;
         }
         let (Ok(text), Some(name)) = (std::fs::read_to_string(&source), path.file_stem()) else { continue };
         if !text.lines().any(|line| line.starts_with("//! Needs ")) {
-            examples.push(name.to_string_lossy().into_owned());
+            examples.push(format!("{kind} {}", name.to_string_lossy()));
         }
     }
     examples.sort();

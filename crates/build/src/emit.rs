@@ -70,6 +70,7 @@ impl Emitter<'_> {
         }
         let graph = &self.paths.graph;
         writeln!(self.out, "\n/// Every kernel, in order of file and entry point.")?;
+        writeln!(self.out, "#[allow(dead_code)]")?;
         writeln!(self.out, "pub static KERNELS: &[&{graph}::Kernel] = &[")?;
         for shader in shaders {
             for entry_point in &shader.reflection.entry_points {

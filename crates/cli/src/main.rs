@@ -15,7 +15,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{data, devices, evaluate, summary, train};
 
-/// Trains convolutional networks on the GPU, with kernels written by hand in WGSL.
+/// Trains convolutional networks on the GPU or the processor, with kernels written by hand in WGSL.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -27,7 +27,8 @@ First steps:
   kiln evaluate runs/lenet     how well it does on images that it has not seen
 
 Environment:
-  KILN_DEVICE   the device to use where no --device is given: part of its name, or its number
+  KILN_DEVICE   the device to use where no --device is given: cpu, part of a GPU's name, or a number
+  KILN_THREADS  the threads that compute where that is the processor; by default one per core
   KILN_DATA     the folder of data sets; by default kiln/ in the platform's cache folder
 
 Exit status: 0 done, 1 failed, 2 wrong arguments, 130 stopped with Ctrl-C, 143 by the signal to terminate."

@@ -1,4 +1,4 @@
-//! How a training ends when it is told to. Needs a device; a driver that computes on the processor will do.
+//! How a training ends when it is told to. The processor will do.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic)]

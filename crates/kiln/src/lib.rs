@@ -52,6 +52,7 @@ pub use kiln_gpu::wgpu;
 pub use kiln_graph as graph;
 pub use kiln_ops as ops;
 pub use kiln_simd as simd;
+pub use serde_json;
 
 pub use callbacks::{BatchLogs, Callback, TestBatchLogs};
 pub use compile::Compile;

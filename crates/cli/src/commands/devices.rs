@@ -9,7 +9,8 @@ use crate::error::Error;
 
 /// List the devices that Kiln can compute on.
 ///
-/// The best comes first. The number, or part of the name, is what --device and KILN_DEVICE take.
+/// The best comes first. The number, part of a GPU's name or interface (vulkan), or cpu for the processor is what
+/// --device and KILN_DEVICE take.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

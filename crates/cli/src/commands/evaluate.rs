@@ -21,7 +21,7 @@ pub struct Arguments {
     /// The images: mnist, fashion-mnist or a folder with their four files [default: what the network was trained on].
     #[arg(long, value_name = "NAME|DIR")]
     data: Option<String>,
-    /// The device: part of its name or its number in `kiln devices` [default: $KILN_DEVICE, or the best one].
+    /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     device: Option<String>,
 }

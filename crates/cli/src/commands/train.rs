@@ -44,7 +44,7 @@ pub struct Arguments {
     /// How many times to go through the training images [default: 20, or as --minutes allows].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     epochs: Option<u32>,
-    /// Train as many epochs as fit into about so many minutes, but at least one.
+    /// Train as many epochs as fit into about so many minutes, at least one, and with --epochs at most so many.
     #[arg(long, value_parser = positive, value_name = "M")]
     minutes: Option<f64>,
     /// Images per step.
@@ -65,7 +65,7 @@ pub struct Arguments {
     /// What the first weights and the order of the images depend on.
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// The device: part of its name or its number in `kiln devices` [default: $KILN_DEVICE, or the best one].
+    /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     device: Option<String>,
     /// Where the result goes; what an earlier run left there is replaced [default: runs/MODEL].
