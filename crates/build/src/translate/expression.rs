@@ -4,7 +4,7 @@ use naga::{BinaryOperator, Expression, Handle, Literal, RelationalFunction, Scal
 
 use super::Unsupported;
 use super::function::Body;
-use super::types::{COMPONENTS, component, component_type, convert, literal, named_once, rust_type, struct_type, vector, zero};
+use super::types::{COMPONENTS, component, component_type, convert, literal, named_once, rust_type, struct_value, vector, zero};
 use super::uniformity::Class;
 use super::value::{Rank, Value};
 use crate::names::ident;
@@ -173,13 +173,9 @@ impl<'a> Body<'a, '_> {
                 let elements = self.values_as(components, &class)?;
                 Ok(Value::whole(format!("[{}]", elements.join(", ")), class))
             }
-            TypeInner::Struct { ref members, .. } => {
+            ref inner @ TypeInner::Struct { .. } => {
                 let values = self.values_as(components, &class)?;
-                let fields = members.iter().zip(values).map(|(member, value)| {
-                    format!("{}: {value}", ident(member.name.as_deref().unwrap_or_default()))
-                });
-                let fields: Vec<String> = fields.collect();
-                Ok(Value::whole(format!("{} {{ {} }}", struct_type(module, ty), fields.join(", ")), class))
+                Ok(Value::whole(struct_value(module, inner, &class, values), class))
             }
             _ => self.unsupported(handle, "a value of this type"),
         }
@@ -197,9 +193,9 @@ impl<'a> Body<'a, '_> {
             return self.unsupported(handle, "a pointer as a value");
         }
         let items = self.value_as(base, &class)?;
-        let is_vector = matches!(self.inner(base), TypeInner::Vector { .. });
+        let is_array = !matches!(self.inner(base), TypeInner::Vector { .. });
         let at = self.index(index)?;
-        Ok(element(&items, is_vector, &at).with_class(class))
+        Ok(element(&items, is_array, &at).with_class(class))
     }
 
     /// An index as `u32` or lanes of it.
@@ -290,6 +286,8 @@ impl<'a> Body<'a, '_> {
             };
             match (op, method) {
                 (_, Some(method)) => return Ok(a.method(method, &b.text)),
+                (Op::Divide, _) if self.divides_safely(right) => return Ok(a.operator("/", Rank::Product, &b, class)),
+                (Op::Modulo, _) if self.divides_safely(right) => return Ok(a.operator("%", Rank::Product, &b, class)),
                 (Op::Divide, _) => return Ok(function("div", &a, &b)),
                 (Op::Modulo, _) => return Ok(function("rem", &a, &b)),
                 _ => {}
@@ -329,6 +327,15 @@ impl<'a> Body<'a, '_> {
             Op::LogicalOr => operator("|", Rank::BitOr),
             Op::ShiftLeft => operator("<<", Rank::Shift),
             Op::ShiftRight => operator(">>", Rank::Shift),
+        }
+    }
+
+    /// Whether an integer can be divided by this one whatever it is.
+    fn divides_safely(&self, divisor: Handle<Expression>) -> bool {
+        match self.function.expressions[divisor] {
+            Expression::Literal(Literal::U32(value)) => value != 0,
+            Expression::Literal(Literal::I32(value)) => value != 0 && value != -1,
+            _ => false,
         }
     }
 
@@ -446,19 +453,15 @@ impl<'a> Body<'a, '_> {
 }
 
 /// An element of an array or vector at an index that is computed; beyond the last, the last.
-pub(super) fn element(items: &Value, is_vector: bool, at: &Value) -> Value {
-    match (&at.class, is_vector) {
-        (Class::Uniform, true) => items.method("get", &at.text),
-        (Class::Uniform, false) => {
-            Value::whole(format!("wgsl::element(&{}, {})", items.within(Rank::Whole), at.text), items.class.clone())
+pub(super) fn element(items: &Value, is_array: bool, at: &Value) -> Value {
+    if at.class == Class::Uniform {
+        if !is_array {
+            return items.method("get", &at.text);
         }
-        (_, true) => {
-            let index = convert(at.clone(), &naga::TypeInner::Scalar(naga::Scalar::U32), &Class::Varying);
-            Value::whole(format!("wgsl::pick({}, &{}.to_array())", index.text, items.within(Rank::Whole)), Class::Varying)
-        }
-        (_, false) => {
-            let index = convert(at.clone(), &naga::TypeInner::Scalar(naga::Scalar::U32), &Class::Varying);
-            Value::whole(format!("wgsl::pick({}, &{})", index.text, items.within(Rank::Whole)), Class::Varying)
-        }
+        let text = format!("wgsl::element(&{}, {})", items.within(Rank::Unary), at.text);
+        return Value::whole(text, items.class.clone());
     }
+    let index = convert(at.clone(), &TypeInner::Scalar(naga::Scalar::U32), &Class::Varying).text;
+    let items = if is_array { items.within(Rank::Unary) } else { items.method("to_array", "").text };
+    Value::whole(format!("wgsl::pick({index}, &{items})"), Class::Varying)
 }

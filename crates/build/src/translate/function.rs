@@ -9,17 +9,29 @@ use naga::{Block, Expression, Function, Handle, LocalVariable, Statement, Switch
 use super::Unsupported;
 use super::entry::{Instance, Translation};
 use super::expression::Result;
-use super::scopes::{ExitKind, Id, Position, ScopeId, ScopeKind, Scopes, Variable, block_id, statement_id, variable};
-use super::types::{convert, rust_type, zero};
+use super::place::{Place, assignable};
+use super::scopes::{ExitKind, Id, Position, ScopeId, ScopeKind, Scopes, Variable};
+use super::scopes::{block_id, operands, statement_id, variable};
+use super::types::{convert, literal, rust_type, zero};
 use super::uniformity::{Class, Classes};
 use super::value::{Rank, Value};
 use crate::names::ident;
 
 /// Names that are given once.
-#[derive(Default)]
+#[derive(Clone)]
 pub(super) struct Names(HashMap<String, usize>);
 
 impl Names {
+    /// None given yet but those that translated code uses itself, or that Rust does not take as a variable's.
+    pub(super) fn new() -> Names {
+        const TAKEN: &[&str] = &[
+            "simd", "shader", "active", "returned", "leaving", "wgsl", "v", "workgroup", "order", "at", "dispatch",
+            "range", "F32", "U32", "I32", "Bool", "Uniform", "Lanes", "Scalars", "Fault", "Some", "None", "Ok", "Err",
+            "OVERRIDES", "CHECKED", "LEAST_LANES",
+        ];
+        Names(TAKEN.iter().map(|&name| (name.to_owned(), 1)).collect())
+    }
+
     pub(super) fn reserve(&mut self, name: &str) {
         self.0.entry(name.to_owned()).or_insert(1);
     }
@@ -34,6 +46,18 @@ impl Names {
         }
         self.0.insert(free.clone(), 1);
         ident(&free)
+    }
+
+    /// As [`Names::unique`], and not given in `others` either.
+    pub(super) fn unique_in_both(&mut self, others: &mut Names, name: &str) -> String {
+        loop {
+            let free = self.unique(name);
+            let plain = free.strip_prefix("r#").unwrap_or(&free);
+            if !others.0.contains_key(plain) {
+                others.reserve(plain);
+                return free;
+            }
+        }
     }
 }
 
@@ -68,6 +92,8 @@ pub(super) struct Body<'a, 't> {
     pub(super) locals: HashMap<Handle<LocalVariable>, String>,
     /// Values that have a name.
     pub(super) bound: HashMap<Handle<Expression>, Value>,
+    /// The names of values that are declared before they are computed.
+    hoisted: HashMap<Handle<Expression>, String>,
     /// `a && b` and `a || b`, which naga takes apart, by the variable that naga makes for them.
     pub(super) fused: HashMap<Handle<LocalVariable>, Value>,
     logic: HashSet<Handle<LocalVariable>>,
@@ -88,10 +114,8 @@ pub(super) struct Body<'a, 't> {
 impl<'a, 't> Body<'a, 't> {
     pub(super) fn new(translation: &'t mut Translation<'a>, instance: &Instance<'a>) -> Body<'a, 't> {
         let Instance { function, info, ref scopes, ref classes, masked, .. } = *instance;
-        let mut names = Names::default();
-        for name in ["simd", "shader", "active", "returned", "leaving", "wgsl", "v"] {
-            names.reserve(name);
-        }
+        // A variable must not hide a function.
+        let mut names = translation.names.clone();
         let name_of = |argument: &naga::FunctionArgument| argument.name.clone().unwrap_or_else(|| "argument".to_owned());
         let arguments = function.arguments.iter().map(|argument| names.unique(&name_of(argument))).collect();
         let locals = function.local_variables.iter();
@@ -106,6 +130,7 @@ impl<'a, 't> Body<'a, 't> {
             arguments,
             locals,
             bound: HashMap::new(),
+            hoisted: HashMap::new(),
             fused: HashMap::new(),
             logic: HashSet::new(),
             declared: HashSet::new(),
@@ -348,26 +373,30 @@ impl<'a, 't> Body<'a, 't> {
                 self.loop_(statement_id(statement), body, continuing, break_if)
             }
             Statement::Return { .. } if self.scopes.idle.contains(&statement_id(statement)) => Ok(()),
-            Statement::Break => self.exit(ExitKind::Break, None),
-            Statement::Continue => self.exit(ExitKind::Continue, None),
-            Statement::Return { value } => self.exit(ExitKind::Return, value),
+            Statement::Break if self.scopes.idle.contains(&statement_id(statement)) => Ok(()),
+            Statement::Break => self.exit(statement, ExitKind::Break, None),
+            Statement::Continue => self.exit(statement, ExitKind::Continue, None),
+            Statement::Return { value } => self.exit(statement, ExitKind::Return, value),
             Statement::Store { pointer, value } => self.assign(pointer, value),
             Statement::Call { function, ref arguments, result } => {
-                self.call(statement_id(statement), function, arguments, result)
+                self.call(statement, function, arguments, result)
             }
             Statement::ControlBarrier(_) | Statement::MemoryBarrier(_) => {
-                self.fail("a barrier within a function or within control flow")
+                self.fail(statement, "a barrier in a function that an entry point calls")
             }
-            Statement::Atomic { .. } => self.fail("an atomic operation"),
-            Statement::WorkGroupUniformLoad { .. } => self.fail("`workgroupUniformLoad`"),
-            _ => self.fail("this statement"),
+            Statement::Atomic { .. } => self.fail(statement, "an atomic operation"),
+            Statement::WorkGroupUniformLoad { .. } => self.fail(statement, "`workgroupUniformLoad`"),
+            Statement::ImageStore { .. } | Statement::ImageAtomic { .. } => self.fail(statement, "a texture"),
+            Statement::SubgroupBallot { .. }
+            | Statement::SubgroupGather { .. }
+            | Statement::SubgroupCollectiveOperation { .. } => self.fail(statement, "a subgroup operation"),
+            _ => self.fail(statement, "this statement"),
         }
     }
 
-    /// For statements, of which naga keeps no place at hand: the function's name must do.
-    pub(super) fn fail<T>(&self, construct: &str) -> Result<T> {
-        let name = self.function.name.as_deref().unwrap_or_default();
-        Err(Unsupported::new(naga::Span::default(), format!("{construct} in `{name}`")))
+    /// A statement that has no translation.
+    pub(super) fn fail<T>(&self, statement: &Statement, construct: impl Into<String>) -> Result<T> {
+        Err(Unsupported::new(self.scopes.span(statement_id(statement)), construct))
     }
 
     /// Gives an expression a name, unless its only use is in the statement that it belongs to.
@@ -384,27 +413,62 @@ impl<'a, 't> Body<'a, 't> {
 
     /// Gives a value a name.
     fn bind(&mut self, expression: Handle<Expression>, value: Value) -> Result<()> {
-        let name = match self.function.named_expressions.get(&expression) {
-            Some(name) => self.names.unique(name),
-            None => self.names.unique("t"),
-        };
-        let name = if self.scopes.used[expression.index()].iter().all(|&position| self.is_here(position)) {
+        let name = if let Some(name) = self.hoisted.get(&expression) {
+            let name = name.clone();
+            self.line(&format!("{name} = {};", value.text));
+            name
+        } else if self.scopes.used[expression.index()].iter().all(|&position| self.is_here(position)) {
+            let name = self.name_of(expression);
             self.line(&format!("let {name} = {};", value.text));
             name
         } else {
-            let inner = self.inner(expression);
-            let Some(zero) = zero(&self.translation.shader.module, inner) else {
-                return self.unsupported(expression, "a value of this type across a barrier");
-            };
-            let zero = match value.class {
-                Class::Clamped => "Clamped::new(0, 0)".to_owned(),
-                ref class => convert(Value::uniform(zero), inner, class).text,
-            };
+            let (name, zero) = (self.name_of(expression), self.placeholder(expression, &value.class)?);
             self.declare_spread(&name, &zero);
             self.line(&format!("{name}[at.index] = {};", value.text));
             format!("{name}[at.index]")
         };
         self.bound.insert(expression, Value::whole(name, value.class));
+        Ok(())
+    }
+
+    /// A new name for a value, its own if it has one.
+    fn name_of(&mut self, expression: Handle<Expression>) -> String {
+        let own = self.function.named_expressions.get(&expression);
+        self.names.unique(own.map_or("t", String::as_str))
+    }
+
+    /// What stands for a value that is not computed yet.
+    fn placeholder(&self, expression: Handle<Expression>, class: &Class) -> Result<String> {
+        let inner = self.inner(expression);
+        match (class, zero(&self.translation.shader.module, inner)) {
+            (Class::Clamped, _) => Ok("Clamped::new(0, 0)".to_owned()),
+            (_, Some(zero)) => Ok(convert(Value::uniform(zero), inner, class).text),
+            (_, None) => self.unsupported(expression, "a value of this type across a barrier or a `continue`"),
+        }
+    }
+
+    /// Declares the values of a loop's body that what continues the loop uses: the body becomes a block of its own.
+    fn hoist(&mut self, body: &'a Block, scope: ScopeId) -> Result<()> {
+        if self.workgroup.as_ref().is_some_and(|workgroup| workgroup.segment.is_none()) {
+            return Ok(()); // There, such values have one element per vector.
+        }
+        let mut values: Vec<Handle<Expression>> = Vec::new();
+        for statement in body.iter() {
+            match *statement {
+                Statement::Emit(ref range) => values.extend(range.clone()),
+                Statement::Call { result, .. } => values.extend(result),
+                _ => {}
+            }
+        }
+        for value in values {
+            let used = &self.scopes.used[value.index()];
+            if used.iter().all(|position| self.scopes.contains(scope, position.scope)) {
+                continue;
+            }
+            let (name, zero) = (self.name_of(value), self.placeholder(value, &self.class(value))?);
+            self.line(&format!("let mut {name} = {zero};"));
+            self.hoisted.insert(value, name);
+        }
         Ok(())
     }
 
@@ -447,12 +511,12 @@ impl<'a, 't> Body<'a, 't> {
         let (accepts, rejects) = (does(accept), does(reject));
         if test.class == Class::Uniform {
             if !accepts {
-                self.line(&format!("if !{} {{", test.within(Rank::Unary)));
+                self.line(&format!("if {} {{", head(&format!("!{}", test.within(Rank::Unary)))));
                 self.block(reject, otherwise)?;
                 self.line("}");
                 return Ok(());
             }
-            self.line(&format!("if {} {{", test.text));
+            self.line(&format!("if {} {{", head(&test.text)));
             self.block(accept, then)?;
             if rejects {
                 self.line("} else {");
@@ -560,16 +624,16 @@ impl<'a, 't> Body<'a, 't> {
         }
     }
 
-    fn exit(&mut self, kind: ExitKind, value: Option<Handle<Expression>>) -> Result<()> {
+    fn exit(&mut self, statement: &Statement, kind: ExitKind, value: Option<Handle<Expression>>) -> Result<()> {
         let class = self.result_class();
         let value = match value {
             Some(value) => Some(self.value_as(value, &class)?.text),
             None => None,
         };
         let Some((target, left)) = self.left_by(kind, self.scope) else {
-            return self.plain_exit(kind, value);
+            return self.plain_exit(statement, kind, value);
         };
-        let Some(top) = self.mask() else { return self.plain_exit(kind, value) };
+        let Some(top) = self.mask() else { return self.plain_exit(statement, kind, value) };
         if let Some(value) = value {
             match class {
                 Class::Uniform => self.line(&format!("returned = {value};")),
@@ -599,7 +663,7 @@ impl<'a, 't> Body<'a, 't> {
     }
 
     /// An exit that all lanes take together.
-    fn plain_exit(&mut self, kind: ExitKind, value: Option<String>) -> Result<()> {
+    fn plain_exit(&mut self, statement: &Statement, kind: ExitKind, value: Option<String>) -> Result<()> {
         match kind {
             ExitKind::Return => match value {
                 // At the end of the function.
@@ -618,7 +682,7 @@ impl<'a, 't> Body<'a, 't> {
                 let target = scopes.ancestors(self.scope).find(is_target).unwrap_or(0);
                 if let ScopeKind::Switch(_) = scopes.tree[target].kind {
                     if self.masks.iter().any(|mask| mask.scope != target && scopes.contains(target, mask.scope)) {
-                        return self.fail("a `break` out of a `switch` that only some invocations take");
+                        return self.fail(statement, SWITCH_BREAK);
                     }
                     self.line(&format!("break 'switch_{target};"));
                 } else {
@@ -658,6 +722,7 @@ impl<'a, 't> Body<'a, 't> {
         let continues =
             self.scopes.exits.iter().any(|exit| exit.kind == ExitKind::Continue && exit.target == inner);
         if continues {
+            self.hoist(body, inner)?;
             self.line(&format!("'body_{inner}: {{"));
         }
         if varying_body {
@@ -685,7 +750,7 @@ impl<'a, 't> Body<'a, 't> {
                     self.line(&format!("{mask} = {mask} & !{};", test.within(Rank::Unary)));
                     self.line(&format!("if !{mask}.any() {{ break {label}; }}"));
                 }
-                None => self.line(&format!("if {} {{ break {label}; }}", test.text)),
+                None => self.line(&format!("if {} {{ break {label}; }}", head(&test.text))),
             }
         }
         self.line("}");
@@ -716,7 +781,7 @@ impl<'a, 't> Body<'a, 't> {
                     let outer = std::mem::replace(&mut self.scope, scope);
                     let condition = self.value(*condition)?;
                     self.scope = outer;
-                    return Ok((Some(condition.text), index + 1));
+                    return Ok((Some(head(&condition.text)), index + 1));
                 }
                 _ => break,
             }
@@ -743,7 +808,7 @@ impl<'a, 't> Body<'a, 't> {
                 continue;
             }
             if case.fall_through {
-                return self.fail("a case that falls through");
+                return self.fail(statement, "a case that falls through");
             }
             groups.push((std::mem::take(&mut labels), &case.body));
         }
@@ -752,14 +817,15 @@ impl<'a, 't> Body<'a, 't> {
             if breaks {
                 self.line(&format!("'switch_{scope}: {{"));
             }
-            self.line(&format!("match {} {{", value.text));
+            self.line(&format!("match {} {{", head(&value.text)));
             // Rust takes the first arm that fits: what fits all comes last.
             groups.sort_by_key(|(labels, _)| labels.contains(&SwitchValue::Default));
             for (labels, block) in groups {
                 if labels.contains(&SwitchValue::Default) {
                     self.line("_ => {");
                 } else {
-                    let labels: Vec<String> = labels.iter().map(|label| number(*label)).collect();
+                    let labels = labels.iter().filter_map(|label| number(*label));
+                    let labels: Vec<String> = labels.map(|label| label.text).collect();
                     self.line(&format!("{} => {{", labels.join(" | ")));
                 }
                 self.block(block, self.scope_of(block_id(block)))?;
@@ -774,8 +840,8 @@ impl<'a, 't> Body<'a, 't> {
             let chosen = self.names.unique("selector");
             self.line(&format!("let {chosen} = {};", value.text));
             let test = |labels: &[SwitchValue]| {
-                let tests = labels.iter().filter(|label| **label != SwitchValue::Default);
-                let tests = tests.map(|label| format!("Compare::eq({chosen}, {}.lanes(simd))", number(*label)));
+                let labels = labels.iter().filter_map(|label| number(*label));
+                let tests = labels.map(|label| format!("Compare::eq({chosen}, {})", label.method("lanes", "simd").text));
                 tests.collect::<Vec<_>>()
             };
             let all: Vec<String> = groups.iter().flat_map(|(labels, _)| test(labels)).collect();
@@ -793,8 +859,11 @@ impl<'a, 't> Body<'a, 't> {
                 } else {
                     format!("({})", tests.join(" | "))
                 };
-                if block.iter().any(|statement| matches!(statement, Statement::Break)) {
-                    return self.fail("a `break` out of a `switch` that only some invocations take");
+                let breaks = |found: &&Statement| {
+                    matches!(found, Statement::Break) && !self.scopes.idle.contains(&statement_id(found))
+                };
+                if let Some(found) = block.iter().find(breaks) {
+                    return self.fail(found, SWITCH_BREAK);
                 }
                 let test = Value::whole(text, Class::Varying);
                 self.branch("case", &test, block, self.scope_of(block_id(block)))?;
@@ -806,28 +875,41 @@ impl<'a, 't> Body<'a, 't> {
 
     fn call(
         &mut self,
-        id: Id,
+        statement: &Statement,
         function: Handle<Function>,
         arguments: &[Handle<Expression>],
         result: Option<Handle<Expression>>,
     ) -> Result<()> {
-        let Some(classes) = self.classes.calls.get(&id).cloned() else { return self.fail("this call") };
+        let id = statement_id(statement);
+        let Some(classes) = self.classes.calls.get(&id).cloned() else { return self.fail(statement, "this call") };
         let needs_mask = self.mask().filter(|_| self.translation.needs_mask(function));
-        let (name, class) = self.translation.instance(function, &classes, needs_mask.is_some())?;
+        let masked = needs_mask.is_some();
+        let (name, class) = self.translation.instance(function, &classes, masked, &mut self.names)?;
+        let is_pointer = |&e: &Handle<Expression>| super::is_pointer(self.translation.shader, self.info, e);
+        let has_pointers = arguments.iter().any(is_pointer);
         let mut text = format!("{name}(simd, shader");
         if let Some(mask) = needs_mask {
             let _ = write!(text, ", {mask}");
         }
         for (&argument, class) in arguments.iter().zip(&classes) {
             if super::is_pointer(self.translation.shader, self.info, argument) {
-                match self.place(argument)? {
-                    super::place::Place::Variable(place) => {
-                        let _ = write!(text, ", &mut {}", place.within(Rank::Unary));
-                    }
-                    _ => return self.unsupported(argument, "a pointer to this as an argument"),
-                }
+                let place = match self.place(argument)? {
+                    Place::Variable(place) => Some(place),
+                    Place::Part { root, path } => match *root {
+                        Place::Variable(root) => assignable(&root, &path),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                let Some(place) = place else { return self.unsupported(argument, "a pointer to this as an argument") };
+                let _ = write!(text, ", &mut {}", place.within(Rank::Unary));
             } else {
-                let _ = write!(text, ", {}", self.value_as(argument, class)?.text);
+                let mut value = self.value_as(argument, class)?;
+                // What a pointer points to cannot be read while it is lent.
+                if has_pointers && self.reads_variable(argument) {
+                    value = self.named("given", value);
+                }
+                let _ = write!(text, ", {}", value.text);
             }
         }
         text.push(')');
@@ -843,6 +925,20 @@ impl<'a, 't> Body<'a, 't> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the text of a value names one of the function's variables.
+    pub(super) fn reads_variable(&self, expression: Handle<Expression>) -> bool {
+        if self.bound.contains_key(&expression) {
+            return false;
+        }
+        let found = &self.function.expressions[expression];
+        if let Expression::Load { pointer } = *found {
+            return variable(self.function, pointer).is_some() || self.reads_variable(pointer);
+        }
+        let mut reads = false;
+        operands(found, |operand| reads |= self.reads_variable(operand));
+        reads
     }
 
     /// Whether the only use of a call's result is in the statement right after it.
@@ -935,16 +1031,24 @@ impl<'a, 't> Body<'a, 't> {
     }
 }
 
+const SWITCH_BREAK: &str = "a `break` by which only some invocations leave a `switch`";
+
 /// Whether nothing happens between two places.
 fn together(a: Position, b: Position) -> bool {
     a.scope == b.scope && a.statement == b.statement
 }
 
-fn number(label: SwitchValue) -> String {
+/// A condition or selector as it stands before a block: Rust takes a bare struct's brace for the block's.
+fn head(text: &str) -> String {
+    if text.contains('{') { format!("({text})") } else { text.to_owned() }
+}
+
+/// The label as a literal; none for the default.
+fn number(label: SwitchValue) -> Option<Value> {
     match label {
-        SwitchValue::I32(value) => format!("{value}i32"),
-        SwitchValue::U32(value) => format!("{value}u32"),
-        SwitchValue::Default => "_".to_owned(),
+        SwitchValue::I32(value) => literal(naga::Literal::I32(value)),
+        SwitchValue::U32(value) => literal(naga::Literal::U32(value)),
+        SwitchValue::Default => None,
     }
 }
 

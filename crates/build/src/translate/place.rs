@@ -5,7 +5,7 @@ use naga::{AddressSpace, ArraySize, Expression, Handle, Scalar, ScalarKind, Type
 use super::expression::{Result, element};
 use super::function::Body;
 use super::scopes::{Variable, variable};
-use super::types::{COMPONENTS, convert, rust_type, struct_type};
+use super::types::{COMPONENTS, convert, rust_type, struct_value};
 use super::uniformity::Class;
 use super::value::{Rank, Value};
 use crate::names::ident;
@@ -18,10 +18,21 @@ pub(super) enum Place {
     Memory { storage: String, word: Value },
     /// A variable or a part of one, as text that can be assigned to.
     Variable(Value),
-    /// An element of a variable, at an index that differs between lanes or that is computed.
-    Element { items: Value, is_vector: bool, index: Value },
+    /// A part of a variable or of a uniform buffer, the first step to which takes an index that is computed.
+    Part { root: Box<Place>, path: Vec<Step> },
     /// A uniform buffer or a part of one.
     Constant(Value),
+}
+
+/// From a value of this type to a part of it.
+pub(super) struct Step {
+    outer: TypeInner,
+    at: At,
+}
+
+enum At {
+    Fixed(u32),
+    Index(Value),
 }
 
 impl<'a> Body<'a, '_> {
@@ -68,7 +79,10 @@ impl<'a> Body<'a, '_> {
                     }
                     Place::Variable(value) => Ok(Place::Variable(part(&value, &outer, index))),
                     Place::Constant(value) => Ok(Place::Constant(part(&value, &outer, index))),
-                    Place::Element { .. } => self.unsupported(pointer, "a part of an element at a computed index"),
+                    Place::Part { root, mut path } => {
+                        path.push(Step { outer, at: At::Fixed(index) });
+                        Ok(Place::Part { root, path })
+                    }
                 }
             }
             Expression::Access { base, index } => {
@@ -81,19 +95,14 @@ impl<'a> Body<'a, '_> {
                         };
                         Ok(Place::Memory { storage, word: plus(word, times(index, stride)) })
                     }
-                    Place::Variable(items) => {
-                        let is_vector = matches!(outer, TypeInner::Vector { .. });
-                        if index.class == Class::Uniform && !is_vector {
-                            let text = format!("wgsl::element_mut(&mut {}, {})", items.text, index.text);
-                            return Ok(Place::Variable(Value::ranked(format!("*{text}"), items.class, Rank::Unary)));
-                        }
-                        Ok(Place::Element { items, is_vector, index })
+                    Place::Part { root, mut path } => {
+                        path.push(Step { outer, at: At::Index(index) });
+                        Ok(Place::Part { root, path })
                     }
-                    Place::Constant(items) => {
-                        let is_vector = matches!(outer, TypeInner::Vector { .. });
-                        Ok(Place::Element { items, is_vector, index })
+                    root => {
+                        let path = vec![Step { outer, at: At::Index(index) }];
+                        Ok(Place::Part { root: Box::new(root), path })
                     }
-                    Place::Element { .. } => self.unsupported(pointer, "an element of an element at a computed index"),
                 }
             }
             _ => self.unsupported(pointer, "a pointer from this expression"),
@@ -132,15 +141,10 @@ impl<'a> Body<'a, '_> {
                 self.load_memory(pointer, &storage, &inner, word)
             }
             Place::Variable(value) | Place::Constant(value) => Ok(value),
-            Place::Element { items, is_vector, index } => {
-                let class = if index.class == Class::Uniform { items.class.clone() } else { Class::Varying };
-                let outer = match self.function.expressions[pointer] {
-                    Expression::Access { base, .. } => self.pointee(base),
-                    _ => TypeInner::Scalar(Scalar::U32),
-                };
-                let items = convert(items, &outer, &class);
-                Ok(element(&items, is_vector, &index).with_class(class))
-            }
+            Place::Part { root, path } => match *root {
+                Place::Variable(value) | Place::Constant(value) => Ok(path.iter().fold(value, step_into)),
+                _ => self.unsupported(pointer, "a pointer from this expression"),
+            },
         }
     }
 
@@ -194,18 +198,12 @@ impl<'a> Body<'a, '_> {
                 Ok(Value::whole(format!("[{}]", join(&items)), class_of(&items)))
             }
             TypeInner::Struct { ref members, .. } => {
-                let Some((handle, _)) = module.types.iter().find(|(_, ty)| ty.inner == *inner) else {
-                    return self.unsupported(pointer, "memory of this type");
-                };
                 let parts = members.iter().zip(0u32..);
                 let parts = parts.map(|(member, index)| (module.types[member.ty].inner.clone(), index)).collect();
                 let values = self.load_parts(pointer, storage, inner, word, parts)?;
-                let fields = members.iter().zip(&values).map(|(member, value)| {
-                    format!("{}: {}", ident(member.name.as_deref().unwrap_or_default()), value.text)
-                });
-                let fields: Vec<String> = fields.collect();
-                let text = format!("{} {{ {} }}", struct_type(module, handle), fields.join(", "));
-                Ok(Value::whole(text, class_of(&values)))
+                let class = class_of(&values);
+                let values = values.into_iter().map(|value| value.text).collect();
+                Ok(Value::whole(struct_value(module, inner, &class, values), class))
             }
             TypeInner::Atomic(_) => self.unsupported(pointer, "an atomic variable"),
             _ => self.unsupported(pointer, "memory of this type"),
@@ -253,34 +251,87 @@ impl<'a> Body<'a, '_> {
                 self.store_memory(pointer, &storage, &inner, word, value)
             }
             Place::Variable(place) => {
-                let value = self.value(value)?;
-                let value = convert(value, &inner, &place.class);
-                match self.blending(pointer) {
-                    Some(mask) if place.class == Class::Varying => {
-                        self.line(&format!("{} = {mask}.select({}, {});", place.text, value.text, place.text));
+                let value = convert(self.value(value)?, &inner, &place.class);
+                let mask = self.blending(pointer);
+                self.assign_to(&place, mask.as_deref(), &value);
+                Ok(())
+            }
+            Place::Part { root, path } => match *root {
+                Place::Variable(place) => {
+                    let reads = self.reads_variable(value);
+                    let mut value = convert(self.value(value)?, &inner, &place.class);
+                    if reads {
+                        value = self.named("new", value);
                     }
-                    _ => self.line(&format!("{} = {};", place.text, value.text)),
+                    // What is lent to be written cannot be read for its own index.
+                    let path: Vec<Step> = path.into_iter().map(|step| self.with_named_index(step)).collect();
+                    let mask = self.blending(pointer);
+                    self.assign_part(&place, &path, mask.as_deref(), &value);
+                    Ok(())
                 }
-                Ok(())
-            }
-            Place::Element { items, is_vector, index } => {
-                let value = self.value(value)?;
-                let value = convert(value, &inner, &items.class);
-                if index.class == Class::Uniform && self.blending(pointer).is_none() {
-                    self.line(&format!("*{}.component({}) = {};", items.text, index.text, value.text));
-                    return Ok(());
-                }
-                let index = convert(index, &U32, &Class::Varying).text;
-                let mask = self.mask().unwrap_or_else(|| "Bool::splat(simd, true)".to_owned());
-                if is_vector {
-                    let (name, text) = (&items.text, &value.text);
-                    self.line(&format!("{name} = {name}.with({mask}, {index}, {text});"));
-                } else {
-                    self.line(&format!("wgsl::put(&mut {}, {mask}, {index}, {});", items.text, value.text));
-                }
-                Ok(())
-            }
+                _ => self.unsupported(pointer, "writing a uniform buffer"),
+            },
             Place::Constant(_) => self.unsupported(pointer, "writing a uniform buffer"),
+        }
+    }
+
+    /// The value under a name.
+    pub(super) fn named(&mut self, name: &str, value: Value) -> Value {
+        let name = self.names.unique(name);
+        self.line(&format!("let {name} = {};", value.text));
+        Value::whole(name, value.class)
+    }
+
+    fn with_named_index(&mut self, step: Step) -> Step {
+        match step.at {
+            At::Index(index) if index.text.contains('(') => {
+                Step { at: At::Index(self.named("index", index)), outer: step.outer }
+            }
+            _ => step,
+        }
+    }
+
+    /// Writes a variable, of lanes only where the mask is true.
+    fn assign_to(&mut self, place: &Value, mask: Option<&str>, value: &Value) {
+        match mask {
+            Some(mask) if place.class == Class::Varying => {
+                self.line(&format!("{} = {mask}.select({}, {});", place.text, value.text, place.text));
+            }
+            _ => self.line(&format!("{} = {};", place.text, value.text)),
+        }
+    }
+
+    /// Writes a part of a variable: an element is taken out, changed and put back.
+    fn assign_part(&mut self, place: &Value, path: &[Step], mask: Option<&str>, value: &Value) {
+        let Some((Step { outer, at }, rest)) = path.split_first() else {
+            return self.assign_to(place, mask, value);
+        };
+        let index = match at {
+            At::Fixed(index) => return self.assign_part(&part(place, outer, *index), rest, mask, value),
+            At::Index(index) => index,
+        };
+        let mask = mask.filter(|_| place.class == Class::Varying);
+        if index.class == Class::Uniform && is_array(outer) {
+            return self.assign_part(&element_mut(place, index), rest, mask, value);
+        }
+        if index.class == Class::Uniform && mask.is_none() {
+            return self.line(&format!("*{}.component({}) = {};", place.within(Rank::Whole), index.text, value.text));
+        }
+        let value = if rest.is_empty() {
+            value.text.clone()
+        } else {
+            let name = self.names.unique("element");
+            self.line(&format!("let mut {name} = {};", step_into(place.clone(), &path[0]).text));
+            self.assign_part(&Value::whole(name.clone(), Class::Varying), rest, None, value);
+            name
+        };
+        let index = convert(index.clone(), &U32, &Class::Varying).text;
+        let mask = mask.unwrap_or("Bool::splat(simd, true)");
+        if is_array(outer) {
+            self.line(&format!("wgsl::put(&mut {}, {mask}, {index}, {value});", place.within(Rank::Unary)));
+        } else {
+            let items = place.within(Rank::Whole);
+            self.line(&format!("{} = {items}.with({mask}, {index}, {value});", place.text));
         }
     }
 
@@ -384,6 +435,37 @@ fn part(value: &Value, outer: &TypeInner, index: u32) -> Value {
         _ => format!("{of}[{index}]"),
     };
     Value::whole(text, value.class.clone())
+}
+
+/// The part of a value that a step leads to.
+fn step_into(value: Value, step: &Step) -> Value {
+    match &step.at {
+        At::Fixed(index) => part(&value, &step.outer, *index),
+        At::Index(index) => {
+            let class = if index.class == Class::Uniform { value.class.clone() } else { Class::Varying };
+            element(&convert(value, &step.outer, &class), is_array(&step.outer), index).with_class(class)
+        }
+    }
+}
+
+/// The part as text that can be assigned to, if no index differs between lanes or chooses a component.
+pub(super) fn assignable(root: &Value, path: &[Step]) -> Option<Value> {
+    path.iter().try_fold(root.clone(), |value, step| match &step.at {
+        At::Fixed(index) => Some(part(&value, &step.outer, *index)),
+        At::Index(index) if index.class == Class::Uniform && is_array(&step.outer) => Some(element_mut(&value, index)),
+        At::Index(_) => None,
+    })
+}
+
+/// Whether Rust has it as an array, which a matrix is as well; else it is a vector.
+fn is_array(inner: &TypeInner) -> bool {
+    !matches!(inner, TypeInner::Vector { .. })
+}
+
+/// An element of an array that can be assigned to.
+fn element_mut(items: &Value, index: &Value) -> Value {
+    let text = format!("*wgsl::element_mut(&mut {}, {})", items.within(Rank::Unary), index.text);
+    Value::ranked(text, items.class.clone(), Rank::Unary)
 }
 
 fn join(values: &[Value]) -> String {
