@@ -118,5 +118,5 @@ fn shared_by_all(@builtin(global_invocation_id) id: vec3u, @builtin(local_invoca
     if local.x == 23u { total += 1.0; }
     workgroupBarrier();
     f_out[id.x] = mine[0] + mine[1] * 2.0 + mine[n] * 4.0 + total;
-    if positive && local.x > 2u { f_out[number + 100u] = f_a[number]; }
+    if positive && local.x > 2u { f_out[number + 300u] = f_a[number]; }
 }

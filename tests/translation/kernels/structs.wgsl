@@ -38,15 +38,15 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) group: 
     shape.tags[at % 2u][1] = 77u;
     shape.tags[1][(at + 1u) % 2u] += 1u;
     let chosen = shape.points[at % 3u];
-    f_out[at + 48u] = chosen.at.x + chosen.weight + shape.points[(at + 1u) % 3u].at.z;
+    f_out[at + 192u] = chosen.at.x + chosen.weight + shape.points[(at + 1u) % 3u].at.z;
     s_out[at] = shape;
     s_out[at].points[2].at = vec3f(1.0, 2.0, 3.0);
     s_out[at].points[at % 2u].weight = f32(s_shapes[at].tags[1][at % 2u] & 7u);
     var none: Shape;
-    f_out[at + 96u] = none.points[2].weight + f32(none.tags[1][1]);
+    f_out[at + 384u] = none.points[2].weight + f32(none.tags[1][1]);
     if at % 2u == 0u {
         none = shape;
         none.points[0] = Point(vec3f(2.0), 1.0);
     }
-    f_out[at + 144u] = none.points[0].at.y + none.points[1].weight;
+    f_out[at + 576u] = none.points[0].at.y + none.points[1].weight;
 }

@@ -36,9 +36,13 @@ fn mix(x: u32) -> u32 {
 
 /// Whether two words of a binding are the same result.
 pub fn same(kernel: &Kernel, binding: usize, a: u32, b: u32) -> bool {
-    let tolerance = if kernel.name.starts_with("transcendental") { 1e-4 } else { 1e-5 };
+    // WGSL allows inverse sines a large error, and drivers make use of it.
+    let tolerance = if kernel.name.starts_with("transcendental") { 5e-4 } else { 1e-5 };
     let name = kernel.bindings[binding].name;
-    a == b || (name.starts_with(['f', 's']) && close(f32::from_bits(a), f32::from_bits(b), tolerance))
+    // A float beyond all integers becomes the largest integer, or on a GPU the largest that is a float too.
+    let largest = [[i32::MAX as u32, 2_147_483_520], [u32::MAX, 4_294_967_040]];
+    let saturated = kernel.name.starts_with("conversions") && largest.iter().any(|of| of.contains(&a) && of.contains(&b));
+    a == b || saturated || (name.starts_with(['f', 's']) && close(f32::from_bits(a), f32::from_bits(b), tolerance))
 }
 
 fn close(a: f32, b: f32, tolerance: f32) -> bool {
