@@ -24,7 +24,7 @@ fn convert(f: f32, i: i32, u: u32, at: u32) {
     f_out[at + 768u] = f32(f32(u) < f32(i));
     let v = vec3f(vec3i(i, 7, -3)) + vec3f(vec3u(u, 5u, 6u));
     f_out[at + 960u] = v.x + v.y * v.z;
-    let w = vec2u(vec2f(abs(f) % 1000.0, 3.75)) + bitcast<vec2u>(vec2i(i, -1)) + vec2u(vec2<bool>(f > 0.0, true));
+    let w = vec2u(vec2f(clamp(f, 0.0, 1000.0), 3.75)) + bitcast<vec2u>(vec2i(i, -1)) + vec2u(vec2<bool>(f > 0.0, true));
     u_out[at + 960u] = w.x ^ w.y;
 }
 

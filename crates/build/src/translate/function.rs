@@ -303,11 +303,11 @@ impl<'a, 't> Body<'a, 't> {
 
     pub(super) fn statements(&mut self, statements: &[&'a Statement]) -> Result<()> {
         for (index, &statement) in statements.iter().enumerate() {
+            self.declare(statement)?;
             if let Some(logic) = self.as_logic(statement) {
                 self.fuse(&logic)?;
                 continue;
             }
-            self.declare(statement)?;
             self.statement(statement)?;
             let rest = &statements[index + 1..];
             let Some(mask) = self.mask().filter(|_| self.removes_lanes(statement)) else { continue };
