@@ -21,9 +21,9 @@ mod vector;
 pub use fearless_simd::Simd;
 pub use kiln_graph::{Dispatch, Fault, Native, Order, Override};
 
+pub use items::{element, element_mut, pick, put};
 pub use kind::{Blend, Kind, Lanes, Scalars, ToLanes, Word};
 pub use lanes::{Bool, Clamped, F32, I32, U32, linear};
-pub use items::{element, element_mut, pick, put};
 pub use math::*;
 pub use matrix::*;
 pub use memory::{Storage, Stored, Uniform};

@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use kiln_cpu::{CpuDevice, Options};
 use kiln_gpu::{GpuDevice, Selector};
 use kiln_graph::{
-    Access, Argument, DType, Device, DeviceBuffer, DeviceError, Kernel, Order, Plan, PlanBuffer, PlannedCall, Step, TensorType,
+    Access, Argument, DType, Device, DeviceBuffer, DeviceError, Kernel, Order, Plan, PlanBuffer, PlannedCall, Step,
+    TensorType,
 };
 
 use crate::inputs::{WORDS, params, words};

@@ -41,7 +41,8 @@ pub fn same(kernel: &Kernel, binding: usize, a: u32, b: u32) -> bool {
     let name = kernel.bindings[binding].name;
     // A float beyond all integers becomes the largest integer, or on a GPU the largest that is a float too.
     let largest = [[i32::MAX as u32, 2_147_483_520], [u32::MAX, 4_294_967_040]];
-    let saturated = kernel.name.starts_with("conversions") && largest.iter().any(|of| of.contains(&a) && of.contains(&b));
+    let saturated =
+        kernel.name.starts_with("conversions") && largest.iter().any(|of| of.contains(&a) && of.contains(&b));
     a == b || saturated || (name.starts_with(['f', 's']) && close(f32::from_bits(a), f32::from_bits(b), tolerance))
 }
 

@@ -48,9 +48,8 @@ fn check(case: &Case) {
         let found = case.run(device).unwrap_or_else(|error| panic!("{name} on {device:?}: {error}"));
         for (binding, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let mut words = found.iter().zip(expected).enumerate();
-            let different = |(_, (found, expected)): &(usize, (&u32, &u32))| {
-                !same(case.kernel, binding, **found, **expected)
-            };
+            let different =
+                |(_, (found, expected)): &(usize, (&u32, &u32))| !same(case.kernel, binding, **found, **expected);
             let wrong: Vec<String> = words.by_ref().filter(different).take(8).map(show).collect();
             let binding = case.kernel.bindings[binding].name;
             assert!(

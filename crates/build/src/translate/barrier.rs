@@ -188,7 +188,11 @@ impl<'a> Body<'a, '_> {
         self.line(&workgroup.arguments);
         let masks = self.masks.len();
         if self.masked || self.masked_returns {
-            let first = if self.masked { format!("Bool::first(simd, {x} - at.x)") } else { "Bool::splat(simd, true)".to_owned() };
+            let first = if self.masked {
+                format!("Bool::first(simd, {x} - at.x)")
+            } else {
+                "Bool::splat(simd, true)".to_owned()
+            };
             self.line(&format!("let mut active = {first};"));
             self.masks.push(Mask { scope: 0, name: "active".to_owned() });
         }

@@ -199,10 +199,8 @@ fn structs(shader: &Shader, out: &mut String) -> Result<()> {
     let mut seen = HashSet::new();
     for (_, ty) in module.types.iter() {
         let TypeInner::Struct { ref members, .. } = ty.inner else { continue };
-        let fields: Option<Vec<(String, String)>> = members
-            .iter()
-            .map(|member| Some((ident(member.name.as_deref()?), member_type(module, member)?)))
-            .collect();
+        let fields: Option<Vec<(String, String)>> =
+            members.iter().map(|member| Some((ident(member.name.as_deref()?), member_type(module, member)?))).collect();
         // A struct that ends in an array without a size, or holds atomics, is never a value.
         let Some(fields) = fields else { continue };
         let name = struct_name(module, &ty.inner);
@@ -237,9 +235,22 @@ fn bound(shader: &Shader, out: &mut String) -> Result<()> {
             AddressSpace::Storage { .. } | AddressSpace::WorkGroup => "Storage<'a, CHECKED>".to_owned(),
             AddressSpace::Uniform => match rust_type(module, &module.types[variable.ty].inner, &Class::Uniform) {
                 Some(ty) => ty,
-                None => return Err(Unsupported::new(module.global_variables.get_span(handle), "a uniform buffer of this type")),
+                None => {
+                    return Err(Unsupported::new(
+                        module.global_variables.get_span(handle),
+                        "a uniform buffer of this type",
+                    ));
+                }
             },
-            _ => return Err(Unsupported::new(module.global_variables.get_span(handle), "a variable in this address space")),
+            AddressSpace::Private => {
+                return Err(Unsupported::new(module.global_variables.get_span(handle), "a private variable"));
+            }
+            _ => {
+                return Err(Unsupported::new(
+                    module.global_variables.get_span(handle),
+                    "a variable in this address space",
+                ));
+            }
         };
         let _ = writeln!(out, "    pub {name}: {ty},");
     }
@@ -325,7 +336,11 @@ pub(super) fn builtin(argument: &naga::FunctionArgument, entry_point: &EntryPoin
         BuiltIn::NumWorkGroups => "workgroup.count".to_owned(),
         BuiltIn::LocalInvocationId => "(at.x, at.y, at.z)".to_owned(),
         BuiltIn::LocalInvocationIndex => {
-            if y == 1 && z == 1 { "at.x".to_owned() } else { format!("at.x + {x} * (at.y + {y} * at.z)") }
+            if y == 1 && z == 1 {
+                "at.x".to_owned()
+            } else {
+                format!("at.x + {x} * (at.y + {y} * at.z)")
+            }
         }
         BuiltIn::GlobalInvocationId => format!(
             "(workgroup.id.x.wrapping_mul({x}).wrapping_add(at.x), \
@@ -340,14 +355,7 @@ pub(super) fn builtin(argument: &naga::FunctionArgument, entry_point: &EntryPoin
 }
 
 /// The function that runs workgroups.
-fn run(
-    shader: &Shader,
-    entry_point: &EntryPoint,
-    name: &str,
-    masked: bool,
-    given: Option<&str>,
-    out: &mut String,
-) {
+fn run(shader: &Shader, entry_point: &EntryPoint, name: &str, masked: bool, given: Option<&str>, out: &mut String) {
     let module = &shader.module;
     let [x, y, z] = entry_point.workgroup_size;
     let _ = write!(
@@ -442,8 +450,9 @@ fn uniform_value(module: &naga::Module, inner: &TypeInner, word: u32) -> String 
             format!("[{}]", items.collect::<Vec<_>>().join(", "))
         }
         TypeInner::Struct { ref members, .. } => {
-            let value =
-                |member: &naga::StructMember| uniform_value(module, &module.types[member.ty].inner, word + member.offset / 4);
+            let value = |member: &naga::StructMember| {
+                uniform_value(module, &module.types[member.ty].inner, word + member.offset / 4)
+            };
             struct_value(module, inner, &Class::Uniform, members.iter().map(value).collect())
         }
         _ => "()".to_owned(),

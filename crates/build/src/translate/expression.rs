@@ -4,7 +4,9 @@ use naga::{BinaryOperator, Expression, Handle, Literal, RelationalFunction, Scal
 
 use super::Unsupported;
 use super::function::Body;
-use super::types::{COMPONENTS, component, component_type, convert, literal, named_once, rust_type, struct_value, vector, zero};
+use super::types::{
+    COMPONENTS, component, component_type, convert, literal, named_once, rust_type, struct_value, vector, zero,
+};
 use super::uniformity::Class;
 use super::value::{Rank, Value};
 use crate::names::ident;
@@ -80,7 +82,9 @@ impl<'a> Body<'a, '_> {
                 let from = self.value(from)?;
                 let parts: Vec<usize> = pattern[..size as usize].iter().map(|part| part.index() as usize).collect();
                 let scalar = component_type(self.inner(handle));
-                let text = named_once(from, |from| self.assemble(size, &class, &scalar, parts.iter().map(|&i| component(from, i))));
+                let text = named_once(from, |from| {
+                    self.assemble(size, &class, &scalar, parts.iter().map(|&i| component(from, i)))
+                });
                 Ok(text.with_class(class))
             }
             Expression::FunctionArgument(index) => {
@@ -140,9 +144,10 @@ impl<'a> Body<'a, '_> {
         if texts.iter().all(|text| *text == texts[0]) {
             return format!("{}::splat({})", vector(size), texts[0]);
         }
-        let fields = texts.iter().zip(COMPONENTS).map(|(text, name)| {
-            if text == name { text.clone() } else { format!("{name}: {text}") }
-        });
+        let fields = texts
+            .iter()
+            .zip(COMPONENTS)
+            .map(|(text, name)| if text == name { text.clone() } else { format!("{name}: {text}") });
         format!("{} {{ {} }}", vector(size), fields.collect::<Vec<_>>().join(", "))
     }
 
@@ -201,7 +206,11 @@ impl<'a> Body<'a, '_> {
     /// An index as `u32` or lanes of it.
     pub(super) fn index(&mut self, index: Handle<Expression>) -> Result<Value> {
         let value = self.value(index)?;
-        let value = if value.class == Class::Clamped { value } else { convert(value, self.inner(index), &self.class(index).stored()) };
+        let value = if value.class == Class::Clamped {
+            value
+        } else {
+            convert(value, self.inner(index), &self.class(index).stored())
+        };
         let signed = matches!(self.inner(index), TypeInner::Scalar(scalar) if scalar.kind == ScalarKind::Sint);
         Ok(match (&value.class, signed) {
             (_, false) => value,

@@ -25,9 +25,33 @@ impl Names {
     /// None given yet but those that translated code uses itself, or that Rust does not take as a variable's.
     pub(super) fn new() -> Names {
         const TAKEN: &[&str] = &[
-            "simd", "shader", "active", "returned", "leaving", "wgsl", "v", "workgroup", "order", "at", "dispatch",
-            "range", "F32", "U32", "I32", "Bool", "Uniform", "Lanes", "Scalars", "Fault", "Some", "None", "Ok", "Err",
-            "OVERRIDES", "CHECKED", "LEAST_LANES",
+            "simd",
+            "shader",
+            "active",
+            "returned",
+            "leaving",
+            "wgsl",
+            "v",
+            "workgroup",
+            "order",
+            "at",
+            "dispatch",
+            "range",
+            "F32",
+            "U32",
+            "I32",
+            "Bool",
+            "Uniform",
+            "Lanes",
+            "Scalars",
+            "Fault",
+            "Some",
+            "None",
+            "Ok",
+            "Err",
+            "OVERRIDES",
+            "CHECKED",
+            "LEAST_LANES",
         ];
         Names(TAKEN.iter().map(|&name| (name.to_owned(), 1)).collect())
     }
@@ -116,7 +140,8 @@ impl<'a, 't> Body<'a, 't> {
         let Instance { function, info, ref scopes, ref classes, masked, .. } = *instance;
         // A variable must not hide a function.
         let mut names = translation.names.clone();
-        let name_of = |argument: &naga::FunctionArgument| argument.name.clone().unwrap_or_else(|| "argument".to_owned());
+        let name_of =
+            |argument: &naga::FunctionArgument| argument.name.clone().unwrap_or_else(|| "argument".to_owned());
         let arguments = function.arguments.iter().map(|argument| names.unique(&name_of(argument))).collect();
         let locals = function.local_variables.iter();
         let locals =
@@ -160,7 +185,9 @@ impl<'a, 't> Body<'a, 't> {
             }
             body.masks.push(Mask { scope: 0, name: "active".to_owned() });
         }
-        if body.masked_returns && let Some(result) = &function.result {
+        if body.masked_returns
+            && let Some(result) = &function.result
+        {
             let inner = &body.translation.shader.module.types[result.ty].inner;
             let Some(zero) = zero(&body.translation.shader.module, inner) else {
                 return Err(Unsupported::new(naga::Span::default(), "a result of this type"));
@@ -206,9 +233,7 @@ impl<'a, 't> Body<'a, 't> {
             },
             None => String::new(),
         };
-        self.line(&format!(
-            "#[inline(always)]\nfn {name}<S: Simd, const CHECKED: bool>({arguments}){result} {{"
-        ));
+        self.line(&format!("#[inline(always)]\nfn {name}<S: Simd, const CHECKED: bool>({arguments}){result} {{"));
         Ok(())
     }
 
@@ -378,9 +403,7 @@ impl<'a, 't> Body<'a, 't> {
             Statement::Continue => self.exit(statement, ExitKind::Continue, None),
             Statement::Return { value } => self.exit(statement, ExitKind::Return, value),
             Statement::Store { pointer, value } => self.assign(pointer, value),
-            Statement::Call { function, ref arguments, result } => {
-                self.call(statement, function, arguments, result)
-            }
+            Statement::Call { function, ref arguments, result } => self.call(statement, function, arguments, result),
             Statement::ControlBarrier(_) | Statement::MemoryBarrier(_) => {
                 self.fail(statement, "a barrier in a function that an entry point calls")
             }
@@ -719,8 +742,7 @@ impl<'a, 't> Body<'a, 't> {
             Some(condition) => self.line(&format!("{label}: while {condition} {{")),
             None => self.line(&format!("{label}: loop {{")),
         }
-        let continues =
-            self.scopes.exits.iter().any(|exit| exit.kind == ExitKind::Continue && exit.target == inner);
+        let continues = self.scopes.exits.iter().any(|exit| exit.kind == ExitKind::Continue && exit.target == inner);
         if continues {
             self.hoist(body, inner)?;
             self.line(&format!("'body_{inner}: {{"));
@@ -841,7 +863,8 @@ impl<'a, 't> Body<'a, 't> {
             self.line(&format!("let {chosen} = {};", value.text));
             let test = |labels: &[SwitchValue]| {
                 let labels = labels.iter().filter_map(|label| number(*label));
-                let tests = labels.map(|label| format!("Compare::eq({chosen}, {})", label.method("lanes", "simd").text));
+                let tests =
+                    labels.map(|label| format!("Compare::eq({chosen}, {})", label.method("lanes", "simd").text));
                 tests.collect::<Vec<_>>()
             };
             let all: Vec<String> = groups.iter().flat_map(|(labels, _)| test(labels)).collect();
@@ -1073,7 +1096,9 @@ fn logic<'a>(function: &Function, statement: &'a Statement) -> Option<Logic<'a>>
     let variable = local(*pointer)?;
     let Expression::Literal(naga::Literal::Bool(otherwise)) = function.expressions[*value] else { return None };
     let (Statement::Store { pointer, value: right }, before) = (&**accept).split_last()? else { return None };
-    if local(*pointer)? != variable || !before.iter().all(|statement| matches!(statement, Statement::Emit(_) | Statement::If { .. })) {
+    if local(*pointer)? != variable
+        || !before.iter().all(|statement| matches!(statement, Statement::Emit(_) | Statement::If { .. }))
+    {
         return None;
     }
     let left = match function.expressions[condition] {

@@ -120,9 +120,17 @@ impl<'a> Body<'a, '_> {
     fn offset(&self, outer: &TypeInner, index: u32) -> Option<u32> {
         let words = match *outer {
             TypeInner::Vector { .. } => 1,
-            TypeInner::Matrix { rows, .. } => if rows as u8 == 2 { 2 } else { 4 },
+            TypeInner::Matrix { rows, .. } => {
+                if rows as u8 == 2 {
+                    2
+                } else {
+                    4
+                }
+            }
             TypeInner::Array { stride, .. } => stride / 4,
-            TypeInner::Struct { ref members, .. } => return members.get(index as usize).map(|member| member.offset / 4),
+            TypeInner::Struct { ref members, .. } => {
+                return members.get(index as usize).map(|member| member.offset / 4);
+            }
             _ => return None,
         };
         Some(words * index)
@@ -409,11 +417,7 @@ impl<'a> Body<'a, '_> {
         match self.place(pointer)? {
             Place::Memory { storage, word } => {
                 let words = Value::uniform(format!("{storage}.words()"));
-                let words = if word.text == "0u32" {
-                    words
-                } else {
-                    words.method("saturating_sub", &word.text)
-                };
+                let words = if word.text == "0u32" { words } else { words.method("saturating_sub", &word.text) };
                 if stride == 1 {
                     return Ok(words);
                 }

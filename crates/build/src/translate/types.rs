@@ -87,10 +87,45 @@ pub(super) const COMPONENTS: [&str; 4] = ["x", "y", "z", "w"];
 /// translated code uses get a `_`.
 pub(super) fn struct_name(module: &Module, inner: &TypeInner) -> String {
     const TAKEN: &[&str] = &[
-        "f32", "u32", "i32", "bool", "F32", "U32", "I32", "Bool", "Vec2", "Vec3", "Vec4", "Clamped", "Storage",
-        "Uniform", "Simd", "Kind", "Scalars", "Lanes", "ToLanes", "Blend", "Compare", "Convert", "Bits", "Shader",
-        "Dispatch", "Fault", "Override", "Order", "Workgroup", "Invocations", "Some", "None", "Clone", "Copy", "Debug",
-        "S", "K", "CHECKED", "OVERRIDES",
+        "f32",
+        "u32",
+        "i32",
+        "bool",
+        "F32",
+        "U32",
+        "I32",
+        "Bool",
+        "Vec2",
+        "Vec3",
+        "Vec4",
+        "Clamped",
+        "Storage",
+        "Uniform",
+        "Simd",
+        "Kind",
+        "Scalars",
+        "Lanes",
+        "ToLanes",
+        "Blend",
+        "Compare",
+        "Convert",
+        "Bits",
+        "Shader",
+        "Dispatch",
+        "Fault",
+        "Override",
+        "Order",
+        "Workgroup",
+        "Invocations",
+        "Some",
+        "None",
+        "Clone",
+        "Copy",
+        "Debug",
+        "S",
+        "K",
+        "CHECKED",
+        "OVERRIDES",
     ];
     let found = module.types.iter().find(|(_, ty)| ty.inner == *inner);
     let name = found.and_then(|(_, ty)| ty.name.as_deref()).unwrap_or("Unnamed");
@@ -150,9 +185,7 @@ pub(super) fn convert(value: Value, inner: &TypeInner, class: &Class) -> Value {
     }
     let to_mixed = |value: &Value, parts: &[Class]| {
         let scalar = component_type(inner);
-        let part = |(index, part): (usize, &Class)| {
-            convert(component(value, index), &scalar, part).text
-        };
+        let part = |(index, part): (usize, &Class)| convert(component(value, index), &scalar, part).text;
         let parts: Vec<String> = parts.iter().enumerate().map(part).collect();
         format!("({})", parts.join(", "))
     };
@@ -203,9 +236,7 @@ pub(super) fn component(vector: &Value, index: usize) -> Value {
             let class = parts.get(index).cloned().unwrap_or(Class::Varying);
             Value::whole(format!("{}.{index}", vector.within(Rank::Whole)), class)
         }
-        class => {
-            Value::whole(format!("{}.{}", vector.within(Rank::Whole), COMPONENTS[index.min(3)]), class.clone())
-        }
+        class => Value::whole(format!("{}.{}", vector.within(Rank::Whole), COMPONENTS[index.min(3)]), class.clone()),
     }
 }
 

@@ -108,15 +108,7 @@ pub(super) fn analyse<'a>(
         let (_, fresh) = scopes.home(variable, declared.init.is_some());
         classes.variables.insert(variable, if fresh { Class::Unknown } else { Class::Uniform });
     }
-    let mut analysis = Analysis {
-        shader,
-        function,
-        info,
-        scopes,
-        arguments,
-        classes,
-        call_results: HashMap::new(),
-    };
+    let mut analysis = Analysis { shader, function, info, scopes, arguments, classes, call_results: HashMap::new() };
     loop {
         let before = (
             analysis.classes.expressions.clone(),
