@@ -9,7 +9,8 @@ use naga::{Block, StorageAccess};
 
 use super::Unsupported;
 use super::expression::Result;
-use super::function::{Body, Names};
+use super::function::Body;
+use super::names::Names;
 use super::scopes::Scopes;
 use super::types::{COMPONENTS, literal, member_type, rust_type, struct_name, struct_value, vector, zero};
 use super::uniformity::{Class, Classes, analyse};

@@ -125,7 +125,7 @@ fn a_step_of_another_layout_does_not_compile() {
 
     for line in [
         "const _: fn(::kiln_graph::Step) -> (u32, u32, f32) =",
-        "assert!(::core::mem::size_of::<::kiln_graph::Step>() == 12);",
+        "assert!(::core::mem::size_of::<::kiln_graph::Step > () == 12);",
         "assert!(::core::mem::offset_of!(::kiln_graph::Step, learning_rate) == 8);",
     ] {
         assert!(generated.contains(line), "{line}");
