@@ -29,13 +29,16 @@ impl<S: Simd> core::fmt::Debug for Bool<S> {
 }
 
 /// The value that in lane `i` is `base + min(i, span)`: what `min(first + lane, last)` gives. Addresses of this form are
-/// contiguous up to `span`.
+/// contiguous up to `span`. In the first `beyond` lanes, where `first + lane` has not come round to 0 yet, it is
+/// `base + span`.
 #[derive(Clone, Copy, Debug)]
 pub struct Clamped {
     /// The value of lane 0.
     pub base: u32,
     /// The lane from which on the value stays.
     pub span: u32,
+    /// The number of lanes before that one in which `first + lane` wraps to 0; 0 if it does not.
+    pub beyond: u32,
 }
 
 macro_rules! operator {
@@ -323,19 +326,29 @@ pub fn linear<S: Simd>(simd: S, base: u32) -> U32<S> {
     U32::iota(simd) + U32::splat(simd, base)
 }
 
+/// The most lanes that a vector has.
+const MOST_LANES: u32 = 64;
+
 impl Clamped {
     /// `min(first + lane, last)`.
     #[inline(always)]
     pub fn new(first: u32, last: u32) -> Clamped {
+        // `first` may be a little below 0.
+        let beyond = first.wrapping_neg();
+        if beyond > 0 && beyond < MOST_LANES {
+            let (span, beyond) = if last < first { (last.wrapping_sub(first), beyond) } else { (u32::MAX, 0) };
+            return Clamped { base: first, span, beyond };
+        }
         let base = first.min(last);
-        Clamped { base, span: last - base }
+        Clamped { base, span: last - base, beyond: 0 }
     }
 
     /// The value of every lane.
     #[inline(always)]
     pub fn lanes<S: Simd>(self, simd: S) -> U32<S> {
-        let lane = U32(U32::iota(simd).0.min(U32::<S>::splat(simd, self.span).0));
-        lane + U32::splat(simd, self.base)
+        let (lane, span) = (U32::iota(simd), U32::<S>::splat(simd, self.span));
+        let clamped = lane.lt(U32::splat(simd, self.beyond)).select(span, U32(lane.0.min(span.0)));
+        clamped + U32::splat(simd, self.base)
     }
 }
 
@@ -343,7 +356,7 @@ impl Add<u32> for Clamped {
     type Output = Clamped;
     #[inline(always)]
     fn add(self, other: u32) -> Clamped {
-        Clamped { base: self.base.wrapping_add(other), span: self.span }
+        Clamped { base: self.base.wrapping_add(other), ..self }
     }
 }
 
@@ -351,6 +364,6 @@ impl Sub<u32> for Clamped {
     type Output = Clamped;
     #[inline(always)]
     fn sub(self, other: u32) -> Clamped {
-        Clamped { base: self.base.wrapping_sub(other), span: self.span }
+        Clamped { base: self.base.wrapping_sub(other), ..self }
     }
 }

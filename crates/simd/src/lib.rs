@@ -29,7 +29,8 @@ pub use matrix::*;
 pub use memory::{Storage, Stored, Uniform};
 pub use number::{Bits, Compare, Convert, Number, div, rem};
 pub use run::{
-    Invocations, LEAST_LANES, Workgroup, align_stack, for_each_vector, for_each_workgroup, memory, override_value, step_bytes,
+    Invocations, LEAST_LANES, Workgroup, align_stack, for_each_vector, for_each_workgroup, memory, override_value,
+    step_bytes,
 };
 pub use vector::{Components, Vec2, Vec3, Vec4};
 

@@ -466,7 +466,7 @@ signed! {
     [T: Signed] Vec4<T>: |v: Self| v.map(T::size), |v: Self| v.map(T::signum);
 }
 
-/// WGSL's vectors, whatever their size.
+/// WGSL's vectors, whatever their size, and floats as vectors of one component.
 pub trait Vector: Copy {
     /// A component.
     type Component: Copy;
@@ -493,6 +493,30 @@ macro_rules! sized {
             }
         }
     };
+}
+
+impl Vector for f32 {
+    type Component = f32;
+    #[inline(always)]
+    fn dot(self, other: f32) -> f32 {
+        self * other
+    }
+    #[inline(always)]
+    fn scaled(self, factor: f32) -> f32 {
+        self * factor
+    }
+}
+
+impl<S: Simd> Vector for F32<S> {
+    type Component = Self;
+    #[inline(always)]
+    fn dot(self, other: Self) -> Self {
+        self * other
+    }
+    #[inline(always)]
+    fn scaled(self, factor: Self) -> Self {
+        self * factor
+    }
 }
 
 sized!(Vec2);

@@ -58,9 +58,16 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         self.words as u32
     }
 
+    /// Whether these words lie inside, as far as that is tested.
     #[inline(always)]
     fn holds(self, word: u32, words: usize) -> bool {
-        if !CHECKED || (word as usize).checked_add(words).is_some_and(|end| end <= self.words) {
+        !CHECKED || (word as usize).checked_add(words).is_some_and(|end| end <= self.words)
+    }
+
+    /// As [`Storage::holds`], of one word; reports it if not.
+    #[inline(always)]
+    fn holds_word(self, word: u32) -> bool {
+        if self.holds(word, 1) {
             return true;
         }
         self.report(word);
@@ -75,7 +82,7 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
 
     #[inline(always)]
     fn word<T: Word>(self, word: u32) -> T {
-        if !self.holds(word, 1) {
+        if !self.holds_word(word) {
             return T::default();
         }
         // SAFETY: inside, by the check or by the constructor's contract; T is one word of plain data.
@@ -84,7 +91,7 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
 
     #[inline(always)]
     fn set_word<T: Word>(self, word: u32, value: T) {
-        if self.holds(word, 1) {
+        if self.holds_word(word) {
             // SAFETY: inside, by the check or by the constructor's contract; T is one word of plain data.
             unsafe { self.start.add(word as usize).cast::<T>().write(value) }
         }
@@ -149,10 +156,10 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
     #[inline(always)]
     pub fn clamped<T: Word, S: Simd>(self, simd: S, index: Clamped) -> T::Lanes<S> {
         let whole = index.span as usize >= U32::<S>::LEN - 1;
-        if whole {
+        if whole && index.beyond == 0 {
             return self.lanes::<T, S>(simd, index.base);
         }
-        if CHECKED || !self.padded {
+        if CHECKED || !self.padded || index.beyond != 0 {
             return self.gather_words::<T, S>(simd, index.lanes(simd));
         }
         let last: T = self.word(index.base.wrapping_add(index.span));

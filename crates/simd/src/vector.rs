@@ -4,7 +4,7 @@ use core::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Rem, Shl, Shr, S
 
 use fearless_simd::Simd;
 
-use crate::{Bits, Blend, Bool, Compare, Convert, Number, ToLanes, U32};
+use crate::{Bits, Blend, Bool, Compare, Convert, F32, I32, Number, ToLanes, U32};
 
 /// WGSL's vectors as arrays of `N` components.
 pub trait Components<const N: usize>: Copy {
@@ -14,6 +14,57 @@ pub trait Components<const N: usize>: Copy {
     fn to_components(self) -> [Self::Component; N];
     /// The vector of these components.
     fn from_components(components: [Self::Component; N]) -> Self;
+}
+
+/// Numbers with a sign: the least `i32` is its own negative.
+pub trait Negate: Copy {
+    /// `-self`.
+    fn negate(self) -> Self;
+}
+
+/// Integers that are shifted by the low five bits of `by`.
+pub trait Shift<A>: Copy {
+    /// `self << by`.
+    fn left(self, by: A) -> Self;
+    /// `self >> by`.
+    fn right(self, by: A) -> Self;
+}
+
+macro_rules! wrapping {
+    ($([$($generics:tt)*] $negate:ident $type:ty: $value:expr;)*) => {$(
+        impl<$($generics)*> $negate for $type {
+            #[inline(always)]
+            fn negate(self) -> Self {
+                $value(self)
+            }
+        }
+    )*};
+    ($([$($generics:tt)*] $type:ty, $by:ty: $left:expr, $right:expr;)*) => {$(
+        impl<$($generics)*> Shift<$by> for $type {
+            #[inline(always)]
+            fn left(self, by: $by) -> Self {
+                $left(self, by)
+            }
+            #[inline(always)]
+            fn right(self, by: $by) -> Self {
+                $right(self, by)
+            }
+        }
+    )*};
+}
+
+wrapping! {
+    [] Negate f32: |v: f32| -v;
+    [] Negate i32: i32::wrapping_neg;
+    [S: Simd] Negate F32<S>: |v: Self| -v;
+    [S: Simd] Negate I32<S>: |v: Self| -v;
+}
+
+wrapping! {
+    [] u32, u32: u32::wrapping_shl, u32::wrapping_shr;
+    [] i32, u32: i32::wrapping_shl, i32::wrapping_shr;
+    [S: Simd] U32<S>, U32<S>: |v: Self, by| v << by, |v: Self, by| v >> by;
+    [S: Simd] I32<S>, U32<S>: |v: Self, by| v << by, |v: Self, by| v >> by;
 }
 
 macro_rules! vector {
@@ -111,11 +162,11 @@ macro_rules! vector {
             }
         }
 
-        impl<T: Copy + Neg<Output = T>> Neg for $vector<T> {
+        impl<T: Negate> Neg for $vector<T> {
             type Output = Self;
             #[inline(always)]
             fn neg(self) -> Self {
-                self.map(|a| -a)
+                self.map(T::negate)
             }
         }
 
@@ -127,19 +178,19 @@ macro_rules! vector {
             }
         }
 
-        impl<T: Copy + Shl<U, Output = T>, U: Copy> Shl<$vector<U>> for $vector<T> {
+        impl<T: Shift<U>, U: Copy> Shl<$vector<U>> for $vector<T> {
             type Output = Self;
             #[inline(always)]
             fn shl(self, by: $vector<U>) -> Self {
-                self.zip(by, |a, b| a << b)
+                self.zip(by, T::left)
             }
         }
 
-        impl<T: Copy + Shr<U, Output = T>, U: Copy> Shr<$vector<U>> for $vector<T> {
+        impl<T: Shift<U>, U: Copy> Shr<$vector<U>> for $vector<T> {
             type Output = Self;
             #[inline(always)]
             fn shr(self, by: $vector<U>) -> Self {
-                self.zip(by, |a, b| a >> b)
+                self.zip(by, T::right)
             }
         }
 

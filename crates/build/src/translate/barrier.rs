@@ -10,7 +10,7 @@ use super::Unsupported;
 use super::entry::{Instance, Translation, builtin};
 use super::expression::Result;
 use super::function::{Body, Mask, Workgroup};
-use super::scopes::{ExitKind, Variable, block_id, statement_id};
+use super::scopes::{ExitKind, ScopeId, ScopeKind, Variable, block_id, statement_id};
 use super::types::{convert, zero};
 use super::uniformity::Class;
 use super::value::Value;
@@ -37,9 +37,6 @@ pub(super) fn translate<'a>(
     let arguments: Result<Vec<String>> =
         function.arguments.iter().map(|argument| builtin(argument, entry_point)).collect();
     let mut body = Body::new(translation, instance);
-    for name in ["workgroup", "order", "at"] {
-        body.names.reserve(name);
-    }
     let arguments = arguments?.into_iter().zip(body.arguments.clone());
     let arguments: String = arguments.map(|(value, name)| format!("let {name} = {value};\n")).collect();
     let of_first = arguments.clone();
@@ -103,7 +100,7 @@ impl<'a> Body<'a, '_> {
         let end = self.scopes.extents.get(&statement_id(statement)).map_or(0, |&(_, end)| end);
         let is_direct = match statement {
             Statement::Break | Statement::Continue => true,
-            Statement::Return { .. } => self.scopes.barriers.iter().any(|&barrier| barrier > end),
+            Statement::Return { .. } => self.barrier_follows(self.scope, end),
             _ => false,
         };
         if is_direct {
@@ -114,10 +111,21 @@ impl<'a> Body<'a, '_> {
         self.scopes.exits.iter().any(|exit| {
             inside.iter().any(|&block| self.scopes.contains(block, exit.scope))
                 && match exit.kind {
-                    ExitKind::Return => self.scopes.barriers.iter().any(|&barrier| barrier > end),
+                    ExitKind::Return => self.barrier_follows(self.scope, end),
                     _ => !inside.iter().any(|&block| self.scopes.contains(block, exit.target)),
                 }
         })
+    }
+
+    /// Whether the workgroup may come to a barrier after a place: one stands behind it, or in a loop around it.
+    fn barrier_follows(&self, scope: ScopeId, order: usize) -> bool {
+        let loops = self.scopes.ancestors(scope).filter_map(|scope| match self.scopes.tree[scope].kind {
+            ScopeKind::Loop(id) => self.scopes.extents.get(&id).copied(),
+            _ => None,
+        });
+        let loops: Vec<(usize, usize)> = loops.collect();
+        let mut barriers = self.scopes.barriers.iter();
+        barriers.any(|barrier| *barrier > order || loops.iter().any(|(start, end)| (start..=end).contains(&barrier)))
     }
 
     /// The ranges of places that run without a barrier.
@@ -155,7 +163,11 @@ impl<'a> Body<'a, '_> {
                 _ => self.classes.varying.contains(&statement_id(statement)),
             };
             if differs {
-                return self.fail("a barrier in control flow that differs between invocations, or in a `switch`,");
+                let construct = match statement {
+                    Statement::Switch { .. } => "a `switch` with a barrier in it, or before one that it leaves,",
+                    _ => "control flow that differs between invocations, around or before a barrier,",
+                };
+                return self.fail(statement, construct);
             }
             self.statement(statement)?;
         }

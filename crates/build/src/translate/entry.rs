@@ -1,6 +1,6 @@
 //! A shader as a Rust module: what it binds, its functions, and one function per entry point that runs workgroups.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::rc::Rc;
 
@@ -9,9 +9,10 @@ use naga::{Block, StorageAccess};
 
 use super::Unsupported;
 use super::expression::Result;
-use super::function::{Body, Names};
+use super::function::Body;
+use super::names::Names;
 use super::scopes::Scopes;
-use super::types::{COMPONENTS, literal, member_type, rust_type, struct_type, vector, zero};
+use super::types::{COMPONENTS, literal, member_type, rust_type, struct_name, struct_value, vector, zero};
 use super::uniformity::{Class, Classes, analyse};
 use super::value::Value;
 use super::variants::Variants;
@@ -43,23 +44,26 @@ pub(super) struct Translation<'a> {
     variants: Variants<'a>,
     instances: HashMap<Key, (String, Class)>,
     waiting: VecDeque<Key>,
-    names: Names,
+    /// The names of functions.
+    pub(super) names: Names,
 }
 
 impl<'a> Translation<'a> {
-    /// The name of a function for arguments of these classes, and the class of what it gives.
+    /// The name of a function for arguments of these classes, which is none of the caller's own `locals`, and the class
+    /// of what it gives.
     pub(super) fn instance(
         &mut self,
         function: Handle<Function>,
         arguments: &[Class],
         masked: bool,
+        locals: &mut Names,
     ) -> Result<(String, Class)> {
         let key = Key { function, arguments: arguments.to_vec(), masked };
         if let Some(found) = self.instances.get(&key) {
             return Ok(found.clone());
         }
         let name = self.shader.module.functions[function].name.as_deref().unwrap_or("function");
-        let name = self.names.unique(name);
+        let name = self.names.unique_in_both(locals, name);
         let classes = self.variants.analyse(self.shader, function, arguments)?;
         self.instances.insert(key.clone(), (name.clone(), classes.result.clone()));
         self.waiting.push_back(key);
@@ -155,6 +159,9 @@ impl<'a> Translation<'a> {
                     TypeInner::Array { .. } | TypeInner::Matrix { .. } => {
                         Ok(Value::uniform(format!("[{}]", texts.join(", "))))
                     }
+                    ref inner @ TypeInner::Struct { .. } => {
+                        Ok(Value::uniform(struct_value(module, inner, &Class::Uniform, texts)))
+                    }
                     _ => Err(unsupported()),
                 }
             }
@@ -165,7 +172,7 @@ impl<'a> Translation<'a> {
 
 /// The module's text, without `mod native { … }` around it.
 pub(super) fn module(shader: &Shader, simd: &str) -> Result<String> {
-    let mut names = Names::default();
+    let mut names = Names::new();
     for entry_point in &shader.reflection.entry_points {
         names.reserve(&format!("run_{}", entry_point.name));
     }
@@ -190,13 +197,17 @@ pub(super) fn module(shader: &Shader, simd: &str) -> Result<String> {
 /// The structs, generic over whether members are scalars or lanes.
 fn structs(shader: &Shader, out: &mut String) -> Result<()> {
     let module = &shader.module;
-    for (handle, ty) in module.types.iter() {
+    let mut seen = HashSet::new();
+    for (_, ty) in module.types.iter() {
         let TypeInner::Struct { ref members, .. } = ty.inner else { continue };
         let fields: Option<Vec<(String, String)>> =
             members.iter().map(|member| Some((ident(member.name.as_deref()?), member_type(module, member)?))).collect();
         // A struct that ends in an array without a size, or holds atomics, is never a value.
         let Some(fields) = fields else { continue };
-        let name = struct_type(module, handle);
+        let name = struct_name(module, &ty.inner);
+        if !seen.insert(name.clone()) {
+            continue;
+        }
         let join = |each: &dyn Fn(&(String, String)) -> String| fields.iter().map(each).collect::<Vec<_>>().join(", ");
         let _ = write!(
             out,
@@ -218,7 +229,7 @@ fn bound(shader: &Shader, out: &mut String) -> Result<()> {
     let module = &shader.module;
     out.push_str("\n/// What the shader binds.\n#[derive(Clone, Copy, Debug)]\n");
     out.push_str("pub struct Shader<'a, const CHECKED: bool> {\n");
-    out.push_str("    _fault: &'a Fault,\n");
+    out.push_str("    __fault: &'a Fault,\n");
     for (handle, variable) in module.global_variables.iter() {
         let name = ident(variable.name.as_deref().unwrap_or_default());
         let ty = match variable.space {
@@ -232,6 +243,9 @@ fn bound(shader: &Shader, out: &mut String) -> Result<()> {
                     ));
                 }
             },
+            AddressSpace::Private => {
+                return Err(Unsupported::new(module.global_variables.get_span(handle), "a private variable"));
+            }
             _ => {
                 return Err(Unsupported::new(
                     module.global_variables.get_span(handle),
@@ -349,7 +363,7 @@ fn run(shader: &Shader, entry_point: &EntryPoint, name: &str, masked: bool, give
         out,
         "\n/// Runs workgroups of `{}`.\n///\n/// # Safety\n/// As `kiln_graph::NativeFn` demands.\n#[inline(always)]\n\
          pub unsafe fn run_{}<S: Simd, const CHECKED: bool>(simd: S, dispatch: &Dispatch<'_>, range: ::core::ops::Range<u64>) {{\n\
-         // SAFETY: by this function's own contract.\nlet shader = unsafe {{ Shader::<'_, CHECKED> {{\n_fault: dispatch.fault,\n",
+         // SAFETY: by this function's own contract.\nlet shader = unsafe {{ Shader::<'_, CHECKED> {{\n__fault: dispatch.fault,\n",
         entry_point.name, entry_point.name
     );
     let mut workgroup_memory = Vec::new();
@@ -393,7 +407,7 @@ fn run(shader: &Shader, entry_point: &EntryPoint, name: &str, masked: bool, give
         out.push_str("// SAFETY: the words outlive the workgroup, which alone has them.\n");
         out.push_str("let shader = unsafe { Shader {");
         for (field, name, _) in &workgroup_memory {
-            let _ = write!(out, "{field}: Storage::words_of(&mut {field}_words, {name:?}, shader._fault), ");
+            let _ = write!(out, "{field}: Storage::words_of(&mut {field}_words, {name:?}, shader.__fault), ");
         }
         out.push_str("..shader } };\n");
     }
@@ -437,14 +451,10 @@ fn uniform_value(module: &naga::Module, inner: &TypeInner, word: u32) -> String 
             format!("[{}]", items.collect::<Vec<_>>().join(", "))
         }
         TypeInner::Struct { ref members, .. } => {
-            let handle = module.types.iter().find(|(_, ty)| ty.inner == *inner).map(|(handle, _)| handle);
-            let fields = members.iter().map(|member| {
-                let name = ident(member.name.as_deref().unwrap_or_default());
-                format!("{name}: {}", uniform_value(module, &module.types[member.ty].inner, word + member.offset / 4))
-            });
-            let fields: Vec<String> = fields.collect();
-            let name = handle.map_or_else(|| "Unnamed".to_owned(), |handle| struct_type(module, handle));
-            format!("{name} {{ {} }}", fields.join(", "))
+            let value = |member: &naga::StructMember| {
+                uniform_value(module, &module.types[member.ty].inner, word + member.offset / 4)
+            };
+            struct_value(module, inner, &Class::Uniform, members.iter().map(value).collect())
         }
         _ => "()".to_owned(),
     }

@@ -1,41 +1,20 @@
-//! A function's statements as Rust: control that differs between lanes becomes masks.
+//! A function while it is translated: its signature, its variables, and its statements one after the other.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use naga::{Block, Expression, Function, Handle, LocalVariable, Statement, SwitchValue};
+use naga::{Block, Expression, Function, Handle, LocalVariable, Statement};
 
 use super::Unsupported;
 use super::entry::{Instance, Translation};
 use super::expression::Result;
-use super::scopes::{ExitKind, Id, Position, ScopeId, ScopeKind, Scopes, Variable, block_id, statement_id, variable};
+use super::names::Names;
+use super::scopes::{ExitKind, Id, Position, ScopeId, ScopeKind, Scopes, Variable};
+use super::scopes::{block_id, statement_id, variable};
 use super::types::{convert, rust_type, zero};
 use super::uniformity::{Class, Classes};
-use super::value::{Rank, Value};
-use crate::names::ident;
-
-/// Names that are given once.
-#[derive(Default)]
-pub(super) struct Names(HashMap<String, usize>);
-
-impl Names {
-    pub(super) fn reserve(&mut self, name: &str) {
-        self.0.entry(name.to_owned()).or_insert(1);
-    }
-
-    /// This name, or this name and a number.
-    pub(super) fn unique(&mut self, name: &str) -> String {
-        let mut free = name.to_owned();
-        while self.0.contains_key(&free) {
-            let count = self.0.entry(name.to_owned()).or_insert(1);
-            *count += 1;
-            free = format!("{name}_{count}");
-        }
-        self.0.insert(free.clone(), 1);
-        ident(&free)
-    }
-}
+use super::value::Value;
 
 /// A variable that holds which lanes are active within a scope.
 #[derive(Clone, Debug)]
@@ -68,9 +47,11 @@ pub(super) struct Body<'a, 't> {
     pub(super) locals: HashMap<Handle<LocalVariable>, String>,
     /// Values that have a name.
     pub(super) bound: HashMap<Handle<Expression>, Value>,
+    /// The names of values that are declared before they are computed.
+    pub(super) hoisted: HashMap<Handle<Expression>, String>,
     /// `a && b` and `a || b`, which naga takes apart, by the variable that naga makes for them.
     pub(super) fused: HashMap<Handle<LocalVariable>, Value>,
-    logic: HashSet<Handle<LocalVariable>>,
+    pub(super) logic: HashSet<Handle<LocalVariable>>,
     pub(super) declared: HashSet<Handle<LocalVariable>>,
     pub(super) masks: Vec<Mask>,
     /// Whether the function is given the mask of the active lanes.
@@ -88,10 +69,8 @@ pub(super) struct Body<'a, 't> {
 impl<'a, 't> Body<'a, 't> {
     pub(super) fn new(translation: &'t mut Translation<'a>, instance: &Instance<'a>) -> Body<'a, 't> {
         let Instance { function, info, ref scopes, ref classes, masked, .. } = *instance;
-        let mut names = Names::default();
-        for name in ["simd", "shader", "active", "returned", "leaving", "wgsl", "v"] {
-            names.reserve(name);
-        }
+        // A variable must not hide a function.
+        let mut names = translation.names.clone();
         let name_of =
             |argument: &naga::FunctionArgument| argument.name.clone().unwrap_or_else(|| "argument".to_owned());
         let arguments = function.arguments.iter().map(|argument| names.unique(&name_of(argument))).collect();
@@ -107,6 +86,7 @@ impl<'a, 't> Body<'a, 't> {
             arguments,
             locals,
             bound: HashMap::new(),
+            hoisted: HashMap::new(),
             fused: HashMap::new(),
             logic: HashSet::new(),
             declared: HashSet::new(),
@@ -154,7 +134,7 @@ impl<'a, 't> Body<'a, 't> {
         Ok(body.out)
     }
 
-    fn result_class(&self) -> Class {
+    pub(super) fn result_class(&self) -> Class {
         self.classes.result.clone()
     }
 
@@ -219,11 +199,11 @@ impl<'a, 't> Body<'a, 't> {
         }
     }
 
-    fn region(&self, scope: ScopeId) -> ScopeId {
+    pub(super) fn region(&self, scope: ScopeId) -> ScopeId {
         self.scopes.ancestors(scope).find(|&scope| self.divides(scope)).unwrap_or(0)
     }
 
-    fn scope_of(&self, id: Id) -> ScopeId {
+    pub(super) fn scope_of(&self, id: Id) -> ScopeId {
         self.scopes.of.get(&id).copied().unwrap_or(0)
     }
 
@@ -232,7 +212,7 @@ impl<'a, 't> Body<'a, 't> {
         self.block_from(block, scope, 0)
     }
 
-    fn block_from(&mut self, block: &'a Block, scope: ScopeId, first: usize) -> Result<()> {
+    pub(super) fn block_from(&mut self, block: &'a Block, scope: ScopeId, first: usize) -> Result<()> {
         let outer = std::mem::replace(&mut self.scope, scope);
         let statements: Vec<&'a Statement> = block.iter().skip(first).collect();
         if self.workgroup.as_ref().is_some_and(|workgroup| workgroup.segment.is_none()) {
@@ -279,11 +259,11 @@ impl<'a, 't> Body<'a, 't> {
 
     pub(super) fn statements(&mut self, statements: &[&'a Statement]) -> Result<()> {
         for (index, &statement) in statements.iter().enumerate() {
+            self.declare(statement)?;
             if let Some(logic) = self.as_logic(statement) {
                 self.fuse(&logic)?;
                 continue;
             }
-            self.declare(statement)?;
             self.statement(statement)?;
             let rest = &statements[index + 1..];
             let Some(mask) = self.mask().filter(|_| self.removes_lanes(statement)) else { continue };
@@ -312,12 +292,12 @@ impl<'a, 't> Body<'a, 't> {
     }
 
     /// Whether a place lies in what is being translated: all does, but for entry points with barriers.
-    fn is_here(&self, position: Position) -> bool {
+    pub(super) fn is_here(&self, position: Position) -> bool {
         let segment = self.workgroup.as_ref().and_then(|workgroup| workgroup.segment);
         segment.is_none_or(|(start, end)| (start..=end).contains(&position.order))
     }
 
-    fn label(&self, kind: &str, id: Id) -> String {
+    pub(super) fn label(&self, kind: &str, id: Id) -> String {
         format!("'{kind}_{}", self.scope_of(id))
     }
 
@@ -349,26 +329,28 @@ impl<'a, 't> Body<'a, 't> {
                 self.loop_(statement_id(statement), body, continuing, break_if)
             }
             Statement::Return { .. } if self.scopes.idle.contains(&statement_id(statement)) => Ok(()),
-            Statement::Break => self.exit(ExitKind::Break, None),
-            Statement::Continue => self.exit(ExitKind::Continue, None),
-            Statement::Return { value } => self.exit(ExitKind::Return, value),
+            Statement::Break if self.scopes.idle.contains(&statement_id(statement)) => Ok(()),
+            Statement::Break => self.exit(statement, ExitKind::Break, None),
+            Statement::Continue => self.exit(statement, ExitKind::Continue, None),
+            Statement::Return { value } => self.exit(statement, ExitKind::Return, value),
             Statement::Store { pointer, value } => self.assign(pointer, value),
-            Statement::Call { function, ref arguments, result } => {
-                self.call(statement_id(statement), function, arguments, result)
-            }
+            Statement::Call { function, ref arguments, result } => self.call(statement, function, arguments, result),
             Statement::ControlBarrier(_) | Statement::MemoryBarrier(_) => {
-                self.fail("a barrier within a function or within control flow")
+                self.fail(statement, "a barrier in a function that an entry point calls")
             }
-            Statement::Atomic { .. } => self.fail("an atomic operation"),
-            Statement::WorkGroupUniformLoad { .. } => self.fail("`workgroupUniformLoad`"),
-            _ => self.fail("this statement"),
+            Statement::Atomic { .. } => self.fail(statement, "an atomic operation"),
+            Statement::WorkGroupUniformLoad { .. } => self.fail(statement, "`workgroupUniformLoad`"),
+            Statement::ImageStore { .. } | Statement::ImageAtomic { .. } => self.fail(statement, "a texture"),
+            Statement::SubgroupBallot { .. }
+            | Statement::SubgroupGather { .. }
+            | Statement::SubgroupCollectiveOperation { .. } => self.fail(statement, "a subgroup operation"),
+            _ => self.fail(statement, "this statement"),
         }
     }
 
-    /// For statements, of which naga keeps no place at hand: the function's name must do.
-    pub(super) fn fail<T>(&self, construct: &str) -> Result<T> {
-        let name = self.function.name.as_deref().unwrap_or_default();
-        Err(Unsupported::new(naga::Span::default(), format!("{construct} in `{name}`")))
+    /// A statement that has no translation.
+    pub(super) fn fail<T>(&self, statement: &Statement, construct: impl Into<String>) -> Result<T> {
+        Err(Unsupported::new(self.scopes.span(statement_id(statement)), construct))
     }
 
     /// Gives an expression a name, unless its only use is in the statement that it belongs to.
@@ -384,23 +366,17 @@ impl<'a, 't> Body<'a, 't> {
     }
 
     /// Gives a value a name.
-    fn bind(&mut self, expression: Handle<Expression>, value: Value) -> Result<()> {
-        let name = match self.function.named_expressions.get(&expression) {
-            Some(name) => self.names.unique(name),
-            None => self.names.unique("t"),
-        };
-        let name = if self.scopes.used[expression.index()].iter().all(|&position| self.is_here(position)) {
+    pub(super) fn bind(&mut self, expression: Handle<Expression>, value: Value) -> Result<()> {
+        let name = if let Some(name) = self.hoisted.get(&expression) {
+            let name = name.clone();
+            self.line(&format!("{name} = {};", value.text));
+            name
+        } else if self.scopes.used[expression.index()].iter().all(|&position| self.is_here(position)) {
+            let name = self.name_of(expression);
             self.line(&format!("let {name} = {};", value.text));
             name
         } else {
-            let inner = self.inner(expression);
-            let Some(zero) = zero(&self.translation.shader.module, inner) else {
-                return self.unsupported(expression, "a value of this type across a barrier");
-            };
-            let zero = match value.class {
-                Class::Clamped => "Clamped::new(0, 0)".to_owned(),
-                ref class => convert(Value::uniform(zero), inner, class).text,
-            };
+            let (name, zero) = (self.name_of(expression), self.placeholder(expression, &value.class)?);
             self.declare_spread(&name, &zero);
             self.line(&format!("{name}[at.index] = {};", value.text));
             format!("{name}[at.index]")
@@ -409,7 +385,23 @@ impl<'a, 't> Body<'a, 't> {
         Ok(())
     }
 
-    fn is_inline(&self, expression: Handle<Expression>) -> bool {
+    /// A new name for a value, its own if it has one.
+    pub(super) fn name_of(&mut self, expression: Handle<Expression>) -> String {
+        let own = self.function.named_expressions.get(&expression);
+        self.names.unique(own.map_or("t", String::as_str))
+    }
+
+    /// What stands for a value that is not computed yet.
+    pub(super) fn placeholder(&self, expression: Handle<Expression>, class: &Class) -> Result<String> {
+        let inner = self.inner(expression);
+        match (class, zero(&self.translation.shader.module, inner)) {
+            (Class::Clamped, _) => Ok("Clamped::new(0, 0)".to_owned()),
+            (_, Some(zero)) => Ok(convert(Value::uniform(zero), inner, class).text),
+            (_, None) => self.unsupported(expression, "a value of this type across a barrier or a `continue`"),
+        }
+    }
+
+    pub(super) fn is_inline(&self, expression: Handle<Expression>) -> bool {
         let used = &self.scopes.used[expression.index()];
         if self.function.named_expressions.contains_key(&expression) {
             return false;
@@ -440,544 +432,9 @@ impl<'a, 't> Body<'a, 't> {
         }
         self.store(pointer, value)
     }
-
-    fn if_(&mut self, condition: Handle<Expression>, accept: &'a Block, reject: &'a Block) -> Result<()> {
-        let test = self.value(condition)?;
-        let (then, otherwise) = (self.scope_of(block_id(accept)), self.scope_of(block_id(reject)));
-        let does = |block: &Block| !block.iter().all(|statement| self.scopes.idle.contains(&statement_id(statement)));
-        let (accepts, rejects) = (does(accept), does(reject));
-        if test.class == Class::Uniform {
-            if !accepts {
-                self.line(&format!("if !{} {{", test.within(Rank::Unary)));
-                self.block(reject, otherwise)?;
-                self.line("}");
-                return Ok(());
-            }
-            self.line(&format!("if {} {{", test.text));
-            self.block(accept, then)?;
-            if rejects {
-                self.line("} else {");
-                self.block(reject, otherwise)?;
-            }
-            self.line("}");
-            return Ok(());
-        }
-        let test = convert(test, self.inner(condition), &Class::Varying);
-        // Lanes that only leave.
-        match (accept.first(), reject.first()) {
-            (Some(exit), _) if !rejects && accept.len() == 1 && self.leave_where(exit, then, &test) => return Ok(()),
-            (_, Some(exit)) if !accepts && reject.len() == 1 => {
-                let other = Value::ranked(format!("!{}", test.within(Rank::Unary)), Class::Varying, Rank::Unary);
-                if self.leave_where(exit, otherwise, &other) {
-                    return Ok(());
-                }
-            }
-            _ => {}
-        }
-        let both = accepts && rejects;
-        let test = if both && !test.is_name() {
-            let name = self.names.unique("test");
-            self.line(&format!("let {name} = {};", test.text));
-            Value::whole(name, Class::Varying)
-        } else {
-            test
-        };
-        if accepts {
-            self.branch("then", &test, accept, then)?;
-        }
-        if rejects {
-            let other = Value::ranked(format!("!{}", test.within(Rank::Unary)), Class::Varying, Rank::Unary);
-            self.branch("otherwise", &other, reject, otherwise)?;
-        }
-        Ok(())
-    }
-
-    /// A block for the active lanes that pass a test.
-    fn branch(&mut self, name: &str, test: &Value, block: &'a Block, scope: ScopeId) -> Result<()> {
-        let name = self.names.unique(name);
-        let mask = match self.mask() {
-            Some(mask) => Value::whole(mask, Class::Varying).operator("&", Rank::BitAnd, test, Class::Varying).text,
-            None => test.text.clone(),
-        };
-        self.line(&format!("let mut {name} = {mask};"));
-        self.line(&format!("if {name}.any() {{"));
-        self.masks.push(Mask { scope, name });
-        self.block(block, scope)?;
-        self.masks.pop();
-        self.line("}");
-        Ok(())
-    }
-
-    /// The masks that lanes leave by this exit, the innermost first, and whether the exit takes masks at all.
-    fn left_by(&self, kind: ExitKind, scope: ScopeId) -> Option<(ScopeId, Vec<String>)> {
-        let exit = |wanted: fn(ScopeKind) -> bool| {
-            self.scopes.ancestors(scope).find(|&scope| wanted(self.scopes.tree[scope].kind)).unwrap_or(0)
-        };
-        let target = match kind {
-            ExitKind::Return => 0,
-            ExitKind::Break => exit(|kind| matches!(kind, ScopeKind::Loop(_) | ScopeKind::Switch(_))),
-            ExitKind::Continue => exit(|kind| matches!(kind, ScopeKind::Body(_))),
-        };
-        let masked = match (kind, self.scopes.tree[target].kind) {
-            (ExitKind::Return, _) => self.masked_returns,
-            (_, ScopeKind::Loop(id)) => self.classes.varying.contains(&id),
-            (_, ScopeKind::Body(id)) => self.classes.varying_body.contains(&id),
-            _ => false,
-        };
-        if !masked {
-            return None;
-        }
-        let left = self.masks.iter().rev().filter(|mask| self.scopes.contains(target, mask.scope));
-        Some((target, left.map(|mask| mask.name.clone()).collect()))
-    }
-
-    /// Takes the lanes that pass the test out of all masks up to what they leave, if that is all that this exit does.
-    fn leave_where(&mut self, exit: &Statement, scope: ScopeId, test: &Value) -> bool {
-        let kind = match exit {
-            Statement::Break => ExitKind::Break,
-            Statement::Continue => ExitKind::Continue,
-            Statement::Return { value: None } => ExitKind::Return,
-            _ => return false,
-        };
-        let Some((_, left)) = self.left_by(kind, scope) else { return false };
-        match left.as_slice() {
-            [] => false,
-            [only] => {
-                let stays = match test.text.strip_prefix('!') {
-                    Some(stays) if test.rank == Rank::Unary => stays.to_owned(),
-                    _ => format!("!{}", test.within(Rank::Unary)),
-                };
-                self.line(&format!("{only} = {only} & {stays};"));
-                true
-            }
-            [top, ..] => {
-                let all = test.within(Rank::Shift);
-                self.line(&format!("let leaving = {top} & {all};"));
-                for mask in &left {
-                    self.line(&format!("{mask} = {mask} & !leaving;"));
-                }
-                true
-            }
-        }
-    }
-
-    fn exit(&mut self, kind: ExitKind, value: Option<Handle<Expression>>) -> Result<()> {
-        let class = self.result_class();
-        let value = match value {
-            Some(value) => Some(self.value_as(value, &class)?.text),
-            None => None,
-        };
-        let Some((target, left)) = self.left_by(kind, self.scope) else {
-            return self.plain_exit(kind, value);
-        };
-        let Some(top) = self.mask() else { return self.plain_exit(kind, value) };
-        if let Some(value) = value {
-            match class {
-                Class::Uniform => self.line(&format!("returned = {value};")),
-                _ => self.line(&format!("returned = {top}.select({value}, returned);")),
-            }
-        }
-        if left.len() == 1 {
-            // All lanes that are still in what is left leave it together.
-            return match kind {
-                ExitKind::Return => {
-                    let result = if self.function.result.is_some() { " returned" } else { "" };
-                    self.line(&format!("return{result};"));
-                    Ok(())
-                }
-                _ => {
-                    let kind = if kind == ExitKind::Continue { "body" } else { "loop" };
-                    self.line(&format!("break '{kind}_{target};"));
-                    Ok(())
-                }
-            };
-        }
-        for mask in left.iter().skip(1) {
-            self.line(&format!("{mask} = {mask} & !{top};"));
-        }
-        self.line(&format!("{top} = Bool::splat(simd, false);"));
-        Ok(())
-    }
-
-    /// An exit that all lanes take together.
-    fn plain_exit(&mut self, kind: ExitKind, value: Option<String>) -> Result<()> {
-        match kind {
-            ExitKind::Return => match value {
-                // At the end of the function.
-                Some(value) if self.scope == 0 => self.line(&value),
-                Some(value) => self.line(&format!("return {value};")),
-                None => self.line("return;"),
-            },
-            ExitKind::Continue => {
-                let scopes = self.scopes.clone();
-                let body = scopes.ancestors(self.scope).find(|&s| matches!(scopes.tree[s].kind, ScopeKind::Body(_)));
-                self.line(&format!("break 'body_{};", body.unwrap_or(0)));
-            }
-            ExitKind::Break => {
-                let scopes = self.scopes.clone();
-                let is_target = |&s: &ScopeId| matches!(scopes.tree[s].kind, ScopeKind::Loop(_) | ScopeKind::Switch(_));
-                let target = scopes.ancestors(self.scope).find(is_target).unwrap_or(0);
-                if let ScopeKind::Switch(_) = scopes.tree[target].kind {
-                    if self.masks.iter().any(|mask| mask.scope != target && scopes.contains(target, mask.scope)) {
-                        return self.fail("a `break` out of a `switch` that only some invocations take");
-                    }
-                    self.line(&format!("break 'switch_{target};"));
-                } else {
-                    self.line(&format!("break 'loop_{target};"));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn loop_(
-        &mut self,
-        id: Id,
-        body: &'a Block,
-        continuing: &'a Block,
-        break_if: Option<Handle<Expression>>,
-    ) -> Result<()> {
-        let varying = self.classes.varying.contains(&id);
-        let varying_body = self.classes.varying_body.contains(&id);
-        let (scope, inner) = (self.scope_of(id), self.scope_of(block_id(body)));
-        let label = self.label("loop", id);
-        let outer = std::mem::replace(&mut self.scope, scope);
-        let mut masks = 0;
-        if varying {
-            let name = self.names.unique("looping");
-            let all = self.mask().unwrap_or_else(|| "Bool::splat(simd, true)".to_owned());
-            self.line(&format!("let mut {name} = {all};"));
-            self.masks.push(Mask { scope, name });
-            masks += 1;
-        }
-        let (condition, first) = if varying { (None, 0) } else { self.while_condition(body, inner)? };
-        let start = self.out.len();
-        match condition {
-            Some(condition) => self.line(&format!("{label}: while {condition} {{")),
-            None => self.line(&format!("{label}: loop {{")),
-        }
-        let continues = self.scopes.exits.iter().any(|exit| exit.kind == ExitKind::Continue && exit.target == inner);
-        if continues {
-            self.line(&format!("'body_{inner}: {{"));
-        }
-        if varying_body {
-            let name = self.names.unique("going_on");
-            let all = self.mask().unwrap_or_else(|| "Bool::splat(simd, true)".to_owned());
-            self.line(&format!("let mut {name} = {all};"));
-            self.masks.push(Mask { scope: inner, name });
-        }
-        self.block_from(body, inner, first)?;
-        if varying_body {
-            self.masks.pop();
-        }
-        if continues {
-            self.line("}");
-        }
-        if let Some(mask) = self.mask().filter(|_| varying_body) {
-            self.line(&format!("if !{mask}.any() {{ break {label}; }}"));
-        }
-        self.block(continuing, self.scope_of(block_id(continuing)))?;
-        if let Some(condition) = break_if {
-            let test = self.value(condition)?;
-            match self.mask().filter(|_| test.class != Class::Uniform) {
-                Some(mask) => {
-                    let test = convert(test, self.inner(condition), &Class::Varying);
-                    self.line(&format!("{mask} = {mask} & !{};", test.within(Rank::Unary)));
-                    self.line(&format!("if !{mask}.any() {{ break {label}; }}"));
-                }
-                None => self.line(&format!("if {} {{ break {label}; }}", test.text)),
-            }
-        }
-        self.line("}");
-        if !self.out[start..].contains(&format!("break {label};")) {
-            self.out.replace_range(start..start + label.len() + 2, "");
-        }
-        self.masks.truncate(self.masks.len() - masks);
-        self.scope = outer;
-        Ok(())
-    }
-
-    /// The condition of a `while` or `for`, which naga writes as `if condition {} else { break; }` at the start of the
-    /// body, and the number of statements that stand for it.
-    fn while_condition(&mut self, body: &'a Block, scope: ScopeId) -> Result<(Option<String>, usize)> {
-        for (index, statement) in body.iter().enumerate() {
-            match statement {
-                Statement::Emit(range) => {
-                    let pointers = |&e: &Handle<Expression>| super::is_pointer(self.translation.shader, self.info, e);
-                    if !range.clone().all(|e| pointers(&e) || self.is_inline(e)) {
-                        break;
-                    }
-                }
-                Statement::If { condition, accept, reject } => {
-                    let only_breaks = matches!(reject.first(), Some(Statement::Break)) && reject.len() == 1;
-                    if !accept.is_empty() || !only_breaks || !self.class(*condition).is_uniform() {
-                        break;
-                    }
-                    let outer = std::mem::replace(&mut self.scope, scope);
-                    let condition = self.value(*condition)?;
-                    self.scope = outer;
-                    return Ok((Some(condition.text), index + 1));
-                }
-                _ => break,
-            }
-        }
-        Ok((None, 0))
-    }
-
-    fn switch(
-        &mut self,
-        statement: &'a Statement,
-        selector: Handle<Expression>,
-        cases: &'a [naga::SwitchCase],
-    ) -> Result<()> {
-        let id = statement_id(statement);
-        let scope = self.scope_of(id);
-        let value = self.value(selector)?;
-        let outer = std::mem::replace(&mut self.scope, scope);
-        // Consecutive labels of one body.
-        let mut groups: Vec<(Vec<SwitchValue>, &'a Block)> = Vec::new();
-        let mut labels = Vec::new();
-        for case in cases {
-            labels.push(case.value);
-            if case.fall_through && case.body.is_empty() {
-                continue;
-            }
-            if case.fall_through {
-                return self.fail("a case that falls through");
-            }
-            groups.push((std::mem::take(&mut labels), &case.body));
-        }
-        if value.class == Class::Uniform {
-            let breaks = self.scopes.exits.iter().any(|exit| exit.kind == ExitKind::Break && exit.target == scope);
-            if breaks {
-                self.line(&format!("'switch_{scope}: {{"));
-            }
-            self.line(&format!("match {} {{", value.text));
-            // Rust takes the first arm that fits: what fits all comes last.
-            groups.sort_by_key(|(labels, _)| labels.contains(&SwitchValue::Default));
-            for (labels, block) in groups {
-                if labels.contains(&SwitchValue::Default) {
-                    self.line("_ => {");
-                } else {
-                    let labels: Vec<String> = labels.iter().map(|label| number(*label)).collect();
-                    self.line(&format!("{} => {{", labels.join(" | ")));
-                }
-                self.block(block, self.scope_of(block_id(block)))?;
-                self.line("}");
-            }
-            self.line("}");
-            if breaks {
-                self.line("}");
-            }
-        } else {
-            let value = convert(value, self.inner(selector), &Class::Varying);
-            let chosen = self.names.unique("selector");
-            self.line(&format!("let {chosen} = {};", value.text));
-            let test = |labels: &[SwitchValue]| {
-                let tests = labels.iter().filter(|label| **label != SwitchValue::Default);
-                let tests = tests.map(|label| format!("Compare::eq({chosen}, {}.lanes(simd))", number(*label)));
-                tests.collect::<Vec<_>>()
-            };
-            let all: Vec<String> = groups.iter().flat_map(|(labels, _)| test(labels)).collect();
-            for (labels, block) in groups {
-                let is_default = labels.contains(&SwitchValue::Default);
-                let tests = if is_default { all.clone() } else { test(&labels) };
-                let own = test(&labels);
-                let text = if is_default {
-                    let others: Vec<String> = tests.into_iter().filter(|test| !own.contains(test)).collect();
-                    if others.is_empty() {
-                        "Bool::splat(simd, true)".to_owned()
-                    } else {
-                        format!("!({})", others.join(" | "))
-                    }
-                } else {
-                    format!("({})", tests.join(" | "))
-                };
-                if block.iter().any(|statement| matches!(statement, Statement::Break)) {
-                    return self.fail("a `break` out of a `switch` that only some invocations take");
-                }
-                let test = Value::whole(text, Class::Varying);
-                self.branch("case", &test, block, self.scope_of(block_id(block)))?;
-            }
-        }
-        self.scope = outer;
-        Ok(())
-    }
-
-    fn call(
-        &mut self,
-        id: Id,
-        function: Handle<Function>,
-        arguments: &[Handle<Expression>],
-        result: Option<Handle<Expression>>,
-    ) -> Result<()> {
-        let Some(classes) = self.classes.calls.get(&id).cloned() else { return self.fail("this call") };
-        let needs_mask = self.mask().filter(|_| self.translation.needs_mask(function));
-        let (name, class) = self.translation.instance(function, &classes, needs_mask.is_some())?;
-        let mut text = format!("{name}(simd, shader");
-        if let Some(mask) = needs_mask {
-            let _ = write!(text, ", {mask}");
-        }
-        for (&argument, class) in arguments.iter().zip(&classes) {
-            if super::is_pointer(self.translation.shader, self.info, argument) {
-                match self.place(argument)? {
-                    super::place::Place::Variable(place) => {
-                        let _ = write!(text, ", &mut {}", place.within(Rank::Unary));
-                    }
-                    _ => return self.unsupported(argument, "a pointer to this as an argument"),
-                }
-            } else {
-                let _ = write!(text, ", {}", self.value_as(argument, class)?.text);
-            }
-        }
-        text.push(')');
-        match result.filter(|result| !self.scopes.used[result.index()].is_empty()) {
-            None => self.line(&format!("{text};")),
-            Some(result) => {
-                let value = Value::whole(text, class);
-                if self.is_used_next(id, result) && self.translation.is_pure(function) {
-                    self.bound.insert(result, value);
-                    return Ok(());
-                }
-                self.bind(result, value)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the only use of a call's result is in the statement right after it.
-    fn is_used_next(&self, call: Id, result: Handle<Expression>) -> bool {
-        if self.function.named_expressions.contains_key(&result) {
-            return false;
-        }
-        match (self.scopes.used[result.index()].as_slice(), self.scopes.calls.get(&call)) {
-            ([only], Some(call)) => only.scope == call.scope && only.statement == call.statement + 1,
-            _ => false,
-        }
-    }
-
-    /// Finds the variables that naga makes for `a && b` and `a || b`.
-    fn find_logic(&mut self, block: &'a Block) {
-        let statements: Vec<&Statement> = block.iter().collect();
-        for pair in statements.windows(2) {
-            let Some(logic) = self.as_logic_before(pair[0], pair[1]) else { continue };
-            self.logic.insert(logic.variable);
-        }
-        for statement in block.iter() {
-            super::blocks(statement).for_each(|block| self.find_logic(block));
-        }
-    }
-
-    fn as_logic_before(&self, statement: &'a Statement, next: &'a Statement) -> Option<Logic<'a>> {
-        let logic = logic(self.function, statement)?;
-        let local = &self.function.local_variables[logic.variable];
-        let accesses = self.scopes.accesses.get(&Variable::Local(logic.variable))?;
-        if local.name.is_some() || accesses.len() != 3 {
-            return None;
-        }
-        let Statement::Emit(range) = next else { return None };
-        let is_load = |expression: Handle<Expression>| match self.function.expressions[expression] {
-            Expression::Load { pointer } => {
-                matches!(self.function.expressions[pointer], Expression::LocalVariable(l) if l == logic.variable)
-            }
-            _ => false,
-        };
-        if !range.clone().any(is_load) {
-            return None;
-        }
-        let condition_varies = !self.class(logic.condition).is_uniform();
-        for (index, statement) in logic.accept.iter().enumerate() {
-            if let Statement::If { .. } = statement {
-                self.as_logic_before(statement, logic.accept.get(index + 1)?)?;
-            }
-            let Statement::Emit(range) = statement else { continue };
-            for expression in range.clone() {
-                let pointer = super::is_pointer(self.translation.shader, self.info, expression);
-                if !pointer && !self.is_inline(expression) {
-                    return None;
-                }
-                let loads = matches!(self.function.expressions[expression], Expression::Load { pointer }
-                    if variable(self.function, pointer).is_none());
-                // The right side is then computed for lanes that must not come to it: harmless, unless it reads memory.
-                if loads && condition_varies {
-                    return None;
-                }
-            }
-        }
-        Some(logic)
-    }
-
-    fn as_logic(&self, statement: &'a Statement) -> Option<Logic<'a>> {
-        logic(self.function, statement).filter(|logic| self.logic.contains(&logic.variable))
-    }
-
-    /// Remembers `a && b` or `a || b` as one expression.
-    fn fuse(&mut self, found: &Logic<'a>) -> Result<()> {
-        let name = Variable::Local(found.variable);
-        let class = self.classes.variables.get(&name).cloned().unwrap_or(Class::Uniform);
-        let class = if class.is_uniform() { Class::Uniform } else { Class::Varying };
-        for statement in found.accept.iter() {
-            if let Some(inner) = self.as_logic(statement) {
-                self.fuse(&inner)?;
-            }
-        }
-        let left = self.value_as(found.left, &class)?;
-        let right = self.value_as(found.right, &class)?;
-        let (symbol, rank) = match (&class, found.and) {
-            (Class::Uniform, true) => ("&&", Rank::And),
-            (Class::Uniform, false) => ("||", Rank::Or),
-            (_, true) => ("&", Rank::BitAnd),
-            (_, false) => ("|", Rank::BitOr),
-        };
-        let value = left.operator(symbol, rank, &right, class);
-        self.fused.insert(found.variable, value);
-        Ok(())
-    }
 }
 
 /// Whether nothing happens between two places.
 fn together(a: Position, b: Position) -> bool {
     a.scope == b.scope && a.statement == b.statement
-}
-
-fn number(label: SwitchValue) -> String {
-    match label {
-        SwitchValue::I32(value) => format!("{value}i32"),
-        SwitchValue::U32(value) => format!("{value}u32"),
-        SwitchValue::Default => "_".to_owned(),
-    }
-}
-
-/// `variable = left && right` or `variable = left || right` as naga writes it: `if left { variable = right } else {
-/// variable = false }`, or `if !left { variable = right } else { variable = true }`.
-struct Logic<'a> {
-    variable: Handle<LocalVariable>,
-    and: bool,
-    condition: Handle<Expression>,
-    left: Handle<Expression>,
-    right: Handle<Expression>,
-    accept: &'a Block,
-}
-
-fn logic<'a>(function: &Function, statement: &'a Statement) -> Option<Logic<'a>> {
-    let Statement::If { condition, ref accept, ref reject } = *statement else { return None };
-    let local = |pointer: Handle<Expression>| match function.expressions[pointer] {
-        Expression::LocalVariable(local) => Some(local),
-        _ => None,
-    };
-    let [Statement::Store { pointer, value }] = &**reject else { return None };
-    let variable = local(*pointer)?;
-    let Expression::Literal(naga::Literal::Bool(otherwise)) = function.expressions[*value] else { return None };
-    let (Statement::Store { pointer, value: right }, before) = (&**accept).split_last()? else { return None };
-    if local(*pointer)? != variable
-        || !before.iter().all(|statement| matches!(statement, Statement::Emit(_) | Statement::If { .. }))
-    {
-        return None;
-    }
-    let left = match function.expressions[condition] {
-        Expression::Unary { op: naga::UnaryOperator::LogicalNot, expr } if otherwise => expr,
-        _ if otherwise => return None,
-        _ => condition,
-    };
-    Some(Logic { variable, and: !otherwise, condition, left, right: *right, accept })
 }

@@ -1,7 +1,7 @@
 //! From WGSL to Rust: neighbouring invocations become the lanes of a vector.
 //!
 //! ```text
-//! Function --scopes--> blocks as a tree --uniformity--> what differs between lanes --function, expression, place--> Rust
+//! Function --scopes--> blocks as a tree --uniformity--> what differs between lanes --function--> Rust
 //! ```
 //!
 //! What is the same for all lanes stays a scalar and its branches stay branches; what differs becomes a vector, and
@@ -9,10 +9,16 @@
 //! what its arguments have in common between lanes ([`variants`]). The text names what `kiln-simd` gives.
 
 mod barrier;
+mod call;
+mod control;
 mod entry;
 mod expression;
 mod function;
+mod logic;
 mod math;
+mod memory;
+mod names;
+mod operators;
 mod place;
 mod scopes;
 mod types;

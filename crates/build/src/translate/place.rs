@@ -1,16 +1,16 @@
 //! What pointers point to: memory of a binding or the workgroup, or a variable of the function.
 
-use naga::{AddressSpace, ArraySize, Expression, Handle, Scalar, ScalarKind, TypeInner};
+use naga::{AddressSpace, Expression, Handle, Scalar, TypeInner};
 
 use super::expression::{Result, element};
 use super::function::Body;
 use super::scopes::{Variable, variable};
-use super::types::{COMPONENTS, convert, rust_type, struct_type};
+use super::types::{COMPONENTS, convert};
 use super::uniformity::Class;
 use super::value::{Rank, Value};
 use crate::names::ident;
 
-const U32: TypeInner = TypeInner::Scalar(Scalar::U32);
+pub(super) const U32: TypeInner = TypeInner::Scalar(Scalar::U32);
 
 /// What a pointer points to.
 pub(super) enum Place {
@@ -18,10 +18,21 @@ pub(super) enum Place {
     Memory { storage: String, word: Value },
     /// A variable or a part of one, as text that can be assigned to.
     Variable(Value),
-    /// An element of a variable, at an index that differs between lanes or that is computed.
-    Element { items: Value, is_vector: bool, index: Value },
+    /// A part of a variable or of a uniform buffer, the first step to which takes an index that is computed.
+    Part { root: Box<Place>, path: Vec<Step> },
     /// A uniform buffer or a part of one.
     Constant(Value),
+}
+
+/// From a value of this type to a part of it.
+pub(super) struct Step {
+    outer: TypeInner,
+    at: At,
+}
+
+enum At {
+    Fixed(u32),
+    Index(Value),
 }
 
 impl<'a> Body<'a, '_> {
@@ -68,7 +79,10 @@ impl<'a> Body<'a, '_> {
                     }
                     Place::Variable(value) => Ok(Place::Variable(part(&value, &outer, index))),
                     Place::Constant(value) => Ok(Place::Constant(part(&value, &outer, index))),
-                    Place::Element { .. } => self.unsupported(pointer, "a part of an element at a computed index"),
+                    Place::Part { root, mut path } => {
+                        path.push(Step { outer, at: At::Fixed(index) });
+                        Ok(Place::Part { root, path })
+                    }
                 }
             }
             Expression::Access { base, index } => {
@@ -81,19 +95,14 @@ impl<'a> Body<'a, '_> {
                         };
                         Ok(Place::Memory { storage, word: plus(word, times(index, stride)) })
                     }
-                    Place::Variable(items) => {
-                        let is_vector = matches!(outer, TypeInner::Vector { .. });
-                        if index.class == Class::Uniform && !is_vector {
-                            let text = format!("wgsl::element_mut(&mut {}, {})", items.text, index.text);
-                            return Ok(Place::Variable(Value::ranked(format!("*{text}"), items.class, Rank::Unary)));
-                        }
-                        Ok(Place::Element { items, is_vector, index })
+                    Place::Part { root, mut path } => {
+                        path.push(Step { outer, at: At::Index(index) });
+                        Ok(Place::Part { root, path })
                     }
-                    Place::Constant(items) => {
-                        let is_vector = matches!(outer, TypeInner::Vector { .. });
-                        Ok(Place::Element { items, is_vector, index })
+                    root => {
+                        let path = vec![Step { outer, at: At::Index(index) }];
+                        Ok(Place::Part { root: Box::new(root), path })
                     }
-                    Place::Element { .. } => self.unsupported(pointer, "an element of an element at a computed index"),
                 }
             }
             _ => self.unsupported(pointer, "a pointer from this expression"),
@@ -108,7 +117,7 @@ impl<'a> Body<'a, '_> {
     }
 
     /// Where a part of a value lies, in words from the value's start.
-    fn offset(&self, outer: &TypeInner, index: u32) -> Option<u32> {
+    pub(super) fn offset(&self, outer: &TypeInner, index: u32) -> Option<u32> {
         let words = match *outer {
             TypeInner::Vector { .. } => 1,
             TypeInner::Matrix { rows, .. } => {
@@ -140,116 +149,11 @@ impl<'a> Body<'a, '_> {
                 self.load_memory(pointer, &storage, &inner, word)
             }
             Place::Variable(value) | Place::Constant(value) => Ok(value),
-            Place::Element { items, is_vector, index } => {
-                let class = if index.class == Class::Uniform { items.class.clone() } else { Class::Varying };
-                let outer = match self.function.expressions[pointer] {
-                    Expression::Access { base, .. } => self.pointee(base),
-                    _ => TypeInner::Scalar(Scalar::U32),
-                };
-                let items = convert(items, &outer, &class);
-                Ok(element(&items, is_vector, &index).with_class(class))
-            }
+            Place::Part { root, path } => match *root {
+                Place::Variable(value) | Place::Constant(value) => Ok(path.iter().fold(value, step_into)),
+                _ => self.unsupported(pointer, "a pointer from this expression"),
+            },
         }
-    }
-
-    fn load_memory(
-        &mut self,
-        pointer: Handle<Expression>,
-        storage: &str,
-        inner: &TypeInner,
-        word: Value,
-    ) -> Result<Value> {
-        let module = &self.translation.shader.module;
-        let mask = self.mask();
-        match *inner {
-            TypeInner::Scalar(Scalar { kind: ScalarKind::Bool, .. }) => self.unsupported(pointer, "a bool in memory"),
-            TypeInner::Scalar(_) | TypeInner::Vector { .. } => {
-                let Some(ty) = rust_type(module, inner, &Class::Uniform) else {
-                    return self.unsupported(pointer, "memory of this type");
-                };
-                let is_scalar = matches!(inner, TypeInner::Scalar(_));
-                let text = match (&word.class, is_scalar, mask) {
-                    (Class::Uniform, ..) => {
-                        return Ok(Value::uniform(format!("{storage}.load::<{ty}>({})", word.text)));
-                    }
-                    (Class::Linear, true, None) => format!("{storage}.lanes::<{ty}, S>(simd, {})", word.text),
-                    (Class::Linear, true, Some(mask)) => {
-                        format!("{storage}.lanes_where::<{ty}, S>(simd, {mask}, {})", word.text)
-                    }
-                    (Class::Clamped, true, _) => format!("{storage}.clamped::<{ty}, S>(simd, {})", word.text),
-                    (_, _, mask) => {
-                        let words = convert(word, &U32, &Class::Varying);
-                        match mask {
-                            None => format!("{storage}.gather::<{ty}, S>(simd, {})", words.text),
-                            Some(mask) => format!("{storage}.gather_where::<{ty}, S>(simd, {mask}, {})", words.text),
-                        }
-                    }
-                };
-                Ok(Value::whole(text, Class::Varying))
-            }
-            TypeInner::Matrix { columns, rows, scalar } => {
-                let column = TypeInner::Vector { size: rows, scalar };
-                let items = (0..columns as u32).map(|index| (column.clone(), index)).collect();
-                let items = self.load_parts(pointer, storage, inner, word, items)?;
-                Ok(Value::whole(format!("[{}]", join(&items)), class_of(&items)))
-            }
-            TypeInner::Array { base, size: ArraySize::Constant(size), .. } => {
-                if size.get() > 64 {
-                    return self.unsupported(pointer, "loading an array of more than 64 elements at once");
-                }
-                let items = (0..size.get()).map(|index| (module.types[base].inner.clone(), index)).collect();
-                let items = self.load_parts(pointer, storage, inner, word, items)?;
-                Ok(Value::whole(format!("[{}]", join(&items)), class_of(&items)))
-            }
-            TypeInner::Struct { ref members, .. } => {
-                let Some((handle, _)) = module.types.iter().find(|(_, ty)| ty.inner == *inner) else {
-                    return self.unsupported(pointer, "memory of this type");
-                };
-                let parts = members.iter().zip(0u32..);
-                let parts = parts.map(|(member, index)| (module.types[member.ty].inner.clone(), index)).collect();
-                let values = self.load_parts(pointer, storage, inner, word, parts)?;
-                let fields = members.iter().zip(&values).map(|(member, value)| {
-                    format!("{}: {}", ident(member.name.as_deref().unwrap_or_default()), value.text)
-                });
-                let fields: Vec<String> = fields.collect();
-                let text = format!("{} {{ {} }}", struct_type(module, handle), fields.join(", "));
-                Ok(Value::whole(text, class_of(&values)))
-            }
-            TypeInner::Atomic(_) => self.unsupported(pointer, "an atomic variable"),
-            _ => self.unsupported(pointer, "memory of this type"),
-        }
-    }
-
-    fn load_parts(
-        &mut self,
-        pointer: Handle<Expression>,
-        storage: &str,
-        outer: &TypeInner,
-        word: Value,
-        parts: Vec<(TypeInner, u32)>,
-    ) -> Result<Vec<Value>> {
-        let mut values = Vec::with_capacity(parts.len());
-        for (inner, index) in &parts {
-            let Some(offset) = self.offset(outer, *index) else {
-                return self.unsupported(pointer, "memory of this type");
-            };
-            let word = plus(word.clone(), Value::uniform(format!("{offset}u32")));
-            values.push(self.load_memory(pointer, storage, inner, word)?);
-        }
-        // Parts at one address differ between lanes together or not at all.
-        Ok(values)
-    }
-
-    /// `select(0, *pointer, test)`, where the address is the same for all lanes.
-    pub(super) fn load_if(&mut self, test: &str, pointer: Handle<Expression>) -> Result<Option<Value>> {
-        let inner = self.pointee(pointer);
-        let Place::Memory { storage, word } = self.place(pointer)? else { return Ok(None) };
-        let ty = rust_type(&self.translation.shader.module, &inner, &Class::Uniform);
-        let (Class::Uniform, Some(ty), TypeInner::Scalar(_) | TypeInner::Vector { .. }) = (&word.class, ty, &inner)
-        else {
-            return Ok(None);
-        };
-        Ok(Some(Value::uniform(format!("{storage}.load_if::<{ty}>({test}, {})", word.text))))
     }
 
     /// The statement that writes the value where the pointer points to.
@@ -261,124 +165,93 @@ impl<'a> Body<'a, '_> {
                 self.store_memory(pointer, &storage, &inner, word, value)
             }
             Place::Variable(place) => {
-                let value = self.value(value)?;
-                let value = convert(value, &inner, &place.class);
-                match self.blending(pointer) {
-                    Some(mask) if place.class == Class::Varying => {
-                        self.line(&format!("{} = {mask}.select({}, {});", place.text, value.text, place.text));
+                let value = convert(self.value(value)?, &inner, &place.class);
+                let mask = self.blending(pointer);
+                self.assign_to(&place, mask.as_deref(), &value);
+                Ok(())
+            }
+            Place::Part { root, path } => match *root {
+                Place::Variable(place) => {
+                    let reads = self.reads_variable(value);
+                    let mut value = convert(self.value(value)?, &inner, &place.class);
+                    if reads {
+                        value = self.named("new", value);
                     }
-                    _ => self.line(&format!("{} = {};", place.text, value.text)),
+                    // What is lent to be written cannot be read for its own index.
+                    let path: Vec<Step> = path.into_iter().map(|step| self.with_named_index(step)).collect();
+                    let mask = self.blending(pointer);
+                    self.assign_part(&place, &path, mask.as_deref(), &value);
+                    Ok(())
                 }
-                Ok(())
-            }
-            Place::Element { items, is_vector, index } => {
-                let value = self.value(value)?;
-                let value = convert(value, &inner, &items.class);
-                if index.class == Class::Uniform && self.blending(pointer).is_none() {
-                    self.line(&format!("*{}.component({}) = {};", items.text, index.text, value.text));
-                    return Ok(());
-                }
-                let index = convert(index, &U32, &Class::Varying).text;
-                let mask = self.mask().unwrap_or_else(|| "Bool::splat(simd, true)".to_owned());
-                if is_vector {
-                    let (name, text) = (&items.text, &value.text);
-                    self.line(&format!("{name} = {name}.with({mask}, {index}, {text});"));
-                } else {
-                    self.line(&format!("wgsl::put(&mut {}, {mask}, {index}, {});", items.text, value.text));
-                }
-                Ok(())
-            }
+                _ => self.unsupported(pointer, "writing a uniform buffer"),
+            },
             Place::Constant(_) => self.unsupported(pointer, "writing a uniform buffer"),
         }
     }
 
-    fn store_memory(
-        &mut self,
-        pointer: Handle<Expression>,
-        storage: &str,
-        inner: &TypeInner,
-        word: Value,
-        value: Value,
-    ) -> Result<()> {
-        let module = &self.translation.shader.module;
-        match *inner {
-            TypeInner::Scalar(Scalar { kind: ScalarKind::Bool, .. }) => self.unsupported(pointer, "a bool in memory"),
-            TypeInner::Scalar(_) | TypeInner::Vector { .. } => {
-                let Some(ty) = rust_type(module, inner, &Class::Uniform) else {
-                    return self.unsupported(pointer, "memory of this type");
-                };
-                if word.class == Class::Uniform && value.class == Class::Uniform {
-                    self.line(&format!("{storage}.store::<{ty}>({}, {});", word.text, value.text));
-                    return Ok(());
-                }
-                let value = convert(value, inner, &Class::Varying).text;
-                let mask = self.mask();
-                if word.class == Class::Linear && matches!(inner, TypeInner::Scalar(_)) {
-                    match mask {
-                        None => self.line(&format!("{storage}.set_lanes::<{ty}, S>({}, {value});", word.text)),
-                        Some(mask) => {
-                            let word = word.text;
-                            self.line(&format!("{storage}.set_lanes_where::<{ty}, S>({mask}, {word}, {value});"));
-                        }
-                    }
-                    return Ok(());
-                }
-                let words = convert(word, &U32, &Class::Varying).text;
-                match mask {
-                    None => self.line(&format!("{storage}.scatter::<{ty}, S>({words}, {value});")),
-                    Some(mask) => self.line(&format!("{storage}.scatter_where::<{ty}, S>({mask}, {words}, {value});")),
-                }
-                Ok(())
+    /// The value under a name.
+    pub(super) fn named(&mut self, name: &str, value: Value) -> Value {
+        let name = self.names.unique(name);
+        self.line(&format!("let {name} = {};", value.text));
+        Value::whole(name, value.class)
+    }
+
+    fn with_named_index(&mut self, step: Step) -> Step {
+        match step.at {
+            At::Index(index) if index.text.contains('(') => {
+                Step { at: At::Index(self.named("index", index)), outer: step.outer }
             }
-            TypeInner::Matrix { .. }
-            | TypeInner::Array { size: ArraySize::Constant(_), .. }
-            | TypeInner::Struct { .. } => {
-                let count = match *inner {
-                    TypeInner::Matrix { columns, .. } => columns as u32,
-                    TypeInner::Array { size: ArraySize::Constant(size), .. } => size.get(),
-                    TypeInner::Struct { ref members, .. } => members.len() as u32,
-                    _ => 0,
-                };
-                let name = self.names.unique("whole");
-                self.line(&format!("let {name} = {};", value.text));
-                let whole = Value::whole(name, value.class);
-                for index in 0..count {
-                    let of = match *inner {
-                        TypeInner::Matrix { rows, scalar, .. } => TypeInner::Vector { size: rows, scalar },
-                        TypeInner::Array { base, .. } => module.types[base].inner.clone(),
-                        TypeInner::Struct { ref members, .. } => module.types[members[index as usize].ty].inner.clone(),
-                        _ => continue,
-                    };
-                    let offset = self.offset(inner, index).unwrap_or(0);
-                    let word = plus(word.clone(), Value::uniform(format!("{offset}u32")));
-                    self.store_memory(pointer, storage, &of, word, part(&whole, inner, index))?;
-                }
-                Ok(())
-            }
-            TypeInner::Atomic(_) => self.unsupported(pointer, "an atomic variable"),
-            _ => self.unsupported(pointer, "memory of this type"),
+            _ => step,
         }
     }
 
-    pub(super) fn array_length(&mut self, pointer: Handle<Expression>) -> Result<Value> {
-        let outer = self.pointee(pointer);
-        let stride = self.offset(&outer, 1).unwrap_or(1);
-        match self.place(pointer)? {
-            Place::Memory { storage, word } => {
-                let words = Value::uniform(format!("{storage}.words()"));
-                let words = if word.text == "0u32" { words } else { words.method("saturating_sub", &word.text) };
-                if stride == 1 {
-                    return Ok(words);
-                }
-                Ok(Value::ranked(format!("{} / {stride}", words.text), Class::Uniform, Rank::Product))
+    /// Writes a variable, of lanes only where the mask is true.
+    fn assign_to(&mut self, place: &Value, mask: Option<&str>, value: &Value) {
+        match mask {
+            Some(mask) if place.class == Class::Varying => {
+                self.line(&format!("{} = {mask}.select({}, {});", place.text, value.text, place.text));
             }
-            _ => self.unsupported(pointer, "the length of this array"),
+            _ => self.line(&format!("{} = {};", place.text, value.text)),
+        }
+    }
+
+    /// Writes a part of a variable: an element is taken out, changed and put back.
+    fn assign_part(&mut self, place: &Value, path: &[Step], mask: Option<&str>, value: &Value) {
+        let Some((Step { outer, at }, rest)) = path.split_first() else {
+            return self.assign_to(place, mask, value);
+        };
+        let index = match at {
+            At::Fixed(index) => return self.assign_part(&part(place, outer, *index), rest, mask, value),
+            At::Index(index) => index,
+        };
+        let mask = mask.filter(|_| place.class == Class::Varying);
+        if index.class == Class::Uniform && is_array(outer) {
+            return self.assign_part(&element_mut(place, index), rest, mask, value);
+        }
+        if index.class == Class::Uniform && mask.is_none() {
+            return self.line(&format!("*{}.component({}) = {};", place.within(Rank::Whole), index.text, value.text));
+        }
+        let value = if rest.is_empty() {
+            value.text.clone()
+        } else {
+            let name = self.names.unique("element");
+            self.line(&format!("let mut {name} = {};", step_into(place.clone(), &path[0]).text));
+            self.assign_part(&Value::whole(name.clone(), Class::Varying), rest, None, value);
+            name
+        };
+        let index = convert(index.clone(), &U32, &Class::Varying).text;
+        let mask = mask.unwrap_or("Bool::splat(simd, true)");
+        if is_array(outer) {
+            self.line(&format!("wgsl::put(&mut {}, {mask}, {index}, {value});", place.within(Rank::Unary)));
+        } else {
+            let items = place.within(Rank::Whole);
+            self.line(&format!("{} = {items}.with({mask}, {index}, {value});", place.text));
         }
     }
 }
 
 /// A member, component or element with a fixed number.
-fn part(value: &Value, outer: &TypeInner, index: u32) -> Value {
+pub(super) fn part(value: &Value, outer: &TypeInner, index: u32) -> Value {
     let of = value.within(Rank::Whole);
     let text = match *outer {
         TypeInner::Vector { .. } => format!("{of}.{}", COMPONENTS[(index as usize).min(3)]),
@@ -390,16 +263,39 @@ fn part(value: &Value, outer: &TypeInner, index: u32) -> Value {
     Value::whole(text, value.class.clone())
 }
 
-fn join(values: &[Value]) -> String {
-    values.iter().map(|value| value.text.as_str()).collect::<Vec<_>>().join(", ")
+/// The part of a value that a step leads to.
+fn step_into(value: Value, step: &Step) -> Value {
+    match &step.at {
+        At::Fixed(index) => part(&value, &step.outer, *index),
+        At::Index(index) => {
+            let class = if index.class == Class::Uniform { value.class.clone() } else { Class::Varying };
+            element(&convert(value, &step.outer, &class), is_array(&step.outer), index).with_class(class)
+        }
+    }
 }
 
-fn class_of(values: &[Value]) -> Class {
-    values.first().map_or(Class::Uniform, |value| value.class.clone())
+/// The part as text that can be assigned to, if no index differs between lanes or chooses a component.
+pub(super) fn assignable(root: &Value, path: &[Step]) -> Option<Value> {
+    path.iter().try_fold(root.clone(), |value, step| match &step.at {
+        At::Fixed(index) => Some(part(&value, &step.outer, *index)),
+        At::Index(index) if index.class == Class::Uniform && is_array(&step.outer) => Some(element_mut(&value, index)),
+        At::Index(_) => None,
+    })
+}
+
+/// Whether Rust has it as an array, which a matrix is as well; else it is a vector.
+fn is_array(inner: &TypeInner) -> bool {
+    !matches!(inner, TypeInner::Vector { .. })
+}
+
+/// An element of an array that can be assigned to.
+fn element_mut(items: &Value, index: &Value) -> Value {
+    let text = format!("*wgsl::element_mut(&mut {}, {})", items.within(Rank::Unary), index.text);
+    Value::ranked(text, items.class.clone(), Rank::Unary)
 }
 
 /// The sum of two addresses.
-fn plus(a: Value, b: Value) -> Value {
+pub(super) fn plus(a: Value, b: Value) -> Value {
     if a.text == "0u32" {
         return b;
     }
@@ -419,7 +315,7 @@ fn plus(a: Value, b: Value) -> Value {
 }
 
 /// An index times the words of an element.
-fn times(index: Value, words: u32) -> Value {
+pub(super) fn times(index: Value, words: u32) -> Value {
     match (&index.class, words) {
         (_, 1) => index,
         (Class::Uniform, _) => index.method("wrapping_mul", &format!("{words}u32")),

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use naga::{Block, Expression, Function, Handle, LocalVariable, Statement};
+use naga::{Block, Expression, Function, Handle, LocalVariable, Span, Statement};
 
 /// An index into [`Scopes::tree`].
 pub(super) type ScopeId = usize;
@@ -102,8 +102,10 @@ pub(super) struct Scopes {
     pub(super) used: Vec<Vec<Position>>,
     /// The first and the last [`Position::order`] within each statement.
     pub(super) extents: HashMap<Id, (usize, usize)>,
-    /// Returns without a value after which the function ends anyway.
+    /// Returns without a value after which the function ends anyway, and breaks after which their `switch` does.
     pub(super) idle: HashSet<Id>,
+    /// Where each statement stands in the text.
+    spans: HashMap<Id, Span>,
     /// The order of each barrier.
     pub(super) barriers: Vec<usize>,
     /// Where each call stands.
@@ -152,14 +154,16 @@ pub(super) fn operands(expression: &Expression, mut each: impl FnMut(Handle<Expr
     }
 }
 
-/// naga ends every branch that a function may end in with a return.
-fn find_idle(block: &Block, idle: &mut HashSet<Id>) {
+/// Finds exits that stand where the block ends anyway. naga ends every branch that a function may end in with a return.
+fn find_idle(block: &Block, is_exit: fn(&Statement) -> bool, idle: &mut HashSet<Id>) {
     match block.last() {
-        Some(statement @ Statement::Return { value: None }) => {
+        Some(statement) if is_exit(statement) => {
             idle.insert(statement_id(statement));
         }
+        // A `break` in a `switch` leaves that one.
+        Some(Statement::Switch { .. }) if is_exit(&Statement::Break) => {}
         Some(statement @ (Statement::Block(_) | Statement::If { .. } | Statement::Switch { .. })) => {
-            super::blocks(statement).for_each(|block| find_idle(block, idle));
+            super::blocks(statement).for_each(|block| find_idle(block, is_exit, idle));
         }
         _ => {}
     }
@@ -175,16 +179,22 @@ impl Scopes {
             used: vec![Vec::new(); count],
             extents: HashMap::new(),
             idle: HashSet::new(),
+            spans: HashMap::new(),
             barriers: Vec::new(),
             calls: HashMap::new(),
             accesses: HashMap::new(),
             exits: Vec::new(),
         };
         let mut scopes = scopes;
-        find_idle(&function.body, &mut scopes.idle);
+        find_idle(&function.body, |exit| matches!(exit, Statement::Return { value: None }), &mut scopes.idle);
         let mut walk = Walk { function, is_pointer, scopes, order: 0 };
         walk.block(&function.body, 0);
         walk.scopes
+    }
+
+    /// Where a statement stands in the text.
+    pub(super) fn span(&self, statement: Id) -> Span {
+        self.spans.get(&statement).copied().unwrap_or_default()
     }
 
     /// The scopes from this one to the function.
@@ -242,7 +252,8 @@ impl Walk<'_> {
     fn block(&mut self, block: &Block, scope: ScopeId) {
         let mut number = 0;
         let mut evaluating = false;
-        for statement in block.iter() {
+        for (statement, span) in block.span_iter() {
+            self.scopes.spans.insert(statement_id(statement), *span);
             let evaluates = matches!(statement, Statement::Emit(_));
             // A run of evaluations and the statement after it belong together: nothing happens between them.
             if !evaluating {
@@ -286,6 +297,7 @@ impl Walk<'_> {
                 self.uses(selector, position);
                 let around = self.child(scope, ScopeKind::Switch(id), id);
                 for case in cases {
+                    find_idle(&case.body, |exit| matches!(exit, Statement::Break), &mut self.scopes.idle);
                     let inner = self.child(around, ScopeKind::Branch(id), block_id(&case.body));
                     self.block(&case.body, inner);
                 }
@@ -302,6 +314,7 @@ impl Walk<'_> {
                     self.uses(condition, Position { scope: inner, statement: usize::MAX, order: self.order });
                 }
             }
+            Statement::Break if self.scopes.idle.contains(&id) => {}
             Statement::Break => {
                 let target = self.target(scope, |kind| matches!(kind, ScopeKind::Loop(_) | ScopeKind::Switch(_)));
                 self.exit(ExitKind::Break, scope, target, None);

@@ -1,6 +1,6 @@
 //! WGSL's types as Rust's, and values in another form: one for all lanes, or one per lane.
 
-use naga::{ArraySize, Handle, Module, Scalar, ScalarKind, StructMember, Type, TypeInner, VectorSize};
+use naga::{ArraySize, Module, Scalar, ScalarKind, StructMember, TypeInner, VectorSize};
 
 use super::uniformity::Class;
 use super::value::{Rank, Value};
@@ -47,13 +47,12 @@ fn of(module: &Module, inner: &TypeInner, form: Form) -> Option<String> {
             Some(format!("[{}; {size}]", of(module, &module.types[base].inner, form)?))
         }
         TypeInner::Struct { .. } => {
-            let handle = module.types.iter().find(|(_, ty)| ty.inner == *inner).map(|(handle, _)| handle)?;
             let kind = match form {
                 Form::Scalar => "Scalars",
                 Form::Lanes => "Lanes<S>",
                 Form::Member => "K",
             };
-            Some(format!("{}<{kind}>", struct_type(module, handle)))
+            Some(format!("{}<{kind}>", struct_name(module, inner)))
         }
         _ => None,
     }
@@ -84,14 +83,62 @@ pub(super) fn vector(size: VectorSize) -> &'static str {
 
 pub(super) const COMPONENTS: [&str; 4] = ["x", "y", "z", "w"];
 
-/// The Rust name of a struct. Names of what translated code uses get a `_`.
-pub(super) fn struct_type(module: &Module, ty: Handle<Type>) -> String {
+/// The Rust name of a struct. Structs with equal members are one type to naga, and so they are to Rust. Names of what
+/// translated code uses get a `_`.
+pub(super) fn struct_name(module: &Module, inner: &TypeInner) -> String {
     const TAKEN: &[&str] = &[
-        "F32", "U32", "I32", "Bool", "Vec2", "Vec3", "Vec4", "Clamped", "Storage", "Uniform", "Simd", "Kind",
-        "Scalars", "Lanes", "ToLanes", "Blend", "Compare", "Shader", "Dispatch", "S", "K", "CHECKED",
+        "f32",
+        "u32",
+        "i32",
+        "bool",
+        "F32",
+        "U32",
+        "I32",
+        "Bool",
+        "Vec2",
+        "Vec3",
+        "Vec4",
+        "Clamped",
+        "Storage",
+        "Uniform",
+        "Simd",
+        "Kind",
+        "Scalars",
+        "Lanes",
+        "ToLanes",
+        "Blend",
+        "Compare",
+        "Convert",
+        "Bits",
+        "Shader",
+        "Dispatch",
+        "Fault",
+        "Override",
+        "Order",
+        "Workgroup",
+        "Invocations",
+        "Some",
+        "None",
+        "Clone",
+        "Copy",
+        "Debug",
+        "S",
+        "K",
+        "CHECKED",
+        "OVERRIDES",
     ];
-    let name = module.types[ty].name.as_deref().unwrap_or("Unnamed");
+    let found = module.types.iter().find(|(_, ty)| ty.inner == *inner);
+    let name = found.and_then(|(_, ty)| ty.name.as_deref()).unwrap_or("Unnamed");
     if TAKEN.contains(&name) { format!("{name}_") } else { ident(name) }
+}
+
+/// A struct of these members.
+pub(super) fn struct_value(module: &Module, inner: &TypeInner, class: &Class, values: Vec<String>) -> String {
+    let TypeInner::Struct { ref members, .. } = *inner else { return String::new() };
+    let kind = if *class == Class::Uniform { "Scalars" } else { "Lanes<S>" };
+    let name = |member: &StructMember| ident(member.name.as_deref().unwrap_or_default());
+    let fields = members.iter().zip(values).map(|(member, value)| format!("{}: {value}", name(member)));
+    format!("{}::<{kind}> {{ {} }}", struct_name(module, inner), fields.collect::<Vec<_>>().join(", "))
 }
 
 /// A literal of the scalar type.
@@ -121,13 +168,9 @@ pub(super) fn zero(module: &Module, inner: &TypeInner) -> Option<String> {
             format!("[{}; {size}]", zero(module, &module.types[base].inner)?)
         }
         TypeInner::Struct { ref members, .. } => {
-            let handle = module.types.iter().find(|(_, ty)| ty.inner == *inner).map(|(handle, _)| handle)?;
-            let fields = members.iter().map(|member| {
-                let name = ident(member.name.as_deref()?);
-                Some(format!("{name}: {}", zero(module, &module.types[member.ty].inner)?))
-            });
-            let fields: Option<Vec<String>> = fields.collect();
-            format!("{} {{ {} }}", struct_type(module, handle), fields?.join(", "))
+            let values: Option<Vec<String>> =
+                members.iter().map(|member| zero(module, &module.types[member.ty].inner)).collect();
+            struct_value(module, inner, &Class::Uniform, values?)
         }
         _ => return None,
     })
@@ -151,9 +194,9 @@ pub(super) fn convert(value: Value, inner: &TypeInner, class: &Class) -> Value {
         (Class::Linear, Class::Varying) => match *inner {
             TypeInner::Scalar(Scalar { kind: ScalarKind::Sint, .. }) => {
                 let base = value.within(Rank::Unary);
-                Value::whole(format!("linear(simd, {base} as u32).as_i32()"), Class::Varying)
+                Value::whole(format!("wgsl::linear(simd, {base} as u32).as_i32()"), Class::Varying)
             }
-            _ => Value::whole(format!("linear(simd, {})", value.text), Class::Varying),
+            _ => Value::whole(format!("wgsl::linear(simd, {})", value.text), Class::Varying),
         },
         (Class::Mixed(_), Class::Varying) => {
             let name = match *inner {
@@ -183,7 +226,7 @@ pub(super) fn named_once(value: Value, body: impl FnOnce(&Value) -> String) -> V
         return Value::whole(text, value.class);
     }
     let named = Value::whole("v", value.class.clone());
-    Value::whole(format!("{{ let v = {}; {} }}", value.text, body(&named)), value.class)
+    Value::ranked(format!("{{ let v = {}; {} }}", value.text, body(&named)), value.class, Rank::Block)
 }
 
 /// One component of a vector.

@@ -61,7 +61,8 @@ impl Value {
         let right = if other.rank > rank { other.text.clone() } else { format!("({})", other.text) };
         let left = self.within(next);
         // `x as u32 < y` would start a generic argument.
-        let left = if left.ends_with(" as u32") || left.ends_with(" as i32") { format!("({left})") } else { left };
+        let is_cast = [" as u32", " as i32", " as f32"].iter().any(|cast| left.ends_with(cast));
+        let left = if is_cast { format!("({left})") } else { left };
         Value::ranked(format!("{left} {operator} {right}"), class, rank)
     }
 

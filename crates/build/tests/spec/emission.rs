@@ -12,7 +12,7 @@ use kernels::every_convention::{Clear, Count, Forward4, Overrides, Params, Sum};
 
 fn generated(paths: &Paths) -> String {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/shaders");
-    kiln_build::compile(dir).unwrap().rust(paths)
+    kiln_build::compile(dir).unwrap().rust(paths, false).unwrap()
 }
 
 fn tensors<const N: usize>() -> [Tensor; N] {
@@ -33,11 +33,13 @@ fn the_generated_code_is_the_one_that_these_tests_compile() {
 
 #[test]
 fn another_crate_can_name_other_paths() {
-    let paths = Paths { graph: "::kiln::graph".to_owned(), bytemuck: "::kiln::bytemuck".to_owned() };
+    let [graph, bytemuck, simd] = ["::kiln::graph", "::kiln::bytemuck", "::kiln::simd"].map(str::to_owned);
+    let paths = Paths { graph, bytemuck, simd };
 
     let found = generated(&paths);
 
     assert!(!found.contains("::kiln_graph") && !found.contains(" ::bytemuck"), "{found}");
+    assert!(found.contains("use ::kiln::simd as wgsl;") && !found.contains("::kiln_simd"), "{found}");
     assert!(found.contains("#[bytemuck(crate = \"::kiln::bytemuck\")]"), "{found}");
 }
 
@@ -122,8 +124,8 @@ fn a_step_of_another_layout_does_not_compile() {
     let generated = generated(&Paths::default());
 
     for line in [
-        "const _: fn(::kiln_graph::Step) -> (u32, u32, f32,) =",
-        "assert!(::core::mem::size_of::<::kiln_graph::Step>() == 12);",
+        "const _: fn(::kiln_graph::Step) -> (u32, u32, f32) =",
+        "assert!(::core::mem::size_of::<::kiln_graph::Step > () == 12);",
         "assert!(::core::mem::offset_of!(::kiln_graph::Step, learning_rate) == 8);",
     ] {
         assert!(generated.contains(line), "{line}");

@@ -4,19 +4,32 @@
 mod conventions;
 mod emission;
 mod imports;
+mod native;
 mod reflection;
 mod validation;
 
-use kiln_build::{Error, Output, Shader};
+use std::path::Path;
+
+use kiln_build::{Error, Output, Paths, Shader};
 
 /// Compiles these files, given by their path below the folder of shaders.
 fn compile(files: &[(&str, &str)]) -> Result<Output, Error> {
+    with_files(files, |dir| kiln_build::compile(dir))
+}
+
+/// What a build script does with these files.
+fn build(files: &[(&str, &str)]) -> Result<String, Error> {
+    with_files(files, |dir| kiln_build::compile(dir)?.rust(&Paths::default(), false))
+}
+
+/// Writes these files into a temporary folder, whose path is left out of what goes wrong.
+fn with_files<T>(files: &[(&str, &str)], work: impl Fn(&Path) -> Result<T, Error>) -> Result<T, Error> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("lib")).unwrap();
     for (path, text) in files {
         std::fs::write(dir.path().join(path), text).unwrap();
     }
-    kiln_build::compile(dir.path()).map_err(|error| match error {
+    work(dir.path()).map_err(|error| match error {
         Error::Shaders { mut diagnostics } => {
             let folder = format!("{}/", dir.path().display());
             for diagnostic in &mut diagnostics {
@@ -45,7 +58,7 @@ fn shader(files: &[(&str, &str)]) -> Shader {
 /// What is said about these files, the temporary folder's path left out.
 #[track_caller]
 fn assert_error(files: &[(&str, &str)], expected: &str) {
-    let found = compile(files).unwrap_err().to_string();
+    let found = build(files).unwrap_err().to_string();
     assert_eq!(found, expected.trim(), "\nfound:\n{found}\n");
 }
 

@@ -1,0 +1,5 @@
+//! Kernels to Rust, checked and unchecked.
+
+fn main() {
+    kiln_build::Builder::new("kernels").trusted().build();
+}
