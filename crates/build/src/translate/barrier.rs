@@ -7,10 +7,11 @@
 use naga::{Block, Handle, LocalVariable, Statement};
 
 use super::Unsupported;
-use super::entry::{Instance, Translation, builtin};
+use super::entry::builtin;
 use super::expression::Result;
 use super::function::{Body, Mask, Workgroup};
 use super::scopes::{ExitKind, ScopeId, ScopeKind, Variable, block_id, statement_id};
+use super::translation::{Instance, Translation};
 use super::types::{convert, zero};
 use super::uniformity::Class;
 use super::value::Value;

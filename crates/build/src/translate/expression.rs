@@ -133,12 +133,11 @@ impl<'a> Body<'a, '_> {
         scalar: &TypeInner,
         components: impl Iterator<Item = Value>,
     ) -> String {
-        let components = components.enumerate();
         if let Class::Mixed(parts) = class {
-            let parts = components.map(|(index, value)| convert(value, scalar, &parts[index]).text);
+            let parts = components.zip(parts).map(|(value, part)| convert(value, scalar, part).text);
             return format!("({})", parts.collect::<Vec<_>>().join(", "));
         }
-        let texts: Vec<String> = components.map(|(_, value)| convert(value, scalar, class).text).collect();
+        let texts: Vec<String> = components.map(|value| convert(value, scalar, class).text).collect();
         if texts.iter().all(|text| *text == texts[0]) {
             return format!("{}::splat({})", vector(size), texts[0]);
         }

@@ -7,11 +7,11 @@ use std::rc::Rc;
 use naga::{Block, Expression, Function, Handle, LocalVariable, Statement};
 
 use super::Unsupported;
-use super::entry::{Instance, Translation};
 use super::expression::Result;
 use super::names::Names;
 use super::scopes::{ExitKind, Id, Position, ScopeId, ScopeKind, Scopes, Variable};
 use super::scopes::{block_id, statement_id, variable};
+use super::translation::{Instance, Translation};
 use super::types::{convert, rust_type, zero};
 use super::uniformity::{Class, Classes};
 use super::value::Value;

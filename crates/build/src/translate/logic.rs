@@ -28,7 +28,7 @@ fn logic<'a>(function: &Function, statement: &'a Statement) -> Option<Logic<'a>>
     let [Statement::Store { pointer, value }] = &**reject else { return None };
     let variable = local(*pointer)?;
     let Expression::Literal(naga::Literal::Bool(otherwise)) = function.expressions[*value] else { return None };
-    let (Statement::Store { pointer, value: right }, before) = (&**accept).split_last()? else { return None };
+    let (Statement::Store { pointer, value: right }, before) = accept.split_last()? else { return None };
     if local(*pointer)? != variable
         || !before.iter().all(|statement| matches!(statement, Statement::Emit(_) | Statement::If { .. }))
     {

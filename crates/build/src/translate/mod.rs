@@ -21,6 +21,7 @@ mod names;
 mod operators;
 mod place;
 mod scopes;
+mod translation;
 mod types;
 mod uniformity;
 mod value;
