@@ -23,10 +23,6 @@ fn load(at: i32, d: u32) -> f32 {
     return select(0.0, source[i / 4u][i % 4u], at >= 0);
 }
 
-fn load4(at: i32, d: u32) -> vec4f {
-    return select(vec4f(), source[(u32(max(at, 0)) + d) / 4u], at >= 0);
-}
-
 fn store(pixel: u32, column: u32, value: vec2f) {
     if pixel < params.pixels {
         if column < columns {
@@ -78,21 +74,46 @@ fn forward(
             let a6 = address(p6, r, s);
             let a7 = address(p7, r, s);
             if depth % 4u == 0u {
-                for (var d = 0u; d < depth; d += 4u) {
+                // No test in the inner loop: a tap outside the image reads the first pixel, and what comes of it is dropped.
+                let c0 = u32(max(a0, 0)) / 4u;
+                let c1 = u32(max(a1, 0)) / 4u;
+                let c2 = u32(max(a2, 0)) / 4u;
+                let c3 = u32(max(a3, 0)) / 4u;
+                let c4 = u32(max(a4, 0)) / 4u;
+                let c5 = u32(max(a5, 0)) / 4u;
+                let c6 = u32(max(a6, 0)) / 4u;
+                let c7 = u32(max(a7, 0)) / 4u;
+                var t0 = vec2f();
+                var t1 = vec2f();
+                var t2 = vec2f();
+                var t3 = vec2f();
+                var t4 = vec2f();
+                var t5 = vec2f();
+                var t6 = vec2f();
+                var t7 = vec2f();
+                for (var d = 0u; d < depth / 4u; d++) {
                     let b0 = vec2f(weights[w], weights[w + LANES]);
                     let b1 = vec2f(weights[w + columns], weights[w + columns + LANES]);
                     let b2 = vec2f(weights[w + 2u * columns], weights[w + 2u * columns + LANES]);
                     let b3 = vec2f(weights[w + 3u * columns], weights[w + 3u * columns + LANES]);
-                    s0 = multiply_add4(load4(a0, d), b0, b1, b2, b3, s0);
-                    s1 = multiply_add4(load4(a1, d), b0, b1, b2, b3, s1);
-                    s2 = multiply_add4(load4(a2, d), b0, b1, b2, b3, s2);
-                    s3 = multiply_add4(load4(a3, d), b0, b1, b2, b3, s3);
-                    s4 = multiply_add4(load4(a4, d), b0, b1, b2, b3, s4);
-                    s5 = multiply_add4(load4(a5, d), b0, b1, b2, b3, s5);
-                    s6 = multiply_add4(load4(a6, d), b0, b1, b2, b3, s6);
-                    s7 = multiply_add4(load4(a7, d), b0, b1, b2, b3, s7);
+                    t0 = multiply_add4(source[c0 + d], b0, b1, b2, b3, t0);
+                    t1 = multiply_add4(source[c1 + d], b0, b1, b2, b3, t1);
+                    t2 = multiply_add4(source[c2 + d], b0, b1, b2, b3, t2);
+                    t3 = multiply_add4(source[c3 + d], b0, b1, b2, b3, t3);
+                    t4 = multiply_add4(source[c4 + d], b0, b1, b2, b3, t4);
+                    t5 = multiply_add4(source[c5 + d], b0, b1, b2, b3, t5);
+                    t6 = multiply_add4(source[c6 + d], b0, b1, b2, b3, t6);
+                    t7 = multiply_add4(source[c7 + d], b0, b1, b2, b3, t7);
                     w += 4u * columns;
                 }
+                s0 += select(vec2f(), t0, a0 >= 0);
+                s1 += select(vec2f(), t1, a1 >= 0);
+                s2 += select(vec2f(), t2, a2 >= 0);
+                s3 += select(vec2f(), t3, a3 >= 0);
+                s4 += select(vec2f(), t4, a4 >= 0);
+                s5 += select(vec2f(), t5, a5 >= 0);
+                s6 += select(vec2f(), t6, a6 >= 0);
+                s7 += select(vec2f(), t7, a7 >= 0);
             } else {
                 for (var d = 0u; d < depth; d++) {
                     let b = vec2f(weights[w], weights[w + LANES]);

@@ -20,7 +20,8 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
     /// Memory that nobody writes while the kernel runs, with [`PADDING`](kiln_graph::PADDING) behind it.
     ///
     /// # Safety
-    /// As [`kiln_graph::NativeFn`] demands. Unless `CHECKED`, every access must lie inside.
+    /// As [`kiln_graph::NativeFn`] demands. Unless `CHECKED`, every access must lie inside, and no sum
+    /// or product that makes an address may wrap around.
     #[inline(always)]
     pub unsafe fn read(memory: kiln_graph::Memory, variable: &'static str, fault: &'a Fault) -> Self {
         Storage { start: memory.start, words: memory.words, padded: true, variable, fault }
@@ -29,7 +30,8 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
     /// Memory that the kernel's workgroups write.
     ///
     /// # Safety
-    /// As [`kiln_graph::NativeFn`] demands. Unless `CHECKED`, every access must lie inside.
+    /// As [`kiln_graph::NativeFn`] demands. Unless `CHECKED`, every access must lie inside, and no sum
+    /// or product that makes an address may wrap around.
     #[inline(always)]
     pub unsafe fn read_write(memory: kiln_graph::Memory, variable: &'static str, fault: &'a Fault) -> Self {
         Storage { start: memory.start, words: memory.words, padded: false, variable, fault }
@@ -80,6 +82,13 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         self.fault.report(OutOfBounds { variable: self.variable, word, words: self.words });
     }
 
+    /// The memory from this word on. Not for `CHECKED`.
+    #[inline(always)]
+    fn skip(self, word: u32) -> Self {
+        // SAFETY: inside, by the constructor's contract.
+        Storage { start: unsafe { self.start.add(word as usize) }, ..self }
+    }
+
     #[inline(always)]
     fn word<T: Word>(self, word: u32) -> T {
         if !self.holds_word(word) {
@@ -105,10 +114,31 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         T::from_slice(simd, words)
     }
 
+    /// The sum of two parts of an address. Unless `CHECKED`, it must not wrap around, as an access inside demands; one
+    /// that does is an address outside of every binding.
+    #[inline(always)]
+    pub fn sum(self, a: u32, b: u32) -> u32 {
+        if CHECKED {
+            return a.saturating_add(b);
+        }
+        // SAFETY: by the constructor's contract.
+        unsafe { a.unchecked_add(b) }
+    }
+
+    /// As [`Storage::sum`], an index times the words of an element.
+    #[inline(always)]
+    pub fn product(self, index: u32, words: u32) -> u32 {
+        if CHECKED {
+            return index.saturating_mul(words);
+        }
+        // SAFETY: by the constructor's contract.
+        unsafe { index.unchecked_mul(words) }
+    }
+
     /// The value at this word, the same for all invocations.
     #[inline(always)]
     pub fn load<T: Stored>(self, word: u32) -> T {
-        T::load(|offset| word.wrapping_add(offset), self)
+        T::load(word, self)
     }
 
     /// The value at this word if `there`, else 0. The address is chosen, not the value: whoever uses a component takes
@@ -251,8 +281,8 @@ pub trait Stored: Copy {
     /// One per invocation.
     type Lanes<S: Simd>: Copy;
 
-    /// The value whose word `i` lies at `at(i)`.
-    fn load<const CHECKED: bool>(at: impl Fn(u32) -> u32, memory: Storage<'_, CHECKED>) -> Self;
+    /// The value that starts at this word.
+    fn load<const CHECKED: bool>(word: u32, memory: Storage<'_, CHECKED>) -> Self;
 
     /// Writes the value.
     fn store<const CHECKED: bool>(self, word: u32, memory: Storage<'_, CHECKED>);
@@ -285,8 +315,8 @@ macro_rules! stored_word {
             type Lanes<S: Simd> = <$scalar as Word>::Lanes<S>;
 
             #[inline(always)]
-            fn load<const CHECKED: bool>(at: impl Fn(u32) -> u32, memory: Storage<'_, CHECKED>) -> Self {
-                memory.word(at(0))
+            fn load<const CHECKED: bool>(word: u32, memory: Storage<'_, CHECKED>) -> Self {
+                memory.word(word)
             }
 
             #[inline(always)]
@@ -336,8 +366,12 @@ macro_rules! stored_vector {
             type Lanes<S: Simd> = $vector<<T as Word>::Lanes<S>>;
 
             #[inline(always)]
-            fn load<const CHECKED: bool>(at: impl Fn(u32) -> u32, memory: Storage<'_, CHECKED>) -> Self {
-                $vector { $($c: memory.word(at($i))),* }
+            fn load<const CHECKED: bool>(word: u32, memory: Storage<'_, CHECKED>) -> Self {
+                if CHECKED {
+                    return $vector { $($c: memory.word(word.wrapping_add($i))),* };
+                }
+                let memory = memory.skip(word);
+                $vector { $($c: memory.word($i)),* }
             }
 
             #[inline(always)]

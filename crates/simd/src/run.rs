@@ -91,7 +91,8 @@ pub fn step_bytes<'a>(dispatch: &'a Dispatch<'_>) -> Uniform<'a> {
 pub fn align_stack() {
     #[repr(align(64))]
     struct Line([u8; 64]);
-    core::hint::black_box(&Line([0; 64]).0);
+    let mut line = Line([0; 64]);
+    core::hint::black_box(&mut line.0);
 }
 
 /// Makes the [`Native`](crate::Native) of a function `fn kernel<S: Simd, const CHECKED: bool>(S, &Dispatch, Range<u64>)`,

@@ -1,6 +1,6 @@
 //! What pointers point to: memory of a binding or the workgroup, or a variable of the function.
 
-use naga::{AddressSpace, Expression, Handle, Scalar, TypeInner};
+use naga::{AddressSpace, BinaryOperator, Expression, Handle, Scalar, ScalarKind, TypeInner};
 
 use super::expression::{Result, element};
 use super::function::Body;
@@ -36,6 +36,23 @@ enum At {
 }
 
 impl<'a> Body<'a, '_> {
+    /// An index into memory. Where the access takes place for sure, a sum is one that does not wrap around: the compiler
+    /// then knows how addresses rise from round to round.
+    fn address(&mut self, storage: &str, index: Handle<Expression>) -> Result<Value> {
+        let class = self.class(index);
+        let happens = class == Class::Uniform || (class == Class::Linear && self.mask().is_none());
+        let is_u32 = matches!(self.inner(index), TypeInner::Scalar(Scalar { kind: ScalarKind::Uint, .. }));
+        match self.function.expressions[index] {
+            Expression::Binary { op: BinaryOperator::Add, left, right }
+                if happens && is_u32 && !self.bound.contains_key(&index) =>
+            {
+                let (left, right) = (self.address(storage, left)?, self.address(storage, right)?);
+                Ok(Value::whole(format!("{storage}.sum({}, {})", left.text, right.text), class))
+            }
+            _ => self.index(index),
+        }
+    }
+
     /// The type of what a pointer points to.
     pub(super) fn pointee(&self, pointer: Handle<Expression>) -> TypeInner {
         match *self.inner(pointer) {
@@ -87,13 +104,23 @@ impl<'a> Body<'a, '_> {
             }
             Expression::Access { base, index } => {
                 let outer = self.pointee(base);
-                let index = self.index(index)?;
-                match self.place(base)? {
+                let place = self.place(base)?;
+                let index = match &place {
+                    Place::Memory { storage, .. } => self.address(storage, index)?,
+                    _ => self.index(index)?,
+                };
+                match place {
                     Place::Memory { storage, word } => {
                         let Some(stride) = self.offset(&outer, 1) else {
                             return self.unsupported(pointer, "a pointer into this type");
                         };
-                        Ok(Place::Memory { storage, word: plus(word, times(index, stride)) })
+                        let offset = match index.class {
+                            Class::Uniform if stride > 1 => {
+                                Value::uniform(format!("{storage}.product({}, {stride})", index.text))
+                            }
+                            _ => times(index, stride),
+                        };
+                        Ok(Place::Memory { storage, word: plus(word, offset) })
                     }
                     Place::Part { root, mut path } => {
                         path.push(Step { outer, at: At::Index(index) });
