@@ -1,5 +1,5 @@
 // y[n, oy, ox, c] = mean over the r, s inside the image of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c].
-// One invocation computes one element. Padding counts neither in the sum nor in the divisor.
+// One invocation computes one channel of 8 pixels. Padding counts neither in the sum nor in the divisor.
 #import channels
 #import window
 
@@ -25,51 +25,59 @@ fn cells(oy: u32, ox: u32) -> f32 {
     return f32(rows * inside(ox * stride_x, window_width, pad_left, width));
 }
 
-@compute @workgroup_size(LANES, PIXELS)
+@compute @workgroup_size(LANES, PIXEL_GROUPS)
 fn forward(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_id) local: vec3u,
 ) {
     let c = group.x * LANES + local.x;
-    let pixel = pixel_of(group, groups, local);
-    if pixel >= params.pixels || c >= channels {
+    if c >= channels {
         return;
     }
-    let out = place(pixel, out_height, out_width);
-    let image = out.x * height * width;
-    var total = 0.0;
-    for (var r = 0u; r < window_height; r++) {
-        let iy = out.y * stride_y + r - pad_top; // wraps to a huge number above the image
-        for (var s = 0u; s < window_width; s++) {
-            let ix = out.z * stride_x + s - pad_left;
-            if iy < height && ix < width {
-                total += x[(image + iy * width + ix) * channels + c];
+    let first = first_pixel(group, groups, local);
+    let end = min(first + INVOCATION_PIXELS, params.pixels);
+    var out = place(first, out_height, out_width);
+    for (var pixel = first; pixel < end; pixel++) {
+        let image = out.x * height * width;
+        var total = 0.0;
+        for (var r = 0u; r < window_height; r++) {
+            let iy = out.y * stride_y + r - pad_top; // wraps to a huge number above the image
+            for (var s = 0u; s < window_width; s++) {
+                let ix = out.z * stride_x + s - pad_left;
+                if iy < height && ix < width {
+                    total += x[(image + iy * width + ix) * channels + c];
+                }
             }
         }
+        y[pixel * channels + c] = total / cells(out.y, out.z);
+        out = next(out, out_height, out_width);
     }
-    y[pixel * channels + c] = total / cells(out.y, out.z);
 }
 
-@compute @workgroup_size(LANES, PIXELS)
+@compute @workgroup_size(LANES, PIXEL_GROUPS)
 fn gradient(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_id) local: vec3u,
 ) {
     let c = group.x * LANES + local.x;
-    let pixel = pixel_of(group, groups, local);
-    if pixel >= params.pixels || c >= channels {
+    if c >= channels {
         return;
     }
-    let at = place(pixel, height, width);
-    let rows = windows_over(at.y + pad_top, window_height, stride_y, out_height);
-    let columns = windows_over(at.z + pad_left, window_width, stride_x, out_width);
-    var total = 0.0;
-    for (var oy = rows.x; oy < rows.y; oy++) {
-        for (var ox = columns.x; ox < columns.y; ox++) {
-            total += dy[((at.x * out_height + oy) * out_width + ox) * channels + c] / cells(oy, ox);
+    let first = first_pixel(group, groups, local);
+    let end = min(first + INVOCATION_PIXELS, params.pixels);
+    var at = place(first, height, width);
+    for (var pixel = first; pixel < end; pixel++) {
+        let rows = windows_over(at.y + pad_top, window_height, stride_y, out_height);
+        let columns = windows_over(at.z + pad_left, window_width, stride_x, out_width);
+        var total = 0.0;
+        for (var oy = rows.x; oy < rows.y; oy++) {
+            for (var ox = columns.x; ox < columns.y; ox++) {
+                total += dy[((at.x * out_height + oy) * out_width + ox) * channels + c] / cells(oy, ox);
+            }
         }
+        dx[pixel * channels + c] = total;
+        at = next(at, height, width);
     }
-    dx[pixel * channels + c] = total;
 }

@@ -48,6 +48,13 @@ fn load4(window: vec3i, t0: vec3i, t1: vec3i, t2: vec3i, t3: vec3i) -> vec4f {
     return vec4f(load(window, t0), load(window, t1), load(window, t2), load(window, t3));
 }
 
+// The first column of the result from which on a tap lies in the image, and the one from which on it does not.
+fn columns_inside(tap: vec3i) -> vec2u {
+    let first = (u32(max(-tap.y, 0)) + stride_x - 1u) / stride_x;
+    let last = i32(width) - 1 - tap.y;
+    return vec2u(first, select(u32(last) / stride_x + 1u, 0u, last < 0));
+}
+
 fn store(chunk: u32, row: u32, column: u32, value: vec2f) {
     let rows = window_height * window_width * channels;
     if row < rows {
@@ -88,23 +95,58 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
     var oy = first / out_width % out_height;
     var image = first / (out_width * out_height) * height * width;
     var at = first * filters + column;
-    for (var pixel = first; pixel < end; pixel++) {
+    let inside0 = columns_inside(t0);
+    let inside4 = columns_inside(t4);
+    let begin = max(inside0.x, inside4.x);
+    let stop = min(inside0.y, inside4.y);
+    var pixel = first;
+    while pixel < end {
         let iy = oy * stride_y;
-        let ix = ox * stride_x;
-        let window = vec3i(i32(iy), i32(ix), i32((image + iy * width + ix) * channels));
-        let b = vec2f(dy[at], dy[at + LANES]);
-        let a = load4(window, t0, t1, t2, t3);
-        s0 = fma(vec2f(a.x), b, s0);
-        s1 = fma(vec2f(a.y), b, s1);
-        s2 = fma(vec2f(a.z), b, s2);
-        s3 = fma(vec2f(a.w), b, s3);
-        let c = load4(window, t4, t5, t6, t7);
-        s4 = fma(vec2f(c.x), b, s4);
-        s5 = fma(vec2f(c.y), b, s5);
-        s6 = fma(vec2f(c.z), b, s6);
-        s7 = fma(vec2f(c.w), b, s7);
-        at += filters;
-        ox++;
+        let corner = i32((image + iy * width) * channels);
+        let in_rows = u32(i32(iy) + t0.x) < height && u32(i32(iy) + t4.x) < height;
+        if channels % 4u == 0u && in_rows && ox >= begin && ox < stop {
+            // Both taps lie in the image from here to the stretch's end: no tests.
+            let stretch = min(end - pixel, min(out_width, stop) - ox);
+            let step = channels * stride_x / 4u;
+            let start = corner + i32(ox * stride_x * channels);
+            var from0 = u32(start + t0.z) / 4u;
+            var from4 = u32(start + t4.z) / 4u;
+            for (var i = 0u; i < stretch; i++) {
+                let b = vec2f(dy[at], dy[at + LANES]);
+                let a = x[from0];
+                s0 = fma(vec2f(a.x), b, s0);
+                s1 = fma(vec2f(a.y), b, s1);
+                s2 = fma(vec2f(a.z), b, s2);
+                s3 = fma(vec2f(a.w), b, s3);
+                let c = x[from4];
+                s4 = fma(vec2f(c.x), b, s4);
+                s5 = fma(vec2f(c.y), b, s5);
+                s6 = fma(vec2f(c.z), b, s6);
+                s7 = fma(vec2f(c.w), b, s7);
+                at += filters;
+                from0 += step;
+                from4 += step;
+            }
+            pixel += stretch;
+            ox += stretch;
+        } else {
+            let ix = ox * stride_x;
+            let window = vec3i(i32(iy), i32(ix), corner + i32(ix * channels));
+            let b = vec2f(dy[at], dy[at + LANES]);
+            let a = load4(window, t0, t1, t2, t3);
+            s0 = fma(vec2f(a.x), b, s0);
+            s1 = fma(vec2f(a.y), b, s1);
+            s2 = fma(vec2f(a.z), b, s2);
+            s3 = fma(vec2f(a.w), b, s3);
+            let c = load4(window, t4, t5, t6, t7);
+            s4 = fma(vec2f(c.x), b, s4);
+            s5 = fma(vec2f(c.y), b, s5);
+            s6 = fma(vec2f(c.z), b, s6);
+            s7 = fma(vec2f(c.w), b, s7);
+            at += filters;
+            pixel++;
+            ox++;
+        }
         if ox == out_width {
             ox = 0u;
             oy++;

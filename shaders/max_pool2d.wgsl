@@ -1,5 +1,5 @@
 // y[n, oy, ox, c] = max over r, s of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c]; padding never wins.
-// One invocation computes one element. The first maximum of a window in scan order takes the window's gradient.
+// One invocation computes one channel of 8 pixels. The first maximum of a window in scan order takes the window's gradient.
 #import channels
 #import window
 
@@ -17,30 +17,34 @@ struct Params {
 
 const LOWEST: f32 = -3.4028234e38;
 
-@compute @workgroup_size(LANES, PIXELS)
+@compute @workgroup_size(LANES, PIXEL_GROUPS)
 fn forward(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_id) local: vec3u,
 ) {
     let c = group.x * LANES + local.x;
-    let pixel = pixel_of(group, groups, local);
-    if pixel >= params.pixels || c >= channels {
+    if c >= channels {
         return;
     }
-    let out = place(pixel, out_height, out_width);
-    let image = out.x * height * width;
-    var best = LOWEST;
-    for (var r = 0u; r < window_height; r++) {
-        let iy = out.y * stride_y + r - pad_top; // wraps to a huge number above the image
-        for (var s = 0u; s < window_width; s++) {
-            let ix = out.z * stride_x + s - pad_left;
-            if iy < height && ix < width {
-                best = max(best, x[(image + iy * width + ix) * channels + c]);
+    let first = first_pixel(group, groups, local);
+    let end = min(first + INVOCATION_PIXELS, params.pixels);
+    var out = place(first, out_height, out_width);
+    for (var pixel = first; pixel < end; pixel++) {
+        let image = out.x * height * width;
+        var best = LOWEST;
+        for (var r = 0u; r < window_height; r++) {
+            let iy = out.y * stride_y + r - pad_top; // wraps to a huge number above the image
+            for (var s = 0u; s < window_width; s++) {
+                let ix = out.z * stride_x + s - pad_left;
+                if iy < height && ix < width {
+                    best = max(best, x[(image + iy * width + ix) * channels + c]);
+                }
             }
         }
+        y[pixel * channels + c] = best;
+        out = next(out, out_height, out_width);
     }
-    y[pixel * channels + c] = best;
 }
 
 // Whether x at (iy, ix), of this value, is the first maximum of the window at (oy, ox).
@@ -63,28 +67,32 @@ fn is_first_maximum(image: u32, c: u32, oy: u32, ox: u32, iy: u32, ix: u32, v: f
     return first;
 }
 
-@compute @workgroup_size(LANES, PIXELS)
+@compute @workgroup_size(LANES, PIXEL_GROUPS)
 fn gradient(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_id) local: vec3u,
 ) {
     let c = group.x * LANES + local.x;
-    let pixel = pixel_of(group, groups, local);
-    if pixel >= params.pixels || c >= channels {
+    if c >= channels {
         return;
     }
-    let at = place(pixel, height, width);
-    let v = x[pixel * channels + c];
-    let rows = windows_over(at.y + pad_top, window_height, stride_y, out_height);
-    let columns = windows_over(at.z + pad_left, window_width, stride_x, out_width);
-    var total = 0.0;
-    for (var oy = rows.x; oy < rows.y; oy++) {
-        for (var ox = columns.x; ox < columns.y; ox++) {
-            if is_first_maximum(at.x * height * width, c, oy, ox, at.y, at.z, v) {
-                total += dy[((at.x * out_height + oy) * out_width + ox) * channels + c];
+    let first = first_pixel(group, groups, local);
+    let end = min(first + INVOCATION_PIXELS, params.pixels);
+    var at = place(first, height, width);
+    for (var pixel = first; pixel < end; pixel++) {
+        let v = x[pixel * channels + c];
+        let rows = windows_over(at.y + pad_top, window_height, stride_y, out_height);
+        let columns = windows_over(at.z + pad_left, window_width, stride_x, out_width);
+        var total = 0.0;
+        for (var oy = rows.x; oy < rows.y; oy++) {
+            for (var ox = columns.x; ox < columns.y; ox++) {
+                if is_first_maximum(at.x * height * width, c, oy, ox, at.y, at.z, v) {
+                    total += dy[((at.x * out_height + oy) * out_width + ox) * channels + c];
+                }
             }
         }
+        dx[pixel * channels + c] = total;
+        at = next(at, height, width);
     }
-    dx[pixel * channels + c] = total;
 }

@@ -10,6 +10,8 @@ struct Params {
     scale: f32,
 }
 
+const BLOCK: u32 = 16u; // rows of a short sum
+
 @group(0) @binding(0) var<storage, read> x: array<f32>;        // [rows, columns]
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;  // [chunks, columns]
 @group(0) @binding(2) var<storage, read> dy: array<f32>;       // [columns]
@@ -26,13 +28,19 @@ fn forward(
     if i >= params.count {
         return;
     }
-    let first = i / params.columns * params.chunk;
-    let end = min(first + params.chunk, params.rows);
-    var at = first * params.columns + i % params.columns;
+    var row = i / params.columns * params.chunk;
+    let end = min(row + params.chunk, params.rows);
+    var at = row * params.columns + i % params.columns;
+    // A sum of short sums: the rounding errors of one long sum would show where the terms almost cancel.
     var total = 0.0;
-    for (var row = first; row < end; row++) {
-        total += x[at];
-        at += params.columns;
+    while row < end {
+        let stop = min(row + BLOCK, end);
+        var part = 0.0;
+        for (; row < stop; row++) {
+            part += x[at];
+            at += params.columns;
+        }
+        total += part;
     }
     y[i] = params.scale * total;
 }

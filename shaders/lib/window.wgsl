@@ -15,6 +15,17 @@ fn place(pixel: u32, rows: u32, columns: u32) -> vec3u {
     return vec3u(pixel / (rows * columns), pixel / columns % rows, pixel % columns);
 }
 
+// The place of the next pixel.
+fn next(at: vec3u, rows: u32, columns: u32) -> vec3u {
+    if at.z + 1u < columns {
+        return vec3u(at.x, at.y, at.z + 1u);
+    }
+    if at.y + 1u < rows {
+        return vec3u(at.x, at.y + 1u, 0u);
+    }
+    return vec3u(at.x + 1u, 0u, 0u);
+}
+
 // Along one axis, the first window that holds a position of the padded image and the one behind the last: those at o
 // with o*stride <= position < o*stride + extent hold it.
 fn windows_over(position: u32, extent: u32, stride: u32, count: u32) -> vec2u {

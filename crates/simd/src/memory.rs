@@ -233,9 +233,29 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
             return self.set_lanes::<T, S>(word, value);
         }
         let (bits, values) = (mask.bits(), T::as_slice(&value));
+        let first = bits.trailing_ones();
+        if !CHECKED && bits >> first == 0 {
+            return self.set_first::<T>(word, values, first as usize);
+        }
         for (lane, &value) in values.iter().enumerate() {
             if bits >> lane & 1 == 1 {
                 self.set_word(word.wrapping_add(lane as u32), value);
+            }
+        }
+    }
+
+    /// The first `count` values to consecutive words, in as few pieces as powers of two make. Not for `CHECKED`.
+    #[inline(always)]
+    fn set_first<T: Word>(self, word: u32, values: &[T], count: usize) {
+        let mut done = 0;
+        for piece in [32, 16, 8, 4, 2, 1] {
+            if piece < values.len() && count & piece != 0 {
+                let from = values[done..].as_ptr();
+                // SAFETY: inside, by the constructor's contract; there are `count` values, and more.
+                unsafe {
+                    core::ptr::copy_nonoverlapping(from, self.start.add(word as usize + done).cast::<T>(), piece);
+                }
+                done += piece;
             }
         }
     }
