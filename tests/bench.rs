@@ -1,19 +1,27 @@
-//! A graph with values, run on the device that all tests share.
+//! A graph with values, run on a device.
 
-use kiln::graph::{Array, Buffers, Graph, Interpreter, Plan, Program, Step, Tensor, TensorType};
+use std::sync::Arc;
+
+use kiln::graph::{Array, Buffers, Device, Graph, Interpreter, Plan, Program, Step, Tensor, TensorType};
 
 use crate::common::device;
 
 /// A graph whose persistent tensors have values.
 pub struct Bench {
+    device: Arc<dyn Device>,
     pub graph: Graph,
     /// The persistent tensors that have values, with the names of their buffers.
     pub values: Vec<(String, Array, Tensor)>,
 }
 
 impl Bench {
+    /// On the device that all tests share.
     pub fn new() -> Bench {
-        Bench { graph: Graph::new(), values: Vec::new() }
+        Bench::on(device().as_dyn())
+    }
+
+    pub fn on(device: &Arc<dyn Device>) -> Bench {
+        Bench { device: device.clone(), graph: Graph::new(), values: Vec::new() }
     }
 
     /// A tensor with this value, in a buffer of its own.
@@ -33,9 +41,8 @@ impl Bench {
 
     /// The program of the graph, and its buffers with the values in them.
     pub fn program(&self) -> (Buffers, Box<dyn Program>) {
-        let device = device().as_dyn();
-        let plan = Plan::new(&self.graph, &device.info().limits).unwrap();
-        let mut buffers = Buffers::new(device.clone());
+        let plan = Plan::new(&self.graph, &self.device.info().limits).unwrap();
+        let mut buffers = Buffers::new(self.device.clone());
         for (name, value, _) in &self.values {
             let bytes = value.to_bytes();
             buffers.named(name, bytes.len() as u64).unwrap().write(0, &bytes).unwrap();

@@ -8,6 +8,7 @@ mod common;
 mod errors;
 mod fit;
 mod fixtures;
+mod native;
 mod ops;
 mod portability;
 mod recorder;

@@ -12,8 +12,7 @@ use kiln::ops::{
 use crate::bench::{Bench, read};
 
 /// What the device makes of a case.
-fn on_device(case: &Case) -> Vec<Array> {
-    let mut bench = Bench::new();
+pub fn run(case: &Case, mut bench: Bench) -> Vec<Array> {
     let inputs: Vec<Tensor> = case.inputs.iter().map(|input| bench.given(input)).collect();
     let rewritten: Vec<Tensor> = case.rewritten.iter().map(|old| bench.given(old)).collect();
     if !rewritten.is_empty() {
@@ -39,7 +38,7 @@ fn every_op_computes_what_its_reference_does() {
     for case in &cases {
         let taken: Vec<&Array> = case.inputs.iter().chain(&case.rewritten).collect();
         let expected = case.op.reference(&taken, &case.step);
-        let found = on_device(case);
+        let found = run(case, Bench::new());
         assert_eq!(found.len(), expected.len(), "{}", case.name);
         for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
             assert_eq!(found.ty, expected.ty, "{}", case.name);
