@@ -2,8 +2,6 @@
 // One invocation computes 8 rows x 2 columns. The result may be stored transposed, which makes `nn` serve for a * b^T.
 #import columns
 
-const BLOCK: u32 = 128u; // steps of a short sum, a multiple of 4
-
 override has_bias: bool; // else the bias is bound but not read
 override in_fours: bool; // whether the rows of a are a multiple of 4 long
 
@@ -70,56 +68,35 @@ fn nn(
     var s6 = s0;
     var s7 = s0;
     var at = column;
-    var k = 0u;
-    // A sum of short sums: the rounding errors of one long sum would be several times as large.
-    while k < params.inner {
-        let end = min(k + BLOCK, params.inner);
-        var t0 = vec2f();
-        var t1 = vec2f();
-        var t2 = vec2f();
-        var t3 = vec2f();
-        var t4 = vec2f();
-        var t5 = vec2f();
-        var t6 = vec2f();
-        var t7 = vec2f();
-        if in_fours {
-            for (; k < end; k += 4u) {
-                let b0 = vec2f(b[at], b[at + LANES]);
-                let b1 = vec2f(b[at + params.columns], b[at + params.columns + LANES]);
-                let b2 = vec2f(b[at + 2u * params.columns], b[at + 2u * params.columns + LANES]);
-                let b3 = vec2f(b[at + 3u * params.columns], b[at + 3u * params.columns + LANES]);
-                t0 = multiply_add4(a[(a0 + k) / 4u], b0, b1, b2, b3, t0);
-                t1 = multiply_add4(a[(a1 + k) / 4u], b0, b1, b2, b3, t1);
-                t2 = multiply_add4(a[(a2 + k) / 4u], b0, b1, b2, b3, t2);
-                t3 = multiply_add4(a[(a3 + k) / 4u], b0, b1, b2, b3, t3);
-                t4 = multiply_add4(a[(a4 + k) / 4u], b0, b1, b2, b3, t4);
-                t5 = multiply_add4(a[(a5 + k) / 4u], b0, b1, b2, b3, t5);
-                t6 = multiply_add4(a[(a6 + k) / 4u], b0, b1, b2, b3, t6);
-                t7 = multiply_add4(a[(a7 + k) / 4u], b0, b1, b2, b3, t7);
-                at += 4u * params.columns;
-            }
-        } else {
-            for (; k < end; k++) {
-                let b0 = vec2f(b[at], b[at + LANES]);
-                t0 = fma(vec2f(load(a0 + k)), b0, t0);
-                t1 = fma(vec2f(load(a1 + k)), b0, t1);
-                t2 = fma(vec2f(load(a2 + k)), b0, t2);
-                t3 = fma(vec2f(load(a3 + k)), b0, t3);
-                t4 = fma(vec2f(load(a4 + k)), b0, t4);
-                t5 = fma(vec2f(load(a5 + k)), b0, t5);
-                t6 = fma(vec2f(load(a6 + k)), b0, t6);
-                t7 = fma(vec2f(load(a7 + k)), b0, t7);
-                at += params.columns;
-            }
+    if in_fours {
+        for (var k = 0u; k < params.inner; k += 4u) {
+            let b0 = vec2f(b[at], b[at + LANES]);
+            let b1 = vec2f(b[at + params.columns], b[at + params.columns + LANES]);
+            let b2 = vec2f(b[at + 2u * params.columns], b[at + 2u * params.columns + LANES]);
+            let b3 = vec2f(b[at + 3u * params.columns], b[at + 3u * params.columns + LANES]);
+            s0 = multiply_add4(a[(a0 + k) / 4u], b0, b1, b2, b3, s0);
+            s1 = multiply_add4(a[(a1 + k) / 4u], b0, b1, b2, b3, s1);
+            s2 = multiply_add4(a[(a2 + k) / 4u], b0, b1, b2, b3, s2);
+            s3 = multiply_add4(a[(a3 + k) / 4u], b0, b1, b2, b3, s3);
+            s4 = multiply_add4(a[(a4 + k) / 4u], b0, b1, b2, b3, s4);
+            s5 = multiply_add4(a[(a5 + k) / 4u], b0, b1, b2, b3, s5);
+            s6 = multiply_add4(a[(a6 + k) / 4u], b0, b1, b2, b3, s6);
+            s7 = multiply_add4(a[(a7 + k) / 4u], b0, b1, b2, b3, s7);
+            at += 4u * params.columns;
         }
-        s0 += t0;
-        s1 += t1;
-        s2 += t2;
-        s3 += t3;
-        s4 += t4;
-        s5 += t5;
-        s6 += t6;
-        s7 += t7;
+    } else {
+        for (var k = 0u; k < params.inner; k++) {
+            let b0 = vec2f(b[at], b[at + LANES]);
+            s0 = fma(vec2f(load(a0 + k)), b0, s0);
+            s1 = fma(vec2f(load(a1 + k)), b0, s1);
+            s2 = fma(vec2f(load(a2 + k)), b0, s2);
+            s3 = fma(vec2f(load(a3 + k)), b0, s3);
+            s4 = fma(vec2f(load(a4 + k)), b0, s4);
+            s5 = fma(vec2f(load(a5 + k)), b0, s5);
+            s6 = fma(vec2f(load(a6 + k)), b0, s6);
+            s7 = fma(vec2f(load(a7 + k)), b0, s7);
+            at += params.columns;
+        }
     }
     store(row, column, s0);
     store(row + 1u, column, s1);

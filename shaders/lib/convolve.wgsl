@@ -83,14 +83,14 @@ fn forward(
                 let c5 = u32(max(a5, 0)) / 4u;
                 let c6 = u32(max(a6, 0)) / 4u;
                 let c7 = u32(max(a7, 0)) / 4u;
-                var t0 = vec2f();
-                var t1 = vec2f();
-                var t2 = vec2f();
-                var t3 = vec2f();
-                var t4 = vec2f();
-                var t5 = vec2f();
-                var t6 = vec2f();
-                var t7 = vec2f();
+                var t0 = s0;
+                var t1 = s1;
+                var t2 = s2;
+                var t3 = s3;
+                var t4 = s4;
+                var t5 = s5;
+                var t6 = s6;
+                var t7 = s7;
                 for (var d = 0u; d < depth / 4u; d++) {
                     let b0 = vec2f(weights[w], weights[w + LANES]);
                     let b1 = vec2f(weights[w + columns], weights[w + columns + LANES]);
@@ -106,14 +106,14 @@ fn forward(
                     t7 = multiply_add4(source[c7 + d], b0, b1, b2, b3, t7);
                     w += 4u * columns;
                 }
-                s0 += select(vec2f(), t0, a0 >= 0);
-                s1 += select(vec2f(), t1, a1 >= 0);
-                s2 += select(vec2f(), t2, a2 >= 0);
-                s3 += select(vec2f(), t3, a3 >= 0);
-                s4 += select(vec2f(), t4, a4 >= 0);
-                s5 += select(vec2f(), t5, a5 >= 0);
-                s6 += select(vec2f(), t6, a6 >= 0);
-                s7 += select(vec2f(), t7, a7 >= 0);
+                s0 = select(s0, t0, a0 >= 0);
+                s1 = select(s1, t1, a1 >= 0);
+                s2 = select(s2, t2, a2 >= 0);
+                s3 = select(s3, t3, a3 >= 0);
+                s4 = select(s4, t4, a4 >= 0);
+                s5 = select(s5, t5, a5 >= 0);
+                s6 = select(s6, t6, a6 >= 0);
+                s7 = select(s7, t7, a7 >= 0);
             } else {
                 for (var d = 0u; d < depth; d++) {
                     let b = vec2f(weights[w], weights[w + LANES]);
