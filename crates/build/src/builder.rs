@@ -124,7 +124,8 @@ impl Builder {
     }
 
     /// Lets native code run unchecked. Until this is called, a processor tests every access to memory and reports one
-    /// outside of a binding: call it when the kernels are tested, for speed.
+    /// outside of a binding: call it when the kernels are tested, for speed. No access may then lie outside, and no sum
+    /// or product that makes an address may wrap around.
     pub fn trusted(mut self) -> Builder {
         self.trusted = true;
         self
