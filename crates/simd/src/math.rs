@@ -3,7 +3,7 @@
 
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdInt};
 
-use crate::{Compare, F32, I32, Number, U32, Vec2, Vec3, Vec4};
+use crate::{Compare, Convert, F32, I32, Number, U32, Vec2, Vec3, Vec4};
 
 /// Floats: `f32`, lanes of it, and vectors of either.
 pub trait Float: Copy {
@@ -547,6 +547,19 @@ pub fn normalize<V: Vector<Component: Float + Number>>(v: V) -> V {
     v.scaled(inverse_sqrt(v.dot(v)))
 }
 
+/// `v - 2 dot(normal, v) normal`.
+#[inline(always)]
+pub fn reflect<V: Vector<Component: Number> + Number>(v: V, normal: V) -> V {
+    let along = normal.dot(v);
+    v.sub(normal.scaled(along.add(along)))
+}
+
+/// `x 2^exponent`.
+#[inline(always)]
+pub fn ldexp<T: Float, N: Convert<F32 = T>>(x: T, exponent: N) -> T {
+    x.each2(exponent.to_f32(), |x, exponent| (f64::from(x) * f64::from(exponent).exp2()) as f32)
+}
+
 /// The cross product.
 #[inline(always)]
 pub fn cross<T: Number>(a: Vec3<T>, b: Vec3<T>) -> Vec3<T> {
@@ -556,13 +569,16 @@ pub fn cross<T: Number>(a: Vec3<T>, b: Vec3<T>) -> Vec3<T> {
 
 /// Integers and lanes of them, for WGSL's functions on bits.
 pub trait Integer: Copy {
+    /// Whether the highest bit is a sign.
+    const SIGNED: bool;
     /// `f` of every component's bits and lane, one after the other.
     fn each_bits(self, f: fn(u32) -> u32) -> Self;
 }
 
 macro_rules! integers {
-    ($([$($generics:tt)*] $type:ty: $each:expr;)*) => {$(
+    ($([$($generics:tt)*] $type:ty: $signed:expr, $each:expr;)*) => {$(
         impl<$($generics)*> Integer for $type {
+            const SIGNED: bool = $signed;
             #[inline(always)]
             fn each_bits(self, f: fn(u32) -> u32) -> Self {
                 $each(self, f)
@@ -572,13 +588,13 @@ macro_rules! integers {
 }
 
 integers! {
-    [] u32: |v, f: fn(u32) -> u32| f(v);
-    [] i32: |v, f: fn(u32) -> u32| f(v as u32) as i32;
-    [S: Simd] U32<S>: |v: Self, f: fn(u32) -> u32| v.map(f);
-    [S: Simd] I32<S>: |v: Self, f: fn(u32) -> u32| v.as_u32().map(f).as_i32();
-    [T: Integer] Vec2<T>: |v: Self, f: fn(u32) -> u32| v.map(|c| c.each_bits(f));
-    [T: Integer] Vec3<T>: |v: Self, f: fn(u32) -> u32| v.map(|c| c.each_bits(f));
-    [T: Integer] Vec4<T>: |v: Self, f: fn(u32) -> u32| v.map(|c| c.each_bits(f));
+    [] u32: false, |v, f: fn(u32) -> u32| f(v);
+    [] i32: true, |v, f: fn(u32) -> u32| f(v as u32) as i32;
+    [S: Simd] U32<S>: false, |v: Self, f: fn(u32) -> u32| v.map(f);
+    [S: Simd] I32<S>: true, |v: Self, f: fn(u32) -> u32| v.as_u32().map(f).as_i32();
+    [T: Integer] Vec2<T>: T::SIGNED, |v: Self, f: fn(u32) -> u32| v.map(|c| c.each_bits(f));
+    [T: Integer] Vec3<T>: T::SIGNED, |v: Self, f: fn(u32) -> u32| v.map(|c| c.each_bits(f));
+    [T: Integer] Vec4<T>: T::SIGNED, |v: Self, f: fn(u32) -> u32| v.map(|c| c.each_bits(f));
 }
 
 /// The number of bits that are 1.
@@ -597,6 +613,24 @@ pub fn count_leading_zeros<T: Integer>(v: T) -> T {
 #[inline(always)]
 pub fn count_trailing_zeros<T: Integer>(v: T) -> T {
     v.each_bits(u32::trailing_zeros)
+}
+
+/// The place of the lowest 1, or all bits 1 if there is none.
+#[inline(always)]
+pub fn first_trailing_bit<T: Integer>(v: T) -> T {
+    v.each_bits(|v| if v == 0 { u32::MAX } else { v.trailing_zeros() })
+}
+
+/// The place of the highest 1 (of a negative number, the highest 0), or all bits 1 if there is none.
+#[inline(always)]
+pub fn first_leading_bit<T: Integer>(v: T) -> T {
+    fn highest(v: u32) -> u32 {
+        if v == 0 { u32::MAX } else { 31 - v.leading_zeros() }
+    }
+    if T::SIGNED {
+        return v.each_bits(|v| highest(if v >> 31 == 1 { !v } else { v }));
+    }
+    v.each_bits(highest)
 }
 
 /// The bits in reverse order.

@@ -1,6 +1,6 @@
 //! WGSL's matrices: arrays of columns.
 
-use crate::{Components, Number, Vector};
+use crate::{Components, Number, Vec2, Vec3, Vec4, Vector, cross};
 
 /// `m v`: the columns, weighted by the components.
 #[inline(always)]
@@ -64,4 +64,50 @@ where
 {
     let columns = m.map(V::to_components);
     core::array::from_fn(|row| W::from_components(columns.map(|column| column[row])))
+}
+
+/// Square matrices.
+pub trait Square: Copy {
+    /// An element.
+    type Element;
+    /// The determinant.
+    fn determinant(self) -> Self::Element;
+}
+
+/// The determinant.
+#[inline(always)]
+pub fn determinant<M: Square>(m: M) -> M::Element {
+    m.determinant()
+}
+
+impl<T: Number> Square for [Vec2<T>; 2] {
+    type Element = T;
+    #[inline(always)]
+    fn determinant(self) -> T {
+        let [a, b] = self;
+        a.x.mul(b.y).sub(a.y.mul(b.x))
+    }
+}
+
+impl<T: Number> Square for [Vec3<T>; 3] {
+    type Element = T;
+    #[inline(always)]
+    fn determinant(self) -> T {
+        let [a, b, c] = self;
+        a.dot(cross(b, c))
+    }
+}
+
+impl<T: Number> Square for [Vec4<T>; 4] {
+    type Element = T;
+    /// By the 2 x 2 minors of the first and of the last two columns.
+    #[inline(always)]
+    fn determinant(self) -> T {
+        let [a, b, c, d] = self.map(Vec4::to_array);
+        let upper = |i: usize, j: usize| a[i].mul(b[j]).sub(a[j].mul(b[i]));
+        let lower = |i: usize, j: usize| c[i].mul(d[j]).sub(c[j].mul(d[i]));
+        let plus = upper(0, 1).mul(lower(2, 3)).add(upper(0, 3).mul(lower(1, 2))).add(upper(1, 2).mul(lower(0, 3)));
+        let more = upper(2, 3).mul(lower(0, 1));
+        plus.add(more).sub(upper(0, 2).mul(lower(1, 3))).sub(upper(1, 3).mul(lower(0, 2)))
+    }
 }

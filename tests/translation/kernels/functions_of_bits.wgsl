@@ -20,6 +20,8 @@ fn bits(i: i32, u: u32, w: u32, at: u32) {
     i_out[at + 768u] = extractBits(i, 5u, 7u) + extractBits(i, 31u, 1u);
     let v = reverseBits(vec2u(u, w)) + countOneBits(vec2u(w, u));
     u_out[at + 960u] = v.x ^ v.y;
+    u_out[at + 1152u] = firstLeadingBit(u) ^ firstTrailingBit(w) ^ firstLeadingBit(vec2u(w, 0u)).y;
+    i_out[at + 1152u] = firstLeadingBit(i) ^ (firstTrailingBit(i) << 8u) ^ firstLeadingBit(-1);
 }
 
 @compute @workgroup_size(64)

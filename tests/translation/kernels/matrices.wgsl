@@ -41,6 +41,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) group: 
     f_matrices[at] = m * 2.0;
     f_matrices[at][1] = v;
     f_matrices[at][2].x = 3.0;
+    f_out[at + 1728u] = determinant(a) + determinant(mat2x2f(v.xy, w.xy))
+        + determinant(mat4x4f(vec4f(v, 1.0), vec4f(2.0, w), vec4f(v.zx, 3.0, 0.5), vec4f(1.0, v.y, w.zy)));
     f_out[at + 1536u] = determinant_of_2(mat2x2f(1.0, 2.0, f32(at), 4.0)) + determinant_of_2(mat2x2f(v.xy, w.xy));
 }
 

@@ -23,6 +23,8 @@ fn floats(a: vec4f, b: vec4f, at: u32) {
     f_out[at + 768u] = picked.x + 2.0 * picked.y + 3.0 * picked.z + f32(all(less)) + f32(any(less.yz));
     let whole = select(a.xy, b.zw, a.x > b.x);
     f_out[at + 960u] = whole.x - whole.y;
+    let turned = reflect(a.xyz, b.yzw);
+    f_out[at + 1344u] = turned.x - turned.y + turned.z + ldexp(a.x, 3) - ldexp(b.xy, vec2i(-2, 1)).y;
     if vec2f(a.x, b.y).y > 1.0 {
         f_out[at + 1152u] = vec2f(a.x, 3.0).x;
     }

@@ -102,8 +102,8 @@ fn breaks_by_which_some_invocations_leave_a_switch() {
 
 #[test]
 fn functions_that_have_no_translation() {
-    let construct = "the function `firstLeadingBit`";
-    assert_untranslatable("", "y[firstLeadingBit(i)] = 2.0;", construct, "firstLeadingBit");
+    let construct = "the function `pack4x8unorm`";
+    assert_untranslatable("", "y[pack4x8unorm(vec4f(f32(i)))] = 2.0;", construct, "pack4x8unorm");
 }
 
 #[test]
