@@ -3,7 +3,7 @@
 const LANES: u32 = 16u;
 const PIXEL_GROUPS: u32 = 4u;
 const INVOCATION_PIXELS: u32 = 8u;
-const PIXELS: u32 = 32u; // of a workgroup
+const PIXELS: u32 = PIXEL_GROUPS * INVOCATION_PIXELS; // of a workgroup
 
 // The first pixel of an invocation, where pixels run along y and fold into z.
 fn first_pixel(group: vec3u, groups: vec3u, local: vec3u) -> u32 {

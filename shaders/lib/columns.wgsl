@@ -6,8 +6,8 @@
 const LANES: u32 = 16u;
 const ROW_GROUPS: u32 = 4u;
 const INVOCATION_ROWS: u32 = 8u;
-const TILE_ROWS: u32 = 32u;    // of a workgroup
-const TILE_COLUMNS: u32 = 32u; // of a workgroup
+const TILE_ROWS: u32 = ROW_GROUPS * INVOCATION_ROWS; // of a workgroup
+const TILE_COLUMNS: u32 = 2u * LANES;                // of a workgroup
 
 // The first row of an invocation, where tiles of rows run along y and fold into z.
 fn first_row(group: vec3u, groups: vec3u, local: vec3u) -> u32 {

@@ -4,11 +4,12 @@ use std::fmt::{self, Write as _};
 
 use naga::Literal;
 
+use crate::Diagnostic;
 use crate::layout::Struct;
 use crate::names::{escape, fence, ident, struct_name};
 use crate::reflect::{Constant, EntryPoint, Override};
 use crate::shader::Shader;
-use crate::{Diagnostic, translate::translate};
+use crate::translate::{MOST_LANES, translate};
 
 /// Where the generated code finds what it uses.
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ pub(crate) fn rust(shaders: &[Shader], paths: &Paths, trusted: bool) -> Result<S
 
 /// The widest vectors that are worth while for so many neighbours.
 fn lanes(neighbours: u32) -> u32 {
-    [16, 8].into_iter().find(|lanes| neighbours.is_multiple_of(*lanes) || neighbours > 2 * lanes).unwrap_or(4)
+    [MOST_LANES, 8].into_iter().find(|lanes| neighbours.is_multiple_of(*lanes) || neighbours > 2 * lanes).unwrap_or(4)
 }
 
 struct Emitter<'a> {

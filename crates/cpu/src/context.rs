@@ -19,7 +19,7 @@ pub fn info() -> DeviceInfo {
 }
 
 fn describe(name: String, max_lanes: u32, threads: usize) -> DeviceInfo {
-    let instructions = processor::instruction_set(max_lanes);
+    let instructions = kiln_simd::instruction_set(max_lanes);
     let driver = format!("{instructions}, {threads} thread{}", if threads == 1 { "" } else { "s" });
     let limits = Limits {
         max_binding_bytes: MAX_BINDING_BYTES,

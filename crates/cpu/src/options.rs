@@ -4,15 +4,13 @@ use std::num::NonZero;
 use std::thread::available_parallelism;
 
 use kiln_graph::Order;
+use kiln_simd::LEAST_LANES;
 
 /// The environment variable with the number of threads.
 const VARIABLE: &str = "KILN_THREADS";
 
 /// More than any processor has, and few enough for [`Region`](crate::region::Region) to count their chunks.
 const MOST_THREADS: usize = 1024;
-
-/// The fewest lanes of a vector.
-const LEAST_LANES: u32 = 4;
 
 /// How the device is set up.
 #[derive(Clone, Debug)]

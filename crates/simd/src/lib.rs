@@ -4,10 +4,12 @@
 //! is a scalar, what differs is a vector with one lane per invocation. This crate holds those vectors ([`F32`], [`U32`],
 //! [`I32`], [`Bool`]), WGSL's own vectors over scalars and lanes alike ([`Vec2`], [`Vec3`], [`Vec4`]), WGSL's functions,
 //! and the memory that a kernel sees ([`Storage`], [`Uniform`]). The instructions come from `fearless_simd`: AVX-512,
-//! AVX2, NEON or a portable form, chosen when a kernel is called ([`native!`]).
+//! AVX2, SSE2, NEON or a portable form, chosen when a kernel is called ([`native!`]).
 //!
 //! Nothing here knows a kernel, and nothing but translated code is meant to use it.
 
+mod bits;
+mod geometry;
 mod items;
 mod kind;
 mod lanes;
@@ -21,6 +23,8 @@ mod vector;
 pub use fearless_simd::Simd;
 pub use kiln_graph::{Dispatch, Fault, Native, Order, Override};
 
+pub use bits::*;
+pub use geometry::*;
 pub use items::{element, element_mut, pick, put};
 pub use kind::{Blend, Kind, Lanes, Scalars, ToLanes, Word};
 pub use lanes::{Bool, Clamped, F32, I32, U32, linear};
@@ -29,8 +33,8 @@ pub use matrix::*;
 pub use memory::{Storage, Stored, Uniform};
 pub use number::{Bits, Compare, Convert, Number, div, rem};
 pub use run::{
-    Invocations, LEAST_LANES, Workgroup, align_stack, for_each_vector, for_each_workgroup, memory, override_value,
-    step_bytes,
+    Invocations, LEAST_LANES, Workgroup, align_stack, for_each_vector, for_each_workgroup, instruction_set, memory,
+    most_vectors, override_value, step_bytes,
 };
 pub use vector::{Components, Vec2, Vec3, Vec4};
 

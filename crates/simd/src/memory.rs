@@ -141,17 +141,15 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         T::load(word, self)
     }
 
-    /// The value at this word if `there`, else 0. The address is chosen, not the value: whoever uses a component takes
-    /// it from memory.
+    /// The value at the word that `word` gives if `there`, else 0. The address is chosen, not the value: whoever uses a
+    /// component takes it from memory.
     #[inline(always)]
-    pub fn load_if<T: Stored>(self, there: bool, word: u32) -> T {
+    pub fn load_if<T: Stored>(self, there: bool, word: impl FnOnce() -> u32) -> T {
         static NOTHING: [u32; 4] = [0; 4];
         if CHECKED {
-            return if there { self.load(word) } else { T::ZERO };
+            return if there { self.load(word()) } else { T::ZERO };
         }
-        let nothing = Storage { start: NOTHING.as_ptr().cast_mut(), words: 4, ..self };
-        // Wrapping: the address is not used where nothing is there.
-        let start = if there { self.start.wrapping_add(word as usize) } else { nothing.start };
+        let start = if there { self.skip(word()).start } else { NOTHING.as_ptr().cast_mut() };
         Storage { start, ..self }.load(0)
     }
 
@@ -244,14 +242,15 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         }
     }
 
-    /// The first `count` values to consecutive words, in as few pieces as powers of two make. Not for `CHECKED`.
+    /// The first `count` values, fewer than 16, to consecutive words in as few pieces as powers of two make. Not for
+    /// `CHECKED`.
     #[inline(always)]
     fn set_first<T: Word>(self, word: u32, values: &[T], count: usize) {
         let mut done = 0;
-        for piece in [32, 16, 8, 4, 2, 1] {
-            if piece < values.len() && count & piece != 0 {
+        for piece in [8, 4, 2, 1] {
+            if count & piece != 0 {
                 let from = values[done..].as_ptr();
-                // SAFETY: inside, by the constructor's contract; there are `count` values, and more.
+                // SAFETY: inside, by the constructor's contract; there are `count` values, and more: not all lanes are active.
                 unsafe {
                     core::ptr::copy_nonoverlapping(from, self.start.add(word as usize + done).cast::<T>(), piece);
                 }

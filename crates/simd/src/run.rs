@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use fearless_simd::Simd;
+use fearless_simd::{Level, Simd};
 use kiln_graph::{Dispatch, Memory, Order};
 
 use crate::{U32, Uniform, Vec3};
@@ -66,6 +66,11 @@ pub fn for_each_vector<S: Simd>(size: [u32; 3], order: Order, mut body: impl FnM
     }
 }
 
+/// The most vectors that a workgroup with so many invocations along x, y and z is made of, on any processor.
+pub const fn most_vectors(size: [u32; 3]) -> usize {
+    (size[0].div_ceil(LEAST_LANES) * size[1] * size[2]) as usize
+}
+
 /// The memory of a binding, or none if the dispatch has none.
 #[inline(always)]
 pub fn memory(dispatch: &Dispatch<'_>, binding: usize) -> Memory {
@@ -93,6 +98,23 @@ pub fn align_stack() {
     struct Line([u8; 64]);
     let mut line = Line([0; 64]);
     core::hint::black_box(&mut line.0);
+}
+
+/// The instruction set that [`native!`](crate::native) takes where at most so many lanes are asked for.
+pub fn instruction_set(max_lanes: u32) -> &'static str {
+    let level = Level::new();
+    #[cfg(target_arch = "x86_64")]
+    return match level {
+        Level::Avx512(_) if max_lanes >= 16 => "AVX-512",
+        _ if max_lanes >= 8 && level.as_avx2().is_some() => "AVX2",
+        _ => "SSE2",
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    return match (level.is_fallback(), max_lanes) {
+        (false, _) if cfg!(target_arch = "aarch64") => "NEON",
+        (false, _) => "SIMD",
+        (true, _) => "no SIMD",
+    };
 }
 
 /// Makes the [`Native`](crate::Native) of a function `fn kernel<S: Simd, const CHECKED: bool>(S, &Dispatch, Range<u64>)`,
@@ -134,4 +156,17 @@ macro_rules! native {
         }
         $crate::Native { overrides: $overrides, unchecked: run::<{ !$trusted }>, checked: run::<true>, trusted: $trusted }
     }};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_lanes_are_another_instruction_set() {
+        if cfg!(target_arch = "x86_64") {
+            assert_eq!(instruction_set(4), "SSE2");
+            assert_ne!(instruction_set(8), "AVX-512");
+        }
+    }
 }

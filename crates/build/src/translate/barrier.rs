@@ -41,7 +41,7 @@ pub(super) fn translate<'a>(
     let arguments = arguments?.into_iter().zip(body.arguments.clone());
     let arguments: String = arguments.map(|(value, name)| format!("let {name} = {value};\n")).collect();
     let of_first = arguments.clone();
-    body.workgroup = Some(Workgroup { size: [x, y, z], vectors: x.div_ceil(4) * y * z, arguments, segment: None });
+    body.workgroup = Some(Workgroup { size: [x, y, z], arguments, segment: None });
 
     let mut segments = Vec::new();
     body.segments(&function.body, &mut segments);
@@ -88,8 +88,8 @@ impl<'a> Body<'a, '_> {
 
     /// Declares an array with one element per vector.
     pub(super) fn declare_spread(&mut self, name: &str, value: &str) {
-        let vectors = self.workgroup.as_ref().map_or(1, |workgroup| workgroup.vectors);
-        self.prologue.push_str(&format!("let mut {name} = [{value}; {vectors}];\n"));
+        let size = self.workgroup.as_ref().map_or([1; 3], |workgroup| workgroup.size);
+        self.prologue.push_str(&format!("let mut {name} = [{value}; wgsl::most_vectors({size:?})];\n"));
     }
 
     /// Whether the statement is decided for the workgroup as a whole: a barrier stands in it, or it leaves something in

@@ -138,8 +138,7 @@ fn entry<'a>(
     let scopes = Rc::new(Scopes::new(function, &|expression| super::is_pointer(shader, info, expression)));
     let arguments: Vec<Class> = function.arguments.iter().map(super::builtin_class).collect();
     let classes = Rc::new(analyse(shader, function, info, &scopes, &arguments, &mut translation.variants)?);
-    // The widest vectors have 16 lanes.
-    let masked = !entry_point.workgroup_size[0].is_multiple_of(16);
+    let masked = !entry_point.workgroup_size[0].is_multiple_of(super::MOST_LANES);
     let name = translation.names.unique(&entry_point.name);
     let instance = Instance { function, info, scopes, classes, masked, name };
 

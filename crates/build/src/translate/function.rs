@@ -27,8 +27,6 @@ pub(super) struct Mask {
 #[derive(Clone, Debug)]
 pub(super) struct Workgroup {
     pub(super) size: [u32; 3],
-    /// The most vectors that it takes.
-    pub(super) vectors: u32,
     /// The statements that give the arguments for the invocations `at`.
     pub(super) arguments: String,
     /// The range of places without a barrier that is being translated.

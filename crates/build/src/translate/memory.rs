@@ -101,7 +101,7 @@ impl<'a> Body<'a, '_> {
         else {
             return Ok(None);
         };
-        Ok(Some(Value::uniform(format!("{storage}.load_if::<{ty}>({test}, {})", word.text))))
+        Ok(Some(Value::uniform(format!("{storage}.load_if::<{ty}>({test}, || {})", word.text))))
     }
 
     pub(super) fn store_memory(

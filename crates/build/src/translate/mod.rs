@@ -33,6 +33,9 @@ use crate::{Diagnostic, Shader};
 
 use uniformity::Class;
 
+/// The most lanes that a vector has on any processor.
+pub(crate) const MOST_LANES: u32 = 16;
+
 /// A construct that has no translation.
 #[derive(Clone, Debug)]
 pub(crate) struct Unsupported {
