@@ -39,3 +39,9 @@ fn workgroup_memory_outside(@builtin(local_invocation_id) local: vec3u) {
     row[local.x] = f_a[local.x];
     f_out[local.x] = row[local.x + u32(f_a[local.x] > -100.0) * 60u];
 }
+
+// The sum wraps around to an index inside. On a GPU that is an index like any other.
+@compute @workgroup_size(16)
+fn address_wraps_around(@builtin(local_invocation_id) local: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    f_out[local.x] = f_a[groups.x + 0xffffffffu];
+}

@@ -3,7 +3,8 @@
 use kiln_cpu::Options;
 use kiln_graph::{DeviceError, Kernel, Order};
 use kiln_translation_tests::misuse::{
-    AllWorkgroupsWriteOneElement, Barrier, NoBarrier, ReadOutside, WorkgroupMemoryOutside, WriteOutside,
+    AddressWrapsAround, AllWorkgroupsWriteOneElement, Barrier, NoBarrier, ReadOutside, WorkgroupMemoryOutside,
+    WriteOutside,
 };
 
 use crate::devices::{Case, processor};
@@ -29,6 +30,7 @@ fn an_access_outside_is_reported_with_kernel_variable_and_word() {
         (ReadOutside::KERNEL, "f_a", 17_000),
         (WriteOutside::KERNEL, "f_out", 16_384),
         (WorkgroupMemoryOutside::KERNEL, "row", 64),
+        (AddressWrapsAround::KERNEL, "f_a", u32::MAX),
     ] {
         for max_lanes in [4, 8, 16] {
             let device = processor(Options { threads: Some(1), checked: true, max_lanes, ..Options::default() });
