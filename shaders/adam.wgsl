@@ -31,5 +31,5 @@ fn update(
     let square = v[i] + params.gain_2 * (g * g - v[i]);
     m[i] = mean;
     v[i] = square;
-    parameters[i] -= step.learning_rate * mean / (sqrt(square) + params.epsilon);
+    parameters[i] -= step.rates.x * mean / (sqrt(square) + params.epsilon);
 }

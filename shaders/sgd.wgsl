@@ -23,7 +23,7 @@ fn plain(
 ) {
     let i = linear_index(group, groups, local);
     if i < params.count {
-        parameters[i] -= step.learning_rate * gradients[i];
+        parameters[i] -= step.rates.x * gradients[i];
     }
 }
 
@@ -37,7 +37,7 @@ fn momentum(
     if i >= params.count {
         return;
     }
-    let change = step.learning_rate * gradients[i];
+    let change = step.rates.x * gradients[i];
     let v = params.momentum * velocity[i] - change;
     velocity[i] = v;
     parameters[i] += select(v, params.momentum * v - change, nesterov);

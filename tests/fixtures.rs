@@ -150,8 +150,8 @@ fn eight_steps_of_an_optimizer_are_those_of_keras() {
 
         let (buffers, mut program) = bench.program();
         for (step, expected) in expected.data.chunks(parameters.data.len()).enumerate() {
-            let learning_rate = optimizer.step_size(step as u64);
-            let told = Step { first: step as u32, learning_rate, ..Step::default() };
+            let rates = optimizer.rates(step as u64);
+            let told = Step { first: step as u32, rates, ..Step::default() };
             program.run(&[told], None).unwrap().wait().unwrap();
             let expected = Array::f32(parameters.shape().clone(), expected.to_vec());
             let error = read(&buffers, &parameters_name, &parameters.ty).relative_error(&expected);

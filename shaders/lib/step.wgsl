@@ -1,8 +1,9 @@
 // What differs between two runs of one program.
 struct Step {
-    first: u32,         // where in the epoch's order the batch starts, in samples
-    row: u32,           // the row of the metrics buffer that this step writes
-    learning_rate: f32, // the optimizer's step size, schedules and bias corrections included
+    first: u32,   // where in the epoch's order the batch starts, in samples
+    row: u32,     // the row of the metrics buffer that this step writes
+    key: vec2u,   // what the step's random draws depend on, beside their place
+    rates: vec4f, // what the optimizer makes of its learning rate for this step; most need only x
 }
 
 @group(1) @binding(0) var<uniform> step: Step;

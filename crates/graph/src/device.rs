@@ -103,8 +103,11 @@ pub struct Step {
     pub first: u32,
     /// The row of the metrics buffer that this step writes.
     pub row: u32,
-    /// The optimizer's step size for this step, schedules and bias corrections included.
-    pub learning_rate: f32,
+    /// What the step's random draws depend on, beside their place.
+    pub key: [u32; 2],
+    /// What the optimizer makes of its learning rate for this step, schedules and bias corrections included: one step
+    /// size in most, up to four figures in some.
+    pub rates: [f32; 4],
 }
 
 /// What a device is.

@@ -36,10 +36,10 @@ impl Compile {
         if let Some(steps) = self.steps_per_execution.filter(|steps| !(1..=MOST_STEPS).contains(steps)) {
             return argument("steps_per_execution", format!("1 to {MOST_STEPS}"), steps.to_string());
         }
-        let step_size = self.optimizer.step_size(0);
-        if !step_size.is_finite() {
+        let rates = self.optimizer.rates(0);
+        if rates.iter().any(|rate| !rate.is_finite()) {
             let expected = "a learning rate and decay rates that give a finite step".to_owned();
-            return argument("optimizer", expected, format!("{:?}, whose first step is {step_size}", self.optimizer));
+            return argument("optimizer", expected, format!("{:?}, whose first step has {rates:?}", self.optimizer));
         }
         Ok(())
     }

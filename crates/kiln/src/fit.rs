@@ -92,7 +92,9 @@ impl Sequential {
         for data in [Some(data), validation].into_iter().flatten() {
             loss.check(self.network(), data)?;
         }
-        self.session("fit")?.load(Role::Train, data)?;
+        let session = self.session("fit")?;
+        session.seed = fit.seed;
+        session.load(Role::Train, data)?;
 
         let mut history = History::default();
         for epoch in fit.initial_epoch..fit.epochs {

@@ -18,8 +18,9 @@ pub trait Optimizer: Debug + Send + Sync {
     /// The op that takes the gradients and rewrites the parameters and then the slots.
     fn op(&self) -> Arc<dyn Op>;
 
-    /// The step size of the step after `iterations` steps, all that depends on the number of steps included.
-    fn step_size(&self, iterations: u64) -> f32;
+    /// What the op is told of the step after `iterations` steps: its step size, all that depends on the number of steps
+    /// included, and what else it needs.
+    fn rates(&self, iterations: u64) -> [f32; 4];
 }
 
 impl<O: Optimizer + 'static> From<O> for Box<dyn Optimizer> {
@@ -64,10 +65,11 @@ impl Optimizer for Adam {
         Arc::new(ops::Adam { beta_1, beta_2, epsilon: epsilon as f32 })
     }
 
-    fn step_size(&self, iterations: u64) -> f32 {
+    fn rates(&self, iterations: u64) -> [f32; 4] {
         // In f32, as Keras has it: the first steps are 2e-5 off in f64's eyes, and 20 steps of a convolution's bias 3e-3.
         let power = |beta: f64| (beta as f32).powf(iterations as f32 + 1.0);
-        self.learning_rate as f32 * (1.0 - power(self.beta_2)).sqrt() / (1.0 - power(self.beta_1))
+        let step_size = self.learning_rate as f32 * (1.0 - power(self.beta_2)).sqrt() / (1.0 - power(self.beta_1));
+        [step_size, 0.0, 0.0, 0.0]
     }
 }
 
@@ -104,8 +106,8 @@ impl Optimizer for SGD {
         Arc::new(ops::Sgd { momentum: self.momentum as f32, nesterov: self.nesterov })
     }
 
-    fn step_size(&self, iterations: u64) -> f32 {
-        (self.learning_rate / (1.0 + self.decay * iterations as f64)) as f32
+    fn rates(&self, iterations: u64) -> [f32; 4] {
+        [(self.learning_rate / (1.0 + self.decay * iterations as f64)) as f32, 0.0, 0.0, 0.0]
     }
 }
 
@@ -118,7 +120,7 @@ mod tests {
         let adam = Adam::default();
         for t in [1, 2, 1000, 1_000_000] {
             let expected = 0.001 * (1.0 - 0.999f64.powi(t)).sqrt() / (1.0 - 0.9f64.powi(t));
-            let found = f64::from(adam.step_size(t as u64 - 1));
+            let found = f64::from(adam.rates(t as u64 - 1)[0]);
             assert!((found / expected - 1.0).abs() < 3e-5, "step {t}: expected {expected}, found {found}");
         }
     }
@@ -126,6 +128,6 @@ mod tests {
     #[test]
     fn sgds_steps_shrink_with_decay() {
         let sgd = SGD { learning_rate: 0.1, decay: 0.5, ..SGD::default() };
-        assert_eq!([0, 2, 8].map(|done| sgd.step_size(done)), [0.1, 0.05, 0.02]);
+        assert_eq!([0, 2, 8].map(|done| sgd.rates(done)[0]), [0.1, 0.05, 0.02]);
     }
 }

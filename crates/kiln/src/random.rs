@@ -7,6 +7,8 @@ pub(crate) enum Stream {
     Initializer,
     /// The order of an epoch's samples: keyed by seed, epoch and position.
     Order,
+    /// What the device draws within a training step: keyed by seed and the number of steps before.
+    Step,
 }
 
 /// 64 random bits for a key: each word is added to the state, which Sebastiano Vigna's splitmix64 then mixes.

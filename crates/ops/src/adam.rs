@@ -44,7 +44,7 @@ impl Op for Adam {
     fn reference(&self, inputs: &[&Array], step: &Step) -> Vec<Array> {
         let [gradients, mut parameters, mut m, mut v] = [0, 1, 2, 3].map(|i| inputs[i].clone());
         let Adam { beta_1, beta_2, .. } = *self;
-        let [epsilon, rate] = [self.epsilon, step.learning_rate].map(f64::from);
+        let [epsilon, rate] = [self.epsilon, step.rates[0]].map(f64::from);
         for (i, &g) in gradients.data.iter().enumerate() {
             m.data[i] = beta_1 * m.data[i] + (1.0 - beta_1) * g;
             v.data[i] = beta_2 * v.data[i] + (1.0 - beta_2) * g * g;
@@ -55,7 +55,7 @@ impl Op for Adam {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    let step = Step { learning_rate: 0.01, ..Step::default() };
+    let step = Step { rates: [0.01; 4], ..Step::default() };
     let case = |count: usize| {
         let mut v = Array::random([count], 4);
         v.data.iter_mut().for_each(|v| *v = v.abs());

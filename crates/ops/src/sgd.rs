@@ -41,7 +41,7 @@ impl Op for Sgd {
     }
 
     fn reference(&self, inputs: &[&Array], step: &Step) -> Vec<Array> {
-        let (momentum, rate) = (f64::from(self.momentum), f64::from(step.learning_rate));
+        let (momentum, rate) = (f64::from(self.momentum), f64::from(step.rates[0]));
         let mut rewritten: Vec<Array> = inputs[1..].iter().map(|&array| array.clone()).collect();
         for (i, &g) in inputs[0].data.iter().enumerate() {
             let change = match rewritten.get_mut(1) {
@@ -58,7 +58,7 @@ impl Op for Sgd {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    let step = Step { learning_rate: 0.1, ..Step::default() };
+    let step = Step { rates: [0.1; 4], ..Step::default() };
     let mut cases = Vec::new();
     for (momentum, nesterov) in [(0.0, false), (0.9, false), (0.9, true)] {
         for count in [1, 3, 257] {

@@ -124,9 +124,9 @@ fn a_step_of_another_layout_does_not_compile() {
     let generated = generated(&Paths::default());
 
     for line in [
-        "const _: fn(::kiln_graph::Step) -> (u32, u32, f32) =",
-        "assert!(::core::mem::size_of::<::kiln_graph::Step > () == 12);",
-        "assert!(::core::mem::offset_of!(::kiln_graph::Step, learning_rate) == 8);",
+        "const _: fn(::kiln_graph::Step) -> (u32, u32, [u32; 2], [f32; 4]) =",
+        "assert!(::core::mem::size_of::<::kiln_graph::Step > () == 32);",
+        "assert!(::core::mem::offset_of!(::kiln_graph::Step, rates) == 16);",
     ] {
         assert!(generated.contains(line), "{line}");
     }

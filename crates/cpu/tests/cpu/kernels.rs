@@ -131,7 +131,7 @@ pub static REVERSE: Kernel = kernel(
     }),
 );
 
-/// y[row] = x[0] first + learning_rate + y[row]
+/// y[row] = x[0] first + rate + y[row]
 pub static RECORD: Kernel = Kernel {
     step: true,
     ..kernel(
@@ -139,7 +139,7 @@ pub static RECORD: Kernel = Kernel {
         &[X, Y],
         simple!(record(x, y, dispatch, _index) {
             let step = dispatch.step;
-            y.store(step.row, x.load::<f32>(0) * step.first as f32 + step.learning_rate + y.load::<f32>(step.row));
+            y.store(step.row, x.load::<f32>(0) * step.first as f32 + step.rates[0] + y.load::<f32>(step.row));
         }),
     )
 };

@@ -83,7 +83,7 @@ fn kernels_see_the_step_and_steps_run_in_order() {
     let device = device(2);
     let buffers = [buffer(&device, &[10.0]), buffer(&device, &[0.0; 3])];
     let plan = plan(&[1, 3], vec![call(&RECORD, vec![floats(0, 1), floats(1, 3)], [1, 1, 1])]);
-    let step = |first, row, learning_rate| Step { first, row, learning_rate };
+    let step = |first, row, rate| Step { first, row, rates: [rate; 4], ..Step::default() };
 
     let rows = run(&device, &plan, &buffers, &[step(1, 0, 0.5), step(2, 2, 0.25), step(3, 2, 0.0)]);
 

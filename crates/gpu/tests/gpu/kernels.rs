@@ -59,18 +59,18 @@ pub static AFFINE: Kernel = Kernel {
     )
 };
 
-/// w = w - learning_rate * (first + 1), and row `row` of w's second half holds `first`
+/// w = w - rate * (first + 1), and row `row` of w's second half holds `first`
 pub static DESCEND: Kernel = Kernel {
     step: true,
     ..kernel(
         "descend.main",
-        "struct Step { first: u32, row: u32, learning_rate: f32 }
+        "struct Step { first: u32, row: u32, key: vec2u, rates: vec4f }
          @group(0) @binding(0) var<storage, read_write> w: array<f32>;
          @group(0) @binding(1) var<storage, read_write> rows: array<f32>;
          @group(1) @binding(0) var<uniform> step: Step;
          @compute @workgroup_size(64)
          fn main(@builtin(global_invocation_id) id: vec3u) {
-             if id.x < arrayLength(&w) { w[id.x] -= step.learning_rate * f32(step.first + 1u); }
+             if id.x < arrayLength(&w) { w[id.x] -= step.rates.x * f32(step.first + 1u); }
              if id.x == 0u { rows[step.row] = f32(step.first); }
          }",
         &[binding("w", 0, Access::ReadWrite), binding("rows", 1, Access::ReadWrite)],

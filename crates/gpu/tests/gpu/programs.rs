@@ -7,8 +7,8 @@ use kiln_graph::{Argument, Buffers, Device, Plan, PlanBuffer, ReadBack, Step, Te
 use crate::kernels::{affine, call, descend, double, floats, named};
 use crate::{all, buffer, device, poll_until_done, values};
 
-fn step(first: u32, row: u32, learning_rate: f32) -> Step {
-    Step { first, row, learning_rate }
+fn step(first: u32, row: u32, rate: f32) -> Step {
+    Step { first, row, rates: [rate; 4], ..Step::default() }
 }
 
 #[test]

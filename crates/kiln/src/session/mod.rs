@@ -11,6 +11,7 @@ use kiln_graph::{Buffers, Plan, Profile, Program, Step};
 use crate::compile::{Compile, MOST_STEPS};
 use crate::data::Dataset;
 use crate::network::{Network, PARAMETERS};
+use crate::random::{Stream, bits};
 use crate::{Device, Error, Result};
 
 pub(crate) use pass::Totals;
@@ -47,6 +48,8 @@ pub(crate) struct Session {
     network: Network,
     compiled: Option<Compile>,
     iterations: u64,
+    /// What the random draws of training steps depend on.
+    pub seed: u64,
     submissions: usize,
     programs: HashMap<(Mode, Role, usize), Ready>,
     resident: HashMap<Role, Resident>,
@@ -64,6 +67,7 @@ impl Session {
             network: network.clone(),
             compiled,
             iterations: 0,
+            seed: 0,
             submissions: 0,
             programs: HashMap::new(),
             resident: HashMap::new(),
@@ -188,13 +192,16 @@ impl Session {
     fn steps(&mut self, mode: Mode, first: usize, batch: usize, count: usize) -> Vec<Step> {
         let first_row = self.submissions % (IN_FLIGHT + 1) * MOST_STEPS;
         self.submissions += 1;
-        let steps = (0..count).map(|i| Step {
-            first: (first + i * batch) as u32,
-            row: (first_row + i) as u32,
-            learning_rate: match &self.compiled {
-                Some(compiled) if mode == Mode::Train => compiled.optimizer.step_size(self.iterations + i as u64),
-                _ => 0.0,
-            },
+        let steps = (0..count).map(|i| {
+            let step = Step { first: (first + i * batch) as u32, row: (first_row + i) as u32, ..Step::default() };
+            match &self.compiled {
+                Some(compiled) if mode == Mode::Train => {
+                    let iterations = self.iterations + i as u64;
+                    let key = bits(Stream::Step, [self.seed, iterations, 0]);
+                    Step { key: [key as u32, (key >> 32) as u32], rates: compiled.optimizer.rates(iterations), ..step }
+                }
+                _ => step,
+            }
         });
         let steps = steps.collect();
         if mode == Mode::Train {
