@@ -171,9 +171,9 @@ impl Callback for Witness {
         if self.stop_at == Some(batch) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn on_epoch_end(&mut self, model: &Sequential, logs: &EpochLogs) -> ControlFlow<()> {
+    fn on_epoch_end(&mut self, model: &mut Sequential, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
         self.told.push(format!("end {} of {}", logs.epoch, model.name()));
-        ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
     }
 }
 

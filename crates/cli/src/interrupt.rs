@@ -58,7 +58,7 @@ impl Callback for Interrupt {
         self.flow()
     }
 
-    fn on_epoch_end(&mut self, _: &Sequential, _: &EpochLogs) -> ControlFlow<()> {
-        self.flow()
+    fn on_epoch_end(&mut self, _: &mut Sequential, _: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
+        Ok(self.flow())
     }
 }

@@ -52,10 +52,10 @@ impl Callback for Progress {
         ControlFlow::Continue(())
     }
 
-    fn on_epoch_end(&mut self, _: &Sequential, logs: &EpochLogs) -> ControlFlow<()> {
+    fn on_epoch_end(&mut self, _: &mut Sequential, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
         self.bar.finish_and_clear();
         println!("{} - {}", self.heading(logs.epoch), line(logs));
-        ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
     }
 }
 

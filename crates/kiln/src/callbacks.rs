@@ -2,13 +2,25 @@
 
 use std::ops::ControlFlow;
 
-use crate::Sequential;
 use crate::history::EpochLogs;
+use crate::{Result, Sequential};
 
-/// Something that is told how training goes. Each method may stop training with [`ControlFlow::Break`]: what is on its
+/// Something that is told how training goes. Most methods may stop training with [`ControlFlow::Break`]: what is on its
 /// way to the device still ends, and the history tells that training was stopped. The figures of a validation that was
 /// stopped are left out.
+///
+/// Callbacks are told in the order in which they were given. An error ends training at once and is what
+/// [`fit`](Sequential::fit) gives.
 pub trait Callback {
+    /// Before the first epoch.
+    ///
+    /// # Errors
+    /// What ends training before it begins.
+    fn on_train_begin(&mut self, model: &mut Sequential) -> Result<()> {
+        let _ = model;
+        Ok(())
+    }
+
     /// Before an epoch. The first is 1.
     fn on_epoch_begin(&mut self, epoch: usize, epochs: usize) -> ControlFlow<()> {
         let _ = (epoch, epochs);
@@ -27,10 +39,23 @@ pub trait Callback {
         ControlFlow::Continue(())
     }
 
-    /// After an epoch and its validation, with the model as it is then: to save it, for example.
-    fn on_epoch_end(&mut self, model: &Sequential, logs: &EpochLogs) -> ControlFlow<()> {
+    /// After an epoch and its validation, with the model as it is then: to save it or change its learning rate, for
+    /// example.
+    ///
+    /// # Errors
+    /// What ends training.
+    fn on_epoch_end(&mut self, model: &mut Sequential, logs: &EpochLogs) -> Result<ControlFlow<()>> {
         let _ = (model, logs);
-        ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// After the last epoch, also of a training that was stopped, but not after an error.
+    ///
+    /// # Errors
+    /// What `fit` gives in place of the history.
+    fn on_train_end(&mut self, model: &mut Sequential) -> Result<()> {
+        let _ = model;
+        Ok(())
     }
 }
 

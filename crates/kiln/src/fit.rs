@@ -96,6 +96,9 @@ impl Sequential {
         session.seed = fit.seed;
         session.load(Role::Train, data)?;
 
+        for callback in &mut fit.callbacks {
+            callback.on_train_begin(self)?;
+        }
         let mut history = History::default();
         for epoch in fit.initial_epoch..fit.epochs {
             let begin = tell(&mut fit.callbacks, |callback| callback.on_epoch_begin(epoch + 1, fit.epochs));
@@ -114,14 +117,19 @@ impl Sequential {
                 }
                 logs.seconds += began.elapsed().as_secs_f64();
             }
-            if tell(&mut fit.callbacks, |callback| callback.on_epoch_end(self, &logs)).is_break() {
-                flow = ControlFlow::Break(());
+            for callback in &mut fit.callbacks {
+                if callback.on_epoch_end(self, &logs)?.is_break() {
+                    flow = ControlFlow::Break(());
+                }
             }
             history.epochs.push(logs);
             if flow.is_break() {
                 history.stopped = true;
                 break;
             }
+        }
+        for callback in &mut fit.callbacks {
+            callback.on_train_end(self)?;
         }
         Ok(history)
     }

@@ -37,6 +37,19 @@ pub struct EpochLogs {
     pub batch_losses: Vec<f64>,
 }
 
+impl EpochLogs {
+    /// The figure of this name, as Keras names them: `loss`, `accuracy`, `val_loss`, `val_accuracy`.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        match name {
+            "loss" => Some(self.loss),
+            "accuracy" => Some(self.accuracy),
+            "val_loss" => self.val_loss,
+            "val_accuracy" => self.val_accuracy,
+            _ => None,
+        }
+    }
+}
+
 impl History {
     /// The file's name in a folder.
     pub(crate) const JSON: &str = "history.json";

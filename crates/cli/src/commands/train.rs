@@ -143,7 +143,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
             ..Fit::default()
         },
     )?;
-    saver.failed.map_or(Ok(()), Err)?;
     history.save(&out)?;
     if let Some(took) = progress.first_step() {
         let speed = history.epochs.iter().map(|logs| logs.images_per_second).sum::<f64>() / history.epochs.len() as f64;
@@ -228,12 +227,12 @@ impl Callback for Budget {
         ControlFlow::Continue(())
     }
 
-    fn on_epoch_end(&mut self, _: &Sequential, logs: &EpochLogs) -> ControlFlow<()> {
+    fn on_epoch_end(&mut self, _: &mut Sequential, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
         let spent = self.began.map(|began| began.elapsed()).unwrap_or_default();
         let next = spent.as_secs_f64() * (1.0 + 1.0 / logs.epoch as f64);
         match self.time {
-            Some(time) if next > time.as_secs_f64() => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
+            Some(time) if next > time.as_secs_f64() => Ok(ControlFlow::Break(())),
+            _ => Ok(ControlFlow::Continue(())),
         }
     }
 }
@@ -242,24 +241,19 @@ impl Callback for Budget {
 struct Saver<'a> {
     out: &'a Path,
     history: History,
-    failed: Option<kiln::Error>,
 }
 
 impl Saver<'_> {
     fn new(out: &Path) -> Saver<'_> {
-        Saver { out, history: History::default(), failed: None }
+        Saver { out, history: History::default() }
     }
 }
 
 impl Callback for Saver<'_> {
-    fn on_epoch_end(&mut self, model: &Sequential, logs: &EpochLogs) -> ControlFlow<()> {
+    fn on_epoch_end(&mut self, model: &mut Sequential, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
         self.history.epochs.push(logs.clone());
-        match model.save(self.out).and_then(|()| self.history.save(self.out)) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                self.failed = Some(error);
-                ControlFlow::Break(())
-            }
-        }
+        model.save(self.out)?;
+        self.history.save(self.out)?;
+        Ok(ControlFlow::Continue(()))
     }
 }
