@@ -141,3 +141,21 @@ fn a_profile_needs_whole_batches_and_a_device_with_a_clock() {
     let error = model.profile(&bars(30), 30, 1).unwrap_err().to_string();
     assert!(error.contains("recorder") && error.contains("times its calls"), "{error}");
 }
+
+#[test]
+fn training_changes_every_layer_but_the_frozen_one() {
+    let data = bars(70);
+    for frozen in ["conv2d", "dense"] {
+        let mut model = model();
+        model.set_trainable(frozen, false).unwrap();
+        model.compile(device(), Compile::default()).unwrap();
+        let before = model.get_weights().unwrap();
+        model.fit(&data, Fit { epochs: 2, ..Fit::default() }).unwrap();
+        for (before, after) in before.iter().zip(model.get_weights().unwrap()) {
+            let kept = bits(std::slice::from_ref(before)) == bits(std::slice::from_ref(&after));
+            assert_eq!(kept, before.name.starts_with(frozen), "{frozen} frozen: {}", before.name);
+        }
+    }
+    let error = model().set_trainable("conv3", false).unwrap_err().to_string();
+    assert!(error.contains("expected the name of a layer (conv2d, max_pooling2d, flatten, dense), found `conv3`"));
+}

@@ -150,6 +150,11 @@ impl Graph {
         self.tensors[base.index()].storage = Storage::Persistent { buffer, offset };
     }
 
+    /// Whether a node gives this very tensor and it has not been placed: it is neither persistent nor a view.
+    pub fn is_planned(&self, tensor: Tensor) -> bool {
+        self.tensors[tensor.index()].storage == Storage::Planned
+    }
+
     /// A tensor's type.
     pub fn ty(&self, tensor: Tensor) -> &TensorType {
         &self.tensors[tensor.index()].ty

@@ -3,16 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use kiln_graph::{Graph, Shape, Tensor, TensorType};
+use kiln_graph::{Graph, Shape, Tensor};
 
 use crate::layers::{Call, Expected, Initializer, Layer, Named, Variable};
 use crate::{Error, LayerError, Result};
-
-/// The alignment of a variable in the flat buffers, in bytes: what WebGPU demands of a binding's start.
-const ALIGN: usize = 256;
-
-/// The buffer that holds all variables.
-pub(crate) const PARAMETERS: &str = "parameters";
 
 /// A chain of layers.
 #[derive(Clone, Debug)]
@@ -33,31 +27,28 @@ pub(crate) struct PlacedLayer {
     pub shapes: Option<(Shape, Shape)>,
     /// Which of the network's variables it has.
     pub variables: Range<usize>,
+    /// Whether training changes them.
+    pub trainable: bool,
 }
 
-/// A variable in its place: a range of every flat buffer.
+/// A variable in its place.
 #[derive(Clone, Debug)]
 pub(crate) struct PlacedVariable {
     /// `layer/variable`.
     pub name: String,
     pub shape: Shape,
     pub initializer: Initializer,
-    /// Where it starts in the flat buffers, in floats.
+    /// Which layer it belongs to.
+    pub layer: usize,
+    /// Whether the optimizer may change it.
+    pub trainable: bool,
+    /// Where it starts among the values of all variables, one after the other.
     pub start: usize,
 }
 
 impl PlacedVariable {
     pub fn range(&self) -> Range<usize> {
         self.start..self.start + self.shape.elements()
-    }
-
-    pub fn ty(&self) -> TensorType {
-        TensorType::f32(self.shape.clone())
-    }
-
-    /// Where it starts in the flat buffers, in bytes.
-    pub fn offset(&self) -> u64 {
-        self.start as u64 * 4
     }
 }
 
@@ -68,7 +59,7 @@ impl Network {
     }
 
     /// Appends a layer. One that does not fit is kept, and [`Network::check`] tells.
-    pub fn push(&mut self, Named { name, layer }: Named) {
+    pub fn push(&mut self, Named { name, layer, trainable }: Named) {
         let name = name.unwrap_or_else(|| self.free_name(layer.class_name()));
         let input = match self.layers.last() {
             Some(last) => last.shapes.as_ref().map(|(_, output)| output.clone()),
@@ -85,7 +76,21 @@ impl Network {
                 Err(error) => self.broken = Some(error),
             }
         }
-        self.layers.push(PlacedLayer { name, layer, shapes, variables: first..self.variables.len() });
+        self.layers.push(PlacedLayer { name, layer, shapes, variables: first..self.variables.len(), trainable });
+    }
+
+    /// # Errors
+    /// When no layer has this name.
+    pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<()> {
+        match self.layers.iter_mut().find(|placed| placed.name == layer) {
+            Some(placed) => placed.trainable = trainable,
+            None => {
+                let names: Vec<&str> = self.layers.iter().map(|placed| placed.name.as_str()).collect();
+                let expected = format!("the name of a layer ({})", names.join(", "));
+                return Err(Error::Argument { name: "layer", expected, found: format!("`{layer}`") });
+            }
+        }
+        Ok(())
     }
 
     /// # Errors
@@ -108,23 +113,23 @@ impl Network {
         self.layers.last().and_then(|last| last.shapes.as_ref()).map_or(&self.input_shape, |(_, output)| output)
     }
 
-    /// The length of the flat buffers, in floats: all variables and the gaps between them.
-    pub fn flat_len(&self) -> usize {
-        self.variables.last().map_or(0, |last| last.range().end.next_multiple_of(ALIGN / 4))
+    /// How many values all variables have together.
+    pub fn values(&self) -> usize {
+        self.variables.last().map_or(0, |last| last.range().end)
     }
 
-    /// All variables as tensors of a graph.
-    pub fn parameters(&self, graph: &mut Graph) -> Vec<Tensor> {
-        let buffer = graph.buffer(PARAMETERS);
-        self.variables.iter().map(|variable| graph.persistent(variable.ty(), buffer, variable.offset())).collect()
+    /// Whether the optimizer changes a variable.
+    pub fn trains(&self, variable: &PlacedVariable) -> bool {
+        variable.trainable && self.layers.get(variable.layer).is_some_and(|layer| layer.trainable)
     }
 
-    /// Appends all layers to a graph, for a batch `x`, and gives what comes out.
-    pub fn call(&self, graph: &mut Graph, mut x: Tensor, parameters: &[Tensor]) -> Result<Tensor> {
-        for placed in &self.layers {
+    /// Appends all layers to a graph, for a batch `x` of a training or not, and gives what comes out.
+    pub fn call(&self, graph: &mut Graph, mut x: Tensor, variables: &[Tensor], training: bool) -> Result<Tensor> {
+        for (index, placed) in self.layers.iter().enumerate() {
             graph.scope(placed.name.clone());
-            let variables = &parameters[placed.variables.clone()];
-            x = placed.layer.call(&mut Call { graph, input: x, variables })?;
+            let (trainable, stream) = (placed.trainable, index as u32 + 1);
+            let variables = &variables[placed.variables.clone()];
+            x = placed.layer.call(&mut Call { graph, input: x, variables, training, trainable, stream })?;
         }
         Ok(x)
     }
@@ -161,9 +166,9 @@ impl Network {
     fn place_variables(&mut self, layer_name: &str, variables: Vec<Variable>) {
         for variable in variables {
             let name = format!("{layer_name}/{}", variable.name);
-            let start = self.flat_len();
-            let (shape, initializer) = (variable.shape, variable.initializer);
-            self.variables.push(PlacedVariable { name, shape, initializer, start });
+            let (start, layer) = (self.values(), self.layers.len());
+            let Variable { shape, initializer, trainable, .. } = variable;
+            self.variables.push(PlacedVariable { name, shape, initializer, layer, trainable, start });
         }
     }
 
@@ -230,13 +235,12 @@ mod tests {
     }
 
     #[test]
-    fn variables_start_at_multiples_of_256_bytes() {
+    fn variables_are_named_after_their_layers_and_lie_one_after_the_other() {
         let network = network([Conv2D::new(2, [3, 3]).into(), Flatten.into(), Dense::new(3).into()]);
         let names: Vec<&str> = network.variables.iter().map(|variable| variable.name.as_str()).collect();
         assert_eq!(names, ["conv2d/kernel", "conv2d/bias", "dense/kernel", "dense/bias"]);
-        let offsets: Vec<u64> = network.variables.iter().map(PlacedVariable::offset).collect();
-        assert_eq!(offsets, [0, 256, 512, 1536]);
-        assert_eq!(network.flat_len() * 4, 1792);
+        let ranges: Vec<Range<usize>> = network.variables.iter().map(PlacedVariable::range).collect();
+        assert_eq!(ranges, [0..18, 18..20, 20..236, 236..239]);
     }
 
     #[test]

@@ -36,7 +36,7 @@ use crate::{Device, Error, Result, saving, weights};
 pub struct Sequential {
     network: Network,
     seed: u64,
-    /// The weights of the first variables, as they lie in the flat buffer. Those behind are drawn when they are needed.
+    /// The weights of the first variables, one after the other. Those behind are drawn when they are needed.
     weights: Vec<f32>,
     /// The device has the weights from here on.
     session: Option<Session>,
@@ -115,6 +115,15 @@ impl Sequential {
     /// The layers, the shapes that they give and how many parameters they have: prints as in Keras.
     pub fn summary(&self) -> Summary {
         Summary::new(&self.network)
+    }
+
+    /// Says of a layer whether training changes its variables, from the next [`Sequential::compile`] on. One that it does
+    /// not change is frozen: see [`Layer::trainable`](crate::layers::Layer::trainable).
+    ///
+    /// # Errors
+    /// When no layer has this name.
+    pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<()> {
+        self.network.set_trainable(layer, trainable)
     }
 
     /// Draws all weights anew. A model that this is never called for has the seed 0.
@@ -292,7 +301,7 @@ impl Sequential {
         Ok(())
     }
 
-    /// All weights as they lie in the flat buffer; those that no one has set or asked for before are drawn.
+    /// All weights, one after the other; those that no one has set or asked for before are drawn.
     fn flat_weights(&self) -> Result<Vec<f32>> {
         let known = match &self.session {
             Some(session) => session.weights()?,

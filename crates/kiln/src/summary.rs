@@ -29,15 +29,22 @@ pub struct SummaryRow {
     pub output_shape: Option<Vec<usize>>,
     /// How many parameters the layer has.
     pub parameters: usize,
+    /// How many of them training changes.
+    pub trainable_parameters: usize,
 }
 
 impl Summary {
     pub(crate) fn new(network: &Network) -> Summary {
-        let rows = network.layers.iter().map(|placed| SummaryRow {
-            name: placed.name.clone(),
-            class_name: placed.layer.class_name(),
-            output_shape: placed.shapes.as_ref().map(|(_, output)| output.to_vec()),
-            parameters: network.variables[placed.variables.clone()].iter().map(|v| v.shape.elements()).sum(),
+        let rows = network.layers.iter().map(|placed| {
+            let variables = &network.variables[placed.variables.clone()];
+            let trained = variables.iter().filter(|variable| network.trains(variable));
+            SummaryRow {
+                name: placed.name.clone(),
+                class_name: placed.layer.class_name(),
+                output_shape: placed.shapes.as_ref().map(|(_, output)| output.to_vec()),
+                parameters: variables.iter().map(|variable| variable.shape.elements()).sum(),
+                trainable_parameters: trained.map(|variable| variable.shape.elements()).sum(),
+            }
         });
         let problem = network.broken().map(ToString::to_string);
         Summary { name: network.name.clone(), rows: rows.collect(), problem }
@@ -46,6 +53,11 @@ impl Summary {
     /// How many parameters all layers have.
     pub fn parameters(&self) -> usize {
         self.rows.iter().map(|row| row.parameters).sum()
+    }
+
+    /// How many of them training changes.
+    pub fn trainable_parameters(&self) -> usize {
+        self.rows.iter().map(|row| row.trainable_parameters).sum()
     }
 }
 
@@ -73,8 +85,8 @@ impl fmt::Display for Summary {
         writeln!(f, "{}", rule('└', "─", "┴", '┘'))?;
         let total = |count| format!("{} ({})", thousands(count), readable_size(count * 4));
         writeln!(f, " Total params: {}", total(self.parameters()))?;
-        writeln!(f, " Trainable params: {}", total(self.parameters()))?;
-        write!(f, " Non-trainable params: {}", total(0))?;
+        writeln!(f, " Trainable params: {}", total(self.trainable_parameters()))?;
+        write!(f, " Non-trainable params: {}", total(self.parameters() - self.trainable_parameters()))?;
         match &self.problem {
             Some(problem) => write!(f, "\n {problem}"),
             None => Ok(()),

@@ -1,4 +1,4 @@
-//! The values of a model's variables, by name and as they lie in the flat buffer.
+//! The values of a model's variables, by name and one after the other.
 
 use std::collections::BTreeMap;
 
@@ -18,11 +18,11 @@ pub struct Weight {
     pub values: Vec<f32>,
 }
 
-/// The flat buffer of a network whose first variables are `known`: those behind get their first values.
+/// The values of all variables of a network whose first ones are `known`: those behind get their first values.
 pub(crate) fn draw(network: &Network, seed: u64, known: Vec<f32>) -> Vec<f32> {
     let mut flat = known;
     let done = flat.len();
-    flat.resize(network.flat_len(), 0.0);
+    flat.resize(network.values(), 0.0);
     for (index, variable) in network.variables.iter().enumerate().filter(|(_, variable)| variable.start >= done) {
         let values = variable.initializer.values(&variable.shape, seed, index);
         flat[variable.range()].copy_from_slice(&values);
@@ -30,7 +30,7 @@ pub(crate) fn draw(network: &Network, seed: u64, known: Vec<f32>) -> Vec<f32> {
     flat
 }
 
-/// The variables that lie in a flat buffer.
+/// The variables whose values are given one after the other.
 pub(crate) fn unpack(network: &Network, flat: &[f32]) -> Vec<Weight> {
     let unpack = network.variables.iter().map(|variable| Weight {
         name: variable.name.clone(),
@@ -40,13 +40,13 @@ pub(crate) fn unpack(network: &Network, flat: &[f32]) -> Vec<Weight> {
     unpack.collect()
 }
 
-/// The flat buffer that holds these weights.
+/// The values of these weights, one after the other in the network's order.
 ///
 /// # Errors
 /// When they are not exactly the network's, with a list of all that is wrong.
 pub(crate) fn pack(network: &Network, source: &str, weights: &[Weight]) -> Result<Vec<f32>> {
     let mut given: BTreeMap<&str, &Weight> = weights.iter().map(|weight| (weight.name.as_str(), weight)).collect();
-    let mut flat = vec![0.0; network.flat_len()];
+    let mut flat = vec![0.0; network.values()];
     let mut error = WeightsError::new(&network.name, source);
     for variable in &network.variables {
         match given.remove(variable.name.as_str()) {

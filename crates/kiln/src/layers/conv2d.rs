@@ -103,8 +103,14 @@ impl Layer for Conv2D {
             name: "kernel",
             shape: Shape::from([height, width, channels, self.filters]),
             initializer: self.kernel_initializer,
+            trainable: true,
         };
-        let bias = Variable { name: "bias", shape: Shape::from([self.filters]), initializer: self.bias_initializer };
+        let bias = Variable {
+            name: "bias",
+            shape: Shape::from([self.filters]),
+            initializer: self.bias_initializer,
+            trainable: true,
+        };
         if self.use_bias { vec![kernel, bias] } else { vec![kernel] }
     }
 

@@ -82,8 +82,14 @@ impl Layer for Dense {
             name: "kernel",
             shape: Shape::from([features, self.units]),
             initializer: self.kernel_initializer,
+            trainable: true,
         };
-        let bias = Variable { name: "bias", shape: Shape::from([self.units]), initializer: self.bias_initializer };
+        let bias = Variable {
+            name: "bias",
+            shape: Shape::from([self.units]),
+            initializer: self.bias_initializer,
+            trainable: true,
+        };
         if self.use_bias { vec![kernel, bias] } else { vec![kernel] }
     }
 

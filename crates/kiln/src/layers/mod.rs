@@ -66,7 +66,16 @@ pub trait Layer: Debug + Send + Sync {
     where
         Self: Sized + 'static,
     {
-        Named { name: Some(name.into()), layer: Arc::new(self) }
+        Named { name: Some(name.into()), ..self.into() }
+    }
+
+    /// The layer, whose variables training changes or does not, by default it does. A layer that is not trainable is
+    /// frozen: batch normalization then uses and keeps the statistics that it has.
+    fn trainable(self, trainable: bool) -> Named
+    where
+        Self: Sized + 'static,
+    {
+        Named { trainable, ..self.into() }
     }
 }
 
@@ -74,7 +83,7 @@ pub trait Layer: Debug + Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected(pub String);
 
-/// A tensor that belongs to a layer and that training changes.
+/// A tensor that belongs to a layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variable {
     /// Keras' name within the layer: `kernel`, `bias`.
@@ -83,18 +92,28 @@ pub struct Variable {
     pub shape: Shape,
     /// Where its first values come from.
     pub initializer: Initializer,
+    /// Whether the optimizer may change it. Statistics that the layer keeps itself are not trainable.
+    pub trainable: bool,
 }
 
-/// A layer and the name that it was given, if any.
+/// A layer, the name that it was given, if any, and whether training changes its variables.
 #[derive(Clone, Debug)]
 pub struct Named {
     pub(crate) name: Option<String>,
     pub(crate) layer: Arc<dyn Layer>,
+    pub(crate) trainable: bool,
+}
+
+impl Named {
+    /// See [`Layer::trainable`].
+    pub fn trainable(self, trainable: bool) -> Named {
+        Named { trainable, ..self }
+    }
 }
 
 impl<L: Layer + 'static> From<L> for Named {
     fn from(layer: L) -> Named {
-        Named { name: None, layer: Arc::new(layer) }
+        Named { name: None, layer: Arc::new(layer), trainable: true }
     }
 }
 
@@ -104,6 +123,9 @@ pub struct Call<'a> {
     pub(crate) graph: &'a mut Graph,
     pub(crate) input: Tensor,
     pub(crate) variables: &'a [Tensor],
+    pub(crate) training: bool,
+    pub(crate) trainable: bool,
+    pub(crate) stream: u32,
 }
 
 impl Call<'_> {
@@ -117,6 +139,34 @@ impl Call<'_> {
         [&[self.input], self.variables].concat()
     }
 
+    /// The layer's variables, in the order of [`Layer::variables`].
+    pub fn variables(&self) -> &[Tensor] {
+        self.variables
+    }
+
+    /// Whether this is a step of a training, not an evaluation or a prediction.
+    pub fn training(&self) -> bool {
+        self.training
+    }
+
+    /// Whether training changes the layer's variables: not if it is frozen.
+    pub fn trainable(&self) -> bool {
+        self.trainable
+    }
+
+    /// A number that no other layer of the model has, for ops that draw random numbers.
+    pub fn stream(&self) -> u32 {
+        self.stream
+    }
+
+    /// Applies an op that rewrites variables of the layer: statistics that it keeps.
+    ///
+    /// # Errors
+    /// When the op cannot take these inputs or rewrite these variables.
+    pub fn update(&mut self, op: impl Op + 'static, inputs: &[Tensor], rewritten: &[Tensor]) -> Result<()> {
+        self.graph.update(Arc::new(op), inputs, rewritten)
+    }
+
     /// The shape of a tensor, the batch included.
     pub fn shape(&self, tensor: Tensor) -> &Shape {
         self.graph.shape(tensor)
@@ -128,6 +178,14 @@ impl Call<'_> {
     /// When the op cannot take these inputs.
     pub fn add(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Tensor> {
         self.graph.add(op, inputs)
+    }
+
+    /// Applies an op that gives any number of tensors.
+    ///
+    /// # Errors
+    /// When the op cannot take these inputs.
+    pub fn add_all(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        self.graph.add_shared(Arc::new(op), inputs)
     }
 
     /// The same values under another shape, which costs nothing.

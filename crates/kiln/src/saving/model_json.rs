@@ -45,7 +45,7 @@ pub(super) fn to_json(network: &Network) -> Result<Value> {
 }
 
 fn layer_to_json(placed: &PlacedLayer) -> Value {
-    let common = [("name", json!(placed.name)), ("trainable", json!(true)), ("dtype", dtype())];
+    let common = [("name", json!(placed.name)), ("trainable", json!(placed.trainable)), ("dtype", dtype())];
     let common = common.map(|(key, value)| (key.to_owned(), value));
     let config: Map<String, Value> = common.into_iter().chain(placed.layer.config()).collect();
     let mut layer = json!({
@@ -106,15 +106,19 @@ fn layer_from_json(json: &Value) -> std::result::Result<Named, String> {
     let name = string(&json["config"], "name").map_err(|problem| format!("a layer of class {class}: {problem}"))?;
     let named = |problem: String| format!("layer {name} ({class}): {problem}");
     config.remove("name");
-    for (key, known) in [("trainable", json!([true])), ("dtype", json!(["float32", "float32"]))] {
-        let Some(found) = config.remove(key) else { continue };
+    let trainable = match config.remove("trainable") {
+        None => true,
+        Some(Value::Bool(trainable)) => trainable,
+        Some(found) => return Err(named(format!("trainable: expected true or false, found {found}"))),
+    };
+    if let Some(found) = config.remove("dtype") {
         let found = found.pointer("/config/name").cloned().unwrap_or(found);
-        if known.as_array().is_some_and(|known| !known.contains(&found)) {
-            return Err(named(format!("{key}: expected {}, found {found}", known[0])));
+        if found != "float32" {
+            return Err(named(format!("dtype: expected \"float32\", found {found}")));
         }
     }
     let layer = from_config(&class, &config).map_err(named)?;
-    Ok(Named { name: Some(name.clone()), layer })
+    Ok(Named { name: Some(name.clone()), layer, trainable })
 }
 
 fn string(json: &Value, key: &str) -> std::result::Result<String, String> {
@@ -168,6 +172,15 @@ mod tests {
     }
 
     #[test]
+    fn a_frozen_layer_stays_frozen() {
+        let mut json = keras();
+        json["config"]["layers"][1]["config"]["trainable"] = json!(false);
+        let model = from_json(&json).unwrap();
+        assert_eq!(model.summary().trainable_parameters(), 54_314 - model.summary().rows[0].parameters);
+        assert_eq!(to_json(model.network()).unwrap()["config"]["layers"][1]["config"]["trainable"], json!(false));
+    }
+
+    #[test]
     fn what_kiln_does_not_know_names_the_layer() {
         let mut json = keras();
         json["config"]["layers"][1]["config"]["groups"] = json!(2);
@@ -176,8 +189,8 @@ mod tests {
         json["config"]["layers"][2]["class_name"] = json!("Lambda");
         assert_eq!(error(&json), "layer relu1 (Lambda): Kiln has no such layer");
         json = keras();
-        json["config"]["layers"][8]["config"]["trainable"] = json!(false);
-        assert_eq!(error(&json), "layer fc1 (Dense): trainable: expected true, found false");
+        json["config"]["layers"][8]["config"]["trainable"] = json!("yes");
+        assert_eq!(error(&json), "layer fc1 (Dense): trainable: expected true or false, found \"yes\"");
         json = keras();
         json["config"]["layers"][8]["config"]["dtype"]["config"]["name"] = json!("mixed_float16");
         assert_eq!(error(&json), "layer fc1 (Dense): dtype: expected \"float32\", found \"mixed_float16\"");

@@ -1,15 +1,15 @@
 //! What a model computes for one batch, as graphs: a training step, an evaluation, a prediction.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use kiln_graph::{DType, Graph, Tensor, TensorType};
 use kiln_ops::{Copy, Gather, Record, Sum, gradients};
 
-use super::{METRICS_ROWS, Resident, Role};
+use super::layout::{Layout, TRAINABLE};
+use super::{METRICS_ROWS, Mode, Resident, Role};
 use crate::Result;
 use crate::compile::Compile;
-use crate::network::{Network, PARAMETERS};
+use crate::network::Network;
 
 /// The buffer with a row per step: the sum of the losses, and the number of hits.
 pub(super) const METRICS: &str = "metrics";
@@ -18,14 +18,31 @@ pub(super) const PREDICTIONS: &str = "predictions";
 
 const GRADIENTS: &str = "gradients";
 
+/// The buffer of what an optimizer keeps under this name.
+pub(super) fn slot_buffer(slot: &str) -> String {
+    format!("optimizer.{slot}")
+}
+
+/// What a graph is made for.
+pub(super) struct Batch<'a> {
+    pub network: &'a Network,
+    pub layout: &'a Layout,
+    pub data: &'a Resident,
+    pub role: Role,
+    pub mode: Mode,
+    /// How many samples it has.
+    pub size: usize,
+}
+
 /// A batch on its way through a network.
 struct Forward {
-    parameters: Vec<Tensor>,
+    variables: Vec<Tensor>,
     output: Tensor,
     labels: Tensor,
 }
 
-fn forward(graph: &mut Graph, network: &Network, data: &Resident, role: Role, batch: usize) -> Result<Forward> {
+fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
+    let Batch { network, layout, data, role, mode, size } = *batch;
     graph.scope("gather");
     let mut persistent = |part: &str, ty: &TensorType| {
         let buffer = graph.buffer(&role.buffer(part));
@@ -33,11 +50,11 @@ fn forward(graph: &mut Graph, network: &Network, data: &Resident, role: Role, ba
     };
     let (x, y) = (persistent("x", &data.x), persistent("y", &data.y));
     let order = persistent("order", &TensorType::new([data.samples], DType::U32));
-    let x = graph.add(Gather { scale: data.scale, offset: data.offset, batch }, &[x, order])?;
-    let labels = graph.add(Gather { scale: 1.0, offset: 0.0, batch }, &[y, order])?;
-    let parameters = network.parameters(graph);
-    let output = network.call(graph, x, &parameters)?;
-    Ok(Forward { parameters, output, labels })
+    let x = graph.add(Gather { scale: data.scale, offset: data.offset, batch: size }, &[x, order])?;
+    let labels = graph.add(Gather { scale: 1.0, offset: 0.0, batch: size }, &[y, order])?;
+    let variables = layout.tensors(network, graph);
+    let output = network.call(graph, x, &variables, mode == Mode::Train)?;
+    Ok(Forward { variables, output, labels })
 }
 
 /// Appends the loss of each sample and the record of the batch's metrics; gives the losses.
@@ -52,71 +69,60 @@ fn measured(graph: &mut Graph, network: &Network, compiled: &Compile, forward: &
 }
 
 /// Forward, backward and optimizer.
-pub(super) fn training(
-    network: &Network,
-    compiled: &Compile,
-    data: &Resident,
-    role: Role,
-    batch: usize,
-) -> Result<Graph> {
+pub(super) fn training(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
     let mut graph = Graph::new();
-    let forward = forward(&mut graph, network, data, role, batch)?;
-    let losses = measured(&mut graph, network, compiled, &forward)?;
-    if network.variables.is_empty() {
+    let forward = forward(&mut graph, batch)?;
+    let losses = measured(&mut graph, batch.network, compiled, &forward)?;
+    let trained = |variable: &usize| batch.layout.offset(*variable).is_some();
+    let trained: Vec<usize> = (0..forward.variables.len()).filter(trained).collect();
+    if trained.is_empty() {
         return Ok(graph);
     }
     graph.scope("loss");
-    let loss = graph.add(Sum { scale: 1.0 / batch as f32 }, &[losses])?;
-    let found = gradients(&mut graph, loss, &forward.parameters)?;
-    place_gradients(&mut graph, network, &found)?;
+    let loss = graph.add(Sum { scale: 1.0 / batch.size as f32 }, &[losses])?;
+    let parameters: Vec<Tensor> = trained.iter().map(|&variable| forward.variables[variable]).collect();
+    let found = gradients(&mut graph, loss, &parameters)?;
+    for (variable, gradient) in trained.into_iter().zip(found) {
+        place_gradient(&mut graph, batch, variable, gradient)?;
+    }
 
     graph.scope(compiled.optimizer.name());
     let mut flat = |name: &str| {
         let buffer = graph.buffer(name);
-        graph.persistent(TensorType::f32([network.flat_len()]), buffer, 0)
+        graph.persistent(TensorType::f32([batch.layout.trainable_len()]), buffer, 0)
     };
     let flat_gradients = flat(GRADIENTS);
-    let mut rewritten = vec![flat(PARAMETERS)];
-    rewritten.extend(compiled.optimizer.slots().iter().map(|slot| flat(&format!("optimizer.{slot}"))));
+    let mut rewritten = vec![flat(TRAINABLE)];
+    rewritten.extend(compiled.optimizer.slots().iter().map(|slot| flat(&slot_buffer(slot))));
     graph.update(compiled.optimizer.op(), &[flat_gradients], &rewritten)?;
     Ok(graph)
 }
 
-/// Has each gradient computed in its variable's range of one flat buffer. A variable that the loss does not depend on
-/// has none, and its range stays zero.
-fn place_gradients(graph: &mut Graph, network: &Network, found: &[Option<Tensor>]) -> Result<()> {
+/// Has a gradient computed in its variable's range of one flat buffer. A variable that the loss does not depend on has
+/// none, and its range stays zero.
+fn place_gradient(graph: &mut Graph, batch: &Batch<'_>, variable: usize, gradient: Option<Tensor>) -> Result<()> {
+    let (Some(mut gradient), Some(offset)) = (gradient, batch.layout.offset(variable)) else { return Ok(()) };
     let buffer = graph.buffer(GRADIENTS);
-    let mut placed = HashSet::new();
-    for (variable, gradient) in network.variables.iter().zip(found) {
-        let Some(mut gradient) = *gradient else { continue };
-        let computed = graph.nodes().iter().any(|node| !node.updates && node.outputs.contains(&gradient));
-        if !computed || !placed.insert(gradient) {
-            graph.scope(variable.name.clone());
-            gradient = graph.add(Copy, &[gradient])?;
-        }
-        graph.place(gradient, buffer, variable.offset());
+    if !graph.is_planned(gradient) {
+        graph.scope(batch.network.variables[variable].name.clone());
+        gradient = graph.add(Copy, &[gradient])?;
     }
+    graph.place(gradient, buffer, offset);
     Ok(())
 }
 
 /// Forward, and the metrics.
-pub(super) fn evaluation(
-    network: &Network,
-    compiled: &Compile,
-    data: &Resident,
-    role: Role,
-    batch: usize,
-) -> Result<Graph> {
+pub(super) fn evaluation(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
     let mut graph = Graph::new();
-    let forward = forward(&mut graph, network, data, role, batch)?;
-    measured(&mut graph, network, compiled, &forward)?;
+    let forward = forward(&mut graph, batch)?;
+    measured(&mut graph, batch.network, compiled, &forward)?;
     Ok(graph)
 }
 
 /// Forward, into a buffer that can be read.
-pub(super) fn prediction(network: &Network, data: &Resident, role: Role, batch: usize) -> Result<Graph> {
+pub(super) fn prediction(batch: &Batch<'_>) -> Result<Graph> {
     let mut graph = Graph::new();
-    let forward = forward(&mut graph, network, data, role, batch)?;
+    let forward = forward(&mut graph, batch)?;
     let buffer = graph.buffer(PREDICTIONS);
     graph.place(forward.output, buffer, 0);
     Ok(graph)

@@ -1,6 +1,7 @@
 //! A network on a device: its buffers, its programs and the data sets that lie beside it.
 
 mod graphs;
+mod layout;
 mod pass;
 mod resident;
 
@@ -10,10 +11,12 @@ use kiln_graph::{Buffers, Plan, Profile, Program, Step};
 
 use crate::compile::{Compile, MOST_STEPS};
 use crate::data::Dataset;
-use crate::network::{Network, PARAMETERS};
+use crate::network::Network;
 use crate::random::{Stream, bits};
 use crate::{Device, Error, Result};
 
+use graphs::Batch;
+use layout::Layout;
 pub(crate) use pass::Totals;
 pub(crate) use resident::{Resident, Role};
 
@@ -46,6 +49,7 @@ pub(crate) struct Session {
     device: Device,
     buffers: Buffers,
     network: Network,
+    layout: Layout,
     compiled: Option<Compile>,
     iterations: u64,
     /// What the random draws of training steps depend on.
@@ -56,7 +60,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Puts a network with these weights (as they lie in the flat buffer) on a device.
+    /// Puts a network with these weights, one after the other, on a device.
     ///
     /// # Errors
     /// When memory runs out or the device is lost.
@@ -65,6 +69,7 @@ impl Session {
             device: device.clone(),
             buffers: Buffers::new(device.as_dyn().clone()),
             network: network.clone(),
+            layout: Layout::new(network),
             compiled,
             iterations: 0,
             seed: 0,
@@ -72,7 +77,7 @@ impl Session {
             programs: HashMap::new(),
             resident: HashMap::new(),
         };
-        session.buffers.named(PARAMETERS, (network.flat_len() as u64 * 4).max(4))?;
+        session.layout.allocate(&mut session.buffers)?;
         session.buffers.named(graphs::METRICS, METRICS_ROWS as u64 * 8)?;
         let outputs = network.output_shape().batched(INFERENCE_BATCH).elements() as u64 * 4;
         session.buffers.named(graphs::PREDICTIONS, outputs.max(4))?;
@@ -90,14 +95,12 @@ impl Session {
         self.compiled.as_ref()
     }
 
-    /// The weights as they lie in the flat buffer. Waits for all that runs.
+    /// The weights, one after the other. Waits for all that runs.
     ///
     /// # Errors
     /// When the device is lost.
     pub fn weights(&self) -> Result<Vec<f32>> {
-        let Some(buffer) = self.buffers.get(PARAMETERS) else { return Ok(Vec::new()) };
-        let bytes = buffer.read(0, self.network.flat_len() as u64 * 4)?;
-        Ok(bytemuck::pod_collect_to_vec(&bytes))
+        self.layout.read(&self.network, &self.buffers)
     }
 
     /// Replaces the weights.
@@ -105,10 +108,7 @@ impl Session {
     /// # Errors
     /// When the device is lost.
     pub fn write_weights(&self, weights: &[f32]) -> Result<()> {
-        match self.buffers.get(PARAMETERS) {
-            Some(buffer) if !weights.is_empty() => Ok(buffer.write(0, bytemuck::cast_slice(weights))?),
-            _ => Ok(()),
-        }
+        self.layout.write(&self.network, &self.buffers, weights)
     }
 
     /// Puts a data set on the device, unless it lies there already. Programs over the one before are dropped.
@@ -154,10 +154,11 @@ impl Session {
         let not_ready = |action, call| Error::NotReady { model: self.network.name.clone(), action, call };
         let data = self.resident.get(&role).ok_or_else(|| not_ready("a plan", "fit"))?;
         let compiled = || self.compiled.as_ref().ok_or_else(|| not_ready("a loss", "compile"));
+        let of = Batch { network: &self.network, layout: &self.layout, data, role, mode, size: batch };
         let graph = match mode {
-            Mode::Train => graphs::training(&self.network, compiled()?, data, role, batch)?,
-            Mode::Evaluate => graphs::evaluation(&self.network, compiled()?, data, role, batch)?,
-            Mode::Predict => graphs::prediction(&self.network, data, role, batch)?,
+            Mode::Train => graphs::training(&of, compiled()?)?,
+            Mode::Evaluate => graphs::evaluation(&of, compiled()?)?,
+            Mode::Predict => graphs::prediction(&of)?,
         };
         Ok(Plan::new(&graph, &self.device.info().limits)?)
     }

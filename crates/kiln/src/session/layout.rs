@@ -1,0 +1,159 @@
+//! Where a network's variables lie on the device: what the optimizer changes in one flat buffer, the rest in another.
+
+use std::ops::Range;
+
+use kiln_graph::{Buffers, Graph, Tensor, TensorType};
+
+use crate::Result;
+use crate::network::{Network, PlacedVariable};
+
+/// The buffer of the variables that the optimizer changes. Gradients and the optimizer's slots lie as they do.
+pub(super) const TRAINABLE: &str = "trainable";
+/// The buffer of the variables that it does not change: frozen ones, and statistics that layers keep themselves.
+pub(super) const NON_TRAINABLE: &str = "non_trainable";
+
+/// The alignment of a variable in the flat buffers, in floats: what WebGPU demands of a binding's start.
+const ALIGN: usize = 256 / 4;
+
+/// The place of each of a network's variables.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    places: Vec<Place>,
+    /// The lengths of both flat buffers, in floats: all variables and the gaps between them.
+    trainable: usize,
+    non_trainable: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    trainable: bool,
+    /// Where the variable starts in its flat buffer, in floats.
+    start: usize,
+}
+
+impl Layout {
+    pub fn new(network: &Network) -> Layout {
+        let mut layout = Layout { places: Vec::new(), trainable: 0, non_trainable: 0 };
+        for variable in &network.variables {
+            let trainable = network.trains(variable);
+            let end = if trainable { &mut layout.trainable } else { &mut layout.non_trainable };
+            layout.places.push(Place { trainable, start: *end });
+            *end = (*end + variable.shape.elements()).next_multiple_of(ALIGN);
+        }
+        layout
+    }
+
+    /// How long the flat buffer of the variables that the optimizer changes is, in floats.
+    pub fn trainable_len(&self) -> usize {
+        self.trainable
+    }
+
+    /// Where a variable starts in the flat buffers of what the optimizer changes, in bytes; nothing for another.
+    pub fn offset(&self, variable: usize) -> Option<u64> {
+        self.places.get(variable).filter(|place| place.trainable).map(|place| place.start as u64 * 4)
+    }
+
+    /// Makes both buffers.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn allocate(&self, buffers: &mut Buffers) -> Result<()> {
+        for (name, length) in [(TRAINABLE, self.trainable), (NON_TRAINABLE, self.non_trainable)] {
+            buffers.named(name, (length as u64 * 4).max(4))?;
+        }
+        Ok(())
+    }
+
+    /// All variables as tensors of a graph.
+    pub fn tensors(&self, network: &Network, graph: &mut Graph) -> Vec<Tensor> {
+        let mut tensor = |(variable, place): (&PlacedVariable, &Place)| {
+            let buffer = graph.buffer(if place.trainable { TRAINABLE } else { NON_TRAINABLE });
+            graph.persistent(TensorType::f32(variable.shape.clone()), buffer, place.start as u64 * 4)
+        };
+        network.variables.iter().zip(&self.places).map(&mut tensor).collect()
+    }
+
+    /// The values of all variables, one after the other. Waits for all that runs.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn read(&self, network: &Network, buffers: &Buffers) -> Result<Vec<f32>> {
+        let flat = |name: &str, length: usize| match buffers.get(name) {
+            Some(buffer) if length > 0 => Ok(bytemuck::pod_collect_to_vec(&buffer.read(0, length as u64 * 4)?)),
+            _ => crate::Result::Ok(Vec::new()),
+        };
+        let (trainable, kept) = (flat(TRAINABLE, self.trainable)?, flat(NON_TRAINABLE, self.non_trainable)?);
+        let mut values = Vec::with_capacity(network.values());
+        for (place, range) in self.ranges(network) {
+            values.extend_from_slice(&if place.trainable { &trainable } else { &kept }[range]);
+        }
+        Ok(values)
+    }
+
+    /// Replaces the values of all variables, given one after the other.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn write(&self, network: &Network, buffers: &Buffers, values: &[f32]) -> Result<()> {
+        let (mut trainable, mut kept) = (vec![0.0; self.trainable], vec![0.0; self.non_trainable]);
+        for ((place, range), variable) in self.ranges(network).zip(&network.variables) {
+            let flat = if place.trainable { &mut trainable } else { &mut kept };
+            flat[range].copy_from_slice(&values[variable.range()]);
+        }
+        for (name, flat) in [(TRAINABLE, trainable), (NON_TRAINABLE, kept)] {
+            if let (Some(buffer), false) = (buffers.get(name), flat.is_empty()) {
+                buffer.write(0, bytemuck::cast_slice(&flat))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The variables that the optimizer changes, and where they lie in the flat buffers, in floats.
+    pub fn trainable_ranges<'a>(
+        &'a self,
+        network: &'a Network,
+    ) -> impl Iterator<Item = (&'a PlacedVariable, Range<usize>)> {
+        let ranges = network.variables.iter().zip(self.ranges(network));
+        ranges.filter(|(_, (place, _))| place.trainable).map(|(variable, (_, range))| (variable, range))
+    }
+
+    fn ranges<'a>(&'a self, network: &'a Network) -> impl Iterator<Item = (Place, Range<usize>)> + 'a {
+        let range = |variable: &PlacedVariable, place: Place| place.start..place.start + variable.shape.elements();
+        network.variables.iter().zip(&self.places).map(move |(variable, &place)| (place, range(variable, place)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kiln_graph::Shape;
+
+    use super::*;
+    use crate::layers::{Conv2D, Dense, Flatten, Layer};
+
+    fn network(trainable: bool) -> Network {
+        let mut network = Network::new(Shape::from([8, 8, 1]));
+        network.push(Conv2D::new(2, [3, 3]).trainable(trainable));
+        network.push(Flatten.into());
+        network.push(Dense::new(3).into());
+        network
+    }
+
+    #[test]
+    fn variables_start_at_multiples_of_256_bytes() {
+        let layout = Layout::new(&network(true));
+        let offsets: Vec<Option<u64>> = (0..4).map(|variable| layout.offset(variable)).collect();
+        assert_eq!(offsets, [Some(0), Some(256), Some(512), Some(1536)]);
+        assert_eq!(layout.trainable_len() * 4, 1792);
+    }
+
+    #[test]
+    fn what_is_frozen_lies_apart() {
+        let network = network(false);
+        let layout = Layout::new(&network);
+        let offsets: Vec<Option<u64>> = (0..4).map(|variable| layout.offset(variable)).collect();
+        assert_eq!(offsets, [None, None, Some(0), Some(1024)]);
+        assert_eq!((layout.trainable_len() * 4, layout.non_trainable * 4), (1280, 512));
+        let trained: Vec<&str> = layout.trainable_ranges(&network).map(|(variable, _)| &*variable.name).collect();
+        assert_eq!(trained, ["dense/kernel", "dense/bias"]);
+    }
+}
