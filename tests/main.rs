@@ -13,4 +13,5 @@ mod ops;
 mod portability;
 mod recorder;
 mod replay;
+mod resume;
 mod session;

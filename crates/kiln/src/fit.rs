@@ -106,6 +106,7 @@ impl Sequential {
                 history.stopped = true;
                 break;
             }
+            self.session("fit")?.epochs = epoch;
             let (mut logs, mut flow) = train_epoch(self.session("fit")?, data.len(), epoch, &mut fit)?;
             if let (Some(validation), true) = (validation, flow.is_continue()) {
                 let began = Instant::now();
@@ -116,6 +117,10 @@ impl Sequential {
                     logs.val_accuracy = Some(totals.accuracy());
                 }
                 logs.seconds += began.elapsed().as_secs_f64();
+            }
+            logs.complete = flow.is_continue();
+            if logs.complete {
+                self.session("fit")?.epochs = epoch + 1;
             }
             for callback in &mut fit.callbacks {
                 if callback.on_epoch_end(self, &logs)?.is_break() {

@@ -33,6 +33,8 @@ pub struct EpochLogs {
     pub seconds: f64,
     /// Training samples per second, validation not counted.
     pub images_per_second: f64,
+    /// Whether the epoch ran to its end, its validation included: not if a callback stopped it.
+    pub complete: bool,
     /// The loss of each batch before its step.
     pub batch_losses: Vec<f64>,
 }

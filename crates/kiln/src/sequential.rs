@@ -270,6 +270,25 @@ impl Sequential {
         self.set_weights_from(&path.display().to_string(), &new)
     }
 
+    /// Writes the training of a compiled model into a safetensors file: the weights, what the optimizer keeps, and how
+    /// far training is. See [`Sequential::load_checkpoint`].
+    ///
+    /// # Errors
+    /// When the model is not compiled, the file cannot be written or the device fails.
+    pub fn save_checkpoint(&self, path: impl AsRef<Path>) -> Result<()> {
+        saving::checkpoint::save(self, path.as_ref())
+    }
+
+    /// Puts a compiled model where the training was that [`Sequential::save_checkpoint`] wrote into a file, and gives how
+    /// many epochs were over then. With that as [`Fit::initial_epoch`](crate::Fit::initial_epoch) and the same data,
+    /// arguments and device, training goes on to the same bits as one that was not interrupted.
+    ///
+    /// # Errors
+    /// When the model is not compiled, the file cannot be read or does not fit the model or its optimizer.
+    pub fn load_checkpoint(&mut self, path: impl AsRef<Path>) -> Result<usize> {
+        saving::checkpoint::load(self, path.as_ref())
+    }
+
     fn evaluated(&mut self, data: &Dataset, callbacks: &mut [&mut dyn Callback]) -> Result<(Score, ControlFlow<()>)> {
         self.compiled("evaluate")?.loss.check(&self.network, data)?;
         let (totals, flow) = self.session("evaluate")?.evaluate(data, INFERENCE_BATCH, callbacks)?;
@@ -286,6 +305,12 @@ impl Sequential {
         let not_ready = Error::NotReady { model: self.network.name.clone(), action, call: "compile" };
         let layers = self.network.layers.len();
         self.session.as_mut().filter(|session| session.network().layers.len() == layers).ok_or(not_ready)
+    }
+
+    /// The session of a compiled model, to look at.
+    pub(crate) fn trained(&self, action: &'static str) -> Result<&Session> {
+        let ready = self.session.as_ref().filter(|session| session.compiled().is_some());
+        ready.ok_or(Error::NotReady { model: self.network.name.clone(), action, call: "compile" })
     }
 
     pub(crate) fn compiled(&mut self, action: &'static str) -> Result<&Compile> {

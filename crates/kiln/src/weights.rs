@@ -45,20 +45,35 @@ pub(crate) fn unpack(network: &Network, flat: &[f32]) -> Vec<Weight> {
 /// # Errors
 /// When they are not exactly the network's, with a list of all that is wrong.
 pub(crate) fn pack(network: &Network, source: &str, weights: &[Weight]) -> Result<Vec<f32>> {
+    let shapes = network.variables.iter().map(|variable| (variable.name.clone(), &variable.shape));
+    let found = matched(&network.name, source, shapes, weights)?;
+    Ok(found.into_iter().flat_map(|weight| weight.values.iter().copied()).collect())
+}
+
+/// Of these weights, those with the expected names, in that order.
+///
+/// # Errors
+/// When they are not exactly what is expected, with a list of all that is wrong.
+pub(crate) fn matched<'a, 'b>(
+    model: &str,
+    source: &str,
+    expected: impl Iterator<Item = (String, &'b Shape)>,
+    weights: &'a [Weight],
+) -> Result<Vec<&'a Weight>> {
     let mut given: BTreeMap<&str, &Weight> = weights.iter().map(|weight| (weight.name.as_str(), weight)).collect();
-    let mut flat = vec![0.0; network.values()];
-    let mut error = WeightsError::new(&network.name, source);
-    for variable in &network.variables {
-        match given.remove(variable.name.as_str()) {
-            None => error.missing.push(format!("{} {}", variable.name, variable.shape)),
-            Some(weight) if weight.shape != variable.shape || weight.values.len() != variable.range().len() => {
-                error.misshapen.push((variable.name.clone(), weight.shape.clone(), variable.shape.clone()));
+    let mut found = Vec::new();
+    let mut error = WeightsError::new(model, source);
+    for (name, shape) in expected {
+        match given.remove(name.as_str()) {
+            None => error.missing.push(format!("{name} {shape}")),
+            Some(weight) if weight.shape != *shape || weight.values.len() != shape.elements() => {
+                error.misshapen.push((name, weight.shape.clone(), shape.clone()));
             }
-            Some(weight) => flat[variable.range()].copy_from_slice(&weight.values),
+            Some(weight) => found.push(weight),
         }
     }
     error.extra = given.values().map(|weight| format!("{} {}", weight.name, weight.shape)).collect();
-    if error.is_empty() { Ok(flat) } else { Err(error.into()) }
+    if error.is_empty() { Ok(found) } else { Err(error.into()) }
 }
 
 #[cfg(test)]

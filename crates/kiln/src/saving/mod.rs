@@ -1,5 +1,6 @@
 //! Models in files: `model.json` and `weights.safetensors`.
 
+pub(crate) mod checkpoint;
 mod model_json;
 mod tensors;
 

@@ -1,5 +1,6 @@
 //! Weights as a safetensors file, with keys `layer/variable`.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use kiln_graph::Shape;
@@ -10,8 +11,24 @@ use super::{read, write_atomically};
 use crate::weights::Weight;
 use crate::{Error, Result, WeightsError};
 
+/// What a safetensors file holds.
+pub(crate) struct TensorFile {
+    pub tensors: Vec<Weight>,
+    pub metadata: HashMap<String, String>,
+}
+
 /// Writes weights into a file.
 pub(crate) fn save_weights(path: &Path, weights: &[Weight]) -> Result<()> {
+    write_tensors(path, weights, None)
+}
+
+/// Reads all weights of a file. `model` is named if some are of a type that is not read.
+pub(crate) fn load_weights(path: &Path, model: &str) -> Result<Vec<Weight>> {
+    read_tensors(path, model).map(|file| file.tensors)
+}
+
+/// Writes tensors and metadata into a file.
+pub(crate) fn write_tensors(path: &Path, weights: &[Weight], metadata: Option<HashMap<String, String>>) -> Result<()> {
     let format =
         |error: safetensors::SafeTensorError| Error::Format { path: path.to_owned(), problem: error.to_string() };
     let bytes: Vec<Vec<u8>> =
@@ -21,17 +38,19 @@ pub(crate) fn save_weights(path: &Path, weights: &[Weight]) -> Result<()> {
         let view = TensorView::new(Dtype::F32, weight.shape.to_vec(), bytes).map_err(format)?;
         views.push((weight.name.as_str(), view));
     }
-    let file = safetensors::serialize(views, None).map_err(format)?;
+    let file = safetensors::serialize(views, metadata).map_err(format)?;
     write_atomically(path, &file)
 }
 
-/// Reads all weights of a file. `model` is named if some are of a type that is not read.
-pub(crate) fn load_weights(path: &Path, model: &str) -> Result<Vec<Weight>> {
+/// Reads the tensors and metadata of a file. `model` is named if some tensors are of a type that is not read.
+pub(crate) fn read_tensors(path: &Path, model: &str) -> Result<TensorFile> {
     let bytes = read(path)?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| {
+    let format = |error: safetensors::SafeTensorError| {
         let problem = format!("expected a safetensors file, found something else ({error})");
         Error::Format { path: path.to_owned(), problem }
-    })?;
+    };
+    let file = SafeTensors::deserialize(&bytes).map_err(format)?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(format)?;
     let mut error = WeightsError::new(model, &path.display().to_string());
     let mut weights = Vec::new();
     for (name, view) in file.iter() {
@@ -43,7 +62,8 @@ pub(crate) fn load_weights(path: &Path, model: &str) -> Result<Vec<Weight>> {
         weights.push(Weight { name: name.to_owned(), shape: Shape::from(view.shape()), values: values.collect() });
     }
     error.mistyped.sort();
-    if error.is_empty() { Ok(weights) } else { Err(error.into()) }
+    let metadata = header.metadata().clone().unwrap_or_default();
+    if error.is_empty() { Ok(TensorFile { tensors: weights, metadata }) } else { Err(error.into()) }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use kiln_graph::{Buffers, Graph, Tensor, TensorType};
 
 use crate::Result;
 use crate::network::{Network, PlacedVariable};
+use crate::weights::{self, Weight};
 
 /// The buffer of the variables that the optimizer changes. Gradients and the optimizer's slots lie as they do.
 pub(super) const TRAINABLE: &str = "trainable";
@@ -108,11 +109,44 @@ impl Layout {
         Ok(())
     }
 
+    /// What lies in a flat buffer of the optimizer for each variable that it changes, under the variable's name.
+    pub fn unpack(&self, network: &Network, flat: &[f32]) -> Vec<Weight> {
+        let weight = |(variable, range): (&PlacedVariable, Range<usize>)| Weight {
+            name: variable.name.clone(),
+            shape: variable.shape.clone(),
+            values: flat[range].to_vec(),
+        };
+        self.trainable(network).map(weight).collect()
+    }
+
+    /// The flat buffer that holds what an optimizer keeps under each of these names, given as
+    /// `{prefix}slot/layer/variable`.
+    ///
+    /// # Errors
+    /// When these are not exactly what it keeps, with a list of all that is wrong.
+    pub fn pack_slots(
+        &self,
+        network: &Network,
+        source: &str,
+        prefix: &str,
+        slots: &[String],
+        given: &[Weight],
+    ) -> Result<Vec<Vec<f32>>> {
+        let named = |slot: &String, variable: &PlacedVariable| format!("{prefix}{slot}/{}", variable.name);
+        let expected = slots.iter().flat_map(|slot| self.trainable(network).map(move |(v, range)| (slot, v, range)));
+        let expected: Vec<_> = expected.collect();
+        let shapes = expected.iter().map(|(slot, variable, _)| (named(slot, variable), &variable.shape));
+        let found = weights::matched(&network.name, source, shapes, given)?;
+        let mut flats = vec![vec![0.0; self.trainable]; slots.len()];
+        let per_slot = self.trainable(network).count().max(1);
+        for (i, ((_, _, range), weight)) in expected.into_iter().zip(found).enumerate() {
+            flats[i / per_slot][range].copy_from_slice(&weight.values);
+        }
+        Ok(flats)
+    }
+
     /// The variables that the optimizer changes, and where they lie in the flat buffers, in floats.
-    pub fn trainable_ranges<'a>(
-        &'a self,
-        network: &'a Network,
-    ) -> impl Iterator<Item = (&'a PlacedVariable, Range<usize>)> {
+    fn trainable<'a>(&'a self, network: &'a Network) -> impl Iterator<Item = (&'a PlacedVariable, Range<usize>)> {
         let ranges = network.variables.iter().zip(self.ranges(network));
         ranges.filter(|(_, (place, _))| place.trainable).map(|(variable, (_, range))| (variable, range))
     }
@@ -153,7 +187,7 @@ mod tests {
         let offsets: Vec<Option<u64>> = (0..4).map(|variable| layout.offset(variable)).collect();
         assert_eq!(offsets, [None, None, Some(0), Some(1024)]);
         assert_eq!((layout.trainable_len() * 4, layout.non_trainable * 4), (1280, 512));
-        let trained: Vec<&str> = layout.trainable_ranges(&network).map(|(variable, _)| &*variable.name).collect();
+        let trained: Vec<&str> = layout.trainable(&network).map(|(variable, _)| &*variable.name).collect();
         assert_eq!(trained, ["dense/kernel", "dense/bias"]);
     }
 }

@@ -13,6 +13,7 @@ use crate::compile::{Compile, MOST_STEPS};
 use crate::data::Dataset;
 use crate::network::Network;
 use crate::random::{Stream, bits};
+use crate::saving::checkpoint::Progress;
 use crate::{Device, Error, Result};
 
 use graphs::Batch;
@@ -52,6 +53,8 @@ pub(crate) struct Session {
     layout: Layout,
     compiled: Option<Compile>,
     iterations: u64,
+    /// How many epochs are over.
+    pub epochs: usize,
     /// What the random draws of training steps depend on.
     pub seed: u64,
     submissions: usize,
@@ -72,6 +75,7 @@ impl Session {
             layout: Layout::new(network),
             compiled,
             iterations: 0,
+            epochs: 0,
             seed: 0,
             submissions: 0,
             programs: HashMap::new(),
@@ -81,6 +85,10 @@ impl Session {
         session.buffers.named(graphs::METRICS, METRICS_ROWS as u64 * 8)?;
         let outputs = network.output_shape().batched(INFERENCE_BATCH).elements() as u64 * 4;
         session.buffers.named(graphs::PREDICTIONS, outputs.max(4))?;
+        for slot in session.compiled.iter().flat_map(|compiled| compiled.optimizer.slots()) {
+            let bytes = session.layout.trainable_len() as u64 * 4;
+            session.buffers.named(&graphs::slot_buffer(slot), bytes.max(4))?;
+        }
         session.write_weights(weights)?;
         Ok(session)
     }
@@ -109,6 +117,64 @@ impl Session {
     /// When the device is lost.
     pub fn write_weights(&self, weights: &[f32]) -> Result<()> {
         self.layout.write(&self.network, &self.buffers, weights)
+    }
+
+    /// Where the variables lie.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The names of what the optimizer keeps from step to step.
+    ///
+    /// # Errors
+    /// When the network is not compiled.
+    pub fn slot_names(&self) -> Result<Vec<String>> {
+        let slots = self.compiled_for("the optimizer's state")?.optimizer.slots();
+        Ok(slots.iter().map(|&slot| slot.to_owned()).collect())
+    }
+
+    /// What the optimizer keeps from step to step: name and flat buffer. Waits for all that runs.
+    ///
+    /// # Errors
+    /// When the network is not compiled or the device is lost.
+    pub fn slots(&self) -> Result<Vec<(String, Vec<f32>)>> {
+        let read = |slot: String| {
+            let flat = match self.buffers.get(&graphs::slot_buffer(&slot)) {
+                Some(buffer) => buffer.read(0, self.layout.trainable_len() as u64 * 4)?,
+                None => Vec::new(),
+            };
+            Ok((slot, bytemuck::pod_collect_to_vec(&flat)))
+        };
+        self.slot_names()?.into_iter().map(read).collect()
+    }
+
+    /// How far training is.
+    ///
+    /// # Errors
+    /// When the network is not compiled.
+    pub fn progress(&self) -> Result<Progress> {
+        let optimizer = self.compiled_for("the optimizer's state")?.optimizer.name().to_owned();
+        Ok(Progress { optimizer, epochs: self.epochs, iterations: self.iterations })
+    }
+
+    /// Puts training where it was: the weights one after the other, what the optimizer kept, and how far it was.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn restore(&mut self, weights: &[f32], slots: &[Vec<f32>], progress: &Progress) -> Result<()> {
+        self.write_weights(weights)?;
+        for (name, flat) in self.slot_names()?.iter().zip(slots) {
+            if let (Some(buffer), false) = (self.buffers.get(&graphs::slot_buffer(name)), flat.is_empty()) {
+                buffer.write(0, bytemuck::cast_slice(flat))?;
+            }
+        }
+        (self.epochs, self.iterations) = (progress.epochs, progress.iterations);
+        Ok(())
+    }
+
+    fn compiled_for(&self, action: &'static str) -> Result<&Compile> {
+        let model = self.network.name.clone();
+        self.compiled.as_ref().ok_or(Error::NotReady { model, action, call: "compile" })
     }
 
     /// Puts a data set on the device, unless it lies there already. Programs over the one before are dropped.
@@ -153,7 +219,7 @@ impl Session {
     pub fn plan(&self, mode: Mode, role: Role, batch: usize) -> Result<Plan> {
         let not_ready = |action, call| Error::NotReady { model: self.network.name.clone(), action, call };
         let data = self.resident.get(&role).ok_or_else(|| not_ready("a plan", "fit"))?;
-        let compiled = || self.compiled.as_ref().ok_or_else(|| not_ready("a loss", "compile"));
+        let compiled = || self.compiled_for("a loss");
         let of = Batch { network: &self.network, layout: &self.layout, data, role, mode, size: batch };
         let graph = match mode {
             Mode::Train => graphs::training(&of, compiled()?)?,

@@ -1,0 +1,64 @@
+//! Trainings that go on from a checkpoint.
+
+use kiln::optimizers::{Adam, Optimizer, SGD};
+use kiln::{Compile, Fit, Sequential};
+
+use crate::common::{bars, bits, device, model};
+
+fn compiled(optimizer: impl Optimizer + 'static) -> Sequential {
+    let mut model = model();
+    model.compile(device(), Compile { optimizer: optimizer.into(), ..Compile::default() }).unwrap();
+    model
+}
+
+fn fit(model: &mut Sequential, initial_epoch: usize, epochs: usize) {
+    let fit = Fit { initial_epoch, epochs, seed: 3, validation_split: 0.1, ..Fit::default() };
+    model.fit(&bars(131), fit).unwrap();
+}
+
+/// The weights after four epochs: at once, or with a checkpoint after two.
+fn at_once_and_resumed<O: Optimizer + Copy + 'static>(optimizer: O) -> [Vec<u32>; 2] {
+    let mut whole = compiled(optimizer);
+    fit(&mut whole, 0, 4);
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = folder.path().join("checkpoint.safetensors");
+    let mut first = compiled(optimizer);
+    fit(&mut first, 0, 2);
+    first.save_checkpoint(&checkpoint).unwrap();
+    let mut second = compiled(optimizer);
+    second.initialize(99).unwrap();
+    let epochs = second.load_checkpoint(&checkpoint).unwrap();
+    assert_eq!(epochs, 2);
+    fit(&mut second, epochs, 4);
+    [whole, second].map(|model| bits(&model.get_weights().unwrap()))
+}
+
+#[test]
+fn a_resumed_training_ends_with_the_bits_of_one_that_was_not_interrupted() {
+    let [whole, resumed] = at_once_and_resumed(Adam::default());
+    assert_eq!(whole, resumed);
+    let [whole, resumed] = at_once_and_resumed(SGD { momentum: 0.9, decay: 0.01, ..SGD::default() });
+    assert_eq!(whole, resumed);
+}
+
+#[test]
+fn a_checkpoint_that_does_not_fit_says_why_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = folder.path().join("checkpoint.safetensors");
+    let mut trained = compiled(Adam::default());
+    fit(&mut trained, 0, 1);
+    trained.save_checkpoint(&checkpoint).unwrap();
+
+    let mut other = compiled(SGD::default());
+    let before = bits(&other.get_weights().unwrap());
+    let error = other.load_checkpoint(&checkpoint).unwrap_err().to_string();
+    assert!(error.contains("expected a training with sgd, which the model is compiled with, found adam"), "{error}");
+    assert_eq!(bits(&other.get_weights().unwrap()), before);
+
+    trained.save_weights(&checkpoint).unwrap();
+    let error = trained.load_checkpoint(&checkpoint).unwrap_err().to_string();
+    assert!(error.contains("expected what `save_checkpoint` wrote, found no state of a training"), "{error}");
+
+    let error = model().save_checkpoint(&checkpoint).unwrap_err().to_string();
+    assert!(error.contains("needs a device; call `compile` first"), "{error}");
+}
