@@ -74,7 +74,8 @@ fn keras_shape(shape: &Shape) -> Value {
     batch.chain(shape.iter().map(|&n| json!(n))).collect()
 }
 
-/// The model that Keras' form describes.
+/// The model that Keras' form describes, that of Keras 3 or one of Keras 2: before 2.2.3 the configuration is the list of
+/// layers itself, and where there is no InputLayer, the first layer tells what comes in.
 ///
 /// # Errors
 /// What is not known or not there, with the layer's name.
@@ -84,17 +85,24 @@ pub(super) fn from_json(json: &Value) -> std::result::Result<Sequential, String>
         return Err(format!("expected a model of class Sequential, found {class}"));
     }
     let config = json.get("config").ok_or("expected a member `config`, found none")?;
-    let layers = config.get("layers").and_then(Value::as_array).ok_or("expected a list `config.layers`, found none")?;
-    let Some((input, layers)) = layers.split_first() else {
-        return Err("expected an InputLayer first in `config.layers`, found no layer".to_owned());
+    let layers = config.get("layers").unwrap_or(config);
+    let layers = layers.as_array().ok_or("expected a list `config.layers`, found none")?;
+    let first = layers.first().ok_or("expected an InputLayer first in `config.layers`, found no layer")?;
+    let input = &first["config"];
+    let keys = ["batch_shape", "batch_input_shape"];
+    let is_input = string(first, "class_name")? == "InputLayer";
+    let Some(shape) = keys.iter().find_map(|key| input.get(key)) else {
+        let found = string(first, "class_name")?;
+        return Err(match is_input {
+            true => format!("input: expected a batch_shape [null, …], found {input}"),
+            false => format!("expected an InputLayer first in `config.layers`, found {found}"),
+        });
     };
-    if string(input, "class_name")? != "InputLayer" {
-        let found = string(input, "class_name")?;
-        return Err(format!("expected an InputLayer first in `config.layers`, found {found}"));
+    let mut model = Sequential::new(sample_shape(shape)?);
+    if config.get("layers").is_some() {
+        model = model.with_name(string(config, "name")?);
     }
-    let input_shape = sample_shape(&input["config"]["batch_shape"])?;
-    let mut model = Sequential::new(input_shape).with_name(string(config, "name")?);
-    for layer in layers {
+    for layer in &layers[usize::from(is_input)..] {
         model.add(layer_from_json(layer)?);
     }
     Ok(model)
@@ -106,6 +114,7 @@ fn layer_from_json(json: &Value) -> std::result::Result<Named, String> {
     let name = string(&json["config"], "name").map_err(|problem| format!("a layer of class {class}: {problem}"))?;
     let named = |problem: String| format!("layer {name} ({class}): {problem}");
     config.remove("name");
+    config.remove("batch_input_shape"); // of the first layer in Keras 2
     let trainable = match config.remove("trainable") {
         None => true,
         Some(Value::Bool(trainable)) => trainable,
@@ -169,6 +178,33 @@ mod tests {
         let model = models::lenet([28, 28, 1], 10);
         let json = to_json(model.network()).unwrap();
         assert_eq!(from_json(&json).unwrap().summary(), model.summary());
+    }
+
+    /// The same network as Keras 2 writes it.
+    fn keras2(with_input_layer: bool, as_list: bool) -> Value {
+        let mut json = keras();
+        let mut layers = json["config"]["layers"].as_array().unwrap().clone();
+        for layer in &mut layers {
+            let layer = layer.as_object_mut().unwrap();
+            layer.retain(|key, _| key == "class_name" || key == "config");
+            layer["config"]["dtype"] = json!("float32");
+            layer["config"].as_object_mut().unwrap().remove("quantization_config");
+        }
+        let shape = layers[0]["config"].as_object_mut().unwrap().remove("batch_shape").unwrap();
+        layers[usize::from(!with_input_layer)]["config"]["batch_input_shape"] = shape;
+        layers.drain(..usize::from(!with_input_layer));
+        let config = if as_list { json!(layers) } else { json!({"name": "lenet_narrow", "layers": layers}) };
+        json = json!({"class_name": "Sequential", "config": config, "keras_version": "2.2.4", "backend": "tensorflow"});
+        json
+    }
+
+    #[test]
+    fn what_keras_2_writes_is_the_same_model() {
+        let expected = from_json(&keras()).unwrap().summary();
+        for (with_input_layer, as_list) in [(true, false), (false, false), (false, true)] {
+            let found = from_json(&keras2(with_input_layer, as_list)).unwrap().summary();
+            assert_eq!(found.rows, expected.rows);
+        }
     }
 
     #[test]
