@@ -1,4 +1,4 @@
-//! Layers in the order in which they run, their shapes and where their variables lie.
+//! Layers in the order in which they run, what each takes, their shapes and their variables.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,13 +8,34 @@ use kiln_graph::{Graph, Shape, Tensor};
 use crate::layers::{Call, Expected, Initializer, Layer, Named, Variable};
 use crate::{Error, LayerError, Result};
 
-/// A chain of layers.
+/// What a layer of a model takes: the model's input, or what another layer gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Node(usize);
+
+impl Node {
+    /// What comes into the model.
+    pub(crate) const INPUT: Node = Node(0);
+
+    /// What the layer of this index gives.
+    pub(crate) fn of_layer(index: usize) -> Node {
+        Node(index + 1)
+    }
+
+    /// The index of the layer that gives it; `None` for the model's input.
+    pub(crate) fn layer(self) -> Option<usize> {
+        self.0.checked_sub(1)
+    }
+}
+
+/// Layers, each of which takes what comes into the model or what layers before it give.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     pub name: String,
     pub input_shape: Shape,
     pub layers: Vec<PlacedLayer>,
     pub variables: Vec<PlacedVariable>,
+    /// What the model gives.
+    pub output: Node,
     broken: Option<LayerError>,
 }
 
@@ -23,8 +44,10 @@ pub(crate) struct Network {
 pub(crate) struct PlacedLayer {
     pub name: String,
     pub layer: Arc<dyn Layer>,
+    /// What it takes.
+    pub inputs: Vec<Node>,
     /// The shapes of one sample going in and coming out, unknown behind a layer that does not fit.
-    pub shapes: Option<(Shape, Shape)>,
+    pub shapes: Option<(Vec<Shape>, Shape)>,
     /// Which of the network's variables it has.
     pub variables: Range<usize>,
     /// Whether training changes them.
@@ -55,28 +78,34 @@ impl PlacedVariable {
 impl Network {
     pub fn new(input_shape: Shape) -> Network {
         let name = "sequential".to_owned();
-        Network { name, input_shape, layers: Vec::new(), variables: Vec::new(), broken: None }
+        Network { name, input_shape, layers: Vec::new(), variables: Vec::new(), output: Node::INPUT, broken: None }
     }
 
-    /// Appends a layer. One that does not fit is kept, and [`Network::check`] tells.
-    pub fn push(&mut self, Named { name, layer, trainable }: Named) {
+    /// Appends a layer that takes what the last one gives. One that does not fit is kept, and [`Network::check`] tells.
+    pub fn push(&mut self, layer: Named) {
+        self.push_on(layer, &[self.output]);
+    }
+
+    /// Appends a layer that takes what these nodes give, and has the network give what it gives. One that does not fit
+    /// is kept, and [`Network::check`] tells.
+    pub fn push_on(&mut self, Named { name, layer, trainable }: Named, inputs: &[Node]) -> Node {
         let name = name.unwrap_or_else(|| self.free_name(layer.class_name()));
-        let input = match self.layers.last() {
-            Some(last) => last.shapes.as_ref().map(|(_, output)| output.clone()),
-            None => Some(self.input_shape.clone()),
-        };
+        let input_shapes: Option<Vec<Shape>> = inputs.iter().map(|&input| self.shape(input).cloned()).collect();
         let first = self.variables.len();
         let mut shapes = None;
-        if let Some(input) = input {
-            match self.fit(&name, &*layer, &input) {
+        if let Some(input_shapes) = input_shapes {
+            match self.fit(&name, &*layer, &input_shapes) {
                 Ok((output, variables)) => {
                     self.place_variables(&name, variables);
-                    shapes = Some((input, output));
+                    shapes = Some((input_shapes, output));
                 }
-                Err(error) => self.broken = Some(error),
+                Err(error) => self.broken = self.broken.take().or(Some(error)),
             }
         }
-        self.layers.push(PlacedLayer { name, layer, shapes, variables: first..self.variables.len(), trainable });
+        let (inputs, variables) = (inputs.to_vec(), first..self.variables.len());
+        self.layers.push(PlacedLayer { name, layer, inputs, shapes, variables, trainable });
+        self.output = Node::of_layer(self.layers.len() - 1);
+        self.output
     }
 
     /// # Errors
@@ -110,7 +139,16 @@ impl Network {
 
     /// The shape of what comes out for one sample; the input's if there is no layer, or one does not fit.
     pub fn output_shape(&self) -> &Shape {
-        self.layers.last().and_then(|last| last.shapes.as_ref()).map_or(&self.input_shape, |(_, output)| output)
+        self.shape(self.output).unwrap_or(&self.input_shape)
+    }
+
+    /// The shape of what a node gives for one sample; `None` behind a layer that does not fit, and for a node of another
+    /// network.
+    fn shape(&self, node: Node) -> Option<&Shape> {
+        match node.layer() {
+            None => Some(&self.input_shape),
+            Some(index) => self.layers.get(index)?.shapes.as_ref().map(|(_, output)| output),
+        }
     }
 
     /// How many values all variables have together.
@@ -124,22 +162,25 @@ impl Network {
     }
 
     /// Appends all layers to a graph, for a batch `x` of a training or not, and gives what comes out.
-    pub fn call(&self, graph: &mut Graph, mut x: Tensor, variables: &[Tensor], training: bool) -> Result<Tensor> {
+    pub fn call(&self, graph: &mut Graph, x: Tensor, variables: &[Tensor], training: bool) -> Result<Tensor> {
+        let mut given = vec![x]; // by node
         for (index, placed) in self.layers.iter().enumerate() {
             graph.scope(placed.name.clone());
             let (trainable, stream) = (placed.trainable, index as u32 + 1);
             let variables = &variables[placed.variables.clone()];
-            x = placed.layer.call(&mut Call { graph, input: x, variables, training, trainable, stream })?;
+            let inputs: Vec<Tensor> = placed.inputs.iter().map(|input| given[input.0]).collect();
+            let mut call = Call { graph, inputs: &inputs, variables, training, trainable, stream };
+            given.push(placed.layer.call(&mut call)?);
         }
-        Ok(x)
+        Ok(given[self.output.0])
     }
 
-    /// The shape that a layer gives for this input, and its variables.
+    /// The shape that a layer gives for these inputs, and its variables.
     fn fit(
         &self,
         name: &str,
         layer: &dyn Layer,
-        input: &Shape,
+        inputs: &[Shape],
     ) -> std::result::Result<(Shape, Vec<Variable>), LayerError> {
         let error = |expected: String, found: String| {
             Err(LayerError { layer: name.to_owned(), class_name: layer.class_name(), expected, found })
@@ -148,14 +189,18 @@ impl Network {
             return error("a name that no other layer has, without `/`".to_owned(), format!("`{name}`"));
         }
         let sizes = || format!("tensors of 1 to {} elements", u32::MAX);
-        if !addressable(input) {
-            return error(sizes(), format!("an input {input}"));
-        }
-        let output = match layer.output_shape(input) {
-            Ok(output) => output,
-            Err(Expected(expected)) => return error(expected, format!("an input {input}")),
+        let found = || match inputs {
+            [input] => format!("an input {input}"),
+            _ => format!("inputs {}", inputs.iter().map(Shape::to_string).collect::<Vec<_>>().join(", ")),
         };
-        let variables = layer.variables(input);
+        if !inputs.iter().all(addressable) {
+            return error(sizes(), found());
+        }
+        let output = match layer.merged_shape(inputs) {
+            Ok(output) => output,
+            Err(Expected(expected)) => return error(expected, found()),
+        };
+        let variables = inputs.first().map(|input| layer.variables(input)).unwrap_or_default();
         let shapes = || variables.iter().map(|variable| &variable.shape).chain([&output]);
         if let Some(shape) = shapes().find(|shape| !addressable(shape)) {
             return error(sizes(), shape.to_string());

@@ -41,7 +41,18 @@ pub trait Layer: Debug + Send + Sync {
     /// When the layer cannot take such a sample: what it takes, in words.
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected>;
 
-    /// The variables that the layer has for samples of this shape. Only called when [`Layer::output_shape`] takes it.
+    /// The shape of what comes out for one sample of each input. By default the layer takes one input.
+    ///
+    /// # Errors
+    /// As [`Layer::output_shape`].
+    fn merged_shape(&self, inputs: &[Shape]) -> std::result::Result<Shape, Expected> {
+        match inputs {
+            [input] => self.output_shape(input),
+            _ => Err(Expected("one input".to_owned())),
+        }
+    }
+
+    /// The variables that the layer has for samples of this shape, that of its first input. Only called when [`Layer::output_shape`] takes it.
     fn variables(&self, input: &Shape) -> Vec<Variable> {
         let _ = input;
         Vec::new()
@@ -121,7 +132,7 @@ impl<L: Layer + 'static> From<L> for Named {
 #[derive(Debug)]
 pub struct Call<'a> {
     pub(crate) graph: &'a mut Graph,
-    pub(crate) input: Tensor,
+    pub(crate) inputs: &'a [Tensor],
     pub(crate) variables: &'a [Tensor],
     pub(crate) training: bool,
     pub(crate) trainable: bool,
@@ -129,14 +140,19 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// What comes in: a batch of samples.
+    /// What comes in, a batch of samples: the first input of a layer that takes several.
     pub fn input(&self) -> Tensor {
-        self.input
+        self.inputs[0]
+    }
+
+    /// All that comes in.
+    pub fn inputs(&self) -> &[Tensor] {
+        self.inputs
     }
 
     /// What comes in and then the layer's variables, in the order of [`Layer::variables`].
     pub fn input_and_variables(&self) -> Vec<Tensor> {
-        [&[self.input], self.variables].concat()
+        [&[self.input()], self.variables].concat()
     }
 
     /// The layer's variables, in the order of [`Layer::variables`].

@@ -54,8 +54,11 @@ fn layer_to_json(placed: &PlacedLayer) -> Value {
         "config": config,
         "registered_name": null,
     });
-    if let (true, Some((input, _))) = (placed.layer.has_build_config(), &placed.shapes) {
-        layer["build_config"] = json!({"input_shape": keras_shape(input)});
+    if let (true, Some((inputs, _))) = (placed.layer.has_build_config(), &placed.shapes) {
+        layer["build_config"] = match &inputs[..] {
+            [input] => json!({"input_shape": keras_shape(input)}),
+            _ => json!({"input_shape": inputs.iter().map(keras_shape).collect::<Vec<_>>()}),
+        };
     }
     layer
 }
