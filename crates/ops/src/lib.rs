@@ -21,6 +21,7 @@ ops![
     activation,
     adam,
     avg_pool2d,
+    concatenate,
     conv2d,
     conv2d_input_gradient,
     conv2d_weight_gradient,
@@ -52,6 +53,7 @@ pub use activation::{Activation, ActivationGradient, Function};
 pub use adam::Adam;
 pub use avg_pool2d::{AvgPool2d, AvgPool2dGradient};
 pub use case::Case;
+pub use concatenate::{Concatenate, ConcatenateGradient};
 pub use conv2d::Conv2d;
 pub use conv2d_input_gradient::Conv2dInputGradient;
 pub use conv2d_weight_gradient::Conv2dWeightGradient;

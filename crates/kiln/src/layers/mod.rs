@@ -9,6 +9,7 @@ mod conv2d;
 mod dense;
 mod flatten;
 mod max_pooling2d;
+mod merge;
 mod saved;
 
 use std::fmt::Debug;
@@ -24,6 +25,7 @@ pub use dense::Dense;
 pub use flatten::Flatten;
 pub use kiln_ops::{Function, Padding};
 pub use max_pooling2d::MaxPooling2D;
+pub use merge::{Add, Concatenate};
 
 pub use crate::activations::{ActivationFunction, UnknownActivation};
 pub use crate::initializers::Initializer;

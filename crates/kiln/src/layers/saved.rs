@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Activation, AveragePooling2D, Conv2D, Dense, Flatten, Layer, MaxPooling2D};
+use super::{Activation, Add, AveragePooling2D, Concatenate, Conv2D, Dense, Flatten, Layer, MaxPooling2D};
 
 /// A layer whose fields are named as Keras' constructor arguments.
 pub(crate) trait Saved: Layer + Serialize + DeserializeOwned + 'static {
@@ -25,7 +25,9 @@ pub(crate) trait Saved: Layer + Serialize + DeserializeOwned + 'static {
 pub(crate) fn from_config(class_name: &str, config: &Map<String, Value>) -> Result<Arc<dyn Layer>, String> {
     match class_name {
         Activation::CLASS_NAME => read::<Activation>(config),
+        Add::CLASS_NAME => read::<Add>(config),
         AveragePooling2D::CLASS_NAME => read::<AveragePooling2D>(config),
+        Concatenate::CLASS_NAME => read::<Concatenate>(config),
         Conv2D::CLASS_NAME => read::<Conv2D>(config),
         Dense::CLASS_NAME => read::<Dense>(config),
         Flatten::CLASS_NAME => read::<Flatten>(config),
@@ -100,7 +102,9 @@ mod tests {
 
     #[test]
     fn every_layer_reads_what_it_writes() {
-        let layers: [Box<dyn Layer>; 6] = [
+        let layers: [Box<dyn Layer>; 8] = [
+            Box::new(crate::layers::Add::default()),
+            Box::new(crate::layers::Concatenate::new()),
             Box::new(Activation::new(Function::LeakyRelu)),
             Box::new(AveragePooling2D::new([3, 1]).strides([1, 2]).padding(Padding::Same)),
             Box::new(Conv2D::new(7, [1, 3]).strides([2, 1]).activation(Function::Swish).use_bias(false)),

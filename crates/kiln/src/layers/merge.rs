@@ -1,0 +1,121 @@
+//! Layers that take several inputs.
+
+use kiln_graph::{Result, Shape, Tensor};
+use kiln_ops as ops;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::saved::{Saved, to_config};
+use super::{Call, Expected, Layer};
+
+/// `y = x_1 + x_2 + …`, element by element.
+///
+/// # Shapes
+/// In: two or more of one shape. Out: that shape.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Add {}
+
+impl Layer for Add {
+    fn class_name(&self) -> &'static str {
+        Self::CLASS_NAME
+    }
+
+    fn output_shape(&self, _: &Shape) -> std::result::Result<Shape, Expected> {
+        Err(Expected("two or more inputs of one shape".to_owned()))
+    }
+
+    fn merged_shape(&self, inputs: &[Shape]) -> std::result::Result<Shape, Expected> {
+        match inputs {
+            [first, others @ ..] if !others.is_empty() && others.iter().all(|other| other == first) => {
+                Ok(first.clone())
+            }
+            _ => self.output_shape(&Shape::default()),
+        }
+    }
+
+    fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
+        let inputs = call.inputs().to_vec();
+        let mut sum = call.input();
+        for &x in &inputs[1..] {
+            sum = call.add(ops::ScaleAdd { a: 1.0, b: 1.0 }, &[sum, x])?;
+        }
+        Ok(sum)
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        to_config(self)
+    }
+}
+
+impl Saved for Add {
+    const CLASS_NAME: &'static str = "Add";
+
+    fn fixed() -> Value {
+        json!({})
+    }
+}
+
+/// The inputs side by side along the last axis, in their order.
+///
+/// # Shapes
+/// In: two or more, equal but for the last axis. Out: the same, the last axis as long as all of theirs together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Concatenate {
+    /// The axis, -1 for the last one. A number of 0 or more counts the batch as axis 0; only the last axis is known.
+    axis: i64,
+}
+
+impl Concatenate {
+    /// Along the last axis: an image's channels.
+    pub fn new() -> Concatenate {
+        Concatenate { axis: -1 }
+    }
+}
+
+impl Default for Concatenate {
+    fn default() -> Concatenate {
+        Concatenate::new()
+    }
+}
+
+impl Layer for Concatenate {
+    fn class_name(&self) -> &'static str {
+        Self::CLASS_NAME
+    }
+
+    fn output_shape(&self, _: &Shape) -> std::result::Result<Shape, Expected> {
+        Err(Expected("two or more inputs that are equal but for the last axis".to_owned()))
+    }
+
+    fn merged_shape(&self, inputs: &[Shape]) -> std::result::Result<Shape, Expected> {
+        let parts: Option<Vec<(&usize, &[usize])>> = inputs.iter().map(|input| input.split_last()).collect();
+        let parts = parts.filter(|parts| parts.len() > 1 && parts.iter().all(|part| part.1 == parts[0].1));
+        let Some(parts) = parts else { return self.output_shape(&Shape::default()) };
+        if self.axis != -1 && self.axis != inputs[0].len() as i64 {
+            return Err(Expected(format!(
+                "the last axis to join along (-1 or {}), not {}",
+                inputs[0].len(),
+                self.axis
+            )));
+        }
+        let channels = parts.iter().map(|part| part.0).sum();
+        Ok(Shape::from([parts[0].1, &[channels]].concat()))
+    }
+
+    fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
+        let inputs = call.inputs().to_vec();
+        call.add(ops::Concatenate, &inputs)
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        to_config(self)
+    }
+}
+
+impl Saved for Concatenate {
+    const CLASS_NAME: &'static str = "Concatenate";
+
+    fn fixed() -> Value {
+        json!({})
+    }
+}

@@ -1,0 +1,48 @@
+// y[p, first + c] = x[p, c] and, for the gradient, x[p, c] = y[p, first + c].
+// One invocation moves one channel of 8 pixels; one call per tensor that is joined.
+#import channels
+
+struct Params {
+    pixels: u32,   // P
+    channels: u32, // C, of the part
+    all: u32,      // channels of the whole
+    first: u32,    // where the part's channels begin in the whole
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;        // [P, C]
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;  // [P, all]
+@group(0) @binding(2) var<storage, read> dy: array<f32>;       // [P, all]
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>; // [P, C]
+@group(0) @binding(4) var<uniform> params: Params;
+
+@compute @workgroup_size(LANES, PIXEL_GROUPS)
+fn forward(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_id) local: vec3u,
+) {
+    let c = group.x * LANES + local.x;
+    let begin = first_pixel(group, groups, local);
+    let end = min(begin + INVOCATION_PIXELS, params.pixels);
+    if c < params.channels {
+        for (var p = begin; p < end; p++) {
+            y[p * params.all + params.first + c] = x[p * params.channels + c];
+        }
+    }
+}
+
+@compute @workgroup_size(LANES, PIXEL_GROUPS)
+fn gradient(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_id) local: vec3u,
+) {
+    let c = group.x * LANES + local.x;
+    let begin = first_pixel(group, groups, local);
+    let end = min(begin + INVOCATION_PIXELS, params.pixels);
+    if c < params.channels {
+        for (var p = begin; p < end; p++) {
+            dx[p * params.channels + c] = dy[p * params.all + params.first + c];
+        }
+    }
+}
