@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use kiln::data::{Dataset, Labels, Values};
+use kiln::layers::{ActivationFunction, Dense, Dropout, Flatten};
 use kiln::optimizers::{Adam, Optimizer, SGD};
 use kiln::{BatchLogs, Callback, Compile, EpochLogs, Error, Fit, History, Loss, Sequential, TestBatchLogs};
 
@@ -248,4 +249,28 @@ fn a_loss_that_is_no_number_ends_training_and_names_epoch_and_step() {
     let Error::NonFinite { epoch: 1, step, .. } = error else { panic!("{error}") };
     assert!((2..=3).contains(&step), "{error}");
     assert!(error.to_string().contains(&format!("epoch 1, step {step}")), "{error}");
+}
+
+#[test]
+fn dropout_drops_anew_in_each_step_and_only_in_training() {
+    let build = |rate: f64| {
+        let mut model = Sequential::new([6, 6, 1]);
+        model.add(Flatten).add(Dropout::new(rate)).add(Dense::new(3).activation(ActivationFunction::Softmax));
+        let optimizer = SGD { learning_rate: 0.0, ..SGD::default() }.into();
+        model.compile(device(), Compile { optimizer, ..Compile::default() }).unwrap();
+        model
+    };
+    let data = bars(96);
+    let losses = |model: &mut Sequential| {
+        let fit = Fit { epochs: 2, shuffle: false, seed: 5, ..Fit::default() };
+        let epochs = model.fit(&data, fit).unwrap().epochs;
+        epochs.into_iter().flat_map(|logs| logs.batch_losses).collect::<Vec<f64>>()
+    };
+    let (mut plain, mut dropped) = (build(0.0), build(0.5));
+    let (without, with) = (losses(&mut plain), losses(&mut dropped));
+    assert_eq!(without[..3], without[3..], "weights do not change, so both epochs are the same");
+    assert!((0..3).all(|batch| with[batch] != without[batch] && with[batch] != with[batch + 3]), "{with:?}");
+    assert_eq!(with, losses(&mut build(0.5)), "one seed, one result");
+    assert_eq!(plain.predict(&data).unwrap(), dropped.predict(&data).unwrap());
+    assert_eq!(plain.evaluate(&data).unwrap(), dropped.evaluate(&data).unwrap());
 }

@@ -26,6 +26,7 @@ ops![
     conv2d_input_gradient,
     conv2d_weight_gradient,
     copy,
+    dropout,
     fill,
     gather,
     matmul,
@@ -41,6 +42,7 @@ ops![
 
 mod case;
 mod gradients;
+mod random;
 mod tiles;
 mod window;
 
@@ -58,6 +60,7 @@ pub use conv2d::Conv2d;
 pub use conv2d_input_gradient::Conv2dInputGradient;
 pub use conv2d_weight_gradient::Conv2dWeightGradient;
 pub use copy::Copy;
+pub use dropout::Dropout;
 pub use fill::Fill;
 pub use gather::Gather;
 pub use gradients::gradients;

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Activation, Add, AveragePooling2D, Concatenate, Conv2D, Dense, Flatten, Layer, MaxPooling2D};
+use super::{Activation, Add, AveragePooling2D, Concatenate, Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D};
 
 /// A layer whose fields are named as Keras' constructor arguments.
 pub(crate) trait Saved: Layer + Serialize + DeserializeOwned + 'static {
@@ -30,6 +30,7 @@ pub(crate) fn from_config(class_name: &str, config: &Map<String, Value>) -> Resu
         Concatenate::CLASS_NAME => read::<Concatenate>(config),
         Conv2D::CLASS_NAME => read::<Conv2D>(config),
         Dense::CLASS_NAME => read::<Dense>(config),
+        Dropout::CLASS_NAME => read::<Dropout>(config),
         Flatten::CLASS_NAME => read::<Flatten>(config),
         MaxPooling2D::CLASS_NAME => read::<MaxPooling2D>(config),
         _ => Err("Kiln has no such layer".to_owned()),
@@ -102,13 +103,14 @@ mod tests {
 
     #[test]
     fn every_layer_reads_what_it_writes() {
-        let layers: [Box<dyn Layer>; 8] = [
+        let layers: [Box<dyn Layer>; 9] = [
             Box::new(crate::layers::Add::default()),
             Box::new(crate::layers::Concatenate::new()),
             Box::new(Activation::new(Function::LeakyRelu)),
             Box::new(AveragePooling2D::new([3, 1]).strides([1, 2]).padding(Padding::Same)),
             Box::new(Conv2D::new(7, [1, 3]).strides([2, 1]).activation(Function::Swish).use_bias(false)),
             Box::new(Dense::new(3).activation(crate::layers::ActivationFunction::Softmax)),
+            Box::new(Dropout::new(0.25)),
             Box::new(Flatten),
             Box::new(MaxPooling2D::new([2, 2])),
         ];
