@@ -31,6 +31,7 @@ ops![
     matmul,
     max_pool2d,
     record,
+    rmsprop,
     scale_add,
     sgd,
     softmax,
@@ -65,6 +66,7 @@ pub use kernels::KERNELS;
 pub use matmul::Matmul;
 pub use max_pool2d::{MaxPool2d, MaxPool2dGradient};
 pub use record::Record;
+pub use rmsprop::RmsProp;
 pub use scale_add::ScaleAdd;
 pub use sgd::Sgd;
 pub use softmax::{Softmax, SoftmaxGradient};
