@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use kiln::data::{Dataset, Labels, Values};
 use kiln::layers::{ActivationFunction, Dense, Dropout, Flatten};
-use kiln::optimizers::{Adam, Optimizer, SGD};
+use kiln::optimizers::{Adam, Optimizer, RMSprop, SGD};
 use kiln::{BatchLogs, Callback, Compile, EpochLogs, Error, Fit, History, Loss, Sequential, TestBatchLogs};
 
 use crate::common::{bars, bits, close, compiled, device, logits, model};
@@ -23,8 +23,9 @@ fn losses(history: &History) -> Vec<f64> {
 
 #[test]
 fn every_optimizer_learns_to_tell_bars_apart() {
-    let optimizers: [Box<dyn Optimizer>; 4] = [
+    let optimizers: [Box<dyn Optimizer>; 5] = [
         Adam { learning_rate: 0.02, ..Adam::default() }.into(),
+        RMSprop { learning_rate: 0.01, ..RMSprop::default() }.into(),
         SGD { learning_rate: 0.5, ..SGD::default() }.into(),
         SGD { learning_rate: 0.1, momentum: 0.9, decay: 0.01, ..SGD::default() }.into(),
         SGD { learning_rate: 0.1, momentum: 0.9, nesterov: true, ..SGD::default() }.into(),

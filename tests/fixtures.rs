@@ -8,7 +8,7 @@ use kiln::ops::{
     Activation, AvgPool2d, Conv2d, Function, Gather, Matmul, MaxPool2d, Padding, Softmax, SoftmaxCrossEntropy, Sum,
     gradients,
 };
-use kiln::optimizers::{Adam, Optimizer, SGD};
+use kiln::optimizers::{Adam, Optimizer, RMSprop, SGD};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
@@ -121,6 +121,7 @@ fn optimizer_of(case: &Value) -> Option<Box<dyn Optimizer>> {
     let number = |key: &str, default: f64| case[key].as_f64().unwrap_or(default);
     match case["rule"].as_str()? {
         "adam" => Some(Adam::default().into()),
+        "rmsprop" => Some(RMSprop::default().into()),
         rule if rule.starts_with("sgd") => {
             let (learning_rate, decay) = (number("lr", default.learning_rate), number("decay", default.decay));
             let nesterov = case["nesterov"] == true;
@@ -137,10 +138,11 @@ fn eight_steps_of_an_optimizer_are_those_of_keras() {
     for (i, case) in recorded.cases().iter().enumerate() {
         let Some(optimizer) = optimizer_of(case) else { continue };
         let [parameters, gradients, expected] = ["p0", "gradients", "p"].map(|name| recorded.get(i, name).unwrap());
+        let filled = |value: f32| Array::f32(parameters.shape().clone(), vec![f64::from(value); parameters.data.len()]);
         let mut bench = Bench::new();
         let mut rewritten = vec![bench.given(&parameters)];
         let parameters_name = bench.values[0].0.clone();
-        rewritten.extend(optimizer.slots().iter().map(|_| bench.given(&Array::zeros(parameters.shape().clone()))));
+        rewritten.extend(optimizer.slots().iter().map(|slot| bench.given(&filled(slot.initial))));
         // Each step takes its row of the gradients.
         let order = Array::new(TensorType::new([8], DType::U32), (0..8).map(f64::from).collect());
         let [gradients, order] = [&gradients, &order].map(|value| bench.given(value));
@@ -159,5 +161,5 @@ fn eight_steps_of_an_optimizer_are_those_of_keras() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 5 * 8);
+    assert_eq!(checked, 6 * 8);
 }

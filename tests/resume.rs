@@ -1,12 +1,15 @@
 //! Trainings that go on from a checkpoint.
 
-use kiln::optimizers::{Adam, Optimizer, SGD};
+use kiln::layers::{Activation, ActivationFunction, Dropout};
+use kiln::optimizers::{Adam, Optimizer, RMSprop, SGD};
 use kiln::{Compile, Fit, Sequential};
 
-use crate::common::{bars, bits, device, model};
+use crate::common::{bars, bits, device, logits, model};
 
+/// A network with dropout, ready to be trained.
 fn compiled(optimizer: impl Optimizer + 'static) -> Sequential {
-    let mut model = model();
+    let mut model = logits();
+    model.add(Dropout::new(0.25)).add(Activation::new(ActivationFunction::Softmax));
     model.compile(device(), Compile { optimizer: optimizer.into(), ..Compile::default() }).unwrap();
     model
 }
@@ -36,6 +39,8 @@ fn at_once_and_resumed<O: Optimizer + Copy + 'static>(optimizer: O) -> [Vec<u32>
 #[test]
 fn a_resumed_training_ends_with_the_bits_of_one_that_was_not_interrupted() {
     let [whole, resumed] = at_once_and_resumed(Adam::default());
+    assert_eq!(whole, resumed);
+    let [whole, resumed] = at_once_and_resumed(RMSprop::default());
     assert_eq!(whole, resumed);
     let [whole, resumed] = at_once_and_resumed(SGD { momentum: 0.9, decay: 0.01, ..SGD::default() });
     assert_eq!(whole, resumed);

@@ -32,6 +32,7 @@ ops![
     matmul,
     max_pool2d,
     record,
+    rmsprop,
     scale_add,
     sgd,
     softmax,
@@ -68,6 +69,7 @@ pub use kernels::KERNELS;
 pub use matmul::Matmul;
 pub use max_pool2d::{MaxPool2d, MaxPool2dGradient};
 pub use record::Record;
+pub use rmsprop::RmsProp;
 pub use scale_add::ScaleAdd;
 pub use sgd::Sgd;
 pub use softmax::{Softmax, SoftmaxGradient};

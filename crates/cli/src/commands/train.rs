@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
 use kiln::data::Dataset;
-use kiln::optimizers::{Adam, Optimizer, SGD};
+use kiln::optimizers::{Adam, Optimizer, RMSprop, SGD};
 use kiln::{Callback, Compile, Device, EpochLogs, Fit, History, Loss, Sequential, models};
 
 use super::run::Run;
@@ -53,10 +53,10 @@ pub struct Arguments {
     /// How the weights are changed.
     #[arg(long, value_enum, default_value_t = Rule::Adam)]
     optimizer: Rule,
-    /// How far a step goes [default: 0.001 for adam, 0.01 for sgd].
+    /// How far a step goes [default: 0.001 for adam and rmsprop, 0.01 for sgd].
     #[arg(long, value_parser = positive, value_name = "RATE")]
     learning_rate: Option<f64>,
-    /// How much of the last step sgd takes again [default: 0].
+    /// How much of the last step rmsprop or sgd takes again [default: 0].
     #[arg(long, value_parser = share, value_name = "SHARE")]
     momentum: Option<f64>,
     /// The share of the training images, at their end, that is not trained on but validated with.
@@ -76,6 +76,7 @@ pub struct Arguments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Rule {
     Adam,
+    Rmsprop,
     Sgd,
 }
 
@@ -92,8 +93,8 @@ fn share(text: &str) -> Result<f64, String> {
 impl Arguments {
     /// What is wrong with the arguments together, if anything is.
     pub fn conflict(&self) -> Option<&'static str> {
-        let wrong = self.momentum.is_some() && self.optimizer != Rule::Sgd;
-        wrong.then_some("--momentum is for --optimizer sgd; adam has its own")
+        let wrong = self.momentum.is_some() && self.optimizer == Rule::Adam;
+        wrong.then_some("--momentum is for --optimizer sgd or rmsprop; adam has its own")
     }
 
     /// The number of the last epoch, if it is known before the first.
@@ -106,6 +107,11 @@ impl Arguments {
             Rule::Adam => {
                 let default = Adam::default();
                 Adam { learning_rate: self.learning_rate.unwrap_or(default.learning_rate), ..default }.into()
+            }
+            Rule::Rmsprop => {
+                let default = RMSprop::default();
+                let learning_rate = self.learning_rate.unwrap_or(default.learning_rate);
+                RMSprop { learning_rate, momentum: self.momentum.unwrap_or(default.momentum), ..default }.into()
             }
             Rule::Sgd => {
                 let default = SGD::default();

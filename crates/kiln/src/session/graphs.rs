@@ -93,7 +93,7 @@ pub(super) fn training(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
     };
     let flat_gradients = flat(GRADIENTS);
     let mut rewritten = vec![flat(TRAINABLE)];
-    rewritten.extend(compiled.optimizer.slots().iter().map(|slot| flat(&slot_buffer(slot))));
+    rewritten.extend(compiled.optimizer.slots().iter().map(|slot| flat(&slot_buffer(slot.name))));
     graph.update(compiled.optimizer.op(), &[flat_gradients], &rewritten)?;
     Ok(graph)
 }

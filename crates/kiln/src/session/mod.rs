@@ -86,8 +86,11 @@ impl Session {
         let outputs = network.output_shape().batched(INFERENCE_BATCH).elements() as u64 * 4;
         session.buffers.named(graphs::PREDICTIONS, outputs.max(4))?;
         for slot in session.compiled.iter().flat_map(|compiled| compiled.optimizer.slots()) {
-            let bytes = session.layout.trainable_len() as u64 * 4;
-            session.buffers.named(&graphs::slot_buffer(slot), bytes.max(4))?;
+            let count = session.layout.trainable_len().max(1);
+            let buffer = session.buffers.named(&graphs::slot_buffer(slot.name), count as u64 * 4)?;
+            if slot.initial != 0.0 {
+                buffer.write(0, bytemuck::cast_slice(&vec![slot.initial; count]))?;
+            }
         }
         session.write_weights(weights)?;
         Ok(session)
@@ -130,7 +133,7 @@ impl Session {
     /// When the network is not compiled.
     pub fn slot_names(&self) -> Result<Vec<String>> {
         let slots = self.compiled_for("the optimizer's state")?.optimizer.slots();
-        Ok(slots.iter().map(|&slot| slot.to_owned()).collect())
+        Ok(slots.iter().map(|slot| slot.name.to_owned()).collect())
     }
 
     /// What the optimizer keeps from step to step: name and flat buffer. Waits for all that runs.

@@ -1,0 +1,66 @@
+//! `p = p - learning_rate g / (sqrt(v) + epsilon)`.
+
+use std::sync::Arc;
+
+use kiln_graph::Op;
+use kiln_ops as ops;
+
+use super::{Optimizer, Slot};
+
+/// RMSprop (Hinton 2012): `v = rho v + (1 - rho) g^2; p = p - learning_rate g / (sqrt(v) + epsilon)`. With momentum,
+/// `b = momentum b + learning_rate g / (sqrt(v) + epsilon); p = p - b`. If it is centered, `a = rho a + (1 - rho) g`, and
+/// `v - a^2` stands in place of `v` under the root.
+///
+/// Keras' documentation calls `epsilon` the "epsilon hat" of Kingma and Ba, which is added to the root, and Keras 2 adds
+/// it there. Keras 3 adds it under the root, which makes steps of small gradients smaller: `epsilon_under_root` does too.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RMSprop {
+    /// How far a step goes.
+    pub learning_rate: f64,
+    /// How slowly the means of the gradients and of their squares change.
+    pub rho: f64,
+    /// How much of the last step is taken again.
+    pub momentum: f64,
+    /// What keeps the quotient small where `v` is.
+    pub epsilon: f64,
+    /// Whether `epsilon` is added under the root, not to it.
+    pub epsilon_under_root: bool,
+    /// Whether gradients are scaled by their variance rather than by their mean square.
+    pub centered: bool,
+}
+
+impl Default for RMSprop {
+    fn default() -> RMSprop {
+        RMSprop {
+            learning_rate: 0.001,
+            rho: 0.9,
+            momentum: 0.0,
+            epsilon: 1e-7,
+            epsilon_under_root: false,
+            centered: false,
+        }
+    }
+}
+
+impl Optimizer for RMSprop {
+    fn name(&self) -> &'static str {
+        "rmsprop"
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        let momentum = (self.momentum != 0.0).then(|| Slot::zero("momentum"));
+        let average = self.centered.then(|| Slot::zero("average_gradient"));
+        std::iter::once(Slot::zero("velocity")).chain(momentum).chain(average).collect()
+    }
+
+    fn op(&self) -> Arc<dyn Op> {
+        let RMSprop { rho, centered, .. } = *self;
+        let [momentum, epsilon] = [self.momentum, self.epsilon].map(|value| value as f32);
+        let (inner, outer) = if self.epsilon_under_root { (epsilon, 0.0) } else { (0.0, epsilon) };
+        Arc::new(ops::RmsProp { rho, momentum, inner, outer, centered })
+    }
+
+    fn rates(&self, _: u64) -> [f32; 4] {
+        [self.learning_rate as f32, 0.0, 0.0, 0.0]
+    }
+}

@@ -1,0 +1,98 @@
+// v = rho v + (1 - rho) g^2; p = p - lr g / (sqrt(v + inner) + outer), or with momentum b = momentum b + lr g / (...), p = p - b
+// Centered: a = rho a + (1 - rho) g, and v - a^2 in place of v under the root. One invocation updates one parameter.
+#import linear
+#import step
+
+struct Params {
+    count: u32,
+    rho: f32,
+    gain: f32, // 1 - rho
+    inner: f32, // added under the root
+    outer: f32, // added to the root
+    momentum: f32,
+}
+
+@group(0) @binding(0) var<storage, read> gradients: array<f32>;        // [count]
+@group(0) @binding(1) var<storage, read_write> parameters: array<f32>; // [count]
+@group(0) @binding(2) var<storage, read_write> velocity: array<f32>;   // [count], v: mean of the gradient's square
+@group(0) @binding(3) var<storage, read_write> momentum: array<f32>;   // [count], b: the step before
+@group(0) @binding(4) var<storage, read_write> average: array<f32>;    // [count], a: mean of the gradient
+@group(0) @binding(5) var<uniform> params: Params;
+
+// Updates the mean square and gives it.
+fn mean_square(i: u32, g: f32) -> f32 {
+    let v = params.rho * velocity[i] + params.gain * (g * g);
+    velocity[i] = v;
+    return v;
+}
+
+// Updates the mean and gives the mean square less the mean's square.
+fn variance(i: u32, g: f32) -> f32 {
+    let v = mean_square(i, g);
+    let a = params.rho * average[i] + params.gain * g;
+    average[i] = a;
+    return v - a * a;
+}
+
+fn change(g: f32, square: f32) -> f32 {
+    return step.rates.x * g / (sqrt(max(square, 0.0) + params.inner) + params.outer);
+}
+
+// Adds to the step before and gives the sum.
+fn accumulate(i: u32, added: f32) -> f32 {
+    let b = params.momentum * momentum[i] + added;
+    momentum[i] = b;
+    return b;
+}
+
+@compute @workgroup_size(256)
+fn plain(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = linear_index(group, groups, local);
+    if i < params.count {
+        let g = gradients[i];
+        parameters[i] -= change(g, mean_square(i, g));
+    }
+}
+
+@compute @workgroup_size(256)
+fn with_momentum(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = linear_index(group, groups, local);
+    if i < params.count {
+        let g = gradients[i];
+        parameters[i] -= accumulate(i, change(g, mean_square(i, g)));
+    }
+}
+
+@compute @workgroup_size(256)
+fn centered(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = linear_index(group, groups, local);
+    if i < params.count {
+        let g = gradients[i];
+        parameters[i] -= change(g, variance(i, g));
+    }
+}
+
+@compute @workgroup_size(256)
+fn centered_with_momentum(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = linear_index(group, groups, local);
+    if i < params.count {
+        let g = gradients[i];
+        parameters[i] -= accumulate(i, change(g, variance(i, g)));
+    }
+}
