@@ -9,6 +9,8 @@ pub(crate) enum Stream {
     Order,
     /// What the device draws within a training step: keyed by seed and the number of steps before.
     Step,
+    /// The order of the files of a folder: keyed by seed and position.
+    Files,
 }
 
 /// 64 random bits for a key: each word is added to the state, which Sebastiano Vigna's splitmix64 then mixes.
@@ -21,11 +23,16 @@ pub(crate) fn uniform(stream: Stream, key: [u64; 3]) -> f32 {
     (bits(stream, key) >> 40) as f32 / (1u32 << 24) as f32
 }
 
-/// The numbers below `n` in the order of this epoch (Fisher and Yates' shuffle).
+/// The numbers below `n` in the order of this epoch.
 pub(crate) fn shuffled(n: usize, seed: u64, epoch: u64) -> Vec<u32> {
+    permuted(n, Stream::Order, [seed, epoch])
+}
+
+/// The numbers below `n` in an order that depends on this key (Fisher and Yates' shuffle).
+pub(crate) fn permuted(n: usize, stream: Stream, [first, second]: [u64; 2]) -> Vec<u32> {
     let mut order: Vec<u32> = (0..n as u32).collect();
     for last in (1..n).rev() {
-        let draw = bits(Stream::Order, [seed, epoch, last as u64]);
+        let draw = bits(stream, [first, second, last as u64]);
         let other = (u128::from(draw) * (last as u128 + 1)) >> 64;
         order.swap(last, other as usize);
     }

@@ -27,6 +27,7 @@ pub struct Dataset {
     samples: usize,
     values: Values,
     labels: Labels,
+    class_names: Arc<[String]>,
     scale: f32,
     offset: f32,
 }
@@ -128,12 +129,24 @@ impl Dataset {
         }
         let samples = count / elements;
         labels.check(samples)?;
-        Ok(Dataset { sample_shape: shape, samples, values, labels, scale, offset: 0.0 })
+        let class_names = Arc::default();
+        Ok(Dataset { sample_shape: shape, samples, values, labels, class_names, scale, offset: 0.0 })
     }
 
     /// The same samples, which a model sees as `value * scale + offset`.
     pub fn rescaled(self, scale: f32, offset: f32) -> Dataset {
         Dataset { scale, offset, ..self }
+    }
+
+    /// The same samples, whose classes have these names.
+    ///
+    /// # Errors
+    /// When there are not as many names as classes.
+    pub fn with_class_names(self, names: Vec<String>) -> Result<Dataset, DataError> {
+        match self.classes() {
+            classes if classes == names.len() => Ok(Dataset { class_names: names.into(), ..self }),
+            classes => Err(DataError::ClassNames { classes, found: names.len() }),
+        }
     }
 
     /// The number of samples.
@@ -154,6 +167,11 @@ impl Dataset {
     /// The number of classes.
     pub fn classes(&self) -> usize {
         self.labels.classes()
+    }
+
+    /// The name of each class, or nothing where they are not known.
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
     }
 
     /// The values, before scale and offset.
@@ -272,6 +290,15 @@ mod tests {
         assert_eq!(five().range(7..9).len(), 0);
         assert_eq!(five().head(1).values(), &Values::U8((0..2).collect()));
         assert_eq!(five().head(9).len(), 5);
+    }
+
+    #[test]
+    fn classes_may_have_names() {
+        assert!(five().class_names().is_empty());
+        let names = || ["a", "b", "c"].map(str::to_owned).to_vec();
+        assert_eq!(five().with_class_names(names()).unwrap().head(1).class_names(), names());
+        let error = five().with_class_names(names()[..2].to_vec()).unwrap_err().to_string();
+        assert_eq!(error, "expected 3 names of classes, found 2");
     }
 
     #[test]

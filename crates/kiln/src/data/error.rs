@@ -63,7 +63,39 @@ pub enum DataError {
         /// The label.
         found: u32,
     },
+    /// A folder has no images in sub-folders.
+    #[error("expected a sub-folder of images (bmp, gif, jpg, png or webp) for each class in {}, found none", .folder.display())]
+    NoImages {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Files of a folder of images are damaged.
+    #[error("{count} of {files} images cannot be used; repair or remove them, or skip them{}", list(.damaged, *.count))]
+    Corrupt {
+        /// What is wrong with the first of them.
+        damaged: Vec<DataError>,
+        /// How many are damaged.
+        count: usize,
+        /// How many files there are.
+        files: usize,
+    },
+    /// There are not as many names as classes.
+    #[error("expected {classes} names of classes, found {found}")]
+    ClassNames {
+        /// The number of classes.
+        classes: usize,
+        /// How many names there are.
+        found: usize,
+    },
     /// There is no folder to keep data in.
     #[error("expected KILN_DATA or a home folder to keep data in, found neither; set KILN_DATA to a folder")]
     NoFolder,
+}
+
+fn list(damaged: &[DataError], count: usize) -> String {
+    let lines: String = damaged.iter().map(|error| format!("\n  {error}")).collect();
+    match count.saturating_sub(damaged.len()) {
+        0 => lines,
+        more => format!("{lines}\n  and {more} more"),
+    }
 }

@@ -11,6 +11,7 @@
 mod dataset;
 mod error;
 pub mod idx;
+mod image;
 mod mnist;
 
 use std::path::PathBuf;
@@ -19,6 +20,9 @@ use etcetera::BaseStrategy;
 
 pub use dataset::{Dataset, Labels, Values};
 pub use error::DataError;
+pub use image::{
+    ColorMode, Corrupt, Image, ImageOptions, Interpolation, LoadImg, image_dataset_from_directory, load_img,
+};
 pub use mnist::{MNIST_FILES, mnist};
 
 /// The environment variable that says where data sets are kept.

@@ -1,0 +1,40 @@
+//! One image from a file.
+
+use std::path::Path;
+
+use super::{ColorMode, Image, Interpolation, decode, resize};
+use crate::data::DataError;
+
+/// The arguments of [`load_img`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadImg {
+    /// The channels.
+    pub color_mode: ColorMode,
+    /// The height and the width, in pixels; without them, those of the file.
+    pub target_size: Option<[usize; 2]>,
+    /// How the image is resized if it has another size.
+    pub interpolation: Interpolation,
+}
+
+/// Reads an image from a BMP, GIF, JPEG, PNG or WebP file, as Keras' `load_img` does with PIL: first the channels are
+/// converted, then the image is resized, without keeping its aspect ratio. Values are the same as PIL's but for JPEG
+/// files, whose decoders differ by a level or two.
+///
+/// # Errors
+/// [`DataError::Read`] when the file cannot be read, [`DataError::Format`] when it is no whole image.
+///
+/// # Example
+/// ```no_run
+/// use kiln::data::{LoadImg, load_img};
+///
+/// let cat = load_img("cat.jpg", &LoadImg { target_size: Some([224, 224]), ..LoadImg::default() })?;
+/// assert_eq!(cat.shape, [224, 224, 3].into());
+/// # Ok::<(), kiln::data::DataError>(())
+/// ```
+pub fn load_img(path: impl AsRef<Path>, options: &LoadImg) -> Result<Image, DataError> {
+    let image = decode::read(path.as_ref(), options.color_mode)?;
+    Ok(match options.target_size {
+        Some(size) => resize::resize(image, size, options.interpolation),
+        None => image,
+    })
+}
