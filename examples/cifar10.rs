@@ -1,0 +1,51 @@
+//! Trains one of the two networks for CIFAR-10 with RMSprop and tells how well it does on the test images.
+//!
+//! `cargo run --release --example cifar10 -- simple FOLDER [EPOCHS [SEED]]` (or `deep`), where FOLDER has the images as
+//! `train/CLASS/*.jpg` and `test/CLASS/*.jpg`.
+
+use std::ops::ControlFlow;
+
+use kiln::data::{ImageOptions, image_dataset_from_directory};
+use kiln::optimizers::RMSprop;
+use kiln::{Callback, Compile, Device, EpochLogs, Fit, Loss, Sequential, models};
+
+/// Prints a line per epoch.
+struct Lines;
+
+impl Callback for Lines {
+    fn on_epoch_end(&mut self, _: &mut Sequential, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
+        let figures = ["loss", "accuracy", "val_loss", "val_accuracy"];
+        let figures = figures.map(|name| format!("{name} {:.4}", logs.get(name).unwrap_or(f64::NAN)));
+        println!("epoch {}: {}, {:.0} images/s", logs.epoch, figures.join(", "), logs.images_per_second);
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [network, folder, rest @ ..] = &arguments[..] else {
+        return Err("expected: simple|deep FOLDER [EPOCHS [SEED]]".into());
+    };
+    let number = |place: usize, default: u64| rest.get(place).map_or(Ok(default), |text| text.parse());
+    let (epochs, seed) = (number(0, 20)? as usize, number(1, 0)?);
+
+    let [train, test] =
+        ["train", "test"].map(|part| image_dataset_from_directory(format!("{folder}/{part}"), ImageOptions::default()));
+    let (train, test) = (train?, test?);
+    let mut model = match network.as_str() {
+        "simple" => models::cifar10_simple(train.sample_shape().clone(), train.classes()),
+        "deep" => models::cifar10_deep(train.sample_shape().clone(), train.classes()),
+        _ => return Err(format!("expected simple or deep, found {network}").into()),
+    };
+    println!("{}", model.summary());
+    model.initialize(seed)?;
+    let loss = Loss::SparseCategoricalCrossentropy;
+    model.compile(&Device::best()?, Compile { optimizer: RMSprop::default().into(), loss, ..Default::default() })?;
+    let mut lines = Lines;
+    let fit =
+        Fit { epochs, batch_size: 128, validation_split: 0.2, seed, callbacks: vec![&mut lines], ..Default::default() };
+    model.fit(&train, fit)?;
+    let score = model.evaluate(&test)?;
+    println!("{network}, seed {seed}: {:.2} % of the test images, loss {:.4}", 100.0 * score.accuracy, score.loss);
+    Ok(())
+}
