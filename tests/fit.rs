@@ -161,9 +161,9 @@ struct Witness {
 }
 
 impl Callback for Witness {
-    fn on_epoch_begin(&mut self, epoch: usize, epochs: usize) -> ControlFlow<()> {
+    fn on_epoch_begin(&mut self, _: &mut Sequential, epoch: usize, epochs: usize) -> kiln::Result<ControlFlow<()>> {
         self.told.push(format!("epoch {epoch}/{epochs}"));
-        ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
     }
 
     fn on_batch_end(&mut self, logs: &BatchLogs) -> ControlFlow<()> {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bench;
+mod callbacks;
 mod common;
 mod errors;
 mod fit;

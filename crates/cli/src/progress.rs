@@ -35,11 +35,11 @@ impl Progress {
 }
 
 impl Callback for Progress {
-    fn on_epoch_begin(&mut self, epoch: usize, _: usize) -> ControlFlow<()> {
+    fn on_epoch_begin(&mut self, _: &mut Sequential, epoch: usize, _: usize) -> kiln::Result<ControlFlow<()>> {
         let template = "{prefix} {pos}/{len} [{wide_bar}] {eta} - {msg}";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         self.bar = ProgressBar::new(0).with_style(style.progress_chars("=>.")).with_prefix(self.heading(epoch));
-        ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
     }
 
     fn on_batch_end(&mut self, logs: &BatchLogs) -> ControlFlow<()> {

@@ -79,7 +79,8 @@ impl Sequential {
     ///
     /// # Errors
     /// When the model is not compiled, an argument makes no sense, the data set does not fit the model or the device,
-    /// the device fails, or [`Error::NonFinite`] when training diverges. The weights are those of the last step.
+    /// the device fails, or [`Error::NonFinite`] when training diverges and no
+    /// callback stops it then ([`TerminateOnNaN`](crate::callbacks::TerminateOnNaN) does). The weights are those of the last step.
     pub fn fit(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
         fit.check()?;
         let split =
@@ -101,7 +102,12 @@ impl Sequential {
         }
         let mut history = History::default();
         for epoch in fit.initial_epoch..fit.epochs {
-            let begin = tell(&mut fit.callbacks, |callback| callback.on_epoch_begin(epoch + 1, fit.epochs));
+            let mut begin = ControlFlow::Continue(());
+            for callback in &mut fit.callbacks {
+                if callback.on_epoch_begin(self, epoch + 1, fit.epochs)?.is_break() {
+                    begin = ControlFlow::Break(());
+                }
+            }
             if begin.is_break() {
                 history.stopped = true;
                 break;
@@ -157,9 +163,6 @@ fn train_epoch(
         let batch_loss = batch.loss / batch.samples as f64;
         totals.add(batch);
         logs.batch_losses.push(batch_loss);
-        if !batch_loss.is_finite() {
-            return Err(Error::NonFinite { epoch: epoch + 1, step: logs.batch_losses.len(), loss: batch_loss });
-        }
         if flow.is_continue() {
             let batch_logs = BatchLogs {
                 epoch: epoch + 1,
@@ -173,6 +176,9 @@ fn train_epoch(
                 accuracy: totals.accuracy(),
             };
             flow = tell(&mut fit.callbacks, |callback| callback.on_batch_end(&batch_logs));
+            if flow.is_continue() && !batch_loss.is_finite() {
+                return Err(Error::NonFinite { epoch: epoch + 1, step: logs.batch_losses.len(), loss: batch_loss });
+            }
         }
         Ok(flow)
     })?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::saving::{read, write_atomically};
 use crate::{Error, Result};
@@ -22,6 +22,7 @@ pub struct EpochLogs {
     /// The epoch, the first being 1.
     pub epoch: usize,
     /// The loss of the training samples, averaged over them, while the weights changed.
+    #[serde(deserialize_with = "number")]
     pub loss: f64,
     /// The share of the training samples whose class was the most probable one, likewise.
     pub accuracy: f64,
@@ -36,19 +37,33 @@ pub struct EpochLogs {
     /// Whether the epoch ran to its end, its validation included: not if a callback stopped it.
     pub complete: bool,
     /// The loss of each batch before its step.
+    #[serde(deserialize_with = "numbers")]
     pub batch_losses: Vec<f64>,
 }
 
+/// Reads a number. JSON has none that is not finite: those are written as `null`.
+fn number<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+}
+
+/// Reads numbers likewise.
+fn numbers<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<f64>, D::Error> {
+    let numbers: Vec<Option<f64>> = Deserialize::deserialize(from)?;
+    Ok(numbers.into_iter().map(|number| number.unwrap_or(f64::NAN)).collect())
+}
+
 impl EpochLogs {
-    /// The figure of this name, as Keras names them: `loss`, `accuracy`, `val_loss`, `val_accuracy`.
+    /// The figures that there are, as Keras names them: `loss`, `accuracy`, and after a validation `val_loss` and
+    /// `val_accuracy`.
+    pub fn figures(&self) -> Vec<(&str, f64)> {
+        let validation = [("val_loss", self.val_loss), ("val_accuracy", self.val_accuracy)];
+        let validation = validation.into_iter().filter_map(|(name, value)| value.map(|value| (name, value)));
+        [("loss", self.loss), ("accuracy", self.accuracy)].into_iter().chain(validation).collect()
+    }
+
+    /// The figure of this name, if there is one.
     pub fn get(&self, name: &str) -> Option<f64> {
-        match name {
-            "loss" => Some(self.loss),
-            "accuracy" => Some(self.accuracy),
-            "val_loss" => self.val_loss,
-            "val_accuracy" => self.val_accuracy,
-            _ => None,
-        }
+        self.figures().into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 }
 
@@ -124,6 +139,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         history().save(&folder).unwrap();
         assert_eq!(History::load(&folder).unwrap(), history());
+    }
+
+    #[test]
+    fn losses_that_are_no_numbers_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut diverged = history();
+        (diverged.epochs[1].loss, diverged.epochs[1].batch_losses) = (f64::NAN, vec![0.5, f64::NAN]);
+        diverged.save(&folder).unwrap();
+        let read = History::load(&folder).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{diverged:?}"));
     }
 
     #[test]

@@ -27,7 +27,7 @@
 //! What a seed decides (weights, orders) depends on the seed alone, so two trainings on one device give the same bits.
 
 mod activations;
-mod callbacks;
+pub mod callbacks;
 mod compile;
 pub mod data;
 mod device;

@@ -154,6 +154,28 @@ impl Sequential {
         self.start_session(device, None)
     }
 
+    /// How far a step of the optimizer goes, before all that depends on the number of steps.
+    ///
+    /// # Errors
+    /// When the model is not compiled.
+    pub fn learning_rate(&self) -> Result<f64> {
+        let action = "learning_rate";
+        let not_ready = || Error::NotReady { model: self.network.name.clone(), action, call: "compile" };
+        Ok(self.trained(action)?.compiled().ok_or_else(not_ready)?.optimizer.learning_rate())
+    }
+
+    /// Changes how far the steps from here on go.
+    ///
+    /// # Errors
+    /// When the model is not compiled or this is no finite number.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        if !learning_rate.is_finite() {
+            let (expected, found) = ("a finite number".to_owned(), learning_rate.to_string());
+            return Err(Error::Argument { name: "learning_rate", expected, found });
+        }
+        self.session("set_learning_rate")?.set_learning_rate(learning_rate)
+    }
+
     /// Trains for `steps` steps and tells how long each kernel call of a step takes, on average over all steps but the
     /// first, which warms up. When the data set ends, it starts again. The weights change as in [`Sequential::fit`].
     ///

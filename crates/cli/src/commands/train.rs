@@ -228,9 +228,9 @@ impl Budget {
 }
 
 impl Callback for Budget {
-    fn on_epoch_begin(&mut self, _: usize, _: usize) -> ControlFlow<()> {
+    fn on_epoch_begin(&mut self, _: &mut Sequential, _: usize, _: usize) -> kiln::Result<ControlFlow<()>> {
         self.began.get_or_insert_with(Instant::now);
-        ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
     }
 
     fn on_epoch_end(&mut self, _: &mut Sequential, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {

@@ -43,6 +43,14 @@ impl Optimizer for Adam {
         Arc::new(ops::Adam { beta_1, beta_2, epsilon: epsilon as f32 })
     }
 
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.learning_rate = learning_rate;
+    }
+
     fn rates(&self, iterations: u64) -> [f32; 4] {
         // In f32, as Keras has it: the first steps are 2e-5 off in f64's eyes, and 20 steps of a convolution's bias 3e-3.
         let power = |beta: f64| (beta as f32).powf(iterations as f32 + 1.0);

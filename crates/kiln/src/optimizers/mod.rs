@@ -24,6 +24,12 @@ pub trait Optimizer: Debug + Send + Sync {
     /// The op that takes the gradients and rewrites the parameters and then the slots.
     fn op(&self) -> Arc<dyn Op>;
 
+    /// How far a step goes, before all that depends on the number of steps.
+    fn learning_rate(&self) -> f64;
+
+    /// Changes how far the steps from here on go.
+    fn set_learning_rate(&mut self, learning_rate: f64);
+
     /// What the op is told of the step after `iterations` steps: its step size, all that depends on the number of steps
     /// included, and what else it needs.
     fn rates(&self, iterations: u64) -> [f32; 4];

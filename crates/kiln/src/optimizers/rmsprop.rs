@@ -60,6 +60,14 @@ impl Optimizer for RMSprop {
         Arc::new(ops::RmsProp { rho, momentum, inner, outer, centered })
     }
 
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.learning_rate = learning_rate;
+    }
+
     fn rates(&self, _: u64) -> [f32; 4] {
         [self.learning_rate as f32, 0.0, 0.0, 0.0]
     }

@@ -40,6 +40,14 @@ impl Optimizer for SGD {
         Arc::new(ops::Sgd { momentum: self.momentum as f32, nesterov: self.nesterov })
     }
 
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.learning_rate = learning_rate;
+    }
+
     fn rates(&self, iterations: u64) -> [f32; 4] {
         [(self.learning_rate / (1.0 + self.decay * iterations as f64)) as f32, 0.0, 0.0, 0.0]
     }

@@ -18,7 +18,7 @@ const WEIGHTS: &str = "weights.safetensors";
 pub(crate) fn save(model: &Sequential, folder: &Path) -> Result<()> {
     let weights = model.get_weights()?;
     let json = model_json::to_json(model.network())?;
-    std::fs::create_dir_all(folder).map_err(|source| file_error("write", folder, source))?;
+    make_folder(folder)?;
     let path = folder.join(MODEL);
     let text = serde_json::to_string_pretty(&json)
         .map_err(|error| Error::Format { path: path.clone(), problem: error.to_string() })?;
@@ -40,6 +40,11 @@ pub(crate) fn load_model_json(path: &Path) -> Result<Sequential> {
     let model = model_json::from_json(&json).map_err(format)?;
     model.output_shape()?;
     Ok(model)
+}
+
+/// Makes a folder, if it is not there.
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|source| file_error("write", folder, source))
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
@@ -66,6 +71,6 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(|source| file_error("write", path, source))
 }
 
-fn file_error(action: &'static str, path: &Path, source: std::io::Error) -> Error {
+pub(crate) fn file_error(action: &'static str, path: &Path, source: std::io::Error) -> Error {
     Error::File { action, path: path.to_owned(), source }
 }

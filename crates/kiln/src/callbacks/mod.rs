@@ -1,9 +1,30 @@
-//! What a caller sees of training while it runs, and how it stops it.
+//! What a caller sees of training while it runs, and how it stops it: Keras' callbacks, and the trait for one's own.
+//!
+//! Keras' `verbose` is missing: what a callback does is told to `tracing`, at level `INFO`.
+
+mod csv_logger;
+mod early_stopping;
+mod learning_rate_scheduler;
+mod model_checkpoint;
+mod monitor;
+mod pattern;
+mod reduce_lr_on_plateau;
+mod tensor_board;
+mod terminate_on_nan;
 
 use std::ops::ControlFlow;
 
 use crate::history::EpochLogs;
 use crate::{Result, Sequential};
+
+pub use csv_logger::{CSVLogger, CSVLoggerState};
+pub use early_stopping::{EarlyStopping, EarlyStoppingState};
+pub use learning_rate_scheduler::LearningRateScheduler;
+pub use model_checkpoint::{ModelCheckpoint, ModelCheckpointState};
+pub use monitor::Mode;
+pub use reduce_lr_on_plateau::{ReduceLROnPlateau, ReduceLROnPlateauState};
+pub use tensor_board::{TensorBoard, TensorBoardState, UpdateFreq};
+pub use terminate_on_nan::TerminateOnNaN;
 
 /// Something that is told how training goes. Most methods may stop training with [`ControlFlow::Break`]: what is on its
 /// way to the device still ends, and the history tells that training was stopped. The figures of a validation that was
@@ -11,6 +32,37 @@ use crate::{Result, Sequential};
 ///
 /// Callbacks are told in the order in which they were given. An error ends training at once and is what
 /// [`fit`](Sequential::fit) gives.
+///
+/// # Example
+/// A training that ends when it is good enough:
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use kiln::data::{Dataset, Labels};
+/// use kiln::layers::{ActivationFunction, Dense};
+/// use kiln::{Callback, Compile, Device, EpochLogs, Fit, Sequential};
+///
+/// struct GoodEnough {
+///     accuracy: f64,
+/// }
+///
+/// impl Callback for GoodEnough {
+///     fn on_epoch_end(&mut self, _: &mut Sequential, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
+///         let enough = logs.accuracy >= self.accuracy;
+///         Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+///     }
+/// }
+///
+/// let data = Dataset::from_f32([1], vec![-1.0, 1.0], Labels::index(vec![0, 1], 2))?;
+/// let mut model = Sequential::new([1]);
+/// model.add(Dense::new(2).activation(ActivationFunction::Softmax));
+/// model.compile(&Device::best()?, Compile::default())?;
+/// let mut good_enough = GoodEnough { accuracy: 0.5 };
+/// let fit = Fit { epochs: 5000, callbacks: vec![&mut good_enough], ..Fit::default() };
+/// let history = model.fit(&data, fit)?;
+/// assert!(history.stopped && history.epochs.len() < 5000);
+/// # Ok::<(), kiln::Error>(())
+/// ```
 pub trait Callback {
     /// Before the first epoch.
     ///
@@ -21,13 +73,17 @@ pub trait Callback {
         Ok(())
     }
 
-    /// Before an epoch. The first is 1.
-    fn on_epoch_begin(&mut self, epoch: usize, epochs: usize) -> ControlFlow<()> {
-        let _ = (epoch, epochs);
-        ControlFlow::Continue(())
+    /// Before an epoch, the first being 1, with the model as it is then.
+    ///
+    /// # Errors
+    /// What ends training.
+    fn on_epoch_begin(&mut self, model: &mut Sequential, epoch: usize, epochs: usize) -> Result<ControlFlow<()>> {
+        let _ = (model, epoch, epochs);
+        Ok(ControlFlow::Continue(()))
     }
 
-    /// When the figures of a batch have come back from the device, which may already be some batches further.
+    /// When the figures of a batch have come back from the device, which may already be some batches further. A loss that
+    /// is not finite ends training with an error, unless a callback stops it here.
     fn on_batch_end(&mut self, logs: &BatchLogs) -> ControlFlow<()> {
         let _ = logs;
         ControlFlow::Continue(())
@@ -80,6 +136,13 @@ pub struct BatchLogs {
     pub loss: f64,
     /// The share of the epoch's samples so far whose class was the most probable one.
     pub accuracy: f64,
+}
+
+impl BatchLogs {
+    /// The figures of the epoch so far, by Keras' names.
+    pub fn figures(&self) -> Vec<(&str, f64)> {
+        vec![("loss", self.loss), ("accuracy", self.accuracy)]
+    }
 }
 
 /// The figures of a validation or an evaluation so far.

@@ -1,0 +1,39 @@
+//! A learning rate for each epoch.
+
+use std::ops::ControlFlow;
+
+use super::Callback;
+use crate::{Result, Sequential};
+
+/// Sets the learning rate before each epoch, as Keras' `LearningRateScheduler` does: a function is given how many epochs
+/// are over, 0 before the first one, and the learning rate so far, and gives the new one.
+///
+/// # Example
+/// ```
+/// use kiln::callbacks::LearningRateScheduler;
+///
+/// // As it is for ten epochs, then smaller from epoch to epoch.
+/// let scheduler = LearningRateScheduler::new(|epoch, lr| if epoch < 10 { lr } else { lr * (-0.1f64).exp() });
+/// ```
+#[derive(Debug)]
+pub struct LearningRateScheduler<F> {
+    schedule: F,
+}
+
+impl<F: FnMut(usize, f64) -> f64> LearningRateScheduler<F> {
+    /// The function gives the learning rate.
+    pub fn new(schedule: F) -> LearningRateScheduler<F> {
+        LearningRateScheduler { schedule }
+    }
+}
+
+impl<F: FnMut(usize, f64) -> f64> Callback for LearningRateScheduler<F> {
+    /// # Errors
+    /// When the function gives no finite number.
+    fn on_epoch_begin(&mut self, model: &mut Sequential, epoch: usize, _: usize) -> Result<ControlFlow<()>> {
+        let learning_rate = (self.schedule)(epoch.saturating_sub(1), model.learning_rate()?);
+        tracing::info!("epoch {epoch}: the learning rate is set to {learning_rate}");
+        model.set_learning_rate(learning_rate)?;
+        Ok(ControlFlow::Continue(()))
+    }
+}

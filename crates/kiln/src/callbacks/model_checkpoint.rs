@@ -1,0 +1,130 @@
+//! The model in files, while it is trained.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use super::monitor::{Improvement, figure};
+use super::pattern::Pattern;
+use super::{Callback, Mode};
+use crate::history::EpochLogs;
+use crate::saving::make_folder;
+use crate::{Error, Result, Sequential};
+
+/// The state of the training beside the model's files: see [`Sequential::load_checkpoint`].
+const CHECKPOINT: &str = "checkpoint.safetensors";
+/// What the name of a file of weights ends with.
+const WEIGHTS: &str = ".safetensors";
+
+/// Saves the model after epochs, as Keras' `ModelCheckpoint` does: into a folder, with [`Sequential::save`], and beside
+/// that `checkpoint.safetensors`, with which training goes on ([`Sequential::load_checkpoint`]); or its weights alone
+/// into a safetensors file.
+///
+/// An epoch that another callback stopped leaves nothing. The best value stays from one training to the next.
+///
+/// # Example
+/// ```
+/// use kiln::callbacks::ModelCheckpoint;
+///
+/// let every = ModelCheckpoint::new("runs/{epoch:02d}-{val_loss:.2f}");
+/// let best = ModelCheckpoint { save_best_only: true, ..ModelCheckpoint::new("runs/best") };
+/// ```
+#[derive(Clone, Debug)]
+pub struct ModelCheckpoint {
+    /// The folder, or with `save_weights_only` the file, whose name then ends in `.safetensors`. Placeholders stand for
+    /// the epoch, the first being 1, and for its figures: `{epoch:02d}`, `{val_loss:.2f}`, `{loss:.3e}`. Folders that are
+    /// not there are made; files that are there are replaced.
+    pub filepath: String,
+    /// The figure that tells which model is best: a name of [`EpochLogs::figures`].
+    pub monitor: String,
+    /// Whether only a model that is better than all before it is saved.
+    pub save_best_only: bool,
+    /// Whether only the weights are saved.
+    pub save_weights_only: bool,
+    /// Which way the figure improves.
+    pub mode: Mode,
+    /// After how many epochs the next is saved or, with `save_best_only`, compared. Keras' `save_freq` counts batches.
+    pub period: usize,
+    /// What the first model must be better than to be saved with `save_best_only`.
+    pub initial_value_threshold: Option<f64>,
+    /// What training leaves here: `Default::default()` to begin with.
+    pub state: ModelCheckpointState,
+}
+
+/// What a [`ModelCheckpoint`] keeps from epoch to epoch.
+#[derive(Clone, Debug, Default)]
+pub struct ModelCheckpointState {
+    best: Option<f64>,
+    epochs_since_last_save: usize,
+}
+
+impl ModelCheckpoint {
+    /// Saves every epoch's model there.
+    pub fn new(filepath: impl Into<String>) -> ModelCheckpoint {
+        ModelCheckpoint {
+            filepath: filepath.into(),
+            monitor: "val_loss".to_owned(),
+            save_best_only: false,
+            save_weights_only: false,
+            mode: Mode::Auto,
+            period: 1,
+            initial_value_threshold: None,
+            state: ModelCheckpointState::default(),
+        }
+    }
+
+    /// The best value of the figure so far, with `save_best_only`.
+    pub fn best(&self) -> Option<f64> {
+        self.state.best
+    }
+
+    fn improvement(&self) -> Result<Option<Improvement>> {
+        self.save_best_only.then(|| Improvement::new(self.mode, &self.monitor, 0.0)).transpose()
+    }
+
+    fn save(&self, model: &Sequential, path: &Path) -> Result<()> {
+        if self.save_weights_only {
+            path.parent().map_or(Ok(()), make_folder)?;
+            return model.save_weights(path);
+        }
+        model.save(path)?;
+        model.save_checkpoint(path.join(CHECKPOINT))
+    }
+}
+
+impl Callback for ModelCheckpoint {
+    fn on_train_begin(&mut self, _: &mut Sequential) -> Result<()> {
+        let argument = |name, expected: &str, found: &str| {
+            Err(Error::Argument { name, expected: expected.to_owned(), found: found.to_owned() })
+        };
+        if self.period == 0 {
+            return argument("period", "at least 1", "0");
+        }
+        match (self.save_weights_only, self.filepath.ends_with(WEIGHTS)) {
+            (true, false) => return argument("filepath", "a file that ends in `.safetensors`", &self.filepath),
+            (false, true) => return argument("filepath", "a folder, or `save_weights_only`", &self.filepath),
+            _ => {}
+        }
+        self.state.epochs_since_last_save = 0;
+        self.improvement()?;
+        Pattern::parse(&self.filepath).map(|_| ())
+    }
+
+    fn on_epoch_end(&mut self, model: &mut Sequential, logs: &EpochLogs) -> Result<ControlFlow<()>> {
+        self.state.epochs_since_last_save += 1;
+        if !logs.complete || self.state.epochs_since_last_save < self.period {
+            return Ok(ControlFlow::Continue(()));
+        }
+        self.state.epochs_since_last_save = 0;
+        if let Some(improvement) = self.improvement()? {
+            let value = figure(logs, &self.monitor)?;
+            if !improvement.is(value, self.state.best.or(self.initial_value_threshold)) {
+                return Ok(ControlFlow::Continue(()));
+            }
+            self.state.best = Some(value);
+        }
+        let path = Pattern::parse(&self.filepath)?.fill(logs)?;
+        self.save(model, Path::new(&path))?;
+        tracing::info!("epoch {}: the model is saved in {path}", logs.epoch);
+        Ok(ControlFlow::Continue(()))
+    }
+}

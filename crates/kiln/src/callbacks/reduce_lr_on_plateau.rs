@@ -1,0 +1,113 @@
+//! Steps get smaller when training no longer helps.
+
+use std::ops::ControlFlow;
+
+use super::monitor::{Improvement, figure};
+use super::{Callback, Mode};
+use crate::history::EpochLogs;
+use crate::{Error, Result, Sequential};
+
+/// Multiplies the learning rate by `factor` when a figure has not improved for some epochs, as Keras'
+/// `ReduceLROnPlateau` does.
+///
+/// An epoch that another callback stopped does not count. A figure that is not a number is no improvement, where Keras
+/// takes one as the best if it is the first.
+///
+/// # Example
+/// ```
+/// use kiln::callbacks::ReduceLROnPlateau;
+///
+/// let reduce = ReduceLROnPlateau { factor: 0.2, patience: 5, min_lr: 0.001, ..Default::default() };
+/// assert_eq!(reduce.min_delta, 1e-4);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ReduceLROnPlateau {
+    /// The figure that is looked at: a name of [`EpochLogs::figures`].
+    pub monitor: String,
+    /// What the learning rate is multiplied by: 0 or more and less than 1.
+    pub factor: f64,
+    /// After how many epochs without improvement. With 0, after the first one: as with 1.
+    pub patience: usize,
+    /// Which way the figure improves.
+    pub mode: Mode,
+    /// How much better than the best a figure must be to count as an improvement.
+    pub min_delta: f64,
+    /// For how many epochs after a reduction none without improvement is counted.
+    pub cooldown: usize,
+    /// What the learning rate is never reduced below.
+    pub min_lr: f64,
+    /// What training leaves here: `Default::default()` to begin with.
+    pub state: ReduceLROnPlateauState,
+}
+
+/// What a [`ReduceLROnPlateau`] keeps from epoch to epoch. Each training starts anew.
+#[derive(Clone, Debug, Default)]
+pub struct ReduceLROnPlateauState {
+    wait: usize,
+    cooldown: usize,
+    best: Option<f64>,
+}
+
+impl Default for ReduceLROnPlateau {
+    fn default() -> ReduceLROnPlateau {
+        ReduceLROnPlateau {
+            monitor: "val_loss".to_owned(),
+            factor: 0.1,
+            patience: 10,
+            mode: Mode::Auto,
+            min_delta: 1e-4,
+            cooldown: 0,
+            min_lr: 0.0,
+            state: ReduceLROnPlateauState::default(),
+        }
+    }
+}
+
+impl ReduceLROnPlateau {
+    /// Whether the learning rate was above its least value, and was reduced.
+    fn reduce(&self, model: &mut Sequential, epoch: usize) -> Result<bool> {
+        let old = model.learning_rate()?;
+        // As f32, in which steps go: what differs by less is the same.
+        if old as f32 <= self.min_lr as f32 {
+            return Ok(false);
+        }
+        let new = (old * self.factor).max(self.min_lr);
+        tracing::info!("epoch {epoch}: the learning rate is reduced to {new}");
+        model.set_learning_rate(new)?;
+        Ok(true)
+    }
+}
+
+impl Callback for ReduceLROnPlateau {
+    fn on_train_begin(&mut self, _: &mut Sequential) -> Result<()> {
+        self.state = ReduceLROnPlateauState::default();
+        if !(0.0..1.0).contains(&self.factor) {
+            let (expected, found) = ("0 or more and less than 1".to_owned(), self.factor.to_string());
+            return Err(Error::Argument { name: "factor", expected, found });
+        }
+        Improvement::new(self.mode, &self.monitor, self.min_delta).map(|_| ())
+    }
+
+    fn on_epoch_end(&mut self, model: &mut Sequential, logs: &EpochLogs) -> Result<ControlFlow<()>> {
+        if !logs.complete {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let improvement = Improvement::new(self.mode, &self.monitor, self.min_delta)?;
+        let value = figure(logs, &self.monitor)?;
+        if self.state.cooldown > 0 {
+            self.state.cooldown -= 1;
+            self.state.wait = 0;
+        }
+        if improvement.is(value, self.state.best) {
+            self.state.best = Some(value);
+            self.state.wait = 0;
+        } else if self.state.cooldown == 0 {
+            self.state.wait += 1;
+            if self.state.wait >= self.patience && self.reduce(model, logs.epoch)? {
+                self.state.cooldown = self.cooldown;
+                self.state.wait = 0;
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
