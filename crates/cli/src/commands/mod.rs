@@ -5,6 +5,8 @@ use std::io::Write;
 pub mod data;
 pub mod devices;
 pub mod evaluate;
+mod network;
+pub mod predict;
 mod run;
 mod source;
 pub mod summary;

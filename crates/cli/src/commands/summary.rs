@@ -1,10 +1,8 @@
 //! `kiln summary`: the layers of a network.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use kiln::{Sequential, models};
-
+use super::network;
 use crate::error::Error;
 
 /// Show the layers of a network, their shapes and parameters.
@@ -15,22 +13,11 @@ Examples:
   kiln summary runs/lenet
   kiln summary some/model.json      # as Keras' to_json writes it")]
 pub struct Arguments {
-    /// A network that Kiln knows (lenet), a folder that `kiln train` left, or a model.json.
+    /// A network that Kiln knows (lenet, cifar-simple, cifar-deep), a folder that `kiln train` left, or a model.json.
     model: String,
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    super::show(&format!("{}\n", find(&arguments.model)?.summary()));
+    super::show(&format!("{}\n", network::find(&arguments.model)?.summary()));
     Ok(ExitCode::SUCCESS)
-}
-
-fn find(name: &str) -> Result<Sequential, Error> {
-    let path = Path::new(name);
-    let in_folder = path.join("model.json");
-    match name {
-        "lenet" => Ok(models::lenet([28, 28, 1], 10)),
-        _ if path.is_file() => Ok(Sequential::from_json_file(path)?),
-        _ if in_folder.is_file() => Ok(Sequential::from_json_file(in_folder)?),
-        _ => Err(Error::NoModel { found: name.to_owned() }),
-    }
 }
