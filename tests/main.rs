@@ -9,6 +9,7 @@ mod common;
 mod errors;
 mod fit;
 mod fixtures;
+mod load_img;
 mod native;
 mod ops;
 mod portability;

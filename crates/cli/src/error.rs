@@ -18,10 +18,52 @@ pub enum Error {
     #[error(transparent)]
     Data(#[from] kiln::data::DataError),
     /// No data set has this name, and no folder.
-    #[error("expected mnist, fashion-mnist or a folder with their four files, found `{found}`")]
+    #[error(
+        "expected mnist, fashion-mnist, cifar10, cifar100, a folder or an archive of one (.tar.gz), found `{found}`"
+    )]
     NoData {
         /// What was asked for.
         found: String,
+    },
+    /// A folder holds no data set.
+    #[error(
+        "{}: expected the four files of MNIST (train-images-idx3-ubyte, …), those of CIFAR-10 (data_batch_1.bin, …) or CIFAR-100 (train.bin, test.bin), or folders train and test with a folder of images for each class, found {found}",
+        .folder.display()
+    )]
+    NotASet {
+        /// The folder.
+        folder: PathBuf,
+        /// What is there.
+        found: String,
+    },
+    /// Training and test images have other classes.
+    #[error("{}: expected the same classes in train and test, found {} and {}", .folder.display(), .train.join(", "), .test.join(", "))]
+    OtherClasses {
+        /// The folder that has both.
+        folder: PathBuf,
+        /// The classes of the training images.
+        train: Vec<String>,
+        /// The classes of the test images.
+        test: Vec<String>,
+    },
+    /// Images are damaged.
+    #[error("{0}\nto leave them out, pass --skip-corrupt")]
+    Corrupt(kiln::data::DataError),
+    /// An archive names a file outside it.
+    #[error("{}: expected paths inside the archive, found {}", .archive.display(), .path.display())]
+    Outside {
+        /// The archive.
+        archive: PathBuf,
+        /// The path in it.
+        path: PathBuf,
+    },
+    /// A folder lacks an archive.
+    #[error("expected {name} in {}, found no such file", .folder.display())]
+    NoArchive {
+        /// The folder.
+        folder: PathBuf,
+        /// The archive's name.
+        name: &'static str,
     },
     /// No model has this name, and no file or folder.
     #[error("expected lenet, a model.json or a folder that has one, found `{found}`")]

@@ -52,13 +52,42 @@ fn a_model_that_is_not_known_exits_with_1() {
 fn data_that_is_not_there_exits_with_1() {
     let out = tempfile::tempdir().unwrap();
     let out = out.path().to_str().unwrap();
-    let message = "error: expected mnist, fashion-mnist or a folder with their four files, found `mnits`\n";
+    let message = "error: expected mnist, fashion-mnist, cifar10, cifar100, a folder or an archive of one (.tar.gz), found `mnits`\n";
     assert_eq!(kiln(&["train", "lenet", "--data", "mnits", "--out", out]), (1, message.to_owned()));
 
     let (status, message) = kiln(&["data", "mnist", "--from", "/no/folder", "--into", out]);
     assert_eq!(status, 1);
     assert!(
         message.contains("expected train-images-idx3-ubyte or train-images-idx3-ubyte.gz in /no/folder"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_folder_without_data_exits_with_1_and_says_what_was_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let (status, message) = kiln(&["train", "lenet", "--data", path, "--out", path]);
+    assert_eq!(status, 1);
+    let expected = "or folders train and test with a folder of images for each class, found nothing\n";
+    assert!(message.contains("data_batch_1.bin") && message.ends_with(expected), "{message}");
+}
+
+#[test]
+fn damaged_images_exit_with_1_are_named_and_can_be_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    for class in ["train/cat", "train/dog", "test/cat", "test/dog"] {
+        std::fs::create_dir_all(folder.path().join(class)).unwrap();
+        std::fs::write(folder.path().join(class).join("1.png"), "no image").unwrap();
+    }
+    let path = folder.path().to_str().unwrap();
+    let (status, message) = kiln(&["train", "lenet", "--data", path, "--out", path]);
+    assert_eq!(status, 1);
+    assert!(message.contains("2 of 2 images cannot be used") && message.contains("dog/1.png: expected an image"));
+    assert!(message.ends_with("to leave them out, pass --skip-corrupt\n"), "{message}");
+    let (_, message) = kiln(&["train", "lenet", "--data", path, "--out", path, "--skip-corrupt"]);
+    assert!(
+        message.starts_with("warning: left out: ") && message.contains("cat/1.png: expected an image"),
         "{message}"
     );
 }

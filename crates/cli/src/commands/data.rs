@@ -4,11 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
-use kiln::data;
 
-use super::source;
+use super::source::{self, Images};
 use crate::error::Error;
-use crate::fetch::{FASHION_MNIST, MNIST};
+use crate::fetch::Known;
 
 /// Fetch a data set and check it.
 ///
@@ -19,11 +18,13 @@ use crate::fetch::{FASHION_MNIST, MNIST};
 #[command(after_long_help = "\
 Examples:
   kiln data mnist
+  kiln data cifar10
   kiln data fashion-mnist --into /data/fashion
-  kiln data mnist --from ~/Downloads      # train-images-idx3-ubyte.gz and so on, or unpacked")]
+  kiln data mnist --from ~/Downloads      # train-images-idx3-ubyte.gz and so on, or unpacked
+  kiln data cifar100 --from ~/Downloads   # cifar-100-binary.tar.gz")]
 pub struct Arguments {
     /// The data set.
-    #[arg(value_parser = PossibleValuesParser::new([MNIST.name, FASHION_MNIST.name]))]
+    #[arg(value_parser = PossibleValuesParser::new(Known::ALL.map(Known::name)))]
     name: String,
     /// Take the files from this folder and from nowhere else.
     #[arg(long, value_name = "DIR")]
@@ -34,10 +35,10 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let set = source::known(&arguments.name).ok_or_else(|| Error::NoData { found: arguments.name.clone() })?;
+    let set = Known::named(&arguments.name).ok_or_else(|| Error::NoData { found: arguments.name.clone() })?;
     let folder = source::ready(set, arguments.from.as_deref(), arguments.into.as_deref())?;
-    let (train, test) = data::mnist(&folder)?;
-    println!("{}: {} training and {} test images of {}", set.name, train.len(), test.len(), train.sample_shape());
+    let (train, test) = source::load_folder(&folder, &Images::default())?;
+    println!("{}: {} training and {} test images of {}", set.name(), train.len(), test.len(), train.sample_shape());
     println!("in {}", folder.display());
     Ok(ExitCode::SUCCESS)
 }

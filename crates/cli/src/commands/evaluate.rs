@@ -18,9 +18,13 @@ Examples:
 pub struct Arguments {
     /// The folder that `kiln train` left.
     run: PathBuf,
-    /// The images: mnist, fashion-mnist or a folder with their four files [default: what the network was trained on].
-    #[arg(long, value_name = "NAME|DIR")]
+    /// The images, as `kiln train` takes them [default: what the network was trained on]. Images in folders are resized
+    /// to what the network takes.
+    #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
+    /// Leave out images that cannot be decoded, with a warning, instead of ending with an error.
+    #[arg(long)]
+    skip_corrupt: bool,
     /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     device: Option<String>,
@@ -33,7 +37,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let mut model = Sequential::load(&arguments.run)?;
     let trained = Run::load(&arguments.run)?.map(|run| run.data);
     let data = arguments.data.clone().or(trained).unwrap_or_else(|| "mnist".to_owned());
-    let (_, test) = source::load(&data)?;
+    let images = source::Images::for_model(model.input_shape(), arguments.skip_corrupt);
+    let (_, test) = source::load(&data, &images)?;
     let device = devices::open(arguments.device.as_deref())?;
     model.compile(&device, Compile { loss: Loss::SparseCategoricalCrossentropy, ..Compile::default() })?;
     let score = model.evaluate(&test)?;

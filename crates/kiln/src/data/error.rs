@@ -10,12 +10,14 @@ use kiln_graph::Shape;
 #[non_exhaustive]
 pub enum DataError {
     /// A file is not there.
-    #[error("{} is not in {}; `kiln data mnist` fetches it", .name, .folder.display())]
+    #[error("{} is not in {}; `kiln data {data_set}` fetches it", .name, .folder.display())]
     NotFound {
         /// The folder that was searched.
         folder: PathBuf,
         /// The file's name, without `.gz`.
         name: &'static str,
+        /// The data set that it is of.
+        data_set: &'static str,
     },
     /// A file cannot be read.
     #[error("cannot read {}", .path.display())]

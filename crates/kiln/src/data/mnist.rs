@@ -25,7 +25,8 @@ pub fn mnist(folder: impl AsRef<Path>) -> Result<(Dataset, Dataset), DataError> 
 }
 
 fn part(folder: &Path, images: &'static str, labels: &'static str) -> Result<Dataset, DataError> {
-    let find = |name| idx::find(folder, name).ok_or(DataError::NotFound { folder: folder.to_owned(), name });
+    let missing = |name| DataError::NotFound { folder: folder.to_owned(), name, data_set: "mnist" };
+    let find = |name| idx::find(folder, name).ok_or_else(|| missing(name));
     let (images_path, labels_path) = (find(images)?, find(labels)?);
     let (images, labels) = (idx::read(&images_path)?, idx::read(&labels_path)?);
 

@@ -8,6 +8,7 @@
 //! # Ok::<(), data::DataError>(())
 //! ```
 
+mod cifar;
 mod dataset;
 mod error;
 pub mod idx;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 
+pub use cifar::{LabelMode, cifar10, cifar100};
 pub use dataset::{Dataset, Labels, Values};
 pub use error::DataError;
 pub use image::{

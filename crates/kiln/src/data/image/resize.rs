@@ -1,7 +1,8 @@
 //! `out[i] = sum over j of w[i, j] * in[j]` along x, then along y: how PIL resizes images of bytes.
 //!
 //! The weights follow Pillow's documentation of its filters: a kernel around the output pixel's centre, widened by the
-//! scale where the image shrinks, rounded to 22 bits; each of the two passes rounds to a byte.
+//! scale where the image shrinks, rounded to 22 bits; each of the two passes rounds to a byte. Pillow from version 13 on
+//! takes y first where that is less work, which may round to other values.
 
 use super::Image;
 
@@ -122,7 +123,7 @@ impl Axis {
             let center = (i as f64 + 0.5) * scale;
             let first = (center - support + 0.5).max(0.0) as usize;
             let end = ((center + support + 0.5) as usize).min(self.from);
-            let weight = |j| interpolation.kernel((j as f64 - center + 0.5) / wide);
+            let weight = |j| interpolation.kernel((j as f64 - center + 0.5) * (1.0 / wide));
             let weights: Vec<f64> = (first..end).map(weight).collect();
             let sum: f64 = weights.iter().sum();
             let fixed = |weight: &f64| (weight / sum * f64::from(1 << WEIGHT_BITS)).round() as i32;

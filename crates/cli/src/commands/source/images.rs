@@ -1,0 +1,84 @@
+//! How images in folders become samples.
+
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use kiln::data::{ColorMode, Corrupt, DataError, Dataset, ImageOptions, image_dataset_from_directory};
+use kiln::graph::Shape;
+
+use crate::error::{Error, chain};
+
+/// What a user can say about images in folders.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Images {
+    /// Resize images in folders to this height and width, such as 150x150. Without it, all must have one size.
+    #[arg(long, value_parser = size, value_name = "HxW")]
+    image_size: Option<[usize; 2]>,
+    /// Read images in folders as one channel, grey.
+    #[arg(long)]
+    grayscale: bool,
+    /// Leave out images that cannot be decoded, with a warning, instead of ending with an error.
+    #[arg(long)]
+    skip_corrupt: bool,
+}
+
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let side = |text: &str| text.parse().ok().filter(|side| (1..=65_535).contains(side));
+    let sides = text.split_once('x').and_then(|(height, width)| Some([side(height)?, side(width)?]));
+    sides.ok_or_else(|| "expected height and width in pixels, such as 150x150".to_owned())
+}
+
+impl Images {
+    /// Images as a model takes them, if it takes images.
+    pub fn for_model(input_shape: &Shape, skip_corrupt: bool) -> Images {
+        match input_shape.dims() {
+            Some([height, width, channels]) => {
+                Images { image_size: Some([height, width]), grayscale: channels == 1, skip_corrupt }
+            }
+            None => Images { skip_corrupt, ..Images::default() },
+        }
+    }
+
+    /// The images in the folders of a folder, with a bar that tells how far it is.
+    pub fn load(&self, folder: &Path) -> Result<Dataset, Error> {
+        let template = "{prefix} [{wide_bar}] {pos}/{len} images, {eta} left";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(0).with_style(style.progress_chars("=>."));
+        let bar = bar.with_prefix(folder.display().to_string());
+        let mut warn = |damage: &DataError| bar.suspend(|| eprintln!("warning: left out: {}", chain(damage)));
+        let data = image_dataset_from_directory(
+            folder,
+            ImageOptions {
+                image_size: self.image_size,
+                color_mode: if self.grayscale { ColorMode::Grayscale } else { ColorMode::Rgb },
+                corrupt: match self.skip_corrupt {
+                    true => Corrupt::Skip(&mut warn),
+                    false => Corrupt::Error,
+                },
+                progress: Some(&mut |done, all| {
+                    bar.set_length(all as u64);
+                    bar.set_position(done as u64);
+                }),
+                ..ImageOptions::default()
+            },
+        );
+        bar.finish_and_clear();
+        data.map_err(|error| match error {
+            corrupt @ DataError::Corrupt { .. } => Error::Corrupt(corrupt),
+            error => error.into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_height_and_width() {
+        assert_eq!(size("150x200"), Ok([150, 200]));
+        for wrong in ["", "150", "x", "0x1", "1x2x3", "-1x2", "70000x1"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

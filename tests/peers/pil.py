@@ -1,0 +1,32 @@
+"""Writes `tests/fixtures/load_img`: an image, and what PIL makes of it as Keras' `load_img` asks it to.
+
+Install, in an environment of its own:  python3 -m venv pil && pil/bin/pip install "pillow<13" numpy safetensors
+Run:                                    pil/bin/python tests/peers/pil.py
+
+Pillow 13 resizes rows first where that is less work, and rounds in between in another place; Kiln keeps to the order of
+all versions before.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from safetensors.numpy import save_file
+
+FOLDER = Path(__file__).parent.parent / "fixtures" / "load_img"
+SIZES = [(1, 1), (3, 41), (29, 5), (10, 6), (13, 40), (40, 17)]  # height, width
+MODES = {"rgb": "RGB", "grayscale": "L"}
+
+image = FOLDER / "image.png"
+pixels = np.random.default_rng(0).integers(0, 256, (13, 17, 4), dtype=np.uint8)
+Image.fromarray(pixels).save(image)
+
+expected = {}
+for color_mode, mode in MODES.items():
+    converted = Image.open(image).convert(mode)
+    for filter in Image.Resampling:
+        for height, width in SIZES:
+            resized = converted.resize((width, height), filter)
+            shape = (height, width, len(converted.getbands()))
+            expected[f"{color_mode} {filter.name.lower()} {height}x{width}"] = np.asarray(resized).reshape(shape)
+save_file(expected, FOLDER / "expected.safetensors")
