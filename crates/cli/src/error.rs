@@ -66,10 +66,26 @@ pub enum Error {
         name: &'static str,
     },
     /// No model has this name, and no file or folder.
-    #[error("expected lenet, a model.json or a folder that has one, found `{found}`")]
+    #[error("expected lenet, cifar-simple, cifar-deep, a model.json or a folder that has one, found `{found}`")]
     NoModel {
         /// What was asked for.
         found: String,
+    },
+    /// A network does not take pictures.
+    #[error("model `{model}` takes {takes}, expected images [height, width, 1 or 3]; use --input for tensors")]
+    NoPictures {
+        /// The model's name.
+        model: String,
+        /// The shape of a sample.
+        takes: String,
+    },
+    /// A file of tensors holds something other than it should.
+    #[error("{}: {problem}", .path.display())]
+    Tensors {
+        /// The file.
+        path: PathBuf,
+        /// What was expected, and what was found.
+        problem: String,
     },
     /// A folder is not what `kiln train` leaves.
     #[error("expected a folder that `kiln train` left, found no model.json in {}", .found.display())]

@@ -7,13 +7,14 @@ mod files;
 mod interrupt;
 mod plot;
 mod progress;
+mod tensors;
 
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{data, devices, evaluate, summary, train};
+use crate::commands::{data, devices, evaluate, predict, summary, train};
 
 /// Trains convolutional networks on the GPU or the processor, with kernels written by hand in WGSL.
 #[derive(Debug, Parser)]
@@ -44,6 +45,7 @@ enum Command {
     Data(data::Arguments),
     Train(train::Arguments),
     Evaluate(evaluate::Arguments),
+    Predict(predict::Arguments),
     Summary(summary::Arguments),
 }
 
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Data(arguments) => data::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Predict(arguments) => predict::run(&arguments),
         Command::Summary(arguments) => summary::run(&arguments),
     };
     match result {

@@ -12,11 +12,16 @@ const FILE: &str = "run.json";
 
 /// A training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Run {
     /// The model's name.
     pub model: String,
     /// What `--data` said.
     pub data: String,
+    /// The names of the classes, none where they are numbers.
+    pub classes: Vec<String>,
+    /// What values were multiplied by, and what was then added, before the model saw them.
+    pub rescale: [f32; 2],
     /// The device's name.
     pub device: String,
     /// How weights were changed.
@@ -31,6 +36,25 @@ pub struct Run {
     pub test_loss: Option<f64>,
     /// The share of the test samples whose class was the most probable one, unless training was stopped.
     pub test_accuracy: Option<f64>,
+}
+
+impl Default for Run {
+    /// What is taken for granted of a model that no run is known of: bytes of images that it saw divided by 255.
+    fn default() -> Run {
+        Run {
+            model: String::new(),
+            data: String::new(),
+            classes: Vec::new(),
+            rescale: [1.0 / 255.0, 0.0],
+            device: String::new(),
+            optimizer: String::new(),
+            batch_size: 0,
+            validation_split: 0.0,
+            seed: 0,
+            test_loss: None,
+            test_accuracy: None,
+        }
+    }
 }
 
 impl Run {

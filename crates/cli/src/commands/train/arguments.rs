@@ -1,0 +1,203 @@
+//! What `kiln train` is asked for.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use kiln::Loss;
+use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, LearningRate, Nadam, Optimizer, RMSprop, SGD};
+
+use crate::commands::network::Known;
+use crate::commands::source::Images;
+
+/// Train a network and save it.
+///
+/// Trains, evaluates on the test images and leaves in the folder --out: model.json and weights.safetensors (the model),
+/// history.json and history.csv (the figures of each epoch, in the first also of each batch), history.png and
+/// history.svg (the same as a picture), run.json (what was asked for) and checkpoint.safetensors, from which --resume
+/// goes on. Model, history and checkpoint are saved after every epoch.
+///
+/// Ctrl-C finishes the batch, saves and ends with status 130; so does the signal to terminate, with 143.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  kiln train lenet
+  kiln train lenet --epochs 5 --optimizer sgd --learning-rate 0.05 --momentum 0.9
+  kiln train lenet --data fashion-mnist --out runs/fashion
+  kiln train lenet --minutes 5 --device nvidia
+  kiln train cifar-deep --data photos/ --epochs 40 --augment
+  kiln train cifar-deep --augment rotation_range=15,width_shift_range=0.1,horizontal_flip=true
+  kiln train cifar-deep --epochs 60 --resume
+  kiln train model.json --weights init.safetensors --data xy.safetensors --no-shuffle --out runs/mine
+
+Runs with the same arguments on the same device give the same weights, bit for bit.")]
+pub struct Arguments {
+    /// The network: lenet, cifar-simple, cifar-deep, or a model.json in the form of Keras' to_json.
+    pub model: String,
+    /// What to learn: mnist, fashion-mnist, cifar10, cifar100 (fetched if need be), a folder with their files, a folder
+    /// with the folders train and test, each with a folder of images for each class, an archive of one (.tar.gz), or a
+    /// safetensors file with x (f32 or u8, seen as it is) and y (classes or a row for each sample) [default: mnist for
+    /// lenet, cifar10 for cifar-simple and cifar-deep].
+    #[arg(long, value_name = "NAME|PATH")]
+    data: Option<String>,
+    #[command(flatten)]
+    pub images: Images,
+    /// Begin with these weights, safetensors with keys layer/variable, instead of random ones.
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub weights: Option<PathBuf>,
+    /// How many times to go through the training images [default: 20, or as --minutes allows].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    epochs: Option<u32>,
+    /// Train as many epochs as fit into about so many minutes, at least one, and with --epochs at most so many.
+    #[arg(long, value_parser = positive, value_name = "M")]
+    pub minutes: Option<f64>,
+    /// Images per step.
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    pub batch_size: u32,
+    /// How the weights are changed [default: rmsprop for cifar-simple and cifar-deep, else adam].
+    #[arg(long, value_enum)]
+    optimizer: Option<Rule>,
+    /// How far a step goes [default: Keras' for the optimizer: 0.001, but 0.01 for sgd].
+    #[arg(long, value_parser = positive, value_name = "RATE")]
+    learning_rate: Option<f64>,
+    /// How much of the last step rmsprop or sgd takes again [default: 0].
+    #[arg(long, value_parser = share, value_name = "SHARE")]
+    momentum: Option<f64>,
+    /// What is made small, by Keras' name [default: cross-entropy of the classes].
+    #[arg(long, value_name = "NAME")]
+    pub loss: Option<Loss>,
+    /// Whether the network gives logits, not probabilities.
+    #[arg(long)]
+    pub from_logits: bool,
+    /// The share of the training images, at their end, that is not trained on but validated with [default: 0.2; 0 for a
+    /// safetensors file].
+    #[arg(long, value_parser = share, value_name = "SHARE")]
+    validation_split: Option<f64>,
+    /// Take the images in their order, in every epoch.
+    #[arg(long)]
+    pub no_shuffle: bool,
+    /// Change the images at random in each step: Keras' arguments of ImageDataGenerator as name=value, with commas
+    /// between them; without any, shifts of a tenth and horizontal flips.
+    #[arg(long, value_name = "SPEC", num_args = 0..=1, default_missing_value = super::augment::USUAL)]
+    pub augment: Option<String>,
+    /// Stop when the validation loss has not become smaller for so many epochs, and keep the best weights.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "EPOCHS")]
+    pub patience: Option<u32>,
+    /// Write event files for TensorBoard into OUT/tensorboard.
+    #[arg(long)]
+    pub tensorboard: bool,
+    /// Go on from the checkpoint in --out, up to --epochs in all: to the bits of a training that was not interrupted.
+    #[arg(long)]
+    pub resume: bool,
+    /// What the first weights, the order of the images and other random draws depend on.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+    /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
+    #[arg(long, value_name = "NAME|N")]
+    pub device: Option<String>,
+    /// Where the result goes; what an earlier run left there is replaced [default: runs/MODEL].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Keras' optimizers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Rule {
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamw,
+    Nadam,
+    Rmsprop,
+    Sgd,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if number.is_finite() && number > 0.0 { Ok(number) } else { Err("expected more than 0".to_owned()) }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if (0.0..1.0).contains(&number) { Ok(number) } else { Err("expected 0 or more and less than 1".to_owned()) }
+}
+
+impl Arguments {
+    /// What is wrong with the arguments together, if anything is.
+    pub fn conflict(&self) -> Option<String> {
+        let rule = self.rule();
+        if self.momentum.is_some() && !matches!(rule, Rule::Sgd | Rule::Rmsprop) {
+            return Some("--momentum is for --optimizer sgd or rmsprop; the others have none, or their own".to_owned());
+        }
+        if self.patience.is_some() && self.validation_split() == 0.0 {
+            return Some("--patience needs a validation loss; give a --validation-split above 0".to_owned());
+        }
+        if self.data.is_none() && Known::named(&self.model).is_none() {
+            return Some(format!("--data is needed to train {}: what is it to learn?", self.model));
+        }
+        None
+    }
+
+    /// What to learn.
+    pub fn data(&self) -> &str {
+        let known = Known::named(&self.model).map(|known| known.data);
+        self.data.as_deref().or(known).unwrap_or("mnist")
+    }
+
+    /// The share of the samples that is validated with.
+    pub fn validation_split(&self) -> f64 {
+        let tensors = Path::new(self.data()).extension().is_some_and(|extension| extension == "safetensors");
+        self.validation_split.unwrap_or(if tensors { 0.0 } else { 0.2 })
+    }
+
+    /// The number of the last epoch, if it is known before the first.
+    pub fn epochs(&self) -> Option<usize> {
+        self.epochs.map(|epochs| epochs as usize).or(if self.minutes.is_some() { None } else { Some(20) })
+    }
+
+    /// The folder of the result.
+    pub fn out(&self) -> PathBuf {
+        let name = Path::new(&self.model).file_stem().unwrap_or_default();
+        self.out.clone().unwrap_or_else(|| Path::new("runs").join(name))
+    }
+
+    /// How the weights are changed.
+    pub fn optimizer(&self) -> Box<dyn Optimizer> {
+        let rate = |default: LearningRate| self.learning_rate.map_or(default, LearningRate::from);
+        let momentum = self.momentum.unwrap_or(0.0);
+        match self.rule() {
+            Rule::Adadelta => {
+                let default = Adadelta::default();
+                Adadelta { learning_rate: rate(default.learning_rate.clone()), ..default }.into()
+            }
+            Rule::Adagrad => {
+                let default = Adagrad::default();
+                Adagrad { learning_rate: rate(default.learning_rate.clone()), ..default }.into()
+            }
+            Rule::Adam => {
+                let default = Adam::default();
+                Adam { learning_rate: rate(default.learning_rate.clone()), ..default }.into()
+            }
+            Rule::Adamw => {
+                let default = AdamW::default();
+                AdamW { learning_rate: rate(default.learning_rate.clone()), ..default }.into()
+            }
+            Rule::Nadam => {
+                let default = Nadam::default();
+                Nadam { learning_rate: rate(default.learning_rate.clone()), ..default }.into()
+            }
+            Rule::Rmsprop => {
+                let default = RMSprop::default();
+                RMSprop { learning_rate: rate(default.learning_rate.clone()), momentum, ..default }.into()
+            }
+            Rule::Sgd => {
+                let default = SGD::default();
+                SGD { learning_rate: rate(default.learning_rate.clone()), momentum, ..default }.into()
+            }
+        }
+    }
+
+    fn rule(&self) -> Rule {
+        let usual = if self.model.starts_with("cifar-") { Rule::Rmsprop } else { Rule::Adam };
+        self.optimizer.unwrap_or(usual)
+    }
+}

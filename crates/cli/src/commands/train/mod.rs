@@ -1,0 +1,117 @@
+//! `kiln train`: trains a network.
+
+mod arguments;
+mod callbacks;
+mod report;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use kiln::callbacks::{EarlyStopping, TensorBoard};
+use kiln::data::{Dataset, Labels};
+use kiln::{Callback, Compile, Fit, History, Loss, Sequential};
+
+pub use arguments::Arguments;
+
+use self::callbacks::{Budget, CHECKPOINT, Saver};
+use super::network::{self, Known};
+use super::{augment, devices, source};
+use crate::error::Error;
+use crate::interrupt::{self, Interrupt};
+use crate::plot;
+use crate::progress::Progress;
+
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let out = arguments.out();
+    std::fs::create_dir_all(&out).map_err(Error::file("create the folder", &out))?;
+    let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
+    let (train, test) = source::load(arguments.data(), &arguments.images)?;
+    let (trained, validated) = train.split(arguments.validation_split());
+    let augmentation = augmentation.map(|augmentation| augmentation.fit(&trained)).transpose()?;
+    interrupt::watch()?;
+
+    let mut progress = Progress::new(arguments.epochs());
+    let device = devices::open(arguments.device.as_deref())?;
+    let mut model = build(arguments, &train)?;
+    let optimizer = arguments.optimizer();
+    let mut run = report::describe(arguments, &device, optimizer.as_ref(), &train);
+    let loss = arguments.loss.unwrap_or(usual_loss(&train));
+    model.compile(&device, Compile { optimizer, loss, from_logits: arguments.from_logits, ..Compile::default() })?;
+    let (initial_epoch, before) = if arguments.resume { resume(&mut model, &out)? } else { Default::default() };
+    report::introduce(&run, &model, [trained.len(), validated.len()], test.as_ref());
+
+    let mut saver = Saver::new(&out, before);
+    let mut budget = Budget::new(arguments.minutes);
+    let mut patience = arguments.patience.map(|epochs| {
+        EarlyStopping { patience: epochs as usize, restore_best_weights: true, ..EarlyStopping::default() }
+    });
+    let mut board = arguments.tensorboard.then(|| TensorBoard::new(out.join("tensorboard")));
+    let mut callbacks: Vec<&mut dyn Callback> = vec![&mut Interrupt, &mut progress, &mut budget, &mut saver];
+    callbacks.extend(board.as_mut().map(|callback| callback as &mut dyn Callback));
+    callbacks.extend(patience.as_mut().map(|callback| callback as &mut dyn Callback));
+    model.fit(
+        &train,
+        Fit {
+            epochs: arguments.epochs().unwrap_or(usize::MAX),
+            batch_size: arguments.batch_size as usize,
+            validation_split: arguments.validation_split(),
+            shuffle: !arguments.no_shuffle,
+            seed: arguments.seed,
+            augmentation: augmentation.as_ref(),
+            initial_epoch,
+            callbacks,
+            ..Fit::default()
+        },
+    )?;
+    let history = saver.history();
+    history.save(&out)?;
+    model.save(&out)?; // once more: the best weights may have been restored
+    report::speed(&progress, &history);
+
+    if let (Some(test), None) = (&test, interrupt::asked())
+        && let Some(score) = model.evaluate_with_callbacks(test, &mut [&mut Interrupt])?
+    {
+        println!("test images: loss {:.4}, accuracy {:.4}", score.loss, score.accuracy);
+        (run.test_loss, run.test_accuracy) = (Some(score.loss), Some(score.accuracy));
+    }
+    run.save(&out)?;
+    let curves = report::curves(&run, &history);
+    plot::draw(&curves, &out.join("history.svg"))?;
+    plot::draw(&curves, &out.join("history.png"))?;
+    if let Some(status) = interrupt::asked() {
+        println!("stopped in epoch {}; all until then is saved in {}", history.epochs.len(), out.display());
+        return Ok(ExitCode::from(status));
+    }
+    println!("saved in {}; see history.png there", out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The network with its first weights.
+fn build(arguments: &Arguments, train: &Dataset) -> Result<Sequential, Error> {
+    let known = Known::named(&arguments.model);
+    let mut model = match known {
+        Some(known) => known.build(train.sample_shape().clone(), train.classes()),
+        None => network::find(&arguments.model)?,
+    };
+    model.initialize(arguments.seed)?;
+    if let Some(weights) = &arguments.weights {
+        model.load_weights(weights)?;
+    }
+    Ok(model)
+}
+
+fn usual_loss(data: &Dataset) -> Loss {
+    match data.labels() {
+        Labels::Index { .. } => Loss::SparseCategoricalCrossentropy,
+        _ => Loss::CategoricalCrossentropy,
+    }
+}
+
+/// Puts the model where the training in a folder ended. Gives how many epochs are over, and their figures.
+fn resume(model: &mut Sequential, out: &Path) -> Result<(usize, History), Error> {
+    let epochs = model.load_checkpoint(out.join(CHECKPOINT))?;
+    let mut history = History::load(out)?;
+    history.epochs.truncate(epochs);
+    history.stopped = false;
+    Ok((epochs, history))
+}

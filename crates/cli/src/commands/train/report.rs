@@ -1,0 +1,61 @@
+//! What `kiln train` says, and what it writes down of itself.
+
+use kiln::data::Dataset;
+use kiln::optimizers::Optimizer;
+use kiln::{Device, History, Sequential};
+
+use super::Arguments;
+use crate::commands::run::Run;
+use crate::commands::source;
+use crate::plot::Curves;
+use crate::progress::Progress;
+
+/// What the training was asked for.
+pub fn describe(arguments: &Arguments, device: &Device, optimizer: &dyn Optimizer, train: &Dataset) -> Run {
+    Run {
+        model: arguments.model.clone(),
+        data: source::from_anywhere(arguments.data()),
+        classes: train.class_names().to_vec(),
+        rescale: [train.scale(), train.offset()],
+        device: device.info().name.clone(),
+        optimizer: format!("{optimizer:?}"),
+        batch_size: arguments.batch_size as usize,
+        validation_split: arguments.validation_split(),
+        augment: arguments.augment.clone(),
+        seed: arguments.seed,
+        ..Run::default()
+    }
+}
+
+/// The lines before the first epoch. `parts` is how many samples are trained on and validated with.
+pub fn introduce(run: &Run, model: &Sequential, [train, validate]: [usize; 2], test: Option<&Dataset>) {
+    let parameters = model.summary().parameters();
+    println!("{} with {parameters} parameters on {}", run.model, run.device);
+    let test = test.map(|test| format!(", {} to test", test.len())).unwrap_or_default();
+    println!("{}: {train} samples to train, {validate} to validate{test}", run.data);
+    println!("{}, batches of {}, seed {}", run.optimizer, run.batch_size, run.seed);
+    if let Some(augment) = &run.augment {
+        println!("images are changed at random: {augment}");
+    }
+}
+
+/// How fast it was.
+pub fn speed(progress: &Progress, history: &History) {
+    if let Some(took) = progress.first_step() {
+        let speed = history.epochs.iter().map(|logs| logs.images_per_second).sum::<f64>() / history.epochs.len() as f64;
+        println!("first step after {:.2} s; {speed:.0} images/s on average", took.as_secs_f64());
+    }
+}
+
+/// The picture of the history.
+pub fn curves(run: &Run, history: &History) -> Curves {
+    let score = run.test_accuracy.map(|accuracy| format!(": {:.2} % of the test images", 100.0 * accuracy));
+    let epochs = &history.epochs;
+    Curves {
+        title: format!("{} on {}{}", run.model, run.data, score.unwrap_or_default()),
+        accuracy: epochs.iter().map(|logs| logs.accuracy).collect(),
+        val_accuracy: epochs.iter().filter_map(|logs| logs.val_accuracy).collect(),
+        loss: epochs.iter().map(|logs| logs.loss).collect(),
+        val_loss: epochs.iter().filter_map(|logs| logs.val_loss).collect(),
+    }
+}

@@ -1,0 +1,79 @@
+//! Tensors in safetensors files.
+
+use std::io::Write;
+use std::path::Path;
+
+use kiln::data::{Dataset, Labels};
+use kiln::graph::Shape;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::error::Error;
+use crate::files;
+
+/// The samples in a file's tensor `x`, f32 or u8, which a network sees as they are. They have no labels.
+pub fn samples(path: &Path) -> Result<Dataset, Error> {
+    let format = |problem: String| Error::Tensors { path: path.to_owned(), problem };
+    let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|error| format(format!("expected a safetensors file, found something else ({error})")))?;
+    let x = file.tensor("x").map_err(|_| format(format!("expected a tensor x, found {}", names(&file))))?;
+    let Some((&count, sample)) = x.shape().split_first() else {
+        return Err(format("x: expected [samples, …], found one number".to_owned()));
+    };
+    let labels = Labels::index(vec![0; count], 1);
+    match x.dtype() {
+        Dtype::F32 => {
+            let values = x.data().chunks_exact(4).map(|word| f32::from_le_bytes(word.try_into().unwrap_or_default()));
+            Ok(Dataset::from_f32(sample, values.collect(), labels)?)
+        }
+        Dtype::U8 => Ok(Dataset::from_u8(sample, x.data().to_vec(), labels)?.rescaled(1.0, 0.0)),
+        found => Err(format(format!("x: expected F32 or U8, found {found}"))),
+    }
+}
+
+/// Writes one tensor of f32.
+pub fn write(path: &Path, name: &str, shape: &Shape, values: &[f32]) -> Result<(), Error> {
+    let format = |error: safetensors::SafeTensorError| Error::Tensors { path: path.to_owned(), problem: error.to_string() };
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let view = TensorView::new(Dtype::F32, shape.to_vec(), &bytes).map_err(format)?;
+    let file = safetensors::serialize([(name, view)], None).map_err(format)?;
+    let mut staged = files::stage(path)?;
+    staged.write_all(&file).map_err(Error::file("write", path))?;
+    files::publish(staged, path)
+}
+
+fn names(file: &SafeTensors<'_>) -> String {
+    let names: Vec<String> = file.iter().map(|(name, _)| name.to_owned()).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use kiln::data::Values;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        write(&path, "x", &Shape::from([2, 3]), &[0.0, 1.0, 2.0, 3.0, 4.0, 5.5]).unwrap();
+        let data = samples(&path).unwrap();
+        assert_eq!((data.len(), data.sample_shape(), data.scale()), (2, &Shape::from([3]), 1.0));
+        assert_eq!(data.values(), &Values::F32([0.0, 1.0, 2.0, 3.0, 4.0, 5.5].into()));
+    }
+
+    #[test]
+    fn a_file_without_samples_says_what_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        write(&path, "conv1/kernel", &Shape::from([1]), &[1.0]).unwrap();
+        let error = samples(&path).unwrap_err().to_string();
+        assert!(error.ends_with("w.safetensors: expected a tensor x, found conv1/kernel"), "{error}");
+        std::fs::write(&path, "none").unwrap();
+        assert!(samples(&path).unwrap_err().to_string().contains("expected a safetensors file"));
+    }
+}
