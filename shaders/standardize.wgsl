@@ -1,8 +1,7 @@
-// samples: y[n, e] = (x[n, e] - mean of image n) / (deviation of image n + 1e-6), or one of the two steps alone.
+// samples: y[n, e] = (x[n, e] - mean of image n) / (deviation of image n + 1e-6, or 1).
 // features: y[n, e] = (x[n, e] - centre[e]) / divisor[e]. One invocation computes one element, lanes along an image.
 
-override centers: bool; // whether `samples` subtracts the mean
-override divides: bool; // whether `samples` divides by the deviation
+override divides: bool; // whether `samples` divides
 
 const EPSILON: f32 = 1e-6;
 const LANES: u32 = 256u;   // of a workgroup
@@ -31,10 +30,7 @@ fn samples(
         return;
     }
     let image = statistics[n];
-    var value = x[n * params.elements + e];
-    if centers {
-        value -= image.z;
-    }
+    var value = x[n * params.elements + e] - image.z;
     if divides {
         value /= image.w + EPSILON;
     }

@@ -1,4 +1,4 @@
-//! `y[n, e] = (x[n, e] - mean of image n) / (deviation of image n + 1e-6)`, and `(x[n, e] - centre[e]) / divisor[e]`.
+//! `y[n, e] = (x[n, e] - mean of image n) / (deviation of image n + 1e-6 or 1)`, and `(x[n, e] - centre[e]) / divisor[e]`.
 
 use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Step, TensorType};
 
@@ -11,9 +11,7 @@ use crate::tiles::spread;
 /// [`ImageStatistics`](crate::ImageStatistics) gives for `x`.
 #[derive(Clone, Copy, Debug)]
 pub struct StandardizeSamples {
-    /// Whether the mean is subtracted.
-    pub centers: bool,
-    /// Whether what is left is divided by the standard deviation, to which 1e-6 is added.
+    /// Whether what is left without the mean is divided by the standard deviation, to which 1e-6 is added.
     pub divides: bool,
 }
 
@@ -50,7 +48,7 @@ impl Op for StandardizeSamples {
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, statistics, y) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let (params, workgroups) = params_and_workgroups(lowering.ty(x));
-        let overrides = kernel::Overrides { centers: self.centers, divides: self.divides };
+        let overrides = kernel::Overrides { divides: self.divides };
         lowering.push(kernel::Samples { x, statistics, y }.call(params, overrides, workgroups));
         Ok(())
     }
@@ -60,8 +58,7 @@ impl Op for StandardizeSamples {
         let elements = x.shape().sample().elements();
         let value = |i: usize, x: f64| {
             let image = &statistics.data[i / elements * STATISTICS..];
-            let centered = if self.centers { x - image[2] } else { x };
-            if self.divides { centered / (image[3] + 1e-6) } else { centered }
+            (x - image[2]) / if self.divides { image[3] + 1e-6 } else { 1.0 }
         };
         vec![Array::new(x.ty.clone(), x.data.iter().enumerate().map(|(i, &x)| value(i, x)).collect())]
     }
@@ -87,7 +84,7 @@ impl Op for StandardizeFeatures {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let (centre, divisor) = (lowering.inputs()[1], lowering.inputs()[2]);
         let (params, workgroups) = params_and_workgroups(lowering.ty(x));
-        let overrides = kernel::Overrides { centers: false, divides: false };
+        let overrides = kernel::Overrides { divides: true };
         lowering.push(kernel::Features { x, centre, divisor, y }.call(params, overrides, workgroups));
         Ok(())
     }
@@ -106,9 +103,9 @@ pub(crate) fn cases() -> Vec<Case> {
         let x = Array::random(dims, 1);
         let mut statistics = Array::random([dims[0], STATISTICS], 2);
         statistics.data.iter_mut().for_each(|v| *v = v.abs() + 0.25);
-        for (centers, divides) in [(true, false), (false, true), (true, true)] {
-            let name = format!("standardize_samples {dims:?} centers {centers} divides {divides}");
-            let op = StandardizeSamples { centers, divides };
+        for divides in [false, true] {
+            let name = format!("standardize_samples {dims:?} divides {divides}");
+            let op = StandardizeSamples { divides };
             cases.push(Case::new(name, op, vec![x.clone(), statistics.clone()]));
         }
         let elements = x.shape().sample().elements();
