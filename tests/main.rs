@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod augment;
 mod bench;
 mod callbacks;
 mod common;

@@ -71,6 +71,14 @@ pub enum Error {
         /// What was asked for.
         found: String,
     },
+    /// `--augment` says something that Kiln does not know.
+    #[error("--augment {found}: {problem}; expected name=value with commas between them, like rotation_range=15,horizontal_flip=true")]
+    Augmentation {
+        /// What it says.
+        found: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A network does not take pictures.
     #[error("model `{model}` takes {takes}, expected images [height, width, 1 or 3]; use --input for tensors")]
     NoPictures {

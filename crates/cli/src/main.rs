@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{data, devices, evaluate, predict, summary, train};
+use crate::commands::{augment_preview, data, devices, evaluate, predict, summary, train};
 
 /// Trains convolutional networks on the GPU or the processor, with kernels written by hand in WGSL.
 #[derive(Debug, Parser)]
@@ -47,6 +47,7 @@ enum Command {
     Evaluate(evaluate::Arguments),
     Predict(predict::Arguments),
     Summary(summary::Arguments),
+    AugmentPreview(augment_preview::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Summary(arguments) => summary::run(&arguments),
+        Command::AugmentPreview(arguments) => augment_preview::run(&arguments),
     };
     match result {
         Ok(code) => code,

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use crate::augmentation::Augmentation;
 use crate::callbacks::{BatchLogs, Callback, tell};
 use crate::data::Dataset;
 use crate::history::{EpochLogs, History};
@@ -22,8 +23,10 @@ pub struct Fit<'a> {
     pub validation_data: Option<&'a Dataset>,
     /// Whether each epoch takes the samples in an order of its own.
     pub shuffle: bool,
-    /// What those orders depend on, beside the epoch.
+    /// What those orders depend on, beside the epoch, and what is drawn within a step.
     pub seed: u64,
+    /// How training images are changed at random, and how those that validate are standardized with them.
+    pub augmentation: Option<&'a Augmentation>,
     /// How many epochs were trained before: the first is the one after.
     pub initial_epoch: usize,
     /// Who is told how it goes.
@@ -39,6 +42,7 @@ impl Default for Fit<'_> {
             validation_data: None,
             shuffle: true,
             seed: 0,
+            augmentation: None,
             initial_epoch: 0,
             callbacks: Vec::new(),
         }
@@ -54,6 +58,7 @@ impl std::fmt::Debug for Fit<'_> {
             .field("validation_data", &self.validation_data)
             .field("shuffle", &self.shuffle)
             .field("seed", &self.seed)
+            .field("augmentation", &self.augmentation)
             .field("initial_epoch", &self.initial_epoch)
             .field("callbacks", &self.callbacks.len())
             .finish()
@@ -89,12 +94,16 @@ impl Sequential {
             Some((first, last)) => (first, Some(last)),
             None => (data, fit.validation_data),
         };
+        let standardized = |data: &Dataset| fit.augmentation.map_or(Ok(data.clone()), |how| how.standardize(data));
+        let (data, validation) = (&standardized(data)?, validation.map(standardized).transpose()?);
+        let validation = validation.as_ref();
         let loss = self.compiled("fit")?.loss;
         for data in [Some(data), validation].into_iter().flatten() {
             loss.check(self.network(), data)?;
         }
         let session = self.session("fit")?;
         session.seed = fit.seed;
+        session.set_augmentation(fit.augmentation);
         session.load(Role::Train, data)?;
 
         for callback in &mut fit.callbacks {

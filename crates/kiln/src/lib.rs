@@ -27,6 +27,7 @@
 //! What a seed decides (weights, orders) depends on the seed alone, so two trainings on one device give the same bits.
 
 mod activations;
+pub mod augmentation;
 pub mod callbacks;
 mod compile;
 pub mod data;

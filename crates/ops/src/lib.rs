@@ -20,6 +20,9 @@ macro_rules! ops {
 ops![
     activation,
     adam,
+    augment_color,
+    augment_draw,
+    augment_warp,
     avg_pool2d,
     concatenate,
     conv2d,
@@ -29,6 +32,7 @@ ops![
     dropout,
     fill,
     gather,
+    image_statistics,
     matmul,
     max_pool2d,
     record,
@@ -37,6 +41,7 @@ ops![
     sgd,
     softmax,
     softmax_cross_entropy,
+    standardize,
     sum,
     transpose,
 ];
@@ -54,6 +59,9 @@ mod kernels {
 
 pub use activation::{Activation, ActivationGradient, Function};
 pub use adam::Adam;
+pub use augment_color::AugmentColor;
+pub use augment_draw::{AugmentDraw, Shift};
+pub use augment_warp::{AugmentWarp, FillMode};
 pub use avg_pool2d::{AvgPool2d, AvgPool2dGradient};
 pub use case::Case;
 pub use concatenate::{Concatenate, ConcatenateGradient};
@@ -65,6 +73,7 @@ pub use dropout::Dropout;
 pub use fill::Fill;
 pub use gather::Gather;
 pub use gradients::gradients;
+pub use image_statistics::ImageStatistics;
 pub use kernels::KERNELS;
 pub use matmul::Matmul;
 pub use max_pool2d::{MaxPool2d, MaxPool2dGradient};
@@ -74,6 +83,7 @@ pub use scale_add::ScaleAdd;
 pub use sgd::Sgd;
 pub use softmax::{Softmax, SoftmaxGradient};
 pub use softmax_cross_entropy::{SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient};
+pub use standardize::{StandardizeFeatures, StandardizeSamples};
 pub use sum::{Sum, SumGradient, SumRows};
 pub use transpose::Transpose;
 pub use window::Padding;

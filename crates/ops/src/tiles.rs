@@ -3,7 +3,7 @@
 use crate::kernels::{matmul, max_pool2d};
 
 /// Workgroups along columns, then along rows; these fold from y into z beyond the 65,535 that WebGPU dispatches.
-fn spread(rows: usize, rows_each: u32, columns: usize, columns_each: u32) -> [u32; 3] {
+pub(crate) fn spread(rows: usize, rows_each: u32, columns: usize, columns_each: u32) -> [u32; 3] {
     let along_rows = rows.div_ceil(rows_each as usize).max(1);
     let z = along_rows.div_ceil(65_535);
     [columns.div_ceil(columns_each as usize).max(1) as u32, along_rows.div_ceil(z) as u32, z as u32]

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+mod augment;
+pub mod augment_preview;
 pub mod data;
 pub mod devices;
 pub mod evaluate;

@@ -30,6 +30,8 @@ pub struct Run {
     pub batch_size: usize,
     /// The share of the training samples that was validated with.
     pub validation_split: f64,
+    /// What `--augment` said.
+    pub augment: Option<String>,
     /// What weights and order depend on.
     pub seed: u64,
     /// The loss of the test samples, unless training was stopped.
@@ -50,6 +52,7 @@ impl Default for Run {
             optimizer: String::new(),
             batch_size: 0,
             validation_split: 0.0,
+            augment: None,
             seed: 0,
             test_loss: None,
             test_accuracy: None,

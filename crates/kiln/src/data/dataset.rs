@@ -7,8 +7,10 @@ use std::sync::Arc;
 use kiln_graph::Shape;
 
 use super::DataError;
+use crate::augmentation::Standardization;
 
-/// Samples of one shape and a label for each. A model sees `value * scale + offset`.
+/// Samples of one shape and a label for each. A model sees `value * scale + offset`, standardized if
+/// [`Augmentation::standardize`](crate::augmentation::Augmentation::standardize) says so.
 ///
 /// Cheap to clone: the values are shared.
 ///
@@ -30,6 +32,7 @@ pub struct Dataset {
     class_names: Arc<[String]>,
     scale: f32,
     offset: f32,
+    standardization: Standardization,
 }
 
 /// The values of all samples, one sample after the other, images as `[H, W, C]`.
@@ -129,8 +132,8 @@ impl Dataset {
         }
         let samples = count / elements;
         labels.check(samples)?;
-        let class_names = Arc::default();
-        Ok(Dataset { sample_shape: shape, samples, values, labels, class_names, scale, offset: 0.0 })
+        let (class_names, standardization) = Default::default();
+        Ok(Dataset { sample_shape: shape, samples, values, labels, class_names, scale, offset: 0.0, standardization })
     }
 
     /// The same samples, which a model sees as `value * scale + offset`.
@@ -147,6 +150,11 @@ impl Dataset {
             classes if classes == names.len() => Ok(Dataset { class_names: names.into(), ..self }),
             classes => Err(DataError::ClassNames { classes, found: names.len() }),
         }
+    }
+
+    /// The same samples, of which a model sees what standardization makes of `value * scale + offset`.
+    pub(crate) fn standardized(self, standardization: Standardization) -> Dataset {
+        Dataset { standardization, ..self }
     }
 
     /// The number of samples.
@@ -187,6 +195,11 @@ impl Dataset {
     /// What is then added.
     pub fn offset(&self) -> f32 {
         self.offset
+    }
+
+    /// What becomes of the values after that.
+    pub(crate) fn standardization(&self) -> &Standardization {
+        &self.standardization
     }
 
     /// The labels.

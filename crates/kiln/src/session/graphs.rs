@@ -8,6 +8,7 @@ use kiln_ops::{Copy, Gather, Record, Sum, gradients};
 use super::layout::{Layout, TRAINABLE};
 use super::{METRICS_ROWS, Mode, Resident, Role};
 use crate::Result;
+use crate::augmentation::{Augmentation, Source, append};
 use crate::compile::Compile;
 use crate::network::Network;
 
@@ -28,6 +29,8 @@ pub(super) struct Batch<'a> {
     pub network: &'a Network,
     pub layout: &'a Layout,
     pub data: &'a Resident,
+    /// What changes the samples at random.
+    pub augmentation: Option<&'a Augmentation>,
     pub role: Role,
     pub mode: Mode,
     /// How many samples it has.
@@ -42,7 +45,7 @@ struct Forward {
 }
 
 fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
-    let Batch { network, layout, data, role, mode, size } = *batch;
+    let Batch { network, layout, data, augmentation, role, mode, size } = *batch;
     graph.scope("gather");
     let mut persistent = |part: &str, ty: &TensorType| {
         let buffer = graph.buffer(&role.buffer(part));
@@ -50,8 +53,9 @@ fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
     };
     let (x, y) = (persistent("x", &data.x), persistent("y", &data.y));
     let order = persistent("order", &TensorType::new([data.samples], DType::U32));
-    let x = graph.add(Gather { scale: data.scale, offset: data.offset, batch: size }, &[x, order])?;
     let labels = graph.add(Gather { scale: 1.0, offset: 0.0, batch: size }, &[y, order])?;
+    let (scale, offset, standardization) = (data.scale, data.offset, data.standardization());
+    let x = append(graph, &Source { x, order, size, scale, offset, augmentation, standardization, role })?;
     let variables = layout.tensors(network, graph);
     let output = network.call(graph, x, &variables, mode == Mode::Train)?;
     Ok(Forward { variables, output, labels })

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use kiln_graph::{Buffers, Plan, Profile, Program, Step};
 
+use crate::augmentation::Augmentation;
 use crate::compile::{Compile, MOST_STEPS};
 use crate::data::Dataset;
 use crate::network::Network;
@@ -19,7 +20,7 @@ use crate::{Device, Error, Result};
 use graphs::Batch;
 use layout::Layout;
 pub(crate) use pass::Totals;
-pub(crate) use resident::{Resident, Role};
+pub(crate) use resident::{Resident, Role, write_new};
 
 /// How many submissions are on their way at most.
 const IN_FLIGHT: usize = 3;
@@ -52,6 +53,7 @@ pub(crate) struct Session {
     network: Network,
     layout: Layout,
     compiled: Option<Compile>,
+    augmentation: Option<Augmentation>,
     iterations: u64,
     /// How many epochs are over.
     pub epochs: usize,
@@ -74,6 +76,7 @@ impl Session {
             network: network.clone(),
             layout: Layout::new(network),
             compiled,
+            augmentation: None,
             iterations: 0,
             epochs: 0,
             seed: 0,
@@ -191,6 +194,14 @@ impl Session {
         self.compiled.as_ref().ok_or(Error::NotReady { model, action, call: "compile" })
     }
 
+    /// Sets the random changes of training images. Training programs with others are dropped.
+    pub fn set_augmentation(&mut self, augmentation: Option<&Augmentation>) {
+        if self.augmentation.as_ref() != augmentation {
+            self.programs.retain(|(mode, ..), _| *mode != Mode::Train);
+            self.augmentation = augmentation.cloned();
+        }
+    }
+
     /// Puts a data set on the device, unless it lies there already. Programs over the one before are dropped.
     ///
     /// # Errors
@@ -234,7 +245,8 @@ impl Session {
         let not_ready = |action, call| Error::NotReady { model: self.network.name.clone(), action, call };
         let data = self.resident.get(&role).ok_or_else(|| not_ready("a plan", "fit"))?;
         let compiled = || self.compiled_for("a loss");
-        let of = Batch { network: &self.network, layout: &self.layout, data, role, mode, size: batch };
+        let augmentation = self.augmentation.as_ref().filter(|_| mode == Mode::Train);
+        let of = Batch { network: &self.network, layout: &self.layout, data, augmentation, role, mode, size: batch };
         let graph = match mode {
             Mode::Train => graphs::training(&of, compiled()?)?,
             Mode::Evaluate => graphs::evaluation(&of, compiled()?)?,

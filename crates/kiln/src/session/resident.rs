@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kiln_graph::{Buffers, DType, READ_PAST, Shape, TensorType};
 
+use crate::augmentation::Standardization;
 use crate::data::{Dataset, Labels, Values};
 use crate::{Device, Error, Result};
 
@@ -51,7 +52,13 @@ impl Resident {
             _ => false,
         };
         let rule = (self.scale, self.offset) == (other.scale(), other.offset());
+        let rule = rule && self.data.standardization() == other.standardization();
         values && labels && rule && self.data.sample_shape() == other.sample_shape()
+    }
+
+    /// What becomes of its values after they were scaled.
+    pub fn standardization(&self) -> &Standardization {
+        self.data.standardization()
     }
 
     /// Copies a data set to new buffers of the device, in the order in which it is.
@@ -84,17 +91,26 @@ impl Resident {
         }
         let order: Vec<u32> = (0..samples as u32).collect();
         for (part, bytes) in [("x", x), ("y", labels), ("order", bytemuck::cast_slice(&order))] {
-            let name = role.buffer(part);
-            let buffer = device.as_dyn().allocate(&name, (bytes.len() as u64).next_multiple_of(16) + READ_PAST)?;
-            let (words, rest) = bytes.split_at(bytes.len() / 4 * 4);
-            buffer.write(0, words)?;
-            if !rest.is_empty() {
-                let mut last = [0; 4];
-                last[..rest.len()].copy_from_slice(rest);
-                buffer.write(words.len() as u64, &last)?;
-            }
-            buffers.insert(&name, buffer);
+            write_new(&role.buffer(part), bytes, device, buffers)?;
         }
+        data.standardization().upload(role, device, buffers)?;
         Ok(resident)
     }
+}
+
+/// Makes a buffer with these bytes, in place of the one that has this name, if there is one.
+///
+/// # Errors
+/// When memory runs out or the device is lost.
+pub(crate) fn write_new(name: &str, bytes: &[u8], device: &Device, buffers: &mut Buffers) -> Result<()> {
+    let buffer = device.as_dyn().allocate(name, (bytes.len() as u64).next_multiple_of(16) + READ_PAST)?;
+    let (words, rest) = bytes.split_at(bytes.len() / 4 * 4);
+    buffer.write(0, words)?;
+    if !rest.is_empty() {
+        let mut last = [0; 4];
+        last[..rest.len()].copy_from_slice(rest);
+        buffer.write(words.len() as u64, &last)?;
+    }
+    buffers.insert(name, buffer);
+    Ok(())
 }

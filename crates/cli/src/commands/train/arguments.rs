@@ -77,7 +77,7 @@ pub struct Arguments {
     pub no_shuffle: bool,
     /// Change the images at random in each step: Keras' arguments of ImageDataGenerator as name=value, with commas
     /// between them; without any, shifts of a tenth and horizontal flips.
-    #[arg(long, value_name = "SPEC", num_args = 0..=1, default_missing_value = super::augment::USUAL)]
+    #[arg(long, value_name = "SPEC", num_args = 0..=1, default_missing_value = crate::commands::augment::USUAL)]
     pub augment: Option<String>,
     /// Stop when the validation loss has not become smaller for so many epochs, and keep the best weights.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "EPOCHS")]

@@ -1,0 +1,65 @@
+//! `kiln augment-preview`: what `--augment` does to pictures.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use image::{ImageFormat, RgbImage};
+
+use super::{augment, devices, source};
+use crate::error::Error;
+use crate::files;
+
+/// Draw pictures as a training with --augment sees them.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  kiln augment-preview --data cifar10
+  kiln augment-preview --data photos/ --augment rotation_range=40,zoom_range=0.2,fill_mode=reflect --out a.png")]
+pub struct Arguments {
+    /// The pictures: what `kiln train --data` takes.
+    #[arg(long, default_value = "cifar10", value_name = "NAME|PATH")]
+    data: String,
+    #[command(flatten)]
+    images: source::Images,
+    /// How they are changed: Keras' arguments of ImageDataGenerator as name=value, with commas between them.
+    #[arg(long, value_name = "SPEC", default_value = augment::USUAL)]
+    augment: String,
+    /// How many rows of pictures; as many columns.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=32), value_name = "N")]
+    rows: u32,
+    /// Show the first pictures of the data set, or one picture over and over again.
+    #[arg(long)]
+    one: bool,
+    /// What the random draws depend on.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
+    #[arg(long, value_name = "NAME|N")]
+    device: Option<String>,
+    /// The picture that is written, PNG.
+    #[arg(long, default_value = "augment.png", value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// How wide and high the picture is to be at least, in pixels, if whole multiples of the pictures' size allow it.
+const SIDE: usize = 1000;
+
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let augmentation = augment::parse(&arguments.augment)?;
+    let samples = source::load(&arguments.data, &arguments.images)?;
+    let rows = arguments.rows as usize;
+    let shown = samples.train.head(if arguments.one { 1 } else { rows * rows });
+    let height = shown.sample_shape().first().copied().unwrap_or(1).max(1);
+    let zoom = (SIDE / (rows * height)).clamp(1, 8);
+    let device = devices::open(arguments.device.as_deref())?;
+    let sheet = augmentation.preview(&device, &shown, [rows, rows], zoom, arguments.seed)?;
+
+    let failed = |message: String| Error::Picture { path: arguments.out.clone(), message };
+    let picture = RgbImage::from_raw(sheet.width as u32, sheet.height as u32, sheet.pixels)
+        .ok_or_else(|| failed("its pixels do not fit its size".to_owned()))?;
+    let staged = files::stage(&arguments.out)?;
+    picture.save_with_format(staged.path(), ImageFormat::Png).map_err(|error| failed(error.to_string()))?;
+    files::publish(staged, &arguments.out)?;
+    println!("{} pictures in {}: {}", rows * rows, arguments.out.display(), arguments.augment);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,62 @@
+//! Whether the arguments of an augmentation make sense.
+
+use super::Augmentation;
+use crate::data::Dataset;
+use crate::{Error, Result};
+
+/// # Errors
+/// [`Error::Argument`], unless `fits`.
+fn expect(fits: bool, name: &'static str, expected: &str, found: impl ToString) -> Result<()> {
+    if fits { Ok(()) } else { Err(Error::Argument { name, expected: expected.to_owned(), found: found.to_string() }) }
+}
+
+impl Augmentation {
+    /// # Errors
+    /// [`Error::Argument`] when an argument makes no sense.
+    pub(crate) fn check(&self) -> Result<()> {
+        let positive = |value: f64| value.is_finite() && value >= 0.0;
+        let rising = |[low, high]: [f64; 2]| positive(low) && high.is_finite() && low <= high;
+        let degrees = "an angle in degrees, 0 or more";
+        expect(positive(self.rotation_range), "rotation_range", degrees, self.rotation_range)?;
+        expect(positive(self.shear_range), "shear_range", degrees, self.shear_range)?;
+        let shift = "a share of the extent below 1, a number of pixels, or a list of 1 to 16 of these";
+        for (name, range) in
+            [("width_shift_range", &self.width_shift_range), ("height_shift_range", &self.height_shift_range)]
+        {
+            range.problem().map_or(Ok(()), |found| expect(false, name, shift, found))?;
+        }
+        let zoom = self.zoom_range.pair();
+        let expected = "a number from 0 to below 1, or two factors above 0 of which the second is not the smaller one";
+        expect(rising(zoom) && zoom[0] > 0.0, "zoom_range", expected, format!("{:?}", self.zoom_range))?;
+        if let Some(brightness) = self.brightness_range {
+            let expected = "two factors, 0 or more, of which the second is not the smaller one";
+            expect(rising(brightness), "brightness_range", expected, format!("{brightness:?}"))?;
+        }
+        let number = "a finite number";
+        expect(positive(self.channel_shift_range), "channel_shift_range", "0 or more", self.channel_shift_range)?;
+        expect(self.cval.is_finite(), "cval", number, self.cval)?;
+        expect(self.rescale.is_none_or(f64::is_finite), "rescale", number, self.rescale.unwrap_or_default())?;
+        expect(self.interpolation_order <= 1, "interpolation_order", "0 or 1", self.interpolation_order)?;
+        expect(self.crop_padding < 1 << 15, "crop_padding", "less than 32768 pixels", self.crop_padding)?;
+        expect(self.zca_epsilon > 0.0, "zca_epsilon", "a number above 0", self.zca_epsilon)?;
+        let both = self.zca_whitening && self.featurewise_std_normalization;
+        expect(!both, "zca_whitening", "no featurewise_std_normalization beside it", "both")
+    }
+
+    /// # Errors
+    /// [`Error::Argument`] when features are needed and are not there, or are those of other images.
+    pub(super) fn check_features(&self, data: &Dataset) -> Result<()> {
+        if !self.needs_features() {
+            return Ok(());
+        }
+        let name = "augmentation";
+        let Some(features) = &self.features else {
+            return expect(false, name, "one that was fitted to the training set; call `fit` on it", "none");
+        };
+        let elements = data.sample_shape().elements();
+        let expected = format!("one fitted to samples of {elements} values");
+        expect(features.centre.len() == elements, name, &expected, format!("one of {} values", features.centre.len()))?;
+        let whitened = !self.zca_whitening || features.whitening.is_some();
+        expect(whitened, name, "one that was fitted with zca_whitening; call `fit` on it", "one that was not")
+    }
+}

@@ -1,0 +1,165 @@
+//! What standardization needs to know of a data set.
+
+use std::sync::Arc;
+
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::{Accum, Mat, Par, Side};
+use kiln_graph::Buffers;
+
+use super::Augmentation;
+use crate::data::{Dataset, Values};
+use crate::session::{Role, write_new};
+use crate::{Device, Error, Result};
+
+/// What is added to a standard deviation before something is divided by it.
+const EPSILON: f64 = 1e-6;
+/// How many samples are added to the covariances at once.
+const CHUNK: usize = 2048;
+
+/// What becomes of the values of a data set after they were scaled and before a model sees them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standardization {
+    /// Whether each sample is centred, and whether it is then divided by its standard deviation.
+    pub samples: Option<bool>,
+    /// What then happens to each value by its place.
+    pub features: Option<Arc<Features>>,
+}
+
+impl PartialEq for Standardization {
+    /// The same rule, with features that are the same memory.
+    fn eq(&self, other: &Standardization) -> bool {
+        let pointer = |standardization: &Standardization| standardization.features.as_ref().map(Arc::as_ptr);
+        self.samples == other.samples && pointer(self) == pointer(other)
+    }
+}
+
+impl Standardization {
+    /// Copies the features to buffers of the device.
+    ///
+    /// # Errors
+    /// When memory runs out or the device is lost.
+    pub(crate) fn upload(&self, role: Role, device: &Device, buffers: &mut Buffers) -> Result<()> {
+        let Some(features) = &self.features else { return Ok(()) };
+        let whitening = features.whitening.as_ref().map(|matrix| ("whitening", matrix));
+        let parts = [Some(("centre", &features.centre)), Some(("divisor", &features.divisor)), whitening];
+        for (part, values) in parts.into_iter().flatten() {
+            write_new(&role.buffer(part), bytemuck::cast_slice(values), device, buffers)?;
+        }
+        Ok(())
+    }
+}
+
+/// What [`Augmentation::fit`] finds in a training set, for samples of E values:
+/// `y = whitening^T (x - centre) / divisor`.
+#[derive(Clone, PartialEq)]
+pub struct Features {
+    /// `[E]`: what is subtracted from each value, the mean of its channel.
+    pub centre: Vec<f32>,
+    /// `[E]`: what it is divided by then, 1 or the standard deviation of its channel.
+    pub divisor: Vec<f32>,
+    /// `[E, E]`: the matrix of ZCA whitening.
+    pub whitening: Option<Vec<f32>>,
+}
+
+impl std::fmt::Debug for Features {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Features({} values, whitening: {})", self.centre.len(), self.whitening.is_some())
+    }
+}
+
+impl Features {
+    /// The features of all samples, scaled as a model sees them.
+    ///
+    /// # Errors
+    /// When there is no sample, or whitening fails.
+    pub(super) fn of(augmentation: &Augmentation, data: &Dataset) -> Result<Features> {
+        if data.is_empty() {
+            let (expected, found) = ("at least one sample".to_owned(), "an empty data set".to_owned());
+            return Err(Error::Argument { name: "data", expected, found });
+        }
+        let samples = Samples::new(augmentation, data);
+        let channels = data.sample_shape().last().copied().unwrap_or(1);
+        let count = (data.len() * samples.elements / channels) as f64;
+        let mut mean = vec![0.0; channels];
+        samples.each(|place, value| mean[place % channels] += value / count);
+        let mut variance = vec![0.0; channels];
+        if augmentation.featurewise_std_normalization {
+            samples.each(|place, value| variance[place % channels] += (value - mean[place % channels]).powi(2) / count);
+        }
+        let divisor: Vec<f64> = match augmentation.featurewise_std_normalization {
+            true => variance.iter().map(|variance| variance.sqrt() + EPSILON).collect(),
+            false => vec![1.0; channels],
+        };
+        let spread = |by_channel: &[f64]| (0..samples.elements).map(|e| by_channel[e % channels] as f32).collect();
+        let whitening = match augmentation.zca_whitening {
+            true => Some(samples.whitening(&mean, augmentation.zca_epsilon)?),
+            false => None,
+        };
+        Ok(Features { centre: spread(&mean), divisor: spread(&divisor), whitening })
+    }
+}
+
+/// The samples of a data set as a model sees them before they are standardized.
+struct Samples<'a> {
+    values: &'a Values,
+    count: usize,
+    /// Values of a sample.
+    elements: usize,
+    scale: f64,
+    offset: f64,
+}
+
+impl<'a> Samples<'a> {
+    fn new(augmentation: &Augmentation, data: &'a Dataset) -> Samples<'a> {
+        let own = (f64::from(data.scale()), f64::from(data.offset()));
+        let (scale, offset) = augmentation.rescale.map_or(own, |factor| (factor, 0.0));
+        let elements = data.sample_shape().elements();
+        Samples { values: data.values(), count: data.len(), elements, scale, offset }
+    }
+
+    fn get(&self, at: usize) -> f64 {
+        let value = match self.values {
+            Values::U8(values) => f64::from(values[at]),
+            Values::F32(values) => f64::from(values[at]),
+        };
+        self.scale * value + self.offset
+    }
+
+    /// Hands over each value with its place in the sample.
+    fn each(&self, mut take: impl FnMut(usize, f64)) {
+        for at in 0..self.count * self.elements {
+            take(at % self.elements, self.get(at));
+        }
+    }
+
+    /// `U diag(1 / sqrt(s + epsilon)) U^T`, where `U diag(s) U^T` is the mean of `(x - mean) (x - mean)^T`, with one mean
+    /// per channel.
+    ///
+    /// # Errors
+    /// When the eigenvalues are not found.
+    fn whitening(&self, mean: &[f64], epsilon: f64) -> Result<Vec<f32>> {
+        let elements = self.elements;
+        let lower = BlockStructure::TriangularLower;
+        let mut sigma = Mat::<f64>::zeros(elements, elements);
+        for first in (0..self.count).step_by(CHUNK) {
+            let count = CHUNK.min(self.count - first);
+            tracing::info!("covariances of samples {first} to {} of {}", first + count, self.count);
+            let centred = Mat::from_fn(elements, count, |place, sample| {
+                self.get((first + sample) * elements + place) - mean[place % mean.len()]
+            });
+            let (a, b, share) = (centred.as_ref(), centred.transpose(), 1.0 / self.count as f64);
+            let whole = BlockStructure::Rectangular;
+            triangular::matmul(sigma.as_mut(), lower, Accum::Add, a, whole, b, whole, share, Par::rayon(0));
+        }
+        tracing::info!("eigenvalues of a matrix of {elements} rows");
+        let eigen = sigma.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Argument {
+            name: "data",
+            expected: "finite values, whose covariances have eigenvalues".to_owned(),
+            found: "a data set for which none are found".to_owned(),
+        })?;
+        let (u, s) = (eigen.U(), eigen.S().column_vector());
+        let scaled = Mat::from_fn(elements, elements, |row, i| u[(row, i)] / (s[i].max(0.0) + epsilon).sqrt());
+        let whitening = &scaled * u.transpose();
+        Ok((0..elements * elements).map(|at| whitening[(at / elements, at % elements)] as f32).collect())
+    }
+}

@@ -1,0 +1,100 @@
+//! A look at what an augmentation does.
+
+use kiln_graph::{Array, Buffers, DType, Graph, Plan, Step, TensorType};
+use kiln_ops::Gather;
+
+use super::Augmentation;
+use crate::data::{Dataset, Values};
+use crate::random::{Stream, bits};
+use crate::session::{Resident, Role, write_new};
+use crate::{Device, Error, Result};
+
+/// Pixels between two images of a contact sheet.
+const GAP: usize = 2;
+
+/// Images side by side, as bytes: red, green and blue of each pixel, row by row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactSheet {
+    /// Pixels.
+    pub width: usize,
+    /// Pixels.
+    pub height: usize,
+    /// `[height, width, 3]`
+    pub pixels: Vec<u8>,
+}
+
+impl Augmentation {
+    /// `rows` by `columns` images as a training with this seed might see them in its first step, before they are scaled
+    /// and standardized, each pixel `zoom` pixels wide. The samples are the first of the data set, again and again if
+    /// there are fewer. Floats are shown from the least to the most that there is among them.
+    ///
+    /// # Errors
+    /// When an argument makes no sense, the samples are no images, or the device fails.
+    pub fn preview(
+        &self,
+        device: &Device,
+        data: &Dataset,
+        [rows, columns]: [usize; 2],
+        zoom: usize,
+        seed: u64,
+    ) -> Result<ContactSheet> {
+        self.check()?;
+        let count = rows * columns;
+        let data = data.head(count);
+        let Some([height, width, channels]) = data.sample_shape().dims().filter(|_| count > 0 && !data.is_empty())
+        else {
+            let expected = "images [height, width, channels], and a row and a column to show them in".to_owned();
+            let found = format!("{} samples {} in {rows} x {columns}", data.len(), data.sample_shape());
+            return Err(Error::Argument { name: "data", expected, found });
+        };
+        let images = self.changed(device, &data, count, seed)?;
+        let (low, high) = match data.values() {
+            Values::U8(_) => (0.0, 255.0),
+            Values::F32(_) => images.iter().fold((f64::MAX, f64::MIN), |(low, high), &v| (low.min(v), high.max(v))),
+        };
+        let byte = |value: f64| ((value - low) / (high - low).max(f64::MIN_POSITIVE) * 255.0).round() as u8;
+        let zoom = zoom.max(1);
+        let [tile_height, tile_width] = [height, width].map(|extent| extent * zoom + GAP);
+        let mut sheet =
+            ContactSheet { width: columns * tile_width + GAP, height: rows * tile_height + GAP, pixels: vec![] };
+        for (y, x) in (0..sheet.height).flat_map(|y| (0..sheet.width).map(move |x| (y, x))) {
+            let inside = |at: usize, tile: usize| {
+                let within = (at % tile).checked_sub(GAP)?;
+                Some((at / tile, within / zoom))
+            };
+            let pixel = inside(y, tile_height).zip(inside(x, tile_width)).map(|((row, r), (column, q))| {
+                let at = (((row * columns + column) * height + r) * width + q) * channels;
+                let color = if channels >= 3 { [0, 1, 2] } else { [0, 0, 0] };
+                color.map(|channel| byte(images[at + channel]))
+            });
+            sheet.pixels.extend(pixel.unwrap_or([255; 3]));
+        }
+        Ok(sheet)
+    }
+
+    /// So many samples after the random changes of one step.
+    fn changed(&self, device: &Device, data: &Dataset, count: usize, seed: u64) -> Result<Vec<f64>> {
+        let mut buffers = Buffers::new(device.as_dyn().clone());
+        let resident = Resident::upload(data, Role::Train, device, &mut buffers)?;
+        let order: Vec<u32> = (0..count).map(|place| (place % data.len()) as u32).collect();
+        write_new(&Role::Train.buffer("order"), bytemuck::cast_slice(&order), device, &mut buffers)?;
+
+        let mut graph = Graph::new();
+        let mut given = |part: &str, ty: TensorType| {
+            let buffer = graph.buffer(&Role::Train.buffer(part));
+            graph.persistent(ty, buffer, 0)
+        };
+        let (x, order) = (given("x", resident.x.clone()), given("order", TensorType::new([count], DType::U32)));
+        let x = graph.add(Gather { batch: count, scale: 1.0, offset: 0.0 }, &[x, order])?;
+        let y = self.append(&mut graph, x, 1.0, 0.0)?;
+        let (ty, images) = (graph.ty(y).clone(), graph.buffer("images"));
+        graph.place(y, images, 0);
+
+        let mut program = buffers.program(&Plan::new(&graph, &device.info().limits)?)?;
+        let key = bits(Stream::Step, [seed, 0, 0]);
+        let step = Step { key: [key as u32, (key >> 32) as u32], ..Step::default() };
+        program.run(&[step], None)?.wait()?;
+        let bytes = buffers.named("images", ty.bytes())?.read(0, ty.bytes())?;
+        Ok(Array::from_bytes(ty, &bytes).data)
+    }
+}

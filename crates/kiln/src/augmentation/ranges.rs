@@ -1,0 +1,149 @@
+//! Arguments of an augmentation that have several forms, as Keras' have.
+
+use serde::{Deserialize, Serialize};
+
+/// By how much images are shifted along an axis: Keras' `width_shift_range` and `height_shift_range`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ShiftRange {
+    /// A whole number `n`: by `0..n` pixels, up or down. 0 is drawn twice as often as any other.
+    Whole(u32),
+    /// A float `f`, uniform in `[-f, f)`: shares of the image's extent if it is below 1, else pixels.
+    Range(f64),
+    /// One of these, up or down: shares of the image's extent if all are below 1, else pixels. At most 16.
+    List(Vec<f64>),
+}
+
+impl Default for ShiftRange {
+    fn default() -> ShiftRange {
+        ShiftRange::Range(0.0)
+    }
+}
+
+impl From<f64> for ShiftRange {
+    fn from(range: f64) -> ShiftRange {
+        ShiftRange::Range(range)
+    }
+}
+
+impl From<u32> for ShiftRange {
+    fn from(count: u32) -> ShiftRange {
+        ShiftRange::Whole(count)
+    }
+}
+
+impl From<Vec<f64>> for ShiftRange {
+    fn from(list: Vec<f64>) -> ShiftRange {
+        ShiftRange::List(list)
+    }
+}
+
+impl ShiftRange {
+    /// The shift in pixels, for an image of this extent in pixels.
+    pub(super) fn pixels(&self, extent: usize) -> kiln_ops::Shift {
+        let unit = |largest: f64| if largest < 1.0 { extent as f64 } else { 1.0 };
+        match self {
+            ShiftRange::Whole(count) => kiln_ops::Shift::Whole(*count),
+            ShiftRange::Range(range) => kiln_ops::Shift::Uniform((range * unit(*range)) as f32),
+            ShiftRange::List(list) => {
+                let unit = unit(list.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+                kiln_ops::Shift::OneOf(list.iter().map(|shift| (shift * unit) as f32).collect())
+            }
+        }
+    }
+
+    /// Whether there is no shift.
+    pub(super) fn is_zero(&self) -> bool {
+        match self {
+            ShiftRange::Whole(count) => *count <= 1,
+            ShiftRange::Range(range) => *range == 0.0,
+            ShiftRange::List(list) => list.iter().all(|&shift| shift == 0.0),
+        }
+    }
+
+    /// Whether images of this extent are shifted by whole pixels only.
+    pub(super) fn is_whole(&self, extent: usize) -> bool {
+        match self.pixels(extent) {
+            kiln_ops::Shift::Uniform(most) => most == 0.0,
+            kiln_ops::Shift::Whole(_) => true,
+            kiln_ops::Shift::OneOf(choices) => choices.iter().all(|shift| shift.fract() == 0.0),
+        }
+    }
+
+    /// What is wrong with it, if anything is.
+    pub(super) fn problem(&self) -> Option<String> {
+        let list = match self {
+            ShiftRange::Whole(count) => return (*count >= 1 << 16).then(|| count.to_string()),
+            ShiftRange::Range(range) => return (!range.is_finite() || *range < 0.0).then(|| range.to_string()),
+            ShiftRange::List(list) => list,
+        };
+        let fits = (1..=16).contains(&list.len()) && list.iter().all(|shift| shift.is_finite());
+        (!fits).then(|| format!("{list:?}"))
+    }
+}
+
+/// By how much images are magnified: Keras' `zoom_range`. The factor is that of distances in the original, so that 0.5
+/// magnifies to twice the size; along the two axes it is drawn apart.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ZoomRange {
+    /// A float `z`: uniform in `[1 - z, 1 + z)`.
+    Range(f64),
+    /// Uniform from the first to the second.
+    Pair([f64; 2]),
+}
+
+impl Default for ZoomRange {
+    fn default() -> ZoomRange {
+        ZoomRange::Range(0.0)
+    }
+}
+
+impl From<f64> for ZoomRange {
+    fn from(range: f64) -> ZoomRange {
+        ZoomRange::Range(range)
+    }
+}
+
+impl From<[f64; 2]> for ZoomRange {
+    fn from(pair: [f64; 2]) -> ZoomRange {
+        ZoomRange::Pair(pair)
+    }
+}
+
+impl ZoomRange {
+    /// The least and the most factor.
+    pub(super) fn pair(self) -> [f64; 2] {
+        match self {
+            ZoomRange::Range(range) => [1.0 - range, 1.0 + range],
+            ZoomRange::Pair(pair) => pair,
+        }
+    }
+}
+
+/// What lies outside an image: Keras' `fill_mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FillMode {
+    /// The nearest pixel: `aaaa|abcd|dddd`.
+    #[default]
+    Nearest,
+    /// The value `cval`, for any place outside of the centres of the first and the last pixel: `kkkk|abcd|kkkk`.
+    Constant,
+    /// The image in a mirror at its edge: `dcba|abcd|dcba`.
+    Reflect,
+    /// The image again and again, its last pixel in the place of the next one's first: `bcabc|abcd|bcdbc`. That is what
+    /// Keras computes, though it documents `abcd|abcd|abcd`.
+    Wrap,
+}
+
+impl From<FillMode> for kiln_ops::FillMode {
+    fn from(mode: FillMode) -> kiln_ops::FillMode {
+        match mode {
+            FillMode::Nearest => kiln_ops::FillMode::Nearest,
+            FillMode::Constant => kiln_ops::FillMode::Constant,
+            FillMode::Reflect => kiln_ops::FillMode::Reflect,
+            FillMode::Wrap => kiln_ops::FillMode::Wrap,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+// y[n, r, q, c] = scale * (x[n, :, :, c] at row d0 r + d1 q + d2 and column d3 r + d4 q + d5, d = draws[n]) + offset.
+// One invocation computes one pixel, lanes along columns. A place between pixels is interpolated or takes the nearest one.
+#import augment
+
+override height: u32;       // H
+override width: u32;        // W
+override channels: u32;     // C
+override interpolated: bool;
+override fill_mode: u32;    // what lies outside the image
+
+const NEAREST: u32 = 0u;    // aaaa|abcd|dddd
+const CONSTANT: u32 = 1u;   // kkkk|abcd|kkkk, k = cval
+const REFLECT: u32 = 2u;    // dcba|abcd|dcba
+const WRAP: u32 = 3u;       // the last pixel and the first are the same place: bcabc|abcd|bcdbc
+const COLUMNS: u32 = 16u;   // of a workgroup
+const ROWS: u32 = 16u;
+
+struct Params {
+    rows: u32, // N * H
+    cval: f32,
+    scale: f32,
+    offset: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;       // [N, H, W, C]
+@group(0) @binding(1) var<storage, read> draws: array<f32>;   // [N, DRAWS]
+@group(0) @binding(2) var<storage, read_write> y: array<f32>; // [N, H, W, C]
+@group(0) @binding(3) var<uniform> params: Params;
+
+// The two pixels of an axis between which a place lies, and how far it is from the first to the second.
+struct Between {
+    first: i32,
+    second: i32,
+    share: f32,
+}
+
+fn outside(place: f32, size: u32) -> bool {
+    return place < 0.0 || place > f32(size - 1u);
+}
+
+fn reflected(k: i32, size: i32) -> i32 {
+    let around = (k % (2 * size) + 2 * size) % (2 * size);
+    return min(around, 2 * size - 1 - around);
+}
+
+fn between(place: f32, size: u32) -> Between {
+    let n = i32(size);
+    var b = Between(i32(floor(place)), i32(floor(place)) + 1, place - floor(place));
+    if outside(place, size) {
+        if fill_mode == REFLECT {
+            b.first = reflected(b.first, n);
+            b.second = reflected(b.second, n);
+        } else if fill_mode == WRAP {
+            if place < 0.0 && b.share == 0.0 {
+                b = Between(b.first - 1, b.first, 1.0);
+            }
+            let period = max(n - 1, 1);
+            b.first = (b.first % period + period) % period;
+            b.second = b.first + 1;
+        }
+    }
+    return Between(clamp(b.first, 0, n - 1), clamp(b.second, 0, n - 1), b.share);
+}
+
+@compute @workgroup_size(COLUMNS, ROWS)
+fn forward(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_id) local: vec3u,
+) {
+    let row = (group.z * groups.y + group.y) * ROWS + local.y;
+    let column = group.x * COLUMNS + local.x;
+    if row >= params.rows || column >= width {
+        return;
+    }
+    let image = row / height;
+    let d = image * DRAWS;
+    let r = f32(row % height);
+    let q = f32(column);
+    let place = vec2f(draws[d] * r + draws[d + 1u] * q + draws[d + 2u], draws[d + 3u] * r + draws[d + 4u] * q + draws[d + 5u]);
+    let rows = between(place.x, height);
+    let columns = between(place.y, width);
+    let is_filled = fill_mode == CONSTANT && (outside(place.x, height) || outside(place.y, width));
+
+    let upper = (image * height + u32(rows.first)) * width;
+    let lower = (image * height + u32(rows.second)) * width;
+    let a = (upper + u32(columns.first)) * channels;
+    let b = (upper + u32(columns.second)) * channels;
+    let e = (lower + u32(columns.first)) * channels;
+    let f = (lower + u32(columns.second)) * channels;
+    let near = select(select(a, b, columns.share >= 0.5), select(e, f, columns.share >= 0.5), rows.share >= 0.5);
+    let out = (row * width + column) * channels;
+    for (var c = 0u; c < channels; c++) {
+        var value = x[near + c];
+        if interpolated {
+            value = mix(mix(x[a + c], x[b + c], columns.share), mix(x[e + c], x[f + c], columns.share), rows.share);
+        }
+        y[out + c] = params.scale * select(value, params.cval, is_filled) + params.offset;
+    }
+}
