@@ -154,6 +154,23 @@ impl Sequential {
         self.start_session(device, None)
     }
 
+    /// The learning rate of the next training step.
+    ///
+    /// # Errors
+    /// When the model is not compiled.
+    pub fn learning_rate(&self) -> Result<f64> {
+        self.trained("learning_rate").map(Session::learning_rate)
+    }
+
+    /// Changes the learning rate, from the next training step on. It stays until the next [`Sequential::compile`].
+    ///
+    /// # Errors
+    /// When the model is not compiled, the rate makes no sense, or the optimizer's learning rate is a schedule.
+    pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
+        self.compiled("set_learning_rate")?;
+        self.session("set_learning_rate")?.set_learning_rate(rate)
+    }
+
     /// Trains for `steps` steps and tells how long each kernel call of a step takes, on average over all steps but the
     /// first, which warms up. When the data set ends, it starts again. The weights change as in [`Sequential::fit`].
     ///

@@ -19,6 +19,8 @@ macro_rules! ops {
 
 ops![
     activation,
+    adadelta,
+    adagrad,
     adam,
     avg_pool2d,
     concatenate,
@@ -31,6 +33,7 @@ ops![
     gather,
     matmul,
     max_pool2d,
+    nadam,
     record,
     rmsprop,
     scale_add,
@@ -53,6 +56,8 @@ mod kernels {
 }
 
 pub use activation::{Activation, ActivationGradient, Function};
+pub use adadelta::Adadelta;
+pub use adagrad::Adagrad;
 pub use adam::Adam;
 pub use avg_pool2d::{AvgPool2d, AvgPool2dGradient};
 pub use case::Case;
@@ -68,6 +73,7 @@ pub use gradients::gradients;
 pub use kernels::KERNELS;
 pub use matmul::Matmul;
 pub use max_pool2d::{MaxPool2d, MaxPool2dGradient};
+pub use nadam::Nadam;
 pub use record::Record;
 pub use rmsprop::RmsProp;
 pub use scale_add::ScaleAdd;

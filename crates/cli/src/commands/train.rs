@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
 use kiln::data::Dataset;
-use kiln::optimizers::{Adam, Optimizer, RMSprop, SGD};
+use kiln::optimizers::{Adam, LearningRate, Optimizer, RMSprop, SGD};
 use kiln::{Callback, Compile, Device, EpochLogs, Fit, History, Loss, Sequential, models};
 
 use super::run::Run;
@@ -103,21 +103,15 @@ impl Arguments {
     }
 
     fn optimizer(&self) -> Box<dyn Optimizer> {
+        let momentum = self.momentum.unwrap_or_default();
+        let rate = |default: LearningRate| self.learning_rate.map_or(default, LearningRate::from);
         match self.optimizer {
-            Rule::Adam => {
-                let default = Adam::default();
-                Adam { learning_rate: self.learning_rate.unwrap_or(default.learning_rate), ..default }.into()
-            }
+            Rule::Adam => Adam { learning_rate: rate(Adam::default().learning_rate), ..Adam::default() }.into(),
             Rule::Rmsprop => {
-                let default = RMSprop::default();
-                let learning_rate = self.learning_rate.unwrap_or(default.learning_rate);
-                RMSprop { learning_rate, momentum: self.momentum.unwrap_or(default.momentum), ..default }.into()
+                let learning_rate = rate(RMSprop::default().learning_rate);
+                RMSprop { learning_rate, momentum, ..RMSprop::default() }.into()
             }
-            Rule::Sgd => {
-                let default = SGD::default();
-                let learning_rate = self.learning_rate.unwrap_or(default.learning_rate);
-                SGD { learning_rate, momentum: self.momentum.unwrap_or(default.momentum), ..default }.into()
-            }
+            Rule::Sgd => SGD { learning_rate: rate(SGD::default().learning_rate), momentum, ..SGD::default() }.into(),
         }
     }
 }

@@ -12,6 +12,7 @@ use kiln_graph::{Buffers, Plan, Profile, Program, Step};
 use crate::compile::{Compile, MOST_STEPS};
 use crate::data::Dataset;
 use crate::network::Network;
+use crate::optimizers::LearningRate;
 use crate::random::{Stream, bits};
 use crate::saving::checkpoint::Progress;
 use crate::{Device, Error, Result};
@@ -52,6 +53,7 @@ pub(crate) struct Session {
     network: Network,
     layout: Layout,
     compiled: Option<Compile>,
+    learning_rate: LearningRate,
     iterations: u64,
     /// How many epochs are over.
     pub epochs: usize,
@@ -68,12 +70,14 @@ impl Session {
     /// # Errors
     /// When memory runs out or the device is lost.
     pub fn new(device: &Device, network: &Network, compiled: Option<Compile>, weights: &[f32]) -> Result<Session> {
+        let learning_rate = compiled.as_ref().map(|compiled| compiled.optimizer.learning_rate().clone());
         let mut session = Session {
             device: device.clone(),
             buffers: Buffers::new(device.as_dyn().clone()),
             network: network.clone(),
             layout: Layout::new(network),
             compiled,
+            learning_rate: learning_rate.unwrap_or(LearningRate::Constant(0.0)),
             iterations: 0,
             epochs: 0,
             seed: 0,
@@ -122,6 +126,29 @@ impl Session {
         self.layout.write(&self.network, &self.buffers, weights)
     }
 
+    /// The learning rate of the next step.
+    pub fn learning_rate(&self) -> f64 {
+        match self.learning_rate {
+            LearningRate::Constant(rate) => rate,
+            LearningRate::Schedule(_) => f64::from(self.learning_rate.at(self.iterations)),
+        }
+    }
+
+    /// Gives the steps from the next one on another learning rate.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when a schedule tells the learning rate, or it makes no sense.
+    pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
+        if let LearningRate::Schedule(schedule) = &self.learning_rate {
+            let expected = "an optimizer whose learning rate is a number".to_owned();
+            return Err(Error::Argument { name: "learning_rate", expected, found: format!("{schedule:?}") });
+        }
+        let new = LearningRate::Constant(rate);
+        new.check()?;
+        self.learning_rate = new;
+        Ok(())
+    }
+
     /// Where the variables lie.
     pub fn layout(&self) -> &Layout {
         &self.layout
@@ -157,7 +184,11 @@ impl Session {
     /// When the network is not compiled.
     pub fn progress(&self) -> Result<Progress> {
         let optimizer = self.compiled_for("the optimizer's state")?.optimizer.name().to_owned();
-        Ok(Progress { optimizer, epochs: self.epochs, iterations: self.iterations })
+        let learning_rate = match self.learning_rate {
+            LearningRate::Constant(rate) => Some(rate),
+            LearningRate::Schedule(_) => None,
+        };
+        Ok(Progress { optimizer, epochs: self.epochs, iterations: self.iterations, learning_rate })
     }
 
     /// Puts training where it was: the weights one after the other, what the optimizer kept, and how far it was.
@@ -172,6 +203,9 @@ impl Session {
             }
         }
         (self.epochs, self.iterations) = (progress.epochs, progress.iterations);
+        if let (LearningRate::Constant(rate), Some(saved)) = (&mut self.learning_rate, progress.learning_rate) {
+            *rate = saved;
+        }
         Ok(())
     }
 
@@ -268,7 +302,8 @@ impl Session {
                 Some(compiled) if mode == Mode::Train => {
                     let iterations = self.iterations + i as u64;
                     let key = bits(Stream::Step, [self.seed, iterations, 0]);
-                    Step { key: [key as u32, (key >> 32) as u32], rates: compiled.optimizer.rates(iterations), ..step }
+                    let rates = compiled.optimizer.rates(iterations, self.learning_rate.at(iterations));
+                    Step { key: [key as u32, (key >> 32) as u32], rates, ..step }
                 }
                 _ => step,
             }
