@@ -149,7 +149,7 @@ fn rest(network: &Network) -> Vec<Row> {
     let labels = Array::random_below([BATCH], DType::U32, CLASSES as u64, 3);
     let loss_gradient = vec![logits.clone(), labels.clone(), random([BATCH]), random([BATCH])];
     let gather = Gather { batch: BATCH, scale: 1.0 / 255.0, offset: 0.0 };
-    let adam = Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 };
+    let adam = Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad: false };
     let flat = || random([network.parameters]);
     vec![
         Row::new("gather", "images", gather, vec![images, order]),

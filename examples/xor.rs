@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut model = Sequential::new([2]).with_name("xor");
     model.add(Dense::new(16).activation(Function::Tanh)).add(Dense::new(2).activation(ActivationFunction::Softmax));
-    let optimizer = Adam { learning_rate: 0.02, ..Adam::default() }.into();
+    let optimizer = Adam { learning_rate: 0.02.into(), ..Adam::default() }.into();
     model.compile(&device, Compile { optimizer, loss: Loss::SparseCategoricalCrossentropy, ..Default::default() })?;
     let history = model.fit(&train, Fit { epochs: 20, ..Default::default() })?;
     for epoch in history.epochs.iter().step_by(5) {

@@ -1,5 +1,6 @@
-// m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p = p - rate m / (sqrt(v) + epsilon), rate = lr sqrt(1 - b2^t) / (1 - b1^t)
-// One invocation updates one parameter; the host computes the rate.
+// p = (1 - decay) p; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p = p - rate m / (sqrt(v) + epsilon)
+// With AMSGrad, the largest v so far stands under the root. One invocation updates one parameter; the host computes
+// rate = lr sqrt(1 - b2^t) / (1 - b1^t), the step's x, and decay, its y.
 #import linear
 #import step
 
@@ -14,7 +15,23 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> parameters: array<f32>; // [count]
 @group(0) @binding(2) var<storage, read_write> m: array<f32>;          // [count], mean of the gradient
 @group(0) @binding(3) var<storage, read_write> v: array<f32>;          // [count], mean of its square
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(4) var<storage, read_write> largest: array<f32>;    // [count], largest v so far
+@group(0) @binding(5) var<uniform> params: Params;
+
+// Updates the two means and gives them.
+fn means(i: u32) -> vec2f {
+    let g = gradients[i];
+    let mean = m[i] + params.gain_1 * (g - m[i]);
+    let square = v[i] + params.gain_2 * (g * g - v[i]);
+    m[i] = mean;
+    v[i] = square;
+    return vec2f(mean, square);
+}
+
+fn change(i: u32, mean: f32, square: f32) {
+    let p = parameters[i];
+    parameters[i] = p - step.rates.y * p - step.rates.x * mean / (sqrt(square) + params.epsilon);
+}
 
 @compute @workgroup_size(256)
 fn update(
@@ -23,13 +40,23 @@ fn update(
     @builtin(local_invocation_index) local: u32,
 ) {
     let i = linear_index(group, groups, local);
-    if i >= params.count {
-        return;
+    if i < params.count {
+        let now = means(i);
+        change(i, now.x, now.y);
     }
-    let g = gradients[i];
-    let mean = m[i] + params.gain_1 * (g - m[i]);
-    let square = v[i] + params.gain_2 * (g * g - v[i]);
-    m[i] = mean;
-    v[i] = square;
-    parameters[i] -= step.rates.x * mean / (sqrt(square) + params.epsilon);
+}
+
+@compute @workgroup_size(256)
+fn update_amsgrad(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = linear_index(group, groups, local);
+    if i < params.count {
+        let now = means(i);
+        let square = max(largest[i], now.y);
+        largest[i] = square;
+        change(i, now.x, square);
+    }
 }

@@ -89,9 +89,9 @@ fn arguments_of_compile_that_make_no_sense() {
     let compile = |compile| model().compile(device(), compile).unwrap_err().to_string();
     let steps = compile(Compile { steps_per_execution: Some(33), ..Compile::default() });
     assert_eq!(steps, "steps_per_execution: expected 1 to 32, found 33");
-    let optimizer = Adam { learning_rate: f64::NAN, ..Adam::default() }.into();
+    let optimizer = Adam { learning_rate: f64::NAN.into(), ..Adam::default() }.into();
     let error = compile(Compile { optimizer, ..Compile::default() });
-    assert!(error.starts_with("optimizer: expected a learning rate"), "{error}");
+    assert!(error.starts_with("learning_rate: expected a number, 0 or more, found NaN"), "{error}");
 }
 
 #[test]

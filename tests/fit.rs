@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use kiln::data::{Dataset, Labels, Values};
 use kiln::layers::{ActivationFunction, Dense, Dropout, Flatten};
-use kiln::optimizers::{Adam, Optimizer, RMSprop, SGD};
+use kiln::optimizers::schedules::{InverseTimeDecay, PiecewiseConstantDecay};
+use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop, SGD};
 use kiln::{BatchLogs, Callback, Compile, EpochLogs, Error, Fit, History, Loss, Sequential, TestBatchLogs};
 
 use crate::common::{bars, bits, close, compiled, device, logits, model};
@@ -23,12 +24,17 @@ fn losses(history: &History) -> Vec<f64> {
 
 #[test]
 fn every_optimizer_learns_to_tell_bars_apart() {
-    let optimizers: [Box<dyn Optimizer>; 5] = [
-        Adam { learning_rate: 0.02, ..Adam::default() }.into(),
-        RMSprop { learning_rate: 0.01, ..RMSprop::default() }.into(),
-        SGD { learning_rate: 0.5, ..SGD::default() }.into(),
-        SGD { learning_rate: 0.1, momentum: 0.9, decay: 0.01, ..SGD::default() }.into(),
-        SGD { learning_rate: 0.1, momentum: 0.9, nesterov: true, ..SGD::default() }.into(),
+    let optimizers: [Box<dyn Optimizer>; 10] = [
+        Adam { learning_rate: 0.02.into(), ..Adam::default() }.into(),
+        Adam { learning_rate: 0.02.into(), amsgrad: true, ..Adam::default() }.into(),
+        AdamW { learning_rate: 0.02.into(), ..AdamW::default() }.into(),
+        Nadam { learning_rate: 0.02.into(), ..Nadam::default() }.into(),
+        Adagrad { learning_rate: 0.1.into(), ..Adagrad::default() }.into(),
+        Adadelta { learning_rate: 10.0.into(), ..Adadelta::default() }.into(),
+        RMSprop { learning_rate: 0.01.into(), ..RMSprop::default() }.into(),
+        SGD { learning_rate: 0.5.into(), ..SGD::default() }.into(),
+        SGD { learning_rate: InverseTimeDecay::new(0.1, 1, 0.01).into(), momentum: 0.9, ..SGD::default() }.into(),
+        SGD { learning_rate: 0.1.into(), momentum: 0.9, nesterov: true }.into(),
     ];
     for optimizer in optimizers {
         let name = format!("{optimizer:?}");
@@ -243,7 +249,7 @@ fn an_evaluation_that_a_callback_stops_has_no_score() {
 
 #[test]
 fn a_loss_that_is_no_number_ends_training_and_names_epoch_and_step() {
-    let optimizer = SGD { learning_rate: 1e30, ..SGD::default() }.into();
+    let optimizer = SGD { learning_rate: 1e30.into(), ..SGD::default() }.into();
     let mut model = model();
     model.compile(device(), Compile { optimizer, ..Compile::default() }).unwrap();
     let error = model.fit(&bars(70), Fit { epochs: 9, ..Fit::default() }).unwrap_err();
@@ -257,7 +263,7 @@ fn dropout_drops_anew_in_each_step_and_only_in_training() {
     let build = |rate: f64| {
         let mut model = Sequential::new([6, 6, 1]);
         model.add(Flatten).add(Dropout::new(rate)).add(Dense::new(3).activation(ActivationFunction::Softmax));
-        let optimizer = SGD { learning_rate: 0.0, ..SGD::default() }.into();
+        let optimizer = SGD { learning_rate: 0.0.into(), ..SGD::default() }.into();
         model.compile(device(), Compile { optimizer, ..Compile::default() }).unwrap();
         model
     };
@@ -274,4 +280,32 @@ fn dropout_drops_anew_in_each_step_and_only_in_training() {
     assert_eq!(with, losses(&mut build(0.5)), "one seed, one result");
     assert_eq!(plain.predict(&data).unwrap(), dropped.predict(&data).unwrap());
     assert_eq!(plain.evaluate(&data).unwrap(), dropped.evaluate(&data).unwrap());
+}
+
+#[test]
+fn a_changed_learning_rate_counts_from_the_next_step_on() {
+    let sgd = |rate: f64| Compile {
+        optimizer: SGD { learning_rate: rate.into(), ..SGD::default() }.into(),
+        ..Compile::default()
+    };
+    let mut changed = model();
+    changed.compile(device(), sgd(0.1)).unwrap();
+    assert_eq!(changed.learning_rate().unwrap(), 0.1);
+    changed.fit(&bars(70), Fit::default()).unwrap();
+    changed.set_learning_rate(0.025).unwrap();
+    assert_eq!(changed.learning_rate().unwrap(), 0.025);
+    changed.fit(&bars(70), Fit { epochs: 2, initial_epoch: 1, ..Fit::default() }).unwrap();
+
+    let schedule = PiecewiseConstantDecay::new([2], [0.1, 0.025]);
+    let optimizer = SGD { learning_rate: schedule.into(), ..SGD::default() }.into();
+    let mut scheduled = model();
+    scheduled.compile(device(), Compile { optimizer, ..Compile::default() }).unwrap();
+    scheduled.fit(&bars(70), Fit { epochs: 2, ..Fit::default() }).unwrap();
+    assert_eq!(scheduled.learning_rate().unwrap(), f64::from(0.025f32));
+    assert_eq!(bits(&changed.get_weights().unwrap()), bits(&scheduled.get_weights().unwrap()));
+
+    let error = scheduled.set_learning_rate(0.1).unwrap_err().to_string();
+    assert!(error.contains("expected an optimizer whose learning rate is a number, found Piecewise"), "{error}");
+    assert!(changed.set_learning_rate(f64::NAN).is_err());
+    assert!(model().set_learning_rate(0.1).is_err());
 }

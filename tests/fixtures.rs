@@ -1,55 +1,29 @@
 //! Kiln's ops against outputs and gradients that Keras and float64 arithmetic gave: `fixtures/ops.safetensors`.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use kiln::graph::{Array, DType, Op, Step, Tensor, TensorType};
+use kiln::graph::{Op, Step, Tensor};
 use kiln::ops::{
-    Activation, AvgPool2d, Conv2d, Function, Gather, Matmul, MaxPool2d, Padding, Softmax, SoftmaxCrossEntropy, Sum,
-    gradients,
+    Activation, AvgPool2d, Conv2d, Function, Matmul, MaxPool2d, Padding, Softmax, SoftmaxCrossEntropy, Sum, gradients,
 };
-use kiln::optimizers::{Adam, Optimizer, RMSprop, SGD};
-use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
 use crate::bench::{Bench, read};
+use crate::recorded::Recorded;
 
 /// The largest difference that is let pass, relative to the largest recorded value.
 const TOLERANCE: f64 = 1e-5;
 
-struct Recorded {
-    bytes: Vec<u8>,
-}
-
-impl Recorded {
-    fn open() -> Recorded {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ops.safetensors");
-        Recorded { bytes: std::fs::read(path).unwrap() }
+/// Runs a case's graph and compares these tensors with those that were recorded under their names.
+fn compare(recorded: &Recorded, case: usize, mut bench: Bench, kept: &[(String, Tensor)]) {
+    for (name, tensor) in kept {
+        bench.keep(*tensor, name);
     }
-
-    fn cases(&self) -> Vec<Value> {
-        let (_, metadata) = SafeTensors::read_metadata(&self.bytes).unwrap();
-        serde_json::from_str(&metadata.metadata().as_ref().unwrap()["cases"]).unwrap()
-    }
-
-    fn get(&self, case: usize, name: &str) -> Option<Array> {
-        let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
-        let tensor = tensors.tensor(&format!("{case}.{name}")).ok()?;
-        let dtype = if tensor.dtype() == Dtype::I32 { DType::U32 } else { DType::F32 };
-        Some(Array::from_bytes(TensorType::new(tensor.shape(), dtype), tensor.data()))
-    }
-
-    /// Runs a case's graph and compares these tensors with those that were recorded under their names.
-    fn compare(&self, case: usize, mut bench: Bench, kept: &[(String, Tensor)]) {
-        for (name, tensor) in kept {
-            bench.keep(*tensor, name);
-        }
-        let buffers = bench.run(Step::default());
-        for (name, _) in kept {
-            let expected = self.get(case, name).unwrap();
-            let error = read(&buffers, name, &expected.ty).relative_error(&expected);
-            assert!(error < TOLERANCE, "case {case}: {name} is off by {error:.1e}");
-        }
+    let buffers = bench.run(Step::default());
+    for (name, _) in kept {
+        let expected = recorded.get(case, name).unwrap();
+        let error = read(&buffers, name, &expected.ty).relative_error(&expected);
+        assert!(error < TOLERANCE, "case {case}: {name} is off by {error:.1e}");
     }
 }
 
@@ -78,7 +52,7 @@ fn op_of(case: &Value) -> Option<(Arc<dyn Op>, &'static [&'static str])> {
 
 #[test]
 fn outputs_and_gradients_are_those_that_keras_gives() {
-    let recorded = Recorded::open();
+    let recorded = Recorded::open("ops");
     let mut checked = 0;
     for (i, case) in recorded.cases().iter().enumerate() {
         let Some((op, names)) = op_of(case) else { continue };
@@ -90,7 +64,7 @@ fn outputs_and_gradients_are_those_that_keras_gives() {
         let found = bench.graph.gradients(y, seed, &inputs, &sum).unwrap();
         let mut kept = vec![("y".to_owned(), y)];
         kept.extend(names.iter().zip(found).map(|(name, gradient)| (format!("d{name}"), gradient.unwrap())));
-        recorded.compare(i, bench, &kept);
+        compare(&recorded, i, bench, &kept);
         checked += kept.len();
     }
     assert!(checked >= 80, "only {checked} tensors were compared");
@@ -98,7 +72,7 @@ fn outputs_and_gradients_are_those_that_keras_gives() {
 
 #[test]
 fn losses_and_their_gradients_are_those_that_keras_gives() {
-    let recorded = Recorded::open();
+    let recorded = Recorded::open("ops");
     let mut checked = 0;
     for (i, _) in recorded.cases().iter().enumerate().filter(|(_, case)| case["op"] == "softmax_cross_entropy") {
         let mut bench = Bench::new();
@@ -109,57 +83,9 @@ fn losses_and_their_gradients_are_those_that_keras_gives() {
         let gradient = gradients(&mut bench.graph, loss, &[logits]).unwrap()[0].unwrap();
         let probabilities = bench.graph.add(Softmax, &[logits]).unwrap();
         let kept = [("per_example", losses), ("loss", loss), ("dlogits", gradient), ("probabilities", probabilities)];
-        recorded.compare(i, bench, &kept.map(|(name, tensor)| (name.to_owned(), tensor)));
+        let kept = kept.map(|(name, tensor)| (name.to_owned(), tensor));
+        compare(&recorded, i, bench, &kept);
         checked += 1;
     }
     assert_eq!(checked, 4);
-}
-
-/// The optimizer of a recorded case, if Kiln has it. What a case does not name has Keras' default.
-fn optimizer_of(case: &Value) -> Option<Box<dyn Optimizer>> {
-    let default = SGD::default();
-    let number = |key: &str, default: f64| case[key].as_f64().unwrap_or(default);
-    match case["rule"].as_str()? {
-        "adam" => Some(Adam::default().into()),
-        "rmsprop" => Some(RMSprop::default().into()),
-        rule if rule.starts_with("sgd") => {
-            let (learning_rate, decay) = (number("lr", default.learning_rate), number("decay", default.decay));
-            let nesterov = case["nesterov"] == true;
-            Some(SGD { learning_rate, momentum: number("mom", default.momentum), nesterov, decay }.into())
-        }
-        _ => None,
-    }
-}
-
-#[test]
-fn eight_steps_of_an_optimizer_are_those_of_keras() {
-    let recorded = Recorded::open();
-    let mut checked = 0;
-    for (i, case) in recorded.cases().iter().enumerate() {
-        let Some(optimizer) = optimizer_of(case) else { continue };
-        let [parameters, gradients, expected] = ["p0", "gradients", "p"].map(|name| recorded.get(i, name).unwrap());
-        let filled = |value: f32| Array::f32(parameters.shape().clone(), vec![f64::from(value); parameters.data.len()]);
-        let mut bench = Bench::new();
-        let mut rewritten = vec![bench.given(&parameters)];
-        let parameters_name = bench.values[0].0.clone();
-        rewritten.extend(optimizer.slots().iter().map(|slot| bench.given(&filled(slot.initial))));
-        // Each step takes its row of the gradients.
-        let order = Array::new(TensorType::new([8], DType::U32), (0..8).map(f64::from).collect());
-        let [gradients, order] = [&gradients, &order].map(|value| bench.given(value));
-        let gradient = bench.graph.add(Gather { batch: 1, scale: 1.0, offset: 0.0 }, &[gradients, order]).unwrap();
-        let gradient = bench.graph.reshape(gradient, parameters.shape().clone()).unwrap();
-        bench.graph.update(optimizer.op(), &[gradient], &rewritten).unwrap();
-
-        let (buffers, mut program) = bench.program();
-        for (step, expected) in expected.data.chunks(parameters.data.len()).enumerate() {
-            let rates = optimizer.rates(step as u64);
-            let told = Step { first: step as u32, rates, ..Step::default() };
-            program.run(&[told], None).unwrap().wait().unwrap();
-            let expected = Array::f32(parameters.shape().clone(), expected.to_vec());
-            let error = read(&buffers, &parameters_name, &parameters.ty).relative_error(&expected);
-            assert!(error < TOLERANCE, "case {i} {case}: after step {} off by {error:.1e}", step + 1);
-            checked += 1;
-        }
-    }
-    assert_eq!(checked, 6 * 8);
 }

@@ -47,7 +47,8 @@ fn replay(folder: &Path) {
     let expected: Value = serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
     let number = |key: &str| expected["optimizer"][key].as_f64().unwrap();
     let optimizer = Adam {
-        learning_rate: number("learning_rate"),
+        learning_rate: number("learning_rate").into(),
+        amsgrad: false,
         beta_1: number("beta_1"),
         beta_2: number("beta_2"),
         epsilon: number("epsilon"),

@@ -1,7 +1,8 @@
 //! Trainings that go on from a checkpoint.
 
 use kiln::layers::{Activation, ActivationFunction, Dropout};
-use kiln::optimizers::{Adam, Optimizer, RMSprop, SGD};
+use kiln::optimizers::schedules::InverseTimeDecay;
+use kiln::optimizers::{Adagrad, Adam, Optimizer, RMSprop, SGD};
 use kiln::{Compile, Fit, Sequential};
 
 use crate::common::{bars, bits, device, logits, model};
@@ -20,12 +21,12 @@ fn fit(model: &mut Sequential, initial_epoch: usize, epochs: usize) {
 }
 
 /// The weights after four epochs: at once, or with a checkpoint after two.
-fn at_once_and_resumed<O: Optimizer + Copy + 'static>(optimizer: O) -> [Vec<u32>; 2] {
-    let mut whole = compiled(optimizer);
+fn at_once_and_resumed<O: Optimizer + Clone + 'static>(optimizer: O) -> [Vec<u32>; 2] {
+    let mut whole = compiled(optimizer.clone());
     fit(&mut whole, 0, 4);
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = folder.path().join("checkpoint.safetensors");
-    let mut first = compiled(optimizer);
+    let mut first = compiled(optimizer.clone());
     fit(&mut first, 0, 2);
     first.save_checkpoint(&checkpoint).unwrap();
     let mut second = compiled(optimizer);
@@ -42,8 +43,23 @@ fn a_resumed_training_ends_with_the_bits_of_one_that_was_not_interrupted() {
     assert_eq!(whole, resumed);
     let [whole, resumed] = at_once_and_resumed(RMSprop::default());
     assert_eq!(whole, resumed);
-    let [whole, resumed] = at_once_and_resumed(SGD { momentum: 0.9, decay: 0.01, ..SGD::default() });
+    let learning_rate = InverseTimeDecay::new(0.01, 1, 0.01).into();
+    let [whole, resumed] = at_once_and_resumed(SGD { learning_rate, momentum: 0.9, ..SGD::default() });
     assert_eq!(whole, resumed);
+    let [whole, resumed] = at_once_and_resumed(Adagrad::default());
+    assert_eq!(whole, resumed);
+}
+
+#[test]
+fn a_resumed_training_has_the_learning_rate_that_was_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = folder.path().join("checkpoint.safetensors");
+    let mut first = compiled(Adam::default());
+    first.set_learning_rate(0.25).unwrap();
+    first.save_checkpoint(&checkpoint).unwrap();
+    let mut second = compiled(Adam::default());
+    second.load_checkpoint(&checkpoint).unwrap();
+    assert_eq!(second.learning_rate().unwrap(), 0.25);
 }
 
 #[test]

@@ -36,9 +36,11 @@ impl Compile {
         if let Some(steps) = self.steps_per_execution.filter(|steps| !(1..=MOST_STEPS).contains(steps)) {
             return argument("steps_per_execution", format!("1 to {MOST_STEPS}"), steps.to_string());
         }
-        let rates = self.optimizer.rates(0);
+        let learning_rate = self.optimizer.learning_rate();
+        learning_rate.check()?;
+        let rates = self.optimizer.rates(0, learning_rate.at(0));
         if rates.iter().any(|rate| !rate.is_finite()) {
-            let expected = "a learning rate and decay rates that give a finite step".to_owned();
+            let expected = "arguments that give a finite step".to_owned();
             return argument("optimizer", expected, format!("{:?}, whose first step has {rates:?}", self.optimizer));
         }
         Ok(())

@@ -154,26 +154,21 @@ impl Sequential {
         self.start_session(device, None)
     }
 
-    /// How far a step of the optimizer goes, before all that depends on the number of steps.
+    /// The learning rate of the next training step.
     ///
     /// # Errors
     /// When the model is not compiled.
     pub fn learning_rate(&self) -> Result<f64> {
-        let action = "learning_rate";
-        let not_ready = || Error::NotReady { model: self.network.name.clone(), action, call: "compile" };
-        Ok(self.trained(action)?.compiled().ok_or_else(not_ready)?.optimizer.learning_rate())
+        self.trained("learning_rate").map(Session::learning_rate)
     }
 
-    /// Changes how far the steps from here on go.
+    /// Changes the learning rate, from the next training step on. It stays until the next [`Sequential::compile`].
     ///
     /// # Errors
-    /// When the model is not compiled or this is no finite number.
-    pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
-        if !learning_rate.is_finite() {
-            let (expected, found) = ("a finite number".to_owned(), learning_rate.to_string());
-            return Err(Error::Argument { name: "learning_rate", expected, found });
-        }
-        self.session("set_learning_rate")?.set_learning_rate(learning_rate)
+    /// When the model is not compiled, the rate makes no sense, or the optimizer's learning rate is a schedule.
+    pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
+        self.compiled("set_learning_rate")?;
+        self.session("set_learning_rate")?.set_learning_rate(rate)
     }
 
     /// Trains for `steps` steps and tells how long each kernel call of a step takes, on average over all steps but the

@@ -1,12 +1,13 @@
-//! `m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g²; p = p - rate m / (sqrt(v) + epsilon)`.
+//! `p = (1 - decay) p; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g²; p = p - rate m / (sqrt(v) + epsilon)`.
 
 use kiln_graph::{Array, Error, Lowering, Op, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::adam as kernel;
 
-/// Adam (Kingma and Ba, 2015) in Keras' form: rewrites parameters, `m` and `v`, all flat and of one shape, by the
-/// gradients. The step's learning rate is `lr sqrt(1 - b2^t) / (1 - b1^t)`, with t counted from 1.
+/// Adam (Kingma and Ba, 2015) in Keras' form: rewrites parameters, `m`, `v` and with AMSGrad the largest `v` so far, all
+/// flat and of one shape, by the gradients. The step's first rate is `lr sqrt(1 - b2^t) / (1 - b1^t)`, with t counted
+/// from 1; its second is the share by which parameters decay before that (Loshchilov and Hutter, 2019), 0 for none.
 #[derive(Clone, Copy, Debug)]
 pub struct Adam {
     /// Decay of the gradient's mean.
@@ -15,6 +16,8 @@ pub struct Adam {
     pub beta_2: f64,
     /// Added to the root; not corrected for bias.
     pub epsilon: f32,
+    /// Whether the largest `v` so far stands under the root (Reddi, Kale and Kumar, 2018).
+    pub amsgrad: bool,
 }
 
 impl Op for Adam {
@@ -24,7 +27,7 @@ impl Op for Adam {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         match inputs {
-            [gradients] => Ok(vec![gradients.clone(); 3]),
+            [gradients] => Ok(vec![gradients.clone(); if self.amsgrad { 4 } else { 3 }]),
             _ => Err(Error::inputs(self.name(), "the gradients, as one tensor", inputs)),
         }
     }
@@ -33,36 +36,48 @@ impl Op for Adam {
         let gradients = lowering.inputs()[0];
         let (parameters, m, v) = (lowering.outputs()[0], lowering.outputs()[1], lowering.outputs()[2]);
         let count = lowering.shape(gradients).elements();
-        let Adam { beta_1, beta_2, epsilon } = *self;
+        let Adam { beta_1, beta_2, epsilon, .. } = *self;
         // 1 - 0.999 in f32 is 1.3e-5 off, which shows in the weights after 20 steps.
         let (gain_1, gain_2) = ((1.0 - beta_1) as f32, (1.0 - beta_2) as f32);
         let params = kernel::Params { count: count as u32, gain_1, gain_2, epsilon };
-        lowering.push(kernel::Update { gradients, parameters, m, v }.call(params, linear_workgroups(count, 256)));
+        let workgroups = linear_workgroups(count, 256);
+        lowering.push(match lowering.outputs().get(3) {
+            None => kernel::Update { gradients, parameters, m, v }.call(params, workgroups),
+            Some(&largest) => kernel::UpdateAmsgrad { gradients, parameters, m, v, largest }.call(params, workgroups),
+        });
         Ok(())
     }
 
     fn reference(&self, inputs: &[&Array], step: &Step) -> Vec<Array> {
-        let [gradients, mut parameters, mut m, mut v] = [0, 1, 2, 3].map(|i| inputs[i].clone());
         let Adam { beta_1, beta_2, .. } = *self;
-        let [epsilon, rate] = [self.epsilon, step.rates[0]].map(f64::from);
-        for (i, &g) in gradients.data.iter().enumerate() {
-            m.data[i] = beta_1 * m.data[i] + (1.0 - beta_1) * g;
-            v.data[i] = beta_2 * v.data[i] + (1.0 - beta_2) * g * g;
-            parameters.data[i] -= rate * m.data[i] / (v.data[i].sqrt() + epsilon);
+        let epsilon = f64::from(self.epsilon);
+        let [rate, decay, ..] = step.rates.map(f64::from);
+        let mut rewritten: Vec<Array> = inputs[1..].iter().map(|&array| array.clone()).collect();
+        for (i, &g) in inputs[0].data.iter().enumerate() {
+            let mut now: Vec<f64> = rewritten.iter().map(|array| array.data[i]).collect();
+            now[1] = beta_1 * now[1] + (1.0 - beta_1) * g;
+            now[2] = beta_2 * now[2] + (1.0 - beta_2) * g * g;
+            if self.amsgrad {
+                now[3] = now[3].max(now[2]);
+            }
+            now[0] -= decay * now[0] + rate * now[1] / (now[now.len() - 1].sqrt() + epsilon);
+            rewritten.iter_mut().zip(now).for_each(|(array, value)| array.data[i] = value);
         }
-        vec![parameters, m, v]
+        rewritten
     }
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    let step = Step { rates: [0.01; 4], ..Step::default() };
-    let case = |count: usize| {
-        let mut v = Array::random([count], 4);
-        v.data.iter_mut().for_each(|v| *v = v.abs());
-        let op = Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 };
-        Case::new(format!("adam [{count}]"), op, vec![Array::random([count], 1)])
-            .rewriting(vec![Array::random([count], 2), Array::random([count], 3), v])
-            .at(step)
-    };
-    [1, 3, 257].map(case).into()
+    let mut cases = Vec::new();
+    for (decay, amsgrad) in [(0.0, false), (0.004, false), (0.0, true), (0.004, true)] {
+        for count in [1, 3, 257] {
+            let op = Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad };
+            let mut old: Vec<Array> = (0..if amsgrad { 4 } else { 3 }).map(|i| Array::random([count], 2 + i)).collect();
+            old[2..].iter_mut().flat_map(|mean| &mut mean.data).for_each(|value| *value = value.abs());
+            let step = Step { rates: [0.01, decay, 0.0, 0.0], ..Step::default() };
+            let name = format!("adam decay {decay} amsgrad {amsgrad} [{count}]");
+            cases.push(Case::new(name, op, vec![Array::random([count], 1)]).rewriting(old).at(step));
+        }
+    }
+    cases
 }

@@ -19,6 +19,8 @@ macro_rules! ops {
 
 ops![
     activation,
+    adadelta,
+    adagrad,
     adam,
     augment_color,
     augment_draw,
@@ -35,6 +37,7 @@ ops![
     image_statistics,
     matmul,
     max_pool2d,
+    nadam,
     record,
     rmsprop,
     scale_add,
@@ -58,6 +61,8 @@ mod kernels {
 }
 
 pub use activation::{Activation, ActivationGradient, Function};
+pub use adadelta::Adadelta;
+pub use adagrad::Adagrad;
 pub use adam::Adam;
 pub use augment_color::AugmentColor;
 pub use augment_draw::{AugmentDraw, Shift};
@@ -77,6 +82,7 @@ pub use image_statistics::ImageStatistics;
 pub use kernels::KERNELS;
 pub use matmul::Matmul;
 pub use max_pool2d::{MaxPool2d, MaxPool2dGradient};
+pub use nadam::Nadam;
 pub use record::Record;
 pub use rmsprop::RmsProp;
 pub use scale_add::ScaleAdd;

@@ -36,7 +36,7 @@ fn a_model_with_the_layer_learns_which_numbers_are_far_from_zero() {
     let mut model = Sequential::new([1]);
     model.add(Dense::new(8)).add(Mish).add(Dense::new(2).activation(ActivationFunction::Softmax));
     let (optimizer, loss) =
-        (Adam { learning_rate: 0.05, ..Adam::default() }.into(), Loss::SparseCategoricalCrossentropy);
+        (Adam { learning_rate: 0.05.into(), ..Adam::default() }.into(), Loss::SparseCategoricalCrossentropy);
     model.compile(&Device::best().unwrap(), Compile { optimizer, loss, ..Compile::default() }).unwrap();
 
     model.fit(&data, Fit { epochs: 60, ..Fit::default() }).unwrap();

@@ -5,27 +5,29 @@ use std::sync::Arc;
 use kiln_graph::Op;
 use kiln_ops as ops;
 
-use super::{Optimizer, Slot};
+use super::{LearningRate, Optimizer, Slot};
 
 /// Adam (Kingma and Ba 2015), as Keras has it:
 /// `m = beta_1 m + (1 - beta_1) g; v = beta_2 v + (1 - beta_2) g^2; p = p - a m / (sqrt(v) + epsilon)` with
 /// `a = learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t)` in step `t`, the first being 1. `epsilon` is the paper's
 /// "epsilon hat": it is not corrected for bias.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Adam {
     /// How far a step goes.
-    pub learning_rate: f64,
+    pub learning_rate: LearningRate,
     /// How slowly the mean of the gradients `m` changes.
     pub beta_1: f64,
     /// How slowly the mean of their squares `v` changes.
     pub beta_2: f64,
     /// What keeps the quotient small where `v` is.
     pub epsilon: f64,
+    /// Whether the largest `v` so far stands in its place (Reddi, Kale and Kumar 2018).
+    pub amsgrad: bool,
 }
 
 impl Default for Adam {
     fn default() -> Adam {
-        Adam { learning_rate: 0.001, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 }
+        Adam { learning_rate: 0.001.into(), beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad: false }
     }
 }
 
@@ -34,27 +36,24 @@ impl Optimizer for Adam {
         "adam"
     }
 
+    fn learning_rate(&self) -> &LearningRate {
+        &self.learning_rate
+    }
+
     fn slots(&self) -> Vec<Slot> {
-        vec![Slot::zero("momentum"), Slot::zero("velocity")]
+        let largest = self.amsgrad.then(|| Slot::zero("velocity_hat"));
+        [Slot::zero("momentum"), Slot::zero("velocity")].into_iter().chain(largest).collect()
     }
 
     fn op(&self) -> Arc<dyn Op> {
-        let Adam { beta_1, beta_2, epsilon, .. } = *self;
-        Arc::new(ops::Adam { beta_1, beta_2, epsilon: epsilon as f32 })
+        let Adam { beta_1, beta_2, epsilon, amsgrad, .. } = *self;
+        Arc::new(ops::Adam { beta_1, beta_2, epsilon: epsilon as f32, amsgrad })
     }
 
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.learning_rate = learning_rate;
-    }
-
-    fn rates(&self, iterations: u64) -> [f32; 4] {
+    fn rates(&self, iterations: u64, learning_rate: f32) -> [f32; 4] {
         // In f32, as Keras has it: the first steps are 2e-5 off in f64's eyes, and 20 steps of a convolution's bias 3e-3.
         let power = |beta: f64| (beta as f32).powf(iterations as f32 + 1.0);
-        let step_size = self.learning_rate as f32 * (1.0 - power(self.beta_2)).sqrt() / (1.0 - power(self.beta_1));
+        let step_size = learning_rate * (1.0 - power(self.beta_2)).sqrt() / (1.0 - power(self.beta_1));
         [step_size, 0.0, 0.0, 0.0]
     }
 }
@@ -68,7 +67,7 @@ mod tests {
         let adam = Adam::default();
         for t in [1, 2, 1000, 1_000_000] {
             let expected = 0.001 * (1.0 - 0.999f64.powi(t)).sqrt() / (1.0 - 0.9f64.powi(t));
-            let found = f64::from(adam.rates(t as u64 - 1)[0]);
+            let found = f64::from(adam.rates(t as u64 - 1, 0.001)[0]);
             assert!((found / expected - 1.0).abs() < 3e-5, "step {t}: expected {expected}, found {found}");
         }
     }

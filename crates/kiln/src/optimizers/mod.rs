@@ -1,7 +1,13 @@
 //! Optimizers: how a step changes the parameters, given their gradients.
 
+mod adadelta;
+mod adagrad;
 mod adam;
+mod adamw;
+mod learning_rate;
+mod nadam;
 mod rmsprop;
+pub mod schedules;
 mod sgd;
 
 use std::fmt::Debug;
@@ -9,7 +15,12 @@ use std::sync::Arc;
 
 use kiln_graph::Op;
 
+pub use adadelta::Adadelta;
+pub use adagrad::Adagrad;
 pub use adam::Adam;
+pub use adamw::AdamW;
+pub use learning_rate::{LearningRate, Schedule};
+pub use nadam::Nadam;
 pub use rmsprop::RMSprop;
 pub use sgd::SGD;
 
@@ -18,21 +29,21 @@ pub trait Optimizer: Debug + Send + Sync {
     /// Keras' name: `adam`.
     fn name(&self) -> &'static str;
 
+    /// How far a step goes.
+    fn learning_rate(&self) -> &LearningRate;
+
     /// The tensors that the rule keeps from step to step.
     fn slots(&self) -> Vec<Slot>;
 
     /// The op that takes the gradients and rewrites the parameters and then the slots.
     fn op(&self) -> Arc<dyn Op>;
 
-    /// How far a step goes, before all that depends on the number of steps.
-    fn learning_rate(&self) -> f64;
-
-    /// Changes how far the steps from here on go.
-    fn set_learning_rate(&mut self, learning_rate: f64);
-
-    /// What the op is told of the step after `iterations` steps: its step size, all that depends on the number of steps
-    /// included, and what else it needs.
-    fn rates(&self, iterations: u64) -> [f32; 4];
+    /// What the op is told of the step after `iterations` steps, which has this learning rate: by default the learning
+    /// rate, else what the rule makes of it, all that depends on the number of steps included.
+    fn rates(&self, iterations: u64, learning_rate: f32) -> [f32; 4] {
+        let _ = iterations;
+        [learning_rate, 0.0, 0.0, 0.0]
+    }
 }
 
 impl<O: Optimizer + 'static> From<O> for Box<dyn Optimizer> {

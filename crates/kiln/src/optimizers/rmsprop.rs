@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kiln_graph::Op;
 use kiln_ops as ops;
 
-use super::{Optimizer, Slot};
+use super::{LearningRate, Optimizer, Slot};
 
 /// RMSprop (Hinton 2012): `v = rho v + (1 - rho) g^2; p = p - learning_rate g / (sqrt(v) + epsilon)`. With momentum,
 /// `b = momentum b + learning_rate g / (sqrt(v) + epsilon); p = p - b`. If it is centered, `a = rho a + (1 - rho) g`, and
@@ -13,10 +13,10 @@ use super::{Optimizer, Slot};
 ///
 /// Keras' documentation calls `epsilon` the "epsilon hat" of Kingma and Ba, which is added to the root, and Keras 2 adds
 /// it there. Keras 3 adds it under the root, which makes steps of small gradients smaller: `epsilon_under_root` does too.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct RMSprop {
     /// How far a step goes.
-    pub learning_rate: f64,
+    pub learning_rate: LearningRate,
     /// How slowly the means of the gradients and of their squares change.
     pub rho: f64,
     /// How much of the last step is taken again.
@@ -32,7 +32,7 @@ pub struct RMSprop {
 impl Default for RMSprop {
     fn default() -> RMSprop {
         RMSprop {
-            learning_rate: 0.001,
+            learning_rate: 0.001.into(),
             rho: 0.9,
             momentum: 0.0,
             epsilon: 1e-7,
@@ -47,6 +47,10 @@ impl Optimizer for RMSprop {
         "rmsprop"
     }
 
+    fn learning_rate(&self) -> &LearningRate {
+        &self.learning_rate
+    }
+
     fn slots(&self) -> Vec<Slot> {
         let momentum = (self.momentum != 0.0).then(|| Slot::zero("momentum"));
         let average = self.centered.then(|| Slot::zero("average_gradient"));
@@ -58,17 +62,5 @@ impl Optimizer for RMSprop {
         let [momentum, epsilon] = [self.momentum, self.epsilon].map(|value| value as f32);
         let (inner, outer) = if self.epsilon_under_root { (epsilon, 0.0) } else { (0.0, epsilon) };
         Arc::new(ops::RmsProp { rho, momentum, inner, outer, centered })
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.learning_rate = learning_rate;
-    }
-
-    fn rates(&self, _: u64) -> [f32; 4] {
-        [self.learning_rate as f32, 0.0, 0.0, 0.0]
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Progress {
     pub epochs: usize,
     /// How many steps are.
     pub iterations: u64,
+    /// The learning rate, unless a schedule tells it.
+    pub learning_rate: Option<f64>,
 }
 
 /// Writes a compiled model's training into a file.

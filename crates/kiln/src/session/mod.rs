@@ -13,6 +13,7 @@ use crate::augmentation::Augmentation;
 use crate::compile::{Compile, MOST_STEPS};
 use crate::data::Dataset;
 use crate::network::Network;
+use crate::optimizers::LearningRate;
 use crate::random::{Stream, bits};
 use crate::saving::checkpoint::Progress;
 use crate::{Device, Error, Result};
@@ -54,6 +55,7 @@ pub(crate) struct Session {
     layout: Layout,
     compiled: Option<Compile>,
     augmentation: Option<Augmentation>,
+    learning_rate: LearningRate,
     iterations: u64,
     /// How many epochs are over.
     pub epochs: usize,
@@ -70,6 +72,7 @@ impl Session {
     /// # Errors
     /// When memory runs out or the device is lost.
     pub fn new(device: &Device, network: &Network, compiled: Option<Compile>, weights: &[f32]) -> Result<Session> {
+        let learning_rate = compiled.as_ref().map(|compiled| compiled.optimizer.learning_rate().clone());
         let mut session = Session {
             device: device.clone(),
             buffers: Buffers::new(device.as_dyn().clone()),
@@ -77,6 +80,7 @@ impl Session {
             layout: Layout::new(network),
             compiled,
             augmentation: None,
+            learning_rate: learning_rate.unwrap_or(LearningRate::Constant(0.0)),
             iterations: 0,
             epochs: 0,
             seed: 0,
@@ -125,6 +129,29 @@ impl Session {
         self.layout.write(&self.network, &self.buffers, weights)
     }
 
+    /// The learning rate of the next step.
+    pub fn learning_rate(&self) -> f64 {
+        match self.learning_rate {
+            LearningRate::Constant(rate) => rate,
+            LearningRate::Schedule(_) => f64::from(self.learning_rate.at(self.iterations)),
+        }
+    }
+
+    /// Gives the steps from the next one on another learning rate.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when a schedule tells the learning rate, or it makes no sense.
+    pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
+        if let LearningRate::Schedule(schedule) = &self.learning_rate {
+            let expected = "an optimizer whose learning rate is a number".to_owned();
+            return Err(Error::Argument { name: "learning_rate", expected, found: format!("{schedule:?}") });
+        }
+        let new = LearningRate::Constant(rate);
+        new.check()?;
+        self.learning_rate = new;
+        Ok(())
+    }
+
     /// Where the variables lie.
     pub fn layout(&self) -> &Layout {
         &self.layout
@@ -160,7 +187,11 @@ impl Session {
     /// When the network is not compiled.
     pub fn progress(&self) -> Result<Progress> {
         let optimizer = self.compiled_for("the optimizer's state")?.optimizer.name().to_owned();
-        Ok(Progress { optimizer, epochs: self.epochs, iterations: self.iterations })
+        let learning_rate = match self.learning_rate {
+            LearningRate::Constant(rate) => Some(rate),
+            LearningRate::Schedule(_) => None,
+        };
+        Ok(Progress { optimizer, epochs: self.epochs, iterations: self.iterations, learning_rate })
     }
 
     /// Puts training where it was: the weights one after the other, what the optimizer kept, and how far it was.
@@ -175,6 +206,9 @@ impl Session {
             }
         }
         (self.epochs, self.iterations) = (progress.epochs, progress.iterations);
+        if let (LearningRate::Constant(rate), Some(saved)) = (&mut self.learning_rate, progress.learning_rate) {
+            *rate = saved;
+        }
         Ok(())
     }
 
@@ -291,7 +325,8 @@ impl Session {
                 Some(compiled) if mode == Mode::Train => {
                     let iterations = self.iterations + i as u64;
                     let key = bits(Stream::Step, [self.seed, iterations, 0]);
-                    Step { key: [key as u32, (key >> 32) as u32], rates: compiled.optimizer.rates(iterations), ..step }
+                    let rates = compiled.optimizer.rates(iterations, self.learning_rate.at(iterations));
+                    Step { key: [key as u32, (key >> 32) as u32], rates, ..step }
                 }
                 _ => step,
             }

@@ -1,0 +1,44 @@
+//! `u = g sqrt(d + epsilon) / sqrt(a + epsilon); p = p - learning_rate u`.
+
+use std::sync::Arc;
+
+use kiln_graph::Op;
+use kiln_ops as ops;
+
+use super::{LearningRate, Optimizer, Slot};
+
+/// Adadelta (Zeiler 2012), as Keras has it: `a = rho a + (1 - rho) g^2; u = g sqrt(d + epsilon) / sqrt(a + epsilon);
+/// d = rho d + (1 - rho) u^2; p = p - learning_rate u`. The paper has a `learning_rate` of 1, as has Keras 2.
+#[derive(Clone, Debug)]
+pub struct Adadelta {
+    /// How far a step goes.
+    pub learning_rate: LearningRate,
+    /// How slowly the means of the squared gradients `a` and of the squared changes `d` change.
+    pub rho: f64,
+    /// What lets the first steps begin.
+    pub epsilon: f64,
+}
+
+impl Default for Adadelta {
+    fn default() -> Adadelta {
+        Adadelta { learning_rate: 0.001.into(), rho: 0.95, epsilon: 1e-7 }
+    }
+}
+
+impl Optimizer for Adadelta {
+    fn name(&self) -> &'static str {
+        "adadelta"
+    }
+
+    fn learning_rate(&self) -> &LearningRate {
+        &self.learning_rate
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        vec![Slot::zero("accumulated_grad"), Slot::zero("accumulated_delta_var")]
+    }
+
+    fn op(&self) -> Arc<dyn Op> {
+        Arc::new(ops::Adadelta { rho: self.rho, epsilon: self.epsilon as f32 })
+    }
+}

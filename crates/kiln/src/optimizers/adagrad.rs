@@ -1,0 +1,43 @@
+//! `a = a + g^2; p = p - learning_rate g / sqrt(a + epsilon)`.
+
+use std::sync::Arc;
+
+use kiln_graph::Op;
+use kiln_ops as ops;
+
+use super::{LearningRate, Optimizer, Slot};
+
+/// Adagrad (Duchi, Hazan and Singer 2011), as Keras 3 has it: `a = a + g^2; p = p - learning_rate g / sqrt(a + epsilon)`.
+#[derive(Clone, Debug)]
+pub struct Adagrad {
+    /// How far a step goes.
+    pub learning_rate: LearningRate,
+    /// What `a` is before the first step.
+    pub initial_accumulator_value: f64,
+    /// What keeps the quotient small where `a` is.
+    pub epsilon: f64,
+}
+
+impl Default for Adagrad {
+    fn default() -> Adagrad {
+        Adagrad { learning_rate: 0.001.into(), initial_accumulator_value: 0.1, epsilon: 1e-7 }
+    }
+}
+
+impl Optimizer for Adagrad {
+    fn name(&self) -> &'static str {
+        "adagrad"
+    }
+
+    fn learning_rate(&self) -> &LearningRate {
+        &self.learning_rate
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        vec![Slot { name: "accumulator", initial: self.initial_accumulator_value as f32 }]
+    }
+
+    fn op(&self) -> Arc<dyn Op> {
+        Arc::new(ops::Adagrad { epsilon: self.epsilon as f32 })
+    }
+}

@@ -1,0 +1,65 @@
+//! `p = p - (a m + b g) / (sqrt(v / (1 - beta_2^t)) + epsilon)`.
+
+use std::sync::Arc;
+
+use kiln_graph::Op;
+use kiln_ops as ops;
+
+use super::{LearningRate, Optimizer, Slot};
+
+/// Nadam (Dozat 2016), as Keras has it: [`Adam`](super::Adam)'s `m` and `v`, and in step `t`, the first being 1,
+/// `p = p - learning_rate (u(t+1) / (1 - U(t+1)) m + (1 - u(t)) / (1 - U(t)) g) / (sqrt(v / (1 - beta_2^t)) + epsilon)` with
+/// `u(t) = beta_1 (1 - 0.96^t / 2)` and `U(t) = u(1) … u(t)`.
+#[derive(Clone, Debug)]
+pub struct Nadam {
+    /// How far a step goes.
+    pub learning_rate: LearningRate,
+    /// How slowly the mean of the gradients `m` changes.
+    pub beta_1: f64,
+    /// How slowly the mean of their squares `v` changes.
+    pub beta_2: f64,
+    /// What keeps the quotient small where `v` is.
+    pub epsilon: f64,
+}
+
+impl Default for Nadam {
+    fn default() -> Nadam {
+        Nadam { learning_rate: 0.001.into(), beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 }
+    }
+}
+
+impl Optimizer for Nadam {
+    fn name(&self) -> &'static str {
+        "nadam"
+    }
+
+    fn learning_rate(&self) -> &LearningRate {
+        &self.learning_rate
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        vec![Slot::zero("momentum"), Slot::zero("velocity")]
+    }
+
+    fn op(&self) -> Arc<dyn Op> {
+        // Keras takes both from 1 in f32, and what is off cancels in the first steps.
+        let [gain_1, gain_2] = [self.beta_1, self.beta_2].map(|beta| 1.0 - beta as f32);
+        Arc::new(ops::Nadam { gain_1, gain_2, epsilon: self.epsilon as f32 })
+    }
+
+    fn rates(&self, iterations: u64, learning_rate: f32) -> [f32; 4] {
+        let t = iterations + 1;
+        let u = |t: u64| self.beta_1 as f32 * (1.0 - 0.5 * 0.96f32.powf(t as f32));
+        let mut product = 1.0;
+        for step in 1..=t {
+            product *= u(step);
+            if product < f32::EPSILON / 8.0 {
+                break; // 1 less it is 1, from here on.
+            }
+        }
+        let rate = learning_rate * u(t + 1) / (1.0 - product * u(t + 1));
+        let rate_now = learning_rate * (1.0 - u(t)) / (1.0 - product);
+        let scale = 1.0 / (1.0 - (self.beta_2 as f32).powf(t as f32));
+        [rate, rate_now, scale, 0.0]
+    }
+}

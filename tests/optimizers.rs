@@ -1,0 +1,198 @@
+//! Optimizers and learning rates against what Keras gives: `fixtures/optimizers.safetensors`, which
+//! `peers/optimizers.py` wrote, and the cases of `fixtures/ops.safetensors`.
+
+use kiln::graph::{Array, DType, Step, TensorType};
+use kiln::ops::Gather;
+use kiln::optimizers::schedules::{
+    CosineDecay, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay,
+};
+use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, LearningRate, Nadam, Optimizer, RMSprop, SGD};
+use serde_json::Value;
+
+use crate::bench::{Bench, read};
+use crate::recorded::Recorded;
+
+/// The largest difference that is let pass, relative to the largest recorded value.
+const TOLERANCE: f64 = 1e-5;
+
+/// The optimizer of a case. What a case does not name has its default.
+fn optimizer_of(case: &Value) -> Box<dyn Optimizer> {
+    let number = |key: &str, default: f64| case[key].as_f64().unwrap_or(default);
+    let rate =
+        |default: &dyn Optimizer| LearningRate::Constant(number("learning_rate", default.learning_rate().at(0).into()));
+    match case["rule"].as_str().unwrap() {
+        "adam" => {
+            let default = Adam::default();
+            Adam { learning_rate: rate(&default), amsgrad: case["amsgrad"] == true, ..default }.into()
+        }
+        "adamw" => {
+            let default = AdamW::default();
+            let weight_decay = number("weight_decay", default.weight_decay);
+            AdamW { learning_rate: rate(&default), weight_decay, amsgrad: case["amsgrad"] == true, ..default }.into()
+        }
+        "nadam" => {
+            let default = Nadam::default();
+            let [beta_1, beta_2] = [number("beta_1", default.beta_1), number("beta_2", default.beta_2)];
+            let epsilon = number("epsilon", default.epsilon);
+            Nadam { learning_rate: rate(&default), beta_1, beta_2, epsilon }.into()
+        }
+        "rmsprop" => {
+            let default = RMSprop::default();
+            RMSprop {
+                learning_rate: rate(&default),
+                rho: number("rho", default.rho),
+                momentum: number("momentum", default.momentum),
+                epsilon: number("epsilon", default.epsilon),
+                epsilon_under_root: true,
+                centered: case["centered"] == true,
+            }
+            .into()
+        }
+        "adagrad" => {
+            let default = Adagrad::default();
+            let initial_accumulator_value = number("initial_accumulator_value", default.initial_accumulator_value);
+            Adagrad { learning_rate: rate(&default), initial_accumulator_value, ..default }.into()
+        }
+        "adadelta" => {
+            let default = Adadelta::default();
+            let [rho, epsilon] = [number("rho", default.rho), number("epsilon", default.epsilon)];
+            Adadelta { learning_rate: rate(&default), rho, epsilon }.into()
+        }
+        "sgd" => {
+            let momentum = number("momentum", 0.0);
+            SGD { momentum, nesterov: case["nesterov"] == true, ..SGD::default() }.into()
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// The optimizer of a case of `ops.safetensors`, where Keras 2 names things.
+fn older_optimizer_of(case: &Value) -> Option<Box<dyn Optimizer>> {
+    let number = |key: &str, default: f64| case[key].as_f64().unwrap_or(default);
+    match case["rule"].as_str()? {
+        "adam" => Some(Adam::default().into()),
+        "rmsprop" => Some(RMSprop::default().into()),
+        rule if rule.starts_with("sgd") => {
+            let learning_rate = InverseTimeDecay::new(number("lr", 0.01), 1, number("decay", 0.0)).into();
+            let nesterov = case["nesterov"] == true;
+            Some(SGD { learning_rate, momentum: number("mom", 0.0), nesterov }.into())
+        }
+        _ => None,
+    }
+}
+
+/// Takes eight steps with the gradients of a case and compares the parameters after each.
+fn compare(recorded: &Recorded, i: usize, case: &Value, optimizer: &dyn Optimizer) {
+    let [parameters, gradients, expected] = ["p0", "gradients", "p"].map(|name| recorded.get(i, name).unwrap());
+    let filled = |value: f32| Array::f32(parameters.shape().clone(), vec![f64::from(value); parameters.data.len()]);
+    let mut bench = Bench::new();
+    let mut rewritten = vec![bench.given(&parameters)];
+    let parameters_name = bench.values[0].0.clone();
+    rewritten.extend(optimizer.slots().iter().map(|slot| bench.given(&filled(slot.initial))));
+    // Each step takes its row of the gradients.
+    let order = Array::new(TensorType::new([8], DType::U32), (0..8).map(f64::from).collect());
+    let [gradients, order] = [&gradients, &order].map(|value| bench.given(value));
+    let gradient = bench.graph.add(Gather { batch: 1, scale: 1.0, offset: 0.0 }, &[gradients, order]).unwrap();
+    let gradient = bench.graph.reshape(gradient, parameters.shape().clone()).unwrap();
+    bench.graph.update(optimizer.op(), &[gradient], &rewritten).unwrap();
+
+    let (buffers, mut program) = bench.program();
+    let rows: Vec<&[f64]> = expected.data.chunks(parameters.data.len()).collect();
+    assert_eq!(rows.len(), 8);
+    for (step, expected) in rows.into_iter().enumerate() {
+        let learning_rate = optimizer.learning_rate().at(step as u64);
+        let rates = optimizer.rates(step as u64, learning_rate);
+        let told = Step { first: step as u32, rates, ..Step::default() };
+        program.run(&[told], None).unwrap().wait().unwrap();
+        let expected = Array::f32(parameters.shape().clone(), expected.to_vec());
+        let error = read(&buffers, &parameters_name, &parameters.ty).relative_error(&expected);
+        assert!(error < TOLERANCE, "case {i} {case}: after step {} off by {error:.1e}", step + 1);
+    }
+}
+
+#[test]
+fn eight_steps_of_an_optimizer_are_those_of_keras() {
+    let recorded = Recorded::open("optimizers");
+    let cases = recorded.cases();
+    let cases: Vec<(usize, &Value)> = cases.iter().enumerate().filter(|(_, case)| case["op"] == "optimizer").collect();
+    assert_eq!(cases.len(), 15);
+    for (i, case) in cases {
+        compare(&recorded, i, case, optimizer_of(case).as_ref());
+    }
+}
+
+#[test]
+fn eight_steps_of_an_optimizer_are_those_of_the_recorded_ops() {
+    let recorded = Recorded::open("ops");
+    let mut checked = 0;
+    for (i, case) in recorded.cases().iter().enumerate() {
+        let Some(optimizer) = older_optimizer_of(case) else { continue };
+        compare(&recorded, i, case, optimizer.as_ref());
+        checked += 1;
+    }
+    assert_eq!(checked, 6);
+}
+
+/// The schedule of a case.
+fn schedule_of(case: &Value) -> LearningRate {
+    let number = |key: &str| case[key].as_f64().unwrap();
+    let numbers = |key: &str| case[key].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect();
+    let initial_learning_rate = case["initial_learning_rate"].as_f64().unwrap_or_default();
+    let [decay_steps, warmup_steps] = ["decay_steps", "warmup_steps"].map(|key| case[key].as_u64().unwrap_or_default());
+    let [staircase, cycle] = ["staircase", "cycle"].map(|key| case[key] == true);
+    match case["class"].as_str().unwrap() {
+        "ExponentialDecay" => {
+            ExponentialDecay { initial_learning_rate, decay_steps, decay_rate: number("decay_rate"), staircase }.into()
+        }
+        "InverseTimeDecay" => {
+            InverseTimeDecay { initial_learning_rate, decay_steps, decay_rate: number("decay_rate"), staircase }.into()
+        }
+        "PiecewiseConstantDecay" => {
+            let boundaries: Vec<f64> = numbers("boundaries");
+            let boundaries: Vec<u64> = boundaries.into_iter().map(|boundary| boundary as u64).collect();
+            let values: Vec<f64> = numbers("values");
+            PiecewiseConstantDecay { boundaries, values }.into()
+        }
+        "PolynomialDecay" => {
+            let [end_learning_rate, power] = ["end_learning_rate", "power"].map(number);
+            PolynomialDecay { initial_learning_rate, decay_steps, end_learning_rate, power, cycle }.into()
+        }
+        "CosineDecay" => {
+            let (alpha, warmup_target) = (number("alpha"), case["warmup_target"].as_f64());
+            CosineDecay { initial_learning_rate, decay_steps, alpha, warmup_target, warmup_steps }.into()
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn learning_rates_are_those_of_kerases_schedules() {
+    let recorded = Recorded::open("optimizers");
+    let mut checked = 0;
+    for (i, case) in recorded.cases().iter().enumerate().filter(|(_, case)| case["op"] == "schedule") {
+        let [steps, rates] = ["steps", "rates"].map(|name| recorded.get(i, name).unwrap().data);
+        for (step, expected) in steps.into_iter().zip(rates) {
+            let found = f64::from(schedule_of(case).at(step as u64));
+            // The last place of the initial rate: cosines and powers round differently.
+            let error = (found - expected).abs() / case["initial_learning_rate"].as_f64().unwrap_or(1.0);
+            assert!(error < 3e-7, "{case}: expected {expected} at step {step}, found {found}");
+        }
+        checked += 1;
+    }
+    assert_eq!(checked, 9);
+}
+
+#[test]
+fn a_schedule_that_makes_no_sense_says_why() {
+    let error = |rate: LearningRate| {
+        let optimizer = Adam { learning_rate: rate, ..Adam::default() }.into();
+        let compile = kiln::Compile { optimizer, ..kiln::Compile::default() };
+        crate::common::model().compile(crate::common::device(), compile).unwrap_err().to_string()
+    };
+    let found = error(PiecewiseConstantDecay::new([3, 5], [0.1, 0.01]).into());
+    assert_eq!(found, "values: expected 3, one more than boundaries, found 2");
+    let found = error(PiecewiseConstantDecay::new([5, 3], [0.1, 0.01, 0.001]).into());
+    assert_eq!(found, "boundaries: expected steps that rise, found [5, 3]");
+    assert_eq!(error(CosineDecay::new(0.1, 0).into()), "decay_steps: expected at least 1, found 0");
+    assert_eq!(error((-1.0).into()), "learning_rate: expected a number, 0 or more, found -1");
+}

@@ -1,0 +1,34 @@
+//! What other programs computed: tensors under `CASE.NAME` and the list of cases, in a file of `fixtures/`.
+
+use std::path::Path;
+
+use kiln::graph::{Array, DType, TensorType};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+
+/// A file of recorded cases.
+pub struct Recorded {
+    bytes: Vec<u8>,
+}
+
+impl Recorded {
+    /// The cases of `fixtures/NAME.safetensors`.
+    pub fn open(name: &str) -> Recorded {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.safetensors"));
+        Recorded { bytes: std::fs::read(path).unwrap() }
+    }
+
+    /// What each case is.
+    pub fn cases(&self) -> Vec<Value> {
+        let (_, metadata) = SafeTensors::read_metadata(&self.bytes).unwrap();
+        serde_json::from_str(&metadata.metadata().as_ref().unwrap()["cases"]).unwrap()
+    }
+
+    /// A tensor of a case, if it has one of this name.
+    pub fn get(&self, case: usize, name: &str) -> Option<Array> {
+        let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
+        let tensor = tensors.tensor(&format!("{case}.{name}")).ok()?;
+        let dtype = if tensor.dtype() == Dtype::I32 { DType::U32 } else { DType::F32 };
+        Some(Array::from_bytes(TensorType::new(tensor.shape(), dtype), tensor.data()))
+    }
+}
