@@ -1,5 +1,6 @@
 //! What several tests need: a device, small data, a small model.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use kiln::data::{Dataset, Labels};
@@ -73,4 +74,12 @@ pub fn bits(weights: &[Weight]) -> Vec<u32> {
 /// Whether two figures agree to this share of the second.
 pub fn close(found: f64, expected: f64, tolerance: f64) -> bool {
     (found - expected).abs() <= tolerance * expected.abs()
+}
+
+/// The names of what lies in a folder, in order.
+pub fn files(folder: &Path) -> Vec<String> {
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<String> = std::fs::read_dir(folder).unwrap().map(name).collect();
+    names.sort();
+    names
 }

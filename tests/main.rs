@@ -5,6 +5,7 @@
 
 mod augment;
 mod bench;
+mod callback_files;
 mod callbacks;
 mod common;
 mod errors;
