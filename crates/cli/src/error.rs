@@ -27,7 +27,7 @@ pub enum Error {
     },
     /// A folder holds no data set.
     #[error(
-        "{}: expected the four files of MNIST (train-images-idx3-ubyte, …), those of CIFAR-10 (data_batch_1.bin, …) or CIFAR-100 (train.bin, test.bin), or folders train and test with a folder of images for each class, found {found}",
+        "{}: expected the four files of MNIST (train-images-idx3-ubyte, …), those of CIFAR-10 (data_batch_1.bin, …) or CIFAR-100 (train.bin, test.bin), train.safetensors and test.safetensors, or folders train and test with a folder of images for each class, found {found}",
         .folder.display()
     )]
     NotASet {

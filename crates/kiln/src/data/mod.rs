@@ -14,6 +14,7 @@ mod error;
 pub mod idx;
 mod image;
 mod mnist;
+mod tensors;
 
 use std::path::PathBuf;
 
@@ -26,6 +27,7 @@ pub use image::{
     ColorMode, Corrupt, Image, ImageOptions, Interpolation, LoadImg, image_dataset_from_directory, load_img,
 };
 pub use mnist::{MNIST_FILES, mnist};
+pub use tensors::load_safetensors;
 
 /// The environment variable that says where data sets are kept.
 pub const FOLDER_VARIABLE: &str = "KILN_DATA";

@@ -19,6 +19,10 @@ pub fn load(folder: &Path, images: &Images) -> Result<(Dataset, Dataset), Error>
     if has("train.bin") {
         return Ok(data::cifar100(folder, LabelMode::Fine)?);
     }
+    let [train, test] = ["train.safetensors", "test.safetensors"].map(|part| folder.join(part));
+    if train.is_file() && test.is_file() {
+        return Ok((data::load_safetensors(train)?, data::load_safetensors(test)?));
+    }
     let [train, test] = ["train", "test"].map(|part| folder.join(part));
     if train.is_dir() && test.is_dir() {
         let (train, test) = (images.load(&train)?, images.load(&test)?);
