@@ -113,7 +113,8 @@ def main(path):
         {"featurewise_center": True},
         {"featurewise_center": True, "featurewise_std_normalization": True, "rescale": 1 / 127.5},
         {"samplewise_center": True, "featurewise_center": True, "featurewise_std_normalization": True},
-        {"featurewise_center": True, "zca_whitening": True, "rescale": 1 / 255},
+        # Keras adds epsilon to the roots of the variances, Kiln to the variances as Keras 2 did: small, it does not matter.
+        {"featurewise_center": True, "zca_whitening": True, "zca_epsilon": 1e-10, "rescale": 1 / 255},
     ]
     for i, options in enumerate(standards):
         generator = ImageDataGenerator(**options)

@@ -149,7 +149,7 @@ impl<'a> Samples<'a> {
             });
             let (a, b, share) = (centred.as_ref(), centred.transpose(), 1.0 / self.count as f64);
             let whole = BlockStructure::Rectangular;
-            triangular::matmul(sigma.as_mut(), lower, Accum::Add, a, whole, b, whole, share, Par::rayon(0));
+            triangular::matmul(sigma.as_mut(), lower, Accum::Add, a, whole, b, whole, share, Par::Seq);
         }
         tracing::info!("eigenvalues of a matrix of {elements} rows");
         let eigen = sigma.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Argument {

@@ -136,7 +136,7 @@ impl Default for Augmentation {
 
 impl Augmentation {
     /// This augmentation, with the features of a training set: the channels' means and deviations, and the whitening
-    /// matrix if there is one, which takes time: half a minute for 50,000 images of 32 x 32 x 3 on two cores.
+    /// matrix if there is one, which takes time: half a minute for 50,000 images of 32 x 32 x 3.
     ///
     /// # Errors
     /// When an argument makes no sense, the data set is empty, or the eigenvalues of its covariances are not found.
