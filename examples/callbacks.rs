@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = PathBuf::from(std::env::args().nth(1).unwrap_or("runs/callbacks".to_owned()));
     let mut model = Sequential::new([2]).with_name("circle");
     model.add(Dense::new(32).activation(Function::Tanh)).add(Dense::new(2).activation(ActivationFunction::Softmax));
-    let optimizer = Adam { learning_rate: 0.05, ..Adam::default() }.into();
+    let optimizer = Adam { learning_rate: 0.05.into(), ..Adam::default() }.into();
     let loss = Loss::SparseCategoricalCrossentropy;
     model.compile(&Device::best()?, Compile { optimizer, loss, ..Default::default() })?;
 

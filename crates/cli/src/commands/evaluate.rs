@@ -38,7 +38,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let trained = Run::load(&arguments.run)?.map(|run| run.data);
     let data = arguments.data.clone().or(trained).unwrap_or_else(|| "mnist".to_owned());
     let images = source::Images::for_model(model.input_shape(), arguments.skip_corrupt);
-    let (_, test) = source::load(&data, &images)?;
+    let samples = source::load(&data, &images)?;
+    let test = samples.test.unwrap_or(samples.train);
     let device = devices::open(arguments.device.as_deref())?;
     model.compile(&device, Compile { loss: Loss::SparseCategoricalCrossentropy, ..Compile::default() })?;
     let score = model.evaluate(&test)?;

@@ -212,17 +212,6 @@ impl Session {
         Ok(())
     }
 
-    /// Changes how far the steps from here on go.
-    ///
-    /// # Errors
-    /// When the network is not compiled.
-    pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
-        let model = self.network.name.clone();
-        let not_ready = Error::NotReady { model, action: "set_learning_rate", call: "compile" };
-        self.compiled.as_mut().ok_or(not_ready)?.optimizer.set_learning_rate(learning_rate);
-        Ok(())
-    }
-
     fn compiled_for(&self, action: &'static str) -> Result<&Compile> {
         let model = self.network.name.clone();
         self.compiled.as_ref().ok_or(Error::NotReady { model, action, call: "compile" })

@@ -1,4 +1,4 @@
-//! `--data`: a data set that Kiln knows, a folder, or an archive of one.
+//! `--data`: a data set that Kiln knows, a folder, an archive of one, or a safetensors file.
 
 mod archive;
 mod folder;
@@ -14,17 +14,33 @@ pub use images::Images;
 use crate::error::Error;
 use crate::fetch::Known;
 
-/// Training and test samples: of a data set that Kiln knows, which is fetched if need be, or of what lies in a folder or
-/// an archive.
-pub fn load(source: &str, images: &Images) -> Result<(Dataset, Dataset), Error> {
+/// What there is to learn, and what to test with.
+pub struct Samples {
+    pub train: Dataset,
+    /// None in a safetensors file.
+    pub test: Option<Dataset>,
+}
+
+/// Whether a source is a safetensors file, by its name.
+pub fn is_tensors(source: &str) -> bool {
+    Path::new(source).extension().is_some_and(|extension| extension == "safetensors")
+}
+
+/// The samples of a data set that Kiln knows, which is fetched if need be, or of what lies in a folder, an archive or a
+/// safetensors file. Values of the last are seen as they are, also bytes.
+pub fn load(source: &str, images: &Images) -> Result<Samples, Error> {
     let path = Path::new(source);
+    if is_tensors(source) {
+        return Ok(Samples { train: data::load_safetensors(path)?.rescaled(1.0, 0.0), test: None });
+    }
     let folder = match Known::named(source) {
         Some(set) => ready(set, None, None)?,
         None if path.is_dir() => path.to_owned(),
         None if path.is_file() => archive::unpacked(path)?,
         None => return Err(Error::NoData { found: source.to_owned() }),
     };
-    folder::load(&folder, images)
+    let (train, test) = folder::load(&folder, images)?;
+    Ok(Samples { train, test: Some(test) })
 }
 
 /// A source in words that mean the same in every folder.

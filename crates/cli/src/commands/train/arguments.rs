@@ -7,7 +7,7 @@ use kiln::Loss;
 use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, LearningRate, Nadam, Optimizer, RMSprop, SGD};
 
 use crate::commands::network::Known;
-use crate::commands::source::Images;
+use crate::commands::source::{Images, is_tensors};
 
 /// Train a network and save it.
 ///
@@ -63,7 +63,7 @@ pub struct Arguments {
     #[arg(long, value_parser = share, value_name = "SHARE")]
     momentum: Option<f64>,
     /// What is made small, by Keras' name [default: cross-entropy of the classes].
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = loss)]
     pub loss: Option<Loss>,
     /// Whether the network gives logits, not probabilities.
     #[arg(long)]
@@ -111,6 +111,14 @@ enum Rule {
     Sgd,
 }
 
+fn loss(name: &str) -> Result<Loss, String> {
+    let known = [Loss::CategoricalCrossentropy, Loss::SparseCategoricalCrossentropy];
+    known.into_iter().find(|loss| loss.name() == name).ok_or_else(|| {
+        let names: Vec<&str> = known.iter().map(|loss| loss.name()).collect();
+        format!("expected {}", names.join(", "))
+    })
+}
+
 fn positive(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
     if number.is_finite() && number > 0.0 { Ok(number) } else { Err("expected more than 0".to_owned()) }
@@ -145,8 +153,7 @@ impl Arguments {
 
     /// The share of the samples that is validated with.
     pub fn validation_split(&self) -> f64 {
-        let tensors = Path::new(self.data()).extension().is_some_and(|extension| extension == "safetensors");
-        self.validation_split.unwrap_or(if tensors { 0.0 } else { 0.2 })
+        self.validation_split.unwrap_or(if is_tensors(self.data()) { 0.0 } else { 0.2 })
     }
 
     /// The number of the last epoch, if it is known before the first.

@@ -15,7 +15,8 @@ pub use arguments::Arguments;
 
 use self::callbacks::{Budget, CHECKPOINT, Saver};
 use super::network::{self, Known};
-use super::{augment, devices, source};
+use super::source::{self, Samples};
+use super::{augment, devices};
 use crate::error::Error;
 use crate::interrupt::{self, Interrupt};
 use crate::plot;
@@ -25,7 +26,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let out = arguments.out();
     std::fs::create_dir_all(&out).map_err(Error::file("create the folder", &out))?;
     let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
-    let (train, test) = source::load(arguments.data(), &arguments.images)?;
+    let Samples { train, test } = source::load(arguments.data(), &arguments.images)?;
     let (trained, validated) = train.split(arguments.validation_split());
     let augmentation = augmentation.map(|augmentation| augmentation.fit(&trained)).transpose()?;
     interrupt::watch()?;
@@ -42,11 +43,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 
     let mut saver = Saver::new(&out, before);
     let mut budget = Budget::new(arguments.minutes);
-    let mut patience = arguments.patience.map(|epochs| {
-        EarlyStopping { patience: epochs as usize, restore_best_weights: true, ..EarlyStopping::default() }
+    let mut patience = arguments.patience.map(|epochs| EarlyStopping {
+        patience: epochs as usize,
+        restore_best_weights: true,
+        ..EarlyStopping::default()
     });
     let mut board = arguments.tensorboard.then(|| TensorBoard::new(out.join("tensorboard")));
-    let mut callbacks: Vec<&mut dyn Callback> = vec![&mut Interrupt, &mut progress, &mut budget, &mut saver];
+    let mut interrupt = Interrupt;
+    let mut callbacks: Vec<&mut dyn Callback> = vec![&mut interrupt, &mut progress, &mut budget, &mut saver];
     callbacks.extend(board.as_mut().map(|callback| callback as &mut dyn Callback));
     callbacks.extend(patience.as_mut().map(|callback| callback as &mut dyn Callback));
     model.fit(
