@@ -72,7 +72,9 @@ pub enum Error {
         found: String,
     },
     /// `--augment` says something that Kiln does not know.
-    #[error("--augment {found}: {problem}; expected name=value with commas between them, like rotation_range=15,horizontal_flip=true")]
+    #[error(
+        "--augment {found}: {problem}; expected name=value with commas between them, like rotation_range=15,horizontal_flip=true"
+    )]
     Augmentation {
         /// What it says.
         found: String,

@@ -34,7 +34,8 @@ pub fn samples(path: &Path) -> Result<Dataset, Error> {
 
 /// Writes one tensor of f32.
 pub fn write(path: &Path, name: &str, shape: &Shape, values: &[f32]) -> Result<(), Error> {
-    let format = |error: safetensors::SafeTensorError| Error::Tensors { path: path.to_owned(), problem: error.to_string() };
+    let format =
+        |error: safetensors::SafeTensorError| Error::Tensors { path: path.to_owned(), problem: error.to_string() };
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let view = TensorView::new(Dtype::F32, shape.to_vec(), &bytes).map_err(format)?;
     let file = safetensors::serialize([(name, view)], None).map_err(format)?;

@@ -22,7 +22,13 @@ pub struct Known {
 /// All of them.
 pub const KNOWN: [Known; 3] = [
     Known { name: "lenet", input_shape: [28, 28, 1], classes: 10, data: "mnist", build: models::lenet },
-    Known { name: "cifar-simple", input_shape: [32, 32, 3], classes: 10, data: "cifar10", build: models::cifar10_simple },
+    Known {
+        name: "cifar-simple",
+        input_shape: [32, 32, 3],
+        classes: 10,
+        data: "cifar10",
+        build: models::cifar10_simple,
+    },
     Known { name: "cifar-deep", input_shape: [32, 32, 3], classes: 10, data: "cifar10", build: models::cifar10_deep },
 ];
 

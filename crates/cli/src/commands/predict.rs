@@ -128,9 +128,7 @@ fn as_table(found: &[(&PathBuf, Vec<(String, f32)>)]) -> String {
 
 fn as_json(found: &[(&PathBuf, Vec<(String, f32)>)]) -> String {
     let class = |(name, probability): &(String, f32)| json!({"class": name, "probability": probability});
-    let image = |(image, classes): &(&PathBuf, Vec<(String, f32)>)| {
-        json!({"image": image.display().to_string(), "classes": classes.iter().map(class).collect::<Vec<Value>>()})
-    };
+    let image = |(image, classes): &(&PathBuf, Vec<(String, f32)>)| json!({"image": image.display().to_string(), "classes": classes.iter().map(class).collect::<Vec<Value>>()});
     let images: Vec<Value> = found.iter().map(image).collect();
     format!("{:#}\n", Value::Array(images))
 }

@@ -42,8 +42,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 
     let mut saver = Saver::new(&out, before);
     let mut budget = Budget::new(arguments.minutes);
-    let mut patience = arguments.patience.map(|epochs| {
-        EarlyStopping { patience: epochs as usize, restore_best_weights: true, ..EarlyStopping::default() }
+    let mut patience = arguments.patience.map(|epochs| EarlyStopping {
+        patience: epochs as usize,
+        restore_best_weights: true,
+        ..EarlyStopping::default()
     });
     let mut board = arguments.tensorboard.then(|| TensorBoard::new(out.join("tensorboard")));
     let mut callbacks: Vec<&mut dyn Callback> = vec![&mut Interrupt, &mut progress, &mut budget, &mut saver];
