@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use kiln::graph::{Op, Step, Tensor};
 use kiln::ops::{
-    Activation, AvgPool2d, Conv2d, Function, Matmul, MaxPool2d, Padding, Softmax, SoftmaxCrossEntropy, Sum, gradients,
+    Activation, AvgPool2d, Conv2d, Function, GlobalAvgPool2d, Matmul, MaxPool2d, Padding, Softmax, SoftmaxCrossEntropy,
+    Sum, gradients,
 };
 use serde_json::Value;
 
@@ -42,6 +43,7 @@ fn op_of(case: &Value) -> Option<(Arc<dyn Op>, &'static [&'static str])> {
         "dense" => (Arc::new(Matmul { bias: true, ..Matmul::default() }), &["x", "kernel", "bias"]),
         "max_pool2d" => (Arc::new(MaxPool2d { pool_size, strides, padding }), &["x"]),
         "avg_pool2d" => (Arc::new(AvgPool2d { pool_size, strides, padding }), &["x"]),
+        "global_avg_pool2d" => (Arc::new(GlobalAvgPool2d), &["x"]),
         "relu" => (function(Function::Relu), &["x"]),
         "sigmoid" => (function(Function::Sigmoid), &["x"]),
         "tanh" => (function(Function::Tanh), &["x"]),

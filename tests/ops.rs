@@ -5,8 +5,9 @@ use std::sync::Arc;
 use kiln::graph::{Array, DType, Error, Graph, Limits, Lowering, Op, Plan, Result, Step, Tensor, TensorType};
 use kiln::ops::{
     Activation, AvgPool2d, AvgPool2dGradient, Case, Conv2d, Conv2dInputGradient, Conv2dWeightGradient, Function,
-    Matmul, MaxPool2d, MaxPool2dGradient, Padding, ScaleAdd, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, Sum,
-    Transpose, cases, gradients,
+    GlobalAvgPool2d, GlobalAvgPool2dGradient, GlobalMaxPool2d, GlobalMaxPool2dGradient, Matmul, MaxPool2d,
+    MaxPool2dGradient, Padding, ScaleAdd, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, Sum, Transpose, ZeroPad2d,
+    ZeroPad2dGradient, cases, gradients,
 };
 
 use crate::bench::{Bench, read};
@@ -142,7 +143,13 @@ fn misfits() -> Vec<(Arc<dyn Op>, Vec<TensorType>)> {
         misfit(max, [small.clone()]),
         misfit(avg, [small.clone()]),
         misfit(MaxPool2dGradient { pool: max }, [image.clone(), small.clone()]),
-        misfit(AvgPool2dGradient { pool: avg, image: [5, 5] }, [small]),
+        misfit(AvgPool2dGradient { pool: avg, image: [5, 5] }, [small.clone()]),
+        misfit(GlobalAvgPool2d, [matrix.clone()]),
+        misfit(GlobalMaxPool2d, [TensorType::f32([1, 0, 5, 2])]),
+        misfit(GlobalAvgPool2dGradient { image: [5, 5] }, [image.clone()]),
+        misfit(GlobalMaxPool2dGradient, [image.clone(), matrix.clone()]),
+        misfit(ZeroPad2d { padding: [[1, 1], [1, 1]] }, [matrix.clone()]),
+        misfit(ZeroPad2dGradient { pad: ZeroPad2d { padding: [[1, 2], [0, 0]] } }, [small.clone()]),
         misfit(SoftmaxCrossEntropy, [matrix.clone(), row.clone()]),
         misfit(SoftmaxCrossEntropyGradient, [matrix.clone(), matrix.clone(), row.clone(), row]),
         misfit(Transpose, [matrix]),

@@ -277,6 +277,7 @@ mod tests {
         assert_eq!(snake_case("BatchNormalization"), "batch_normalization");
         assert_eq!(snake_case("GlobalAveragePooling2D"), "global_average_pooling2d");
         assert_eq!(snake_case("AveragePooling2D"), "average_pooling2d");
+        assert_eq!([snake_case("ReLU"), snake_case("LeakyReLU"), snake_case("ELU")], ["re_lu", "leaky_re_lu", "elu"]);
     }
 
     #[test]

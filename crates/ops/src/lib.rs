@@ -32,13 +32,19 @@ ops![
     conv2d_weight_gradient,
     copy,
     dropout,
+    elu,
     fill,
     gather,
+    global_avg_pool2d,
+    global_max_pool2d,
     image_statistics,
     matmul,
     max_pool2d,
     nadam,
+    penalty,
     record,
+    relu,
+    rescale,
     rmsprop,
     scale_add,
     sgd,
@@ -47,6 +53,7 @@ ops![
     standardize,
     sum,
     transpose,
+    zero_pad2d,
 ];
 
 mod case;
@@ -75,15 +82,21 @@ pub use conv2d_input_gradient::Conv2dInputGradient;
 pub use conv2d_weight_gradient::Conv2dWeightGradient;
 pub use copy::Copy;
 pub use dropout::Dropout;
+pub use elu::{Elu, EluGradient};
 pub use fill::Fill;
 pub use gather::Gather;
+pub use global_avg_pool2d::{GlobalAvgPool2d, GlobalAvgPool2dGradient};
+pub use global_max_pool2d::{GlobalMaxPool2d, GlobalMaxPool2dGradient};
 pub use gradients::gradients;
 pub use image_statistics::ImageStatistics;
 pub use kernels::KERNELS;
 pub use matmul::Matmul;
 pub use max_pool2d::{MaxPool2d, MaxPool2dGradient};
 pub use nadam::Nadam;
+pub use penalty::{Penalty, PenaltyGradient};
 pub use record::Record;
+pub use relu::{Relu, ReluGradient};
+pub use rescale::Rescale;
 pub use rmsprop::RmsProp;
 pub use scale_add::ScaleAdd;
 pub use sgd::Sgd;
@@ -93,3 +106,4 @@ pub use standardize::{StandardizeFeatures, StandardizeSamples};
 pub use sum::{Sum, SumGradient, SumRows};
 pub use transpose::Transpose;
 pub use window::Padding;
+pub use zero_pad2d::{ZeroPad2d, ZeroPad2dGradient};

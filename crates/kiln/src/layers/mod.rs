@@ -9,9 +9,14 @@ mod conv2d;
 mod dense;
 mod dropout;
 mod flatten;
+mod global_pooling2d;
 mod max_pooling2d;
 mod merge;
+mod rectifiers;
+mod rescaling;
 mod saved;
+mod softmax;
+mod zero_padding2d;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -25,9 +30,14 @@ pub use conv2d::Conv2D;
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::Flatten;
+pub use global_pooling2d::{GlobalAveragePooling2D, GlobalMaxPooling2D};
 pub use kiln_ops::{Function, Padding};
 pub use max_pooling2d::MaxPooling2D;
 pub use merge::{Add, Concatenate};
+pub use rectifiers::{ELU, LeakyReLU, ReLU};
+pub use rescaling::Rescaling;
+pub use softmax::Softmax;
+pub use zero_padding2d::{PaddingWidths, ZeroPadding2D};
 
 pub use crate::activations::{ActivationFunction, UnknownActivation};
 pub use crate::initializers::Initializer;
@@ -285,6 +295,29 @@ mod tests {
         assert_eq!(shape_of(Dense::new(10), [7, 7, 50]), Shape::from([7, 7, 10]));
         assert_eq!(shape_of(Flatten, [7, 7, 50]), Shape::from([2450]));
         assert_eq!(expected_by(Dense::new(10), []), "an input [..., features]");
+    }
+
+    #[test]
+    fn global_poolings_give_one_value_per_channel() {
+        assert_eq!(shape_of(GlobalAveragePooling2D::new(), [7, 3, 257]), Shape::from([257]));
+        assert_eq!(shape_of(GlobalMaxPooling2D::new().keepdims(true), [7, 3, 257]), Shape::from([1, 1, 257]));
+        assert_eq!(expected_by(GlobalMaxPooling2D::new(), [784]), "an input [height, width, channels]");
+    }
+
+    #[test]
+    fn padding_has_keras_three_forms() {
+        assert_eq!(shape_of(ZeroPadding2D::new(1), [3, 5, 2]), Shape::from([5, 7, 2]));
+        assert_eq!(shape_of(ZeroPadding2D::new([1, 2]), [3, 5, 2]), Shape::from([5, 9, 2]));
+        assert_eq!(shape_of(ZeroPadding2D::new([[1, 2], [3, 4]]), [3, 5, 2]), Shape::from([6, 12, 2]));
+        assert_eq!(expected_by(ZeroPadding2D::new(1), [5]), "an input [height, width, channels]");
+    }
+
+    #[test]
+    fn arguments_that_a_layer_cannot_have_are_named() {
+        let relu = ReLU::new().max_value(6.0).threshold(-0.5);
+        assert_eq!(expected_by(relu, [3]), "threshold of 0 or more, not -0.5");
+        assert_eq!(expected_by(LeakyReLU::new(f64::NAN), [3]), "negative_slope of 0 or more, not NaN");
+        assert_eq!(expected_by(ELU::new(-1.0), [3]), "alpha of 0 or more, not -1");
     }
 
     #[test]

@@ -7,12 +7,18 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Activation, Add, AveragePooling2D, Concatenate, Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D};
+use super::{
+    Activation, Add, AveragePooling2D, Concatenate, Conv2D, Dense, Dropout, ELU, Flatten, GlobalAveragePooling2D,
+    GlobalMaxPooling2D, Layer, LeakyReLU, MaxPooling2D, ReLU, Rescaling, Softmax, ZeroPadding2D,
+};
 
 /// A layer whose fields are named as Keras' constructor arguments.
 pub(crate) trait Saved: Layer + Serialize + DeserializeOwned + 'static {
     /// Keras' name of the class.
     const CLASS_NAME: &'static str;
+
+    /// What Keras 2 calls arguments that have another name in Keras 3, and that name.
+    const OLD_NAMES: &'static [(&'static str, &'static str)] = &[];
 
     /// Arguments that Keras has and for which Kiln knows one value only: they are written, and checked on reading.
     fn fixed() -> Value;
@@ -31,8 +37,16 @@ pub(crate) fn from_config(class_name: &str, config: &Map<String, Value>) -> Resu
         Conv2D::CLASS_NAME => read::<Conv2D>(config),
         Dense::CLASS_NAME => read::<Dense>(config),
         Dropout::CLASS_NAME => read::<Dropout>(config),
+        ELU::CLASS_NAME => read::<ELU>(config),
         Flatten::CLASS_NAME => read::<Flatten>(config),
+        GlobalAveragePooling2D::CLASS_NAME => read::<GlobalAveragePooling2D>(config),
+        GlobalMaxPooling2D::CLASS_NAME => read::<GlobalMaxPooling2D>(config),
+        LeakyReLU::CLASS_NAME => read::<LeakyReLU>(config),
         MaxPooling2D::CLASS_NAME => read::<MaxPooling2D>(config),
+        ReLU::CLASS_NAME => read::<ReLU>(config),
+        Rescaling::CLASS_NAME => read::<Rescaling>(config),
+        Softmax::CLASS_NAME => read::<Softmax>(config),
+        ZeroPadding2D::CLASS_NAME => read::<ZeroPadding2D>(config),
         _ => Err("Kiln has no such layer".to_owned()),
     }
 }
@@ -47,8 +61,12 @@ pub(super) fn to_config<L: Saved>(layer: &L) -> Map<String, Value> {
 fn read<L: Saved>(config: &Map<String, Value>) -> Result<Arc<dyn Layer>, String> {
     let fixed = L::fixed();
     let fixed = fixed.as_object().cloned().unwrap_or_default();
-    let own: Map<String, Value> =
-        config.iter().filter(|(key, _)| !fixed.contains_key(*key)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let new_name = |key: &String| {
+        let renamed = L::OLD_NAMES.iter().find(|(old, _)| old == key);
+        renamed.map_or_else(|| key.clone(), |(_, new)| (*new).to_owned())
+    };
+    let own = config.iter().filter(|(key, _)| !fixed.contains_key(*key));
+    let own: Map<String, Value> = own.map(|(key, value)| (new_name(key), value.clone())).collect();
     for (key, expected) in &fixed {
         if let Some(found) = config.get(key).filter(|found| *found != expected) {
             return Err(format!("{key}: expected {expected}, found {found}"));
@@ -103,7 +121,7 @@ mod tests {
 
     #[test]
     fn every_layer_reads_what_it_writes() {
-        let layers: [Box<dyn Layer>; 9] = [
+        let layers: [Box<dyn Layer>; 19] = [
             Box::new(crate::layers::Add::default()),
             Box::new(crate::layers::Concatenate::new()),
             Box::new(Activation::new(Function::LeakyRelu)),
@@ -113,9 +131,46 @@ mod tests {
             Box::new(Dropout::new(0.25)),
             Box::new(Flatten),
             Box::new(MaxPooling2D::new([2, 2])),
+            Box::new(GlobalAveragePooling2D::new().keepdims(true)),
+            Box::new(GlobalMaxPooling2D::new()),
+            Box::new(ZeroPadding2D::new([[1, 2], [3, 4]])),
+            Box::new(Rescaling::new(1.0 / 127.5).offset(-1.0)),
+            Box::new(ReLU::new()),
+            Box::new(ReLU::new().max_value(6.0).negative_slope(0.1).threshold(0.5)),
+            Box::new(LeakyReLU::default()),
+            Box::new(ELU::new(0.5)),
+            Box::new(ELU::default()),
+            Box::new(Softmax::new()),
         ];
         for layer in layers {
             assert_eq!(format!("{:?}", read_back(&*layer)), format!("{layer:?}"));
+        }
+    }
+
+    /// What Keras 3.15 writes in `config` behind name, trainable and dtype.
+    #[test]
+    fn small_layers_are_written_as_keras_writes_them() {
+        let check = |layer: &dyn Layer, keras: Value| {
+            assert_eq!(Value::Object(layer.config()), keras, "{layer:?}");
+            assert_eq!(format!("{:?}", read_back(layer)), format!("{layer:?}"));
+        };
+        let padding = json!({"padding": [[1, 1], [2, 2]], "data_format": "channels_last"});
+        check(&ZeroPadding2D::new([1, 2]), padding);
+        check(&GlobalAveragePooling2D::new(), json!({"data_format": "channels_last", "keepdims": false}));
+        check(&Rescaling::new(1.0 / 255.0), json!({"scale": 0.00392156862745098, "offset": 0.0}));
+        check(&ReLU::new(), json!({"max_value": null, "negative_slope": 0.0, "threshold": 0.0}));
+        check(&LeakyReLU::default(), json!({"negative_slope": 0.3}));
+        check(&ELU::default(), json!({"alpha": 1.0}));
+        check(&Softmax::new(), json!({"axis": -1}));
+    }
+
+    #[test]
+    fn what_keras_2_calls_otherwise_is_read() {
+        let read = |class_name, config: Value| from_config(class_name, config.as_object().unwrap()).unwrap();
+        let slope = read("LeakyReLU", json!({"alpha": 0.30000001192092896}));
+        assert_eq!(slope.config()["negative_slope"], json!(0.30000001192092896));
+        for (padding, sides) in [(json!(2), [[2, 2], [2, 2]]), (json!([1, 2]), [[1, 1], [2, 2]])] {
+            assert_eq!(read("ZeroPadding2D", json!({"padding": padding})).config()["padding"], json!(sides));
         }
     }
 
@@ -130,6 +185,8 @@ mod tests {
         let initializer = json!({"class_name": "HeNormal"});
         let he = error("Dense", json!({"units": 1, "kernel_initializer": initializer}));
         assert!(he.starts_with("expected an initializer (GlorotUniform, Zeros), found"), "{he}");
+        let padding = error("ZeroPadding2D", json!({"padding": [1, 2, 3]}));
+        assert_eq!(padding, "expected a number, [rows, columns] or [[top, bottom], [left, right]]");
         assert!(error("Activation", json!({"activation": "gelu2"})).contains("found `gelu2`"));
     }
 }

@@ -1,0 +1,210 @@
+//! Activation functions with arguments, as layers.
+
+use kiln_graph::{Result, Shape, Tensor};
+use kiln_ops::{Activation, Elu, Function, Relu};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::saved::{Saved, to_config};
+use super::{Call, Expected, Layer};
+
+/// `y = min(x, max_value)` for `x > threshold`, else `negative_slope (x - threshold)`.
+///
+/// # Shapes
+/// Any; the same out as in.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReLU {
+    /// What comes out at most, 0 or more, if there is a bound.
+    #[serde(default)]
+    pub max_value: Option<f64>,
+    /// The slope up to the threshold, 0 or more.
+    #[serde(default)]
+    pub negative_slope: f64,
+    /// What passes lies above it, 0 or more.
+    #[serde(default)]
+    pub threshold: f64,
+}
+
+impl ReLU {
+    /// `y = max(x, 0)`, by Keras' defaults.
+    pub fn new() -> ReLU {
+        ReLU::default()
+    }
+
+    /// What comes out at most.
+    pub fn max_value(self, max_value: f64) -> ReLU {
+        ReLU { max_value: Some(max_value), ..self }
+    }
+
+    /// The slope up to the threshold.
+    pub fn negative_slope(self, negative_slope: f64) -> ReLU {
+        ReLU { negative_slope, ..self }
+    }
+
+    /// What passes lies above it.
+    pub fn threshold(self, threshold: f64) -> ReLU {
+        ReLU { threshold, ..self }
+    }
+}
+
+/// The input's shape, if these arguments are 0 or more.
+fn checked<const N: usize>(input: &Shape, arguments: [(&str, f64); N]) -> std::result::Result<Shape, Expected> {
+    match arguments.into_iter().find(|(_, value)| !(*value >= 0.0)) {
+        Some((name, value)) => Err(Expected(format!("{name} of 0 or more, not {value}"))),
+        None => Ok(input.clone()),
+    }
+}
+
+impl Layer for ReLU {
+    fn class_name(&self) -> &'static str {
+        Self::CLASS_NAME
+    }
+
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+        let max_value = ("max_value", self.max_value.unwrap_or_default());
+        checked(input, [max_value, ("negative_slope", self.negative_slope), ("threshold", self.threshold)])
+    }
+
+    fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
+        if *self == ReLU::default() {
+            return call.add(Activation { function: Function::Relu }, &[call.input()]);
+        }
+        let max_value = self.max_value.map_or(f32::MAX, |max_value| max_value as f32);
+        let [threshold, negative_slope] = [self.threshold, self.negative_slope].map(|value| value as f32);
+        call.add(Relu { max_value, threshold, negative_slope }, &[call.input()])
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        to_config(self)
+    }
+
+    fn has_build_config(&self) -> bool {
+        false
+    }
+}
+
+impl Saved for ReLU {
+    const CLASS_NAME: &'static str = "ReLU";
+
+    fn fixed() -> Value {
+        json!({})
+    }
+}
+
+/// `y = x` for `x > 0`, else `negative_slope x`.
+///
+/// # Shapes
+/// Any; the same out as in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LeakyReLU {
+    /// The slope for negative values, 0 or more. Keras 2 calls it alpha.
+    #[serde(default = "leaky_slope")]
+    pub negative_slope: f64,
+}
+
+impl LeakyReLU {
+    /// A layer with this slope for negative values. Keras' default is 0.3.
+    pub fn new(negative_slope: f64) -> LeakyReLU {
+        LeakyReLU { negative_slope }
+    }
+}
+
+impl Default for LeakyReLU {
+    fn default() -> LeakyReLU {
+        LeakyReLU::new(leaky_slope())
+    }
+}
+
+fn leaky_slope() -> f64 {
+    0.3
+}
+
+impl Layer for LeakyReLU {
+    fn class_name(&self) -> &'static str {
+        Self::CLASS_NAME
+    }
+
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+        checked(input, [("negative_slope", self.negative_slope)])
+    }
+
+    fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
+        let negative_slope = self.negative_slope as f32;
+        call.add(Relu { max_value: f32::MAX, threshold: 0.0, negative_slope }, &[call.input()])
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        to_config(self)
+    }
+
+    fn has_build_config(&self) -> bool {
+        false
+    }
+}
+
+impl Saved for LeakyReLU {
+    const CLASS_NAME: &'static str = "LeakyReLU";
+    const OLD_NAMES: &'static [(&'static str, &'static str)] = &[("alpha", "negative_slope")];
+
+    fn fixed() -> Value {
+        json!({})
+    }
+}
+
+/// `y = x` for `x > 0`, else `alpha (exp(x) - 1)` (Clevert et al. 2016).
+///
+/// # Shapes
+/// Any; the same out as in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ELU {
+    /// Minus what `y` tends to for negative `x`, 0 or more.
+    #[serde(default = "elu_alpha")]
+    pub alpha: f64,
+}
+
+impl ELU {
+    /// A layer with this scale of its negative part. Keras' default is 1.
+    pub fn new(alpha: f64) -> ELU {
+        ELU { alpha }
+    }
+}
+
+impl Default for ELU {
+    fn default() -> ELU {
+        ELU::new(elu_alpha())
+    }
+}
+
+fn elu_alpha() -> f64 {
+    1.0
+}
+
+impl Layer for ELU {
+    fn class_name(&self) -> &'static str {
+        Self::CLASS_NAME
+    }
+
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+        checked(input, [("alpha", self.alpha)])
+    }
+
+    fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
+        call.add(Elu { alpha: self.alpha as f32 }, &[call.input()])
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        to_config(self)
+    }
+
+    fn has_build_config(&self) -> bool {
+        false
+    }
+}
+
+impl Saved for ELU {
+    const CLASS_NAME: &'static str = "ELU";
+
+    fn fixed() -> Value {
+        json!({})
+    }
+}

@@ -1,0 +1,68 @@
+use kiln_graph::{Result, Shape, Tensor};
+use kiln_ops as ops;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::saved::{Saved, to_config};
+use super::{Call, Expected, Layer};
+
+/// `y = exp(x) / sum(exp(x))` over the last axis.
+///
+/// # Shapes
+/// Any; the same out as in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Softmax {
+    /// The axis, -1 for the last one. A number of 0 or more counts the batch as axis 0; only the last axis is known.
+    #[serde(default = "last")]
+    axis: i64,
+}
+
+impl Softmax {
+    /// Over the last axis: the classes.
+    pub fn new() -> Softmax {
+        Softmax { axis: last() }
+    }
+}
+
+impl Default for Softmax {
+    fn default() -> Softmax {
+        Softmax::new()
+    }
+}
+
+fn last() -> i64 {
+    -1
+}
+
+impl Layer for Softmax {
+    fn class_name(&self) -> &'static str {
+        Self::CLASS_NAME
+    }
+
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+        match self.axis {
+            axis if axis == -1 || axis == input.len() as i64 => Ok(input.clone()),
+            axis => Err(Expected(format!("the last axis (-1 or {}), not {axis}", input.len()))),
+        }
+    }
+
+    fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
+        call.add(ops::Softmax, &[call.input()])
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        to_config(self)
+    }
+
+    fn has_build_config(&self) -> bool {
+        false
+    }
+}
+
+impl Saved for Softmax {
+    const CLASS_NAME: &'static str = "Softmax";
+
+    fn fixed() -> Value {
+        json!({})
+    }
+}

@@ -1,0 +1,123 @@
+//! `y[n, c] = max over h, w of x[n, h, w, c]`.
+
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType};
+
+use crate::case::Case;
+use crate::global_avg_pool2d::images;
+use crate::kernels::global_max_pool2d as kernel;
+use crate::tiles::image_channel_tiles;
+
+/// The largest value of each channel of each image: `[N, H, W, C] -> [N, C]`.
+#[derive(Clone, Copy, Debug)]
+pub struct GlobalMaxPool2d;
+
+/// `dx = dy` at the first maximum of a channel in scan order, else 0: `(x [N, H, W, C], dy [N, C]) -> [N, H, W, C]`.
+#[derive(Clone, Copy, Debug)]
+pub struct GlobalMaxPool2dGradient;
+
+fn params([images, height, width, channels]: [usize; 4]) -> kernel::Params {
+    let [images, pixels, channels] = [images, height * width, channels].map(|n| n as u32);
+    kernel::Params { images, pixels, channels }
+}
+
+/// For each image and channel, where the first maximum lies.
+fn first_maxima(x: &Array, [images, height, width, channels]: [usize; 4]) -> Vec<usize> {
+    let pixels = height * width;
+    let first_of = |image: usize, c: usize| {
+        let places = (0..pixels).map(|pixel| (image * pixels + pixel) * channels + c);
+        places.reduce(|best, at| if x.data[at] > x.data[best] { at } else { best }).unwrap_or_default()
+    };
+    (0..images * channels).map(|i| first_of(i / channels, i % channels)).collect()
+}
+
+impl Op for GlobalMaxPool2d {
+    fn name(&self) -> &'static str {
+        "global_max_pool2d"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        images(self.name(), inputs).map(|[images, _, _, channels]| vec![TensorType::f32([images, channels])])
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
+        let extents = images(self.name(), &lowering.input_types())?;
+        let workgroups = image_channel_tiles(extents[0], extents[3]);
+        lowering.push(kernel::Forward { x, y }.call(params(extents), workgroups));
+        Ok(())
+    }
+
+    fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
+        if let Some(dy) = gradient.output_gradient(0) {
+            let x = gradient.inputs()[0];
+            let dx = gradient.add(GlobalMaxPool2dGradient, &[x, dy])?;
+            gradient.set(0, dx);
+        }
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let Ok(extents) = images(self.name(), &[inputs[0].ty.clone()]) else { return Vec::new() };
+        let y = first_maxima(inputs[0], extents).into_iter().map(|at| inputs[0].data[at]).collect();
+        vec![Array::f32([extents[0], extents[3]], y)]
+    }
+}
+
+impl GlobalMaxPool2dGradient {
+    /// The extents of the images.
+    ///
+    /// # Errors
+    /// When the inputs do not fit.
+    fn images(&self, inputs: &[TensorType]) -> Result<[usize; 4]> {
+        let fit = |x: &TensorType, dy: &TensorType| {
+            let extents = images(self.name(), std::slice::from_ref(x)).ok()?;
+            (*dy == TensorType::f32([extents[0], extents[3]])).then_some(extents)
+        };
+        match inputs {
+            [x, dy] => fit(x, dy),
+            _ => None,
+        }
+        .ok_or_else(|| Error::inputs(self.name(), "f32 (x [N, H, W, C], dy [N, C])", inputs))
+    }
+}
+
+impl Op for GlobalMaxPool2dGradient {
+    fn name(&self) -> &'static str {
+        "global_max_pool2d_gradient"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        self.images(inputs).map(|x| vec![TensorType::f32(x)])
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let (x, dy, dx) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
+        let extents = self.images(&lowering.input_types())?;
+        let workgroups = image_channel_tiles(extents[0], extents[3]);
+        lowering.push(kernel::Gradient { x, dy, dx }.call(params(extents), workgroups));
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let Ok(extents) = images(self.name(), &[inputs[0].ty.clone()]) else { return Vec::new() };
+        let mut dx = Array::zeros(extents);
+        for (at, dy) in first_maxima(inputs[0], extents).into_iter().zip(&inputs[1].data) {
+            dx.data[at] = *dy;
+        }
+        vec![dx]
+    }
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for x in crate::global_avg_pool2d::SHAPES {
+        let op = Case::new(format!("global_max_pool2d {x:?}"), GlobalMaxPool2d, vec![Array::random(x, 1)]);
+        cases.push(op.differentiable(&[0]));
+        // A few different values only: most channels have equal maxima.
+        let mut ties = Array::random_below(x, DType::U32, 3, 5);
+        ties.ty.dtype = DType::F32;
+        let inputs = vec![ties, Array::random([x[0], x[3]], 2)];
+        cases.push(Case::new(format!("global_max_pool2d_gradient ties {x:?}"), GlobalMaxPool2dGradient, inputs));
+    }
+    cases
+}
