@@ -1,0 +1,80 @@
+//! How the test accuracy of a network grows with the number of samples: a network of dense layers and LeNet on parts of
+//! MNIST, drawn to `runs/data_size.svg` and `.png`.
+//!
+//! `cargo run --release --example data_size -- [EPOCHS]` (10 by default). Needs MNIST: `kiln data mnist`.
+
+use std::path::Path;
+
+use epaint_default_fonts::UBUNTU_LIGHT;
+use kiln::data::Dataset;
+use kiln::layers::{ActivationFunction, Dense, Dropout, Flatten, Function};
+use kiln::optimizers::Adam;
+use kiln::{Compile, Device, Fit, Loss, Sequential, data, models};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::{FontStyle, register_font};
+
+const SIZES: [usize; 5] = [600, 1_800, 3_000, 5_900, 60_000];
+const SERIES: [(&str, RGBColor); 2] = [("dense layers", RGBColor(255, 127, 14)), ("LeNet", RGBColor(31, 119, 180))];
+
+fn mlp() -> Sequential {
+    let mut model = Sequential::new([28, 28, 1]).with_name("mlp");
+    model.add(Flatten);
+    for _ in 0..2 {
+        model.add(Dense::new(128).activation(Function::Relu)).add(Dropout::new(0.3));
+    }
+    model.add(Dense::new(10).activation(ActivationFunction::Softmax));
+    model
+}
+
+fn accuracy(mut model: Sequential, train: &Dataset, test: &Dataset, epochs: usize) -> kiln::Result<f64> {
+    let (optimizer, loss) = (Adam::default().into(), Loss::SparseCategoricalCrossentropy);
+    model.compile(&Device::best()?, Compile { optimizer, loss, ..Default::default() })?;
+    model.fit(train, Fit { epochs, batch_size: 128, ..Default::default() })?;
+    let score = model.evaluate(test)?;
+    println!("{} with {} samples: {:.2} %", model.name(), train.len(), 100.0 * score.accuracy);
+    Ok(score.accuracy)
+}
+
+fn draw<B: DrawingBackend>(area: &DrawingArea<B, Shift>, found: &[[f64; 2]]) -> Result<(), Box<dyn std::error::Error>>
+where
+    B::ErrorType: 'static,
+{
+    let font = |size: u32| ("sans-serif", size);
+    let lowest = found.iter().flatten().fold(1.0f64, |least, &value| least.min(value));
+    area.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(area)
+        .caption("Test accuracy on MNIST by the number of training samples", font(26))
+        .margin(24)
+        .x_label_area_size(56)
+        .y_label_area_size(80)
+        .build_cartesian_2d((500f64..72_000f64).log_scale(), lowest - 0.02..1.005)?;
+    let label = |x: &f64| format!("{x:.0}");
+    let mesh = &mut chart.configure_mesh();
+    mesh.x_desc("samples").y_desc("accuracy").x_label_formatter(&label).label_style(font(18)).draw()?;
+    for (series, (name, color)) in SERIES.into_iter().enumerate() {
+        let points: Vec<(f64, f64)> = SIZES.iter().zip(found).map(|(&size, row)| (size as f64, row[series])).collect();
+        let line = chart.draw_series(LineSeries::new(points, color.stroke_width(3)).point_size(5))?;
+        line.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(3)));
+    }
+    let legend = &mut chart.configure_series_labels();
+    legend.position(SeriesLabelPosition::LowerRight).label_font(font(20)).background_style(WHITE).draw()?;
+    Ok(area.present()?)
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let epochs = std::env::args().nth(1).map_or(Ok(10), |text| text.parse())?;
+    let (train, test) = data::mnist(data::folder("mnist")?)?;
+    let mut found = Vec::new();
+    for size in SIZES {
+        let part = train.head(size);
+        found.push([
+            accuracy(mlp(), &part, &test, epochs)?,
+            accuracy(models::lenet([28, 28, 1], 10), &part, &test, epochs)?,
+        ]);
+    }
+    std::fs::create_dir_all("runs")?;
+    let _ = register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT); // refused only if its bytes are no font
+    draw(&SVGBackend::new(Path::new("runs/data_size.svg"), (900, 600)).into_drawing_area(), &found)?;
+    draw(&BitMapBackend::new(Path::new("runs/data_size.png"), (900, 600)).into_drawing_area(), &found)
+}

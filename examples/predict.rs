@@ -1,0 +1,29 @@
+//! Tells what a trained network takes pictures for.
+//!
+//! `cargo run --release --example predict -- RUN PICTURE …`, where RUN is a folder that `kiln train` left.
+
+use kiln::data::{Dataset, Labels, LoadImg, load_img};
+use kiln::{Device, Sequential};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [run, pictures @ ..] = &arguments[..] else { return Err("expected: RUN PICTURE …".into()) };
+    let mut model = Sequential::load(run)?;
+    model.to_device(&Device::best()?)?;
+    let Some([height, width, 3]) = model.input_shape().dims() else {
+        return Err(format!("expected a network for images [height, width, 3], found {}", model.input_shape()).into());
+    };
+
+    let options = LoadImg { target_size: Some([height, width]), ..LoadImg::default() };
+    let mut values = Vec::new();
+    for picture in pictures {
+        values.extend(load_img(picture, &options)?.values);
+    }
+    let labels = Labels::index(vec![0; pictures.len()], 1); // not looked at
+    let data = Dataset::from_u8([height, width, 3], values, labels)?;
+    let predictions = model.predict(&data)?;
+    for ((picture, class), row) in pictures.iter().zip(predictions.classes()).zip(predictions.rows()) {
+        println!("{picture}: class {class} with {:.1} %", 100.0 * row[class]);
+    }
+    Ok(())
+}
