@@ -1,9 +1,10 @@
 //! Times each kernel call of a training step on made-up data: in the order of the step, and summed by kernel.
 //!
-//! `cargo run --release --example profile -- lenet` (or `cifar`)
+//! `cargo run --release --example profile -- lenet` (or `cifar`), and `augment` behind it for a usual augmentation.
 
+use kiln::augmentation::Augmentation;
 use kiln::data::{Dataset, Labels};
-use kiln::{Compile, Device, Loss, models};
+use kiln::{Compile, Device, Fit, Loss, models};
 
 const BATCH: usize = 128;
 const STEPS: usize = 21;
@@ -21,6 +22,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let device = Device::best()?;
     model.compile(&device, Compile { loss: Loss::SparseCategoricalCrossentropy, ..Compile::default() })?;
+    if std::env::args().nth(2).as_deref() == Some("augment") {
+        // A profile changes images as the last training did.
+        let augmentation = Augmentation {
+            rotation_range: 15.0,
+            width_shift_range: 0.1.into(),
+            height_shift_range: 0.1.into(),
+            zoom_range: 0.1.into(),
+            horizontal_flip: true,
+            ..Augmentation::default()
+        };
+        model.fit(&data, Fit { batch_size: BATCH, augmentation: Some(&augmentation), ..Fit::default() })?;
+    }
     let profile = model.profile(&data, BATCH, STEPS)?;
     let info = device.info();
     println!("{} on {} ({}), batches of {BATCH}, mean of {} steps\n", model.name(), info.name, info.driver, STEPS - 1);

@@ -245,6 +245,16 @@ fn arguments_that_make_no_sense_are_errors_that_say_what_does() {
         let error = compiled().fit(&bars(9), fit).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+    let broken = Dataset::from_f32([1, 1, 1], vec![0.0, f32::NAN], Labels::index(vec![0, 0], 1)).unwrap();
+    let large = Dataset::from_u8([150, 150, 1], vec![0; 150 * 150], Labels::index(vec![0], 1)).unwrap();
+    for (data, expected) in [
+        (&bars(0), "data: expected at least one sample, found an empty data set"),
+        (&broken, "data: expected finite values, found a channel that has others"),
+        (&large, "zca_whitening: expected samples of at most 16384 values, found samples [150, 150, 1]"),
+    ] {
+        let error = Augmentation { zca_whitening: true, ..default() }.fit(data).unwrap_err().to_string();
+        assert_eq!(error, expected);
+    }
     let other =
         Augmentation { featurewise_center: true, ..default() }.fit(&images(&Recorded::open().get("many"))).unwrap();
     let error = other.standardize(&bars(3)).unwrap_err().to_string();

@@ -173,6 +173,7 @@ impl Sequential {
 
     /// Trains for `steps` steps and tells how long each kernel call of a step takes, on average over all steps but the
     /// first, which warms up. When the data set ends, it starts again. The weights change as in [`Sequential::fit`].
+    /// Images are changed at random as in the last `fit`.
     ///
     /// # Errors
     /// When the model is not compiled, a batch is empty or larger than the data set, the data set does not fit the model

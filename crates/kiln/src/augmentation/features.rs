@@ -15,6 +15,8 @@ use crate::{Device, Error, Result};
 const EPSILON: f64 = 1e-6;
 /// How many samples are added to the covariances at once.
 const CHUNK: usize = 2048;
+/// The most values of a sample that is whitened: the matrix of so many rows and columns takes 2 GiB.
+const MOST_WHITENED: usize = 1 << 14;
 
 /// What becomes of the values of a data set after they were scaled and before a model sees them.
 #[derive(Clone, Debug, Default)]
@@ -73,15 +75,22 @@ impl Features {
     /// # Errors
     /// When there is no sample, or whitening fails.
     pub(super) fn of(augmentation: &Augmentation, data: &Dataset) -> Result<Features> {
+        let argument = |name, expected: String, found: String| Err(Error::Argument { name, expected, found });
         if data.is_empty() {
-            let (expected, found) = ("at least one sample".to_owned(), "an empty data set".to_owned());
-            return Err(Error::Argument { name: "data", expected, found });
+            return argument("data", "at least one sample".to_owned(), "an empty data set".to_owned());
         }
         let samples = Samples::new(augmentation, data);
+        if augmentation.zca_whitening && samples.elements > MOST_WHITENED {
+            let expected = format!("samples of at most {MOST_WHITENED} values");
+            return argument("zca_whitening", expected, format!("samples {}", data.sample_shape()));
+        }
         let channels = data.sample_shape().last().copied().unwrap_or(1);
         let count = (data.len() * samples.elements / channels) as f64;
         let mut mean = vec![0.0; channels];
         samples.each(|place, value| mean[place % channels] += value / count);
+        if mean.iter().any(|mean| !mean.is_finite()) {
+            return argument("data", "finite values".to_owned(), "a channel that has others".to_owned());
+        }
         let mut variance = vec![0.0; channels];
         if augmentation.featurewise_std_normalization {
             samples.each(|place, value| variance[place % channels] += (value - mean[place % channels]).powi(2) / count);
