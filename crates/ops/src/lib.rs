@@ -21,6 +21,8 @@ ops![
     activation,
     adam,
     avg_pool2d,
+    batch_norm,
+    batch_norm_gradient,
     concatenate,
     conv2d,
     conv2d_input_gradient,
@@ -31,6 +33,8 @@ ops![
     gather,
     matmul,
     max_pool2d,
+    moments,
+    moving_average,
     record,
     rmsprop,
     scale_add,
@@ -55,6 +59,8 @@ mod kernels {
 pub use activation::{Activation, ActivationGradient, Function};
 pub use adam::Adam;
 pub use avg_pool2d::{AvgPool2d, AvgPool2dGradient};
+pub use batch_norm::{BatchNorm, BatchNormInference};
+pub use batch_norm_gradient::{BatchNormInputGradient, BatchNormSums};
 pub use case::Case;
 pub use concatenate::{Concatenate, ConcatenateGradient};
 pub use conv2d::Conv2d;
@@ -68,6 +74,8 @@ pub use gradients::gradients;
 pub use kernels::KERNELS;
 pub use matmul::Matmul;
 pub use max_pool2d::{MaxPool2d, MaxPool2dGradient};
+pub use moments::Moments;
+pub use moving_average::MovingAverage;
 pub use record::Record;
 pub use rmsprop::RmsProp;
 pub use scale_add::ScaleAdd;

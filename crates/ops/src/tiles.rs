@@ -1,6 +1,6 @@
 //! How kernels that are tiled along rows and columns are spread over workgroups.
 
-use crate::kernels::{matmul, max_pool2d};
+use crate::kernels::{matmul, max_pool2d, moments};
 
 /// Workgroups along columns, then along rows; these fold from y into z beyond the 65,535 that WebGPU dispatches.
 fn spread(rows: usize, rows_each: u32, columns: usize, columns_each: u32) -> [u32; 3] {
@@ -17,4 +17,9 @@ pub(crate) fn tiles(rows: usize, columns: usize) -> [u32; 3] {
 /// Pixels by channels, as in `shaders/lib/channels.wgsl`.
 pub(crate) fn channel_tiles(pixels: usize, channels: usize) -> [u32; 3] {
     spread(pixels, max_pool2d::PIXELS, channels, max_pool2d::LANES)
+}
+
+/// Chunks of rows by columns, as in `shaders/moments.wgsl`: one invocation takes one column of a chunk.
+pub(crate) fn channel_chunks(chunks: usize, columns: usize) -> [u32; 3] {
+    spread(chunks, moments::PIXEL_GROUPS, columns, moments::LANES)
 }
