@@ -26,6 +26,8 @@ ops![
     augment_draw,
     augment_warp,
     avg_pool2d,
+    batch_norm,
+    batch_norm_gradient,
     concatenate,
     conv2d,
     conv2d_input_gradient,
@@ -40,6 +42,8 @@ ops![
     image_statistics,
     matmul,
     max_pool2d,
+    moments,
+    moving_average,
     nadam,
     penalty,
     record,
@@ -75,6 +79,8 @@ pub use augment_color::AugmentColor;
 pub use augment_draw::{AugmentDraw, Shift};
 pub use augment_warp::{AugmentWarp, FillMode};
 pub use avg_pool2d::{AvgPool2d, AvgPool2dGradient};
+pub use batch_norm::{BatchNorm, BatchNormInference};
+pub use batch_norm_gradient::{BatchNormInputGradient, BatchNormSums};
 pub use case::Case;
 pub use concatenate::{Concatenate, ConcatenateGradient};
 pub use conv2d::Conv2d;
@@ -92,6 +98,8 @@ pub use image_statistics::ImageStatistics;
 pub use kernels::KERNELS;
 pub use matmul::Matmul;
 pub use max_pool2d::{MaxPool2d, MaxPool2dGradient};
+pub use moments::Moments;
+pub use moving_average::MovingAverage;
 pub use nadam::Nadam;
 pub use penalty::{Penalty, PenaltyGradient};
 pub use record::Record;

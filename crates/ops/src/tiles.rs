@@ -1,6 +1,6 @@
 //! How kernels that are tiled along rows and columns are spread over workgroups.
 
-use crate::kernels::{global_max_pool2d, matmul, max_pool2d};
+use crate::kernels::{global_max_pool2d, matmul, max_pool2d, moments};
 
 /// Workgroups along columns, then along rows; these fold from y into z beyond the 65,535 that WebGPU dispatches.
 pub(crate) fn spread(rows: usize, rows_each: u32, columns: usize, columns_each: u32) -> [u32; 3] {
@@ -22,4 +22,9 @@ pub(crate) fn channel_tiles(pixels: usize, channels: usize) -> [u32; 3] {
 /// Images by channels, as in `shaders/lib/image_channels.wgsl`.
 pub(crate) fn image_channel_tiles(images: usize, channels: usize) -> [u32; 3] {
     spread(images, global_max_pool2d::IMAGES, channels, global_max_pool2d::LANES)
+}
+
+/// Chunks of rows by columns, as in `shaders/moments.wgsl`: one invocation takes one column of a chunk.
+pub(crate) fn channel_chunks(chunks: usize, columns: usize) -> [u32; 3] {
+    spread(chunks, moments::PIXEL_GROUPS, columns, moments::LANES)
 }

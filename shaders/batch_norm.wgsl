@@ -1,0 +1,57 @@
+// y = gamma (x - mean) / sqrt(variance + epsilon) + beta
+// One invocation computes one column of 8 rows, where a row is one or several pixels with all their channels.
+#import channels
+
+override scale: bool;  // whether there is a gamma; else it is bound but not read
+override center: bool; // whether there is a beta; else it is bound but not read
+
+struct Params {
+    rows: u32,
+    width: u32,    // columns: a multiple of the channels
+    channels: u32, // C
+    epsilon: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;        // [rows, width]
+@group(0) @binding(1) var<storage, read> mean: array<f32>;     // [channels]
+@group(0) @binding(2) var<storage, read> variance: array<f32>; // [channels]
+@group(0) @binding(3) var<storage, read> gamma: array<f32>;    // [channels]
+@group(0) @binding(4) var<storage, read> beta: array<f32>;     // [channels]
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;  // [rows, width]
+@group(0) @binding(6) var<uniform> params: Params;
+
+// What x is less, what that is multiplied by, what is added then.
+fn terms_of(c: u32) -> vec3f {
+    var terms = vec3f(mean[c], 1.0 / sqrt(variance[c] + params.epsilon), 0.0);
+    if scale {
+        terms.y *= gamma[c];
+    }
+    if center {
+        terms.z = beta[c];
+    }
+    return terms;
+}
+
+@compute @workgroup_size(LANES, PIXEL_GROUPS)
+fn forward(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_id) local: vec3u,
+) {
+    let column = group.x * LANES + local.x;
+    if column >= params.width {
+        return;
+    }
+    var terms: vec3f;
+    if params.width == params.channels {
+        terms = terms_of(column); // neighbouring columns are neighbouring channels
+    } else {
+        terms = terms_of(column % params.channels);
+    }
+    let first = first_pixel(group, groups, local);
+    let end = min(first + INVOCATION_PIXELS, params.rows);
+    for (var row = first; row < end; row++) {
+        let at = row * params.width + column;
+        y[at] = (x[at] - terms.x) * terms.y + terms.z;
+    }
+}

@@ -1,0 +1,111 @@
+// mean[c] = sum over r of x[r, c] / R; variance[c] = sum over r of (x[r, c] - mean[c])^2 / R
+// `chunks`: one invocation takes one column of a chunk of rows; `merge`: 16 invocations merge the chunks of a channel.
+#import channels
+
+struct Params {
+    rows: u32,     // of x, as rows of whole vectors
+    width: u32,    // columns of x: one or several pixels of all channels
+    channels: u32, // C
+    chunk: u32,    // rows per chunk
+    parts: u32,    // means and sums per channel
+    count: u32,    // R: values per channel
+}
+
+const BLOCK: u32 = 32u; // rows that are read twice in a row: once for their mean, once for their squares
+const MERGERS: u32 = 16u;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;                // [rows, width]
+@group(0) @binding(1) var<storage, read_write> means: array<f32>;      // [chunks, width]
+@group(0) @binding(2) var<storage, read_write> squares: array<f32>;    // [chunks, width]
+@group(0) @binding(3) var<storage, read> part_means: array<f32>;       // [parts, channels]: means
+@group(0) @binding(4) var<storage, read> part_squares: array<f32>;     // [parts, channels]: squares
+@group(0) @binding(5) var<storage, read_write> mean: array<f32>;       // [channels]
+@group(0) @binding(6) var<storage, read_write> variance: array<f32>;   // [channels]
+@group(0) @binding(7) var<uniform> params: Params;
+
+var<workgroup> sums: array<f32, 256>; // [MERGERS, LANES]
+
+// Mean and sum of squared differences of so many rows of a column.
+fn block_moments(first: u32, count: u32) -> vec2f {
+    var total = 0.0;
+    var at = first;
+    for (var row = 0u; row < count; row++) {
+        total += x[at];
+        at += params.width;
+    }
+    let mean = total / f32(count);
+    var differences = 0.0;
+    at = first;
+    for (var row = 0u; row < count; row++) {
+        let difference = x[at] - mean;
+        differences += difference * difference;
+        at += params.width;
+    }
+    return vec2f(mean, differences);
+}
+
+@compute @workgroup_size(LANES, PIXEL_GROUPS)
+fn chunks(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_id) local: vec3u,
+) {
+    let column = group.x * LANES + local.x;
+    let chunk = (group.z * groups.y + group.y) * PIXEL_GROUPS + local.y;
+    let first = chunk * params.chunk;
+    let end = min(first + params.chunk, params.rows);
+    if column >= params.width || first >= end {
+        return;
+    }
+    var chunk_mean = 0.0;
+    var chunk_squares = 0.0;
+    for (var row = first; row < end; row += BLOCK) {
+        let stop = min(row + BLOCK, end);
+        let moments = block_moments(row * params.width + column, stop - row);
+        // The block joins the rows before it (Chan, Golub and LeVeque 1979).
+        let share = f32(stop - row) / f32(stop - first);
+        let apart = moments.x - chunk_mean;
+        chunk_mean += apart * share;
+        chunk_squares += moments.y + apart * apart * (f32(row - first) * share);
+    }
+    means[chunk * params.width + column] = chunk_mean;
+    squares[chunk * params.width + column] = chunk_squares;
+}
+
+// How many values a part stands for: the last chunk may have fewer rows.
+fn size(part: u32) -> f32 {
+    let first = part / (params.width / params.channels) * params.chunk;
+    return f32(min(params.chunk, params.rows - first));
+}
+
+fn sum_of_mergers(lane: u32) -> f32 {
+    var total = 0.0;
+    for (var merger = 0u; merger < MERGERS; merger++) {
+        total += sums[merger * LANES + lane];
+    }
+    return total;
+}
+
+@compute @workgroup_size(LANES, MERGERS)
+fn merge(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+    let c = group.x * LANES + local.x;
+    var total = 0.0;
+    for (var part = local.y; part < params.parts; part += MERGERS) {
+        total += size(part) * part_means[part * params.channels + c];
+    }
+    sums[local.y * LANES + local.x] = total;
+    workgroupBarrier(); // all sums are there
+    let whole = sum_of_mergers(local.x) / f32(params.count);
+    var differences = 0.0;
+    for (var part = local.y; part < params.parts; part += MERGERS) {
+        let apart = part_means[part * params.channels + c] - whole;
+        differences += part_squares[part * params.channels + c] + size(part) * (apart * apart);
+    }
+    workgroupBarrier(); // all sums are read
+    sums[local.y * LANES + local.x] = differences;
+    workgroupBarrier(); // all differences are there
+    if local.y == 0u && c < params.channels {
+        mean[c] = whole;
+        variance[c] = sum_of_mergers(local.x) / f32(params.count);
+    }
+}
