@@ -89,6 +89,10 @@ fn arguments_of_compile_that_make_no_sense() {
     let compile = |compile| model().compile(device(), compile).unwrap_err().to_string();
     let steps = compile(Compile { steps_per_execution: Some(33), ..Compile::default() });
     assert_eq!(steps, "steps_per_execution: expected 1 to 32, found 33");
+    let two = compile(Compile { clipvalue: Some(1.0), global_clipnorm: Some(1.0), ..Compile::default() });
+    assert_eq!(two, "global_clipnorm: expected at most one kind of clipping, found clipvalue and global_clipnorm");
+    let none = compile(Compile { clipnorm: Some(0.0), ..Compile::default() });
+    assert_eq!(none, "clipnorm: expected more than 0, found 0");
     let optimizer = Adam { learning_rate: f64::NAN.into(), ..Adam::default() }.into();
     let error = compile(Compile { optimizer, ..Compile::default() });
     assert!(error.starts_with("learning_rate: expected a number, 0 or more, found NaN"), "{error}");

@@ -6,7 +6,7 @@ use kiln::data::{Dataset, Labels, Values};
 use kiln::layers::{ActivationFunction, Dense, Dropout, Flatten};
 use kiln::optimizers::schedules::{InverseTimeDecay, PiecewiseConstantDecay};
 use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop, SGD};
-use kiln::{BatchLogs, Callback, Compile, EpochLogs, Error, Fit, History, Loss, Sequential, TestBatchLogs};
+use kiln::{BatchLogs, Callback, Compile, EpochLogs, Error, Fit, History, Loss, Sequential, TestBatchLogs, Weight};
 
 use crate::common::{bars, bits, close, compiled, device, logits, model};
 
@@ -308,4 +308,31 @@ fn a_changed_learning_rate_counts_from_the_next_step_on() {
     assert!(error.contains("expected an optimizer whose learning rate is a number, found Piecewise"), "{error}");
     assert!(changed.set_learning_rate(f64::NAN).is_err());
     assert!(model().set_learning_rate(0.1).is_err());
+}
+
+#[test]
+fn clipped_steps_are_no_longer_than_they_may_be() {
+    let data = bars(32);
+    let change = |compile: Compile| -> Vec<Vec<f32>> {
+        let optimizer = SGD { learning_rate: 1.0.into(), ..SGD::default() }.into();
+        let mut model = model();
+        model.compile(device(), Compile { optimizer, ..compile }).unwrap();
+        let before = model.get_weights().unwrap();
+        model.fit(&data, Fit::default()).unwrap();
+        let after = model.get_weights().unwrap();
+        let difference = |(a, b): (&Weight, &Weight)| b.values.iter().zip(&a.values).map(|(b, a)| b - a).collect();
+        before.iter().zip(&after).map(difference).collect()
+    };
+    let norm = |values: &[f32]| values.iter().map(|value| value * value).sum::<f32>().sqrt();
+    let is = |norm: f32, expected: f32| (norm / expected - 1.0).abs() < 1e-3;
+
+    let plain = change(Compile::default());
+    let by_value = change(Compile { clipvalue: Some(0.001), ..Compile::default() });
+    assert!(by_value.iter().flatten().all(|value| value.abs() < 0.001001) && norm(&plain.concat()) > 0.1);
+    let by_norm = change(Compile { clipnorm: Some(0.05), ..Compile::default() });
+    for (clipped, plain) in by_norm.iter().zip(&plain) {
+        assert!(is(norm(clipped), norm(plain).min(0.05)), "{} {}", norm(clipped), norm(plain));
+    }
+    let global = change(Compile { global_clipnorm: Some(0.05), ..Compile::default() });
+    assert!(is(norm(&global.concat()), 0.05), "{}", norm(&global.concat()));
 }

@@ -1,8 +1,10 @@
 //! Optimizers and learning rates against what Keras gives: `fixtures/optimizers.safetensors`, which
 //! `peers/optimizers.py` wrote, and the cases of `fixtures/ops.safetensors`.
 
-use kiln::graph::{Array, DType, Step, TensorType};
-use kiln::ops::Gather;
+use std::sync::Arc;
+
+use kiln::graph::{Array, DType, Op, Step, TensorType};
+use kiln::ops::{ClipByNorm, ClipByValue, Gather};
 use kiln::optimizers::schedules::{
     CosineDecay, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay,
 };
@@ -131,6 +133,37 @@ fn eight_steps_of_an_optimizer_are_those_of_the_recorded_ops() {
         checked += 1;
     }
     assert_eq!(checked, 6);
+}
+
+/// Clips what Keras clipped, one flat tensor after the other or, globally, all in one.
+#[test]
+fn clipped_gradients_are_those_of_keras() {
+    let recorded = Recorded::open("optimizers");
+    let mut checked = 0;
+    for (i, case) in recorded.cases().iter().enumerate().filter(|(_, case)| case["op"] == "clip") {
+        let get = |name: &str| recorded.get(i, name).unwrap().data;
+        let (gradients, expected) = match case["global_clipnorm"].is_number() {
+            true => (vec![[get("g0"), get("g1")].concat()], vec![[get("clipped0"), get("clipped1")].concat()]),
+            false => (vec![get("g0"), get("g1")], vec![get("clipped0"), get("clipped1")]),
+        };
+        for (gradient, expected) in gradients.into_iter().zip(expected) {
+            let count = gradient.len();
+            let limit = |key: &str| case[key].as_f64().map(|limit| limit as f32);
+            let op: Arc<dyn Op> = match (limit("clipvalue"), limit("clipnorm").or(limit("global_clipnorm"))) {
+                (Some(limit), _) => Arc::new(ClipByValue { limit, count }),
+                (_, limit) => Arc::new(ClipByNorm { limit: limit.unwrap(), count }),
+            };
+            let mut bench = Bench::new();
+            let x = bench.given(&Array::f32([count], gradient));
+            bench.graph.update(op, &[], &[x]).unwrap();
+            let name = bench.values[0].0.clone();
+            let found = read(&bench.run(Step::default()), &name, &TensorType::f32([count]));
+            let error = found.relative_error(&Array::f32([count], expected));
+            assert!(error < 1e-6, "{case}: off by {error:.1e}");
+        }
+        checked += 1;
+    }
+    assert_eq!(checked, 4);
 }
 
 /// The schedule of a case.

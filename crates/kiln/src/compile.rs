@@ -16,6 +16,12 @@ pub struct Compile {
     pub loss: Loss,
     /// Whether the model gives logits rather than probabilities. A model that ends in softmax gives probabilities.
     pub from_logits: bool,
+    /// The largest absolute value that an element of a gradient keeps. At most one kind of clipping can be asked for.
+    pub clipvalue: Option<f64>,
+    /// The largest Euclidean norm that the gradient of a variable keeps; a larger one is scaled down.
+    pub clipnorm: Option<f64>,
+    /// The largest Euclidean norm that all gradients together keep; larger ones are scaled down together.
+    pub global_clipnorm: Option<f64>,
     /// How many training steps the device is given at once, at most 32. By default as many as take about 50 ms. More
     /// cost less overhead and let callbacks wait longer; results do not depend on it.
     pub steps_per_execution: Option<usize>,
@@ -23,8 +29,15 @@ pub struct Compile {
 
 impl Default for Compile {
     fn default() -> Compile {
-        let optimizer = Adam::default().into();
-        Compile { optimizer, loss: Loss::default(), from_logits: false, steps_per_execution: None }
+        Compile {
+            optimizer: Adam::default().into(),
+            loss: Loss::default(),
+            from_logits: false,
+            clipvalue: None,
+            clipnorm: None,
+            global_clipnorm: None,
+            steps_per_execution: None,
+        }
     }
 }
 
@@ -43,6 +56,23 @@ impl Compile {
             let expected = "arguments that give a finite step".to_owned();
             return argument("optimizer", expected, format!("{:?}, whose first step has {rates:?}", self.optimizer));
         }
-        Ok(())
+        self.check_clipping()
+    }
+
+    fn check_clipping(&self) -> Result<()> {
+        let kinds =
+            [("clipvalue", self.clipvalue), ("clipnorm", self.clipnorm), ("global_clipnorm", self.global_clipnorm)];
+        let asked: Vec<(&'static str, f64)> = kinds.iter().filter_map(|&(name, limit)| Some((name, limit?))).collect();
+        if let [_, (second, _), ..] = asked[..] {
+            let names: Vec<&str> = asked.iter().map(|&(name, _)| name).collect();
+            let expected = "at most one kind of clipping".to_owned();
+            return Err(Error::Argument { name: second, expected, found: names.join(" and ") });
+        }
+        match asked[..] {
+            [(name, limit)] if !(limit.is_finite() && limit > 0.0) => {
+                Err(Error::Argument { name, expected: "more than 0".to_owned(), found: limit.to_string() })
+            }
+            _ => Ok(()),
+        }
     }
 }

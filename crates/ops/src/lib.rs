@@ -28,6 +28,8 @@ ops![
     avg_pool2d,
     batch_norm,
     batch_norm_gradient,
+    clip_by_norm,
+    clip_by_value,
     concatenate,
     conv2d,
     conv2d_input_gradient,
@@ -82,6 +84,8 @@ pub use avg_pool2d::{AvgPool2d, AvgPool2dGradient};
 pub use batch_norm::{BatchNorm, BatchNormInference};
 pub use batch_norm_gradient::{BatchNormInputGradient, BatchNormSums};
 pub use case::Case;
+pub use clip_by_norm::ClipByNorm;
+pub use clip_by_value::ClipByValue;
 pub use concatenate::{Concatenate, ConcatenateGradient};
 pub use conv2d::Conv2d;
 pub use conv2d_input_gradient::Conv2dInputGradient;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kiln_graph::{DType, Graph, Tensor, TensorType};
-use kiln_ops::{Copy, Gather, Record, Sum, gradients};
+use kiln_ops::{ClipByNorm, ClipByValue, Copy, Gather, Record, Sum, gradients};
 
 use super::layout::{Layout, TRAINABLE};
 use super::{METRICS_ROWS, Mode, Resident, Role};
@@ -90,6 +90,8 @@ pub(super) fn training(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
         place_gradient(&mut graph, batch, variable, gradient)?;
     }
 
+    clip(&mut graph, batch, compiled)?;
+
     graph.scope(compiled.optimizer.name());
     let mut flat = |name: &str| {
         let buffer = graph.buffer(name);
@@ -112,6 +114,33 @@ fn place_gradient(graph: &mut Graph, batch: &Batch<'_>, variable: usize, gradien
         gradient = graph.add(Copy, &[gradient])?;
     }
     graph.place(gradient, buffer, offset);
+    Ok(())
+}
+
+/// Clips the gradients where they lie, if that is asked for.
+fn clip(graph: &mut Graph, batch: &Batch<'_>, compiled: &Compile) -> Result<()> {
+    let buffer = graph.buffer(GRADIENTS);
+    let count = batch.layout.trainable_len();
+    let flat = |graph: &mut Graph| graph.persistent(TensorType::f32([count]), buffer, 0);
+    if let Some(limit) = compiled.clipvalue {
+        graph.scope("clipvalue");
+        let gradients = flat(graph);
+        graph.update(Arc::new(ClipByValue { limit: limit as f32, count }), &[], &[gradients])?;
+    }
+    if let Some(limit) = compiled.global_clipnorm {
+        graph.scope("global_clipnorm");
+        let gradients = flat(graph);
+        graph.update(Arc::new(ClipByNorm { limit: limit as f32, count }), &[], &[gradients])?;
+    }
+    if let Some(limit) = compiled.clipnorm {
+        for (index, variable) in batch.network.variables.iter().enumerate() {
+            let Some(offset) = batch.layout.offset(index) else { continue };
+            graph.scope(variable.name.clone());
+            let count = variable.shape.elements();
+            let gradient = graph.persistent(TensorType::f32([count]), buffer, offset);
+            graph.update(Arc::new(ClipByNorm { limit: limit as f32, count }), &[], &[gradient])?;
+        }
+    }
     Ok(())
 }
 

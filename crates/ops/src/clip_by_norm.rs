@@ -1,0 +1,61 @@
+//! `x = x limit / max(norm, limit)`, with `norm = sqrt(sum of x²)`.
+
+use kiln_graph::{Array, Error, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+
+use crate::case::Case;
+use crate::kernels::clip_by_norm as kernel;
+
+/// Elements of which one workgroup of the first pass adds up the squares.
+const CHUNK: usize = 64 * 256;
+
+/// Keras' `clipnorm`, and its `global_clipnorm` where the tensor is all gradients together: rewrites a flat tensor.
+#[derive(Clone, Copy, Debug)]
+pub struct ClipByNorm {
+    /// The largest Euclidean norm that remains.
+    pub limit: f32,
+    /// Elements of the tensor.
+    pub count: usize,
+}
+
+impl Op for ClipByNorm {
+    fn name(&self) -> &'static str {
+        "clip_by_norm"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        match inputs {
+            [] => Ok(vec![TensorType::f32([self.count])]),
+            _ => Err(Error::inputs(self.name(), "no tensor beside the one that is clipped", inputs)),
+        }
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let x = lowering.outputs()[0];
+        let chunks = self.count.div_ceil(CHUNK).max(1);
+        let sums = lowering.scratch(TensorType::f32([chunks, 256]));
+        let squared_norm = lowering.scratch(TensorType::f32([1]));
+        let params = |count: usize| kernel::Params { count: count as u32, limit: self.limit };
+        let squares = kernel::Squares { source: x, sums };
+        lowering.push(squares.call(params(self.count), linear_workgroups(chunks, 1)));
+        let total = kernel::Total { source: sums, sums: squared_norm };
+        lowering.push(total.call(params(chunks * 256), [1, 1, 1]));
+        let scale = kernel::Scale { squared_norm, x };
+        lowering.push(scale.call(params(self.count), linear_workgroups(self.count, 256)));
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let limit = f64::from(self.limit);
+        let norm = inputs[0].data.iter().map(|value| value * value).sum::<f64>().sqrt();
+        let clipped = inputs[0].data.iter().map(|value| value * limit / norm.max(limit)).collect();
+        vec![Array::f32([self.count], clipped)]
+    }
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    let case = |(count, limit): (usize, f32)| {
+        let name = format!("clip_by_norm {limit} [{count}]");
+        Case::new(name, ClipByNorm { limit, count }, vec![]).rewriting(vec![Array::random([count], 1)])
+    };
+    [(1, 0.25), (3, 0.25), (3, 100.0), (257, 1.0), (40_000, 1.0)].map(case).into()
+}

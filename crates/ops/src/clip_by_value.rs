@@ -1,0 +1,49 @@
+//! `x = min(max(x, -limit), limit)`.
+
+use kiln_graph::{Array, Error, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+
+use crate::case::Case;
+use crate::kernels::clip_by_value as kernel;
+
+/// Keras' `clipvalue`: rewrites a flat tensor.
+#[derive(Clone, Copy, Debug)]
+pub struct ClipByValue {
+    /// The largest absolute value that remains.
+    pub limit: f32,
+    /// Elements of the tensor.
+    pub count: usize,
+}
+
+impl Op for ClipByValue {
+    fn name(&self) -> &'static str {
+        "clip_by_value"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        match inputs {
+            [] => Ok(vec![TensorType::f32([self.count])]),
+            _ => Err(Error::inputs(self.name(), "no tensor beside the one that is clipped", inputs)),
+        }
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let x = lowering.outputs()[0];
+        let params = kernel::Params { count: self.count as u32, limit: self.limit };
+        lowering.push(kernel::Update { x }.call(params, linear_workgroups(self.count, 256)));
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let limit = f64::from(self.limit);
+        let clipped = inputs[0].data.iter().map(|value| value.clamp(-limit, limit)).collect();
+        vec![Array::f32([self.count], clipped)]
+    }
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    let case = |count: usize| {
+        let name = format!("clip_by_value [{count}]");
+        Case::new(name, ClipByValue { limit: 0.5, count }, vec![]).rewriting(vec![Array::random([count], 1)])
+    };
+    [1, 3, 257].map(case).into()
+}
