@@ -1,32 +1,50 @@
-// metrics[row] = (sum over n of loss[n], sum over n of hits[n]), where the step says which row.
-// One workgroup: each invocation adds every 64th sample, then the first one adds the 64 sums, in order.
+// metrics[row, first + i] = sum over n of figure i of sample n, where the step says which row.
+// One workgroup: each invocation adds every 64th sample, then the first one adds the 64 sums, in order. Of the four tensors
+// `count` are there; the others are bound to the first and not read.
 #import step
+
+override count: u32; // figures, 1 to 4
 
 struct Params {
     samples: u32, // N
+    columns: u32, // of the metrics
+    first: u32,   // the column of the first figure
 }
 
-@group(0) @binding(0) var<storage, read> loss: array<f32>;            // [N]
-@group(0) @binding(1) var<storage, read> hits: array<f32>;            // [N]
-@group(0) @binding(2) var<storage, read_write> metrics: array<vec2f>; // [rows, 2]
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(0) var<storage, read> a: array<f32>;             // [N]
+@group(0) @binding(1) var<storage, read> b: array<f32>;             // [N]
+@group(0) @binding(2) var<storage, read> c: array<f32>;             // [N]
+@group(0) @binding(3) var<storage, read> d: array<f32>;             // [N]
+@group(0) @binding(4) var<storage, read_write> metrics: array<f32>; // [rows, columns]
+@group(0) @binding(5) var<uniform> params: Params;
 
-var<workgroup> sums: array<vec2f, 64>;
+var<workgroup> sums: array<vec4f, 64>;
 
 @compute @workgroup_size(64)
 fn update(@builtin(local_invocation_index) local: u32) {
-    var sum = vec2f();
+    var sum = vec4f();
     for (var n = local; n < params.samples; n += 64u) {
-        sum += vec2f(loss[n], hits[n]);
+        sum.x += a[n];
+        if count > 1u {
+            sum.y += b[n];
+        }
+        if count > 2u {
+            sum.z += c[n];
+        }
+        if count > 3u {
+            sum.w += d[n];
+        }
     }
     sums[local] = sum;
     // The first invocation reads what the others wrote.
     workgroupBarrier();
     if local == 0u {
-        var total = vec2f();
+        var total = vec4f();
         for (var i = 0u; i < 64u; i++) {
             total += sums[i];
         }
-        metrics[step.row] = total;
+        for (var i = 0u; i < count; i++) {
+            metrics[step.row * params.columns + params.first + i] = total[i];
+        }
     }
 }

@@ -35,6 +35,7 @@ ops![
     conv2d_input_gradient,
     conv2d_weight_gradient,
     copy,
+    cross_entropy,
     dropout,
     elu,
     fill,
@@ -44,6 +45,7 @@ ops![
     image_statistics,
     matmul,
     max_pool2d,
+    mean_loss,
     moments,
     moving_average,
     nadam,
@@ -54,11 +56,14 @@ ops![
     rmsprop,
     scale_add,
     sgd,
+    soft_targets,
     softmax,
     softmax_cross_entropy,
     standardize,
     sum,
+    top_k,
     transpose,
+    weigh,
     zero_pad2d,
 ];
 
@@ -91,6 +96,7 @@ pub use conv2d::Conv2d;
 pub use conv2d_input_gradient::Conv2dInputGradient;
 pub use conv2d_weight_gradient::Conv2dWeightGradient;
 pub use copy::Copy;
+pub use cross_entropy::{CrossEntropy, CrossEntropyGradient};
 pub use dropout::Dropout;
 pub use elu::{Elu, EluGradient};
 pub use fill::Fill;
@@ -102,6 +108,7 @@ pub use image_statistics::ImageStatistics;
 pub use kernels::KERNELS;
 pub use matmul::Matmul;
 pub use max_pool2d::{MaxPool2d, MaxPool2dGradient};
+pub use mean_loss::{Distance, MeanLoss, MeanLossGradient};
 pub use moments::Moments;
 pub use moving_average::MovingAverage;
 pub use nadam::Nadam;
@@ -112,10 +119,13 @@ pub use rescale::Rescale;
 pub use rmsprop::RmsProp;
 pub use scale_add::ScaleAdd;
 pub use sgd::Sgd;
+pub use soft_targets::SoftTargets;
 pub use softmax::{Softmax, SoftmaxGradient};
 pub use softmax_cross_entropy::{SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient};
 pub use standardize::{StandardizeFeatures, StandardizeSamples};
 pub use sum::{Sum, SumGradient, SumRows};
+pub use top_k::TopK;
 pub use transpose::Transpose;
+pub use weigh::Weigh;
 pub use window::Padding;
 pub use zero_pad2d::{ZeroPad2d, ZeroPad2dGradient};

@@ -17,7 +17,7 @@ pub struct SoftmaxCrossEntropy;
 pub struct SoftmaxCrossEntropyGradient;
 
 /// Rows and classes, when logits and targets fit.
-fn fit(logits: &TensorType, targets: &TensorType) -> Option<[usize; 2]> {
+pub(crate) fn fit(logits: &TensorType, targets: &TensorType) -> Option<[usize; 2]> {
     let [rows, classes] = logits.shape.dims()?;
     let fits = match targets.dtype {
         DType::U32 => targets.shape.dims() == Some([rows]),
@@ -28,7 +28,7 @@ fn fit(logits: &TensorType, targets: &TensorType) -> Option<[usize; 2]> {
 }
 
 /// The targets as rows of weights.
-fn weights(targets: &Array, [rows, classes]: [usize; 2]) -> Vec<f64> {
+pub(crate) fn weights(targets: &Array, [rows, classes]: [usize; 2]) -> Vec<f64> {
     match targets.ty.dtype {
         DType::F32 => targets.data.clone(),
         _ => (0..rows * classes).map(|i| f64::from(targets.data[i / classes] as usize == i % classes)).collect(),
