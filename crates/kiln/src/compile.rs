@@ -1,6 +1,7 @@
 //! How a model is trained.
 
 use crate::losses::Loss;
+use crate::metrics::Metric;
 use crate::optimizers::{Adam, Optimizer};
 use crate::{Error, Result};
 
@@ -14,8 +15,14 @@ pub struct Compile {
     pub optimizer: Box<dyn Optimizer>,
     /// What training makes small.
     pub loss: Loss,
-    /// Whether the model gives logits rather than probabilities. A model that ends in softmax gives probabilities.
+    /// What is measured beside the loss.
+    pub metrics: Vec<Metric>,
+    /// Whether the model gives logits rather than probabilities. A model that ends in softmax or sigmoid gives
+    /// probabilities.
     pub from_logits: bool,
+    /// How much of each label is spread evenly over all classes, 0 or more and less than 1. For
+    /// [`Loss::CategoricalCrossentropy`] and [`Loss::BinaryCrossentropy`].
+    pub label_smoothing: f64,
     /// The largest absolute value that an element of a gradient keeps. At most one kind of clipping can be asked for.
     pub clipvalue: Option<f64>,
     /// The largest Euclidean norm that the gradient of a variable keeps; a larger one is scaled down.
@@ -32,7 +39,9 @@ impl Default for Compile {
         Compile {
             optimizer: Adam::default().into(),
             loss: Loss::default(),
+            metrics: vec![Metric::Accuracy],
             from_logits: false,
+            label_smoothing: 0.0,
             clipvalue: None,
             clipnorm: None,
             global_clipnorm: None,
@@ -48,6 +57,14 @@ impl Compile {
         let argument = |name, expected: String, found: String| Err(Error::Argument { name, expected, found });
         if let Some(steps) = self.steps_per_execution.filter(|steps| !(1..=MOST_STEPS).contains(steps)) {
             return argument("steps_per_execution", format!("1 to {MOST_STEPS}"), steps.to_string());
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            let expected = "0 or more and less than 1".to_owned();
+            return argument("label_smoothing", expected, self.label_smoothing.to_string());
+        }
+        if self.label_smoothing != 0.0 && !self.loss.smooths() {
+            let losses = [Loss::CategoricalCrossentropy, Loss::BinaryCrossentropy].map(Loss::name).join(" or ");
+            return argument("label_smoothing", format!("0, or the loss {losses}"), self.loss.name().to_owned());
         }
         let learning_rate = self.optimizer.learning_rate();
         learning_rate.check()?;

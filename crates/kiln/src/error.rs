@@ -30,9 +30,9 @@ pub enum Error {
         /// What to call.
         call: &'static str,
     },
-    /// A loss that takes logits stands behind a model whose last op is no softmax.
+    /// A loss that takes probabilities stands behind a model whose last layer is linear.
     #[error(
-        "model `{model}`: {loss} expects softmax at the end, found {found}; add `Activation::new(ActivationFunction::Softmax)`, or set `from_logits: true` if the model gives logits"
+        "model `{model}`: {loss} expects probabilities, as softmax or sigmoid give them, found {found}; add `Activation::new(ActivationFunction::Softmax)`, or set `from_logits: true` if the model gives logits"
     )]
     NoSoftmax {
         /// The model's name.

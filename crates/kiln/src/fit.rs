@@ -1,5 +1,6 @@
 //! The training loop.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use crate::callbacks::{BatchLogs, Callback, tell};
 use crate::data::Dataset;
 use crate::history::{EpochLogs, History};
 use crate::random::shuffled;
-use crate::session::{Mode, Role, Session, Totals};
+use crate::session::{Mode, Role, Session};
 use crate::{Error, Result, Sequential};
 
 /// The arguments of [`fit`](Sequential::fit).
@@ -27,6 +28,8 @@ pub struct Fit<'a> {
     pub seed: u64,
     /// How training images are changed at random, and how those that validate are standardized with them.
     pub augmentation: Option<&'a Augmentation>,
+    /// How much the samples of a class count, 1 where nothing is said: the loss of a training sample is multiplied by it.
+    pub class_weight: Option<BTreeMap<usize, f32>>,
     /// How many epochs were trained before: the first is the one after.
     pub initial_epoch: usize,
     /// Who is told how it goes.
@@ -43,6 +46,7 @@ impl Default for Fit<'_> {
             shuffle: true,
             seed: 0,
             augmentation: None,
+            class_weight: None,
             initial_epoch: 0,
             callbacks: Vec::new(),
         }
@@ -59,6 +63,7 @@ impl std::fmt::Debug for Fit<'_> {
             .field("shuffle", &self.shuffle)
             .field("seed", &self.seed)
             .field("augmentation", &self.augmentation)
+            .field("class_weight", &self.class_weight)
             .field("initial_epoch", &self.initial_epoch)
             .field("callbacks", &self.callbacks.len())
             .finish()
@@ -95,11 +100,14 @@ impl Sequential {
             None => (data, fit.validation_data),
         };
         let standardized = |data: &Dataset| fit.augmentation.map_or(Ok(data.clone()), |how| how.standardize(data));
-        let (data, validation) = (&standardized(data)?, validation.map(standardized).transpose()?);
+        let mut data = standardized(data)?;
+        if let Some(class_weight) = &fit.class_weight {
+            data = data.with_class_weight(class_weight)?;
+        }
+        let (data, validation) = (&data, validation.map(standardized).transpose()?);
         let validation = validation.as_ref();
-        let loss = self.compiled("fit")?.loss;
         for data in [Some(data), validation].into_iter().flatten() {
-            loss.check(self.network(), data)?;
+            self.check_data("fit", data)?;
         }
         let session = self.session("fit")?;
         session.seed = fit.seed;
@@ -129,7 +137,7 @@ impl Sequential {
                 (totals, flow) = self.session("fit")?.evaluate(validation, fit.batch_size, &mut fit.callbacks)?;
                 if flow.is_continue() {
                     logs.val_loss = Some(totals.loss());
-                    logs.val_accuracy = Some(totals.accuracy());
+                    logs.val_metrics = totals.metrics().of_validation();
                 }
                 logs.seconds += began.elapsed().as_secs_f64();
             }
@@ -164,13 +172,13 @@ fn train_epoch(
     let order = if fit.shuffle { shuffled(samples, fit.seed, epoch as u64) } else { (0..samples as u32).collect() };
     session.set_order(Role::Train, &order)?;
     let began = Instant::now();
-    let mut totals = Totals::default();
+    let mut totals = session.totals();
     let mut logs = EpochLogs { epoch: epoch + 1, ..EpochLogs::default() };
     let mut flow = ControlFlow::Continue(());
     let (epochs, batch_size) = (fit.epochs, fit.batch_size);
     session.measure(Mode::Train, Role::Train, batch_size, &mut |batch| {
-        let batch_loss = batch.loss / batch.samples as f64;
-        totals.add(batch);
+        let batch_loss = batch.loss();
+        totals.add(&batch);
         logs.batch_losses.push(batch_loss);
         if flow.is_continue() {
             let batch_logs = BatchLogs {
@@ -182,7 +190,7 @@ fn train_epoch(
                 all_samples: samples,
                 batch_loss,
                 loss: totals.loss(),
-                accuracy: totals.accuracy(),
+                metrics: totals.metrics(),
             };
             flow = tell(&mut fit.callbacks, |callback| callback.on_batch_end(&batch_logs));
             if flow.is_continue() && !batch_loss.is_finite() {
@@ -192,7 +200,7 @@ fn train_epoch(
         Ok(flow)
     })?;
     logs.loss = totals.loss();
-    logs.accuracy = totals.accuracy();
+    logs.metrics = totals.metrics();
     logs.seconds = began.elapsed().as_secs_f64();
     logs.images_per_second = totals.samples as f64 / logs.seconds;
     Ok((logs, flow))

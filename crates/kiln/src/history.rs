@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use crate::figures::Figures;
 use crate::saving::{read, write_atomically};
 use crate::{Error, Result};
 
@@ -18,18 +19,20 @@ pub struct History {
 
 /// The figures of an epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "SavedEpoch")]
 pub struct EpochLogs {
     /// The epoch, the first being 1.
     pub epoch: usize,
     /// The loss of the training samples, averaged over them, while the weights changed.
-    #[serde(deserialize_with = "number")]
     pub loss: f64,
-    /// The share of the training samples whose class was the most probable one, likewise.
-    pub accuracy: f64,
+    /// The metrics of the training samples, likewise.
+    #[serde(flatten)]
+    pub metrics: Figures,
     /// The loss of the validation samples after the epoch, if there are any.
     pub val_loss: Option<f64>,
-    /// The share of the validation samples whose class was the most probable one, if there are any.
-    pub val_accuracy: Option<f64>,
+    /// The metrics of the validation samples, if there are any: `val_accuracy`, for example.
+    #[serde(flatten)]
+    pub val_metrics: Figures,
     /// How long the epoch took with its validation, in seconds.
     pub seconds: f64,
     /// Training samples per second, validation not counted.
@@ -37,33 +40,61 @@ pub struct EpochLogs {
     /// Whether the epoch ran to its end, its validation included: not if a callback stopped it.
     pub complete: bool,
     /// The loss of each batch before its step.
-    #[serde(deserialize_with = "numbers")]
     pub batch_losses: Vec<f64>,
 }
 
-/// Reads a number. JSON has none that is not finite: those are written as `null`.
-fn number<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<f64, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+/// The figures of an epoch as they lie in a file: all metrics beside each other, and `null` for numbers that are not
+/// finite, which JSON has not.
+#[derive(Deserialize)]
+struct SavedEpoch {
+    epoch: usize,
+    loss: Option<f64>,
+    val_loss: Option<f64>,
+    seconds: f64,
+    images_per_second: f64,
+    complete: bool,
+    batch_losses: Vec<Option<f64>>,
+    #[serde(flatten)]
+    metrics: Figures,
 }
 
-/// Reads numbers likewise.
-fn numbers<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<f64>, D::Error> {
-    let numbers: Vec<Option<f64>> = Deserialize::deserialize(from)?;
-    Ok(numbers.into_iter().map(|number| number.unwrap_or(f64::NAN)).collect())
+impl From<SavedEpoch> for EpochLogs {
+    fn from(saved: SavedEpoch) -> EpochLogs {
+        let is_of = |validation: bool| {
+            let metrics = saved.metrics.iter().filter(move |(name, _)| name.starts_with("val_") == validation);
+            metrics.map(|(name, value)| (name.into(), value)).collect()
+        };
+        EpochLogs {
+            epoch: saved.epoch,
+            loss: saved.loss.unwrap_or(f64::NAN),
+            metrics: is_of(false),
+            val_loss: saved.val_loss,
+            val_metrics: is_of(true),
+            seconds: saved.seconds,
+            images_per_second: saved.images_per_second,
+            complete: saved.complete,
+            batch_losses: saved.batch_losses.into_iter().map(|loss| loss.unwrap_or(f64::NAN)).collect(),
+        }
+    }
 }
 
 impl EpochLogs {
-    /// The figures that there are, as Keras names them: `loss`, `accuracy`, and after a validation `val_loss` and
-    /// `val_accuracy`.
+    /// The figures that there are, by Keras' names: `loss` and the metrics, and after a validation the same with `val_` in
+    /// front.
     pub fn figures(&self) -> Vec<(&str, f64)> {
-        let validation = [("val_loss", self.val_loss), ("val_accuracy", self.val_accuracy)];
-        let validation = validation.into_iter().filter_map(|(name, value)| value.map(|value| (name, value)));
-        [("loss", self.loss), ("accuracy", self.accuracy)].into_iter().chain(validation).collect()
+        let training = std::iter::once(("loss", self.loss)).chain(self.metrics.iter());
+        let validation = self.val_loss.map(|loss| ("val_loss", loss)).into_iter().chain(self.val_metrics.iter());
+        training.chain(validation).collect()
     }
 
     /// The figure of this name, if there is one.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.figures().into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// The metric `accuracy` of the training samples. Not a number if it was not asked for.
+    pub fn accuracy(&self) -> f64 {
+        self.metrics.get("accuracy").unwrap_or(f64::NAN)
     }
 }
 
@@ -94,22 +125,21 @@ impl History {
         serde_json::from_slice(&bytes).map_err(|error| Error::Format { path, problem: error.to_string() })
     }
 
-    /// A line per epoch, without the losses of the batches.
+    /// A line per epoch, without the losses of the batches. A figure that only some epochs have is empty in the others.
     pub fn to_csv(&self) -> String {
-        let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+        let mut names: Vec<&str> = Vec::new();
+        for (name, _) in self.epochs.iter().flat_map(EpochLogs::figures) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         let rows = self.epochs.iter().map(|logs| {
-            format!(
-                "{},{},{},{},{},{:.3},{:.1}\n",
-                logs.epoch,
-                logs.loss,
-                logs.accuracy,
-                number(logs.val_loss),
-                number(logs.val_accuracy),
-                logs.seconds,
-                logs.images_per_second
-            )
+            let figure = |name: &&str| logs.get(name).map(|value| value.to_string()).unwrap_or_default();
+            let figures: Vec<String> = names.iter().map(figure).collect();
+            let (seconds, speed) = (logs.seconds, logs.images_per_second);
+            format!("{},{},{seconds:.3},{speed:.1}\n", logs.epoch, figures.join(","))
         });
-        let head = "epoch,loss,accuracy,val_loss,val_accuracy,seconds,images_per_second\n".to_owned();
+        let head = format!("epoch,{},seconds,images_per_second\n", names.join(","));
         std::iter::once(head).chain(rows).collect()
     }
 }
@@ -124,13 +154,14 @@ mod tests {
         let first = EpochLogs {
             epoch: 1,
             loss: 0.5,
-            accuracy: 0.75,
+            metrics: Figures::from([("accuracy", 0.75)]),
             seconds: 2.0,
             images_per_second: 30.0,
             batch_losses: vec![0.6, 0.4],
             ..EpochLogs::default()
         };
-        let second = EpochLogs { epoch: 2, val_loss: Some(0.25), val_accuracy: Some(1.0), ..first.clone() };
+        let val_metrics = Figures::from([("val_accuracy", 1.0)]);
+        let second = EpochLogs { epoch: 2, val_loss: Some(0.25), val_metrics, ..first.clone() };
         History { epochs: vec![first, second], stopped: true }
     }
 

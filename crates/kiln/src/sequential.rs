@@ -8,6 +8,7 @@ use kiln_graph::{Profile, Shape};
 use crate::callbacks::Callback;
 use crate::compile::Compile;
 use crate::data::{Dataset, Labels};
+use crate::figures::Figures;
 use crate::layers::Named;
 use crate::network::Network;
 use crate::session::{INFERENCE_BATCH, Role, Session};
@@ -43,12 +44,24 @@ pub struct Sequential {
 }
 
 /// How well a model does on a data set.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Score {
     /// The loss, averaged over the samples.
     pub loss: f64,
-    /// The share of the samples whose class was the most probable one.
-    pub accuracy: f64,
+    /// The metrics, averaged over the samples.
+    pub metrics: Figures,
+}
+
+impl Score {
+    /// The figure of this name, if there is one: `loss`, or a metric.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        if name == "loss" { Some(self.loss) } else { self.metrics.get(name) }
+    }
+
+    /// The metric `accuracy`: see [`Metric::Accuracy`](crate::Metric::Accuracy). Not a number if it was not asked for.
+    pub fn accuracy(&self) -> f64 {
+        self.metrics.get("accuracy").unwrap_or(f64::NAN)
+    }
 }
 
 /// What a model gives for some samples: probabilities, if it ends in softmax.
@@ -142,7 +155,9 @@ impl Sequential {
     /// # Errors
     /// When the layers do not fit together, an argument makes no sense or the device fails.
     pub fn compile(&mut self, device: &Device, compile: Compile) -> Result<()> {
+        self.network.check()?;
         compile.check()?;
+        compile.metrics.iter().try_for_each(|metric| metric.check(&self.network, compile.loss))?;
         self.start_session(device, Some(compile))
     }
 
@@ -183,7 +198,7 @@ impl Sequential {
             let expected = format!("1 to {}, the number of samples", data.len());
             return Err(Error::Argument { name: "batch_size", expected, found: batch_size.to_string() });
         }
-        self.compiled("profile")?.loss.check(&self.network, data)?;
+        self.check_data("profile", data)?;
         let session = self.session("profile")?;
         session.load(Role::Train, data)?;
         session.profile(Role::Train, batch_size, steps)
@@ -308,9 +323,16 @@ impl Sequential {
     }
 
     fn evaluated(&mut self, data: &Dataset, callbacks: &mut [&mut dyn Callback]) -> Result<(Score, ControlFlow<()>)> {
-        self.compiled("evaluate")?.loss.check(&self.network, data)?;
+        self.check_data("evaluate", data)?;
         let (totals, flow) = self.session("evaluate")?.evaluate(data, INFERENCE_BATCH, callbacks)?;
-        Ok((Score { loss: totals.loss(), accuracy: totals.accuracy() }, flow))
+        Ok((Score { loss: totals.loss(), metrics: totals.metrics() }, flow))
+    }
+
+    /// # Errors
+    /// When the model is not compiled, or a data set's labels do not fit the model and its loss.
+    pub(crate) fn check_data(&mut self, action: &'static str, data: &Dataset) -> Result<()> {
+        let loss = self.compiled(action)?.loss;
+        loss.check(&self.network, data)
     }
 
     pub(crate) fn network(&self) -> &Network {

@@ -14,6 +14,7 @@ mod terminate_on_nan;
 
 use std::ops::ControlFlow;
 
+use crate::figures::Figures;
 use crate::history::EpochLogs;
 use crate::{Result, Sequential};
 
@@ -48,7 +49,7 @@ pub use terminate_on_nan::TerminateOnNaN;
 ///
 /// impl Callback for GoodEnough {
 ///     fn on_epoch_end(&mut self, _: &mut Sequential, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
-///         let enough = logs.accuracy >= self.accuracy;
+///         let enough = logs.accuracy() >= self.accuracy;
 ///         Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
 ///     }
 /// }
@@ -116,7 +117,7 @@ pub trait Callback {
 }
 
 /// The figures of a batch.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BatchLogs {
     /// The epoch, the first being 1.
     pub epoch: usize,
@@ -134,19 +135,19 @@ pub struct BatchLogs {
     pub batch_loss: f64,
     /// The loss of the epoch so far, averaged over its samples.
     pub loss: f64,
-    /// The share of the epoch's samples so far whose class was the most probable one.
-    pub accuracy: f64,
+    /// The metrics of the epoch so far, likewise.
+    pub metrics: Figures,
 }
 
 impl BatchLogs {
     /// The figures of the epoch so far, by Keras' names.
     pub fn figures(&self) -> Vec<(&str, f64)> {
-        vec![("loss", self.loss), ("accuracy", self.accuracy)]
+        std::iter::once(("loss", self.loss)).chain(self.metrics.iter()).collect()
     }
 }
 
 /// The figures of a validation or an evaluation so far.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TestBatchLogs {
     /// How many samples are done.
     pub samples: usize,
@@ -154,8 +155,8 @@ pub struct TestBatchLogs {
     pub all_samples: usize,
     /// The loss so far, averaged over the samples.
     pub loss: f64,
-    /// The share of the samples so far whose class was the most probable one.
-    pub accuracy: f64,
+    /// The metrics so far, likewise.
+    pub metrics: Figures,
 }
 
 /// Tells all callbacks, even those behind one that breaks.

@@ -1,5 +1,6 @@
 //! Samples with labels, in memory.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use kiln_graph::Shape;
 
 use super::DataError;
+use crate::Error;
 use crate::augmentation::Standardization;
 
 /// Samples of one shape and a label for each. A model sees `value * scale + offset`, standardized if
@@ -30,6 +32,7 @@ pub struct Dataset {
     values: Values,
     labels: Labels,
     class_names: Arc<[String]>,
+    sample_weights: Option<Arc<[f32]>>,
     scale: f32,
     offset: f32,
     standardization: Standardization,
@@ -54,12 +57,13 @@ pub enum Labels {
         /// The number of classes.
         classes: usize,
     },
-    /// For each sample, one value per class: 1 for its own and 0 for the others, or any probabilities.
-    OneHot {
-        /// `[samples, classes]`
+    /// For each sample, one value per output of a model: quantities, or one per class, 1 for its own and 0 for the others,
+    /// or any probabilities.
+    Values {
+        /// `[samples, size]`
         values: Arc<[f32]>,
-        /// The number of classes.
-        classes: usize,
+        /// The number of values of a sample.
+        size: usize,
     },
 }
 
@@ -71,20 +75,39 @@ impl Labels {
 
     /// Labels as one value per class, `[samples, classes]`.
     pub fn one_hot(values: Vec<f32>, classes: usize) -> Labels {
-        Labels::OneHot { values: values.into(), classes }
+        Labels::values(values, classes)
     }
 
-    /// The number of classes.
+    /// Labels as quantities, `[samples, size]`.
+    pub fn values(values: Vec<f32>, size: usize) -> Labels {
+        Labels::Values { values: values.into(), size }
+    }
+
+    /// The number of classes, or of values of a sample.
     pub fn classes(&self) -> usize {
         match self {
-            Labels::Index { classes, .. } | Labels::OneHot { classes, .. } => *classes,
+            Labels::Index { classes, .. } => *classes,
+            Labels::Values { size, .. } => *size,
+        }
+    }
+
+    /// Each sample's class: its index, or the place of its largest value (the first of equal ones). Where a sample has one
+    /// value, that is the class.
+    pub fn class_indices(&self) -> Vec<usize> {
+        match self {
+            Labels::Index { values, .. } => values.iter().map(|&value| value as usize).collect(),
+            Labels::Values { values, size: 1 } => values.iter().map(|&value| value as usize).collect(),
+            Labels::Values { values, size } => {
+                let first_largest = |row: &[f32]| (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b]));
+                values.chunks((*size).max(1)).map(|row| first_largest(row).unwrap_or_default()).collect()
+            }
         }
     }
 
     fn check(&self, samples: usize) -> Result<(), DataError> {
         let (expected, found) = match self {
             Labels::Index { values, .. } => (Some(samples), values.len()),
-            Labels::OneHot { values, classes } => (samples.checked_mul(*classes), values.len()),
+            Labels::Values { values, size } => (samples.checked_mul(*size), values.len()),
         };
         if expected != Some(found) {
             return Err(DataError::Labels { samples, expected: expected.unwrap_or(usize::MAX), found });
@@ -99,8 +122,8 @@ impl Labels {
     fn range(&self, range: Range<usize>) -> Labels {
         match self {
             Labels::Index { values, classes } => Labels::Index { values: values[range].into(), classes: *classes },
-            Labels::OneHot { values, classes } => {
-                Labels::OneHot { values: values[range.start * classes..range.end * classes].into(), classes: *classes }
+            Labels::Values { values, size } => {
+                Labels::Values { values: values[range.start * size..range.end * size].into(), size: *size }
             }
         }
     }
@@ -132,8 +155,17 @@ impl Dataset {
         }
         let samples = count / elements;
         labels.check(samples)?;
-        let (class_names, standardization) = Default::default();
-        Ok(Dataset { sample_shape: shape, samples, values, labels, class_names, scale, offset: 0.0, standardization })
+        Ok(Dataset {
+            sample_shape: shape,
+            samples,
+            values,
+            labels,
+            class_names: Arc::default(),
+            sample_weights: None,
+            scale,
+            offset: 0.0,
+            standardization: Standardization::default(),
+        })
     }
 
     /// The same samples, which a model sees as `value * scale + offset`.
@@ -150,6 +182,32 @@ impl Dataset {
             classes if classes == names.len() => Ok(Dataset { class_names: names.into(), ..self }),
             classes => Err(DataError::ClassNames { classes, found: names.len() }),
         }
+    }
+
+    /// The same samples, of which each counts as much as its weight says: its loss is multiplied by it. A loss over samples
+    /// is still divided by their number, as in Keras 3. Metrics do not see weights.
+    ///
+    /// # Errors
+    /// When there are not as many weights as samples.
+    pub fn with_sample_weights(self, weights: Vec<f32>) -> Result<Dataset, DataError> {
+        match self.samples {
+            samples if samples == weights.len() => Ok(Dataset { sample_weights: Some(weights.into()), ..self }),
+            samples => Err(DataError::SampleWeights { samples, found: weights.len() }),
+        }
+    }
+
+    /// The same samples, weighted by their classes.
+    ///
+    /// # Errors
+    /// When they have weights already.
+    pub(crate) fn with_class_weight(self, class_weight: &BTreeMap<usize, f32>) -> crate::Result<Dataset> {
+        if self.sample_weights.is_some() {
+            let expected = "weights of samples or of classes, not both".to_owned();
+            return Err(Error::Argument { name: "class_weight", expected, found: "a data set with both".to_owned() });
+        }
+        let weight = |class: &usize| class_weight.get(class).copied().unwrap_or(1.0);
+        let weights = self.labels.class_indices().iter().map(weight).collect();
+        Ok(self.with_sample_weights(weights)?)
     }
 
     /// The same samples, of which a model sees what standardization makes of `value * scale + offset`.
@@ -180,6 +238,11 @@ impl Dataset {
     /// The name of each class, or nothing where they are not known.
     pub fn class_names(&self) -> &[String] {
         &self.class_names
+    }
+
+    /// How much each sample counts, if not all count the same.
+    pub fn sample_weights(&self) -> Option<&[f32]> {
+        self.sample_weights.as_deref()
     }
 
     /// The values, before scale and offset.
@@ -222,7 +285,9 @@ impl Dataset {
             Values::U8(values) => Values::U8(values[span].into()),
             Values::F32(values) => Values::F32(values[span].into()),
         };
-        Dataset { samples: end - start, values, labels: self.labels.range(start..end), ..self.clone() }
+        let labels = self.labels.range(start..end);
+        let sample_weights = self.sample_weights.as_ref().map(|weights| weights[start..end].into());
+        Dataset { samples: end - start, values, labels, sample_weights, ..self.clone() }
     }
 
     /// Everything but the last `fraction` of the samples, and those: the first `int(n * (1 - fraction))` and the rest,
@@ -246,7 +311,7 @@ impl fmt::Debug for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Labels::Index { values, classes } => write!(f, "Index({} values, {classes} classes)", values.len()),
-            Labels::OneHot { values, classes } => write!(f, "OneHot({} values, {classes} classes)", values.len()),
+            Labels::Values { values, size } => write!(f, "Values({} values, {size} for each sample)", values.len()),
         }
     }
 }
@@ -312,6 +377,28 @@ mod tests {
         assert_eq!(five().with_class_names(names()).unwrap().head(1).class_names(), names());
         let error = five().with_class_names(names()[..2].to_vec()).unwrap_err().to_string();
         assert_eq!(error, "expected 3 names of classes, found 2");
+    }
+
+    #[test]
+    fn weights_are_cut_with_their_samples() {
+        let data = five().with_sample_weights(vec![1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+        assert_eq!(data.range(1..3).sample_weights().unwrap(), [2.0, 3.0]);
+        let error = five().with_sample_weights(vec![1.0]).unwrap_err().to_string();
+        assert_eq!(error, "expected a weight for each of 5 samples, found 1");
+    }
+
+    #[test]
+    fn a_class_weighs_its_samples_and_1_where_nothing_is_said() {
+        let weighted = five().with_class_weight(&[(1, 0.5), (2, 4.0)].into()).unwrap();
+        assert_eq!(weighted.sample_weights().unwrap(), [1.0, 0.5, 4.0, 1.0, 0.5]);
+        assert!(weighted.with_class_weight(&[(1, 0.5)].into()).unwrap_err().to_string().contains("not both"));
+    }
+
+    #[test]
+    fn the_class_of_values_is_the_place_of_the_first_largest() {
+        let labels = Labels::one_hot(vec![0.0, 1.0, 0.5, 0.5, 1.0, 0.0], 2);
+        assert_eq!(labels.class_indices(), [1, 0, 0]);
+        assert_eq!(Labels::values(vec![1.0, 0.0], 1).class_indices(), [1, 0]);
     }
 
     #[test]

@@ -55,6 +55,14 @@ pub enum DataError {
         /// How many there are.
         found: usize,
     },
+    /// There are not as many weights as samples.
+    #[error("expected a weight for each of {samples} samples, found {found}")]
+    SampleWeights {
+        /// How many samples there are.
+        samples: usize,
+        /// How many weights there are.
+        found: usize,
+    },
     /// A label names no class.
     #[error("sample {sample}: expected a label below {classes}, found {found}")]
     Class {

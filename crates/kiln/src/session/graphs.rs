@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kiln_graph::{DType, Graph, Tensor, TensorType};
-use kiln_ops::{ClipByNorm, ClipByValue, Copy, Gather, Record, Sum, gradients};
+use kiln_ops::{ClipByNorm, ClipByValue, Copy, Gather, Record, Sum, Weigh, gradients};
 
 use super::layout::{Layout, TRAINABLE};
 use super::{METRICS_ROWS, Mode, Resident, Role};
@@ -12,7 +12,7 @@ use crate::augmentation::{Augmentation, Source, append};
 use crate::compile::Compile;
 use crate::network::Network;
 
-/// The buffer with a row per step: the sum of the losses, and the number of hits.
+/// The buffer with a row per step: the sum of the losses, and of each metric.
 pub(super) const METRICS: &str = "metrics";
 /// The buffer with what the model gives for a batch.
 pub(super) const PREDICTIONS: &str = "predictions";
@@ -42,6 +42,8 @@ struct Forward {
     variables: Vec<Tensor>,
     output: Tensor,
     labels: Tensor,
+    /// What the loss of each sample counts.
+    weights: Option<Tensor>,
 }
 
 fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
@@ -53,22 +55,40 @@ fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
     };
     let (x, y) = (persistent("x", &data.x), persistent("y", &data.y));
     let order = persistent("order", &TensorType::new([data.samples], DType::U32));
-    let labels = graph.add(Gather { scale: 1.0, offset: 0.0, batch: size }, &[y, order])?;
+    let gather = Gather { scale: 1.0, offset: 0.0, batch: size };
+    let labels = graph.add(gather, &[y, order])?;
+    let weights = match data.is_weighted() {
+        true => {
+            let buffer = graph.buffer(&role.buffer("weights"));
+            let weights = graph.persistent(TensorType::f32([data.samples]), buffer, 0);
+            Some(graph.add(gather, &[weights, order])?)
+        }
+        false => None,
+    };
     let (scale, offset, standardization) = (data.scale, data.offset, data.standardization());
     let x = append(graph, &Source { x, order, size, scale, offset, augmentation, standardization, role })?;
     let variables = layout.tensors(network, graph);
     let output = network.call(graph, x, &variables, mode == Mode::Train)?;
-    Ok(Forward { variables, output, labels })
+    Ok(Forward { variables, output, labels, weights })
 }
 
 /// Appends the loss of each sample and the record of the batch's metrics; gives the losses.
 fn measured(graph: &mut Graph, network: &Network, compiled: &Compile, forward: &Forward) -> Result<Tensor> {
-    let Forward { output, labels, .. } = *forward;
-    let [losses, hits] = compiled.loss.append(graph, network, output, labels, compiled.from_logits)?;
+    let Forward { output, labels, weights, .. } = *forward;
+    let scored = compiled.loss.append(graph, network, compiled, [output, labels])?;
+    let losses = match weights {
+        Some(weights) => graph.add(Weigh, &[scored.losses, weights])?,
+        None => scored.losses,
+    };
+    let figures = compiled.append_metrics(graph, &scored, [output, labels])?;
+    let figures: Vec<Tensor> = std::iter::once(losses).chain(figures).collect();
     let buffer = graph.buffer(METRICS);
-    let metrics = graph.persistent(TensorType::f32([METRICS_ROWS, 2]), buffer, 0);
-    graph.scope("metrics");
-    graph.update(Arc::new(Record { rows: METRICS_ROWS }), &[losses, hits], &[metrics])?;
+    let columns = figures.len();
+    let metrics = graph.persistent(TensorType::f32([METRICS_ROWS, columns]), buffer, 0);
+    for (i, figures) in figures.chunks(Record::MOST).enumerate() {
+        let record = Record { rows: METRICS_ROWS, columns, first: i * Record::MOST };
+        graph.update(Arc::new(record), figures, &[metrics])?;
+    }
     Ok(losses)
 }
 

@@ -6,6 +6,7 @@ mod pass;
 mod resident;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use kiln_graph::{Buffers, Plan, Profile, Program, Step};
 
@@ -56,6 +57,8 @@ pub(crate) struct Session {
     compiled: Option<Compile>,
     augmentation: Option<Augmentation>,
     learning_rate: LearningRate,
+    /// The names of the metrics.
+    metrics: Arc<[Arc<str>]>,
     iterations: u64,
     /// How many epochs are over.
     pub epochs: usize,
@@ -73,6 +76,7 @@ impl Session {
     /// When memory runs out or the device is lost.
     pub fn new(device: &Device, network: &Network, compiled: Option<Compile>, weights: &[f32]) -> Result<Session> {
         let learning_rate = compiled.as_ref().map(|compiled| compiled.optimizer.learning_rate().clone());
+        let metrics = compiled.iter().flat_map(Compile::metric_names).map(Arc::from).collect();
         let mut session = Session {
             device: device.clone(),
             buffers: Buffers::new(device.as_dyn().clone()),
@@ -80,6 +84,7 @@ impl Session {
             layout: Layout::new(network),
             compiled,
             augmentation: None,
+            metrics,
             learning_rate: learning_rate.unwrap_or(LearningRate::Constant(0.0)),
             iterations: 0,
             epochs: 0,
@@ -89,7 +94,7 @@ impl Session {
             resident: HashMap::new(),
         };
         session.layout.allocate(&mut session.buffers)?;
-        session.buffers.named(graphs::METRICS, METRICS_ROWS as u64 * 8)?;
+        session.buffers.named(graphs::METRICS, METRICS_ROWS as u64 * session.row_bytes())?;
         let outputs = network.output_shape().batched(INFERENCE_BATCH).elements() as u64 * 4;
         session.buffers.named(graphs::PREDICTIONS, outputs.max(4))?;
         for slot in session.compiled.iter().flat_map(|compiled| compiled.optimizer.slots()) {
@@ -127,6 +132,16 @@ impl Session {
     /// When the device is lost.
     pub fn write_weights(&self, weights: &[f32]) -> Result<()> {
         self.layout.write(&self.network, &self.buffers, weights)
+    }
+
+    /// What a step leaves in the metrics' buffer: the loss and each metric, in bytes.
+    fn row_bytes(&self) -> u64 {
+        (1 + self.metrics.len()) as u64 * 4
+    }
+
+    /// Figures of no batch yet.
+    pub fn totals(&self) -> Totals {
+        Totals::new(self.metrics.clone())
     }
 
     /// The learning rate of the next step.

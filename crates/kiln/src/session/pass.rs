@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kiln_graph::{Pending, ReadBack};
@@ -11,45 +12,59 @@ use crate::Result;
 use crate::callbacks::{Callback, TestBatchLogs, tell};
 use crate::compile::MOST_STEPS;
 use crate::data::Dataset;
+use crate::figures::Figures;
 
 /// A submission that takes less than this runs twice as many steps the next time.
 const SHORT: Duration = Duration::from_millis(50);
 
 /// What came out of some batches.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Totals {
     pub samples: usize,
-    loss: f64,
-    hits: f64,
+    /// The sum of the losses, then of each metric.
+    sums: Vec<f64>,
+    metrics: Arc<[Arc<str>]>,
 }
 
 impl Totals {
-    pub fn add(&mut self, batch: Batch) {
+    /// Nothing yet.
+    pub fn new(metrics: Arc<[Arc<str>]>) -> Totals {
+        Totals { samples: 0, sums: vec![0.0; 1 + metrics.len()], metrics }
+    }
+
+    pub fn add(&mut self, batch: &Batch) {
         self.samples += batch.samples;
-        self.loss += batch.loss;
-        self.hits += batch.hits;
+        for (sum, value) in self.sums.iter_mut().zip(&batch.sums) {
+            *sum += f64::from(*value);
+        }
     }
 
     /// The loss, averaged over the samples.
     pub fn loss(&self) -> f64 {
-        self.loss / self.samples.max(1) as f64
+        self.sums[0] / self.samples.max(1) as f64
     }
 
-    /// The share of the samples whose class was the most probable one.
-    pub fn accuracy(&self) -> f64 {
-        self.hits / self.samples.max(1) as f64
+    /// The metrics, averaged over the samples.
+    pub fn metrics(&self) -> Figures {
+        let values = self.sums[1..].iter().map(|sum| sum / self.samples.max(1) as f64);
+        self.metrics.iter().cloned().zip(values).collect()
     }
 }
 
 /// What came out of one batch.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Batch {
     /// How many samples it had.
     pub samples: usize,
-    /// The sum of the samples' losses.
-    pub loss: f64,
-    /// How many samples had their label's output as the largest.
-    pub hits: f64,
+    /// The sum of the samples' losses, then of each metric.
+    sums: Vec<f32>,
+}
+
+impl Batch {
+    /// The loss, averaged over the samples.
+    pub fn loss(&self) -> f64 {
+        f64::from(self.sums[0]) / self.samples as f64
+    }
 }
 
 /// Gets the samples per step of a submission and what was read back.
@@ -68,11 +83,11 @@ impl Session {
         batch: usize,
         on_batch: &mut dyn FnMut(Batch) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
+        let row_bytes = self.row_bytes() as usize;
         self.pass(mode, role, batch, &mut |samples, bytes| {
             let mut flow = ControlFlow::Continue(());
-            for row in bytes.chunks_exact(8) {
-                let [loss, hits]: [f32; 2] = bytemuck::pod_read_unaligned(row);
-                let batch = Batch { samples, loss: f64::from(loss), hits: f64::from(hits) };
+            for row in bytes.chunks_exact(row_bytes) {
+                let batch = Batch { samples, sums: bytemuck::pod_collect_to_vec(row) };
                 if on_batch(batch)?.is_break() {
                     flow = ControlFlow::Break(());
                 }
@@ -81,7 +96,7 @@ impl Session {
         })
     }
 
-    /// The loss and the hits of all samples of a data set, or of those until a callback broke.
+    /// The loss and the metrics of all samples of a data set, or of those until a callback broke.
     ///
     /// # Errors
     /// When the data set does not fit the model, or a program cannot be made or run.
@@ -92,13 +107,13 @@ impl Session {
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<(Totals, ControlFlow<()>)> {
         self.load(Role::Test, data)?;
-        let mut totals = Totals::default();
+        let mut totals = self.totals();
         let mut flow = ControlFlow::Continue(());
         self.measure(Mode::Evaluate, Role::Test, batch, &mut |batch| {
-            totals.add(batch);
+            totals.add(&batch);
             if flow.is_continue() {
-                let (loss, accuracy) = (totals.loss(), totals.accuracy());
-                let logs = TestBatchLogs { samples: totals.samples, all_samples: data.len(), loss, accuracy };
+                let (loss, metrics) = (totals.loss(), totals.metrics());
+                let logs = TestBatchLogs { samples: totals.samples, all_samples: data.len(), loss, metrics };
                 flow = tell(callbacks, |callback| callback.on_test_batch_end(&logs));
             }
             Ok(flow)
@@ -163,7 +178,10 @@ impl Pass<'_> {
         let outputs = self.session.network().output_shape().batched(batch).elements();
         let (name, offset, bytes) = match mode {
             Mode::Predict => (graphs::PREDICTIONS, 0, outputs as u64 * 4),
-            _ => (graphs::METRICS, steps.first().map_or(0, |step| u64::from(step.row)) * 8, count as u64 * 8),
+            _ => {
+                let (first, row_bytes) = (steps.first().map_or(0, |step| step.row), self.session.row_bytes());
+                (graphs::METRICS, u64::from(first) * row_bytes, count as u64 * row_bytes)
+            }
         };
         let buffer = self.session.buffers.get(name).cloned();
         let read_back = buffer.as_ref().map(|buffer| ReadBack { buffer, offset, bytes });

@@ -48,12 +48,18 @@ impl Resident {
         };
         let labels = match (self.data.labels(), other.labels()) {
             (Labels::Index { values: a, .. }, Labels::Index { values: b, .. }) => Arc::ptr_eq(a, b),
-            (Labels::OneHot { values: a, .. }, Labels::OneHot { values: b, .. }) => Arc::ptr_eq(a, b),
+            (Labels::Values { values: a, .. }, Labels::Values { values: b, .. }) => Arc::ptr_eq(a, b),
             _ => false,
         };
         let rule = (self.scale, self.offset) == (other.scale(), other.offset());
+        let rule = rule && self.data.sample_weights() == other.sample_weights();
         let rule = rule && self.data.standardization() == other.standardization();
         values && labels && rule && self.data.sample_shape() == other.sample_shape()
+    }
+
+    /// Whether its samples have weights.
+    pub fn is_weighted(&self) -> bool {
+        self.data.sample_weights().is_some()
     }
 
     /// What becomes of its values after they were scaled.
@@ -73,7 +79,7 @@ impl Resident {
         };
         let (y, labels): (TensorType, &[u8]) = match data.labels() {
             Labels::Index { values, .. } => (TensorType::new([samples], DType::U32), bytemuck::cast_slice(values)),
-            Labels::OneHot { values, classes } => (TensorType::f32([samples, *classes]), bytemuck::cast_slice(values)),
+            Labels::Values { values, size } => (TensorType::f32([samples, *size]), bytemuck::cast_slice(values)),
         };
         let x_shape: Shape = data.sample_shape().batched(samples);
         let resident = Resident {
@@ -92,6 +98,9 @@ impl Resident {
         let order: Vec<u32> = (0..samples as u32).collect();
         for (part, bytes) in [("x", x), ("y", labels), ("order", bytemuck::cast_slice(&order))] {
             write_new(&role.buffer(part), bytes, device, buffers)?;
+        }
+        if let Some(weights) = data.sample_weights() {
+            write_new(&role.buffer("weights"), bytemuck::cast_slice(weights), device, buffers)?;
         }
         data.standardization().upload(role, device, buffers)?;
         Ok(resident)
