@@ -48,6 +48,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut saved = Sequential::load(&best)?;
     saved.compile(&Device::best()?, Compile { loss, ..Default::default() })?;
     let (found, kept) = (model.evaluate(&test)?, saved.evaluate(&test)?);
-    println!("accuracy on {} points that it has not seen: {:.4}", test.len(), found.accuracy);
+    println!("accuracy on {} points that it has not seen: {:.4}", test.len(), found.accuracy());
     if found == kept { Ok(()) } else { Err(format!("the saved model does otherwise: {kept:?}").into()) }
 }

@@ -46,6 +46,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Fit { epochs, batch_size: 128, validation_split: 0.2, seed, callbacks: vec![&mut lines], ..Default::default() };
     model.fit(&train, fit)?;
     let score = model.evaluate(&test)?;
-    println!("{network}, seed {seed}: {:.2} % of the test images, loss {:.4}", 100.0 * score.accuracy, score.loss);
+    println!("{network}, seed {seed}: {:.2} % of the test images, loss {:.4}", 100.0 * score.accuracy(), score.loss);
     Ok(())
 }

@@ -32,8 +32,8 @@ fn accuracy(mut model: Sequential, train: &Dataset, test: &Dataset, epochs: usiz
     model.compile(&Device::best()?, Compile { optimizer, loss, ..Default::default() })?;
     model.fit(train, Fit { epochs, batch_size: 128, ..Default::default() })?;
     let score = model.evaluate(test)?;
-    println!("{} with {} samples: {:.2} %", model.name(), train.len(), 100.0 * score.accuracy);
-    Ok(score.accuracy)
+    println!("{} with {} samples: {:.2} %", model.name(), train.len(), 100.0 * score.accuracy());
+    Ok(score.accuracy())
 }
 
 fn draw<B: DrawingBackend>(area: &DrawingArea<B, Shift>, found: &[[f64; 2]]) -> Result<(), Box<dyn std::error::Error>>

@@ -55,8 +55,8 @@ fn a_csv_file_has_a_line_per_epoch_with_kerases_columns() {
     let mut logger = CSVLogger::new(&path);
     let history = fit_with(&mut compiled(), 2, vec![&mut logger]).unwrap();
     let row = |logs: &EpochLogs| {
-        let (val_loss, val_accuracy) = (logs.val_loss.unwrap(), logs.val_accuracy.unwrap());
-        format!("{},{},{},{val_loss},{val_accuracy}\n", logs.epoch - 1, logs.loss, logs.accuracy)
+        let (val_loss, val_accuracy) = (logs.val_loss.unwrap(), logs.get("val_accuracy").unwrap());
+        format!("{},{},{},{val_loss},{val_accuracy}\n", logs.epoch - 1, logs.loss, logs.accuracy())
     };
     let head = "epoch,loss,accuracy,val_loss,val_accuracy\n".to_owned();
     let written = head.clone() + &row(&history.epochs[0]) + &row(&history.epochs[1]);
@@ -66,7 +66,7 @@ fn a_csv_file_has_a_line_per_epoch_with_kerases_columns() {
     let fit = Fit { epochs: 3, initial_epoch: 2, callbacks: vec![&mut logger], ..Fit::default() };
     let third = compiled().fit(&bars(70), fit).unwrap();
     let logs = &third.epochs[0];
-    let written = written + &format!("2,{},{},NA,NA\n", logs.loss, logs.accuracy);
+    let written = written + &format!("2,{},{},NA,NA\n", logs.loss, logs.accuracy());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), written);
 
     let mut logger = CSVLogger { separator: ';', ..CSVLogger::new(&path) };

@@ -131,7 +131,7 @@ fn models_are_saved_when_keras_saves_them() {
 /// The small model with plain gradient descent.
 pub fn compiled_with_rate(learning_rate: f64) -> Sequential {
     let mut model = model();
-    let optimizer = SGD { learning_rate, ..SGD::default() }.into();
+    let optimizer = SGD { learning_rate: learning_rate.into(), ..SGD::default() }.into();
     model.compile(device(), Compile { optimizer, ..Compile::default() }).unwrap();
     model
 }

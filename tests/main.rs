@@ -12,6 +12,7 @@ mod errors;
 mod fit;
 mod fixtures;
 mod load_img;
+mod losses;
 mod native;
 mod ops;
 mod optimizers;

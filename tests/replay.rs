@@ -75,7 +75,7 @@ fn replay(folder: &Path) {
     let predictions = model.predict(&test).unwrap();
     let error = error(&predictions.values, &tensor(&folder.join("predictions.safetensors"), "probabilities"));
     assert!(error < 2e-3, "predictions differ by {error}");
-    let accuracy = model.evaluate(&test).unwrap().accuracy;
+    let accuracy = model.evaluate(&test).unwrap().accuracy();
     assert!(close(accuracy, expected["test_accuracy"].as_f64().unwrap(), 1e-9), "accuracy {accuracy}");
 }
 

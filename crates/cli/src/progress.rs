@@ -1,6 +1,5 @@
 //! What is seen of a training: a bar per epoch on a terminal, and a line per epoch everywhere.
 
-use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -45,8 +44,7 @@ impl Callback for Progress {
     fn on_batch_end(&mut self, logs: &BatchLogs) -> ControlFlow<()> {
         self.first_step.get_or_insert_with(|| self.began.elapsed());
         let speed = logs.samples as f64 / self.bar.elapsed().as_secs_f64().max(1e-9);
-        let (loss, accuracy) = (logs.loss, logs.accuracy);
-        self.bar.set_message(format!("loss: {loss:.4} - accuracy: {accuracy:.4} - {speed:.0} images/s"));
+        self.bar.set_message(format!("{} - {speed:.0} images/s", words(&logs.figures())));
         self.bar.set_length(logs.batches as u64);
         self.bar.set_position(logs.batch as u64);
         ControlFlow::Continue(())
@@ -63,17 +61,20 @@ impl Callback for Progress {
 fn line(logs: &EpochLogs) -> String {
     let batches = logs.batch_losses.len();
     let per_step = 1000.0 * logs.seconds / batches.max(1) as f64;
-    let mut line = format!("{:.0}s {per_step:.0}ms/step", logs.seconds);
-    let _ = write!(line, " - loss: {:.4} - accuracy: {:.4}", logs.loss, logs.accuracy);
-    if let (Some(loss), Some(accuracy)) = (logs.val_loss, logs.val_accuracy) {
-        let _ = write!(line, " - val_loss: {loss:.4} - val_accuracy: {accuracy:.4}");
-    }
-    let _ = write!(line, " - {:.0} images/s", logs.images_per_second);
-    line
+    let (seconds, speed) = (logs.seconds, logs.images_per_second);
+    format!("{seconds:.0}s {per_step:.0}ms/step - {} - {speed:.0} images/s", words(&logs.figures()))
+}
+
+/// `loss: 0.2500 - accuracy: 0.9000`
+pub fn words(figures: &[(&str, f64)]) -> String {
+    let words: Vec<String> = figures.iter().map(|(name, value)| format!("{name}: {value:.4}")).collect();
+    words.join(" - ")
 }
 
 #[cfg(test)]
 mod tests {
+    use kiln::Figures;
+
     use super::*;
 
     #[test]
@@ -81,14 +82,15 @@ mod tests {
         let logs = EpochLogs {
             epoch: 1,
             loss: 0.25,
-            accuracy: 0.9,
+            metrics: Figures::from([("accuracy", 0.9)]),
             seconds: 24.0,
             images_per_second: 2000.4,
             batch_losses: vec![0.5; 375],
             ..EpochLogs::default()
         };
         assert_eq!(line(&logs), "24s 64ms/step - loss: 0.2500 - accuracy: 0.9000 - 2000 images/s");
-        let validated = EpochLogs { val_loss: Some(0.125), val_accuracy: Some(0.95), ..logs };
+        let val_metrics = Figures::from([("val_accuracy", 0.95)]);
+        let validated = EpochLogs { val_loss: Some(0.125), val_metrics, ..logs };
         assert!(line(&validated).contains(" - val_loss: 0.1250 - val_accuracy: 0.9500 - "));
     }
 }

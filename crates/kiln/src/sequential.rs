@@ -53,6 +53,11 @@ pub struct Score {
 }
 
 impl Score {
+    /// All figures: `loss`, then the metrics.
+    pub fn figures(&self) -> Vec<(&str, f64)> {
+        std::iter::once(("loss", self.loss)).chain(self.metrics.iter()).collect()
+    }
+
     /// The figure of this name, if there is one: `loss`, or a metric.
     pub fn get(&self, name: &str) -> Option<f64> {
         if name == "loss" { Some(self.loss) } else { self.metrics.get(name) }

@@ -3,13 +3,20 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use kiln::{Compile, Loss, Sequential};
+use kiln::{Compile, ConfusionMatrix, Loss, Sequential};
 
 use super::run::Run;
 use super::{devices, source};
 use crate::error::Error;
+use crate::progress::words;
+
+/// Of more classes than this, it is not shown which is taken for which.
+const MOST_CLASSES: usize = 32;
 
 /// Evaluate a trained network on test images.
+///
+/// Tells loss and accuracy, and of up to 32 classes how often each was taken for which: a row for each class, a column for
+/// each class that it was taken for.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -43,8 +50,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let device = devices::open(arguments.device.as_deref())?;
     model.compile(&device, Compile { loss: Loss::SparseCategoricalCrossentropy, ..Compile::default() })?;
     let score = model.evaluate(&test)?;
-    let right = (score.accuracy * test.len() as f64).round();
+    let right = (score.accuracy() * test.len() as f64).round();
     println!("{} test images of {data} on {}", test.len(), device.info().name);
-    println!("loss {:.4}, accuracy {:.4} ({right} right)", score.loss, score.accuracy);
+    println!("{} ({right} right)", words(&score.figures()));
+    let predictions = model.predict(&test)?;
+    let classes = predictions.shape.sample().elements();
+    if (2..=MOST_CLASSES).contains(&classes) {
+        let matrix = ConfusionMatrix::new(&test.labels().class_indices(), &predictions.classes(), classes)?;
+        println!("\n{}", matrix.with_class_names(test.class_names()));
+    }
     Ok(ExitCode::SUCCESS)
 }

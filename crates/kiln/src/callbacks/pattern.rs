@@ -141,9 +141,11 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
     use super::*;
+    use crate::figures::Figures;
 
     fn logs() -> EpochLogs {
-        EpochLogs { epoch: 7, loss: 0.25, accuracy: 1.0, val_loss: Some(-0.001_234_5), ..EpochLogs::default() }
+        let metrics = Figures::from([("accuracy", 1.0)]);
+        EpochLogs { epoch: 7, loss: 0.25, metrics, val_loss: Some(-0.001_234_5), ..EpochLogs::default() }
     }
 
     #[test]

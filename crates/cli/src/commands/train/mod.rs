@@ -20,7 +20,7 @@ use super::{augment, devices};
 use crate::error::Error;
 use crate::interrupt::{self, Interrupt};
 use crate::plot;
-use crate::progress::Progress;
+use crate::progress::{Progress, words};
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let out = arguments.out();
@@ -75,8 +75,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if let (Some(test), None) = (&test, interrupt::asked())
         && let Some(score) = model.evaluate_with_callbacks(test, &mut [&mut Interrupt])?
     {
-        println!("test images: loss {:.4}, accuracy {:.4}", score.loss, score.accuracy);
-        (run.test_loss, run.test_accuracy) = (Some(score.loss), Some(score.accuracy));
+        println!("test images: {}", words(&score.figures()));
+        (run.test_loss, run.test_accuracy) = (Some(score.loss), score.get("accuracy"));
     }
     run.save(&out)?;
     let curves = report::curves(&run, &history);

@@ -50,12 +50,12 @@ pub fn speed(progress: &Progress, history: &History) {
 /// The picture of the history.
 pub fn curves(run: &Run, history: &History) -> Curves {
     let score = run.test_accuracy.map(|accuracy| format!(": {:.2} % of the test images", 100.0 * accuracy));
-    let epochs = &history.epochs;
+    let figure = |name: &str| history.epochs.iter().filter_map(|logs| logs.get(name)).collect();
     Curves {
         title: format!("{} on {}{}", run.model, run.data, score.unwrap_or_default()),
-        accuracy: epochs.iter().map(|logs| logs.accuracy).collect(),
-        val_accuracy: epochs.iter().filter_map(|logs| logs.val_accuracy).collect(),
-        loss: epochs.iter().map(|logs| logs.loss).collect(),
-        val_loss: epochs.iter().filter_map(|logs| logs.val_loss).collect(),
+        accuracy: figure("accuracy"),
+        val_accuracy: figure("val_accuracy"),
+        loss: figure("loss"),
+        val_loss: figure("val_loss"),
     }
 }

@@ -1,0 +1,210 @@
+//! Losses, metrics and weights against what Keras gives: `fixtures/losses.safetensors`, which `peers/losses.py` wrote. A
+//! model of one layer takes one step.
+
+use std::collections::BTreeMap;
+
+use kiln::data::{Dataset, Labels};
+use kiln::graph::Limits;
+use kiln::layers::{ActivationFunction, Conv2D, Dense, Function};
+use kiln::optimizers::SGD;
+use kiln::{Compile, Device, Error, Fit, History, Loss, Metric, Sequential, Weight};
+use serde_json::Value;
+
+use crate::common::{bars, close, device, model};
+use crate::recorded::Recorded;
+use crate::recorder::Recorder;
+
+fn floats(recorded: &Recorded, case: usize, name: &str) -> Option<Vec<f32>> {
+    recorded.get(case, name).map(|array| array.data.into_iter().map(|value| value as f32).collect())
+}
+
+/// The model of a case, compiled as the case says.
+fn model_of(recorded: &Recorded, i: usize, case: &Value) -> Sequential {
+    let outputs = case["outputs"].as_u64().unwrap() as usize;
+    let activation: ActivationFunction = case["activation"].as_str().unwrap().parse().unwrap();
+    let mut model = Sequential::new([4]);
+    model.add(Dense::new(outputs).activation(activation));
+    let weight = |name: &str, shape: &[usize]| Weight {
+        name: format!("dense/{name}"),
+        shape: shape.into(),
+        values: floats(recorded, i, name).unwrap(),
+    };
+    model.set_weights(&[weight("kernel", &[4, outputs]), weight("bias", &[outputs])]).unwrap();
+    let metric = |name: &Value| match name.as_str().unwrap() {
+        "accuracy" => Metric::Accuracy,
+        "top_k_categorical_accuracy" => Metric::TopKCategoricalAccuracy(2),
+        "mean_squared_error" => Metric::MeanSquaredError,
+        "mean_absolute_error" => Metric::MeanAbsoluteError,
+        other => panic!("{other}"),
+    };
+    let compile = Compile {
+        optimizer: SGD { learning_rate: 1.0.into(), ..SGD::default() }.into(),
+        loss: case["loss"].as_str().unwrap().parse().unwrap(),
+        metrics: case["metrics"].as_array().unwrap().iter().map(metric).collect(),
+        from_logits: case["from_logits"] == true,
+        label_smoothing: case["label_smoothing"].as_f64().unwrap_or_default(),
+        ..Compile::default()
+    };
+    model.compile(device(), compile).unwrap();
+    model
+}
+
+fn data_of(recorded: &Recorded, i: usize, case: &Value) -> Dataset {
+    let outputs = case["outputs"].as_u64().unwrap() as usize;
+    let y = recorded.get(i, "y").unwrap().data;
+    let labels = match case["labels"] == "classes" {
+        true => Labels::index(y.into_iter().map(|class| class as u32).collect(), outputs),
+        false => Labels::values(y.into_iter().map(|value| value as f32).collect(), outputs),
+    };
+    let data = Dataset::from_f32([4], floats(recorded, i, "x").unwrap(), labels).unwrap();
+    match floats(recorded, i, "sample_weight") {
+        Some(weights) => data.with_sample_weights(weights).unwrap(),
+        None => data,
+    }
+}
+
+#[test]
+fn a_steps_figures_and_weights_are_those_of_keras() {
+    let recorded = Recorded::open("losses");
+    let cases = recorded.cases();
+    assert_eq!(cases.len(), 19);
+    for (i, case) in cases.iter().enumerate() {
+        let mut model = model_of(&recorded, i, case);
+        let class_weight = case["class_weight"].as_array().map(|pairs| {
+            let pair = |pair: &Value| (pair[0].as_u64().unwrap() as usize, pair[1].as_f64().unwrap() as f32);
+            pairs.iter().map(pair).collect::<BTreeMap<usize, f32>>()
+        });
+        let fit = Fit { shuffle: false, class_weight, ..Fit::default() };
+        let logs = model.fit(&data_of(&recorded, i, case), fit).unwrap().epochs.remove(0);
+        let expected = case["figures"].as_object().unwrap();
+        assert_eq!(logs.figures().len(), expected.len(), "{case}: {logs:?}");
+        for (name, expected) in expected {
+            let (found, expected) = (logs.get(name).unwrap(), expected.as_f64().unwrap());
+            assert!(close(found, expected, 1e-5), "{i} {case}: {name} is {found}, expected {expected}");
+        }
+        for (Weight { name, values, .. }, expected) in model.get_weights().unwrap().iter().zip(["kernel", "bias"]) {
+            let expected = floats(&recorded, i, &format!("{expected}_after")).unwrap();
+            let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+            let error = values.iter().zip(&expected).map(|(a, b)| (a - b).abs() / largest).fold(0.0, f32::max);
+            assert!(error < 1e-5, "{i} {case}: {name} is off by {error:.1e}");
+        }
+    }
+}
+
+/// The history of a model that learns `sin` from 200 points.
+fn learn_sine(loss: Loss, metrics: Vec<Metric>) -> History {
+    let x: Vec<f32> = (0..200).map(|i| i as f32 / 33.0 - 3.0).collect();
+    let labels = Labels::values(x.iter().map(|x| x.sin()).collect(), 1);
+    let data = Dataset::from_f32([1], x, labels).unwrap();
+    let mut model = Sequential::new([1]);
+    model.add(Dense::new(16).activation(Function::Tanh)).add(Dense::new(1));
+    let optimizer = kiln::optimizers::Adam { learning_rate: 0.02.into(), ..Default::default() }.into();
+    model.compile(device(), Compile { optimizer, loss, metrics, ..Compile::default() }).unwrap();
+    model.fit(&data, Fit { epochs: 60, validation_split: 0.1, ..Fit::default() }).unwrap()
+}
+
+#[test]
+fn quantities_are_learned_and_have_no_accuracy() {
+    let history = learn_sine(Loss::MeanSquaredError, vec![Metric::Accuracy, Metric::MeanAbsoluteError]);
+    let last = history.epochs.last().unwrap();
+    let names: Vec<&str> = last.figures().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["loss", "mean_absolute_error", "val_loss", "val_mean_absolute_error"]);
+    assert!(last.loss < 0.02 && last.accuracy().is_nan(), "{last:?}");
+    let head = history.to_csv().lines().next().unwrap().to_owned();
+    assert_eq!(head, format!("epoch,{},seconds,images_per_second", names.join(",")));
+}
+
+#[test]
+fn five_metrics_are_more_than_one_call_records() {
+    let metrics = vec![
+        Metric::Accuracy,
+        Metric::MeanSquaredError,
+        Metric::TopKCategoricalAccuracy(1),
+        Metric::MeanAbsoluteError,
+        Metric::TopKCategoricalAccuracy(3),
+    ];
+    let mut model = model();
+    model.compile(device(), Compile { metrics, ..Compile::default() }).unwrap();
+    let score = model.evaluate(&bars(131)).unwrap();
+    let names: Vec<&str> = score.figures().into_iter().map(|(name, _)| name).collect();
+    let expected = ["loss", "accuracy", "mean_squared_error", "top_k_categorical_accuracy", "mean_absolute_error"];
+    assert_eq!(names, [&expected[..], &["top_k_categorical_accuracy_1"]].concat());
+    assert_eq!(score.get("top_k_categorical_accuracy"), Some(score.accuracy()));
+    assert_eq!(score.get("top_k_categorical_accuracy_1"), Some(1.0), "of three classes");
+    assert!(score.get("mean_absolute_error").unwrap() > score.get("mean_squared_error").unwrap());
+}
+
+#[test]
+fn images_are_compared_value_by_value() {
+    let pixels: Vec<f32> = (0..3 * 36).map(|i| (i % 7) as f32 / 7.0).collect();
+    let data = Dataset::from_f32([6, 6, 1], pixels.clone(), Labels::values(pixels.clone(), 36)).unwrap();
+    let mut model = Sequential::new([6, 6, 1]);
+    model.add(Conv2D::new(1, [1, 1]));
+    model.compile(device(), Compile { loss: Loss::MeanSquaredError, ..Compile::default() }).unwrap();
+    let found = model.predict(&data).unwrap().values;
+    let expected =
+        found.iter().zip(&pixels).map(|(y, t)| f64::from((y - t) * (y - t))).sum::<f64>() / pixels.len() as f64;
+    let score = model.evaluate(&data).unwrap();
+    assert!(close(score.loss, expected, 1e-5) && score.metrics.is_empty(), "{score:?} {expected}");
+}
+
+#[test]
+fn labels_0_and_1_are_bits_of_a_single_output() {
+    let x: Vec<f32> = (0..60).map(|i| (i % 2) as f32 * 2.0 - 1.0 + (i % 7) as f32 / 10.0).collect();
+    let by_index = Labels::index((0..60).map(|i| i % 2).collect(), 2);
+    let by_value = Labels::values((0..60).map(|i| (i % 2) as f32).collect(), 1);
+    let train = |labels: Labels| {
+        let mut model = Sequential::new([1]);
+        model.add(Dense::new(1).activation(Function::Sigmoid));
+        model.compile(device(), Compile { loss: Loss::BinaryCrossentropy, ..Compile::default() }).unwrap();
+        let data = Dataset::from_f32([1], x.clone(), labels).unwrap();
+        model.fit(&data, Fit { epochs: 3, ..Fit::default() }).unwrap().epochs.pop().unwrap()
+    };
+    let (first, second) = (train(by_index), train(by_value));
+    assert_eq!(first.batch_losses, second.batch_losses);
+    assert_eq!(first.metrics, second.metrics);
+}
+
+#[test]
+fn nothing_is_added_where_nothing_is_asked_for() {
+    let kernels = |compile: Compile, data: &Dataset| {
+        let recorder = std::sync::Arc::new(Recorder::new(Limits::WEBGPU));
+        let mut model = model();
+        model.compile(&Device::from_dyn(recorder.clone()), compile).unwrap();
+        model.fit(data, Fit::default()).unwrap();
+        recorder.plans()[0].calls.iter().map(|call| call.kernel.name).collect::<Vec<_>>()
+    };
+    let data = bars(32);
+    let plain = kernels(Compile::default(), &data);
+    assert_eq!(plain.iter().filter(|name| name.starts_with("record")).count(), 1);
+    let added = |more: Vec<&'static str>| -> Vec<&'static str> {
+        more.into_iter().filter(|name| !plain.contains(name)).collect()
+    };
+    let weighted = data.clone().with_sample_weights(vec![1.0; 32]).unwrap();
+    assert_eq!(added(kernels(Compile::default(), &weighted)), ["gather.floats", "weigh.forward", "weigh.forward"]);
+    let smoothed = kernels(Compile { label_smoothing: 0.1, ..Compile::default() }, &data);
+    assert_eq!(added(smoothed), ["soft_targets.forward"]);
+    let clipped = kernels(Compile { clipvalue: Some(1.0), ..Compile::default() }, &data);
+    assert_eq!(added(clipped), ["clip_by_value.update"]);
+}
+
+#[test]
+fn what_does_not_fit_a_loss_or_a_metric_says_why() {
+    let compile = |compile: Compile| model().compile(device(), compile).unwrap_err().to_string();
+    let error = compile(Compile { label_smoothing: 1.0, ..Compile::default() });
+    assert_eq!(error, "label_smoothing: expected 0 or more and less than 1, found 1");
+    let loss = Loss::SparseCategoricalCrossentropy;
+    let error = compile(Compile { loss, label_smoothing: 0.1, ..Compile::default() });
+    assert!(error.contains("or the loss categorical_crossentropy or binary_crossentropy, found sparse"), "{error}");
+    let error = compile(Compile { metrics: vec![Metric::TopKCategoricalAccuracy(4)], ..Compile::default() });
+    assert_eq!(error, "metrics: expected top_k_categorical_accuracy of 1 to 3 classes, found 4");
+    let metrics = vec![Metric::TopKCategoricalAccuracy(1)];
+    let error = compile(Compile { loss: Loss::MeanSquaredError, metrics, ..Compile::default() });
+    assert!(error.contains("with a loss for quantities, found mean_squared_error"), "{error}");
+
+    let mut model = model();
+    model.compile(device(), Compile { loss: Loss::MeanSquaredError, ..Compile::default() }).unwrap();
+    let Err(Error::Misfit { expected, found, .. }) = model.evaluate(&bars(3)) else { panic!() };
+    assert_eq!(expected, "3 values per label (loss mean_squared_error)");
+    assert_eq!(found, "labels as indices");
+}
