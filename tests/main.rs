@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod batch_normalization;
 mod bench;
 mod common;
 mod errors;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use kiln::graph::{Array, DType, Error, Graph, Limits, Lowering, Op, Plan, Result, Step, Tensor, TensorType};
 use kiln::ops::{
-    Activation, AvgPool2d, AvgPool2dGradient, Case, Conv2d, Conv2dInputGradient, Conv2dWeightGradient, Function,
-    Matmul, MaxPool2d, MaxPool2dGradient, Padding, ScaleAdd, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, Sum,
-    Transpose, cases, gradients,
+    Activation, AvgPool2d, AvgPool2dGradient, BatchNorm, BatchNormInference, BatchNormInputGradient, BatchNormSums,
+    Case, Conv2d, Conv2dInputGradient, Conv2dWeightGradient, Function, Matmul, MaxPool2d, MaxPool2dGradient, Moments,
+    Padding, ScaleAdd, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, Sum, Transpose, cases, gradients,
 };
 
 use crate::bench::{Bench, read};
@@ -134,6 +134,7 @@ fn misfits() -> Vec<(Arc<dyn Op>, Vec<TensorType>)> {
     let (max, avg) = (MaxPool2d { pool_size, strides, padding }, AvgPool2d { pool_size, strides, padding });
     let [image, small] = [[1, 5, 5, 2], [1, 2, 2, 2]].map(TensorType::f32);
     let [matrix, row, kernel] = [TensorType::f32([3, 4]), TensorType::f32([5]), TensorType::f32([3, 3, 7, 8])];
+    let normalized = BatchNormInputGradient { epsilon: 1e-3, scale: false, of_batch: false };
     vec![
         misfit(Conv2d { strides, padding, bias: false }, [image.clone(), kernel.clone()]),
         misfit(Conv2dInputGradient { strides, padding, image: [5, 5] }, [image.clone(), kernel]),
@@ -143,6 +144,11 @@ fn misfits() -> Vec<(Arc<dyn Op>, Vec<TensorType>)> {
         misfit(avg, [small.clone()]),
         misfit(MaxPool2dGradient { pool: max }, [image.clone(), small.clone()]),
         misfit(AvgPool2dGradient { pool: avg, image: [5, 5] }, [small]),
+        misfit(BatchNorm { epsilon: 1e-3, scale: true, center: false }, [matrix.clone(), row.clone()]),
+        misfit(BatchNormInference { epsilon: 1e-3, scale: false, center: false }, [matrix.clone(), row.clone()]),
+        misfit(BatchNormSums { epsilon: 1e-3 }, [matrix.clone(), matrix.clone(), row.clone(), row.clone()]),
+        misfit(normalized, [matrix.clone(), row.clone()]),
+        misfit(Moments, [TensorType::f32([0, 4])]),
         misfit(SoftmaxCrossEntropy, [matrix.clone(), row.clone()]),
         misfit(SoftmaxCrossEntropyGradient, [matrix.clone(), matrix.clone(), row.clone(), row]),
         misfit(Transpose, [matrix]),
