@@ -39,6 +39,11 @@ impl Bench {
         self.graph.place(tensor, buffer, 0);
     }
 
+    /// The buffer of a tensor that has a value.
+    pub fn buffer_of(&self, tensor: Tensor) -> Option<&str> {
+        self.values.iter().find(|(_, _, given)| *given == tensor).map(|(name, _, _)| name.as_str())
+    }
+
     /// The program of the graph, and its buffers with the values in them.
     pub fn program(&self) -> (Buffers, Box<dyn Program>) {
         let plan = Plan::new(&self.graph, &self.device.info().limits).unwrap();

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod augment;
+mod batch_normalization;
 mod bench;
 mod callback_files;
 mod callbacks;

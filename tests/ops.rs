@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use kiln::graph::{Array, DType, Error, Graph, Limits, Lowering, Op, Plan, Result, Step, Tensor, TensorType};
 use kiln::ops::{
-    Activation, AvgPool2d, AvgPool2dGradient, Case, Conv2d, Conv2dInputGradient, Conv2dWeightGradient, Function,
-    GlobalAvgPool2d, GlobalAvgPool2dGradient, GlobalMaxPool2d, GlobalMaxPool2dGradient, Matmul, MaxPool2d,
-    MaxPool2dGradient, Padding, ScaleAdd, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, Sum, Transpose, ZeroPad2d,
-    ZeroPad2dGradient, cases, gradients,
+    Activation, AvgPool2d, AvgPool2dGradient, BatchNorm, BatchNormInference, BatchNormInputGradient, BatchNormSums,
+    Case, Conv2d, Conv2dInputGradient, Conv2dWeightGradient, Function, GlobalAvgPool2d, GlobalAvgPool2dGradient,
+    GlobalMaxPool2d, GlobalMaxPool2dGradient, Matmul, MaxPool2d, MaxPool2dGradient, Moments, Padding, ScaleAdd,
+    SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, Sum, Transpose, ZeroPad2d, ZeroPad2dGradient, cases, gradients,
 };
 
 use crate::bench::{Bench, read};
@@ -135,6 +135,7 @@ fn misfits() -> Vec<(Arc<dyn Op>, Vec<TensorType>)> {
     let (max, avg) = (MaxPool2d { pool_size, strides, padding }, AvgPool2d { pool_size, strides, padding });
     let [image, small] = [[1, 5, 5, 2], [1, 2, 2, 2]].map(TensorType::f32);
     let [matrix, row, kernel] = [TensorType::f32([3, 4]), TensorType::f32([5]), TensorType::f32([3, 3, 7, 8])];
+    let normalized = BatchNormInputGradient { epsilon: 1e-3, scale: false, of_batch: false };
     vec![
         misfit(Conv2d { strides, padding, bias: false }, [image.clone(), kernel.clone()]),
         misfit(Conv2dInputGradient { strides, padding, image: [5, 5] }, [image.clone(), kernel]),
@@ -150,6 +151,11 @@ fn misfits() -> Vec<(Arc<dyn Op>, Vec<TensorType>)> {
         misfit(GlobalMaxPool2dGradient, [image.clone(), matrix.clone()]),
         misfit(ZeroPad2d { padding: [[1, 1], [1, 1]] }, [matrix.clone()]),
         misfit(ZeroPad2dGradient { pad: ZeroPad2d { padding: [[1, 2], [0, 0]] } }, [small.clone()]),
+        misfit(BatchNorm { epsilon: 1e-3, scale: true, center: false }, [matrix.clone(), row.clone()]),
+        misfit(BatchNormInference { epsilon: 1e-3, scale: false, center: false }, [matrix.clone(), row.clone()]),
+        misfit(BatchNormSums { epsilon: 1e-3 }, [matrix.clone(), matrix.clone(), row.clone(), row.clone()]),
+        misfit(normalized, [matrix.clone(), row.clone()]),
+        misfit(Moments, [TensorType::f32([0, 4])]),
         misfit(SoftmaxCrossEntropy, [matrix.clone(), row.clone()]),
         misfit(SoftmaxCrossEntropyGradient, [matrix.clone(), matrix.clone(), row.clone(), row]),
         misfit(Transpose, [matrix]),

@@ -13,17 +13,20 @@ pub enum Initializer {
     /// Uniform in `±sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio 2010). A kernel `[R, S, C, K]` has the fans
     /// `R S C` and `R S K`, one `[in, out]` has `in` and `out`.
     GlorotUniform,
+    /// All one.
+    Ones,
     /// All zero.
     Zeros,
 }
 
-const ALL: [Initializer; 2] = [Initializer::GlorotUniform, Initializer::Zeros];
+const ALL: [Initializer; 3] = [Initializer::GlorotUniform, Initializer::Ones, Initializer::Zeros];
 
 impl Initializer {
     /// Keras' name of the class.
     pub fn class_name(self) -> &'static str {
         match self {
             Initializer::GlorotUniform => "GlorotUniform",
+            Initializer::Ones => "Ones",
             Initializer::Zeros => "Zeros",
         }
     }
@@ -32,6 +35,7 @@ impl Initializer {
     /// on the place of each value, and on nothing else.
     pub fn values(self, shape: &Shape, seed: u64, variable: usize) -> Vec<f32> {
         match self {
+            Initializer::Ones => vec![1.0; shape.elements()],
             Initializer::Zeros => vec![0.0; shape.elements()],
             Initializer::GlorotUniform => {
                 let (fan_in, fan_out) = fans(shape);
@@ -45,7 +49,7 @@ impl Initializer {
     fn config(self) -> Value {
         match self {
             Initializer::GlorotUniform => json!({"seed": null, "input_axes": null, "output_axes": null}),
-            Initializer::Zeros => json!({}),
+            Initializer::Ones | Initializer::Zeros => json!({}),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod activation;
 mod average_pooling2d;
+mod batch_normalization;
 mod conv2d;
 mod dense;
 mod dropout;
@@ -26,6 +27,7 @@ use serde_json::{Map, Value};
 
 pub use activation::Activation;
 pub use average_pooling2d::AveragePooling2D;
+pub use batch_normalization::BatchNormalization;
 pub use conv2d::Conv2D;
 pub use dense::Dense;
 pub use dropout::Dropout;

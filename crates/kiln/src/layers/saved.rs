@@ -8,8 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::{
-    Activation, Add, AveragePooling2D, Concatenate, Conv2D, Dense, Dropout, ELU, Flatten, GlobalAveragePooling2D,
-    GlobalMaxPooling2D, Layer, LeakyReLU, MaxPooling2D, ReLU, Rescaling, Softmax, ZeroPadding2D,
+    Activation, Add, AveragePooling2D, BatchNormalization, Concatenate, Conv2D, Dense, Dropout, ELU, Flatten,
+    GlobalAveragePooling2D, GlobalMaxPooling2D, Layer, LeakyReLU, MaxPooling2D, ReLU, Rescaling, Softmax,
+    ZeroPadding2D,
 };
 
 /// A layer whose fields are named as Keras' constructor arguments.
@@ -33,6 +34,7 @@ pub(crate) fn from_config(class_name: &str, config: &Map<String, Value>) -> Resu
         Activation::CLASS_NAME => read::<Activation>(config),
         Add::CLASS_NAME => read::<Add>(config),
         AveragePooling2D::CLASS_NAME => read::<AveragePooling2D>(config),
+        BatchNormalization::CLASS_NAME => read::<BatchNormalization>(config),
         Concatenate::CLASS_NAME => read::<Concatenate>(config),
         Conv2D::CLASS_NAME => read::<Conv2D>(config),
         Dense::CLASS_NAME => read::<Dense>(config),
@@ -121,11 +123,12 @@ mod tests {
 
     #[test]
     fn every_layer_reads_what_it_writes() {
-        let layers: [Box<dyn Layer>; 19] = [
+        let layers: [Box<dyn Layer>; 20] = [
             Box::new(crate::layers::Add::default()),
             Box::new(crate::layers::Concatenate::new()),
             Box::new(Activation::new(Function::LeakyRelu)),
             Box::new(AveragePooling2D::new([3, 1]).strides([1, 2]).padding(Padding::Same)),
+            Box::new(BatchNormalization::new().momentum(0.9).epsilon(1e-5).scale(false)),
             Box::new(Conv2D::new(7, [1, 3]).strides([2, 1]).activation(Function::Swish).use_bias(false)),
             Box::new(Dense::new(3).activation(crate::layers::ActivationFunction::Softmax)),
             Box::new(Dropout::new(0.25)),
@@ -184,7 +187,7 @@ mod tests {
         assert_eq!(unknown, "order: Kiln does not know this argument, found \"C,H,W\"");
         let initializer = json!({"class_name": "HeNormal"});
         let he = error("Dense", json!({"units": 1, "kernel_initializer": initializer}));
-        assert!(he.starts_with("expected an initializer (GlorotUniform, Zeros), found"), "{he}");
+        assert!(he.starts_with("expected an initializer (GlorotUniform, Ones, Zeros), found"), "{he}");
         let padding = error("ZeroPadding2D", json!({"padding": [1, 2, 3]}));
         assert_eq!(padding, "expected a number, [rows, columns] or [[top, bottom], [left, right]]");
         assert!(error("Activation", json!({"activation": "gelu2"})).contains("found `gelu2`"));

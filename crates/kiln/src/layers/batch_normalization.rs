@@ -1,0 +1,229 @@
+use kiln_graph::{Result, Shape, Tensor};
+use kiln_ops::{BatchNorm, BatchNormInference, MovingAverage};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::dense::{yes, zeros};
+use super::saved::{Saved, to_config};
+use super::{Call, Expected, Initializer, Layer, Variable};
+
+/// `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`, channel by channel (Ioffe and Szegedy 2015).
+///
+/// In a training, mean and biased variance are those of the batch, and `moving = momentum moving + (1 - momentum) batch`
+/// follows them. In an evaluation or a prediction, and where the layer is frozen, the moving ones are used and stay as
+/// they are (the rule of Keras 3).
+///
+/// # Shapes
+/// In: `[..., channels]`. Out: the same. Variables, each `[channels]`: `gamma` if `scale`, `beta` if `center`,
+/// `moving_mean`, `moving_variance`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BatchNormalization {
+    /// The axis of the channels, the batch's counted: only the last one, as -1 or by its number. Keras 2 writes `[3]`.
+    #[serde(default = "last", deserialize_with = "axis")]
+    pub axis: i64,
+    /// How much of the moving statistics a step keeps, 0 to 1.
+    #[serde(default = "momentum")]
+    pub momentum: f64,
+    /// Added to the variance, above 0.
+    #[serde(default = "epsilon")]
+    pub epsilon: f64,
+    /// Whether there is a `beta`.
+    #[serde(default = "yes")]
+    pub center: bool,
+    /// Whether there is a `gamma`.
+    #[serde(default = "yes")]
+    pub scale: bool,
+    /// The first values of `beta`.
+    #[serde(default = "zeros")]
+    pub beta_initializer: Initializer,
+    /// The first values of `gamma`.
+    #[serde(default = "ones")]
+    pub gamma_initializer: Initializer,
+    /// The first values of `moving_mean`.
+    #[serde(default = "zeros")]
+    pub moving_mean_initializer: Initializer,
+    /// The first values of `moving_variance`.
+    #[serde(default = "ones")]
+    pub moving_variance_initializer: Initializer,
+}
+
+impl Default for BatchNormalization {
+    fn default() -> BatchNormalization {
+        BatchNormalization {
+            axis: last(),
+            momentum: momentum(),
+            epsilon: epsilon(),
+            center: true,
+            scale: true,
+            beta_initializer: Initializer::Zeros,
+            gamma_initializer: Initializer::Ones,
+            moving_mean_initializer: Initializer::Zeros,
+            moving_variance_initializer: Initializer::Ones,
+        }
+    }
+}
+
+impl BatchNormalization {
+    /// A layer by Keras' defaults: momentum 0.99, epsilon 0.001, gamma and beta.
+    pub fn new() -> BatchNormalization {
+        BatchNormalization::default()
+    }
+
+    /// How much of the moving statistics a step keeps, 0 to 1.
+    pub fn momentum(self, momentum: f64) -> BatchNormalization {
+        BatchNormalization { momentum, ..self }
+    }
+
+    /// What is added to the variance, above 0.
+    pub fn epsilon(self, epsilon: f64) -> BatchNormalization {
+        BatchNormalization { epsilon, ..self }
+    }
+
+    /// Whether there is a `beta`.
+    pub fn center(self, center: bool) -> BatchNormalization {
+        BatchNormalization { center, ..self }
+    }
+
+    /// Whether there is a `gamma`.
+    pub fn scale(self, scale: bool) -> BatchNormalization {
+        BatchNormalization { scale, ..self }
+    }
+}
+
+fn last() -> i64 {
+    -1
+}
+
+fn momentum() -> f64 {
+    0.99
+}
+
+fn epsilon() -> f64 {
+    1e-3
+}
+
+fn ones() -> Initializer {
+    Initializer::Ones
+}
+
+/// A number, or a list of one number.
+fn axis<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<i64, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let single = value.as_array().filter(|axes| axes.len() == 1).map_or(&value, |axes| &axes[0]);
+    let expected = || serde::de::Error::custom(format!("axis: expected one axis, the last one, found {value}"));
+    single.as_i64().ok_or_else(expected)
+}
+
+impl Layer for BatchNormalization {
+    fn class_name(&self) -> &'static str {
+        Self::CLASS_NAME
+    }
+
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+        let (rank, BatchNormalization { axis, momentum, epsilon, .. }) = (input.len() as i64, self);
+        let expected = |words: String| Err(Expected(words));
+        match rank {
+            0 => expected("an input [..., channels]".to_owned()),
+            _ if *axis != -1 && *axis != rank => expected(format!("axis -1 or {rank}, the last one, not {axis}")),
+            _ if !(0.0..=1.0).contains(momentum) => expected(format!("a momentum of 0 to 1, not {momentum}")),
+            _ if *epsilon <= 0.0 || !epsilon.is_finite() => expected(format!("an epsilon above 0, not {epsilon}")),
+            _ => Ok(input.clone()),
+        }
+    }
+
+    fn variables(&self, input: &Shape) -> Vec<Variable> {
+        let shape = Shape::from([input.last().copied().unwrap_or_default()]);
+        let variable = |name, initializer, trainable| Variable { name, shape: shape.clone(), initializer, trainable };
+        let gamma = self.scale.then(|| variable("gamma", self.gamma_initializer, true));
+        let beta = self.center.then(|| variable("beta", self.beta_initializer, true));
+        let mean = variable("moving_mean", self.moving_mean_initializer, false);
+        let variance = variable("moving_variance", self.moving_variance_initializer, false);
+        gamma.into_iter().chain(beta).chain([mean, variance]).collect()
+    }
+
+    fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
+        let BatchNormalization { scale, center, momentum, .. } = *self;
+        let (x, epsilon) = (call.input(), self.epsilon as f32);
+        let parameters = usize::from(scale) + usize::from(center);
+        let (parameters, moving) = call.variables().split_at(parameters);
+        let (parameters, moving) = (parameters.to_vec(), moving.to_vec());
+        if !(call.training() && call.trainable()) {
+            let inputs = [&[x], &moving[..], &parameters].concat();
+            return call.add(BatchNormInference { epsilon, scale, center }, &inputs);
+        }
+        let outputs = call.add_all(BatchNorm { epsilon, scale, center }, &[&[x], &parameters[..]].concat())?;
+        for (&batch, &moving) in outputs[1..].iter().zip(&moving) {
+            call.update(MovingAverage { momentum }, &[batch], &[moving])?;
+        }
+        Ok(outputs[0])
+    }
+
+    fn config(&self) -> Map<String, Value> {
+        to_config(self)
+    }
+}
+
+impl Saved for BatchNormalization {
+    const CLASS_NAME: &'static str = "BatchNormalization";
+
+    fn fixed() -> Value {
+        json!({
+            "beta_regularizer": null,
+            "gamma_regularizer": null,
+            "beta_constraint": null,
+            "gamma_constraint": null,
+            "synchronized": false,
+            "renorm": false,
+            "renorm_clipping": null,
+            "renorm_momentum": 0.99,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+    use crate::layers::from_config;
+
+    fn read(config: Value) -> std::result::Result<String, String> {
+        from_config("BatchNormalization", config.as_object().unwrap()).map(|layer| format!("{layer:?}"))
+    }
+
+    fn expected_by(layer: BatchNormalization, input: &[usize]) -> String {
+        layer.output_shape(&Shape::from(input)).unwrap_err().0
+    }
+
+    #[test]
+    fn the_last_axis_is_read_in_every_form_that_keras_writes() {
+        let layer = |axis| BatchNormalization { axis, ..BatchNormalization::new() };
+        assert_eq!(read(json!({"axis": [3]})).unwrap(), format!("{:?}", layer(3)));
+        assert_eq!(read(json!({"axis": -1})).unwrap(), format!("{:?}", layer(-1)));
+        assert_eq!(layer(3).output_shape(&Shape::from([5, 4, 7])).unwrap(), Shape::from([5, 4, 7]));
+        assert_eq!(layer(1).output_shape(&Shape::from([7])).unwrap(), Shape::from([7]));
+        assert_eq!(expected_by(layer(1), &[5, 4, 7]), "axis -1 or 3, the last one, not 1");
+        assert_eq!(read(json!({"axis": [1, 3]})).unwrap_err(), "axis: expected one axis, the last one, found [1,3]");
+    }
+
+    #[test]
+    fn values_that_give_no_number_say_what_is_expected() {
+        assert_eq!(expected_by(BatchNormalization::new(), &[]), "an input [..., channels]");
+        assert_eq!(expected_by(BatchNormalization::new().momentum(1.5), &[3]), "a momentum of 0 to 1, not 1.5");
+        assert_eq!(expected_by(BatchNormalization::new().epsilon(0.0), &[3]), "an epsilon above 0, not 0");
+        assert_eq!(read(json!({"renorm": true})).unwrap_err(), "renorm: expected false, found true");
+    }
+
+    #[test]
+    fn variables_are_named_and_ordered_as_in_keras_and_statistics_are_not_trainable() {
+        let names = |layer: BatchNormalization| -> Vec<(&str, bool)> {
+            let variables = layer.variables(&Shape::from([4, 4, 257]));
+            assert!(variables.iter().all(|variable| variable.shape == Shape::from([257])));
+            variables.into_iter().map(|variable| (variable.name, variable.trainable)).collect()
+        };
+        let moving = [("moving_mean", false), ("moving_variance", false)];
+        assert_eq!(names(BatchNormalization::new()), [&[("gamma", true), ("beta", true)], &moving[..]].concat());
+        assert_eq!(names(BatchNormalization::new().scale(false)), [&[("beta", true)], &moving[..]].concat());
+        assert_eq!(names(BatchNormalization::new().scale(false).center(false)), moving);
+    }
+}
