@@ -6,7 +6,7 @@ use kiln_graph::{DType, Graph, Tensor, TensorType};
 use kiln_ops::{Copy, Gather, Record, Sum, gradients};
 
 use super::layout::{Layout, TRAINABLE};
-use super::{METRICS_ROWS, Mode, Resident, Role};
+use super::{METRICS_ROWS, Mode, Resident, Role, penalties};
 use crate::Result;
 use crate::augmentation::{Augmentation, Source, append};
 use crate::compile::Compile;
@@ -63,8 +63,9 @@ fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
 
 /// Appends the loss of each sample and the record of the batch's metrics; gives the losses.
 fn measured(graph: &mut Graph, network: &Network, compiled: &Compile, forward: &Forward) -> Result<Tensor> {
-    let Forward { output, labels, .. } = *forward;
+    let Forward { output, labels, ref variables } = *forward;
     let [losses, hits] = compiled.loss.append(graph, network, output, labels, compiled.from_logits)?;
+    let losses = penalties::added(graph, network, variables, losses)?;
     let buffer = graph.buffer(METRICS);
     let metrics = graph.persistent(TensorType::f32([METRICS_ROWS, 2]), buffer, 0);
     graph.scope("metrics");
