@@ -45,6 +45,7 @@ pub mod models;
 mod network;
 pub mod optimizers;
 mod random;
+mod regularizers;
 mod saving;
 mod sequential;
 mod session;

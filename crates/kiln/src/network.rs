@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kiln_graph::{Graph, Shape, Tensor};
 
-use crate::layers::{Call, Expected, Initializer, Layer, Named, Variable};
+use crate::layers::{Call, Expected, Initializer, Layer, Named, Regularizer, Variable};
 use crate::{Error, LayerError, Result};
 
 /// What a layer of a model takes: the model's input, or what another layer gives.
@@ -61,6 +61,8 @@ pub(crate) struct PlacedVariable {
     pub name: String,
     pub shape: Shape,
     pub initializer: Initializer,
+    /// What training adds to the loss for its values.
+    pub regularizer: Option<Regularizer>,
     /// Which layer it belongs to.
     pub layer: usize,
     /// Whether the optimizer may change it.
@@ -205,6 +207,14 @@ impl Network {
         if let Some(shape) = shapes().find(|shape| !addressable(shape)) {
             return error(sizes(), shape.to_string());
         }
+        for Variable { name, shape, initializer, regularizer, .. } in &variables {
+            if let Some(expected) = initializer.misfit(shape) {
+                return error(expected, format!("{initializer:?} of a {name} {shape}"));
+            }
+            if let Some((expected, found)) = regularizer.and_then(|found| Some((found.misfit()?, found))) {
+                return error(expected, format!("{found:?} of a {name}"));
+            }
+        }
         Ok((output, variables))
     }
 
@@ -212,8 +222,8 @@ impl Network {
         for variable in variables {
             let name = format!("{layer_name}/{}", variable.name);
             let (start, layer) = (self.values(), self.layers.len());
-            let Variable { shape, initializer, trainable, .. } = variable;
-            self.variables.push(PlacedVariable { name, shape, initializer, layer, trainable, start });
+            let Variable { shape, initializer, regularizer, trainable, .. } = variable;
+            self.variables.push(PlacedVariable { name, shape, initializer, regularizer, layer, trainable, start });
         }
     }
 
@@ -234,7 +244,7 @@ fn addressable(shape: &Shape) -> bool {
 
 /// Keras' rule: an underscore before a capital that follows a small letter or stands before one; `MaxPooling2D` is
 /// `max_pooling2d`.
-fn snake_case(class_name: &str) -> String {
+pub(crate) fn snake_case(class_name: &str) -> String {
     let letters: Vec<char> = class_name.chars().collect();
     let mut name = String::new();
     for (i, &letter) in letters.iter().enumerate() {

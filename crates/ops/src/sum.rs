@@ -4,6 +4,7 @@ use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Shape, Ste
 
 use crate::case::Case;
 use crate::kernels::sum as kernel;
+use crate::scale_add::ScaleAdd;
 
 /// Rows that one invocation adds up before its sum becomes a row of the second pass.
 const CHUNK: usize = 256;
@@ -19,7 +20,7 @@ pub struct Sum {
 #[derive(Clone, Copy, Debug)]
 pub struct SumRows;
 
-/// `dx[r, k] = scale * dy[k]`: `[K] -> shape`.
+/// `dx[r, k] = scale * dy[k]`: `[K] -> shape`. One value goes to all places.
 #[derive(Clone, Debug)]
 pub struct SumGradient {
     /// The factor.
@@ -150,6 +151,19 @@ impl Op for SumGradient {
         Ok(())
     }
 
+    fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
+        let Some(arriving) = gradient.output_gradient(0) else { return Ok(()) };
+        let columns = gradient.shape(gradient.inputs()[0]).elements();
+        let rows = gradient.reshape(arriving, [self.shape.elements() / columns, columns])?;
+        let sum = gradient.add(SumRows, &[rows])?;
+        let scaled = match self.scale {
+            1.0 => sum,
+            scale => gradient.add(ScaleAdd { a: scale, b: 0.0 }, &[sum, sum])?,
+        };
+        gradient.set(0, scaled);
+        Ok(())
+    }
+
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
         let dy = &inputs[0].data;
         let dx = (0..self.shape.elements()).map(|i| f64::from(self.scale) * dy[i % dy.len()]).collect();
@@ -163,6 +177,11 @@ pub(crate) fn cases() -> Vec<Case> {
         let x = || vec![Array::random(dims, 1)];
         cases.push(Case::new(format!("sum {dims:?}"), Sum { scale: 0.25 }, x()).differentiable(&[0]));
         cases.push(Case::new(format!("sum_rows {dims:?}"), SumRows, x()).differentiable(&[0]));
+        for columns in [1, dims[1]] {
+            let op = SumGradient { scale: 0.25, shape: Shape::from(dims) };
+            let dy = vec![Array::random([columns], 2)];
+            cases.push(Case::new(format!("sum_gradient [{columns}] {dims:?}"), op, dy).differentiable(&[0]));
+        }
     }
     cases
 }

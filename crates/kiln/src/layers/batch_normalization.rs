@@ -3,7 +3,7 @@ use kiln_ops::{BatchNorm, BatchNormInference, MovingAverage};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::dense::{yes, zeros};
+use super::dense::yes;
 use super::saved::{Saved, to_config};
 use super::{Call, Expected, Initializer, Layer, Variable};
 
@@ -34,16 +34,16 @@ pub struct BatchNormalization {
     #[serde(default = "yes")]
     pub scale: bool,
     /// The first values of `beta`.
-    #[serde(default = "zeros")]
+    #[serde(default = "Initializer::zeros")]
     pub beta_initializer: Initializer,
     /// The first values of `gamma`.
-    #[serde(default = "ones")]
+    #[serde(default = "Initializer::ones")]
     pub gamma_initializer: Initializer,
     /// The first values of `moving_mean`.
-    #[serde(default = "zeros")]
+    #[serde(default = "Initializer::zeros")]
     pub moving_mean_initializer: Initializer,
     /// The first values of `moving_variance`.
-    #[serde(default = "ones")]
+    #[serde(default = "Initializer::ones")]
     pub moving_variance_initializer: Initializer,
 }
 
@@ -55,10 +55,10 @@ impl Default for BatchNormalization {
             epsilon: epsilon(),
             center: true,
             scale: true,
-            beta_initializer: Initializer::Zeros,
-            gamma_initializer: Initializer::Ones,
-            moving_mean_initializer: Initializer::Zeros,
-            moving_variance_initializer: Initializer::Ones,
+            beta_initializer: Initializer::zeros(),
+            gamma_initializer: Initializer::ones(),
+            moving_mean_initializer: Initializer::zeros(),
+            moving_variance_initializer: Initializer::ones(),
         }
     }
 }
@@ -102,10 +102,6 @@ fn epsilon() -> f64 {
     1e-3
 }
 
-fn ones() -> Initializer {
-    Initializer::Ones
-}
-
 /// A number, or a list of one number.
 fn axis<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<i64, D::Error> {
     let value = Value::deserialize(deserializer)?;
@@ -133,7 +129,13 @@ impl Layer for BatchNormalization {
 
     fn variables(&self, input: &Shape) -> Vec<Variable> {
         let shape = Shape::from([input.last().copied().unwrap_or_default()]);
-        let variable = |name, initializer, trainable| Variable { name, shape: shape.clone(), initializer, trainable };
+        let variable = |name, initializer, trainable| Variable {
+            name,
+            shape: shape.clone(),
+            initializer,
+            trainable,
+            regularizer: None,
+        };
         let gamma = self.scale.then(|| variable("gamma", self.gamma_initializer, true));
         let beta = self.center.then(|| variable("beta", self.beta_initializer, true));
         let mean = variable("moving_mean", self.moving_mean_initializer, false);

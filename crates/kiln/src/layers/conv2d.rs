@@ -3,9 +3,9 @@ use kiln_ops::{Conv2d, Padding};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::dense::{glorot_uniform, yes, zeros};
+use super::dense::yes;
 use super::saved::{Saved, padding, to_config};
-use super::{ActivationFunction, Call, Expected, Initializer, Layer, Variable, window_grid};
+use super::{ActivationFunction, Call, Expected, Initializer, Layer, Regularizer, Variable, window_grid};
 
 /// `y[n, h, w, k] = f(sum over r, s, c of x[n, h stride + r, w stride + s, c] W[r, s, c, k] + b[k])`.
 ///
@@ -32,11 +32,17 @@ pub struct Conv2D {
     #[serde(default = "yes")]
     pub use_bias: bool,
     /// The first values of the kernel.
-    #[serde(default = "glorot_uniform")]
+    #[serde(default = "Initializer::glorot_uniform")]
     pub kernel_initializer: Initializer,
     /// The first values of the bias.
-    #[serde(default = "zeros")]
+    #[serde(default = "Initializer::zeros")]
     pub bias_initializer: Initializer,
+    /// What training adds to the loss for the kernel's values.
+    #[serde(default)]
+    pub kernel_regularizer: Option<Regularizer>,
+    /// What training adds to the loss for the bias' values.
+    #[serde(default)]
+    pub bias_regularizer: Option<Regularizer>,
 }
 
 impl Conv2D {
@@ -49,8 +55,10 @@ impl Conv2D {
             padding: valid(),
             activation: ActivationFunction::Linear,
             use_bias: true,
-            kernel_initializer: Initializer::GlorotUniform,
-            bias_initializer: Initializer::Zeros,
+            kernel_initializer: Initializer::glorot_uniform(),
+            bias_initializer: Initializer::zeros(),
+            kernel_regularizer: None,
+            bias_regularizer: None,
         }
     }
 
@@ -72,6 +80,26 @@ impl Conv2D {
     /// Whether a bias is added.
     pub fn use_bias(self, use_bias: bool) -> Conv2D {
         Conv2D { use_bias, ..self }
+    }
+
+    /// The first values of the kernel.
+    pub fn kernel_initializer(self, kernel_initializer: Initializer) -> Conv2D {
+        Conv2D { kernel_initializer, ..self }
+    }
+
+    /// The first values of the bias.
+    pub fn bias_initializer(self, bias_initializer: Initializer) -> Conv2D {
+        Conv2D { bias_initializer, ..self }
+    }
+
+    /// What training adds to the loss for the kernel's values.
+    pub fn kernel_regularizer(self, kernel_regularizer: Regularizer) -> Conv2D {
+        Conv2D { kernel_regularizer: Some(kernel_regularizer), ..self }
+    }
+
+    /// What training adds to the loss for the bias' values.
+    pub fn bias_regularizer(self, bias_regularizer: Regularizer) -> Conv2D {
+        Conv2D { bias_regularizer: Some(bias_regularizer), ..self }
     }
 }
 
@@ -103,12 +131,14 @@ impl Layer for Conv2D {
             name: "kernel",
             shape: Shape::from([height, width, channels, self.filters]),
             initializer: self.kernel_initializer,
+            regularizer: self.kernel_regularizer,
             trainable: true,
         };
         let bias = Variable {
             name: "bias",
             shape: Shape::from([self.filters]),
             initializer: self.bias_initializer,
+            regularizer: self.bias_regularizer,
             trainable: true,
         };
         if self.use_bias { vec![kernel, bias] } else { vec![kernel] }
@@ -134,8 +164,6 @@ impl Saved for Conv2D {
             "data_format": "channels_last",
             "dilation_rate": [1, 1],
             "groups": 1,
-            "kernel_regularizer": null,
-            "bias_regularizer": null,
             "activity_regularizer": null,
             "kernel_constraint": null,
             "bias_constraint": null,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::saved::{Saved, to_config};
-use super::{ActivationFunction, Call, Expected, Initializer, Layer, Variable};
+use super::{ActivationFunction, Call, Expected, Initializer, Layer, Regularizer, Variable};
 
 /// `y = f(x W + b)` along the last axis.
 ///
@@ -21,11 +21,17 @@ pub struct Dense {
     #[serde(default = "yes")]
     pub use_bias: bool,
     /// The first values of the kernel.
-    #[serde(default = "glorot_uniform")]
+    #[serde(default = "Initializer::glorot_uniform")]
     pub kernel_initializer: Initializer,
     /// The first values of the bias.
-    #[serde(default = "zeros")]
+    #[serde(default = "Initializer::zeros")]
     pub bias_initializer: Initializer,
+    /// What training adds to the loss for the kernel's values.
+    #[serde(default)]
+    pub kernel_regularizer: Option<Regularizer>,
+    /// What training adds to the loss for the bias' values.
+    #[serde(default)]
+    pub bias_regularizer: Option<Regularizer>,
 }
 
 impl Dense {
@@ -35,8 +41,10 @@ impl Dense {
             units,
             activation: ActivationFunction::Linear,
             use_bias: true,
-            kernel_initializer: Initializer::GlorotUniform,
-            bias_initializer: Initializer::Zeros,
+            kernel_initializer: Initializer::glorot_uniform(),
+            bias_initializer: Initializer::zeros(),
+            kernel_regularizer: None,
+            bias_regularizer: None,
         }
     }
 
@@ -49,18 +57,30 @@ impl Dense {
     pub fn use_bias(self, use_bias: bool) -> Dense {
         Dense { use_bias, ..self }
     }
+
+    /// The first values of the kernel.
+    pub fn kernel_initializer(self, kernel_initializer: Initializer) -> Dense {
+        Dense { kernel_initializer, ..self }
+    }
+
+    /// The first values of the bias.
+    pub fn bias_initializer(self, bias_initializer: Initializer) -> Dense {
+        Dense { bias_initializer, ..self }
+    }
+
+    /// What training adds to the loss for the kernel's values.
+    pub fn kernel_regularizer(self, kernel_regularizer: Regularizer) -> Dense {
+        Dense { kernel_regularizer: Some(kernel_regularizer), ..self }
+    }
+
+    /// What training adds to the loss for the bias' values.
+    pub fn bias_regularizer(self, bias_regularizer: Regularizer) -> Dense {
+        Dense { bias_regularizer: Some(bias_regularizer), ..self }
+    }
 }
 
 pub(super) fn yes() -> bool {
     true
-}
-
-pub(super) fn glorot_uniform() -> Initializer {
-    Initializer::GlorotUniform
-}
-
-pub(super) fn zeros() -> Initializer {
-    Initializer::Zeros
 }
 
 impl Layer for Dense {
@@ -82,12 +102,14 @@ impl Layer for Dense {
             name: "kernel",
             shape: Shape::from([features, self.units]),
             initializer: self.kernel_initializer,
+            regularizer: self.kernel_regularizer,
             trainable: true,
         };
         let bias = Variable {
             name: "bias",
             shape: Shape::from([self.units]),
             initializer: self.bias_initializer,
+            regularizer: self.bias_regularizer,
             trainable: true,
         };
         if self.use_bias { vec![kernel, bias] } else { vec![kernel] }
@@ -115,8 +137,6 @@ impl Saved for Dense {
 
     fn fixed() -> Value {
         json!({
-            "kernel_regularizer": null,
-            "bias_regularizer": null,
             "kernel_constraint": null,
             "bias_constraint": null,
             "quantization_config": null,

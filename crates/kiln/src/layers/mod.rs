@@ -42,7 +42,8 @@ pub use softmax::Softmax;
 pub use zero_padding2d::{PaddingWidths, ZeroPadding2D};
 
 pub use crate::activations::{ActivationFunction, UnknownActivation};
-pub use crate::initializers::Initializer;
+pub use crate::initializers::{Distribution, FanMode, Initializer};
+pub use crate::regularizers::Regularizer;
 
 pub(crate) use saved::from_config;
 
@@ -119,6 +120,8 @@ pub struct Variable {
     pub shape: Shape,
     /// Where its first values come from.
     pub initializer: Initializer,
+    /// What training adds to the loss for its values.
+    pub regularizer: Option<Regularizer>,
     /// Whether the optimizer may change it. Statistics that the layer keeps itself are not trainable.
     pub trainable: bool,
 }

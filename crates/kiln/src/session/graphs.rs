@@ -6,7 +6,7 @@ use kiln_graph::{DType, Graph, Tensor, TensorType};
 use kiln_ops::{ClipByNorm, ClipByValue, Copy, Gather, Record, Sum, Weigh, gradients};
 
 use super::layout::{Layout, TRAINABLE};
-use super::{METRICS_ROWS, Mode, Resident, Role};
+use super::{METRICS_ROWS, Mode, Resident, Role, penalties};
 use crate::Result;
 use crate::augmentation::{Augmentation, Source, append};
 use crate::compile::Compile;
@@ -74,12 +74,13 @@ fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
 
 /// Appends the loss of each sample and the record of the batch's metrics; gives the losses.
 fn measured(graph: &mut Graph, network: &Network, compiled: &Compile, forward: &Forward) -> Result<Tensor> {
-    let Forward { output, labels, weights, .. } = *forward;
+    let Forward { output, labels, weights, ref variables } = *forward;
     let scored = compiled.loss.append(graph, network, compiled, [output, labels])?;
     let losses = match weights {
         Some(weights) => graph.add(Weigh, &[scored.losses, weights])?,
         None => scored.losses,
     };
+    let losses = penalties::added(graph, network, variables, losses)?;
     let figures = compiled.append_metrics(graph, &scored, [output, labels])?;
     let figures: Vec<Tensor> = std::iter::once(losses).chain(figures).collect();
     let buffer = graph.buffer(METRICS);

@@ -3,6 +3,7 @@
 mod graphs;
 mod layout;
 mod pass;
+mod penalties;
 mod resident;
 
 use std::collections::HashMap;
