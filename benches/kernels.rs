@@ -18,8 +18,9 @@ use criterion::{Criterion, SamplingMode, Throughput};
 use kiln::Device;
 use kiln::graph::{Array, DType, Op, TensorType};
 use kiln::ops::{
-    Activation, ActivationGradient, Adam, Conv2d, Conv2dInputGradient, Conv2dWeightGradient, Function, Gather, Matmul,
-    MaxPool2d, MaxPool2dGradient, Padding, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
+    Activation, ActivationGradient, Adam, BatchNorm, BatchNormInference, BatchNormInputGradient, BatchNormSums, Conv2d,
+    Conv2dInputGradient, Conv2dWeightGradient, Function, Gather, Matmul, MaxPool2d, MaxPool2dGradient, Padding,
+    SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
 };
 
 use crate::peak::Peak;
@@ -135,9 +136,26 @@ fn element_wise(network: &Network) -> Vec<Row> {
         rows.push(Row::new("max_pool2d_gradient", layer, MaxPool2dGradient { pool }, vec![x.clone(), dy]));
         let function = Function::Relu;
         rows.push(Row::new("activation", layer, Activation { function }, vec![x.clone()]));
-        rows.push(Row::new("activation_gradient", layer, ActivationGradient { function }, vec![x.clone(), x]));
+        rows.push(Row::new("activation_gradient", layer, ActivationGradient { function }, vec![x.clone(), x.clone()]));
+        rows.extend(batch_normalization(layer, x, channels));
     }
     rows
+}
+
+fn batch_normalization(layer: &str, x: Array, channels: usize) -> Vec<Row> {
+    let (epsilon, scale, center, of_batch) = (1e-3, true, true, true);
+    let each = || random([channels]);
+    let positive = || Array::f32([channels], vec![0.5; channels]);
+    let forward = vec![x.clone(), each(), each()];
+    let inference = vec![x.clone(), each(), positive(), each(), each()];
+    let sums = vec![x.clone(), x.clone(), each(), positive()];
+    let gradient = vec![x.clone(), positive(), each(), x, each(), each(), each()];
+    vec![
+        Row::new("batch_norm", layer, BatchNorm { epsilon, scale, center }, forward),
+        Row::new("batch_norm_inference", layer, BatchNormInference { epsilon, scale, center }, inference),
+        Row::new("batch_norm_sums", layer, BatchNormSums { epsilon }, sums),
+        Row::new("batch_norm_input_gradient", layer, BatchNormInputGradient { epsilon, scale, of_batch }, gradient),
+    ]
 }
 
 /// What a step does beside the layers: the batch, the loss, the optimizer.

@@ -1,6 +1,6 @@
-// dgamma[c] = sum over r of dy[r, c] (x[r, c] - mean[c]) / s[c], dbeta[c] = sum over r of dy[r, c], s = sqrt(variance + epsilon);
-// dx = gamma / s (dy - dbeta / R - (x - mean) / s dgamma / R) if mean and variance are those of x, else dx = gamma / s dy.
-// In `sums`, one invocation takes a column of one chunk of rows, else a column of 8 rows. A row is one or several pixels.
+// dgamma = sum of dy (x - mean) / s, dbeta = sum of dy over all values of a channel, with s = sqrt(variance + epsilon);
+// dx = gamma / s (dy - dbeta / R - (x - mean) / s dgamma / R) by the batch's statistics, gamma / s dy by given ones.
+// One invocation takes a column of 8 rows, in `sums` of a chunk of rows; a row is one or several pixels.
 #import channels
 
 override scale: bool; // whether there is a gamma; else it is bound but not read
