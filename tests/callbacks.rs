@@ -219,7 +219,7 @@ fn a_schedule_is_given_the_epochs_that_are_over_and_the_rate_so_far() {
 fn a_learning_rate_that_is_no_number_and_one_of_a_model_that_is_not_compiled_are_errors() {
     let mut scheduler = LearningRateScheduler::new(|_, _| f64::NAN);
     let error = fit_with(&mut compiled(), 1, vec![&mut scheduler]).unwrap_err().to_string();
-    assert_eq!(error, "learning_rate: expected a finite number, found NaN");
+    assert_eq!(error, "learning_rate: expected a number, 0 or more, found NaN");
     let mut model = model();
     for error in [model.learning_rate().unwrap_err(), model.set_learning_rate(0.1).unwrap_err()] {
         assert!(error.to_string().contains("call `compile` first"), "{error}");

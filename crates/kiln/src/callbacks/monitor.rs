@@ -75,6 +75,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
     use super::*;
+    use crate::figures::Figures;
 
     #[test]
     fn losses_and_errors_improve_downwards_and_accuracies_upwards() {
@@ -107,7 +108,8 @@ mod tests {
 
     #[test]
     fn a_figure_that_is_not_there_is_an_error_that_lists_those_that_are() {
-        let logs = EpochLogs { loss: 0.5, ..EpochLogs::default() };
+        let metrics = Figures::from([("accuracy", 0.75)]);
+        let logs = EpochLogs { loss: 0.5, metrics, ..EpochLogs::default() };
         assert_eq!(figure(&logs, "loss").unwrap(), 0.5);
         let error = figure(&logs, "val_loss").unwrap_err().to_string();
         assert!(error.starts_with("monitor: expected one of loss, accuracy (") && error.ends_with("found `val_loss`"));
