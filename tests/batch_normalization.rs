@@ -56,7 +56,7 @@ fn a_network_with_batch_normalization_learns_and_its_statistics_move_in_training
     let trained = statistics(&model);
     assert!(trained.iter().zip(&first).all(|(trained, first)| trained != first));
     let score = model.evaluate(&data).unwrap();
-    assert!(score.accuracy > 0.95, "{score:?}");
+    assert!(score.accuracy() > 0.95, "{score:?}");
     model.predict(&data).unwrap();
     assert_eq!(statistics(&model), trained);
 }
@@ -165,7 +165,7 @@ fn three_steps_with_batch_normalization_are_those_of_keras() {
         weights
     };
     model.set_weights(&weights(&model, "initial")).unwrap();
-    let optimizer = SGD { learning_rate: 0.1, ..SGD::default() };
+    let optimizer = SGD { learning_rate: 0.1.into(), ..SGD::default() };
     model.compile(device(), Compile { optimizer: optimizer.into(), ..Compile::default() }).unwrap();
     let labels = Labels::index(recorded.values("labels"), 3);
     let data = Dataset::from_f32([6, 6, 2], recorded.values("x"), labels).unwrap();

@@ -6,7 +6,7 @@ use super::{Distribution, FanMode, Initializer, Rule};
 use crate::random::{Stream, bits, uniform};
 
 /// The standard deviation of a standard normal distribution without what is more than 2 away from its mean.
-const TRUNCATED_STDDEV: f64 = 0.879_625_661_034_239_78;
+const TRUNCATED_STDDEV: f64 = 0.879_625_661_034_239_8;
 
 impl Initializer {
     /// The first values of a variable of this shape. They depend on the seed, on which variable of the model it is and

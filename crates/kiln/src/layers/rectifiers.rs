@@ -49,7 +49,7 @@ impl ReLU {
 
 /// The input's shape, if these arguments are 0 or more.
 fn checked<const N: usize>(input: &Shape, arguments: [(&str, f64); N]) -> std::result::Result<Shape, Expected> {
-    match arguments.into_iter().find(|(_, value)| !(*value >= 0.0)) {
+    match arguments.into_iter().find(|(_, value)| value.is_nan() || *value < 0.0) {
         Some((name, value)) => Err(Expected(format!("{name} of 0 or more, not {value}"))),
         None => Ok(input.clone()),
     }

@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn every_layer_reads_what_it_writes() {
-        let layers: [Box<dyn Layer>; 20] = [
+        let layers: [Box<dyn Layer>; 21] = [
             Box::new(crate::layers::Add::default()),
             Box::new(crate::layers::Concatenate::new()),
             Box::new(Activation::new(Function::LeakyRelu)),
