@@ -25,3 +25,4 @@ mod regularizers;
 mod replay;
 mod resume;
 mod session;
+mod stream;

@@ -1,5 +1,6 @@
 //! What standardization needs to know of a data set.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use faer::linalg::matmul::triangular::{self, BlockStructure};
@@ -79,7 +80,7 @@ impl Features {
         if data.is_empty() {
             return argument("data", "at least one sample".to_owned(), "an empty data set".to_owned());
         }
-        let samples = Samples::new(augmentation, data);
+        let samples = Samples::new(augmentation, data)?;
         if augmentation.zca_whitening && samples.elements > MOST_WHITENED {
             let expected = format!("samples of at most {MOST_WHITENED} values");
             return argument("zca_whitening", expected, format!("samples {}", data.sample_shape()));
@@ -110,7 +111,7 @@ impl Features {
 
 /// The samples of a data set as a model sees them before they are standardized.
 struct Samples<'a> {
-    values: &'a Values,
+    values: Numbers<'a>,
     count: usize,
     /// Values of a sample.
     elements: usize,
@@ -118,18 +119,33 @@ struct Samples<'a> {
     offset: f64,
 }
 
+/// The values of a data set in memory.
+enum Numbers<'a> {
+    Bytes(Cow<'a, [u8]>),
+    Floats(&'a [f32]),
+}
+
 impl<'a> Samples<'a> {
-    fn new(augmentation: &Augmentation, data: &'a Dataset) -> Samples<'a> {
+    /// Reads what is streamed.
+    fn new(augmentation: &Augmentation, data: &'a Dataset) -> Result<Samples<'a>> {
         let own = (f64::from(data.scale()), f64::from(data.offset()));
         let (scale, offset) = augmentation.rescale.map_or(own, |factor| (factor, 0.0));
         let elements = data.sample_shape().elements();
-        Samples { values: data.values(), count: data.len(), elements, scale, offset }
+        let values = match data.values() {
+            Values::U8(values) => Numbers::Bytes(Cow::from(&values[..])),
+            Values::F32(values) => Numbers::Floats(values),
+            streamed => {
+                let order: Vec<u32> = (0..data.len() as u32).collect();
+                Numbers::Bytes(streamed.gather(&order, elements)?.into())
+            }
+        };
+        Ok(Samples { values, count: data.len(), elements, scale, offset })
     }
 
     fn get(&self, at: usize) -> f64 {
-        let value = match self.values {
-            Values::U8(values) => f64::from(values[at]),
-            Values::F32(values) => f64::from(values[at]),
+        let value = match &self.values {
+            Numbers::Bytes(values) => f64::from(values[at]),
+            Numbers::Floats(values) => f64::from(values[at]),
         };
         self.scale * value + self.offset
     }

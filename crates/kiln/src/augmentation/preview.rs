@@ -40,7 +40,7 @@ impl Augmentation {
     ) -> Result<ContactSheet> {
         self.check()?;
         let count = rows * columns;
-        let data = data.head(count);
+        let data = data.head(count).in_memory()?;
         let Some([height, width, channels]) = data.sample_shape().dims().filter(|_| count > 0 && !data.is_empty())
         else {
             let expected = "images [height, width, channels], and a row and a column to show them in".to_owned();
@@ -49,7 +49,7 @@ impl Augmentation {
         };
         let images = self.changed(device, &data, count, seed)?;
         let (low, high) = match data.values() {
-            Values::U8(_) => (0.0, 255.0),
+            Values::U8(_) | Values::Streamed(_) => (0.0, 255.0),
             Values::F32(_) => images.iter().fold((f64::MAX, f64::MIN), |(low, high), &v| (low.min(v), high.max(v))),
         };
         let byte = |value: f64| ((value - low) / (high - low).max(f64::MIN_POSITIVE) * 255.0).round() as u8;

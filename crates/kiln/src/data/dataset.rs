@@ -1,13 +1,12 @@
-//! Samples with labels, in memory.
+//! Samples with labels.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use kiln_graph::Shape;
 
-use super::DataError;
+use super::{DataError, Labels, Source, Streamed, Values};
 use crate::Error;
 use crate::augmentation::Standardization;
 
@@ -36,97 +35,7 @@ pub struct Dataset {
     scale: f32,
     offset: f32,
     standardization: Standardization,
-}
-
-/// The values of all samples, one sample after the other, images as `[H, W, C]`.
-#[derive(Clone, PartialEq)]
-pub enum Values {
-    /// Bytes, as image files hold them.
-    U8(Arc<[u8]>),
-    /// Floats.
-    F32(Arc<[f32]>),
-}
-
-/// The labels of all samples.
-#[derive(Clone, PartialEq)]
-pub enum Labels {
-    /// The index of each sample's class.
-    Index {
-        /// One index per sample, below `classes`.
-        values: Arc<[u32]>,
-        /// The number of classes.
-        classes: usize,
-    },
-    /// For each sample, one value per output of a model: quantities, or one per class, 1 for its own and 0 for the others,
-    /// or any probabilities.
-    Values {
-        /// `[samples, size]`
-        values: Arc<[f32]>,
-        /// The number of values of a sample.
-        size: usize,
-    },
-}
-
-impl Labels {
-    /// Labels as class indices.
-    pub fn index(values: Vec<u32>, classes: usize) -> Labels {
-        Labels::Index { values: values.into(), classes }
-    }
-
-    /// Labels as one value per class, `[samples, classes]`.
-    pub fn one_hot(values: Vec<f32>, classes: usize) -> Labels {
-        Labels::values(values, classes)
-    }
-
-    /// Labels as quantities, `[samples, size]`.
-    pub fn values(values: Vec<f32>, size: usize) -> Labels {
-        Labels::Values { values: values.into(), size }
-    }
-
-    /// The number of classes, or of values of a sample.
-    pub fn classes(&self) -> usize {
-        match self {
-            Labels::Index { classes, .. } => *classes,
-            Labels::Values { size, .. } => *size,
-        }
-    }
-
-    /// Each sample's class: its index, or the place of its largest value (the first of equal ones). Where a sample has one
-    /// value, that is the class.
-    pub fn class_indices(&self) -> Vec<usize> {
-        match self {
-            Labels::Index { values, .. } => values.iter().map(|&value| value as usize).collect(),
-            Labels::Values { values, size: 1 } => values.iter().map(|&value| value as usize).collect(),
-            Labels::Values { values, size } => {
-                let first_largest = |row: &[f32]| (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b]));
-                values.chunks((*size).max(1)).map(|row| first_largest(row).unwrap_or_default()).collect()
-            }
-        }
-    }
-
-    fn check(&self, samples: usize) -> Result<(), DataError> {
-        let (expected, found) = match self {
-            Labels::Index { values, .. } => (Some(samples), values.len()),
-            Labels::Values { values, size } => (samples.checked_mul(*size), values.len()),
-        };
-        if expected != Some(found) {
-            return Err(DataError::Labels { samples, expected: expected.unwrap_or(usize::MAX), found });
-        }
-        let Labels::Index { values, classes } = self else { return Ok(()) };
-        match values.iter().position(|&label| label as usize >= *classes) {
-            Some(sample) => Err(DataError::Class { sample, classes: *classes, found: values[sample] }),
-            None => Ok(()),
-        }
-    }
-
-    fn range(&self, range: Range<usize>) -> Labels {
-        match self {
-            Labels::Index { values, classes } => Labels::Index { values: values[range].into(), classes: *classes },
-            Labels::Values { values, size } => {
-                Labels::Values { values: values[range.start * size..range.end * size].into(), size: *size }
-            }
-        }
-    }
+    chunk: Option<usize>,
 }
 
 impl Dataset {
@@ -148,6 +57,18 @@ impl Dataset {
         Dataset::new(sample_shape.into(), Values::F32(values.into()), count, labels, 1.0)
     }
 
+    /// A data set of bytes that are read when they are needed; a model sees them divided by 255. What fits a device is
+    /// read once and lies there; of what does not, a thread reads the next chunk while the device computes, again in
+    /// each epoch. Results are the same, bit for bit.
+    ///
+    /// # Errors
+    /// When samples have no values, or `labels` do not fit them.
+    pub fn streamed(source: impl Source + 'static, labels: Labels) -> Result<Dataset, DataError> {
+        let (shape, count) = (source.sample_shape(), source.len() * source.sample_shape().elements());
+        let values = Values::Streamed(Streamed::new(source));
+        Dataset::new(shape, values, count, labels, 1.0 / 255.0)
+    }
+
     fn new(shape: Shape, values: Values, count: usize, labels: Labels, scale: f32) -> Result<Dataset, DataError> {
         let elements = shape.elements();
         if elements == 0 || !count.is_multiple_of(elements) {
@@ -165,6 +86,7 @@ impl Dataset {
             scale,
             offset: 0.0,
             standardization: Standardization::default(),
+            chunk: None,
         })
     }
 
@@ -213,6 +135,23 @@ impl Dataset {
     /// The same samples, of which a model sees what standardization makes of `value * scale + offset`.
     pub(crate) fn standardized(self, standardization: Standardization) -> Dataset {
         Dataset { standardization, ..self }
+    }
+
+    /// The same samples, of which at most so many lie on a device at a time, but at least one: for a device whose memory
+    /// is short. Otherwise a device holds all that it can bind at once.
+    pub fn in_chunks(self, samples: usize) -> Dataset {
+        Dataset { chunk: Some(samples.max(1)), ..self }
+    }
+
+    /// The same samples, none of them streamed.
+    ///
+    /// # Errors
+    /// What the source of streamed samples says.
+    pub fn in_memory(&self) -> Result<Dataset, DataError> {
+        let Values::Streamed(streamed) = &self.values else { return Ok(self.clone()) };
+        let order: Vec<u32> = (0..self.samples as u32).collect();
+        let values = streamed.gather(&order, self.sample_shape.elements())?;
+        Ok(Dataset { values: Values::U8(values.into()), ..self.clone() })
     }
 
     /// The number of samples.
@@ -265,6 +204,11 @@ impl Dataset {
         &self.standardization
     }
 
+    /// How many samples lie on a device at a time at most, if [`Dataset::in_chunks`] said.
+    pub fn chunk(&self) -> Option<usize> {
+        self.chunk
+    }
+
     /// The labels.
     pub fn labels(&self) -> &Labels {
         &self.labels
@@ -279,12 +223,7 @@ impl Dataset {
     pub fn range(&self, range: Range<usize>) -> Dataset {
         let end = range.end.min(self.samples);
         let start = range.start.min(end);
-        let elements = self.sample_shape.elements();
-        let span = start * elements..end * elements;
-        let values = match &self.values {
-            Values::U8(values) => Values::U8(values[span].into()),
-            Values::F32(values) => Values::F32(values[span].into()),
-        };
+        let values = self.values.range(start..end, self.sample_shape.elements());
         let labels = self.labels.range(start..end);
         let sample_weights = self.sample_weights.as_ref().map(|weights| weights[start..end].into());
         Dataset { samples: end - start, values, labels, sample_weights, ..self.clone() }
@@ -298,133 +237,5 @@ impl Dataset {
     }
 }
 
-impl fmt::Debug for Values {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Values::U8(values) => write!(f, "U8({} values)", values.len()),
-            Values::F32(values) => write!(f, "F32({} values)", values.len()),
-        }
-    }
-}
-
-impl fmt::Debug for Labels {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Labels::Index { values, classes } => write!(f, "Index({} values, {classes} classes)", values.len()),
-            Labels::Values { values, size } => write!(f, "Values({} values, {size} for each sample)", values.len()),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-
-    use super::*;
-
-    /// Five samples of two values, sample `i` holding `2i` and `2i + 1`, labels 0 1 2 0 1.
-    fn five() -> Dataset {
-        Dataset::from_u8([2], (0..10).collect(), Labels::index(vec![0, 1, 2, 0, 1], 3)).unwrap()
-    }
-
-    #[test]
-    fn bytes_are_rescaled_to_one_and_floats_are_not() {
-        let floats = Dataset::from_f32([1], vec![3.0], Labels::index(vec![0], 1)).unwrap();
-        assert_eq!((five().scale(), five().offset()), (1.0 / 255.0, 0.0));
-        assert_eq!((floats.scale(), floats.offset()), (1.0, 0.0));
-        let tf = five().rescaled(1.0 / 127.5, -1.0);
-        assert_eq!((tf.scale(), tf.offset()), (1.0 / 127.5, -1.0));
-    }
-
-    #[test]
-    fn split_gives_the_last_fraction_second() {
-        let (train, validation) = five().split(0.4);
-        assert_eq!(train.values(), &Values::U8((0..6).collect()));
-        assert_eq!(validation.values(), &Values::U8((6..10).collect()));
-        assert_eq!(validation.labels(), &Labels::index(vec![0, 1], 3));
-    }
-
-    #[test]
-    fn split_rounds_the_first_part_down() {
-        let lengths = |fraction| {
-            let (first, last) = five().split(fraction);
-            (first.len(), last.len())
-        };
-        assert_eq!(lengths(0.5), (2, 3));
-        assert_eq!(lengths(0.0), (5, 0));
-        assert_eq!(lengths(1.0), (0, 5));
-        assert_eq!(lengths(-1.0), (5, 0));
-    }
-
-    #[test]
-    fn a_fifth_of_sixty_thousand_is_twelve_thousand() {
-        let data = Dataset::from_u8([1], vec![0; 60_000], Labels::index(vec![0; 60_000], 1)).unwrap();
-        assert_eq!(data.split(0.2).0.len(), 48_000);
-    }
-
-    #[test]
-    fn a_range_is_cut_to_the_samples_that_there_are() {
-        assert_eq!(five().range(3..99).values(), &Values::U8((6..10).collect()));
-        assert_eq!(five().range(7..9).len(), 0);
-        assert_eq!(five().head(1).values(), &Values::U8((0..2).collect()));
-        assert_eq!(five().head(9).len(), 5);
-    }
-
-    #[test]
-    fn classes_may_have_names() {
-        assert!(five().class_names().is_empty());
-        let names = || ["a", "b", "c"].map(str::to_owned).to_vec();
-        assert_eq!(five().with_class_names(names()).unwrap().head(1).class_names(), names());
-        let error = five().with_class_names(names()[..2].to_vec()).unwrap_err().to_string();
-        assert_eq!(error, "expected 3 names of classes, found 2");
-    }
-
-    #[test]
-    fn weights_are_cut_with_their_samples() {
-        let data = five().with_sample_weights(vec![1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
-        assert_eq!(data.range(1..3).sample_weights().unwrap(), [2.0, 3.0]);
-        let error = five().with_sample_weights(vec![1.0]).unwrap_err().to_string();
-        assert_eq!(error, "expected a weight for each of 5 samples, found 1");
-    }
-
-    #[test]
-    fn a_class_weighs_its_samples_and_1_where_nothing_is_said() {
-        let weighted = five().with_class_weight(&[(1, 0.5), (2, 4.0)].into()).unwrap();
-        assert_eq!(weighted.sample_weights().unwrap(), [1.0, 0.5, 4.0, 1.0, 0.5]);
-        assert!(weighted.with_class_weight(&[(1, 0.5)].into()).unwrap_err().to_string().contains("not both"));
-    }
-
-    #[test]
-    fn the_class_of_values_is_the_place_of_the_first_largest() {
-        let labels = Labels::one_hot(vec![0.0, 1.0, 0.5, 0.5, 1.0, 0.0], 2);
-        assert_eq!(labels.class_indices(), [1, 0, 0]);
-        assert_eq!(Labels::values(vec![1.0, 0.0], 1).class_indices(), [1, 0]);
-    }
-
-    #[test]
-    fn one_hot_labels_are_cut_with_their_samples() {
-        let labels = Labels::one_hot(vec![1.0, 0.0, 0.0, 1.0, 0.5, 0.5], 2);
-        let data = Dataset::from_f32([1], vec![1.0, 2.0, 3.0], labels).unwrap();
-        assert_eq!(data.range(1..3).labels(), &Labels::one_hot(vec![0.0, 1.0, 0.5, 0.5], 2));
-    }
-
-    #[test]
-    fn values_that_are_no_whole_number_of_samples_are_an_error() {
-        let error = Dataset::from_u8([2, 2, 1], vec![0; 9], Labels::index(vec![0; 2], 1)).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "expected a whole number of samples of shape [2, 2, 1] (4 values each), found 9 values"
-        );
-        assert!(Dataset::from_u8([0], vec![], Labels::index(vec![], 1)).is_err());
-    }
-
-    #[test]
-    fn labels_that_do_not_fit_the_samples_are_an_error() {
-        let few = Dataset::from_u8([1], vec![0; 3], Labels::index(vec![0; 2], 1)).unwrap_err();
-        assert_eq!(few.to_string(), "expected 3 label values for 3 samples, found 2");
-        let few = Dataset::from_u8([1], vec![0; 3], Labels::one_hot(vec![0.0; 5], 2)).unwrap_err();
-        assert_eq!(few.to_string(), "expected 6 label values for 3 samples, found 5");
-        let high = Dataset::from_u8([1], vec![0; 3], Labels::index(vec![0, 1, 10], 10)).unwrap_err();
-        assert_eq!(high.to_string(), "sample 2: expected a label below 10, found 10");
-    }
-}
+mod tests;

@@ -14,20 +14,25 @@ mod error;
 pub mod idx;
 mod image;
 mod mnist;
+mod stream;
 mod tensors;
+mod values;
 
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 
 pub use cifar::{LabelMode, cifar10, cifar100};
-pub use dataset::{Dataset, Labels, Values};
+pub use dataset::Dataset;
 pub use error::DataError;
 pub use image::{
     ColorMode, Corrupt, Image, ImageOptions, Interpolation, LoadImg, image_dataset_from_directory, load_img,
 };
 pub use mnist::{MNIST_FILES, mnist};
+pub use stream::{Source, Streamed};
 pub use tensors::load_safetensors;
+pub(crate) use values::rows;
+pub use values::{Labels, Values};
 
 /// The environment variable that says where data sets are kept.
 pub const FOLDER_VARIABLE: &str = "KILN_DATA";

@@ -9,11 +9,12 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::{DataError, Dataset, Labels};
 
-/// A data set from a safetensors file with two tensors:
+/// A data set from a safetensors file with two tensors, or three:
 ///
 /// - `x`, `[n, …]`: the samples, as `F32` (a model sees them as they are) or `U8` (a model sees them divided by 255);
 /// - `y`: the labels, as class indices `[n]` or `[n, 1]` of type `U8`, `U32`, `I32` or `I64`, or as one value per class
-///   `[n, classes]` of type `F32`.
+///   `[n, classes]` of type `F32`;
+/// - if wanted, `sample_weight`, `[n]` of type `F32`: how much each sample counts.
 ///
 /// Where labels are indices, there is one class more than the highest of them.
 ///
@@ -59,19 +60,27 @@ fn parse(bytes: &[u8]) -> Result<Dataset, Problem> {
         .map_err(|error| Problem::new("a safetensors file", format!("none ({error})")))?;
     let mut names = file.names();
     names.sort_unstable();
-    let (["x", "y"], Ok(x), Ok(y)) = (&names[..], file.tensor("x"), file.tensor("y")) else {
+    let (["x", "y"] | ["sample_weight", "x", "y"], Ok(x), Ok(y)) = (&names[..], file.tensor("x"), file.tensor("y"))
+    else {
         let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        return Err(Problem::new("the tensors x and y and no other", found));
+        return Err(Problem::new("the tensors x, y and perhaps sample_weight", found));
     };
     let &[samples, ref sample_shape @ ..] = x.shape() else {
         return Err(Problem::with("[n, …], the samples", "x", &x));
     };
     let (shape, labels) = (Shape::from(sample_shape), labels(&y, samples)?);
-    Ok(match x.dtype() {
+    let data = match x.dtype() {
         Dtype::U8 => Dataset::from_u8(shape, x.data().to_vec(), labels)?,
         Dtype::F32 => Dataset::from_f32(shape, values(&x), labels)?,
         _ => return Err(Problem::with("of type F32 or U8", "x", &x)),
-    })
+    };
+    match file.tensor("sample_weight") {
+        Err(_) => Ok(data),
+        Ok(weights) if weights.dtype() == Dtype::F32 && weights.shape() == [samples] => {
+            Ok(data.with_sample_weights(values(&weights))?)
+        }
+        Ok(weights) => Err(Problem::with(&format!("[{samples}] of type F32"), "sample_weight", &weights)),
+    }
 }
 
 fn labels(y: &TensorView<'_>, samples: usize) -> Result<Labels, Problem> {
@@ -179,10 +188,19 @@ mod tests {
     fn missing_and_other_tensors_are_an_error_that_lists_what_is_there() {
         let x = ("x", Dtype::U8, &[1, 1][..], &[0][..]);
         let y = ("y", Dtype::U8, &[1][..], &[0][..]);
-        let expected = "FILE: expected the tensors x and y and no other, found";
+        let expected = "FILE: expected the tensors x, y and perhaps sample_weight, found";
         assert_eq!(load(&[x]).unwrap_err(), format!("{expected} x"));
-        let weighted = load(&[x, y, ("sample_weight", Dtype::U8, &[1], &[0])]).unwrap_err();
-        assert_eq!(weighted, format!("{expected} sample_weight, x, y"));
+        assert_eq!(load(&[x, y, ("z", Dtype::U8, &[1], &[0])]).unwrap_err(), format!("{expected} x, y, z"));
+    }
+
+    #[test]
+    fn samples_may_have_weights() {
+        let (x, y) = (("x", Dtype::U8, &[2, 1][..], &[0; 2][..]), ("y", Dtype::U8, &[2][..], &[0; 2][..]));
+        let weighted = |dtype, shape, weights| load(&[x, y, ("sample_weight", dtype, shape, weights)]);
+        let data = weighted(Dtype::F32, &[2], bytes(&[0.5_f32, 2.0])).unwrap();
+        assert_eq!(data.sample_weights(), Some(&[0.5, 2.0][..]));
+        let error = weighted(Dtype::U8, &[2], &[1, 2]).unwrap_err();
+        assert_eq!(error, "FILE: expected sample_weight [2] of type F32, found U8 [2]");
     }
 
     #[test]

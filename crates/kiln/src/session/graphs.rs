@@ -54,13 +54,13 @@ fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
         graph.persistent(ty.clone(), buffer, 0)
     };
     let (x, y) = (persistent("x", &data.x), persistent("y", &data.y));
-    let order = persistent("order", &TensorType::new([data.samples], DType::U32));
+    let order = persistent("order", &TensorType::new([data.capacity], DType::U32));
     let gather = Gather { scale: 1.0, offset: 0.0, batch: size };
     let labels = graph.add(gather, &[y, order])?;
     let weights = match data.is_weighted() {
         true => {
             let buffer = graph.buffer(&role.buffer("weights"));
-            let weights = graph.persistent(TensorType::f32([data.samples]), buffer, 0);
+            let weights = graph.persistent(TensorType::f32([data.capacity]), buffer, 0);
             Some(graph.add(gather, &[weights, order])?)
         }
         false => None,

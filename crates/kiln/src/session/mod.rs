@@ -5,6 +5,7 @@ mod layout;
 mod pass;
 mod penalties;
 mod resident;
+mod stream;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use graphs::Batch;
 use layout::Layout;
 pub(crate) use pass::Totals;
 pub(crate) use resident::{Resident, Role, write_new};
+use stream::Reader;
 
 /// How many submissions are on their way at most.
 const IN_FLIGHT: usize = 3;
@@ -270,8 +272,8 @@ impl Session {
     /// # Errors
     /// When the device is lost.
     pub fn set_order(&mut self, role: Role, order: &[u32]) -> Result<()> {
-        match self.buffers.get(&role.buffer("order")) {
-            Some(buffer) => Ok(buffer.write(0, bytemuck::cast_slice(order))?),
+        match self.resident.get_mut(&role) {
+            Some(resident) => resident.set_order(role, order, &self.buffers),
             None => Ok(()),
         }
     }
@@ -300,10 +302,21 @@ impl Session {
     /// When a plan cannot be made, or the device cannot time its calls or is lost.
     pub fn profile(&mut self, role: Role, batch: usize, count: usize) -> Result<Profile> {
         let plan = self.plan(Mode::Train, role, batch)?;
-        let batches = self.resident.get(&role).map_or(0, |resident| resident.samples / batch).max(1);
+        let mut samples = self.resident.get(&role).map_or(0, |resident| resident.samples);
+        if let Some(reader) = self.reader(role, batch)? {
+            let chunk = reader.first()?;
+            chunk.write(role, &self.buffers)?;
+            samples = chunk.samples;
+        }
+        let batches = (samples / batch).max(1);
         let steps = (0..count).flat_map(|i| self.steps(Mode::Train, i % batches * batch, batch, 1));
         let steps: Vec<Step> = steps.collect();
         Ok(self.buffers.profile(&plan, &steps)?)
+    }
+
+    /// Who reads the chunks of a data set of which all does not lie on the device.
+    fn reader(&self, role: Role, batch: usize) -> Result<Option<Reader>> {
+        self.resident.get(&role).map_or(Ok(None), |resident| resident.reader(batch))
     }
 
     fn ready(&mut self, mode: Mode, role: Role, batch: usize) -> Result<&mut Ready> {

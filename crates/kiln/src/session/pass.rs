@@ -136,14 +136,18 @@ impl Session {
     }
 
     fn pass(&mut self, mode: Mode, role: Role, batch: usize, on_flight: &mut OnFlight<'_>) -> Result<()> {
-        let samples = self.resident.get(&role).map_or(0, |resident| resident.samples);
+        let Some(resident) = self.resident.get(&role) else { return Ok(()) };
+        // How a training is cut into batches is the user's choice; else it is of no concern.
+        let batch = if mode == Mode::Train { batch } else { batch.min(resident.capacity) };
+        let (samples, reader) = (resident.samples, self.reader(role, batch)?);
         let flights = VecDeque::with_capacity(IN_FLIGHT);
         let mut pass = Pass { session: self, mode, role, flights, last_done: None, on_flight };
-        let mut first = 0;
-        let mut flow = ControlFlow::Continue(());
-        while first < samples && flow.is_continue() {
-            first += pass.submit(first, batch.min(samples - first), samples - first)?;
-            flow = pass.land(IN_FLIGHT - 1)?;
+        match reader {
+            None => pass.run(batch, samples).map(|_| ())?,
+            Some(reader) => reader.each(|chunk| {
+                chunk.write(role, &pass.session.buffers)?;
+                pass.run(batch, chunk.samples)
+            })?,
         }
         pass.land(0).map(|_| ())
     }
@@ -168,6 +172,17 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
+    /// Submits all batches of the first `samples` samples that lie on the device, the last of which may be smaller.
+    fn run(&mut self, batch: usize, samples: usize) -> Result<ControlFlow<()>> {
+        let mut first = 0;
+        let mut flow = ControlFlow::Continue(());
+        while first < samples && flow.is_continue() {
+            first += self.submit(first, batch.min(samples - first), samples - first)?;
+            flow = self.land(IN_FLIGHT - 1)?;
+        }
+        Ok(flow)
+    }
+
     /// Submits as many whole batches of the `left` samples as the program takes at once. Gives how many samples those
     /// are.
     fn submit(&mut self, first: usize, batch: usize, left: usize) -> Result<usize> {

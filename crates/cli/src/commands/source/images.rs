@@ -20,6 +20,9 @@ pub struct Images {
     /// Leave out images that cannot be decoded, with a warning, instead of ending with an error.
     #[arg(long)]
     skip_corrupt: bool,
+    /// Decode images in folders when they are needed, again in each epoch, rather than keep them in memory.
+    #[arg(long)]
+    stream: bool,
 }
 
 fn size(text: &str) -> Result<[usize; 2], String> {
@@ -33,7 +36,7 @@ impl Images {
     pub fn for_model(input_shape: &Shape, skip_corrupt: bool) -> Images {
         match input_shape.dims() {
             Some([height, width, channels]) => {
-                Images { image_size: Some([height, width]), grayscale: channels == 1, skip_corrupt }
+                Images { image_size: Some([height, width]), grayscale: channels == 1, skip_corrupt, stream: false }
             }
             None => Images { skip_corrupt, ..Images::default() },
         }
@@ -55,6 +58,7 @@ impl Images {
                     true => Corrupt::Skip(&mut warn),
                     false => Corrupt::Error,
                 },
+                stream: self.stream,
                 progress: Some(&mut |done, all| {
                     bar.set_length(all as u64);
                     bar.set_position(done as u64);

@@ -1,17 +1,14 @@
 //! A folder with a sub-folder of images per class.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use kiln_graph::Shape;
 use rayon::prelude::*;
 
-use super::{ColorMode, Interpolation, decode, resize};
+use super::files::{File, Files, Listing, Rule};
+use super::{ColorMode, Interpolation};
 use crate::data::{DataError, Dataset, Labels};
 use crate::random::{Stream, permuted};
-
-/// What the names of images end in, as in Keras, and `.webp`.
-pub(super) const EXTENSIONS: [&str; 6] = ["bmp", "gif", "jpeg", "jpg", "png", "webp"];
 
 /// How many files are decoded between two reports of progress.
 const BLOCK: usize = 256;
@@ -35,6 +32,10 @@ pub struct ImageOptions<'a> {
     pub seed: u64,
     /// What is done about files that cannot be decoded.
     pub corrupt: Corrupt<'a>,
+    /// Whether files are decoded when a device needs them, again in each epoch if they do not fit it, rather than now:
+    /// for folders that are larger than memory. A damaged file is then an error of what needs it, unless such files are
+    /// skipped, for which all are decoded once now.
+    pub stream: bool,
     /// Is told from time to time how many files are done, of how many.
     pub progress: Option<&'a mut dyn FnMut(usize, usize)>,
 }
@@ -58,6 +59,7 @@ impl Default for ImageOptions<'_> {
             shuffle: true,
             seed: 0,
             corrupt: Corrupt::Error,
+            stream: false,
             progress: None,
         }
     }
@@ -72,6 +74,7 @@ impl fmt::Debug for ImageOptions<'_> {
             .field("shuffle", &self.shuffle)
             .field("seed", &self.seed)
             .field("corrupt", &self.corrupt)
+            .field("stream", &self.stream)
             .field("progress", &self.progress.is_some())
             .finish()
     }
@@ -108,154 +111,71 @@ pub fn image_dataset_from_directory(
     folder: impl AsRef<Path>,
     mut options: ImageOptions<'_>,
 ) -> Result<Dataset, DataError> {
-    let listing = Listing::of(folder.as_ref())?;
-    let rule = Rule::new(&listing, &options)?;
-    let elements = rule.shape.elements();
+    let Listing { class_names, files } = Listing::of(folder.as_ref())?;
+    let rule = Rule::new(&files, &options)?;
     let order = match options.shuffle {
-        true => permuted(listing.files.len(), Stream::Files, [options.seed, 0]),
-        false => (0..listing.files.len() as u32).collect(),
+        true => permuted(files.len(), Stream::Files, [options.seed, 0]),
+        false => (0..files.len() as u32).collect(),
     };
+    let mut files: Vec<File> = order.into_iter().map(|file| files[file as usize].clone()).collect();
 
-    let mut values = vec![0; order.len() * elements];
-    let (mut labels, mut damaged) = (Vec::with_capacity(order.len()), Vec::new());
-    for (block, files) in order.chunks(BLOCK).enumerate() {
-        let begin = labels.len() * elements;
-        let place = &mut values[begin..begin + files.len() * elements];
-        let read = |(place, &file): (&mut [u8], &u32)| rule.read(&listing.files[file as usize].path, place);
-        let results: Vec<_> =
-            place.par_chunks_exact_mut(elements).zip(files).map(read).collect::<Result<_, DataError>>()?;
-        for (place, (damage, &file)) in results.into_iter().zip(files).enumerate() {
+    let skips = matches!(options.corrupt, Corrupt::Skip(_));
+    let mut values = Vec::new();
+    if !options.stream || skips {
+        let count = files.len();
+        let (whole, damaged) = decode_all(&rule, files, options.stream, &mut values, &mut options.progress)?;
+        match options.corrupt {
+            Corrupt::Skip(tell) => damaged.iter().for_each(tell),
+            Corrupt::Error if damaged.is_empty() => {}
+            Corrupt::Error => return Err(corrupt(damaged, count)),
+        }
+        files = whole;
+    }
+    let labels = Labels::index(files.iter().map(|file| file.class).collect(), class_names.len());
+    let data = match options.stream {
+        true => Dataset::streamed(Files { rule, files }, labels)?,
+        false => Dataset::from_u8(rule.shape, values, labels)?,
+    };
+    data.with_class_names(class_names)
+}
+
+/// Appends what the files hold to `values`, unless it is only wanted which of them are whole. Gives those, and what is
+/// wrong with the others.
+fn decode_all(
+    rule: &Rule,
+    files: Vec<File>,
+    only_check: bool,
+    values: &mut Vec<u8>,
+    progress: &mut Option<&mut dyn FnMut(usize, usize)>,
+) -> Result<(Vec<File>, Vec<DataError>), DataError> {
+    let (elements, count) = (rule.shape.elements(), files.len());
+    let (mut whole, mut damaged) = (Vec::with_capacity(count), Vec::new());
+    values.reserve_exact(if only_check { 0 } else { count * elements });
+    let mut place = vec![0; BLOCK.min(count) * elements];
+    for files in files.chunks(BLOCK) {
+        let read = |(place, file): (&mut [u8], &File)| rule.read(&file.path, place);
+        let places = place.par_chunks_exact_mut(elements).zip(files);
+        let results: Vec<_> = places.map(read).collect::<Result<_, DataError>>()?;
+        for ((file, damage), place) in files.iter().zip(results).zip(place.chunks_exact(elements)) {
             match damage {
                 Some(damage) => damaged.push(damage),
                 None => {
-                    let from = begin + place * elements;
-                    values.copy_within(from..from + elements, labels.len() * elements);
-                    labels.push(listing.files[file as usize].class);
+                    whole.push(file.clone());
+                    values.extend_from_slice(if only_check { &[] } else { place });
                 }
             }
         }
-        if let Some(progress) = &mut options.progress {
-            progress(block * BLOCK + files.len(), order.len());
+        if let Some(progress) = progress {
+            progress(whole.len() + damaged.len(), count);
         }
     }
-    match options.corrupt {
-        Corrupt::Skip(tell) => damaged.iter().for_each(tell),
-        Corrupt::Error if damaged.is_empty() => {}
-        Corrupt::Error => return Err(corrupt(damaged, order.len())),
-    }
-    values.truncate(labels.len() * elements);
-    let labels = Labels::index(labels, listing.class_names.len());
-    Dataset::from_u8(rule.shape, values, labels)?.with_class_names(listing.class_names)
+    Ok((whole, damaged))
 }
 
 fn corrupt(mut damaged: Vec<DataError>, files: usize) -> DataError {
     let count = damaged.len();
     damaged.truncate(NAMED);
     DataError::Corrupt { damaged, count, files }
-}
-
-/// What is in a folder of classes.
-struct Listing {
-    class_names: Vec<String>,
-    /// By class, then by name.
-    files: Vec<File>,
-}
-
-struct File {
-    path: PathBuf,
-    class: u32,
-}
-
-impl Listing {
-    fn of(folder: &Path) -> Result<Listing, DataError> {
-        let mut listing = Listing { class_names: Vec::new(), files: Vec::new() };
-        for class in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
-            let index = listing.class_names.len() as u32;
-            listing.class_names.push(class.file_name().unwrap_or_default().to_string_lossy().into_owned());
-            listing.collect(&class, index)?;
-        }
-        match listing.files.is_empty() {
-            true => Err(DataError::NoImages { folder: folder.to_owned() }),
-            false => Ok(listing),
-        }
-    }
-
-    fn collect(&mut self, folder: &Path, class: u32) -> Result<(), DataError> {
-        for path in entries(folder)? {
-            if path.is_dir() {
-                self.collect(&path, class)?;
-            } else if is_image(&path) {
-                self.files.push(File { path, class });
-            }
-        }
-        Ok(())
-    }
-}
-
-fn is_image(path: &Path) -> bool {
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    extension.is_some_and(|extension| EXTENSIONS.contains(&&*extension))
-}
-
-/// What is in a folder and not hidden, sorted.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let unreadable = |source| DataError::Read { path: folder.to_owned(), source };
-    let mut entries = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        if !entry.file_name().to_string_lossy().starts_with('.') {
-            entries.push(entry.path());
-        }
-    }
-    entries.sort_unstable();
-    Ok(entries)
-}
-
-/// How a file becomes a sample.
-struct Rule {
-    shape: Shape,
-    color_mode: ColorMode,
-    interpolation: Interpolation,
-    /// The file that all others must have the size of, if none is resized.
-    first: Option<PathBuf>,
-}
-
-impl Rule {
-    fn new(listing: &Listing, options: &ImageOptions<'_>) -> Result<Rule, DataError> {
-        let &ImageOptions { color_mode, interpolation, image_size, .. } = options;
-        let whole = |file: &File| Some((decode::read(&file.path, color_mode).ok()?.shape, file.path.clone()));
-        let (shape, first) = match image_size {
-            Some([height, width]) => (Shape::from([height, width, color_mode.channels()]), None),
-            None => match listing.files.iter().find_map(whole) {
-                Some((shape, file)) => (shape, Some(file)),
-                None => (Shape::from([1, 1, color_mode.channels()]), None),
-            },
-        };
-        match shape.elements() {
-            0 => Err(DataError::Values { shape, found: 0 }),
-            _ => Ok(Rule { shape, color_mode, interpolation, first }),
-        }
-    }
-
-    /// Puts a sample in its place; gives what is wrong with a file that cannot be decoded.
-    fn read(&self, path: &Path, place: &mut [u8]) -> Result<Option<DataError>, DataError> {
-        let mut image = match decode::read(path, self.color_mode) {
-            Ok(image) => image,
-            Err(damage) => return Ok(Some(damage)),
-        };
-        let [height, width] = [self.shape[0], self.shape[1]];
-        match &self.first {
-            None => image = resize::resize(image, [height, width], self.interpolation),
-            Some(_) if image.shape == self.shape => {}
-            Some(first) => {
-                let expected = format!("an image of {height} x {width}, as {} is, or an `image_size`", first.display());
-                let found = format!("one of {} x {}", image.shape[0], image.shape[1]);
-                return Err(DataError::Format { path: path.to_owned(), expected, found });
-            }
-        }
-        place.copy_from_slice(&image.values);
-        Ok(None)
-    }
 }
 
 #[cfg(test)]

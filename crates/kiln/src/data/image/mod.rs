@@ -2,6 +2,7 @@
 
 mod decode;
 mod directory;
+mod files;
 mod load;
 mod resize;
 

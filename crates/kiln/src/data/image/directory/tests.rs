@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use image::RgbImage;
+use kiln_graph::Shape;
 use tempfile::{TempDir, tempdir};
 
 use super::*;
@@ -141,4 +142,27 @@ fn progress_ends_with_all_files() {
     let mut progress = |done, all| told.push((done, all));
     image_dataset_from_directory(pets(), ImageOptions { progress: Some(&mut progress), ..sorted() }).unwrap();
     assert_eq!(told, [(5, 5)]);
+}
+
+#[test]
+fn streamed_files_give_the_same_samples() {
+    let folder = pets();
+    let load = |stream| image_dataset_from_directory(&folder, ImageOptions { stream, ..Default::default() }).unwrap();
+    let (now, later) = (load(false), load(true));
+    assert!(matches!(later.values(), Values::Streamed(_)));
+    assert_eq!(later.class_names(), now.class_names());
+    assert_eq!(seen(&later.in_memory().unwrap()), seen(&now));
+}
+
+#[test]
+fn a_damaged_file_that_is_streamed_is_an_error_when_it_is_needed_or_is_skipped() {
+    let folder = pets();
+    std::fs::write(folder.path().join("dog/2.bmp"), "BM").unwrap();
+    let data = image_dataset_from_directory(&folder, ImageOptions { stream: true, ..sorted() }).unwrap();
+    assert_eq!(data.len(), 5);
+    assert_eq!(data.head(3).in_memory().unwrap().len(), 3);
+    assert!(data.in_memory().unwrap_err().to_string().contains("dog/2.bmp: expected an image"));
+    let options = ImageOptions { stream: true, corrupt: Corrupt::Skip(&mut |_| {}), ..sorted() };
+    let data = image_dataset_from_directory(&folder, options).unwrap();
+    assert_eq!(seen(&data.in_memory().unwrap()), (vec![0, 1, 10, 12], vec![0, 0, 1, 1]));
 }

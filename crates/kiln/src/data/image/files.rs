@@ -1,0 +1,145 @@
+//! The files of a folder of classes, and how each becomes a sample.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use kiln_graph::Shape;
+
+use super::{ColorMode, ImageOptions, Interpolation, decode, resize};
+use crate::data::{DataError, Source};
+
+/// What the names of images end in, as in Keras, and `.webp`.
+const EXTENSIONS: [&str; 6] = ["bmp", "gif", "jpeg", "jpg", "png", "webp"];
+
+/// What is in a folder of classes.
+pub(super) struct Listing {
+    pub class_names: Vec<String>,
+    /// By class, then by name.
+    pub files: Vec<File>,
+}
+
+/// A file and the number of its class.
+#[derive(Clone, Debug)]
+pub(super) struct File {
+    pub path: PathBuf,
+    pub class: u32,
+}
+
+impl Listing {
+    pub fn of(folder: &Path) -> Result<Listing, DataError> {
+        let mut listing = Listing { class_names: Vec::new(), files: Vec::new() };
+        for class in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
+            let index = listing.class_names.len() as u32;
+            listing.class_names.push(class.file_name().unwrap_or_default().to_string_lossy().into_owned());
+            listing.collect(&class, index)?;
+        }
+        match listing.files.is_empty() {
+            true => Err(DataError::NoImages { folder: folder.to_owned() }),
+            false => Ok(listing),
+        }
+    }
+
+    fn collect(&mut self, folder: &Path, class: u32) -> Result<(), DataError> {
+        for path in entries(folder)? {
+            if path.is_dir() {
+                self.collect(&path, class)?;
+            } else if is_image(&path) {
+                self.files.push(File { path, class });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_image(path: &Path) -> bool {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    extension.is_some_and(|extension| EXTENSIONS.contains(&&*extension))
+}
+
+/// What is in a folder and not hidden, sorted.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let unreadable = |source| DataError::Read { path: folder.to_owned(), source };
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if !entry.file_name().to_string_lossy().starts_with('.') {
+            entries.push(entry.path());
+        }
+    }
+    entries.sort_unstable();
+    Ok(entries)
+}
+
+/// How a file becomes a sample.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub shape: Shape,
+    color_mode: ColorMode,
+    interpolation: Interpolation,
+    /// The file that all others must have the size of, if none is resized.
+    first: Option<PathBuf>,
+}
+
+impl Rule {
+    pub fn new(files: &[File], options: &ImageOptions<'_>) -> Result<Rule, DataError> {
+        let &ImageOptions { color_mode, interpolation, image_size, .. } = options;
+        let whole = |file: &File| Some((decode::read(&file.path, color_mode).ok()?.shape, file.path.clone()));
+        let (shape, first) = match image_size {
+            Some([height, width]) => (Shape::from([height, width, color_mode.channels()]), None),
+            None => match files.iter().find_map(whole) {
+                Some((shape, file)) => (shape, Some(file)),
+                None => (Shape::from([1, 1, color_mode.channels()]), None),
+            },
+        };
+        match shape.elements() {
+            0 => Err(DataError::Values { shape, found: 0 }),
+            _ => Ok(Rule { shape, color_mode, interpolation, first }),
+        }
+    }
+
+    /// Puts a sample in its place; gives what is wrong with a file that cannot be decoded.
+    pub fn read(&self, path: &Path, place: &mut [u8]) -> Result<Option<DataError>, DataError> {
+        let mut image = match decode::read(path, self.color_mode) {
+            Ok(image) => image,
+            Err(damage) => return Ok(Some(damage)),
+        };
+        let [height, width] = [self.shape[0], self.shape[1]];
+        match &self.first {
+            None => image = resize::resize(image, [height, width], self.interpolation),
+            Some(_) if image.shape == self.shape => {}
+            Some(first) => {
+                let expected = format!("an image of {height} x {width}, as {} is, or an `image_size`", first.display());
+                let found = format!("one of {} x {}", image.shape[0], image.shape[1]);
+                return Err(DataError::Format { path: path.to_owned(), expected, found });
+            }
+        }
+        place.copy_from_slice(&image.values);
+        Ok(None)
+    }
+}
+
+/// Files that are decoded when they are needed.
+pub(super) struct Files {
+    pub rule: Rule,
+    pub files: Vec<File>,
+}
+
+impl Source for Files {
+    fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    fn sample_shape(&self) -> Shape {
+        self.rule.shape.clone()
+    }
+
+    fn read(&self, index: usize, place: &mut [u8]) -> Result<(), DataError> {
+        self.rule.read(&self.files[index].path, place)?.map_or(Ok(()), Err)
+    }
+}
+
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Files({} images {})", self.files.len(), self.rule.shape)
+    }
+}
