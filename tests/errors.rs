@@ -71,7 +71,8 @@ fn a_model_without_softmax_at_its_end() {
     let mut model = logits();
     model.compile(device(), Compile::default()).unwrap();
     let error = model.fit(&bars(9), Fit::default()).unwrap_err().to_string();
-    let expected = "categorical_crossentropy expects probabilities, as softmax or sigmoid give them, found `matmul` of dense";
+    let expected =
+        "categorical_crossentropy expects probabilities, as softmax or sigmoid give them, found `matmul` of dense";
     assert!(error.contains(expected) && error.contains("from_logits: true"), "{error}");
 }
 

@@ -58,7 +58,7 @@ pub(super) struct Reader {
 impl Reader {
     /// Reads as much at a time as may lie on the device and is not much more than [`CHUNK_BYTES`].
     pub fn new(data: Dataset, order: Vec<u32>, capacity: usize, batch: usize) -> Reader {
-        let sample = data.sample_shape().elements() as u64 * data.values().dtype().bytes() as u64;
+        let sample = data.sample_shape().elements() as u64 * data.values().dtype().bytes();
         let chunk = ((CHUNK_BYTES / sample) as usize).max(batch).min(capacity);
         Reader { data, order, chunk: chunk / batch * batch }
     }
