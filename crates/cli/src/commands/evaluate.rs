@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use kiln::{Compile, ConfusionMatrix, Loss, Sequential};
+use kiln::{Compile, ConfusionMatrix, Sequential};
 
-use super::run::Run;
+use super::run::{Run, usual_loss};
 use super::{devices, source};
 use crate::error::Error;
 use crate::progress::words;
@@ -42,13 +42,15 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         return Err(Error::NoRun { found: arguments.run.clone() });
     }
     let mut model = Sequential::load(&arguments.run)?;
-    let trained = Run::load(&arguments.run)?.map(|run| run.data);
-    let data = arguments.data.clone().or(trained).unwrap_or_else(|| "mnist".to_owned());
+    let trained = Run::load(&arguments.run)?.unwrap_or_default();
+    let known = Some(trained.data.clone()).filter(|data| !data.is_empty());
+    let data = arguments.data.clone().or(known).unwrap_or_else(|| "mnist".to_owned());
     let images = source::Images::for_model(model.input_shape(), arguments.skip_corrupt);
     let samples = source::load(&data, &images)?;
-    let test = samples.test.unwrap_or(samples.train);
+    let test = samples.test.unwrap_or_else(|| samples.train.clone());
+    let test = trained.standardized(test, Some(&samples.train))?;
     let device = devices::open(arguments.device.as_deref())?;
-    model.compile(&device, Compile { loss: Loss::SparseCategoricalCrossentropy, ..Compile::default() })?;
+    model.compile(&device, Compile { loss: usual_loss(&test), ..Compile::default() })?;
     let score = model.evaluate(&test)?;
     let right = (score.accuracy() * test.len() as f64).round();
     println!("{} test images of {data} on {}", test.len(), device.info().name);

@@ -76,7 +76,7 @@ fn on_tensors(model: &mut Sequential, device: &Device, input: &Path, output: &Pa
 
 fn on_pictures(model: &mut Sequential, arguments: &Arguments, run: Option<Run>) -> Result<ExitCode, Error> {
     let run = run.unwrap_or_default();
-    let data = load(model, &arguments.images, run.rescale)?;
+    let data = run.standardized(load(model, &arguments.images, run.rescale)?, None)?;
     let predictions = model.predict(&data)?;
     let rows = arguments.images.iter().zip(predictions.rows());
     let found: Vec<(&PathBuf, Vec<(String, f32)>)> =

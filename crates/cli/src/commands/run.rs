@@ -3,7 +3,12 @@
 use std::io::Write;
 use std::path::Path;
 
+use kiln::Loss;
+use kiln::augmentation::Augmentation;
+use kiln::data::{Dataset, Labels};
 use serde::{Deserialize, Serialize};
+
+use super::augment;
 
 use crate::error::Error;
 use crate::files;
@@ -60,7 +65,25 @@ impl Default for Run {
     }
 }
 
+/// The loss for these labels where none is named.
+pub fn usual_loss(data: &Dataset) -> Loss {
+    match data.labels() {
+        Labels::Index { .. } => Loss::SparseCategoricalCrossentropy,
+        Labels::Values { .. } => Loss::CategoricalCrossentropy,
+    }
+}
+
 impl Run {
+    /// Samples as the model saw them. What an augmentation knows of the training samples is found again in `train`.
+    pub fn standardized(&self, samples: Dataset, train: Option<&Dataset>) -> Result<Dataset, Error> {
+        let Some(text) = &self.augment else { return Ok(samples) };
+        let mut augmentation: Augmentation = augment::parse(text)?;
+        if let Some(train) = train {
+            augmentation = augmentation.fit(&train.split(self.validation_split).0)?;
+        }
+        Ok(augmentation.standardize(&samples)?)
+    }
+
     /// Writes `run.json` into a folder.
     pub fn save(&self, folder: &Path) -> Result<(), Error> {
         let path = folder.join(FILE);

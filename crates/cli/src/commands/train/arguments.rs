@@ -112,10 +112,9 @@ enum Rule {
 }
 
 fn loss(name: &str) -> Result<Loss, String> {
-    let known = [Loss::CategoricalCrossentropy, Loss::SparseCategoricalCrossentropy];
-    known.into_iter().find(|loss| loss.name() == name).ok_or_else(|| {
-        let names: Vec<&str> = known.iter().map(|loss| loss.name()).collect();
-        format!("expected {}", names.join(", "))
+    Loss::ALL.into_iter().find(|loss| loss.name() == name).ok_or_else(|| {
+        let names = Loss::ALL.map(Loss::name).join(", ");
+        format!("expected one of {names}")
     })
 }
 

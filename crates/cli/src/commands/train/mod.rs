@@ -8,15 +8,15 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use kiln::callbacks::{EarlyStopping, TensorBoard};
-use kiln::data::{Dataset, Labels};
-use kiln::{Callback, Compile, Fit, History, Loss, Sequential};
+use kiln::data::Dataset;
+use kiln::{Callback, Compile, Fit, History, Sequential};
 
 pub use arguments::Arguments;
 
 use self::callbacks::{Budget, CHECKPOINT, Saver};
 use super::network::{self, Known};
 use super::source::{self, Samples};
-use super::{augment, devices};
+use super::{augment, devices, run};
 use crate::error::Error;
 use crate::interrupt::{self, Interrupt};
 use crate::plot;
@@ -29,17 +29,21 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let Samples { train, test } = source::load(arguments.data(), &arguments.images)?;
     let (trained, validated) = train.split(arguments.validation_split());
     let augmentation = augmentation.map(|augmentation| augmentation.fit(&trained)).transpose()?;
+    let test = match (&augmentation, test) {
+        (Some(augmentation), Some(test)) => Some(augmentation.standardize(&test)?),
+        (_, test) => test,
+    };
     interrupt::watch()?;
 
     let mut progress = Progress::new(arguments.epochs());
     let device = devices::open(arguments.device.as_deref())?;
     let mut model = build(arguments, &train)?;
     let optimizer = arguments.optimizer();
-    let mut run = report::describe(arguments, &device, optimizer.as_ref(), &train);
-    let loss = arguments.loss.unwrap_or(usual_loss(&train));
+    let mut written = report::describe(arguments, &device, optimizer.as_ref(), &train);
+    let loss = arguments.loss.unwrap_or(run::usual_loss(&train));
     model.compile(&device, Compile { optimizer, loss, from_logits: arguments.from_logits, ..Compile::default() })?;
     let (initial_epoch, before) = if arguments.resume { resume(&mut model, &out)? } else { Default::default() };
-    report::introduce(&run, &model, [trained.len(), validated.len()], test.as_ref());
+    report::introduce(&written, &model, [trained.len(), validated.len()], test.as_ref());
 
     let mut saver = Saver::new(&out, before);
     let mut budget = Budget::new(arguments.minutes);
@@ -76,10 +80,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         && let Some(score) = model.evaluate_with_callbacks(test, &mut [&mut Interrupt])?
     {
         println!("test images: {}", words(&score.figures()));
-        (run.test_loss, run.test_accuracy) = (Some(score.loss), score.get("accuracy"));
+        (written.test_loss, written.test_accuracy) = (Some(score.loss), score.get("accuracy"));
     }
-    run.save(&out)?;
-    let curves = report::curves(&run, &history);
+    written.save(&out)?;
+    let curves = report::curves(&written, &history);
     plot::draw(&curves, &out.join("history.svg"))?;
     plot::draw(&curves, &out.join("history.png"))?;
     if let Some(status) = interrupt::asked() {
@@ -102,13 +106,6 @@ fn build(arguments: &Arguments, train: &Dataset) -> Result<Sequential, Error> {
         model.load_weights(weights)?;
     }
     Ok(model)
-}
-
-fn usual_loss(data: &Dataset) -> Loss {
-    match data.labels() {
-        Labels::Index { .. } => Loss::SparseCategoricalCrossentropy,
-        _ => Loss::CategoricalCrossentropy,
-    }
 }
 
 /// Puts the model where the training in a folder ended. Gives how many epochs are over, and their figures.
