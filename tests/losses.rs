@@ -202,6 +202,12 @@ fn what_does_not_fit_a_loss_or_a_metric_says_why() {
     let error = compile(Compile { loss: Loss::MeanSquaredError, metrics, ..Compile::default() });
     assert!(error.contains("with a loss for quantities, found mean_squared_error"), "{error}");
 
+    let mut single = Sequential::new([1]);
+    single.add(Dense::new(1).activation(Function::Sigmoid));
+    let (loss, metrics) = (Loss::BinaryCrossentropy, vec![Metric::TopKCategoricalAccuracy(1)]);
+    let error = single.compile(device(), Compile { loss, metrics, ..Compile::default() }).unwrap_err().to_string();
+    assert_eq!(error, "metrics: expected no top_k_categorical_accuracy where a model has one output, found [1]");
+
     let mut model = model();
     model.compile(device(), Compile { loss: Loss::MeanSquaredError, ..Compile::default() }).unwrap();
     let Err(Error::Misfit { expected, found, .. }) = model.evaluate(&bars(3)) else { panic!() };

@@ -1,6 +1,7 @@
 //! Losses: what training makes small.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use kiln_graph::{DType, Graph, Node, Op, Tensor};
 use kiln_ops::{Activation, CrossEntropy, Distance, Function, MeanLoss, SoftTargets, Softmax, SoftmaxCrossEntropy};
@@ -137,7 +138,7 @@ impl Loss {
                     let losses = graph.add(CrossEntropy, &[output, targets])?;
                     return Ok(Scored { losses, scores: output, threshold: 0.5, hits: None });
                 };
-                let outputs = graph.add_shared(std::sync::Arc::new(SoftmaxCrossEntropy), &[logits, targets])?;
+                let outputs = graph.add_shared(Arc::new(SoftmaxCrossEntropy), &[logits, targets])?;
                 Ok(Scored { losses: outputs[0], scores: logits, threshold: 0.0, hits: Some(outputs[1]) })
             }
             Loss::BinaryCrossentropy => {

@@ -45,6 +45,7 @@ impl Metric {
             return argument(format!("no {} with a loss for quantities", self.name()), loss.name().to_owned());
         }
         match shape[..] {
+            [1] => argument(format!("no {} where a model has one output", self.name()), "[1]".to_owned()),
             [classes] if (1..=classes).contains(&k) => Ok(()),
             [classes] => argument(format!("{} of 1 to {classes} classes", self.name()), k.to_string()),
             _ => argument(format!("no {} where a model does not give [classes]", self.name()), shape.to_string()),
