@@ -119,15 +119,15 @@ impl Op for CrossEntropyGradient {
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for dims in [[1, 1], [3, 10], [257, 3], [2, 1000]] {
+    // Not one class alone: its loss would be -log(1 - 1e-7), where WGSL lets a logarithm be 5e-7 off.
+    for dims in [[1, 3], [3, 10], [257, 3], [2, 1000]] {
         let [mut probabilities, mut smoothed] = [1, 3].map(|seed| Array::random(dims, seed));
         probabilities.data.iter_mut().chain(&mut smoothed.data).for_each(|v| *v = 0.1 + v.abs());
         let classes = Array::random_below([dims[0]], DType::U32, dims[1] as u64, 2);
         for (kind, targets) in [("classes", classes), ("weights", smoothed)] {
             let name = format!("cross_entropy {dims:?} {kind}");
             let case = Case::new(name, CrossEntropy, vec![probabilities.clone(), targets]);
-            // A single class is certain, and clipped: a corner, where finite differences do not tell.
-            cases.push(case.differentiable(if dims[1] == 1 { &[] } else { &[0] }));
+            cases.push(case.differentiable(&[0]));
         }
     }
     let certain = Array::f32([2, 3], vec![0.0, 1.0, 0.0, 0.5, 0.5, 0.0]);
