@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release --example cifar10 -- simple FOLDER [EPOCHS [SEED]]` (or `deep`), where FOLDER has the images as
 //! `train/CLASS/*.jpg` and `test/CLASS/*.jpg`.
+//!
+//! Needs the images.
 
 use std::ops::ControlFlow;
 

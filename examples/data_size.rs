@@ -1,7 +1,9 @@
 //! How the test accuracy of a network grows with the number of samples: a network of dense layers and LeNet on parts of
 //! MNIST, drawn to `runs/data_size.svg` and `.png`.
 //!
-//! `cargo run --release --example data_size -- [EPOCHS]` (10 by default). Needs MNIST: `kiln data mnist`.
+//! `cargo run --release --example data_size -- [EPOCHS]` (10 by default).
+//!
+//! Needs MNIST: `kiln data mnist`.
 
 use std::path::Path;
 

@@ -1,6 +1,8 @@
 //! Tells what a trained network takes pictures for.
 //!
 //! `cargo run --release --example predict -- RUN PICTURE …`, where RUN is a folder that `kiln train` left.
+//!
+//! Needs a trained network: `kiln train cifar-simple`.
 
 use kiln::data::{Dataset, Labels, LoadImg, load_img};
 use kiln::{Device, Sequential};
