@@ -63,7 +63,7 @@ pub struct Arguments {
     #[arg(long, value_parser = share, value_name = "SHARE")]
     momentum: Option<f64>,
     /// What is made small, by Keras' name [default: cross-entropy of the classes].
-    #[arg(long, value_name = "NAME", value_parser = loss)]
+    #[arg(long, value_name = "NAME")]
     pub loss: Option<Loss>,
     /// Whether the network gives logits, not probabilities.
     #[arg(long)]
@@ -109,13 +109,6 @@ enum Rule {
     Nadam,
     Rmsprop,
     Sgd,
-}
-
-fn loss(name: &str) -> Result<Loss, String> {
-    Loss::ALL.into_iter().find(|loss| loss.name() == name).ok_or_else(|| {
-        let names = Loss::ALL.map(Loss::name).join(", ");
-        format!("expected one of {names}")
-    })
 }
 
 fn positive(text: &str) -> Result<f64, String> {
