@@ -20,7 +20,7 @@ const MOST_STEPS: usize = 256;
 const ITERATION: Duration = Duration::from_millis(500);
 
 /// So many batches of random images.
-fn made_up(model: &Sequential, batches: usize) -> Dataset {
+fn made_up(model: &Model, batches: usize) -> Dataset {
     let (samples, shape) = (BATCH * batches, model.input_shape());
     let random = |shape, bound, seed| Array::random_below(shape, DType::U32, bound, seed).data.into_iter();
     let images = random(shape.batched(samples), 256, 1).map(|value| value as u8).collect();
@@ -28,12 +28,12 @@ fn made_up(model: &Sequential, batches: usize) -> Dataset {
     Dataset::from_u8(shape.clone(), images, Labels::index(labels, 10)).unwrap()
 }
 
-fn train(model: &mut Sequential, data: &Dataset) {
+fn train(model: &mut Model, data: &Dataset) {
     model.fit(data, Fit { batch_size: BATCH, ..Fit::default() }).unwrap();
 }
 
 /// How many steps fill an iteration. Compiles what is to be compiled.
-fn steps_of_an_iteration(model: &mut Sequential) -> usize {
+fn steps_of_an_iteration(model: &mut Model) -> usize {
     let data = made_up(model, FIRST_STEPS);
     train(model, &data);
     let start = Instant::now();

@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} epochs; the best, {:?}, is in {}", history.epochs.len(), stopping.best_epoch(), best.display());
     println!("the learning rate is {} in the end", model.learning_rate()?);
     let test = points(500, 2)?;
-    let mut saved = Sequential::load(&best)?;
+    let mut saved = Model::load(&best)?;
     saved.compile(&Device::best()?, Compile { loss, ..Default::default() })?;
     let (found, kept) = (model.evaluate(&test)?, saved.evaluate(&test)?);
     println!("accuracy on {} points that it has not seen: {:.4}", test.len(), found.accuracy());

@@ -15,7 +15,7 @@ use kiln::{Callback, Compile, Device, EpochLogs, Fit, Loss, Sequential, models};
 struct Lines;
 
 impl Callback for Lines {
-    fn on_epoch_end(&mut self, _: &mut Sequential, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
+    fn on_epoch_end(&mut self, _: &mut Model, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
         let figures = ["loss", "accuracy", "val_loss", "val_accuracy"];
         let figures = figures.map(|name| format!("{name} {:.4}", logs.get(name).unwrap_or(f64::NAN)));
         println!("epoch {}: {}, {:.0} images/s", logs.epoch, figures.join(", "), logs.images_per_second);

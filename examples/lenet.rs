@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     model.save("runs/example")?;
     history.save("runs/example")?;
-    let mut again = Sequential::load("runs/example")?;
+    let mut again = Model::load("runs/example")?;
     again.compile(&device, Compile::default())?;
     println!("loaded: the same predictions: {}", again.predict(&test)?.values == model.predict(&test)?.values);
     Ok(())

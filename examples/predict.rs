@@ -10,7 +10,7 @@ use kiln::{Device, Sequential};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [run, pictures @ ..] = &arguments[..] else { return Err("expected: RUN PICTURE …".into()) };
-    let mut model = Sequential::load(run)?;
+    let mut model = Model::load(run)?;
     model.to_device(&Device::best()?)?;
     let Some([height, width, 3]) = model.input_shape().dims() else {
         return Err(format!("expected a network for images [height, width, 3], found {}", model.input_shape()).into());

@@ -32,13 +32,13 @@ fn compiled() -> Sequential {
 }
 
 /// The bits of the weights of these layers.
-fn bits_of(model: &Sequential, of: impl Fn(&str) -> bool) -> Vec<u32> {
+fn bits_of(model: &Model, of: impl Fn(&str) -> bool) -> Vec<u32> {
     let weights: Vec<Weight> = model.get_weights().unwrap().into_iter().filter(|weight| of(&weight.name)).collect();
     assert!(!weights.is_empty());
     bits(&weights)
 }
 
-fn statistics(model: &Sequential) -> Vec<u32> {
+fn statistics(model: &Model) -> Vec<u32> {
     bits_of(model, |name| name.contains("moving_"))
 }
 
@@ -89,7 +89,7 @@ fn a_frozen_network_gives_in_training_what_it_gives_in_evaluation() {
 
 #[test]
 fn a_resumed_training_has_the_moving_statistics_of_one_that_was_not_interrupted() {
-    let fit = |model: &mut Sequential, initial_epoch, epochs| {
+    let fit = |model: &mut Model, initial_epoch, epochs| {
         model.fit(&bars(131), Fit { initial_epoch, epochs, seed: 3, ..Fit::default() }).unwrap();
     };
     let folder = tempfile::tempdir().unwrap();
@@ -110,10 +110,10 @@ fn a_loaded_network_with_batch_normalization_predicts_the_same_bits() {
     let mut trained = compiled();
     trained.fit(&data, Fit::default()).unwrap();
     trained.save(folder.path()).unwrap();
-    let mut loaded = Sequential::load(folder.path()).unwrap();
+    let mut loaded = Model::load(folder.path()).unwrap();
     loaded.to_device(device()).unwrap();
     assert_eq!(bits_of(&loaded, |_| true), bits_of(&trained, |_| true));
-    let predicted = |model: &mut Sequential| -> Vec<u32> {
+    let predicted = |model: &mut Model| -> Vec<u32> {
         model.predict(&data).unwrap().values.iter().map(|value| value.to_bits()).collect()
     };
     assert_eq!(predicted(&mut loaded), predicted(&mut trained));
@@ -144,7 +144,7 @@ impl Recorded {
     fn model(&self, key: &str) -> Sequential {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), self.metadata(key)).unwrap();
-        Sequential::from_json_file(file.path()).unwrap()
+        Model::from_json_file(file.path()).unwrap()
     }
 }
 
@@ -159,7 +159,7 @@ fn assert_near(name: &str, found: &[f32], expected: &[f32]) {
 fn three_steps_with_batch_normalization_are_those_of_keras() {
     let recorded = Recorded::open();
     let mut model = recorded.model("model");
-    let weights = |model: &Sequential, prefix: &str| -> Vec<Weight> {
+    let weights = |model: &Model, prefix: &str| -> Vec<Weight> {
         let mut weights = model.get_weights().unwrap();
         weights.iter_mut().for_each(|weight| weight.values = recorded.values(&format!("{prefix}/{}", weight.name)));
         weights
@@ -187,7 +187,7 @@ fn keras_2_and_keras_3_write_the_same_network() {
     let recorded = Recorded::open();
     let [new, old] = ["model", "keras_2"].map(|key| recorded.model(key));
     assert_eq!(new.summary().to_string(), old.summary().to_string());
-    let names = |model: &Sequential| -> Vec<String> {
+    let names = |model: &Model| -> Vec<String> {
         model.get_weights().unwrap().into_iter().map(|weight| weight.name).collect()
     };
     assert_eq!(names(&new), names(&old));

@@ -22,7 +22,7 @@ fn checkpoints_have_the_epoch_and_its_figures_in_their_names_and_training_goes_o
 
     let second = folder.path().join("a").join(name(2));
     assert_eq!(files(&second), ["checkpoint.safetensors", "model.json", "weights.safetensors"]);
-    let mut resumed = Sequential::load(&second).unwrap();
+    let mut resumed = Model::load(&second).unwrap();
     resumed.compile(device(), Compile::default()).unwrap();
     let initial_epoch = resumed.load_checkpoint(second.join("checkpoint.safetensors")).unwrap();
     let fit = Fit { epochs: 5, initial_epoch, validation_split: 0.3, seed: 5, ..Fit::default() };

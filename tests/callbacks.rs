@@ -37,7 +37,7 @@ fn mode(case: &Value) -> Mode {
 }
 
 /// Gives all weights the value.
-fn mark(model: &mut Sequential, value: f32) {
+fn mark(model: &mut Model, value: f32) {
     let mut weights = model.get_weights().unwrap();
     weights.iter_mut().for_each(|weight| weight.values.fill(value));
     model.set_weights(&weights).unwrap();
@@ -46,10 +46,10 @@ fn mark(model: &mut Sequential, value: f32) {
 /// Tells a callback of the ends of epochs until it stops training. Gives what `seen` sees of the model after each.
 /// The model's weights are the epoch's number.
 fn tell<T>(
-    model: &mut Sequential,
+    model: &mut Model,
     callback: &mut dyn Callback,
     val_losses: &[f64],
-    seen: impl Fn(&Sequential) -> T,
+    seen: impl Fn(&Model) -> T,
 ) -> (Vec<T>, bool) {
     callback.on_train_begin(model).unwrap();
     let (mut all, mut stopped) = (Vec::new(), false);
@@ -136,7 +136,7 @@ pub fn compiled_with_rate(learning_rate: f64) -> Sequential {
     model
 }
 /// Trains on most of a few bars and validates with the rest.
-pub fn fit_with(model: &mut Sequential, epochs: usize, callbacks: Vec<&mut dyn Callback>) -> kiln::Result<History> {
+pub fn fit_with(model: &mut Model, epochs: usize, callbacks: Vec<&mut dyn Callback>) -> kiln::Result<History> {
     model.fit(&bars(70), Fit { epochs, validation_split: 0.3, seed: 5, callbacks, ..Fit::default() })
 }
 #[test]

@@ -122,7 +122,7 @@ fn weights_of_another_model() {
 #[test]
 fn files_that_are_not_there() {
     let folder = tempfile::tempdir().unwrap();
-    let error = Sequential::load(folder.path()).unwrap_err().to_string();
+    let error = Model::load(folder.path()).unwrap_err().to_string();
     assert!(error.starts_with("cannot read") && error.contains("model.json"), "{error}");
     let below_a_file = folder.path().join("file");
     std::fs::write(&below_a_file, "").unwrap();

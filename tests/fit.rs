@@ -167,7 +167,7 @@ struct Witness {
 }
 
 impl Callback for Witness {
-    fn on_epoch_begin(&mut self, _: &mut Sequential, epoch: usize, epochs: usize) -> kiln::Result<ControlFlow<()>> {
+    fn on_epoch_begin(&mut self, _: &mut Model, epoch: usize, epochs: usize) -> kiln::Result<ControlFlow<()>> {
         self.told.push(format!("epoch {epoch}/{epochs}"));
         Ok(ControlFlow::Continue(()))
     }
@@ -179,7 +179,7 @@ impl Callback for Witness {
         if self.stop_at == Some(batch) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn on_epoch_end(&mut self, model: &mut Sequential, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
+    fn on_epoch_end(&mut self, model: &mut Model, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
         self.told.push(format!("end {} of {}", logs.epoch, model.name()));
         Ok(ControlFlow::Continue(()))
     }
@@ -268,7 +268,7 @@ fn dropout_drops_anew_in_each_step_and_only_in_training() {
         model
     };
     let data = bars(96);
-    let losses = |model: &mut Sequential| {
+    let losses = |model: &mut Model| {
         let fit = Fit { epochs: 2, shuffle: false, seed: 5, ..Fit::default() };
         let epochs = model.fit(&data, fit).unwrap().epochs;
         epochs.into_iter().flat_map(|logs| logs.batch_losses).collect::<Vec<f64>>()

@@ -56,7 +56,7 @@ fn replay(folder: &Path) {
     let batch_size = expected["batch_size"].as_u64().unwrap() as usize;
     let losses: Vec<f64> = expected["losses"].as_array().unwrap().iter().map(|loss| loss.as_f64().unwrap()).collect();
 
-    let mut model = Sequential::from_json_file(folder.join("model.json")).unwrap();
+    let mut model = Model::from_json_file(folder.join("model.json")).unwrap();
     model.load_weights(folder.join("initial.safetensors")).unwrap();
     model.compile(device(), Compile { optimizer: optimizer.into(), ..Compile::default() }).unwrap();
     let train = first_of_mnist("train").head(batch_size * losses.len());

@@ -15,7 +15,7 @@ fn compiled(optimizer: impl Optimizer + 'static) -> Sequential {
     model
 }
 
-fn fit(model: &mut Sequential, initial_epoch: usize, epochs: usize) {
+fn fit(model: &mut Model, initial_epoch: usize, epochs: usize) {
     let fit = Fit { initial_epoch, epochs, seed: 3, validation_split: 0.1, ..Fit::default() };
     model.fit(&bars(131), fit).unwrap();
 }

@@ -17,10 +17,10 @@ fn a_loaded_model_predicts_the_same_bits() {
     trained.save(folder.path()).unwrap();
     history.save(folder.path()).unwrap();
 
-    let mut loaded = Sequential::load(folder.path()).unwrap();
+    let mut loaded = Model::load(folder.path()).unwrap();
     loaded.to_device(device()).unwrap();
     assert_eq!(bits(&loaded.get_weights().unwrap()), bits(&trained.get_weights().unwrap()));
-    let bits = |model: &mut Sequential| -> Vec<u32> {
+    let bits = |model: &mut Model| -> Vec<u32> {
         model.predict(&data).unwrap().values.iter().map(|value| value.to_bits()).collect()
     };
     assert_eq!(bits(&mut loaded), bits(&mut trained));

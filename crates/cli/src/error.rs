@@ -66,10 +66,24 @@ pub enum Error {
         name: &'static str,
     },
     /// No model has this name, and no file or folder.
-    #[error("expected lenet, cifar-simple, cifar-deep, a model.json or a folder that has one, found `{found}`")]
+    #[error(
+        "expected lenet, cifar-simple, cifar-deep, vgg16, inception_v3, a model.json or a folder that has one, found `{found}`"
+    )]
     NoModel {
         /// What was asked for.
         found: String,
+    },
+    /// No backbone has this name.
+    #[error("expected vgg16 or inception_v3, found `{found}`")]
+    NoBackbone {
+        /// What was asked for.
+        found: String,
+    },
+    /// A backbone runs with weights that someone trained.
+    #[error("expected --weights with a file of trained weights for {model}, found none")]
+    NoWeights {
+        /// The backbone.
+        model: String,
     },
     /// `--augment` says something that Kiln does not know.
     #[error(

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use kiln::{BatchLogs, Callback, EpochLogs, Sequential, TestBatchLogs};
+use kiln::{BatchLogs, Callback, EpochLogs, Model, TestBatchLogs};
 
 use crate::error::Error;
 
@@ -58,7 +58,7 @@ impl Callback for Interrupt {
         self.flow()
     }
 
-    fn on_epoch_end(&mut self, _: &mut Sequential, _: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
+    fn on_epoch_end(&mut self, _: &mut Model, _: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
         Ok(self.flow())
     }
 }

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{augment_preview, data, devices, evaluate, predict, summary, train};
+use crate::commands::{augment_preview, data, devices, evaluate, features, finetune, predict, summary, train};
 
 /// Trains convolutional networks on the GPU or the processor, with kernels written by hand in WGSL.
 #[derive(Debug, Parser)]
@@ -46,6 +46,8 @@ enum Command {
     Train(train::Arguments),
     Evaluate(evaluate::Arguments),
     Predict(predict::Arguments),
+    Features(features::Arguments),
+    Finetune(finetune::Arguments),
     Summary(summary::Arguments),
     AugmentPreview(augment_preview::Arguments),
 }
@@ -63,6 +65,8 @@ fn main() -> ExitCode {
         Command::Train(arguments) => train::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
+        Command::Features(arguments) => features::run(&arguments),
+        Command::Finetune(arguments) => finetune::run(&arguments),
         Command::Summary(arguments) => summary::run(&arguments),
         Command::AugmentPreview(arguments) => augment_preview::run(&arguments),
     };

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use kiln::{BatchLogs, Callback, EpochLogs, Sequential};
+use kiln::{BatchLogs, Callback, EpochLogs, Model};
 
 /// Shows a training as Keras does.
 pub struct Progress {
@@ -34,7 +34,7 @@ impl Progress {
 }
 
 impl Callback for Progress {
-    fn on_epoch_begin(&mut self, _: &mut Sequential, epoch: usize, _: usize) -> kiln::Result<ControlFlow<()>> {
+    fn on_epoch_begin(&mut self, _: &mut Model, epoch: usize, _: usize) -> kiln::Result<ControlFlow<()>> {
         let template = "{prefix} {pos}/{len} [{wide_bar}] {eta} - {msg}";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         self.bar = ProgressBar::new(0).with_style(style.progress_chars("=>.")).with_prefix(self.heading(epoch));
@@ -50,7 +50,7 @@ impl Callback for Progress {
         ControlFlow::Continue(())
     }
 
-    fn on_epoch_end(&mut self, _: &mut Sequential, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
+    fn on_epoch_end(&mut self, _: &mut Model, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
         self.bar.finish_and_clear();
         println!("{} - {}", self.heading(logs.epoch), line(logs));
         Ok(ControlFlow::Continue(()))

@@ -8,7 +8,7 @@ use crate::{Error, Result};
 /// The most steps that one submission runs.
 pub(crate) const MOST_STEPS: usize = 32;
 
-/// The arguments of [`compile`](crate::Sequential::compile).
+/// The arguments of [`compile`](crate::Model::compile).
 #[derive(Debug)]
 pub struct Compile {
     /// How a step changes the weights: `Adam::default().into()`.

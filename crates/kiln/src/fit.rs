@@ -8,11 +8,12 @@ use crate::augmentation::Augmentation;
 use crate::callbacks::{BatchLogs, Callback, tell};
 use crate::data::Dataset;
 use crate::history::{EpochLogs, History};
+use crate::network::Node;
 use crate::random::shuffled;
 use crate::session::{Mode, Role, Session};
-use crate::{Error, Result, Sequential};
+use crate::{Error, Model, Result};
 
-/// The arguments of [`fit`](Sequential::fit).
+/// The arguments of [`fit`](Model::fit).
 pub struct Fit<'a> {
     /// The number of the last epoch.
     pub epochs: usize,
@@ -84,14 +85,19 @@ impl Fit<'_> {
     }
 }
 
-impl Sequential {
+impl Model {
     /// Trains the model, epoch after epoch: each takes all samples once, a batch per step.
     ///
     /// # Errors
     /// When the model is not compiled, an argument makes no sense, the data set does not fit the model or the device,
     /// the device fails, or [`Error::NonFinite`] when training diverges and no
     /// callback stops it then ([`TerminateOnNaN`](crate::callbacks::TerminateOnNaN) does). The weights are those of the last step.
-    pub fn fit(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
+    pub fn fit(&mut self, data: &Dataset, fit: Fit<'_>) -> Result<History> {
+        self.fit_from(self.input(), data, fit)
+    }
+
+    /// Trains with samples that a node of the model gives.
+    pub(crate) fn fit_from(&mut self, entry: Node, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
         fit.check()?;
         let split =
             (fit.validation_data.is_none() && fit.validation_split > 0.0).then(|| data.split(fit.validation_split));
@@ -112,7 +118,7 @@ impl Sequential {
         let session = self.session("fit")?;
         session.seed = fit.seed;
         session.set_augmentation(fit.augmentation);
-        session.load(Role::Train, data)?;
+        session.load(Role::Train, data, entry)?;
 
         for callback in &mut fit.callbacks {
             callback.on_train_begin(self)?;
@@ -134,7 +140,7 @@ impl Sequential {
             if let (Some(validation), true) = (validation, flow.is_continue()) {
                 let began = Instant::now();
                 let totals;
-                (totals, flow) = self.session("fit")?.evaluate(validation, fit.batch_size, &mut fit.callbacks)?;
+                (totals, flow) = self.session("fit")?.evaluate((entry, validation), fit.batch_size, &mut fit.callbacks)?;
                 if flow.is_continue() {
                     logs.val_loss = Some(totals.loss());
                     logs.val_metrics = totals.metrics().of_validation();

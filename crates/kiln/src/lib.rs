@@ -19,7 +19,7 @@
 //! # Ok::<(), kiln::Error>(())
 //! ```
 //!
-//! A model is a chain of [`layers`], and each tells only its shapes and its ops. The model makes one graph per kind of
+//! A model is a graph of [`layers`], most often a chain, and each layer tells only its shapes and its ops. The model makes one graph per kind of
 //! batch (train, evaluate, predict), plans it and has the device run it: a training step, from gathering the samples to
 //! the optimizer, is one plan. Data sets and weights stay on the device; a training reads back two numbers per batch
 //! and waits for nothing within an epoch.
@@ -41,13 +41,13 @@ mod initializers;
 pub mod layers;
 mod losses;
 mod metrics;
+mod model;
 pub mod models;
 mod network;
 pub mod optimizers;
 mod random;
 mod regularizers;
 mod saving;
-mod sequential;
 mod session;
 mod summary;
 mod weights;
@@ -69,7 +69,8 @@ pub use fit::Fit;
 pub use history::{EpochLogs, History};
 pub use losses::Loss;
 pub use metrics::Metric;
-pub use sequential::{Predictions, Score, Sequential};
+pub use model::{FeatureCache, LayerInfo, LayerList, LayerSelection, Model, Predictions, Score, Sequential};
+pub use network::Node;
 pub use summary::{Summary, SummaryRow};
 pub use weights::Weight;
 

@@ -2,18 +2,21 @@
 
 use std::fmt;
 
-use crate::network::Network;
+use crate::network::{ModelClass, Network, Node};
 
-/// The widths of the columns' text, in characters: Keras' for a terminal of 80.
-const WIDTHS: [usize; 3] = [31, 22, 13];
+/// The widths of the columns' text, in characters, for a chain and for another graph: Keras' for a terminal of 80.
+const CHAIN: [usize; 3] = [31, 22, 13];
+const GRAPH: [usize; 4] = [19, 17, 10, 17];
 
 /// A model's layers, the shapes that they give and how many parameters they have. Prints as Keras' table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// The model's name.
     pub name: String,
-    /// One row per layer.
+    /// One row per layer, in Keras' order: also for the input, unless the model is a [`Sequential`](crate::Sequential).
     pub rows: Vec<SummaryRow>,
+    /// Whether each layer takes what the one before it gives, and nothing else.
+    pub chain: bool,
     /// Why the model cannot be built, if so.
     pub problem: Option<String>,
 }
@@ -31,23 +34,21 @@ pub struct SummaryRow {
     pub parameters: usize,
     /// How many of them training changes.
     pub trainable_parameters: usize,
+    /// The names of the layers that it takes what they give.
+    pub connected_to: Vec<String>,
 }
 
 impl Summary {
     pub(crate) fn new(network: &Network) -> Summary {
-        let rows = network.layers.iter().map(|placed| {
-            let variables = &network.variables[placed.variables.clone()];
-            let trained = variables.iter().filter(|variable| network.trains(variable));
-            SummaryRow {
-                name: placed.name.clone(),
-                class_name: placed.layer.class_name(),
-                output_shape: placed.shapes.as_ref().map(|(_, output)| output.to_vec()),
-                parameters: variables.iter().map(|variable| variable.shape.elements()).sum(),
-                trainable_parameters: trained.map(|variable| variable.shape.elements()).sum(),
-            }
-        });
+        let nodes = match network.broken() {
+            None => network.ordered(),
+            Some(_) => (0..network.layers.len()).map(|index| network.output_of(index)).collect(),
+        };
+        let rows: Vec<SummaryRow> = nodes.iter().map(|&node| row(network, node)).collect();
+        let follows = |pair: &[Node]| pair[1].layer().is_some_and(|index| network.layers[index].inputs == pair[..1]);
+        let chain = network.class == ModelClass::Sequential || nodes.windows(2).all(follows);
         let problem = network.broken().map(ToString::to_string);
-        Summary { name: network.name.clone(), rows: rows.collect(), problem }
+        Summary { name: network.name.clone(), rows, chain, problem }
     }
 
     /// How many parameters all layers have.
@@ -61,15 +62,40 @@ impl Summary {
     }
 }
 
+fn row(network: &Network, node: Node) -> SummaryRow {
+    let Some(index) = node.layer() else {
+        return SummaryRow {
+            name: network.input_name.clone(),
+            class_name: "InputLayer",
+            output_shape: Some(network.input_shape.to_vec()),
+            parameters: 0,
+            trainable_parameters: 0,
+            connected_to: Vec::new(),
+        };
+    };
+    let placed = &network.layers[index];
+    let variables = &network.variables[placed.variables.clone()];
+    let trained = variables.iter().filter(|variable| network.trains(variable));
+    SummaryRow {
+        name: placed.name.clone(),
+        class_name: placed.layer.class_name(),
+        output_shape: placed.shapes.as_ref().map(|(_, output)| output.to_vec()),
+        parameters: variables.iter().map(|variable| variable.shape.elements()).sum(),
+        trainable_parameters: trained.map(|variable| variable.shape.elements()).sum(),
+        connected_to: placed.inputs.iter().map(|&input| network.name_of(input).to_owned()).collect(),
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widths: &[usize] = if self.chain { &CHAIN } else { &GRAPH };
         let rule = |left, line: &str, middle: &str, right| {
-            let columns = WIDTHS.map(|width| line.repeat(width + 2));
+            let columns: Vec<String> = widths.iter().map(|width| line.repeat(width + 2)).collect();
             format!("{left}{}{right}", columns.join(middle))
         };
         writeln!(f, "Model: \"{}\"", self.name)?;
         writeln!(f, "{}", rule('┏', "━", "┳", '┓'))?;
-        write_row(f, '┃', ["Layer (type)", "Output Shape", "Param #"])?;
+        write_row(f, '┃', widths, ["Layer (type)", "Output Shape", "Param #", "Connected to"])?;
         writeln!(f, "{}", rule('┡', "━", "╇", '┩'))?;
         for (i, row) in self.rows.iter().enumerate() {
             if i > 0 {
@@ -80,7 +106,9 @@ impl fmt::Display for Summary {
                 None => "?".to_owned(),
             };
             let layer = format!("{} ({})", row.name, row.class_name);
-            write_row(f, '│', [&layer, &shape, &thousands(row.parameters)])?;
+            let taken: Vec<String> = row.connected_to.iter().map(|name| format!("{name}[0][0]")).collect();
+            let taken = if taken.is_empty() { "-".to_owned() } else { taken.join(", ") };
+            write_row(f, '│', widths, [&layer, &shape, &thousands(row.parameters), &taken])?;
         }
         writeln!(f, "{}", rule('└', "─", "┴", '┘'))?;
         let total = |count| format!("{} ({})", thousands(count), readable_size(count * 4));
@@ -94,14 +122,19 @@ impl fmt::Display for Summary {
     }
 }
 
-/// One row of cells, on as many lines as the longest cell takes.
-fn write_row(f: &mut fmt::Formatter<'_>, bar: char, cells: [&str; 3]) -> fmt::Result {
-    let lines: Vec<Vec<String>> = cells.iter().zip(WIDTHS).map(|(cell, width)| wrap(cell, width)).collect();
-    let [layer, shape, parameters] = WIDTHS;
+/// One row of cells, as many as there are columns, on as many lines as the longest cell takes.
+fn write_row(f: &mut fmt::Formatter<'_>, bar: char, widths: &[usize], cells: [&str; 4]) -> fmt::Result {
+    const PARAMETERS: usize = 2; // stand at the right
+    let lines: Vec<Vec<String>> = cells.iter().zip(widths).map(|(cell, &width)| wrap(cell, width)).collect();
     for i in 0..lines.iter().map(Vec::len).max().unwrap_or_default() {
-        let line = |column: usize| lines[column].get(i).map_or("", String::as_str);
-        let (a, b, c) = (line(0), line(1), line(2));
-        writeln!(f, "{bar} {a:<layer$} {bar} {b:<shape$} {bar} {c:>parameters$} {bar}")?;
+        for (column, (lines, width)) in lines.iter().zip(widths).enumerate() {
+            let line = lines.get(i).map_or("", String::as_str);
+            match column {
+                PARAMETERS => write!(f, "{bar} {line:>width$} ")?,
+                _ => write!(f, "{bar} {line:<width$} ")?,
+            }
+        }
+        writeln!(f, "{bar}")?;
     }
     Ok(())
 }
@@ -148,12 +181,14 @@ fn readable_size(bytes: usize) -> String {
 mod tests {
     use super::*;
     use crate::layers::{
-        ActivationFunction, AveragePooling2D, Conv2D, Dense, Flatten, Function, Layer, MaxPooling2D, Padding,
+        ActivationFunction, Add, AveragePooling2D, BatchNormalization, Concatenate, Conv2D, Dense, Flatten, Function,
+        GlobalAveragePooling2D, Layer, MaxPooling2D, Padding,
     };
-    use crate::{Sequential, models};
+    use crate::{Model, Sequential, models};
 
-    /// What Keras 3.15 prints for the same two models.
+    /// What Keras 3.15 prints for the same models.
     const LENET: &str = include_str!("../../../tests/fixtures/summary/lenet.txt");
+    const FUNCTIONAL: &str = include_str!("../../../tests/fixtures/summary/functional.txt");
     const NAMES: &str = include_str!("../../../tests/fixtures/summary/names.txt");
 
     #[test]
@@ -174,6 +209,21 @@ mod tests {
             .add(Dense::new(40_000).activation(ActivationFunction::Softmax))
             .add(Dense::new(10));
         assert_eq!(model.summary().to_string(), NAMES.trim_end());
+    }
+
+    #[test]
+    fn a_graph_shows_what_each_layer_takes() {
+        let mut model = Model::new([8, 8, 3]).with_name("small").with_input_name("image");
+        let image = model.input();
+        let a = model.apply(Conv2D::new(4, [3, 3]).padding(Padding::Same).use_bias(false).named("a"), image);
+        let normalized = BatchNormalization::new().scale(false).named("a_bn_with_a_long_name_that_goes_on");
+        let a = model.apply(normalized, a);
+        let b = model.apply(Conv2D::new(4, [1, 1]).named("b"), image);
+        let sum = model.apply(Add::default().named("sum"), [a, b]);
+        let both = model.apply(Concatenate::new().named("both"), [sum, a]);
+        let pool = model.apply(GlobalAveragePooling2D::new().named("pool"), both);
+        model.apply(Dense::new(3).activation(ActivationFunction::Softmax).named("y"), pool);
+        assert_eq!(model.summary().to_string(), FUNCTIONAL.trim_end());
     }
 
     #[test]

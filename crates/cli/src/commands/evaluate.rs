@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use kiln::{Compile, ConfusionMatrix, Sequential};
+use kiln::{Compile, ConfusionMatrix, Model};
 
 use super::run::{Run, usual_loss};
 use super::{devices, source};
@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if !arguments.run.join("model.json").is_file() {
         return Err(Error::NoRun { found: arguments.run.clone() });
     }
-    let mut model = Sequential::load(&arguments.run)?;
+    let mut model = Model::load(&arguments.run)?;
     let trained = Run::load(&arguments.run)?.unwrap_or_default();
     let known = Some(trained.data.clone()).filter(|data| !data.is_empty());
     let data = arguments.data.clone().or(known).unwrap_or_else(|| "mnist".to_owned());

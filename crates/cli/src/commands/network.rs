@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use kiln::graph::Shape;
-use kiln::{Sequential, models};
+use kiln::Model;
+use kiln::data::Preprocessing;
+use kiln::models::{self, Top};
 
 use crate::error::Error;
 
@@ -14,22 +16,55 @@ pub struct Known {
     /// What it is for: the images that it takes, and the number of classes.
     pub input_shape: [usize; 3],
     pub classes: usize,
-    /// The data set that it is trained on where none is named.
-    pub data: &'static str,
-    build: fn(Shape, usize) -> Sequential,
+    /// The data set that it is trained on where none is named, if there is a usual one.
+    pub data: Option<&'static str>,
+    /// How it expects photographs, if it is a backbone that was trained on ImageNet.
+    pub preprocessing: Option<Preprocessing>,
+    build: fn(Shape, Top) -> Model,
 }
 
 /// All of them.
-pub const KNOWN: [Known; 3] = [
-    Known { name: "lenet", input_shape: [28, 28, 1], classes: 10, data: "mnist", build: models::lenet },
+pub const KNOWN: [Known; 5] = [
+    Known {
+        name: "lenet",
+        input_shape: [28, 28, 1],
+        classes: 10,
+        data: Some("mnist"),
+        preprocessing: None,
+        build: |shape, top| models::lenet(shape, classes_of(top)).into(),
+    },
     Known {
         name: "cifar-simple",
         input_shape: [32, 32, 3],
         classes: 10,
-        data: "cifar10",
-        build: models::cifar10_simple,
+        data: Some("cifar10"),
+        preprocessing: None,
+        build: |shape, top| models::cifar10_simple(shape, classes_of(top)).into(),
     },
-    Known { name: "cifar-deep", input_shape: [32, 32, 3], classes: 10, data: "cifar10", build: models::cifar10_deep },
+    Known {
+        name: "cifar-deep",
+        input_shape: [32, 32, 3],
+        classes: 10,
+        data: Some("cifar10"),
+        preprocessing: None,
+        build: |shape, top| models::cifar10_deep(shape, classes_of(top)).into(),
+    },
+    Known {
+        name: "vgg16",
+        input_shape: [224, 224, 3],
+        classes: 1000,
+        data: None,
+        preprocessing: Some(Preprocessing::Caffe),
+        build: models::vgg16,
+    },
+    Known {
+        name: "inception_v3",
+        input_shape: [299, 299, 3],
+        classes: 1000,
+        data: None,
+        preprocessing: Some(Preprocessing::Tf),
+        build: models::inception_v3,
+    },
 ];
 
 impl Known {
@@ -39,8 +74,27 @@ impl Known {
     }
 
     /// The network for such images and so many classes.
-    pub fn build(&self, input_shape: impl Into<Shape>, classes: usize) -> Sequential {
-        (self.build)(input_shape.into(), classes)
+    pub fn build(&self, input_shape: impl Into<Shape>, classes: usize) -> Model {
+        (self.build)(input_shape.into(), Top::Classes(classes))
+    }
+
+    /// The network without the layers that classify, where it can do without.
+    pub fn build_body(&self, input_shape: impl Into<Shape>) -> Model {
+        (self.build)(input_shape.into(), Top::None)
+    }
+
+    /// The backbone of this name.
+    pub fn backbone(name: &str) -> Result<(&'static Known, Preprocessing), Error> {
+        let known = Known::named(name).and_then(|known| Some((known, known.preprocessing?)));
+        known.ok_or_else(|| Error::NoBackbone { found: name.to_owned() })
+    }
+}
+
+/// Networks that are no backbones have classes.
+fn classes_of(top: Top) -> usize {
+    match top {
+        Top::Classes(classes) => classes,
+        Top::None => 10,
     }
 }
 
@@ -51,10 +105,10 @@ pub fn file(name: &Path) -> Option<PathBuf> {
 }
 
 /// A network that Kiln knows, or one from a file: fresh weights.
-pub fn find(name: &str) -> Result<Sequential, Error> {
+pub fn find(name: &str) -> Result<Model, Error> {
     match (Known::named(name), file(Path::new(name))) {
         (Some(known), _) => Ok(known.build(known.input_shape, known.classes)),
-        (None, Some(path)) => Ok(Sequential::from_json_file(path)?),
+        (None, Some(path)) => Ok(Model::from_json_file(path)?),
         (None, None) => Err(Error::NoModel { found: name.to_owned() }),
     }
 }

@@ -3,30 +3,33 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use kiln::data::{ColorMode, Dataset, Labels, LoadImg, load_img};
-use kiln::{Device, Sequential};
+use kiln::models::imagenet_class_names;
+use kiln::{Device, Model};
 use serde_json::{Value, json};
 
-use super::run::Run;
-use super::{devices, network};
+use super::network::{self, Known};
+use super::run::{Mode, Run};
+use super::{devices, pictures};
 use crate::error::Error;
 use crate::tensors;
 
 /// Show what a trained network takes pictures for, or run a network on tensors.
 ///
 /// Pictures (PNG, JPEG, GIF, BMP, WebP) are resized to what the network takes, as Keras' load_img does: the nearest
-/// pixel, without keeping the aspect ratio. A network in a model.json that `kiln train` did not leave runs on tensors.
+/// pixel, without keeping the aspect ratio. vgg16 and inception_v3 tell the classes of ImageNet, with weights that someone
+/// trained. A network in a model.json that `kiln train` did not leave runs on tensors.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   kiln predict runs/cifar-deep cat.jpg dog.png
   kiln predict runs/cifar-deep cat.jpg --top 3 --json
+  kiln predict inception_v3 --weights inception_v3.safetensors photo.jpg
   kiln predict model.json --weights w.safetensors --input x.safetensors --output y.safetensors
 
 The file of --input has a tensor x [samples, …] of f32 or u8, which the network sees as it is; that of --output gets y,
 what the network gives for each sample.")]
 pub struct Arguments {
-    /// The folder that `kiln train` left, or a model.json.
+    /// The folder that `kiln train` or `kiln finetune` left, a model.json, vgg16 or inception_v3.
     model: PathBuf,
     /// The pictures.
     #[arg(required_unless_present = "input")]
@@ -34,6 +37,9 @@ pub struct Arguments {
     /// The weights, as safetensors with keys layer/variable [default: weights.safetensors beside model.json].
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
+    /// What photographs go through before vgg16 or inception_v3 sees them [default: Keras' mode for the network].
+    #[arg(long, value_enum)]
+    preprocessing: Option<Mode>,
     /// Run on the tensor x of this safetensors file.
     #[arg(long, value_name = "FILE", requires = "output", conflicts_with = "images")]
     input: Option<PathBuf>,
@@ -52,21 +58,39 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let Some(path) = network::file(&arguments.model) else {
-        return Err(Error::NoRun { found: arguments.model.clone() });
-    };
-    let mut model = Sequential::from_json_file(&path)?;
-    let beside = path.with_file_name("weights.safetensors");
-    model.load_weights(arguments.weights.as_ref().unwrap_or(&beside))?;
+    let (mut model, run) = find(arguments)?;
     let device = devices::open(arguments.device.as_deref())?;
     model.to_device(&device)?;
     match (&arguments.input, &arguments.output) {
         (Some(input), Some(output)) => on_tensors(&mut model, &device, input, output),
-        _ => on_pictures(&mut model, arguments, Run::load(path.parent().unwrap_or(Path::new(".")))?),
+        _ => on_pictures(&mut model, arguments, &run),
     }
 }
 
-fn on_tensors(model: &mut Sequential, device: &Device, input: &Path, output: &Path) -> Result<ExitCode, Error> {
+/// The network, and what is known of its training.
+fn find(arguments: &Arguments) -> Result<(Model, Run), Error> {
+    if let Some(known) = arguments.model.to_str().and_then(Known::named)
+        && let Some(preprocessing) = known.preprocessing
+    {
+        let no_weights = || Error::NoWeights { model: known.name.to_owned() };
+        let mut model = known.build(known.input_shape, known.classes);
+        model.load_weights(arguments.weights.as_ref().ok_or_else(no_weights)?)?;
+        let classes = imagenet_class_names().into_iter().map(str::to_owned).collect();
+        let preprocessing = Some(arguments.preprocessing.unwrap_or(preprocessing.into()));
+        return Ok((model, Run { classes, preprocessing, ..Run::default() }));
+    }
+    let Some(path) = network::file(&arguments.model) else {
+        return Err(Error::NoRun { found: arguments.model.clone() });
+    };
+    let mut model = Model::from_json_file(&path)?;
+    let beside = path.with_file_name("weights.safetensors");
+    model.load_weights(arguments.weights.as_ref().unwrap_or(&beside))?;
+    let run = Run::load(path.parent().unwrap_or(Path::new(".")))?.unwrap_or_default();
+    let preprocessing = arguments.preprocessing.or(run.preprocessing);
+    Ok((model, Run { preprocessing, ..run }))
+}
+
+fn on_tensors(model: &mut Model, device: &Device, input: &Path, output: &Path) -> Result<ExitCode, Error> {
     let data = tensors::samples(input)?;
     let predictions = model.predict(&data)?;
     tensors::write(output, "y", &predictions.shape, &predictions.values)?;
@@ -74,9 +98,9 @@ fn on_tensors(model: &mut Sequential, device: &Device, input: &Path, output: &Pa
     Ok(ExitCode::SUCCESS)
 }
 
-fn on_pictures(model: &mut Sequential, arguments: &Arguments, run: Option<Run>) -> Result<ExitCode, Error> {
-    let run = run.unwrap_or_default();
-    let data = run.standardized(load(model, &arguments.images, run.rescale)?, None)?;
+fn on_pictures(model: &mut Model, arguments: &Arguments, run: &Run) -> Result<ExitCode, Error> {
+    let [scale, offset] = run.rescale;
+    let data = run.standardized(pictures::load(model, &arguments.images)?.rescaled(scale, offset), None)?;
     let predictions = model.predict(&data)?;
     let rows = arguments.images.iter().zip(predictions.rows());
     let found: Vec<(&PathBuf, Vec<(String, f32)>)> =
@@ -84,25 +108,6 @@ fn on_pictures(model: &mut Sequential, arguments: &Arguments, run: Option<Run>) 
     let text = if arguments.json { as_json(&found) } else { as_table(&found) };
     super::show(&text);
     Ok(ExitCode::SUCCESS)
-}
-
-/// The pictures as the model takes them.
-fn load(model: &Sequential, images: &[PathBuf], [scale, offset]: [f32; 2]) -> Result<Dataset, Error> {
-    let shape = model.input_shape().clone();
-    let wrong = || Error::NoPictures { model: model.name().to_owned(), takes: shape.to_string() };
-    let Some([height, width, channels]) = shape.dims() else { return Err(wrong()) };
-    let color_mode = match channels {
-        1 => ColorMode::Grayscale,
-        3 => ColorMode::Rgb,
-        _ => return Err(wrong()),
-    };
-    let options = LoadImg { color_mode, target_size: Some([height, width]), ..LoadImg::default() };
-    let mut values = Vec::with_capacity(images.len() * shape.elements());
-    for image in images {
-        values.extend(load_img(image, &options)?.values);
-    }
-    let labels = Labels::index(vec![0; images.len()], 1);
-    Ok(Dataset::from_u8(shape, values, labels)?.rescaled(scale, offset))
 }
 
 /// The classes with the largest values, the largest first: name (or number, if there are no names) and value.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use kiln::Loss;
 use kiln::augmentation::Augmentation;
-use kiln::data::{Dataset, Labels};
+use kiln::data::{Dataset, Labels, Preprocessing};
 use serde::{Deserialize, Serialize};
 
 use super::augment;
@@ -27,6 +27,8 @@ pub struct Run {
     pub classes: Vec<String>,
     /// What values were multiplied by, and what was then added, before the model saw them.
     pub rescale: [f32; 2],
+    /// What photographs went through instead, if the model is a backbone.
+    pub preprocessing: Option<Mode>,
     /// The device's name.
     pub device: String,
     /// How weights were changed.
@@ -53,6 +55,7 @@ impl Default for Run {
             data: String::new(),
             classes: Vec::new(),
             rescale: [1.0 / 255.0, 0.0],
+            preprocessing: None,
             device: String::new(),
             optimizer: String::new(),
             batch_size: 0,
@@ -61,6 +64,38 @@ impl Default for Run {
             seed: 0,
             test_loss: None,
             test_accuracy: None,
+        }
+    }
+}
+
+/// Keras' modes of `preprocess_input`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Blue, green, red minus the means of ImageNet: vgg16 with Keras' weights.
+    Caffe,
+    /// From -1 to 1: inception_v3.
+    Tf,
+    /// Standardized by ImageNet's means and deviations: vgg16 with torchvision's weights.
+    Torch,
+}
+
+impl From<Mode> for Preprocessing {
+    fn from(mode: Mode) -> Preprocessing {
+        match mode {
+            Mode::Caffe => Preprocessing::Caffe,
+            Mode::Tf => Preprocessing::Tf,
+            Mode::Torch => Preprocessing::Torch,
+        }
+    }
+}
+
+impl From<Preprocessing> for Mode {
+    fn from(preprocessing: Preprocessing) -> Mode {
+        match preprocessing {
+            Preprocessing::Caffe => Mode::Caffe,
+            Preprocessing::Tf => Mode::Tf,
+            Preprocessing::Torch => Mode::Torch,
         }
     }
 }
@@ -76,6 +111,9 @@ pub fn usual_loss(data: &Dataset) -> Loss {
 impl Run {
     /// Samples as the model saw them. What an augmentation knows of the training samples is found again in `train`.
     pub fn standardized(&self, samples: Dataset, train: Option<&Dataset>) -> Result<Dataset, Error> {
+        if let Some(mode) = self.preprocessing {
+            return Ok(samples.preprocess_input(mode.into())?);
+        }
         let Some(text) = &self.augment else { return Ok(samples) };
         let mut augmentation: Augmentation = augment::parse(text)?;
         if let Some(train) = train {

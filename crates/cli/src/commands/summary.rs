@@ -11,9 +11,10 @@ use crate::error::Error;
 Examples:
   kiln summary lenet
   kiln summary runs/lenet
+  kiln summary vgg16
   kiln summary some/model.json      # as Keras' to_json writes it")]
 pub struct Arguments {
-    /// A network that Kiln knows (lenet, cifar-simple, cifar-deep), a folder that `kiln train` left, or a model.json.
+    /// A network that Kiln knows (lenet, cifar-simple, cifar-deep, vgg16, inception_v3), a folder that `kiln train` left, or a model.json.
     model: String,
 }
 

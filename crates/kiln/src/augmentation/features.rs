@@ -37,6 +37,16 @@ impl PartialEq for Standardization {
 }
 
 impl Standardization {
+    /// Hands over all that the rule consists of, as bytes.
+    pub(crate) fn hash_into(&self, update: &mut dyn FnMut(&[u8])) {
+        update(format!("{:?}", self.samples).as_bytes());
+        if let Some(Features { centre, divisor, whitening }) = self.features.as_deref() {
+            for values in [Some(centre), Some(divisor), whitening.as_ref()].into_iter().flatten() {
+                update(bytemuck::cast_slice(values));
+            }
+        }
+    }
+
     /// Copies the features to buffers of the device.
     ///
     /// # Errors
@@ -71,6 +81,12 @@ impl std::fmt::Debug for Features {
 }
 
 impl Features {
+    /// What is subtracted from each channel, and what it is divided by then, for samples of so many values.
+    pub(crate) fn of_channels(mean: &[f32], divisor: &[f32], elements: usize) -> Features {
+        let spread = |by_channel: &[f32]| by_channel.iter().copied().cycle().take(elements).collect();
+        Features { centre: spread(mean), divisor: spread(divisor), whitening: None }
+    }
+
     /// The features of all samples, scaled as a model sees them.
     ///
     /// # Errors

@@ -6,8 +6,8 @@
 //!
 //! ```no_run
 //! use kiln::augmentation::Augmentation;
-//! # use kiln::{Fit, Sequential, data::Dataset};
-//! # fn f(model: &mut Sequential, train: &Dataset) -> kiln::Result<()> {
+//! # use kiln::{Fit, Model, data::Dataset};
+//! # fn f(model: &mut Model, train: &Dataset) -> kiln::Result<()> {
 //! let augmentation = Augmentation {
 //!     rotation_range: 15.0,
 //!     width_shift_range: 0.1.into(),
@@ -147,8 +147,9 @@ impl Augmentation {
     }
 
     /// The data set as a model is to see it, without random changes: rescaled, centred, normalized and whitened by
-    /// this augmentation's rules, for evaluation and prediction. [`fit`](crate::Sequential::fit) does this to what it
-    /// trains and validates with. Nothing is computed here; the device does it, batch by batch.
+    /// this augmentation's rules, for evaluation and prediction. [`fit`](crate::Model::fit) does this to what it
+    /// trains and validates with. Nothing is computed here; the device does it, batch by batch. What the data set says
+    /// of this already stays where the augmentation says nothing.
     ///
     /// # Errors
     /// When an argument makes no sense, or features are needed and [`Augmentation::fit`] was not called.
@@ -159,10 +160,11 @@ impl Augmentation {
             Some(factor) => data.clone().rescaled(factor as f32, 0.0),
             None => data.clone(),
         };
+        let samples = self.samplewise_center || self.samplewise_std_normalization;
+        let before = data.standardization().clone();
         Ok(data.standardized(Standardization {
-            samples: (self.samplewise_center || self.samplewise_std_normalization)
-                .then_some(self.samplewise_std_normalization),
-            features: self.features.clone().filter(|_| self.needs_features()),
+            samples: samples.then_some(self.samplewise_std_normalization).or(before.samples),
+            features: self.features.clone().filter(|_| self.needs_features()).or(before.features),
         }))
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::Callback;
 use crate::history::EpochLogs;
 use crate::saving::{file_error, make_folder, read};
-use crate::{Error, Result, Sequential};
+use crate::{Error, Model, Result};
 
 /// What stands for a figure that an epoch lacks.
 const MISSING: &str = "NA";
@@ -94,7 +94,7 @@ fn columns_of(logs: &EpochLogs) -> Vec<String> {
 }
 
 impl Callback for CSVLogger {
-    fn on_train_begin(&mut self, _: &mut Sequential) -> Result<()> {
+    fn on_train_begin(&mut self, _: &mut Model) -> Result<()> {
         self.filename.parent().map_or(Ok(()), make_folder)?;
         self.state.columns = if self.append { self.columns_of_the_file()? } else { None };
         let mut options = File::options();
@@ -104,7 +104,7 @@ impl Callback for CSVLogger {
         Ok(())
     }
 
-    fn on_epoch_end(&mut self, _: &mut Sequential, logs: &EpochLogs) -> Result<ControlFlow<()>> {
+    fn on_epoch_end(&mut self, _: &mut Model, logs: &EpochLogs) -> Result<ControlFlow<()>> {
         let mut text = String::new();
         let columns = match self.state.columns.take() {
             Some(columns) => columns,
@@ -121,7 +121,7 @@ impl Callback for CSVLogger {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn on_train_end(&mut self, _: &mut Sequential) -> Result<()> {
+    fn on_train_end(&mut self, _: &mut Model) -> Result<()> {
         self.state = CSVLoggerState::default();
         Ok(())
     }

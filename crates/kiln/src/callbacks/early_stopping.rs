@@ -6,7 +6,7 @@ use super::monitor::{Improvement, figure};
 use super::{Callback, Mode};
 use crate::history::EpochLogs;
 use crate::weights::Weight;
-use crate::{Result, Sequential};
+use crate::{Model, Result};
 
 /// Stops training when a figure has not improved for some epochs, as Keras' `EarlyStopping` does.
 ///
@@ -83,7 +83,7 @@ impl EarlyStopping {
         self.state.stopped_epoch
     }
 
-    fn keep(&mut self, model: &Sequential, epoch: usize) -> Result<()> {
+    fn keep(&mut self, model: &Model, epoch: usize) -> Result<()> {
         self.state.best_epoch = Some(epoch);
         if self.restore_best_weights {
             self.state.best_weights = Some(model.get_weights()?);
@@ -93,12 +93,12 @@ impl EarlyStopping {
 }
 
 impl Callback for EarlyStopping {
-    fn on_train_begin(&mut self, _: &mut Sequential) -> Result<()> {
+    fn on_train_begin(&mut self, _: &mut Model) -> Result<()> {
         self.state = EarlyStoppingState::default();
         Improvement::new(self.mode, &self.monitor, self.min_delta).map(|_| ())
     }
 
-    fn on_epoch_end(&mut self, model: &mut Sequential, logs: &EpochLogs) -> Result<ControlFlow<()>> {
+    fn on_epoch_end(&mut self, model: &mut Model, logs: &EpochLogs) -> Result<ControlFlow<()>> {
         if !logs.complete {
             return Ok(ControlFlow::Continue(()));
         }
@@ -127,7 +127,7 @@ impl Callback for EarlyStopping {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn on_train_end(&mut self, model: &mut Sequential) -> Result<()> {
+    fn on_train_end(&mut self, model: &mut Model) -> Result<()> {
         match self.state.best_weights.take() {
             Some(weights) => model.set_weights(&weights),
             None => Ok(()),

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::Callback;
-use crate::{Result, Sequential};
+use crate::{Model, Result};
 
 /// Sets the learning rate before each epoch, as Keras' `LearningRateScheduler` does: a function is given how many epochs
 /// are over, 0 before the first one, and the learning rate so far, and gives the new one.
@@ -30,7 +30,7 @@ impl<F: FnMut(usize, f64) -> f64> LearningRateScheduler<F> {
 impl<F: FnMut(usize, f64) -> f64> Callback for LearningRateScheduler<F> {
     /// # Errors
     /// When the function gives no finite number.
-    fn on_epoch_begin(&mut self, model: &mut Sequential, epoch: usize, _: usize) -> Result<ControlFlow<()>> {
+    fn on_epoch_begin(&mut self, model: &mut Model, epoch: usize, _: usize) -> Result<ControlFlow<()>> {
         let learning_rate = (self.schedule)(epoch.saturating_sub(1), model.learning_rate()?);
         tracing::info!("epoch {epoch}: the learning rate is set to {learning_rate}");
         model.set_learning_rate(learning_rate)?;

@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 
 use crate::figures::Figures;
 use crate::history::EpochLogs;
-use crate::{Result, Sequential};
+use crate::{Model, Result};
 
 pub use csv_logger::{CSVLogger, CSVLoggerState};
 pub use early_stopping::{EarlyStopping, EarlyStoppingState};
@@ -32,7 +32,7 @@ pub use terminate_on_nan::TerminateOnNaN;
 /// stopped are left out.
 ///
 /// Callbacks are told in the order in which they were given. An error ends training at once and is what
-/// [`fit`](Sequential::fit) gives.
+/// [`fit`](Model::fit) gives.
 ///
 /// # Example
 /// A training that ends when it is good enough:
@@ -41,14 +41,14 @@ pub use terminate_on_nan::TerminateOnNaN;
 ///
 /// use kiln::data::{Dataset, Labels};
 /// use kiln::layers::{ActivationFunction, Dense};
-/// use kiln::{Callback, Compile, Device, EpochLogs, Fit, Sequential};
+/// use kiln::{Callback, Compile, Device, EpochLogs, Fit, Model, Sequential};
 ///
 /// struct GoodEnough {
 ///     accuracy: f64,
 /// }
 ///
 /// impl Callback for GoodEnough {
-///     fn on_epoch_end(&mut self, _: &mut Sequential, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
+///     fn on_epoch_end(&mut self, _: &mut Model, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
 ///         let enough = logs.accuracy() >= self.accuracy;
 ///         Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
 ///     }
@@ -69,7 +69,7 @@ pub trait Callback {
     ///
     /// # Errors
     /// What ends training before it begins.
-    fn on_train_begin(&mut self, model: &mut Sequential) -> Result<()> {
+    fn on_train_begin(&mut self, model: &mut Model) -> Result<()> {
         let _ = model;
         Ok(())
     }
@@ -78,7 +78,7 @@ pub trait Callback {
     ///
     /// # Errors
     /// What ends training.
-    fn on_epoch_begin(&mut self, model: &mut Sequential, epoch: usize, epochs: usize) -> Result<ControlFlow<()>> {
+    fn on_epoch_begin(&mut self, model: &mut Model, epoch: usize, epochs: usize) -> Result<ControlFlow<()>> {
         let _ = (model, epoch, epochs);
         Ok(ControlFlow::Continue(()))
     }
@@ -101,7 +101,7 @@ pub trait Callback {
     ///
     /// # Errors
     /// What ends training.
-    fn on_epoch_end(&mut self, model: &mut Sequential, logs: &EpochLogs) -> Result<ControlFlow<()>> {
+    fn on_epoch_end(&mut self, model: &mut Model, logs: &EpochLogs) -> Result<ControlFlow<()>> {
         let _ = (model, logs);
         Ok(ControlFlow::Continue(()))
     }
@@ -110,7 +110,7 @@ pub trait Callback {
     ///
     /// # Errors
     /// What `fit` gives in place of the history.
-    fn on_train_end(&mut self, model: &mut Sequential) -> Result<()> {
+    fn on_train_end(&mut self, model: &mut Model) -> Result<()> {
         let _ = model;
         Ok(())
     }

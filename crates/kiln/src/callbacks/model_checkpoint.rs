@@ -8,15 +8,15 @@ use super::pattern::Pattern;
 use super::{Callback, Mode};
 use crate::history::EpochLogs;
 use crate::saving::make_folder;
-use crate::{Error, Result, Sequential};
+use crate::{Error, Model, Result};
 
-/// The state of the training beside the model's files: see [`Sequential::load_checkpoint`].
+/// The state of the training beside the model's files: see [`Model::load_checkpoint`].
 const CHECKPOINT: &str = "checkpoint.safetensors";
 /// What the name of a file of weights ends with.
 const WEIGHTS: &str = ".safetensors";
 
-/// Saves the model after epochs, as Keras' `ModelCheckpoint` does: into a folder, with [`Sequential::save`], and beside
-/// that `checkpoint.safetensors`, with which training goes on ([`Sequential::load_checkpoint`]); or its weights alone
+/// Saves the model after epochs, as Keras' `ModelCheckpoint` does: into a folder, with [`Model::save`], and beside
+/// that `checkpoint.safetensors`, with which training goes on ([`Model::load_checkpoint`]); or its weights alone
 /// into a safetensors file.
 ///
 /// An epoch that another callback stopped leaves nothing. The best value stays from one training to the next.
@@ -81,7 +81,7 @@ impl ModelCheckpoint {
         self.save_best_only.then(|| Improvement::new(self.mode, &self.monitor, 0.0)).transpose()
     }
 
-    fn save(&self, model: &Sequential, path: &Path) -> Result<()> {
+    fn save(&self, model: &Model, path: &Path) -> Result<()> {
         if self.save_weights_only {
             path.parent().map_or(Ok(()), make_folder)?;
             return model.save_weights(path);
@@ -92,7 +92,7 @@ impl ModelCheckpoint {
 }
 
 impl Callback for ModelCheckpoint {
-    fn on_train_begin(&mut self, _: &mut Sequential) -> Result<()> {
+    fn on_train_begin(&mut self, _: &mut Model) -> Result<()> {
         let argument = |name, expected: &str, found: &str| {
             Err(Error::Argument { name, expected: expected.to_owned(), found: found.to_owned() })
         };
@@ -109,7 +109,7 @@ impl Callback for ModelCheckpoint {
         Pattern::parse(&self.filepath).map(|_| ())
     }
 
-    fn on_epoch_end(&mut self, model: &mut Sequential, logs: &EpochLogs) -> Result<ControlFlow<()>> {
+    fn on_epoch_end(&mut self, model: &mut Model, logs: &EpochLogs) -> Result<ControlFlow<()>> {
         self.state.epochs_since_last_save += 1;
         if !logs.complete || self.state.epochs_since_last_save < self.period {
             return Ok(ControlFlow::Continue(()));

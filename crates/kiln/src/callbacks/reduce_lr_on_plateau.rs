@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::monitor::{Improvement, figure};
 use super::{Callback, Mode};
 use crate::history::EpochLogs;
-use crate::{Error, Result, Sequential};
+use crate::{Error, Model, Result};
 
 /// Multiplies the learning rate by `factor` when a figure has not improved for some epochs, as Keras'
 /// `ReduceLROnPlateau` does.
@@ -65,7 +65,7 @@ impl Default for ReduceLROnPlateau {
 
 impl ReduceLROnPlateau {
     /// Whether the learning rate was above its least value, and was reduced.
-    fn reduce(&self, model: &mut Sequential, epoch: usize) -> Result<bool> {
+    fn reduce(&self, model: &mut Model, epoch: usize) -> Result<bool> {
         let old = model.learning_rate()?;
         // As f32, in which steps go: what differs by less is the same.
         if old as f32 <= self.min_lr as f32 {
@@ -79,7 +79,7 @@ impl ReduceLROnPlateau {
 }
 
 impl Callback for ReduceLROnPlateau {
-    fn on_train_begin(&mut self, _: &mut Sequential) -> Result<()> {
+    fn on_train_begin(&mut self, _: &mut Model) -> Result<()> {
         self.state = ReduceLROnPlateauState::default();
         if !(0.0..1.0).contains(&self.factor) {
             let (expected, found) = ("0 or more and less than 1".to_owned(), self.factor.to_string());
@@ -88,7 +88,7 @@ impl Callback for ReduceLROnPlateau {
         Improvement::new(self.mode, &self.monitor, self.min_delta).map(|_| ())
     }
 
-    fn on_epoch_end(&mut self, model: &mut Sequential, logs: &EpochLogs) -> Result<ControlFlow<()>> {
+    fn on_epoch_end(&mut self, model: &mut Model, logs: &EpochLogs) -> Result<ControlFlow<()>> {
         if !logs.complete {
             return Ok(ControlFlow::Continue(()));
         }

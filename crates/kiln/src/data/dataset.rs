@@ -132,6 +132,11 @@ impl Dataset {
         Ok(self.with_sample_weights(weights)?)
     }
 
+    /// Samples of the same shape and number with these values.
+    pub(super) fn with_values(self, values: Values) -> Dataset {
+        Dataset { values, ..self }
+    }
+
     /// The same samples, of which a model sees what standardization makes of `value * scale + offset`.
     pub(crate) fn standardized(self, standardization: Standardization) -> Dataset {
         Dataset { standardization, ..self }

@@ -97,6 +97,12 @@ pub enum DataError {
         /// How many names there are.
         found: usize,
     },
+    /// Samples are no images with three channels.
+    #[error("expected images [height, width, 3] to preprocess, found samples {shape}")]
+    NotRgb {
+        /// The shape of one sample.
+        shape: Shape,
+    },
     /// There is no folder to keep data in.
     #[error("expected KILN_DATA or a home folder to keep data in, found neither; set KILN_DATA to a folder")]
     NoFolder,

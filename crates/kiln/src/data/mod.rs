@@ -14,6 +14,7 @@ mod error;
 pub mod idx;
 mod image;
 mod mnist;
+mod preprocessing;
 mod stream;
 mod tensors;
 mod values;
@@ -29,6 +30,7 @@ pub use image::{
     ColorMode, Corrupt, Image, ImageOptions, Interpolation, LoadImg, image_dataset_from_directory, load_img,
 };
 pub use mnist::{MNIST_FILES, mnist};
+pub use preprocessing::Preprocessing;
 pub use stream::{Source, Streamed};
 pub use tensors::load_safetensors;
 pub(crate) use values::rows;

@@ -75,6 +75,11 @@ impl Streamed {
         Streamed { source: self.source.clone(), first: self.first + sample }
     }
 
+    /// The samples as another source makes them of this one.
+    pub(super) fn map<S: Source + 'static>(&self, to: impl FnOnce(Arc<dyn Source>) -> S) -> Streamed {
+        Streamed { source: Arc::new(to(self.source.clone())), first: self.first }
+    }
+
     /// Reads these samples on all cores.
     pub(super) fn gather(&self, order: &[u32], elements: usize) -> Result<Vec<u8>, DataError> {
         let mut bytes = vec![0; order.len() * elements];

@@ -43,6 +43,10 @@ impl Layer for Dropout {
         call.add(ops::Dropout { rate: self.rate as f32, stream: call.stream() }, &[call.input()])
     }
 
+    fn is_random(&self) -> bool {
+        self.rate > 0.0
+    }
+
     fn config(&self) -> Map<String, Value> {
         to_config(self)
     }

@@ -84,6 +84,11 @@ pub trait Layer: Debug + Send + Sync {
     /// The arguments of Keras' constructor, without name and type, as a model file holds them.
     fn config(&self) -> Map<String, Value>;
 
+    /// Whether training gives something else for the same input in each step, as dropout does.
+    fn is_random(&self) -> bool {
+        false
+    }
+
     /// Whether a model file tells for which shape the layer was built, which Keras does for some layers.
     fn has_build_config(&self) -> bool {
         true

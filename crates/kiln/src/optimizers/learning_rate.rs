@@ -21,7 +21,7 @@ pub trait Schedule: Debug + Send + Sync {
 /// How far a step goes: `0.001.into()`, or a schedule: `ExponentialDecay::new(0.1, 1000, 0.96).into()`.
 #[derive(Clone)]
 pub enum LearningRate {
-    /// The same for each step, until [`Sequential::set_learning_rate`](crate::Sequential::set_learning_rate) changes it.
+    /// The same for each step, until [`Model::set_learning_rate`](crate::Model::set_learning_rate) changes it.
     Constant(f64),
     /// One that depends on the number of steps that were taken.
     Schedule(Arc<dyn Schedule>),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tensors::{TensorFile, read_tensors, write_tensors};
 use crate::weights::{self, Weight};
-use crate::{Error, Result, Sequential};
+use crate::{Error, Model, Result};
 
 /// The key of the metadata.
 const KEY: &str = "kiln.training";
@@ -29,7 +29,7 @@ pub(crate) struct Progress {
 }
 
 /// Writes a compiled model's training into a file.
-pub(crate) fn save(model: &Sequential, path: &Path) -> Result<()> {
+pub(crate) fn save(model: &Model, path: &Path) -> Result<()> {
     let mut tensors = model.get_weights()?;
     let session = model.trained("save_checkpoint")?;
     for (slot, values) in session.slots()? {
@@ -42,7 +42,7 @@ pub(crate) fn save(model: &Sequential, path: &Path) -> Result<()> {
 }
 
 /// Puts a compiled model where a file's training is. Gives how many epochs are over.
-pub(crate) fn load(model: &mut Sequential, path: &Path) -> Result<usize> {
+pub(crate) fn load(model: &mut Model, path: &Path) -> Result<usize> {
     let TensorFile { tensors, metadata } = read_tensors(path, model.name())?;
     let format = |problem: String| Error::Format { path: path.to_owned(), problem };
     let Some(progress) = metadata.get(KEY) else {

@@ -5,9 +5,9 @@ mod model_json;
 mod tensors;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::{Error, Result, Sequential};
+use crate::{Error, Model, Result};
 
 pub(crate) use tensors::{load_weights, save_weights};
 
@@ -15,29 +15,33 @@ const MODEL: &str = "model.json";
 const WEIGHTS: &str = "weights.safetensors";
 
 /// Writes both files into a folder.
-pub(crate) fn save(model: &Sequential, folder: &Path) -> Result<()> {
+pub(crate) fn save(model: &Model, folder: &Path) -> Result<()> {
     let weights = model.get_weights()?;
-    let json = model_json::to_json(model.network())?;
+    let json = model_json(model)?;
     make_folder(folder)?;
-    let path = folder.join(MODEL);
-    let text = serde_json::to_string_pretty(&json)
-        .map_err(|error| Error::Format { path: path.clone(), problem: error.to_string() })?;
-    write_atomically(&path, text.as_bytes())?;
+    write_atomically(&folder.join(MODEL), json.as_bytes())?;
     save_weights(&folder.join(WEIGHTS), &weights)
 }
 
+/// The text of `model.json`.
+pub(crate) fn model_json(model: &Model) -> Result<String> {
+    let json = model_json::to_json(model.network())?;
+    serde_json::to_string_pretty(&json)
+        .map_err(|error| Error::Format { path: PathBuf::from(MODEL), problem: error.to_string() })
+}
+
 /// Reads both files of a folder.
-pub(crate) fn load(folder: &Path) -> Result<Sequential> {
+pub(crate) fn load(folder: &Path) -> Result<Model> {
     let mut model = load_model_json(&folder.join(MODEL))?;
     model.load_weights(folder.join(WEIGHTS))?;
     Ok(model)
 }
 
 /// The model that a file describes, with fresh weights.
-pub(crate) fn load_model_json(path: &Path) -> Result<Sequential> {
+pub(crate) fn load_model_json(path: &Path) -> Result<Model> {
     let format = |problem: String| Error::Format { path: path.to_owned(), problem };
     let json = serde_json::from_slice(&read(path)?).map_err(|error| format(error.to_string()))?;
-    let model = model_json::from_json(&json).map_err(format)?;
+    let model = Model::of(model_json::from_json(&json).map_err(format)?);
     model.output_shape()?;
     Ok(model)
 }

@@ -10,7 +10,7 @@ use super::{METRICS_ROWS, Mode, Resident, Role, penalties};
 use crate::Result;
 use crate::augmentation::{Augmentation, Source, append};
 use crate::compile::Compile;
-use crate::network::Network;
+use crate::network::{Network, Node};
 
 /// The buffer with a row per step: the sum of the losses, and of each metric.
 pub(super) const METRICS: &str = "metrics";
@@ -28,6 +28,8 @@ pub(super) fn slot_buffer(slot: &str) -> String {
 pub(super) struct Batch<'a> {
     pub network: &'a Network,
     pub layout: &'a Layout,
+    /// The node that gives the samples.
+    pub entry: Node,
     pub data: &'a Resident,
     /// What changes the samples at random.
     pub augmentation: Option<&'a Augmentation>,
@@ -47,7 +49,7 @@ struct Forward {
 }
 
 fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
-    let Batch { network, layout, data, augmentation, role, mode, size } = *batch;
+    let Batch { network, layout, entry, data, augmentation, role, mode, size } = *batch;
     graph.scope("gather");
     let mut persistent = |part: &str, ty: &TensorType| {
         let buffer = graph.buffer(&role.buffer(part));
@@ -68,7 +70,7 @@ fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
     let (scale, offset, standardization) = (data.scale, data.offset, data.standardization());
     let x = append(graph, &Source { x, order, size, scale, offset, augmentation, standardization, role })?;
     let variables = layout.tensors(network, graph);
-    let output = network.call(graph, x, &variables, mode == Mode::Train)?;
+    let output = network.call(graph, (entry, x), &variables, mode == Mode::Train)?;
     Ok(Forward { variables, output, labels, weights })
 }
 

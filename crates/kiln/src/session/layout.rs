@@ -162,10 +162,11 @@ mod tests {
     use kiln_graph::Shape;
 
     use super::*;
+    use crate::network::ModelClass;
     use crate::layers::{Conv2D, Dense, Flatten, Layer};
 
     fn network(trainable: bool) -> Network {
-        let mut network = Network::new(Shape::from([8, 8, 1]));
+        let mut network = Network::new(ModelClass::Sequential, Shape::from([8, 8, 1]));
         network.push(Conv2D::new(2, [3, 3]).trainable(trainable));
         network.push(Flatten.into());
         network.push(Dense::new(3).into());

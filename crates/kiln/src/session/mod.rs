@@ -15,7 +15,7 @@ use kiln_graph::{Buffers, Plan, Profile, Program, Step};
 use crate::augmentation::Augmentation;
 use crate::compile::{Compile, MOST_STEPS};
 use crate::data::Dataset;
-use crate::network::Network;
+use crate::network::{Network, Node};
 use crate::optimizers::LearningRate;
 use crate::random::{Stream, bits};
 use crate::saving::checkpoint::Progress;
@@ -70,6 +70,8 @@ pub(crate) struct Session {
     submissions: usize,
     programs: HashMap<(Mode, Role, usize), Ready>,
     resident: HashMap<Role, Resident>,
+    /// The node that gives the samples that lie there.
+    entries: HashMap<Role, Node>,
 }
 
 impl Session {
@@ -95,6 +97,7 @@ impl Session {
             submissions: 0,
             programs: HashMap::new(),
             resident: HashMap::new(),
+            entries: HashMap::new(),
         };
         session.layout.allocate(&mut session.buffers)?;
         session.buffers.named(graphs::METRICS, METRICS_ROWS as u64 * session.row_bytes())?;
@@ -114,6 +117,11 @@ impl Session {
     /// The network as it was when it came here.
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// How the network is trained, if it is.
@@ -243,21 +251,24 @@ impl Session {
         }
     }
 
-    /// Puts a data set on the device, unless it lies there already. Programs over the one before are dropped.
+    /// Puts a data set on the device, of which a node of the network gives the samples, its input as a rule, unless it
+    /// lies there already. Programs over the one before are dropped.
     ///
     /// # Errors
     /// When its samples do not fit the model, it is empty, or memory runs out.
-    pub fn load(&mut self, role: Role, data: &Dataset) -> Result<()> {
+    pub fn load(&mut self, role: Role, data: &Dataset, entry: Node) -> Result<()> {
         if data.is_empty() {
             let (expected, found) = ("at least one sample".to_owned(), "an empty data set".to_owned());
             return Err(Error::Argument { name: "data", expected, found });
         }
-        if *data.sample_shape() != self.network.input_shape {
-            let expected = format!("samples {}", self.network.input_shape);
+        let expected = self.network.shape(entry).unwrap_or(&self.network.input_shape);
+        if data.sample_shape() != expected {
+            let expected = format!("samples {expected}");
             let (model, found) = (self.network.name.clone(), format!("samples {}", data.sample_shape()));
             return Err(Error::Misfit { model, expected, found });
         }
-        if self.resident.get(&role).is_some_and(|resident| resident.holds(data)) {
+        let same_entry = self.entries.insert(role, entry) == Some(entry);
+        if same_entry && self.resident.get(&role).is_some_and(|resident| resident.holds(data)) {
             return Ok(());
         }
         self.programs.retain(|(_, other, _), _| *other != role);
@@ -287,7 +298,9 @@ impl Session {
         let data = self.resident.get(&role).ok_or_else(|| not_ready("a plan", "fit"))?;
         let compiled = || self.compiled_for("a loss");
         let augmentation = self.augmentation.as_ref().filter(|_| mode == Mode::Train);
-        let of = Batch { network: &self.network, layout: &self.layout, data, augmentation, role, mode, size: batch };
+        let entry = self.entries.get(&role).copied().unwrap_or(self.network.input());
+        let (network, layout) = (&self.network, &self.layout);
+        let of = Batch { network, layout, entry, data, augmentation, role, mode, size: batch };
         let graph = match mode {
             Mode::Train => graphs::training(&of, compiled()?)?,
             Mode::Evaluate => graphs::evaluation(&of, compiled()?)?,

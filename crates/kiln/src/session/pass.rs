@@ -13,6 +13,7 @@ use crate::callbacks::{Callback, TestBatchLogs, tell};
 use crate::compile::MOST_STEPS;
 use crate::data::Dataset;
 use crate::figures::Figures;
+use crate::network::Node;
 
 /// A submission that takes less than this runs twice as many steps the next time.
 const SHORT: Duration = Duration::from_millis(50);
@@ -102,11 +103,11 @@ impl Session {
     /// When the data set does not fit the model, or a program cannot be made or run.
     pub fn evaluate(
         &mut self,
-        data: &Dataset,
+        (entry, data): (Node, &Dataset),
         batch: usize,
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<(Totals, ControlFlow<()>)> {
-        self.load(Role::Test, data)?;
+        self.load(Role::Test, data, entry)?;
         let mut totals = self.totals();
         let mut flow = ControlFlow::Continue(());
         self.measure(Mode::Evaluate, Role::Test, batch, &mut |batch| {
@@ -126,7 +127,7 @@ impl Session {
     /// # Errors
     /// When the data set does not fit the model, or a program cannot be made or run.
     pub fn predict(&mut self, data: &Dataset) -> Result<Vec<f32>> {
-        self.load(Role::Test, data)?;
+        self.load(Role::Test, data, self.network().input())?;
         let mut values = Vec::new();
         self.pass(Mode::Predict, Role::Test, INFERENCE_BATCH, &mut |_, bytes| {
             values.extend(bytemuck::pod_collect_to_vec::<u8, f32>(bytes));

@@ -25,7 +25,8 @@ pub struct Images {
     stream: bool,
 }
 
-fn size(text: &str) -> Result<[usize; 2], String> {
+/// Height and width in pixels: `150x150`.
+pub fn size(text: &str) -> Result<[usize; 2], String> {
     let side = |text: &str| text.parse().ok().filter(|side| (1..=65_535).contains(side));
     let sides = text.split_once('x').and_then(|(height, width)| Some([side(height)?, side(width)?]));
     sides.ok_or_else(|| "expected height and width in pixels, such as 150x150".to_owned())
@@ -40,6 +41,11 @@ impl Images {
             }
             None => Images { skip_corrupt, ..Images::default() },
         }
+    }
+
+    /// The same, resized to this height and width if nothing else was said.
+    pub fn or_of_size(&self, size: [usize; 2]) -> Images {
+        Images { image_size: self.image_size.or(Some(size)), ..self.clone() }
     }
 
     /// The images in the folders of a folder, with a bar that tells how far it is.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use kiln::data::{self, Dataset};
 
 pub use folder::load as load_folder;
-pub use images::Images;
+pub use images::{Images, size};
 
 use crate::error::Error;
 use crate::fetch::Known;

@@ -111,12 +111,12 @@ enum Rule {
     Sgd,
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub fn positive(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
     if number.is_finite() && number > 0.0 { Ok(number) } else { Err("expected more than 0".to_owned()) }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub fn share(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
     if (0.0..1.0).contains(&number) { Ok(number) } else { Err("expected 0 or more and less than 1".to_owned()) }
 }
@@ -131,16 +131,19 @@ impl Arguments {
         if self.patience.is_some() && self.validation_split() == 0.0 {
             return Some("--patience needs a validation loss; give a --validation-split above 0".to_owned());
         }
-        if self.data.is_none() && Known::named(&self.model).is_none() {
+        if self.data.is_none() && self.usual_data().is_none() {
             return Some(format!("--data is needed to train {}: what is it to learn?", self.model));
         }
         None
     }
 
+    fn usual_data(&self) -> Option<&'static str> {
+        Known::named(&self.model)?.data
+    }
+
     /// What to learn.
     pub fn data(&self) -> &str {
-        let known = Known::named(&self.model).map(|known| known.data);
-        self.data.as_deref().or(known).unwrap_or("mnist")
+        self.data.as_deref().or(self.usual_data()).unwrap_or("mnist")
     }
 
     /// The share of the samples that is validated with.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use kiln::{Callback, EpochLogs, History, Sequential};
+use kiln::{Callback, EpochLogs, History, Model};
 
 /// The file from which a training goes on.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -24,12 +24,12 @@ impl Budget {
 }
 
 impl Callback for Budget {
-    fn on_epoch_begin(&mut self, _: &mut Sequential, _: usize, _: usize) -> kiln::Result<ControlFlow<()>> {
+    fn on_epoch_begin(&mut self, _: &mut Model, _: usize, _: usize) -> kiln::Result<ControlFlow<()>> {
         self.began.get_or_insert_with(Instant::now);
         Ok(ControlFlow::Continue(()))
     }
 
-    fn on_epoch_end(&mut self, _: &mut Sequential, _: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
+    fn on_epoch_end(&mut self, _: &mut Model, _: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
         self.epochs += 1;
         let spent = self.began.map(|began| began.elapsed()).unwrap_or_default();
         match self.time {
@@ -58,7 +58,7 @@ impl Saver<'_> {
 }
 
 impl Callback for Saver<'_> {
-    fn on_epoch_end(&mut self, model: &mut Sequential, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
+    fn on_epoch_end(&mut self, model: &mut Model, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
         self.history.epochs.push(logs.clone());
         model.save(self.out)?;
         self.history.save(self.out)?;

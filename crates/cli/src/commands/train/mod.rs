@@ -1,15 +1,15 @@
 //! `kiln train`: trains a network.
 
-mod arguments;
+pub mod arguments;
 mod callbacks;
-mod report;
+pub mod report;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use kiln::callbacks::{EarlyStopping, TensorBoard};
 use kiln::data::Dataset;
-use kiln::{Callback, Compile, Fit, History, Sequential};
+use kiln::{Callback, Compile, Fit, History, Model};
 
 pub use arguments::Arguments;
 
@@ -95,7 +95,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 }
 
 /// The network with its first weights.
-fn build(arguments: &Arguments, train: &Dataset) -> Result<Sequential, Error> {
+fn build(arguments: &Arguments, train: &Dataset) -> Result<Model, Error> {
     let known = Known::named(&arguments.model);
     let mut model = match known {
         Some(known) => known.build(train.sample_shape().clone(), train.classes()),
@@ -109,7 +109,7 @@ fn build(arguments: &Arguments, train: &Dataset) -> Result<Sequential, Error> {
 }
 
 /// Puts the model where the training in a folder ended. Gives how many epochs are over, and their figures.
-fn resume(model: &mut Sequential, out: &Path) -> Result<(usize, History), Error> {
+fn resume(model: &mut Model, out: &Path) -> Result<(usize, History), Error> {
     let epochs = model.load_checkpoint(out.join(CHECKPOINT))?;
     let mut history = History::load(out)?;
     history.epochs.truncate(epochs);

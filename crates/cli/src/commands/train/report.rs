@@ -2,7 +2,7 @@
 
 use kiln::data::Dataset;
 use kiln::optimizers::Optimizer;
-use kiln::{Device, History, Sequential};
+use kiln::{Device, History, Model};
 
 use super::Arguments;
 use crate::commands::run::Run;
@@ -28,7 +28,7 @@ pub fn describe(arguments: &Arguments, device: &Device, optimizer: &dyn Optimize
 }
 
 /// The lines before the first epoch. `parts` is how many samples are trained on and validated with.
-pub fn introduce(run: &Run, model: &Sequential, [train, validate]: [usize; 2], test: Option<&Dataset>) {
+pub fn introduce(run: &Run, model: &Model, [train, validate]: [usize; 2], test: Option<&Dataset>) {
     let parameters = model.summary().parameters();
     println!("{} with {parameters} parameters on {}", run.model, run.device);
     let test = test.map(|test| format!(", {} to test", test.len())).unwrap_or_default();

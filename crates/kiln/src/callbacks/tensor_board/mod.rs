@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{BatchLogs, Callback};
 use crate::history::EpochLogs;
-use crate::{Error, Result, Sequential};
+use crate::{Error, Model, Result};
 use event_file::EventFile;
 
 /// Writes the figures of a training into event files, as Keras' `TensorBoard` does; `tensorboard --logdir logs` draws
@@ -94,7 +94,7 @@ fn opened<'a>(file: &'a mut Option<EventFile>, folder: &Path) -> Result<&'a mut 
 }
 
 impl Callback for TensorBoard {
-    fn on_train_begin(&mut self, _: &mut Sequential) -> Result<()> {
+    fn on_train_begin(&mut self, _: &mut Model) -> Result<()> {
         self.state = TensorBoardState::default();
         if self.update_freq == UpdateFreq::Batches(0) {
             let (expected, found) = ("at least 1 batch".to_owned(), "0".to_owned());
@@ -121,7 +121,7 @@ impl Callback for TensorBoard {
         }
     }
 
-    fn on_epoch_end(&mut self, model: &mut Sequential, logs: &EpochLogs) -> Result<ControlFlow<()>> {
+    fn on_epoch_end(&mut self, model: &mut Model, logs: &EpochLogs) -> Result<ControlFlow<()>> {
         if let Some(error) = self.state.failed.take() {
             return Err(error);
         }
@@ -151,7 +151,7 @@ impl Callback for TensorBoard {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn on_train_end(&mut self, _: &mut Sequential) -> Result<()> {
+    fn on_train_end(&mut self, _: &mut Model) -> Result<()> {
         self.state = TensorBoardState::default();
         Ok(())
     }

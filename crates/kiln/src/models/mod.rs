@@ -1,4 +1,8 @@
-//! Networks that are ready to be trained.
+//! Networks that are ready to be trained, and backbones that others have trained.
+
+mod imagenet;
+mod inception_v3;
+mod vgg16;
 
 use kiln_graph::Shape;
 
@@ -6,6 +10,24 @@ use crate::Sequential;
 use crate::layers::{
     Activation, ActivationFunction, Conv2D, Dense, Dropout, Flatten, Function, Layer, MaxPooling2D, Padding,
 };
+
+pub use imagenet::{DecodedPrediction, decode_predictions, imagenet_class_names};
+pub use inception_v3::inception_v3;
+pub use vgg16::vgg16;
+
+/// What a backbone ends in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Top {
+    /// The features of the last convolutional block: Keras' `include_top=False`.
+    None,
+    /// The layers that classify, ending in softmax over so many classes.
+    Classes(usize),
+}
+
+impl Top {
+    /// The 1,000 classes of ImageNet.
+    pub const IMAGENET: Top = Top::Classes(1000);
+}
 
 /// LeNet, as tutorials draw it: two times convolution 5 x 5, ReLU and pooling, then a dense layer of 500 and softmax
 /// over the classes. For `[28, 28, 1]` and 10 classes it has 1,256,080 parameters.
@@ -71,15 +93,27 @@ fn relu(layer: Conv2D) -> Conv2D {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+    use crate::Model;
 
     #[test]
     fn networks_have_the_parameters_that_their_documentation_states() {
         let cifar = [32, 32, 3];
-        let simple = (cifar10_simple(cifar, 10), 4_200_842);
-        for (model, parameters) in [(lenet([28, 28, 1], 10), 1_256_080), simple, (cifar10_deep(cifar, 10), 1_676_842)] {
-            let counted: usize = model.get_weights().into_iter().flatten().map(|weight| weight.values.len()).sum();
-            assert_eq!(counted, parameters, "{}", model.name());
+        let [vgg, inception] = [[224, 224, 3], [299, 299, 3]];
+        let networks: [(Model, usize); 7] = [
+            (lenet([28, 28, 1], 10).into(), 1_256_080),
+            (cifar10_simple(cifar, 10).into(), 4_200_842),
+            (cifar10_deep(cifar, 10).into(), 1_676_842),
+            (vgg16(vgg, Top::None), 14_714_688),
+            (vgg16(vgg, Top::IMAGENET), 138_357_544),
+            (inception_v3(inception, Top::None), 21_802_784),
+            (inception_v3(inception, Top::IMAGENET), 23_851_784),
+        ];
+        for (model, parameters) in networks {
+            model.output_shape().unwrap();
+            assert_eq!(model.summary().parameters(), parameters, "{}", model.name());
         }
     }
 }

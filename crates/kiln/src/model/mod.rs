@@ -1,40 +1,51 @@
-//! A model that is a chain of layers.
+//! A model: layers, their weights, and the device on which they are trained.
+
+mod files;
+mod fine_tune;
+mod layer_list;
+mod results;
+mod sequential;
 
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use kiln_graph::{Profile, Shape};
 
 use crate::callbacks::Callback;
 use crate::compile::Compile;
 use crate::data::{Dataset, Labels};
-use crate::figures::Figures;
 use crate::layers::Named;
-use crate::network::Network;
+use crate::network::{ModelClass, Network, Node};
 use crate::session::{INFERENCE_BATCH, Role, Session};
 use crate::summary::Summary;
 use crate::weights::Weight;
-use crate::{Device, Error, Result, saving, weights};
+use crate::{Device, Error, Result, weights};
 
-/// A chain of layers: what one gives, the next takes.
+pub use fine_tune::FeatureCache;
+pub use layer_list::{LayerInfo, LayerList, LayerSelection};
+pub use results::{Predictions, Score};
+pub use sequential::Sequential;
+
+/// A graph of layers, each of which takes what comes into the model or what other layers give: Keras' functional model.
+/// A chain of layers is shorter to write as a [`Sequential`], which is a model too.
 ///
 /// # Example
+/// A layer beside a shortcut around it:
 /// ```
-/// use kiln::Sequential;
-/// use kiln::layers::{ActivationFunction, Conv2D, Dense, Flatten, Function, MaxPooling2D};
+/// use kiln::Model;
+/// use kiln::layers::{ActivationFunction, Add, Conv2D, Dense, Function, GlobalAveragePooling2D, Padding};
 ///
-/// let mut model = Sequential::new([28, 28, 1]);
-/// model
-///     .add(Conv2D::new(8, [3, 3]).activation(Function::Relu))
-///     .add(MaxPooling2D::new([2, 2]))
-///     .add(Flatten)
-///     .add(Dense::new(10).activation(ActivationFunction::Softmax));
+/// let mut model = Model::new([32, 32, 3]);
+/// let x = model.apply(Conv2D::new(16, [3, 3]).padding(Padding::Same), model.input());
+/// let y = model.apply(Conv2D::new(16, [3, 3]).padding(Padding::Same).activation(Function::Relu), x);
+/// let sum = model.apply(Add::default(), [x, y]);
+/// let means = model.apply(GlobalAveragePooling2D::new(), sum);
+/// model.apply(Dense::new(10).activation(ActivationFunction::Softmax), means);
 /// assert_eq!(model.output_shape()?, &[10].into());
 /// println!("{}", model.summary());
 /// # Ok::<(), kiln::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Sequential {
+pub struct Model {
     network: Network,
     seed: u64,
     /// The weights of the first variables, one after the other. Those behind are drawn when they are needed.
@@ -43,72 +54,76 @@ pub struct Sequential {
     session: Option<Session>,
 }
 
-/// How well a model does on a data set.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Score {
-    /// The loss, averaged over the samples.
-    pub loss: f64,
-    /// The metrics, averaged over the samples.
-    pub metrics: Figures,
-}
-
-impl Score {
-    /// All figures: `loss`, then the metrics.
-    pub fn figures(&self) -> Vec<(&str, f64)> {
-        std::iter::once(("loss", self.loss)).chain(self.metrics.iter()).collect()
-    }
-
-    /// The figure of this name, if there is one: `loss`, or a metric.
-    pub fn get(&self, name: &str) -> Option<f64> {
-        if name == "loss" { Some(self.loss) } else { self.metrics.get(name) }
-    }
-
-    /// The metric `accuracy`: see [`Metric::Accuracy`](crate::Metric::Accuracy). Not a number if it was not asked for.
-    pub fn accuracy(&self) -> f64 {
-        self.metrics.get("accuracy").unwrap_or(f64::NAN)
-    }
-}
-
-/// What a model gives for some samples: probabilities, if it ends in softmax.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Predictions {
-    /// `[samples, …]`
-    pub shape: Shape,
-    /// One sample after the other.
-    pub values: Vec<f32>,
-}
-
-impl Predictions {
-    /// The values of each sample.
-    pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
-        self.values.chunks(self.shape.sample().elements().max(1))
-    }
-
-    /// For each sample, the place of its largest value (the first of equal ones): its most probable class.
-    pub fn classes(&self) -> Vec<usize> {
-        let first_largest = |row: &[f32]| (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b]));
-        self.rows().map(|row| first_largest(row).unwrap_or_default()).collect()
-    }
-}
-
-impl Sequential {
+impl Model {
     /// A model without layers that takes samples of this shape, images as `[height, width, channels]`.
-    pub fn new(input_shape: impl Into<Shape>) -> Sequential {
-        let network = Network::new(input_shape.into());
-        Sequential { network, seed: 0, weights: Vec::new(), session: None }
+    pub fn new(input_shape: impl Into<Shape>) -> Model {
+        Model::of(Network::new(ModelClass::Functional, input_shape.into()))
     }
 
-    /// The model under this name, without which it is `sequential`.
-    pub fn with_name(mut self, name: impl Into<String>) -> Sequential {
+    pub(crate) fn of(network: Network) -> Model {
+        Model { network, seed: 0, weights: Vec::new(), session: None }
+    }
+
+    /// The model under this name, without which it is `functional`.
+    pub fn with_name(mut self, name: impl Into<String>) -> Model {
         self.network.name = name.into();
         self
     }
 
-    /// Appends a layer, or one with a name: `Flatten` or `Flatten.named("flat")`. A layer that does not fit is reported
-    /// when the model is used, and shown by [`Sequential::summary`].
-    pub fn add(&mut self, layer: impl Into<Named>) -> &mut Sequential {
-        self.network.push(layer.into());
+    /// The model with this name for its input, without which it is `input_layer`.
+    pub fn with_input_name(mut self, name: impl Into<String>) -> Model {
+        self.network.input_name = name.into();
         self
+    }
+
+    /// Appends a layer that takes what a node gives, or several of them in their order, and has the model give what it
+    /// gives. A layer that does not fit is reported when the model is used, and shown by [`Model::summary`].
+    pub fn apply(&mut self, layer: impl Into<Named>, inputs: impl AsRef<[Node]>) -> Node {
+        self.network.push_on(layer.into(), inputs.as_ref())
+    }
+
+    /// What comes into the model.
+    pub fn input(&self) -> Node {
+        self.network.input()
+    }
+
+    /// What the model gives: what its last layer gives, if nothing else was said.
+    pub fn output(&self) -> Node {
+        self.network.output
+    }
+
+    /// Has the model give what a node gives, on the way to which all layers must be. [`Model::sub_model`] leaves out
+    /// those that are not.
+    ///
+    /// # Errors
+    /// When it is a node of another model.
+    pub fn set_output(&mut self, output: Node) -> Result<()> {
+        self.check_node(output)?;
+        self.network.output = output;
+        Ok(())
+    }
+
+    /// The part of the model that gives what a node gives, with copies of its weights: what a layer in the middle says,
+    /// for example. It is on no device.
+    ///
+    /// # Example
+    /// ```
+    /// # use kiln::models;
+    /// let lenet = models::lenet([28, 28, 1], 10);
+    /// let features = lenet.sub_model(lenet.get_layer("pool2")?.output)?;
+    /// assert_eq!(features.output_shape()?, &[7, 7, 50].into());
+    /// # Ok::<(), kiln::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the layers do not fit together, it is a node of another model, or the device fails.
+    pub fn sub_model(&self, output: Node) -> Result<Model> {
+        self.network.check()?;
+        self.check_node(output)?;
+        let all = self.flat_weights()?;
+        let (network, variables) = self.network.up_to(output);
+        let weights = variables.into_iter().flat_map(|i| &all[self.network.variables[i].range()]).copied().collect();
+        Ok(Model { weights, seed: self.seed, ..Model::of(network) })
     }
 
     /// The model's name.
@@ -135,15 +150,6 @@ impl Sequential {
         Summary::new(&self.network)
     }
 
-    /// Says of a layer whether training changes its variables, from the next [`Sequential::compile`] on. One that it does
-    /// not change is frozen: see [`Layer::trainable`](crate::layers::Layer::trainable).
-    ///
-    /// # Errors
-    /// When no layer has this name.
-    pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<()> {
-        self.network.set_trainable(layer, trainable)
-    }
-
     /// Draws all weights anew. A model that this is never called for has the seed 0.
     ///
     /// # Errors
@@ -163,10 +169,16 @@ impl Sequential {
         self.network.check()?;
         compile.check()?;
         compile.metrics.iter().try_for_each(|metric| metric.check(&self.network, compile.loss))?;
+        for (layer, normalization) in self.network.split_normalizations() {
+            tracing::warn!(
+                "of {layer} and its {normalization} only one is frozen: freeze both or none, or what the one has learned \
+                 about the other is lost"
+            );
+        }
         self.start_session(device, Some(compile))
     }
 
-    /// Makes the model ready to predict on a device. [`Sequential::compile`] does that too.
+    /// Makes the model ready to predict on a device. [`Model::compile`] does that too.
     ///
     /// # Errors
     /// When the layers do not fit together or the device fails.
@@ -182,7 +194,7 @@ impl Sequential {
         self.trained("learning_rate").map(Session::learning_rate)
     }
 
-    /// Changes the learning rate, from the next training step on. It stays until the next [`Sequential::compile`].
+    /// Changes the learning rate, from the next training step on. It stays until the next [`Model::compile`].
     ///
     /// # Errors
     /// When the model is not compiled, the rate makes no sense, or the optimizer's learning rate is a schedule.
@@ -192,7 +204,7 @@ impl Sequential {
     }
 
     /// Trains for `steps` steps and tells how long each kernel call of a step takes, on average over all steps but the
-    /// first, which warms up. When the data set ends, it starts again. The weights change as in [`Sequential::fit`].
+    /// first, which warms up. When the data set ends, it starts again. The weights change as in [`Model::fit`].
     /// Images are changed at random as in the last `fit`.
     ///
     /// # Errors
@@ -205,7 +217,7 @@ impl Sequential {
         }
         self.check_data("profile", data)?;
         let session = self.session("profile")?;
-        session.load(Role::Train, data)?;
+        session.load(Role::Train, data, session.network().input())?;
         session.profile(Role::Train, batch_size, steps)
     }
 
@@ -220,7 +232,7 @@ impl Sequential {
     /// How well the model does on a data set, or nothing when a callback stopped it. Callbacks are told of each batch.
     ///
     /// # Errors
-    /// As [`Sequential::evaluate`].
+    /// As [`Model::evaluate`].
     pub fn evaluate_with_callbacks(
         &mut self,
         data: &Dataset,
@@ -241,7 +253,7 @@ impl Sequential {
     /// What the model gives for samples that lie one after the other, as the model sees them: not rescaled.
     ///
     /// # Errors
-    /// As [`Sequential::predict`].
+    /// As [`Model::predict`].
     pub fn predict_values(&mut self, samples: Vec<f32>) -> Result<Predictions> {
         let count = samples.len() / self.network.input_shape.elements().max(1);
         let labels = Labels::index(vec![0; count], 1);
@@ -265,71 +277,10 @@ impl Sequential {
         self.set_weights_from("what was given", new)
     }
 
-    /// Writes `model.json`, in the form of Keras' `to_json`, and `weights.safetensors`, with keys `layer/variable` and
-    /// Keras' layouts, into a folder, which is made if it is not there.
-    ///
-    /// # Errors
-    /// When a file cannot be written or the device fails.
-    pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
-        saving::save(self, folder.as_ref())
-    }
-
-    /// The model that was saved in a folder. [`Sequential::to_device`] or [`Sequential::compile`] makes it ready.
-    ///
-    /// # Errors
-    /// When a file cannot be read, holds something that Kiln does not know, or the two do not fit each other.
-    pub fn load(folder: impl AsRef<Path>) -> Result<Sequential> {
-        saving::load(folder.as_ref())
-    }
-
-    /// The model that a file in the form of Keras' `to_json` describes, with fresh weights.
-    ///
-    /// # Errors
-    /// When the file cannot be read or holds something that Kiln does not know.
-    pub fn from_json_file(path: impl AsRef<Path>) -> Result<Sequential> {
-        saving::load_model_json(path.as_ref())
-    }
-
-    /// Writes all weights into a safetensors file, with keys `layer/variable` and Keras' layouts.
-    ///
-    /// # Errors
-    /// When the file cannot be written or the device fails.
-    pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        saving::save_weights(path.as_ref(), &self.get_weights()?)
-    }
-
-    /// Replaces all weights by those of a safetensors file, found by their keys `layer/variable`.
-    ///
-    /// # Errors
-    /// When the file cannot be read or does not fit the model: all that is missing, too much or of another shape.
-    pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let new = saving::load_weights(path, &self.network.name)?;
-        self.set_weights_from(&path.display().to_string(), &new)
-    }
-
-    /// Writes the training of a compiled model into a safetensors file: the weights, what the optimizer keeps, and how
-    /// far training is. See [`Sequential::load_checkpoint`].
-    ///
-    /// # Errors
-    /// When the model is not compiled, the file cannot be written or the device fails.
-    pub fn save_checkpoint(&self, path: impl AsRef<Path>) -> Result<()> {
-        saving::checkpoint::save(self, path.as_ref())
-    }
-
-    /// Puts a compiled model where the training was that [`Sequential::save_checkpoint`] wrote into a file, and gives how
-    /// many epochs were over then. With that as [`Fit::initial_epoch`](crate::Fit::initial_epoch) and the same data,
-    /// arguments and device, training goes on to the same bits as one that was not interrupted.
-    ///
-    /// # Errors
-    /// When the model is not compiled, the file cannot be read or does not fit the model or its optimizer.
-    pub fn load_checkpoint(&mut self, path: impl AsRef<Path>) -> Result<usize> {
-        saving::checkpoint::load(self, path.as_ref())
-    }
-
     fn evaluated(&mut self, data: &Dataset, callbacks: &mut [&mut dyn Callback]) -> Result<(Score, ControlFlow<()>)> {
         self.check_data("evaluate", data)?;
-        let (totals, flow) = self.session("evaluate")?.evaluate(data, INFERENCE_BATCH, callbacks)?;
+        let input = self.network.input();
+        let (totals, flow) = self.session("evaluate")?.evaluate((input, data), INFERENCE_BATCH, callbacks)?;
         Ok((Score { loss: totals.loss(), metrics: totals.metrics() }, flow))
     }
 
@@ -348,8 +299,8 @@ impl Sequential {
     pub(crate) fn session(&mut self, action: &'static str) -> Result<&mut Session> {
         self.network.check()?;
         let not_ready = Error::NotReady { model: self.network.name.clone(), action, call: "compile" };
-        let layers = self.network.layers.len();
-        self.session.as_mut().filter(|session| session.network().layers.len() == layers).ok_or(not_ready)
+        let network = &self.network;
+        self.session.as_mut().filter(|session| session.network().is_copy_of(network)).ok_or(not_ready)
     }
 
     /// The session of a compiled model, to look at.
@@ -361,6 +312,17 @@ impl Sequential {
     pub(crate) fn compiled(&mut self, action: &'static str) -> Result<&Compile> {
         let not_ready = Error::NotReady { model: self.network.name.clone(), action, call: "compile" };
         self.session(action)?.compiled().ok_or(not_ready)
+    }
+
+    /// The device on which the model is.
+    fn device(&self) -> Result<Device> {
+        self.trained("a device").map(|session| session.device().clone())
+    }
+
+    fn check_node(&self, node: Node) -> Result<()> {
+        let expected = "the input of this model, or what one of its layers gives".to_owned();
+        let found = "what a layer of another model gives".to_owned();
+        if self.network.has(node) { Ok(()) } else { Err(Error::Argument { name: "node", expected, found }) }
     }
 
     fn start_session(&mut self, device: &Device, compile: Option<Compile>) -> Result<()> {
@@ -387,9 +349,8 @@ impl Sequential {
     }
 
     fn put_weights(&mut self, flat: Vec<f32>) -> Result<()> {
-        let layers = self.network.layers.len();
         match &self.session {
-            Some(session) if session.network().layers.len() == layers => session.write_weights(&flat),
+            Some(session) if session.network().is_copy_of(&self.network) => session.write_weights(&flat),
             _ => {
                 self.session = None;
                 self.weights = flat;

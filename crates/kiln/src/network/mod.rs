@@ -1,36 +1,56 @@
 //! Layers in the order in which they run, what each takes, their shapes and their variables.
 
+mod order;
+
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kiln_graph::{Graph, Shape, Tensor};
 
 use crate::layers::{Call, Expected, Initializer, Layer, Named, Regularizer, Variable};
 use crate::{Error, LayerError, Result};
 
-/// What a layer of a model takes: the model's input, or what another layer gives.
+/// What comes into a model, or what one of its layers gives: what another layer takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Node(usize);
+pub struct Node {
+    network: u64,
+    /// 0 is the model's input, then follow the layers.
+    index: usize,
+}
 
 impl Node {
-    /// What comes into the model.
-    pub(crate) const INPUT: Node = Node(0);
-
-    /// What the layer of this index gives.
-    pub(crate) fn of_layer(index: usize) -> Node {
-        Node(index + 1)
-    }
-
     /// The index of the layer that gives it; `None` for the model's input.
     pub(crate) fn layer(self) -> Option<usize> {
-        self.0.checked_sub(1)
+        self.index.checked_sub(1)
     }
+}
+
+impl AsRef<[Node]> for Node {
+    fn as_ref(&self) -> &[Node] {
+        std::slice::from_ref(self)
+    }
+}
+
+/// Keras' class of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ModelClass {
+    /// A chain, which does not count its input as a layer.
+    Sequential,
+    /// A graph, whose first layer is its input.
+    Functional,
 }
 
 /// Layers, each of which takes what comes into the model or what layers before it give.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
+    /// No other network's, but for copies.
+    id: u64,
+    pub class: ModelClass,
     pub name: String,
+    /// What a model file calls the input.
+    pub input_name: String,
     pub input_shape: Shape,
     pub layers: Vec<PlacedLayer>,
     pub variables: Vec<PlacedVariable>,
@@ -78,9 +98,34 @@ impl PlacedVariable {
 }
 
 impl Network {
-    pub fn new(input_shape: Shape) -> Network {
-        let name = "sequential".to_owned();
-        Network { name, input_shape, layers: Vec::new(), variables: Vec::new(), output: Node::INPUT, broken: None }
+    pub fn new(class: ModelClass, input_shape: Shape) -> Network {
+        static NETWORKS: AtomicU64 = AtomicU64::new(0);
+        let id = NETWORKS.fetch_add(1, Ordering::Relaxed);
+        let name = match class {
+            ModelClass::Sequential => "sequential",
+            ModelClass::Functional => "functional",
+        };
+        Network {
+            id,
+            class,
+            name: name.to_owned(),
+            input_name: "input_layer".to_owned(),
+            input_shape,
+            layers: Vec::new(),
+            variables: Vec::new(),
+            output: Node { network: id, index: 0 },
+            broken: None,
+        }
+    }
+
+    /// What comes in.
+    pub fn input(&self) -> Node {
+        Node { network: self.id, index: 0 }
+    }
+
+    /// What the layer of this index gives.
+    pub fn output_of(&self, layer: usize) -> Node {
+        Node { network: self.id, index: layer + 1 }
     }
 
     /// Appends a layer that takes what the last one gives. One that does not fit is kept, and [`Network::check`] tells.
@@ -92,44 +137,148 @@ impl Network {
     /// is kept, and [`Network::check`] tells.
     pub fn push_on(&mut self, Named { name, layer, trainable }: Named, inputs: &[Node]) -> Node {
         let name = name.unwrap_or_else(|| self.free_name(layer.class_name()));
-        let input_shapes: Option<Vec<Shape>> = inputs.iter().map(|&input| self.shape(input).cloned()).collect();
-        let first = self.variables.len();
         let mut shapes = None;
-        if let Some(input_shapes) = input_shapes {
-            match self.fit(&name, &*layer, &input_shapes) {
+        let first = self.variables.len();
+        match self.input_shapes(&name, &*layer, inputs) {
+            Ok(Some(input_shapes)) => match self.fit(&name, &*layer, &input_shapes) {
                 Ok((output, variables)) => {
                     self.place_variables(&name, variables);
                     shapes = Some((input_shapes, output));
                 }
                 Err(error) => self.broken = self.broken.take().or(Some(error)),
-            }
+            },
+            Ok(None) => {}
+            Err(error) => self.broken = self.broken.take().or(Some(error)),
         }
-        let (inputs, variables) = (inputs.to_vec(), first..self.variables.len());
+        let inputs = inputs.iter().copied().filter(|&input| self.has(input)).collect();
+        let variables = first..self.variables.len();
         self.layers.push(PlacedLayer { name, layer, inputs, shapes, variables, trainable });
-        self.output = Node::of_layer(self.layers.len() - 1);
+        self.output = self.output_of(self.layers.len() - 1);
         self.output
     }
 
+    /// The shapes of what a layer takes; nothing behind a layer that does not fit.
+    fn input_shapes(
+        &self,
+        name: &str,
+        layer: &dyn Layer,
+        inputs: &[Node],
+    ) -> std::result::Result<Option<Vec<Shape>>, LayerError> {
+        if inputs.is_empty() || inputs.iter().any(|&input| !self.has(input)) {
+            let expected = "to take what this model's input or its layers give".to_owned();
+            let found = if inputs.is_empty() { "nothing" } else { "what a layer of another model gives" }.to_owned();
+            return Err(LayerError { layer: name.to_owned(), class_name: layer.class_name(), expected, found });
+        }
+        Ok(inputs.iter().map(|&input| self.shape(input).cloned()).collect())
+    }
+
+    /// The name of the layer that gives a node, or of the input.
+    pub fn name_of(&self, node: Node) -> &str {
+        node.layer().map_or(&self.input_name, |index| &self.layers[index].name)
+    }
+
+    /// The node behind which all lies that training changes, of several the last one: what it gives is the same for a
+    /// sample in every step. It is the input if there is no other.
+    pub fn frozen_up_to(&self) -> Node {
+        let changes = |index: usize| {
+            let placed = &self.layers[index];
+            (placed.trainable && !placed.variables.is_empty()) || placed.layer.is_random()
+        };
+        let all_that_leads_to = |node: Node| self.needed_for(node);
+        let is_a_cut = |node: &Node| {
+            let before = all_that_leads_to(*node);
+            let joins = |(index, placed): (usize, &PlacedLayer)| {
+                let apart = |input: &Node| input == node || input.layer().is_some_and(|index| !before.contains(&index));
+                before.contains(&index) || placed.inputs.iter().all(apart)
+            };
+            !before.iter().any(|&index| changes(index)) && self.layers.iter().enumerate().all(joins)
+        };
+        let nodes = (0..self.layers.len()).rev().map(|index| self.output_of(index));
+        nodes.filter(is_a_cut).max_by_key(|&node| all_that_leads_to(node).len()).unwrap_or(self.input())
+    }
+
+    /// Whether a node is one of this network.
+    pub fn has(&self, node: Node) -> bool {
+        node.network == self.id && node.index <= self.layers.len()
+    }
+
+    /// Whether another network is a copy of this one as it is now, or one that was only frozen or thawed since.
+    pub fn is_copy_of(&self, other: &Network) -> bool {
+        (self.id, self.layers.len(), self.output) == (other.id, other.layers.len(), other.output)
+    }
+
+    /// The index of the layer of this name.
+    ///
     /// # Errors
-    /// When no layer has this name.
-    pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<()> {
-        match self.layers.iter_mut().find(|placed| placed.name == layer) {
-            Some(placed) => placed.trainable = trainable,
-            None => {
-                let names: Vec<&str> = self.layers.iter().map(|placed| placed.name.as_str()).collect();
-                let expected = format!("the name of a layer ({})", names.join(", "));
-                return Err(Error::Argument { name: "layer", expected, found: format!("`{layer}`") });
+    /// When no layer has it.
+    pub fn layer_named(&self, name: &str) -> Result<usize> {
+        self.layers.iter().position(|placed| placed.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.layers.iter().map(|placed| placed.name.as_str()).collect();
+            let expected = format!("the name of a layer ({})", names.join(", "));
+            Error::Argument { name: "layer", expected, found: format!("`{name}`") }
+        })
+    }
+
+    /// A network of the layers that a node needs, which gives what it gives; and which of this network's variables it has.
+    pub fn up_to(&self, output: Node) -> (Network, Vec<usize>) {
+        let needed = self.needed_for(output);
+        let mut part = Network::new(ModelClass::Functional, self.input_shape.clone());
+        part.name.clone_from(&self.name);
+        part.input_name.clone_from(&self.input_name);
+        let mut variables = Vec::new();
+        let mut new = vec![None; self.layers.len() + 1]; // by node
+        new[0] = Some(part.input());
+        for &index in &needed {
+            let placed = &self.layers[index];
+            let inputs: Vec<Node> = placed.inputs.iter().filter_map(|input| new[input.index]).collect();
+            let layer = Named { name: Some(placed.name.clone()), layer: placed.layer.clone(), trainable: placed.trainable };
+            new[index + 1] = Some(part.push_on(layer, &inputs));
+            variables.extend(placed.variables.clone());
+        }
+        part.output = new[output.index].unwrap_or(part.output);
+        (part, variables)
+    }
+
+    /// The layers that a node needs, in the order in which they run.
+    fn needed_for(&self, output: Node) -> BTreeSet<usize> {
+        let mut needed = BTreeSet::new();
+        let mut open = vec![output];
+        while let Some(node) = open.pop() {
+            if let Some(index) = node.layer().filter(|&index| needed.insert(index)) {
+                open.extend(&self.layers[index].inputs);
             }
         }
-        Ok(())
+        needed
+    }
+
+    /// Each batch normalization that is frozen behind a layer that is not, or the reverse: the names of that layer and
+    /// of the normalization.
+    pub fn split_normalizations(&self) -> Vec<(&str, &str)> {
+        let split = |placed: &'_ PlacedLayer| {
+            let before = &self.layers[placed.inputs.first()?.layer()?];
+            let split = before.trainable != placed.trainable && !before.variables.is_empty();
+            (placed.layer.class_name() == "BatchNormalization" && split).then_some(before)
+        };
+        self.layers.iter().filter_map(|placed| Some((&*split(placed)?.name, &*placed.name))).collect()
     }
 
     /// # Errors
-    /// When there is no layer, or one that does not fit.
+    /// When there is no layer, or one that does not fit or that the output does not need.
     pub fn check(&self) -> Result<()> {
-        match &self.broken {
-            Some(error) => Err(error.clone().into()),
-            None if self.layers.is_empty() => Err(Error::Empty(self.name.clone())),
+        if let Some(error) = &self.broken {
+            return Err(error.clone().into());
+        }
+        if self.layers.is_empty() {
+            return Err(Error::Empty(self.name.clone()));
+        }
+        let needed = self.needed_for(self.output);
+        match (0..self.layers.len()).find(|index| !needed.contains(index)) {
+            Some(index) => {
+                let PlacedLayer { name, layer, .. } = &self.layers[index];
+                let expected = "to be on the way to the model's output".to_owned();
+                let found = "a layer that nothing takes".to_owned();
+                Err(LayerError { layer: name.clone(), class_name: layer.class_name(), expected, found }.into())
+            }
             None => Ok(()),
         }
     }
@@ -146,7 +295,7 @@ impl Network {
 
     /// The shape of what a node gives for one sample; `None` behind a layer that does not fit, and for a node of another
     /// network.
-    fn shape(&self, node: Node) -> Option<&Shape> {
+    pub fn shape(&self, node: Node) -> Option<&Shape> {
         match node.layer() {
             None => Some(&self.input_shape),
             Some(index) => self.layers.get(index)?.shapes.as_ref().map(|(_, output)| output),
@@ -163,18 +312,27 @@ impl Network {
         variable.trainable && self.layers.get(variable.layer).is_some_and(|layer| layer.trainable)
     }
 
-    /// Appends all layers to a graph, for a batch `x` of a training or not, and gives what comes out.
-    pub fn call(&self, graph: &mut Graph, x: Tensor, variables: &[Tensor], training: bool) -> Result<Tensor> {
-        let mut given = vec![x]; // by node
+    /// Appends all layers behind a node to a graph, for a batch `x` of what it gives, of a training or not; gives what
+    /// comes out.
+    pub fn call(
+        &self,
+        graph: &mut Graph,
+        (entry, x): (Node, Tensor),
+        variables: &[Tensor],
+        training: bool,
+    ) -> Result<Tensor> {
+        let mut given = vec![None; self.layers.len() + 1]; // by node
+        given[entry.index] = Some(x);
         for (index, placed) in self.layers.iter().enumerate() {
+            let inputs: Option<Vec<Tensor>> = placed.inputs.iter().map(|input| given[input.index]).collect();
+            let Some(inputs) = inputs.filter(|_| given[index + 1].is_none()) else { continue };
             graph.scope(placed.name.clone());
             let (trainable, stream) = (placed.trainable, index as u32 + 1);
             let variables = &variables[placed.variables.clone()];
-            let inputs: Vec<Tensor> = placed.inputs.iter().map(|input| given[input.0]).collect();
             let mut call = Call { graph, inputs: &inputs, variables, training, trainable, stream };
-            given.push(placed.layer.call(&mut call)?);
+            given[index + 1] = Some(placed.layer.call(&mut call)?);
         }
-        Ok(given[self.output.0])
+        given[self.output.index].ok_or_else(|| Error::Empty(self.name.clone()))
     }
 
     /// The shape that a layer gives for these inputs, and its variables.
@@ -265,7 +423,7 @@ mod tests {
     use crate::layers::{Conv2D, Dense, Flatten, MaxPooling2D};
 
     fn network<const N: usize>(layers: [Named; N]) -> Network {
-        let mut network = Network::new(Shape::from([8, 8, 1]));
+        let mut network = Network::new(ModelClass::Sequential, Shape::from([8, 8, 1]));
         for layer in layers {
             network.push(layer);
         }
@@ -314,7 +472,7 @@ mod tests {
         let network = network([Flatten.named("a"), Dense::new(1).named("a")]);
         let error = network.check().unwrap_err().to_string();
         assert_eq!(error, "a (Dense): expected a name that no other layer has, without `/`, found `a`");
-        assert!(Network::new(Shape::from([1])).check().unwrap_err().to_string().contains("has no layer"));
+        assert!(Network::new(ModelClass::Sequential, Shape::from([1])).check().unwrap_err().to_string().contains("has no layer"));
     }
 
     #[test]
@@ -324,10 +482,10 @@ mod tests {
             wide,
             format!("dense (Dense): expected tensors of 1 to 4294967295 elements, found [64, {}]", usize::MAX)
         );
-        let mut network = Network::new(Shape::from([1 << 40, 1 << 40]));
+        let mut network = Network::new(ModelClass::Sequential, Shape::from([1 << 40, 1 << 40]));
         network.push(Flatten.into());
         assert!(network.check().unwrap_err().to_string().contains("found an input [1099511627776, 1099511627776]"));
-        let mut network = Network::new(Shape::from([0]));
+        let mut network = Network::new(ModelClass::Sequential, Shape::from([0]));
         network.push(Flatten.into());
         assert!(network.check().unwrap_err().to_string().ends_with("found an input [0]"));
     }

@@ -1,0 +1,78 @@
+//! `kiln finetune`: teaches a backbone a new task.
+
+mod arguments;
+mod stages;
+
+use std::process::ExitCode;
+
+use kiln::{History, Model};
+
+pub use arguments::Arguments;
+
+use super::network::Known;
+use super::run::Run;
+use super::train::report;
+use super::{devices, source};
+use crate::error::Error;
+use crate::interrupt::{self, Interrupt};
+use crate::plot;
+use crate::progress::words;
+use stages::Stages;
+
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let (known, usual) = Known::backbone(&arguments.model)?;
+    let preprocessing = arguments.preprocessing.unwrap_or(usual.into());
+    let [height, width, channels] = known.input_shape;
+    let samples = source::load(&arguments.data, &arguments.images.or_of_size([height, width]))?;
+    let train = samples.train.preprocess_input(preprocessing.into())?;
+    let test = samples.test.map(|test| test.preprocess_input(preprocessing.into())).transpose()?;
+    std::fs::create_dir_all(&arguments.out).map_err(Error::file("create the folder", &arguments.out))?;
+    interrupt::watch()?;
+
+    let device = devices::open(arguments.device.as_deref())?;
+    let [height, width] = train.sample_shape().dims().map_or([height, width], |[height, width, _]: [usize; 3]| [height, width]);
+    let mut model = known.build_body([height, width, channels]);
+    model.initialize(arguments.seed)?;
+    model.load_some_weights(&arguments.weights)?;
+    let (trained, validated) = train.split(arguments.validation_split);
+    let mut run = Run {
+        model: known.name.to_owned(),
+        data: source::from_anywhere(&arguments.data),
+        classes: train.class_names().to_vec(),
+        preprocessing: Some(preprocessing),
+        device: device.info().name.clone(),
+        batch_size: arguments.batch_size as usize,
+        validation_split: arguments.validation_split,
+        seed: arguments.seed,
+        ..Run::default()
+    };
+    println!("{} on {}", run.model, run.device);
+    let tested = test.as_ref().map(|test| format!(", {} to test", test.len())).unwrap_or_default();
+    println!("{}: {} images to train, {} to validate{tested}", run.data, trained.len(), validated.len());
+
+    let mut stages = Stages { arguments, device: &device, train: &train, history: Default::default() };
+    run.optimizer = stages.head(&mut model)?;
+    save(arguments, &model, &stages.history, &run)?;
+    if let (Some(cut), None) = (arguments.then_unfreeze, interrupt::asked()) {
+        run.optimizer = stages.unfrozen(&mut model, cut)?;
+    }
+    let history = stages.history;
+    if let (Some(test), None) = (&test, interrupt::asked())
+        && let Some(score) = model.evaluate_with_callbacks(test, &mut [&mut Interrupt])?
+    {
+        println!("test images: {}", words(&score.figures()));
+        (run.test_loss, run.test_accuracy) = (Some(score.loss), score.get("accuracy"));
+    }
+    save(arguments, &model, &history, &run)?;
+    let curves = report::curves(&run, &history);
+    plot::draw(&curves, &arguments.out.join("history.svg"))?;
+    plot::draw(&curves, &arguments.out.join("history.png"))?;
+    println!("saved in {}; see history.png there", arguments.out.display());
+    Ok(interrupt::asked().map_or(ExitCode::SUCCESS, ExitCode::from))
+}
+
+fn save(arguments: &Arguments, model: &Model, history: &History, run: &Run) -> Result<(), Error> {
+    model.save(&arguments.out)?;
+    history.save(&arguments.out)?;
+    run.save(&arguments.out)
+}

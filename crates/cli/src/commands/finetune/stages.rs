@@ -1,0 +1,85 @@
+//! The two trainings of `kiln finetune`.
+
+use kiln::data::Dataset;
+use kiln::layers::{ActivationFunction, Dense, Function, GlobalAveragePooling2D, Layer};
+use kiln::optimizers::{Optimizer, RMSprop, SGD};
+use kiln::{Callback, Compile, Device, FeatureCache, Fit, History, Model};
+
+use super::Arguments;
+use crate::commands::run;
+use crate::error::Error;
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+
+/// What both have in common.
+pub struct Stages<'a> {
+    pub arguments: &'a Arguments,
+    pub device: &'a Device,
+    pub train: &'a Dataset,
+    /// The figures of both, one after the other.
+    pub history: History,
+}
+
+impl Stages<'_> {
+    /// Puts a new head on the backbone and trains it. Gives the optimizer in words.
+    pub fn head(&mut self, model: &mut Model) -> Result<String, Error> {
+        model.layers(..)?.set_trainable(false);
+        let mut x = model.apply(GlobalAveragePooling2D::new().named("head_pool"), model.output());
+        if self.arguments.head > 0 {
+            x = model.apply(Dense::new(self.arguments.head).activation(Function::Relu).named("head_dense"), x);
+        }
+        let classes = Dense::new(self.train.classes()).activation(ActivationFunction::Softmax);
+        model.apply(classes.named("head_classes"), x);
+        let optimizer = self.compile(model, RMSprop::default().into())?;
+        println!("the head: {} parameters, {optimizer}", model.summary().trainable_parameters());
+        let cache = self.arguments.cache.clone().map_or(FeatureCache::Memory, FeatureCache::File);
+        self.train(0, |data, fit| model.fine_tune(data, cache, fit))?;
+        Ok(optimizer)
+    }
+
+    /// Trains all layers from a place on. Gives the optimizer in words.
+    pub fn unfrozen(&mut self, model: &mut Model, cut: usize) -> Result<String, Error> {
+        model.layers(..)?.set_trainable(true);
+        model.layers(..cut)?.set_trainable(false);
+        let (learning_rate, momentum) = (self.arguments.learning_rate.into(), self.arguments.momentum);
+        let optimizer = SGD { learning_rate, momentum, ..SGD::default() };
+        let optimizer = self.compile(model, optimizer.into())?;
+        let first = model.layers(cut..)?.iter().next().map(|layer| format!("{} ({})", layer.name, layer.class_name));
+        let parameters = model.summary().trainable_parameters();
+        println!("from layer {cut} on, {}: {parameters} parameters, {optimizer}", first.unwrap_or_default());
+        for (layer, normalization) in model.split_normalizations() {
+            eprintln!("warning: of {layer} and its {normalization} only one is frozen; cut before or behind both");
+        }
+        self.train(self.history.epochs.len(), |data, fit| model.fit(data, fit))?;
+        Ok(optimizer)
+    }
+
+    fn compile(&self, model: &mut Model, optimizer: Box<dyn Optimizer>) -> Result<String, Error> {
+        let words = format!("{optimizer:?}");
+        let loss = run::usual_loss(self.train);
+        model.compile(self.device, Compile { optimizer, loss, ..Compile::default() })?;
+        Ok(words)
+    }
+
+    /// Trains for some epochs more.
+    fn train(
+        &mut self,
+        before: usize,
+        fit: impl FnOnce(&Dataset, Fit<'_>) -> kiln::Result<History>,
+    ) -> Result<(), Error> {
+        let epochs = before + self.arguments.epochs as usize;
+        let (mut interrupt, mut progress) = (Interrupt, Progress::new(Some(epochs)));
+        let callbacks: Vec<&mut dyn Callback> = vec![&mut interrupt, &mut progress];
+        let how = Fit {
+            epochs,
+            initial_epoch: before,
+            batch_size: self.arguments.batch_size as usize,
+            validation_split: self.arguments.validation_split,
+            seed: self.arguments.seed,
+            callbacks,
+            ..Fit::default()
+        };
+        self.history.epochs.extend(fit(self.train, how)?.epochs);
+        Ok(())
+    }
+}

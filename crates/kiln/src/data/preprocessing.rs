@@ -1,0 +1,85 @@
+//! What backbones expect of photographs: Keras' `preprocess_input`.
+
+use std::sync::Arc;
+
+use kiln_graph::Shape;
+
+use super::{DataError, Dataset, Source, Values};
+use crate::augmentation::{Features, Standardization};
+
+/// How values from 0 to 255, red, green and blue, become what a network was trained with: Keras' modes of
+/// `preprocess_input` (`keras/src/applications/imagenet_utils.py`). A network sees nonsense in another mode, and no error
+/// tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Preprocessing {
+    /// Blue, green and red, minus the means of ImageNet `[103.939, 116.779, 123.68]`: VGG16 with Keras' weights.
+    Caffe,
+    /// `x / 127.5 - 1`: InceptionV3 with Keras' weights, and with those of torchvision, which were made by TensorFlow.
+    Tf,
+    /// `(x / 255 - mean) / std` with the means `[0.485, 0.456, 0.406]` and standard deviations `[0.229, 0.224, 0.225]` of
+    /// ImageNet: networks that PyTorch trained, like torchvision's VGG16.
+    Torch,
+}
+
+impl Dataset {
+    /// The same images as a backbone expects them, whatever rule was there before. Nothing is computed here but the order
+    /// of the channels; the device does the rest, batch by batch.
+    ///
+    /// # Errors
+    /// When samples do not have three channels.
+    pub fn preprocess_input(self, preprocessing: Preprocessing) -> Result<Dataset, DataError> {
+        let shape = self.sample_shape().clone();
+        if shape.len() != 3 || shape[2] != 3 {
+            return Err(DataError::NotRgb { shape });
+        }
+        let features = |mean, divisor| {
+            let features = Features::of_channels(mean, divisor, shape.elements());
+            Standardization { samples: None, features: Some(Arc::new(features)) }
+        };
+        let plain = Standardization::default();
+        Ok(match preprocessing {
+            Preprocessing::Tf => self.rescaled(1.0 / 127.5, -1.0).standardized(plain),
+            Preprocessing::Torch => {
+                let [mean, deviation] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
+                self.rescaled(1.0 / 255.0, 0.0).standardized(features(&mean, &deviation))
+            }
+            Preprocessing::Caffe => {
+                let values = reversed(self.values());
+                let means = features(&[103.939, 116.779, 123.68], &[1.0; 3]);
+                self.with_values(values).rescaled(1.0, 0.0).standardized(means)
+            }
+        })
+    }
+}
+
+/// The same pixels, the three channels of each in the other order.
+fn reversed(values: &Values) -> Values {
+    fn copy<T: Copy>(values: &[T]) -> Arc<[T]> {
+        values.chunks_exact(3).flat_map(|pixel| [pixel[2], pixel[1], pixel[0]]).collect()
+    }
+    match values {
+        Values::U8(values) => Values::U8(copy(values)),
+        Values::F32(values) => Values::F32(copy(values)),
+        Values::Streamed(streamed) => Values::Streamed(streamed.map(Reversed)),
+    }
+}
+
+/// A source with the three channels of each pixel in the other order.
+#[derive(Debug)]
+struct Reversed(Arc<dyn Source>);
+
+impl Source for Reversed {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn sample_shape(&self) -> Shape {
+        self.0.sample_shape()
+    }
+
+    fn read(&self, index: usize, place: &mut [u8]) -> Result<(), DataError> {
+        self.0.read(index, place)?;
+        place.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
+        Ok(())
+    }
+}

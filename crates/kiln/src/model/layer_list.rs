@@ -1,0 +1,186 @@
+//! The layers of a model, by name, by their place in Keras' order or by a rule: to look at them and to freeze them.
+
+use std::ops::{Bound, Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
+
+use kiln_graph::Shape;
+
+use super::Model;
+use crate::network::{Network, Node};
+use crate::{Error, Result};
+
+/// A layer of a model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LayerInfo<'a> {
+    /// Its place in Keras' order of `model.layers`. That of a model other than a [`Sequential`](crate::Sequential) begins
+    /// with the input.
+    pub index: usize,
+    /// Its name.
+    pub name: &'a str,
+    /// Its class: `Conv2D`.
+    pub class_name: &'static str,
+    /// What it gives, for other layers to take.
+    pub output: Node,
+    /// The shape of what it gives for one sample; `None` from the first layer on that does not fit.
+    pub output_shape: Option<&'a Shape>,
+    /// Whether training changes its variables.
+    pub trainable: bool,
+}
+
+impl Model {
+    /// The layer of this name.
+    ///
+    /// # Errors
+    /// When no layer has it.
+    pub fn get_layer(&self, name: &str) -> Result<LayerInfo<'_>> {
+        let node = match name == self.network.input_name {
+            true => self.network.input(),
+            false => self.network.output_of(self.network.layer_named(name)?),
+        };
+        let index = self.network.ordered().iter().position(|&other| other == node).unwrap_or_default();
+        Ok(info(&self.network, index, node))
+    }
+
+    /// Some of the layers, in Keras' order: `..249` for the first 249 of a model, of which the input counts as one unless
+    /// the model is a [`Sequential`](crate::Sequential); `..` for all, `"conv1"` for the one of that name, or those for
+    /// which a function of the [`LayerInfo`] is true.
+    ///
+    /// # Example
+    /// ```
+    /// # use kiln::models;
+    /// let mut model = models::lenet([28, 28, 1], 10);
+    /// model.layers(..6)?.set_trainable(false);
+    /// model.layers("conv2")?.set_trainable(true);
+    /// model.layers(|layer: &kiln::LayerInfo| layer.class_name == "Dense")?.set_trainable(false);
+    /// let trained: Vec<bool> = model.layers(..)?.iter().map(|layer| layer.trainable).collect();
+    /// assert_eq!(trained, [false, false, false, true, false, false, true, false, true, false, true]);
+    /// # Ok::<(), kiln::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there is no such layer, or a range goes beyond the last one.
+    pub fn layers(&mut self, which: impl LayerSelection) -> Result<LayerList<'_>> {
+        let nodes = self.network.ordered();
+        let infos: Vec<LayerInfo<'_>> =
+            nodes.iter().enumerate().map(|(index, &node)| info(&self.network, index, node)).collect();
+        let chosen = which.choose(&infos)?.into_iter().map(|index| (index, nodes[index])).collect();
+        Ok(LayerList { network: &mut self.network, chosen })
+    }
+
+    /// Says of the layer of this name whether training changes its variables, from the next [`Model::compile`] on. One
+    /// that it does not change is frozen: see [`Layer::trainable`](crate::layers::Layer::trainable).
+    ///
+    /// # Errors
+    /// When no layer has this name.
+    pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<()> {
+        self.layers(layer)?.set_trainable(trainable);
+        Ok(())
+    }
+
+    /// Each batch normalization that is frozen behind a convolution or dense layer that is not, or the reverse: the names
+    /// of that layer and of the normalization. What the one has learned about the other is lost then, so
+    /// [`Model::compile`] warns of it.
+    pub fn split_normalizations(&self) -> Vec<(&str, &str)> {
+        self.network.split_normalizations()
+    }
+}
+
+fn info(network: &Network, index: usize, output: Node) -> LayerInfo<'_> {
+    match output.layer() {
+        None => LayerInfo {
+            index,
+            name: &network.input_name,
+            class_name: "InputLayer",
+            output,
+            output_shape: Some(&network.input_shape),
+            trainable: true,
+        },
+        Some(layer) => {
+            let placed = &network.layers[layer];
+            LayerInfo {
+                index,
+                name: &placed.name,
+                class_name: placed.layer.class_name(),
+                output,
+                output_shape: placed.shapes.as_ref().map(|(_, output)| output),
+                trainable: placed.trainable,
+            }
+        }
+    }
+}
+
+/// Some layers of a model, see [`Model::layers`].
+#[derive(Debug)]
+pub struct LayerList<'a> {
+    network: &'a mut Network,
+    /// Places in Keras' order, and nodes.
+    chosen: Vec<(usize, Node)>,
+}
+
+impl LayerList<'_> {
+    /// The layers.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = LayerInfo<'_>> {
+        self.chosen.iter().map(|&(index, node)| info(self.network, index, node))
+    }
+
+    /// Says whether training changes their variables, from the next [`Model::compile`] on.
+    pub fn set_trainable(&mut self, trainable: bool) {
+        for layer in self.chosen.iter().filter_map(|(_, node)| node.layer()) {
+            self.network.layers[layer].trainable = trainable;
+        }
+    }
+}
+
+/// What chooses among layers: a name, a range of places in Keras' order, or a function that is true for some.
+pub trait LayerSelection {
+    /// The places of the chosen ones among these.
+    ///
+    /// # Errors
+    /// When there are no such layers.
+    fn choose(self, layers: &[LayerInfo<'_>]) -> Result<Vec<usize>>;
+}
+
+impl LayerSelection for &str {
+    fn choose(self, layers: &[LayerInfo<'_>]) -> Result<Vec<usize>> {
+        let place = layers.iter().position(|layer| layer.name == self);
+        let names = || layers.iter().map(|layer| layer.name).collect::<Vec<_>>().join(", ");
+        let expected = || format!("the name of a layer ({})", names());
+        let unknown = || Error::Argument { name: "layer", expected: expected(), found: format!("`{self}`") };
+        Ok(vec![place.ok_or_else(unknown)?])
+    }
+}
+
+impl<F: Fn(&LayerInfo<'_>) -> bool> LayerSelection for F {
+    fn choose(self, layers: &[LayerInfo<'_>]) -> Result<Vec<usize>> {
+        Ok((0..layers.len()).filter(|&place| self(&layers[place])).collect())
+    }
+}
+
+macro_rules! ranges {
+    ($($range:ty),*) => {$(
+        impl LayerSelection for $range {
+            fn choose(self, layers: &[LayerInfo<'_>]) -> Result<Vec<usize>> {
+                places(&self, layers.len())
+            }
+        }
+    )*};
+}
+
+ranges!(Range<usize>, RangeFrom<usize>, RangeFull, RangeInclusive<usize>, RangeTo<usize>, RangeToInclusive<usize>);
+
+fn places(range: &impl std::ops::RangeBounds<usize>, layers: usize) -> Result<Vec<usize>> {
+    let start = match range.start_bound() {
+        Bound::Included(&start) => start,
+        Bound::Excluded(&before) => before.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(&last) => last.saturating_add(1),
+        Bound::Excluded(&end) => end,
+        Bound::Unbounded => layers,
+    };
+    if start > end || end > layers {
+        let (expected, found) = (format!("a range within the {layers} layers"), format!("{start}..{end}"));
+        return Err(Error::Argument { name: "layers", expected, found });
+    }
+    Ok((start..end).collect())
+}

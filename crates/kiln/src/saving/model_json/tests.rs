@@ -1,0 +1,152 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::models::Top;
+use crate::{Model, models};
+
+/// What Keras 3.15 writes for LeNet with fewer filters.
+const KERAS: &str = include_str!("../../../../../tests/fixtures/lenet_narrow_adam/model.json");
+
+fn keras() -> Value {
+    serde_json::from_str(KERAS).unwrap()
+}
+
+fn model(json: &Value) -> Result<Model, String> {
+    from_json(json).map(Model::of)
+}
+
+fn error(json: &Value) -> String {
+    super::from_json(json).unwrap_err()
+}
+
+#[test]
+fn what_keras_writes_is_read_and_written_again_as_it_is() {
+    let model = model(&keras()).unwrap();
+    assert_eq!(model.summary().parameters(), 54_314);
+    let mut expected = keras();
+    // Keras counts the inputs that a process makes.
+    expected["config"]["layers"][0]["config"]["name"] = json!("input_layer");
+    assert_eq!(to_json(model.network()).unwrap(), expected);
+}
+
+#[test]
+fn lenet_reads_back_as_it_was_written() {
+    let lenet = models::lenet([28, 28, 1], 10);
+    let json = to_json(lenet.network()).unwrap();
+    assert_eq!(model(&json).unwrap().summary(), lenet.summary());
+}
+
+/// The same network as Keras 2 writes it.
+fn keras2(with_input_layer: bool, as_list: bool) -> Value {
+    let mut json = keras();
+    let mut layers = json["config"]["layers"].as_array().unwrap().clone();
+    for layer in &mut layers {
+        let layer = layer.as_object_mut().unwrap();
+        layer.retain(|key, _| key == "class_name" || key == "config");
+        layer["config"]["dtype"] = json!("float32");
+        layer["config"].as_object_mut().unwrap().remove("quantization_config");
+    }
+    let shape = layers[0]["config"].as_object_mut().unwrap().remove("batch_shape").unwrap();
+    layers[usize::from(!with_input_layer)]["config"]["batch_input_shape"] = shape;
+    layers.drain(..usize::from(!with_input_layer));
+    let config = if as_list { json!(layers) } else { json!({"name": "lenet_narrow", "layers": layers}) };
+    json = json!({"class_name": "Sequential", "config": config, "keras_version": "2.2.4", "backend": "tensorflow"});
+    json
+}
+
+#[test]
+fn what_keras_2_writes_is_the_same_model() {
+    let expected = model(&keras()).unwrap().summary();
+    for (with_input_layer, as_list) in [(true, false), (false, false), (false, true)] {
+        let found = model(&keras2(with_input_layer, as_list)).unwrap().summary();
+        assert_eq!(found.rows, expected.rows);
+    }
+}
+
+#[test]
+fn a_frozen_layer_stays_frozen() {
+    let mut json = keras();
+    json["config"]["layers"][1]["config"]["trainable"] = json!(false);
+    let model = model(&json).unwrap();
+    assert_eq!(model.summary().trainable_parameters(), 54_314 - model.summary().rows[0].parameters);
+    assert_eq!(to_json(model.network()).unwrap()["config"]["layers"][1]["config"]["trainable"], json!(false));
+}
+
+#[test]
+fn what_kiln_does_not_know_names_the_layer() {
+    let mut json = keras();
+    json["config"]["layers"][1]["config"]["groups"] = json!(2);
+    assert_eq!(error(&json), "layer conv1 (Conv2D): groups: expected 1, found 2");
+    json = keras();
+    json["config"]["layers"][2]["class_name"] = json!("Lambda");
+    assert_eq!(error(&json), "layer relu1 (Lambda): Kiln has no such layer");
+    json = keras();
+    json["config"]["layers"][8]["config"]["trainable"] = json!("yes");
+    assert_eq!(error(&json), "layer fc1 (Dense): trainable: expected true or false, found \"yes\"");
+    json = keras();
+    json["config"]["layers"][8]["config"]["dtype"]["config"]["name"] = json!("mixed_float16");
+    assert_eq!(error(&json), "layer fc1 (Dense): dtype: expected \"float32\", found \"mixed_float16\"");
+}
+
+#[test]
+fn a_file_of_another_form_says_what_is_expected() {
+    assert_eq!(error(&json!({})), "expected a string `class_name`, found none");
+    assert_eq!(
+        error(&json!({"class_name": "Subclassed", "config": {}})),
+        "expected a model of class Sequential or Functional, found Subclassed"
+    );
+    let mut json = keras();
+    json["config"]["layers"][0]["config"]["batch_shape"] = json!([null, null, 3]);
+    assert_eq!(error(&json), "input: expected a batch_shape [null, …] of numbers, found [null,null,3]");
+}
+
+/// What Keras 3.15 and tf-keras 2.21 write for one graph with Add and Concatenate.
+const FUNCTIONAL: &str = include_str!("functional_keras3.json");
+const FUNCTIONAL_KERAS_2: &str = include_str!("functional_keras2.json");
+
+#[test]
+fn a_graph_that_keras_writes_is_read_and_written_again_as_it_is() {
+    let json: Value = serde_json::from_str(FUNCTIONAL).unwrap();
+    let model = model(&json).unwrap();
+    assert_eq!(model.output_shape().unwrap(), &[3].into());
+    assert_eq!(to_json(model.network()).unwrap(), json);
+}
+
+#[test]
+fn a_graph_of_keras_2_is_the_same_model() {
+    let old = model(&serde_json::from_str(FUNCTIONAL_KERAS_2).unwrap()).unwrap();
+    let new: Value = serde_json::from_str(FUNCTIONAL).unwrap();
+    assert_eq!(to_json(old.network()).unwrap(), new);
+}
+
+#[test]
+fn backbones_read_back_as_they_were_written() {
+    for backbone in [models::vgg16([32, 32, 3], Top::Classes(5)), models::inception_v3([75, 75, 3], Top::None)] {
+        let json = to_json(backbone.network()).unwrap();
+        let read = model(&json).unwrap();
+        assert_eq!(read.summary(), backbone.summary());
+        assert_eq!(to_json(read.network()).unwrap(), json);
+    }
+}
+
+#[test]
+fn graphs_that_kiln_does_not_know_say_what_is_expected() {
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut json: Value = serde_json::from_str(FUNCTIONAL).unwrap();
+        change(&mut json["config"]);
+        error(&json)
+    };
+    let two = with(&|config| config["input_layers"] = json!([["image", 0, 0], ["other", 0, 0]]));
+    assert_eq!(two, r#"expected one input in `input_layers`, found [["image",0,0],["other",0,0]]"#);
+    let shared = with(&|config| {
+        let call = config["layers"][1]["inbound_nodes"][0].clone();
+        config["layers"][1]["inbound_nodes"] = json!([call, call]);
+    });
+    assert_eq!(shared, "layer a: expected a layer that is called once, found 2 calls");
+    let unknown = with(&|config| {
+        config["layers"][1]["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0] = json!("nobody");
+    });
+    assert_eq!(unknown, "layer a: expected to take what a layer before it gives, found nobody");
+}

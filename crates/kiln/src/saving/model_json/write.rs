@@ -1,0 +1,140 @@
+//! A model in Keras' form.
+
+use kiln_graph::Shape;
+use serde_json::{Map, Value, json};
+
+use crate::Result;
+use crate::network::{ModelClass, Network, PlacedLayer};
+
+/// The model as Keras 3 writes it.
+///
+/// # Errors
+/// When the layers do not fit together.
+pub(in crate::saving) fn to_json(network: &Network) -> Result<Value> {
+    network.check()?;
+    Ok(match network.class {
+        ModelClass::Sequential => sequential(network),
+        ModelClass::Functional => functional(network),
+    })
+}
+
+fn sequential(network: &Network) -> Value {
+    let batch_shape = keras_shape(&network.input_shape);
+    let layers: Vec<Value> = std::iter::once(input(network)).chain(network.layers.iter().map(layer)).collect();
+    json!({
+        "module": "keras",
+        "class_name": "Sequential",
+        "config": {
+            "name": network.name,
+            "trainable": true,
+            "dtype": dtype(),
+            "layers": layers,
+            "build_input_shape": batch_shape,
+        },
+        "registered_name": null,
+        "build_config": {"input_shape": batch_shape},
+        "compile_config": {},
+    })
+}
+
+/// Layers in Keras' order, each with its name and what it takes.
+fn functional(network: &Network) -> Value {
+    let layers = network.ordered().into_iter().map(|node| {
+        let mut json = node.layer().map_or_else(|| input(network), |index| layer(&network.layers[index]));
+        json["name"] = json!(network.name_of(node));
+        json["inbound_nodes"] = match node.layer().map(|index| &network.layers[index]) {
+            None => json!([]),
+            Some(placed) => json!([{"args": [taken(network, placed)], "kwargs": kwargs(placed)}]),
+        };
+        json
+    });
+    json!({
+        "module": "keras.src.models.functional",
+        "class_name": "Functional",
+        "config": {
+            "name": network.name,
+            "trainable": true,
+            "layers": layers.collect::<Vec<_>>(),
+            "input_layers": [network.input_name, 0, 0],
+            "output_layers": [network.name_of(network.output), 0, 0],
+        },
+        "registered_name": "Functional",
+        "build_config": {"input_shape": null},
+        "compile_config": {},
+    })
+}
+
+/// What a layer takes: a tensor, or a list of them for a layer that takes several.
+fn taken(network: &Network, placed: &PlacedLayer) -> Value {
+    let shapes = placed.shapes.iter().flat_map(|(inputs, _)| inputs);
+    let tensors = placed.inputs.iter().zip(shapes).map(|(&input, shape)| {
+        json!({
+            "class_name": "__keras_tensor__",
+            "config": {
+                "shape": keras_shape(shape),
+                "dtype": "float32",
+                "keras_history": [network.name_of(input), 0, 0],
+            },
+        })
+    });
+    let mut tensors: Vec<Value> = tensors.collect();
+    if placed.inputs.len() == 1 { tensors.remove(0) } else { json!(tensors) }
+}
+
+/// The other arguments with which Keras calls a layer.
+fn kwargs(placed: &PlacedLayer) -> Value {
+    match placed.layer.class_name() {
+        "BatchNormalization" => json!({"mask": null}),
+        "Dropout" => json!({"training": false}),
+        _ => json!({}),
+    }
+}
+
+fn input(network: &Network) -> Value {
+    json!({
+        "module": "keras.layers",
+        "class_name": "InputLayer",
+        "config": {
+            "batch_shape": keras_shape(&network.input_shape),
+            "dtype": "float32",
+            "sparse": false,
+            "ragged": false,
+            "name": network.input_name,
+            "optional": false,
+        },
+        "registered_name": null,
+    })
+}
+
+fn layer(placed: &PlacedLayer) -> Value {
+    let common = [("name", json!(placed.name)), ("trainable", json!(placed.trainable)), ("dtype", dtype())];
+    let common = common.map(|(key, value)| (key.to_owned(), value));
+    let config: Map<String, Value> = common.into_iter().chain(placed.layer.config()).collect();
+    let mut layer = json!({
+        "module": "keras.layers",
+        "class_name": placed.layer.class_name(),
+        "config": config,
+        "registered_name": null,
+    });
+    if let (true, Some((inputs, _))) = (placed.layer.has_build_config(), &placed.shapes) {
+        layer["build_config"] = match &inputs[..] {
+            [input] => json!({"input_shape": keras_shape(input)}),
+            _ => json!({"input_shape": inputs.iter().map(keras_shape).collect::<Vec<_>>()}),
+        };
+    }
+    layer
+}
+
+fn dtype() -> Value {
+    json!({
+        "module": "keras",
+        "class_name": "DTypePolicy",
+        "config": {"name": "float32"},
+        "registered_name": null,
+    })
+}
+
+fn keras_shape(shape: &Shape) -> Value {
+    let batch = std::iter::once(Value::Null);
+    batch.chain(shape.iter().map(|&n| json!(n))).collect()
+}
