@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, SamplingMode, Throughput};
 use kiln::data::{Dataset, Labels};
 use kiln::graph::{Array, DType};
-use kiln::{Compile, Device, Fit, Loss, Sequential, models};
+use kiln::{Compile, Device, Fit, Loss, Model, models};
 
 const BATCH: usize = 128;
 /// The steps by which the length of an iteration is found.

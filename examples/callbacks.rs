@@ -10,7 +10,7 @@ use kiln::data::{Dataset, Labels};
 use kiln::graph::Array;
 use kiln::layers::{ActivationFunction, Dense, Function};
 use kiln::optimizers::Adam;
-use kiln::{Compile, Device, Fit, Loss, Sequential};
+use kiln::{Compile, Device, Fit, Loss, Model, Sequential};
 
 /// `n` points of the square from -1 to 1; the class is 1 inside a circle.
 fn points(n: usize, seed: u64) -> Result<Dataset, kiln::data::DataError> {

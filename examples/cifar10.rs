@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use kiln::data::{ImageOptions, image_dataset_from_directory};
 use kiln::optimizers::RMSprop;
-use kiln::{Callback, Compile, Device, EpochLogs, Fit, Loss, Sequential, models};
+use kiln::{Callback, Compile, Device, EpochLogs, Fit, Loss, Model, models};
 
 /// Prints a line per epoch.
 struct Lines;

@@ -11,7 +11,7 @@ use epaint_default_fonts::UBUNTU_LIGHT;
 use kiln::data::Dataset;
 use kiln::layers::{ActivationFunction, Dense, Dropout, Flatten, Function};
 use kiln::optimizers::Adam;
-use kiln::{Compile, Device, Fit, Loss, Sequential, data, models};
+use kiln::{Compile, Device, Fit, Loss, Model, Sequential, data, models};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
@@ -19,7 +19,7 @@ use plotters::style::{FontStyle, register_font};
 const SIZES: [usize; 5] = [600, 1_800, 3_000, 5_900, 60_000];
 const SERIES: [(&str, RGBColor); 2] = [("dense layers", RGBColor(255, 127, 14)), ("LeNet", RGBColor(31, 119, 180))];
 
-fn mlp() -> Sequential {
+fn mlp() -> Model {
     let mut model = Sequential::new([28, 28, 1]).with_name("mlp");
     model.add(Flatten);
     for _ in 0..2 {
@@ -29,7 +29,7 @@ fn mlp() -> Sequential {
     model
 }
 
-fn accuracy(mut model: Sequential, train: &Dataset, test: &Dataset, epochs: usize) -> kiln::Result<f64> {
+fn accuracy(mut model: Model, train: &Dataset, test: &Dataset, epochs: usize) -> kiln::Result<f64> {
     let (optimizer, loss) = (Adam::default().into(), Loss::SparseCategoricalCrossentropy);
     model.compile(&Device::best()?, Compile { optimizer, loss, ..Default::default() })?;
     model.fit(train, Fit { epochs, batch_size: 128, ..Default::default() })?;

@@ -5,7 +5,7 @@
 //! Needs MNIST: `kiln data mnist`.
 
 use kiln::optimizers::Adam;
-use kiln::{Compile, Device, Fit, Loss, Sequential, data, models};
+use kiln::{Compile, Device, Fit, Loss, Model, data, models};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = Device::best()?;

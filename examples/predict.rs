@@ -5,7 +5,7 @@
 //! Needs a trained network: `kiln train cifar-simple`.
 
 use kiln::data::{Dataset, Labels, LoadImg, load_img};
-use kiln::{Device, Sequential};
+use kiln::{Device, Model};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -5,14 +5,14 @@ use std::path::Path;
 use kiln::data::{Dataset, Labels};
 use kiln::layers::{Activation, ActivationFunction, BatchNormalization, Conv2D, Dense, Flatten, Function, Layer};
 use kiln::optimizers::SGD;
-use kiln::{Compile, Fit, Sequential, Weight};
+use kiln::{Compile, Fit, Model, Sequential, Weight};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
 use crate::common::{bars, bits, close, device};
 
 /// A network for [`bars`], with batch normalization behind a convolution and behind a dense layer.
-fn model() -> Sequential {
+fn model() -> Model {
     let mut model = Sequential::new([6, 6, 1]);
     model
         .add(Conv2D::new(5, [3, 3]).use_bias(false))
@@ -25,7 +25,7 @@ fn model() -> Sequential {
     model
 }
 
-fn compiled() -> Sequential {
+fn compiled() -> Model {
     let mut model = model();
     model.compile(device(), Compile::default()).unwrap();
     model
@@ -141,7 +141,7 @@ impl Recorded {
     }
 
     /// The model as one version of Keras wrote it.
-    fn model(&self, key: &str) -> Sequential {
+    fn model(&self, key: &str) -> Model {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), self.metadata(key)).unwrap();
         Model::from_json_file(file.path()).unwrap()

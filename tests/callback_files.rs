@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use kiln::callbacks::{CSVLogger, EarlyStopping, ModelCheckpoint, TensorBoard, UpdateFreq};
-use kiln::{Compile, EpochLogs, Fit, Sequential};
+use kiln::{Compile, EpochLogs, Fit, Model};
 
 use crate::callbacks::{compiled_with_rate, fit_with};
 use crate::common::{bars, bits, compiled, device, files, model};

@@ -7,7 +7,7 @@ use kiln::callbacks::{
     TerminateOnNaN, UpdateFreq,
 };
 use kiln::optimizers::SGD;
-use kiln::{Callback, Compile, EpochLogs, Error, Fit, History, Sequential};
+use kiln::{Callback, Compile, EpochLogs, Error, Fit, History, Model};
 use serde_json::Value;
 
 use crate::common::{bars, bits, close, compiled, device, files, model};
@@ -129,7 +129,7 @@ fn models_are_saved_when_keras_saves_them() {
     }
 }
 /// The small model with plain gradient descent.
-pub fn compiled_with_rate(learning_rate: f64) -> Sequential {
+pub fn compiled_with_rate(learning_rate: f64) -> Model {
     let mut model = model();
     let optimizer = SGD { learning_rate: learning_rate.into(), ..SGD::default() }.into();
     model.compile(device(), Compile { optimizer, ..Compile::default() }).unwrap();

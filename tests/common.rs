@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use kiln::data::{Dataset, Labels};
 use kiln::graph::DeviceKind;
 use kiln::layers::{ActivationFunction, Conv2D, Dense, Flatten, Function, MaxPooling2D};
-use kiln::{Compile, Device, Sequential, Weight};
+use kiln::{Compile, Device, Model, Sequential, Weight};
 use kiln_gpu::{GpuDevice, Options, Selector};
 
 /// The device that all tests share.
@@ -38,7 +38,7 @@ pub fn bars(n: usize) -> Dataset {
 }
 
 /// A network for [`bars`] without softmax at its end.
-pub fn logits() -> Sequential {
+pub fn logits() -> Model {
     let mut model = Sequential::new([6, 6, 1]).with_name("bars");
     model
         .add(Conv2D::new(5, [3, 3]).activation(Function::Relu))
@@ -49,7 +49,7 @@ pub fn logits() -> Sequential {
 }
 
 /// A network for [`bars`].
-pub fn model() -> Sequential {
+pub fn model() -> Model {
     let mut model = Sequential::new([6, 6, 1]).with_name("bars");
     model
         .add(Conv2D::new(5, [3, 3]).activation(Function::Relu))
@@ -60,7 +60,7 @@ pub fn model() -> Sequential {
 }
 
 /// [`model`], ready to be trained.
-pub fn compiled() -> Sequential {
+pub fn compiled() -> Model {
     let mut model = model();
     model.compile(device(), Compile::default()).unwrap();
     model

@@ -3,7 +3,7 @@
 use kiln::data::{Dataset, Labels};
 use kiln::layers::{Dense, Flatten};
 use kiln::optimizers::Adam;
-use kiln::{Compile, Device, Fit, Loss, Sequential, models};
+use kiln::{Compile, Device, Fit, Loss, Model, Sequential, models};
 
 use crate::common::{bars, compiled, device, logits, model};
 

@@ -7,7 +7,7 @@ use kiln::data::{Dataset, Labels};
 use kiln::graph::Limits;
 use kiln::layers::{ActivationFunction, Conv2D, Dense, Function};
 use kiln::optimizers::SGD;
-use kiln::{Compile, Device, Error, Fit, History, Loss, Metric, Sequential, Weight};
+use kiln::{Compile, Device, Error, Fit, History, Loss, Metric, Model, Sequential, Weight};
 use serde_json::Value;
 
 use crate::common::{bars, close, device, model};
@@ -19,7 +19,7 @@ fn floats(recorded: &Recorded, case: usize, name: &str) -> Option<Vec<f32>> {
 }
 
 /// The model of a case, compiled as the case says.
-fn model_of(recorded: &Recorded, i: usize, case: &Value) -> Sequential {
+fn model_of(recorded: &Recorded, i: usize, case: &Value) -> Model {
     let outputs = case["outputs"].as_u64().unwrap() as usize;
     let activation: ActivationFunction = case["activation"].as_str().unwrap().parse().unwrap();
     let mut model = Sequential::new([4]);

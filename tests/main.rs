@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod augment;
+mod backbones;
 mod batch_normalization;
 mod bench;
 mod callback_files;
@@ -12,6 +13,8 @@ mod common;
 mod errors;
 mod fit;
 mod fixtures;
+mod freezing;
+mod functional;
 mod layers;
 mod load_img;
 mod losses;

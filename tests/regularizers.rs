@@ -3,7 +3,7 @@
 use kiln::data::{Dataset, Labels};
 use kiln::layers::{ActivationFunction, Conv2D, Dense, Flatten, Function, Layer, Regularizer};
 use kiln::optimizers::SGD;
-use kiln::{Compile, Fit, Loss, Sequential, Weight};
+use kiln::{Compile, Fit, Loss, Model, Sequential, Weight};
 use serde_json::Value;
 
 use crate::common::{close, device};
@@ -21,7 +21,7 @@ fn data() -> Dataset {
     Dataset::from_f32([4, 4, 1], made_up(SAMPLES * 16, 0), Labels::index(labels, 3)).unwrap()
 }
 
-fn model() -> Sequential {
+fn model() -> Model {
     let hidden = Dense::new(5).activation(Function::Tanh);
     let frozen = Dense::new(4).activation(Function::Tanh).kernel_regularizer(Regularizer::l2(0.5));
     let last = Dense::new(3).activation(ActivationFunction::Softmax);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use kiln::data::{Dataset, Labels, idx};
 use kiln::optimizers::Adam;
-use kiln::{Compile, Fit, Sequential, Weight};
+use kiln::{Compile, Fit, Model, Weight};
 use safetensors::SafeTensors;
 use serde_json::Value;
 

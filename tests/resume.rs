@@ -3,12 +3,12 @@
 use kiln::layers::{Activation, ActivationFunction, Dropout};
 use kiln::optimizers::schedules::InverseTimeDecay;
 use kiln::optimizers::{Adagrad, Adam, Optimizer, RMSprop, SGD};
-use kiln::{Compile, Fit, Sequential};
+use kiln::{Compile, Fit, Model};
 
 use crate::common::{bars, bits, device, logits, model};
 
 /// A network with dropout, ready to be trained.
-fn compiled(optimizer: impl Optimizer + 'static) -> Sequential {
+fn compiled(optimizer: impl Optimizer + 'static) -> Model {
     let mut model = logits();
     model.add(Dropout::new(0.25)).add(Activation::new(ActivationFunction::Softmax));
     model.compile(device(), Compile { optimizer: optimizer.into(), ..Compile::default() }).unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels};
 use kiln::graph::Limits;
-use kiln::{Compile, Device, Fit, Sequential};
+use kiln::{Compile, Device, Fit, Model};
 
 use crate::common::{bars, bits, close, compiled, device, gpu, model};
 use crate::recorder::Recorder;

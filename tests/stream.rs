@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use kiln::augmentation::Augmentation;
 use kiln::data::{DataError, Dataset, Labels, Source, Values};
 use kiln::graph::Shape;
-use kiln::{BatchLogs, Callback, Compile, Fit, Sequential};
+use kiln::{BatchLogs, Callback, Compile, Fit, Model};
 
 use crate::common::{bars, bits, compiled, device, model};
 
@@ -133,7 +133,7 @@ impl Callback for Stop {
 
 #[test]
 fn a_training_on_chunks_can_be_stopped_and_goes_on() {
-    let mut model: Sequential = model();
+    let mut model: Model = model();
     model.compile(device(), Compile { steps_per_execution: Some(1), ..Compile::default() }).unwrap();
     let data = streamed(299, None).in_chunks(4);
     let fit = |stop| Fit { epochs: 5, batch_size: 2, callbacks: vec![stop], ..Fit::default() };

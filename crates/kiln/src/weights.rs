@@ -81,10 +81,10 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
     use super::*;
-    use crate::Sequential;
+    use crate::{Model, Sequential};
     use crate::layers::Dense;
 
-    fn model(units: usize) -> Sequential {
+    fn model(units: usize) -> Model {
         let mut model = Sequential::new([2]);
         model.add(Dense::new(units)).add(Dense::new(1));
         model

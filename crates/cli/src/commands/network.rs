@@ -31,7 +31,7 @@ pub const KNOWN: [Known; 5] = [
         classes: 10,
         data: Some("mnist"),
         preprocessing: None,
-        build: |shape, top| models::lenet(shape, classes_of(top)).into(),
+        build: |shape, top| models::lenet(shape, classes_of(top)),
     },
     Known {
         name: "cifar-simple",
@@ -39,7 +39,7 @@ pub const KNOWN: [Known; 5] = [
         classes: 10,
         data: Some("cifar10"),
         preprocessing: None,
-        build: |shape, top| models::cifar10_simple(shape, classes_of(top)).into(),
+        build: |shape, top| models::cifar10_simple(shape, classes_of(top)),
     },
     Known {
         name: "cifar-deep",
@@ -47,7 +47,7 @@ pub const KNOWN: [Known; 5] = [
         classes: 10,
         data: Some("cifar10"),
         preprocessing: None,
-        build: |shape, top| models::cifar10_deep(shape, classes_of(top)).into(),
+        build: |shape, top| models::cifar10_deep(shape, classes_of(top)),
     },
     Known {
         name: "vgg16",

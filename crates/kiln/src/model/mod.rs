@@ -25,8 +25,8 @@ pub use layer_list::{LayerInfo, LayerList, LayerSelection};
 pub use results::{Predictions, Score};
 pub use sequential::Sequential;
 
-/// A graph of layers, each of which takes what comes into the model or what other layers give: Keras' functional model.
-/// A chain of layers is shorter to write as a [`Sequential`], which is a model too.
+/// Layers, each of which takes what comes into the model or what other layers give: Keras' functional model. A chain of
+/// layers is shorter to write: see [`Sequential`].
 ///
 /// # Example
 /// A layer beside a shortcut around it:
@@ -76,6 +76,13 @@ impl Model {
         self
     }
 
+    /// Appends a layer that takes what the last one gives, or one with a name: `Flatten` or `Flatten.named("flat")`. A layer
+    /// that does not fit is reported when the model is used, and shown by [`Model::summary`].
+    pub fn add(&mut self, layer: impl Into<Named>) -> &mut Model {
+        self.network.push(layer.into());
+        self
+    }
+
     /// Appends a layer that takes what a node gives, or several of them in their order, and has the model give what it
     /// gives. A layer that does not fit is reported when the model is used, and shown by [`Model::summary`].
     pub fn apply(&mut self, layer: impl Into<Named>, inputs: impl AsRef<[Node]>) -> Node {
@@ -99,7 +106,7 @@ impl Model {
     /// When it is a node of another model.
     pub fn set_output(&mut self, output: Node) -> Result<()> {
         self.check_node(output)?;
-        self.network.output = output;
+        self.network.set_output(output);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ mod vgg16;
 
 use kiln_graph::Shape;
 
-use crate::Sequential;
+use crate::{Model, Sequential};
 use crate::layers::{
     Activation, ActivationFunction, Conv2D, Dense, Dropout, Flatten, Function, Layer, MaxPooling2D, Padding,
 };
@@ -31,7 +31,7 @@ impl Top {
 
 /// LeNet, as tutorials draw it: two times convolution 5 x 5, ReLU and pooling, then a dense layer of 500 and softmax
 /// over the classes. For `[28, 28, 1]` and 10 classes it has 1,256,080 parameters.
-pub fn lenet(input_shape: impl Into<Shape>, classes: usize) -> Sequential {
+pub fn lenet(input_shape: impl Into<Shape>, classes: usize) -> Model {
     let mut model = Sequential::new(input_shape).with_name("lenet");
     model
         .add(Conv2D::new(20, [5, 5]).padding(Padding::Same).named("conv1"))
@@ -51,7 +51,7 @@ pub fn lenet(input_shape: impl Into<Shape>, classes: usize) -> Sequential {
 /// The simple network for CIFAR-10: one convolution 3 x 3 with 32 filters, ReLU and pooling, a dense layer of 512 and
 /// softmax over the classes, with dropout behind the pooling and the dense layer. For `[32, 32, 3]` and 10 classes it has
 /// 4,200,842 parameters.
-pub fn cifar10_simple(input_shape: impl Into<Shape>, classes: usize) -> Sequential {
+pub fn cifar10_simple(input_shape: impl Into<Shape>, classes: usize) -> Model {
     let mut model = Sequential::new(input_shape).with_name("cifar10_simple");
     model
         .add(relu(Conv2D::new(32, [3, 3]).padding(Padding::Same)).named("conv1"))
@@ -68,7 +68,7 @@ pub fn cifar10_simple(input_shape: impl Into<Shape>, classes: usize) -> Sequenti
 /// The deeper network for CIFAR-10, in the manner of Keras' example: two times two convolutions 3 x 3 with ReLU and
 /// pooling, 32 filters each and then 64 (the last without padding), a dense layer of 512 and softmax over the classes,
 /// with dropout behind each pooling and the dense layer. For `[32, 32, 3]` and 10 classes it has 1,676,842 parameters.
-pub fn cifar10_deep(input_shape: impl Into<Shape>, classes: usize) -> Sequential {
+pub fn cifar10_deep(input_shape: impl Into<Shape>, classes: usize) -> Model {
     let mut model = Sequential::new(input_shape).with_name("cifar10_deep");
     model
         .add(relu(Conv2D::new(32, [3, 3]).padding(Padding::Same)).named("conv1"))
@@ -96,16 +96,15 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::Model;
 
     #[test]
     fn networks_have_the_parameters_that_their_documentation_states() {
         let cifar = [32, 32, 3];
         let [vgg, inception] = [[224, 224, 3], [299, 299, 3]];
         let networks: [(Model, usize); 7] = [
-            (lenet([28, 28, 1], 10).into(), 1_256_080),
-            (cifar10_simple(cifar, 10).into(), 4_200_842),
-            (cifar10_deep(cifar, 10).into(), 1_676_842),
+            (lenet([28, 28, 1], 10), 1_256_080),
+            (cifar10_simple(cifar, 10), 4_200_842),
+            (cifar10_deep(cifar, 10), 1_676_842),
             (vgg16(vgg, Top::None), 14_714_688),
             (vgg16(vgg, Top::IMAGENET), 138_357_544),
             (inception_v3(inception, Top::None), 21_802_784),

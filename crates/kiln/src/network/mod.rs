@@ -136,6 +136,9 @@ impl Network {
     /// Appends a layer that takes what these nodes give, and has the network give what it gives. One that does not fit
     /// is kept, and [`Network::check`] tells.
     pub fn push_on(&mut self, Named { name, layer, trainable }: Named, inputs: &[Node]) -> Node {
+        if *inputs != [self.output] {
+            self.class = ModelClass::Functional;
+        }
         let name = name.unwrap_or_else(|| self.free_name(layer.class_name()));
         let mut shapes = None;
         let first = self.variables.len();
@@ -155,6 +158,13 @@ impl Network {
         self.layers.push(PlacedLayer { name, layer, inputs, shapes, variables, trainable });
         self.output = self.output_of(self.layers.len() - 1);
         self.output
+    }
+
+    /// Has the network give what one of its nodes gives.
+    pub fn set_output(&mut self, output: Node) {
+        if output != self.output {
+            (self.class, self.output) = (ModelClass::Functional, output);
+        }
     }
 
     /// The shapes of what a layer takes; nothing behind a layer that does not fit.
