@@ -85,6 +85,14 @@ pub enum Error {
         /// The backbone.
         model: String,
     },
+    /// A file lacks layers of a backbone.
+    #[error("{}: expected the weights of all layers, found none of {}", .path.display(), .missing.join(", "))]
+    PartOfBackbone {
+        /// The file.
+        path: PathBuf,
+        /// The layers.
+        missing: Vec<String>,
+    },
     /// `--augment` says something that Kiln does not know.
     #[error(
         "--augment {found}: {problem}; expected name=value with commas between them, like rotation_range=15,horizontal_flip=true"

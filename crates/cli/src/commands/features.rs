@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::network::Known;
+use super::network::{self, Known};
 use super::run::Mode;
 use super::{devices, pictures};
 use crate::error::Error;
@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         body = known.build([height, width, channels], known.classes);
     }
     let mut model = body.sub_model(body.get_layer(&arguments.layer)?.output)?;
-    model.load_some_weights(&arguments.weights)?;
+    network::load_backbone(&mut model, &arguments.weights)?;
     let device = devices::open(arguments.device.as_deref())?;
     model.to_device(&device)?;
     let preprocessing = arguments.preprocessing.map_or(preprocessing, Into::into);

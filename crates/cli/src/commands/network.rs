@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use kiln::graph::Shape;
-use kiln::Model;
+use kiln::{LoadWeights, Model};
 use kiln::data::Preprocessing;
 use kiln::models::{self, Top};
 
@@ -96,6 +96,12 @@ fn classes_of(top: Top) -> usize {
         Top::Classes(classes) => classes,
         Top::None => 10,
     }
+}
+
+/// Puts trained weights into a backbone, or a part of one; layers that it has not are left out.
+pub fn load_backbone(model: &mut Model, path: &Path) -> Result<(), Error> {
+    let kept = model.load_weights_with(path, LoadWeights { by_name: true, ..LoadWeights::default() })?;
+    if kept.is_empty() { Ok(()) } else { Err(Error::PartOfBackbone { path: path.to_owned(), missing: kept }) }
 }
 
 /// The `model.json` that is meant: a file, or a folder that has one.

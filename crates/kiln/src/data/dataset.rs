@@ -234,6 +234,35 @@ impl Dataset {
         Dataset { samples: end - start, values, labels, sample_weights, ..self.clone() }
     }
 
+    /// The samples of these numbers, in this order. Streamed ones are read.
+    ///
+    /// # Errors
+    /// When there is no sample of a number, and what the source of streamed samples says.
+    pub fn take(&self, numbers: &[u32]) -> Result<Dataset, DataError> {
+        if let Some(&found) = numbers.iter().find(|&&number| number as usize >= self.samples) {
+            return Err(DataError::NoSample { samples: self.samples, found });
+        }
+        let of_weights = |weights: &Arc<[f32]>| numbers.iter().map(|&number| weights[number as usize]).collect();
+        Ok(Dataset {
+            samples: numbers.len(),
+            values: self.values.take(numbers, self.sample_shape.elements())?,
+            labels: self.labels.take(numbers),
+            sample_weights: self.sample_weights.as_ref().map(of_weights),
+            ..self.clone()
+        })
+    }
+
+    /// The same samples with other labels. Names of classes are kept if there are as many.
+    ///
+    /// # Errors
+    /// When the labels do not fit the samples.
+    pub fn with_labels(self, labels: Labels) -> Result<Dataset, DataError> {
+        labels.check(self.samples)?;
+        let named = self.class_names.len() == labels.classes();
+        let class_names = if named { self.class_names } else { Arc::default() };
+        Ok(Dataset { labels, class_names, ..self })
+    }
+
     /// Everything but the last `fraction` of the samples, and those: the first `int(n * (1 - fraction))` and the rest,
     /// which is how Keras takes `validation_split`. A fraction outside 0 to 1 counts as the nearer of the two.
     pub fn split(&self, fraction: f64) -> (Dataset, Dataset) {

@@ -63,6 +63,14 @@ pub enum DataError {
         /// How many weights there are.
         found: usize,
     },
+    /// No sample has a number.
+    #[error("expected a number of a sample below {samples}, found {found}")]
+    NoSample {
+        /// How many samples there are.
+        samples: usize,
+        /// The number.
+        found: u32,
+    },
     /// A label names no class.
     #[error("sample {sample}: expected a label below {classes}, found {found}")]
     Class {

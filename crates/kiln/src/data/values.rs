@@ -49,6 +49,18 @@ impl Values {
         }
     }
 
+    /// The samples of these numbers, each of so many values.
+    ///
+    /// # Errors
+    /// What the source of streamed values says.
+    pub(super) fn take(&self, numbers: &[u32], elements: usize) -> Result<Values, DataError> {
+        let bytes = self.gather(numbers, elements)?;
+        Ok(match self {
+            Values::F32(_) => Values::F32(bytemuck::pod_collect_to_vec(&bytes).into()),
+            Values::U8(_) | Values::Streamed(_) => Values::U8(bytes.into()),
+        })
+    }
+
     /// The samples of these numbers, each of so many values, as a device holds them.
     ///
     /// # Errors
@@ -151,6 +163,16 @@ impl Labels {
             }
         }
     }
+
+    /// The labels of the samples of these numbers.
+    pub(super) fn take(&self, numbers: &[u32]) -> Labels {
+        let bytes = self.gather(numbers);
+        match self {
+            Labels::Index { classes, .. } => Labels::index(bytemuck::pod_collect_to_vec(&bytes), *classes),
+            Labels::Values { size, .. } => Labels::values(bytemuck::pod_collect_to_vec(&bytes), *size),
+        }
+    }
+
     /// Whether these are the same memory, not only equal values.
     pub(crate) fn is(&self, other: &Labels) -> bool {
         match (self, other) {

@@ -9,7 +9,7 @@ use kiln::{History, Model};
 
 pub use arguments::Arguments;
 
-use super::network::Known;
+use super::network::{self, Known};
 use super::run::Run;
 use super::train::report;
 use super::{devices, source};
@@ -33,7 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let [height, width] = train.sample_shape().dims().map_or([height, width], |[height, width, _]: [usize; 3]| [height, width]);
     let mut model = known.build_body([height, width, channels]);
     model.initialize(arguments.seed)?;
-    model.load_some_weights(&arguments.weights)?;
+    network::load_backbone(&mut model, &arguments.weights)?;
     let (trained, validated) = train.split(arguments.validation_split);
     let mut run = Run {
         model: known.name.to_owned(),

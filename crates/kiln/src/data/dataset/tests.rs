@@ -107,3 +107,20 @@ fn labels_that_do_not_fit_the_samples_are_an_error() {
     let high = Dataset::from_u8([1], vec![0; 3], Labels::index(vec![0, 1, 10], 10)).unwrap_err();
     assert_eq!(high.to_string(), "sample 2: expected a label below 10, found 10");
 }
+
+#[test]
+fn samples_are_taken_in_any_order_with_their_labels_and_weights() {
+    let labels = Labels::index(vec![0, 1, 2], 3);
+    let names = ["a", "b", "c"].map(str::to_owned).into();
+    let data = Dataset::from_f32([2], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0], labels).unwrap();
+    let data = data.with_sample_weights(vec![0.5, 1.0, 2.0]).unwrap().with_class_names(names).unwrap();
+    let taken = data.take(&[2, 0, 2]).unwrap();
+    assert_eq!(taken.values(), &Values::F32([4.0, 5.0, 0.0, 1.0, 4.0, 5.0].into()));
+    assert_eq!((taken.len(), taken.labels()), (3, &Labels::index(vec![2, 0, 2], 3)));
+    assert_eq!(taken.sample_weights(), Some(&[2.0, 0.5, 2.0][..]));
+    assert_eq!(data.take(&[3]).unwrap_err().to_string(), "expected a number of a sample below 3, found 3");
+
+    let others = taken.with_labels(Labels::index(vec![1, 0, 1], 2)).unwrap();
+    assert_eq!((others.classes(), others.class_names().len()), (2, 0));
+    assert!(data.with_labels(Labels::index(vec![0], 3)).is_err());
+}
