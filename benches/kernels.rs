@@ -19,7 +19,7 @@ use kiln::Device;
 use kiln::graph::{Array, DType, Op, TensorType};
 use kiln::ops::{
     Activation, ActivationGradient, Adam, BatchNorm, BatchNormInference, BatchNormInputGradient, BatchNormSums, Conv2d,
-    Conv2dInputGradient, Conv2dWeightGradient, Function, Gather, Matmul, MaxPool2d, MaxPool2dGradient, Padding,
+    Conv2dInputGradient, Conv2dWeightGradient, Dropout, Function, Gather, Matmul, MaxPool2d, MaxPool2dGradient, Padding,
     SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
 };
 
@@ -131,6 +131,7 @@ fn element_wise(network: &Network) -> Vec<Row> {
     let mut rows = Vec::new();
     for &(layer, [height, width, channels]) in network.pools {
         let (x, dy) = (random([BATCH, height, width, channels]), random([BATCH, height / 2, width / 2, channels]));
+        rows.push(Row::new("dropout", layer, Dropout { rate: 0.25, stream: 1 }, vec![dy.clone()]));
         let pool = MaxPool2d { pool_size: [2, 2], strides: [2, 2], padding: Padding::Valid };
         rows.push(Row::new("max_pool2d", layer, pool, vec![x.clone()]));
         rows.push(Row::new("max_pool2d_gradient", layer, MaxPool2dGradient { pool }, vec![x.clone(), dy]));

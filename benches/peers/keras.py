@@ -40,11 +40,14 @@ def cifar10_deep(layers):
         layers.Conv2D(32, 3, padding="same", activation="relu"),
         layers.Conv2D(32, 3, padding="same", activation="relu"),
         layers.MaxPooling2D(2),
+        layers.Dropout(0.25),
         layers.Conv2D(64, 3, padding="same", activation="relu"),
         layers.Conv2D(64, 3, activation="relu"),
         layers.MaxPooling2D(2),
+        layers.Dropout(0.25),
         layers.Flatten(),
         layers.Dense(512, activation="relu"),
+        layers.Dropout(0.5),
         layers.Dense(10, activation="softmax"),
     ]
 

@@ -1,5 +1,6 @@
 //! What an op must tell.
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use crate::{Array, Error, Gradient, Lowering, Result, Step, TensorType};
@@ -12,7 +13,7 @@ use crate::{Array, Error, Gradient, Lowering, Result, Step, TensorType};
 /// An op either gives new tensors ([`Graph::add`](crate::Graph::add)) or rewrites persistent ones
 /// ([`Graph::update`](crate::Graph::update): an optimizer's step). In the second case its "outputs" are the rewritten
 /// tensors, and its kernels may read them as well.
-pub trait Op: Debug + Send + Sync {
+pub trait Op: Any + Debug + Send + Sync {
     /// The op's one name, in the field's words: `conv2d`.
     fn name(&self) -> &'static str;
 

@@ -1,9 +1,10 @@
 //! Losses: what training makes small.
 
+use std::any::Any;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use kiln_graph::{DType, Graph, Node, Op, Tensor};
+use kiln_graph::{DType, Graph, Node, Tensor};
 use kiln_ops::{Activation, CrossEntropy, Distance, Function, MeanLoss, SoftTargets, Softmax, SoftmaxCrossEntropy};
 
 use crate::compile::Compile;
@@ -128,7 +129,7 @@ impl Loss {
         let smoothing = compiled.label_smoothing;
         match self {
             Loss::CategoricalCrossentropy | Loss::SparseCategoricalCrossentropy => {
-                let logits = self.logits(graph, network, compiled, output, &Softmax)?;
+                let logits = self.logits(graph, network, compiled, output, |end| end.is::<Softmax>())?;
                 let classes = graph.shape(output).sample().elements();
                 let targets = match smoothing {
                     0.0 => labels,
@@ -142,8 +143,9 @@ impl Loss {
                 Ok(Scored { losses: outputs[0], scores: logits, threshold: 0.0, hits: Some(outputs[1]) })
             }
             Loss::BinaryCrossentropy => {
+                let sigmoid = Activation { function: Function::Sigmoid };
                 let logits =
-                    self.logits(graph, network, compiled, output, &Activation { function: Function::Sigmoid })?;
+                    self.logits(graph, network, compiled, output, |end| end.downcast_ref() == Some(&sigmoid))?;
                 let targets = soft_targets(graph, labels, output, [1.0 - smoothing, smoothing / 2.0])?;
                 let (scores, distance, threshold) = match logits {
                     Some(logits) => (logits, Distance::BinaryCrossEntropyOfLogits, 0.0),
@@ -162,7 +164,7 @@ impl Loss {
         }
     }
 
-    /// What takes the place of the model's output, if that is or comes from logits: `end` is the op that makes
+    /// What takes the place of the model's output, if that is or comes from logits: an op for which `ends` is true makes
     /// probabilities of them.
     fn logits(
         self,
@@ -170,15 +172,14 @@ impl Loss {
         network: &Network,
         compiled: &Compile,
         output: Tensor,
-        end: &dyn Op,
+        ends: impl Fn(&dyn Any) -> bool,
     ) -> Result<Option<Tensor>> {
         if compiled.from_logits {
             return Ok(Some(output));
         }
         let last: Option<&Node> = graph.nodes().iter().rfind(|node| node.outputs.contains(&output));
         match last {
-            // Ops are values: those of one name and options print alike.
-            Some(node) if format!("{:?}", node.op) == format!("{end:?}") => Ok(Some(node.inputs[0])),
+            Some(node) if ends(&*node.op) => Ok(Some(node.inputs[0])),
             Some(node) if matches!(node.op.name(), "matmul" | "conv2d") => {
                 let found = format!("`{}` of {}", node.op.name(), node.scope);
                 Err(Error::NoSoftmax { model: network.name.clone(), loss: self.name(), found })

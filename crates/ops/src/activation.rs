@@ -132,7 +132,7 @@ fn erf(x: f64) -> f64 {
 }
 
 /// `y = f(x)`: `[…] -> […]`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Activation {
     /// Which `f`.
     pub function: Function,
