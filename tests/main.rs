@@ -12,6 +12,8 @@ mod common;
 mod errors;
 mod fit;
 mod fixtures;
+#[cfg(feature = "hub")]
+mod hub;
 mod layers;
 mod load_img;
 mod losses;
@@ -26,3 +28,4 @@ mod replay;
 mod resume;
 mod session;
 mod stream;
+mod weights;

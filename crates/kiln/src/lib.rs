@@ -37,6 +37,8 @@ mod error;
 mod figures;
 mod fit;
 mod history;
+#[cfg(feature = "hub")]
+pub mod hub;
 mod initializers;
 pub mod layers;
 mod losses;
@@ -69,6 +71,7 @@ pub use fit::Fit;
 pub use history::{EpochLogs, History};
 pub use losses::Loss;
 pub use metrics::Metric;
+pub use saving::LoadWeights;
 pub use sequential::{Predictions, Score, Sequential};
 pub use summary::{Summary, SummaryRow};
 pub use weights::Weight;

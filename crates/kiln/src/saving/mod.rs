@@ -1,15 +1,24 @@
-//! Models in files: `model.json` and `weights.safetensors`.
+//! Models in files: `model.json` and `weights.safetensors`, and weights in others' files.
 
 pub(crate) mod checkpoint;
+#[cfg(feature = "hdf5")]
+mod hdf5;
+#[cfg(feature = "hdf5")]
+mod keras_names;
+mod load_weights;
 mod model_json;
 mod tensors;
+mod torch;
+mod weight_file;
 
 use std::io::Write;
 use std::path::Path;
 
 use crate::{Error, Result, Sequential};
 
-pub(crate) use tensors::{load_weights, save_weights};
+pub use load_weights::LoadWeights;
+pub(crate) use load_weights::load_weights;
+pub(crate) use tensors::save_weights;
 
 const MODEL: &str = "model.json";
 const WEIGHTS: &str = "weights.safetensors";
