@@ -15,6 +15,8 @@ mod fit;
 mod fixtures;
 mod freezing;
 mod functional;
+#[cfg(feature = "hub")]
+mod hub;
 mod layers;
 mod load_img;
 mod losses;
@@ -29,3 +31,4 @@ mod replay;
 mod resume;
 mod session;
 mod stream;
+mod weights;

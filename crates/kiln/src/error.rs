@@ -95,6 +95,19 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// A file of a hub cannot be had.
+    #[cfg(feature = "hub")]
+    #[error("cannot fetch {file} of {repository} from {endpoint}: {problem}")]
+    Hub {
+        /// The repository.
+        repository: String,
+        /// The file's path in it.
+        file: String,
+        /// The server's address.
+        endpoint: String,
+        /// What the server or the network said.
+        problem: String,
+    },
     /// Data cannot be read, or do not fit together.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -142,14 +155,16 @@ pub struct WeightsError {
     pub misshapen: Vec<(String, Shape, Shape)>,
     /// Tensors of an element type that is not read: name and type.
     pub mistyped: Vec<(String, String)>,
+    /// What can be done, a sentence each.
+    pub hints: Vec<String>,
 }
 
 impl WeightsError {
     /// Nothing wrong so far.
     pub(crate) fn new(model: &str, source_name: &str) -> WeightsError {
         let (model, source_name) = (model.to_owned(), source_name.to_owned());
-        let (missing, extra, misshapen, mistyped) = Default::default();
-        WeightsError { model, source_name, missing, extra, misshapen, mistyped }
+        let (missing, extra, misshapen, mistyped, hints) = Default::default();
+        WeightsError { model, source_name, missing, extra, misshapen, mistyped, hints }
     }
 
     /// Whether anything is wrong at all.
@@ -157,12 +172,22 @@ impl WeightsError {
         self.missing.is_empty() && self.extra.is_empty() && self.misshapen.is_empty() && self.mistyped.is_empty()
     }
 
+    /// Adds what is wrong elsewhere.
+    pub(crate) fn append(&mut self, mut other: WeightsError) {
+        self.missing.append(&mut other.missing);
+        self.extra.append(&mut other.extra);
+        self.misshapen.append(&mut other.misshapen);
+        self.mistyped.append(&mut other.mistyped);
+    }
+
     fn list(&self) -> String {
         let missing = self.missing.iter().map(|name| format!("{name} is missing"));
         let extra = self.extra.iter().map(|name| format!("{name} is not in the model"));
         let misshapen =
             self.misshapen.iter().map(|(name, found, expected)| format!("{name} is {found}, the model has {expected}"));
-        let mistyped = self.mistyped.iter().map(|(name, found)| format!("{name} is {found}, expected F32"));
-        missing.chain(extra).chain(misshapen).chain(mistyped).map(|line| format!("\n  {line}")).collect()
+        let mistyped =
+            self.mistyped.iter().map(|(name, found)| format!("{name} is {found}, expected F32, F16 or BF16"));
+        let lines = missing.chain(extra).chain(misshapen).chain(mistyped).map(|line| format!("\n  {line}"));
+        lines.chain(self.hints.iter().map(|hint| format!("\n{hint}"))).collect()
     }
 }

@@ -37,6 +37,8 @@ mod error;
 mod figures;
 mod fit;
 mod history;
+#[cfg(feature = "hub")]
+pub mod hub;
 mod initializers;
 pub mod layers;
 mod losses;
@@ -71,6 +73,7 @@ pub use losses::Loss;
 pub use metrics::Metric;
 pub use model::{FeatureCache, LayerInfo, LayerList, LayerSelection, Model, Predictions, Score, Sequential};
 pub use network::Node;
+pub use saving::LoadWeights;
 pub use summary::{Summary, SummaryRow};
 pub use weights::Weight;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Model;
-use crate::{Result, saving};
+use crate::{LoadWeights, Result, saving};
 
 impl Model {
     /// Writes `model.json`, in the form of Keras' `to_json`, and `weights.safetensors`, with keys `layer/variable` and
@@ -39,14 +39,35 @@ impl Model {
         saving::save_weights(path.as_ref(), &self.get_weights()?)
     }
 
-    /// Replaces all weights by those of a safetensors file, found by their keys `layer/variable`.
+    /// Replaces all weights by those of a file, of any of these kinds:
+    ///
+    /// - safetensors files with keys `layer/variable` and Keras' layouts, as [`Model::save_weights`] writes them;
+    /// - safetensors files of torchvision's and timm's VGG16 and InceptionV3, for models whose layers have Keras' names.
+    ///   A factor of a batch normalization that the model's has not is multiplied into the kernel before it, which is the
+    ///   same in inference and where the layers are frozen;
+    /// - with the feature `hdf5`, the `.h5` files of Keras 1 and 2, of weights or whole models, and the `.weights.h5`
+    ///   files of Keras 3.
+    ///
+    /// Elements are F32, F16 or BF16 in safetensors files, F32 or F16 in others. What pixels the weights are for is not
+    /// in the file: Keras' VGG16 takes other ones than torchvision's. Keras' average pooling leaves padding out,
+    /// torchvision's InceptionV3 counts it, so that the same weights give slightly other features.
     ///
     /// # Errors
     /// When the file cannot be read or does not fit the model: all that is missing, too much or of another shape.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let new = saving::load_weights(path, &self.network.name)?;
-        self.set_weights_from(&path.display().to_string(), &new)
+        self.load_weights_with(path, LoadWeights::default()).map(|_| ())
+    }
+
+    /// [`Model::load_weights`] from a file that does not fit in all layers. Gives the names of the layers that keep
+    /// the weights they have.
+    ///
+    /// # Errors
+    /// As [`Model::load_weights`], of what the options do not leave out, and when they leave nothing.
+    pub fn load_weights_with(&mut self, path: impl AsRef<Path>, options: LoadWeights) -> Result<Vec<String>> {
+        self.network.check()?;
+        let loaded = saving::load_weights(&self.network, path.as_ref(), options, || self.flat_weights())?;
+        self.put_weights(loaded.values)?;
+        Ok(loaded.kept)
     }
 
     /// Writes the training of a compiled model into a safetensors file: the weights, what the optimizer keeps, and how

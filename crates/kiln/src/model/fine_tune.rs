@@ -103,7 +103,7 @@ impl Body {
     fn kept(&mut self, path: &Path, data: &Dataset) -> Result<Vec<f32>> {
         let body = self.fingerprint()?;
         let name = format!("{body}/{}", fingerprint_of(data)?);
-        let mut kept = if path.exists() { saving::load_weights(path, self.model.name())? } else { Vec::new() };
+        let mut kept = if path.exists() { saving::read_tensors(path, self.model.name())? } else { Vec::new() };
         kept.retain(|features| features.name.starts_with(&body));
         if let Some(found) = kept.iter().position(|features| features.name == name) {
             tracing::info!("the features of {} samples are in {}", data.len(), path.display());

@@ -281,7 +281,9 @@ impl Model {
     /// # Errors
     /// [`Error::Weights`] when they do not fit the model, and when the device fails.
     pub fn set_weights(&mut self, new: &[Weight]) -> Result<()> {
-        self.set_weights_from("what was given", new)
+        self.network.check()?;
+        let flat = weights::pack(&self.network, "what was given", new)?;
+        self.put_weights(flat)
     }
 
     fn evaluated(&mut self, data: &Dataset, callbacks: &mut [&mut dyn Callback]) -> Result<(Score, ControlFlow<()>)> {
@@ -347,12 +349,6 @@ impl Model {
             None => self.weights.clone(),
         };
         Ok(weights::draw(&self.network, self.seed, known))
-    }
-
-    fn set_weights_from(&mut self, source: &str, new: &[Weight]) -> Result<()> {
-        self.network.check()?;
-        let flat = weights::pack(&self.network, source, new)?;
-        self.put_weights(flat)
     }
 
     fn put_weights(&mut self, flat: Vec<f32>) -> Result<()> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::tensors::{TensorFile, read_tensors, write_tensors};
+use super::tensors::{TensorFile, write_tensors};
 use crate::weights::{self, Weight};
 use crate::{Error, Model, Result};
 
@@ -43,14 +43,14 @@ pub(crate) fn save(model: &Model, path: &Path) -> Result<()> {
 
 /// Puts a compiled model where a file's training is. Gives how many epochs are over.
 pub(crate) fn load(model: &mut Model, path: &Path) -> Result<usize> {
-    let TensorFile { tensors, metadata } = read_tensors(path, model.name())?;
+    let file = TensorFile::open(path)?;
     let format = |problem: String| Error::Format { path: path.to_owned(), problem };
-    let Some(progress) = metadata.get(KEY) else {
+    let Some(progress) = file.metadata.get(KEY) else {
         return Err(format("expected what `save_checkpoint` wrote, found no state of a training".to_owned()));
     };
     let progress: Progress = serde_json::from_str(progress).map_err(|error| format(error.to_string()))?;
     let (slots, weights): (Vec<Weight>, Vec<Weight>) =
-        tensors.into_iter().partition(|tensor| tensor.name.starts_with(OPTIMIZER));
+        file.read_all(model.name())?.into_iter().partition(|tensor| tensor.name.starts_with(OPTIMIZER));
 
     let session = model.session("load_checkpoint")?;
     let expected = session.progress()?.optimizer;

@@ -1,18 +1,33 @@
-//! Models in files: `model.json` and `weights.safetensors`.
+//! Models in files: `model.json` and `weights.safetensors`, and weights in others' files.
 
 pub(crate) mod checkpoint;
+#[cfg(feature = "hdf5")]
+mod hdf5;
+#[cfg(feature = "hdf5")]
+mod keras_names;
+mod load_weights;
 mod model_json;
 mod tensors;
+mod torch;
+mod weight_file;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::weights::Weight;
 use crate::{Error, Model, Result};
 
-pub(crate) use tensors::{load_weights, save_weights};
+pub use load_weights::LoadWeights;
+pub(crate) use load_weights::load_weights;
+pub(crate) use tensors::save_weights;
 
 const MODEL: &str = "model.json";
 const WEIGHTS: &str = "weights.safetensors";
+
+/// All tensors of a safetensors file of Kiln's. `model` is named if some are of a type that is not read.
+pub(crate) fn read_tensors(path: &Path, model: &str) -> Result<Vec<Weight>> {
+    tensors::TensorFile::open(path)?.read_all(model)
+}
 
 /// Writes both files into a folder.
 pub(crate) fn save(model: &Model, folder: &Path) -> Result<()> {

@@ -1,30 +1,46 @@
-//! Weights as a safetensors file, with keys `layer/variable`.
+//! Safetensors files: Kiln's own, with keys `layer/variable`, and others'. Tensors are read one after the other, a few
+//! MiB at a time, so that a file never lies in memory as a whole.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 
+use half::{bf16, f16};
 use kiln_graph::Shape;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo, TensorView};
 
-use super::{read, write_atomically};
+use super::{file_error, write_atomically};
 use crate::weights::Weight;
 use crate::{Error, Result, WeightsError};
 
-/// What a safetensors file holds.
+/// How many values are read at a time, unless one row of a tensor has more.
+const BLOCK: usize = 1 << 20;
+
+/// A safetensors file.
 pub(crate) struct TensorFile {
-    pub tensors: Vec<Weight>,
+    path: PathBuf,
+    file: File,
+    /// Where the tensors begin, in bytes.
+    start: u64,
+    tensors: Vec<(String, TensorInfo)>,
     pub metadata: HashMap<String, String>,
+}
+
+/// How the values of a tensor lie in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// As they lie in Kiln.
+    Keras,
+    /// PyTorch's `[outputs, channels, positions]`, which are `[positions, channels, outputs]` in Kiln: the kernels of
+    /// convolutions, and those of dense layers, which have one position unless images are flattened before them.
+    Torch { channels: usize },
 }
 
 /// Writes weights into a file.
 pub(crate) fn save_weights(path: &Path, weights: &[Weight]) -> Result<()> {
     write_tensors(path, weights, None)
-}
-
-/// Reads all weights of a file. `model` is named if some are of a type that is not read.
-pub(crate) fn load_weights(path: &Path, model: &str) -> Result<Vec<Weight>> {
-    read_tensors(path, model).map(|file| file.tensors)
 }
 
 /// Writes tensors and metadata into a file.
@@ -42,28 +58,118 @@ pub(crate) fn write_tensors(path: &Path, weights: &[Weight], metadata: Option<Ha
     write_atomically(path, &file)
 }
 
-/// Reads the tensors and metadata of a file. `model` is named if some tensors are of a type that is not read.
-pub(crate) fn read_tensors(path: &Path, model: &str) -> Result<TensorFile> {
-    let bytes = read(path)?;
-    let format = |error: safetensors::SafeTensorError| {
-        let problem = format!("expected a safetensors file, found something else ({error})");
-        Error::Format { path: path.to_owned(), problem }
-    };
-    let file = SafeTensors::deserialize(&bytes).map_err(format)?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(format)?;
-    let mut error = WeightsError::new(model, &path.display().to_string());
-    let mut weights = Vec::new();
-    for (name, view) in file.iter() {
-        if view.dtype() != Dtype::F32 {
-            error.mistyped.push((name.to_owned(), view.dtype().to_string()));
-            continue;
+impl TensorFile {
+    /// # Errors
+    /// When the file cannot be read or is no safetensors file.
+    pub fn open(path: &Path) -> Result<TensorFile> {
+        let failed = |source| file_error("read", path, source);
+        let format = |problem: String| {
+            let problem = format!("expected a safetensors file, found something else ({problem})");
+            Error::Format { path: path.to_owned(), problem }
+        };
+        let mut file = File::open(path).map_err(failed)?;
+        let bytes = file.metadata().map_err(failed)?.len();
+        let mut length = [0; 8];
+        if bytes < length.len() as u64 {
+            return Err(format(format!("{bytes} bytes")));
         }
-        let values = view.data().chunks_exact(4).map(|word| f32::from_le_bytes(word.try_into().unwrap_or_default()));
-        weights.push(Weight { name: name.to_owned(), shape: Shape::from(view.shape()), values: values.collect() });
+        file.read_exact(&mut length).map_err(failed)?;
+        let length = u64::from_le_bytes(length);
+        let Some(after) = bytes.checked_sub(8).and_then(|rest| rest.checked_sub(length)) else {
+            return Err(format(format!("a header of {length} bytes in {bytes}")));
+        };
+        let mut header = vec![0; length as usize];
+        file.read_exact(&mut header).map_err(failed)?;
+        let header: Metadata = serde_json::from_slice(&header).map_err(|error| format(error.to_string()))?;
+        if after != header.data_len() as u64 {
+            return Err(format(format!("{after} bytes of tensors, the header tells of {}", header.data_len())));
+        }
+        let name_and_info = |name: String| header.info(&name).map(|info| (name.clone(), info.clone()));
+        let tensors = header.offset_keys().into_iter().filter_map(name_and_info).collect();
+        let metadata = header.metadata().clone().unwrap_or_default();
+        Ok(TensorFile { path: path.to_owned(), file, start: 8 + length, tensors, metadata })
     }
-    error.mistyped.sort();
-    let metadata = header.metadata().clone().unwrap_or_default();
-    if error.is_empty() { Ok(TensorFile { tensors: weights, metadata }) } else { Err(error.into()) }
+
+    /// The names and shapes of all tensors, and the element types of those that are not read.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, Shape, Option<String>)> {
+        self.tensors.iter().map(|(name, info)| {
+            let read = matches!(info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16);
+            (name.as_str(), Shape::from(&info.shape[..]), (!read).then(|| info.dtype.to_string()))
+        })
+    }
+
+    /// Reads a tensor into as many values as it has.
+    ///
+    /// # Errors
+    /// When the file cannot be read or the tensor has another size.
+    pub fn read(&self, tensor: usize, layout: Layout, out: &mut [f32]) -> Result<()> {
+        let format = |problem: String| Error::Format { path: self.path.clone(), problem };
+        let (name, info) = self.tensors.get(tensor).ok_or_else(|| format(format!("it has no tensor {tensor}")))?;
+        let (rows, values) = (info.shape.first().copied().unwrap_or(1), info.shape.iter().product::<usize>());
+        if values != out.len() {
+            let shape = Shape::from(&info.shape[..]);
+            return Err(format(format!("{name}: expected {} values, found {shape}", out.len())));
+        }
+        if values == 0 {
+            return Ok(());
+        }
+        let failed = |source| file_error("read", &self.path, source);
+        let width = info.dtype.bitsize() / 8;
+        let (row, mut file) = (values / rows, &self.file);
+        file.seek(SeekFrom::Start(self.start + info.data_offsets.0 as u64)).map_err(failed)?;
+        let rows_at_once = (BLOCK / row).clamp(1, rows);
+        let mut bytes = vec![0; rows_at_once * row * width];
+        for first in (0..rows).step_by(rows_at_once) {
+            let count = rows_at_once.min(rows - first);
+            let bytes = &mut bytes[..count * row * width];
+            file.read_exact(bytes).map_err(failed)?;
+            let value = |index: usize| value(info.dtype, &bytes[index * width..][..width]);
+            match layout {
+                Layout::Keras => {
+                    let out = &mut out[first * row..][..count * row];
+                    out.iter_mut().enumerate().for_each(|(index, out)| *out = value(index));
+                }
+                Layout::Torch { channels } => {
+                    let positions = row / channels;
+                    for (index, out) in out.chunks_exact_mut(rows).enumerate() {
+                        let column = index % channels * positions + index / channels;
+                        let out = &mut out[first..][..count];
+                        out.iter_mut().enumerate().for_each(|(index, out)| *out = value(index * row + column));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// All tensors. `model` is named if some are of a type that is not read.
+    ///
+    /// # Errors
+    /// When the file cannot be read or a type is not read.
+    pub fn read_all(&self, model: &str) -> Result<Vec<Weight>> {
+        let mut error = WeightsError::new(model, &self.path.display().to_string());
+        let mut weights = Vec::with_capacity(self.tensors.len());
+        for (index, (name, shape, unread)) in self.tensors().enumerate() {
+            if let Some(unread) = unread {
+                error.mistyped.push((name.to_owned(), unread));
+                continue;
+            }
+            let mut values = vec![0.0; shape.elements()];
+            self.read(index, Layout::Keras, &mut values)?;
+            weights.push(Weight { name: name.to_owned(), shape, values });
+        }
+        if error.is_empty() { Ok(weights) } else { Err(error.into()) }
+    }
+}
+
+/// The value of these bytes.
+fn value(dtype: Dtype, bytes: &[u8]) -> f32 {
+    match (dtype, bytes) {
+        (Dtype::F16, &[a, b]) => f16::from_le_bytes([a, b]).to_f32(),
+        (Dtype::BF16, &[a, b]) => bf16::from_le_bytes([a, b]).to_f32(),
+        (_, &[a, b, c, d]) => f32::from_le_bytes([a, b, c, d]),
+        _ => f32::NAN,
+    }
 }
 
 #[cfg(test)]
@@ -72,27 +178,75 @@ mod tests {
 
     use super::*;
 
+    fn written(dtype: Dtype, shape: &[usize], bytes: &[u8]) -> (tempfile::TempDir, TensorFile) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        let view = TensorView::new(dtype, shape.to_vec(), bytes).unwrap();
+        std::fs::write(&path, safetensors::serialize([("a/kernel", view)], None).unwrap()).unwrap();
+        let file = TensorFile::open(&path).unwrap();
+        (folder, file)
+    }
+
+    fn bytes(values: impl IntoIterator<Item = f32>) -> Vec<u8> {
+        values.into_iter().flat_map(f32::to_le_bytes).collect()
+    }
+
     #[test]
     fn saved_weights_read_back_with_the_same_bits() {
-        let path = tempfile::tempdir().unwrap().keep().join("w.safetensors");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
         let values = vec![0.1, -0.0, f32::MIN_POSITIVE, f32::MAX, 1e-45, 3.0];
         let weights = vec![Weight { name: "a/kernel".to_owned(), shape: Shape::from([2, 3]), values }];
         save_weights(&path, &weights).unwrap();
-        assert_eq!(load_weights(&path, "m").unwrap(), weights);
-        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        assert_eq!(TensorFile::open(&path).unwrap().read_all("m").unwrap(), weights);
+    }
+
+    #[test]
+    fn halves_of_both_kinds_are_read() {
+        // 1, -2.5, 65504 and the smallest subnormal of IEEE's halves; 1, -2.5, 3.390625e38 of the upper halves of floats.
+        let halves: [u16; 4] = [0x3c00, 0xc100, 0x7bff, 0x0001];
+        let (_folder, file) = written(Dtype::F16, &[4], &halves.map(u16::to_le_bytes).concat());
+        assert_eq!(file.read_all("m").unwrap()[0].values, [1.0, -2.5, 65504.0, 2f32.powi(-24)]);
+        let halves: [u16; 3] = [0x3f80, 0xc020, 0x7f7f];
+        let (_folder, file) = written(Dtype::BF16, &[3], &halves.map(u16::to_le_bytes).concat());
+        assert_eq!(file.read_all("m").unwrap()[0].values, [1.0, -2.5, f32::from_bits(0x7f7f_0000)]);
+    }
+
+    #[test]
+    fn a_kernel_of_pytorch_lies_outputs_first() {
+        // [outputs 2, channels 3, height 1, width 2] to [height, width, channels, outputs].
+        let (_folder, file) = written(Dtype::F32, &[2, 3, 1, 2], &bytes((0..12).map(|value| value as f32)));
+        let mut out = [0.0; 12];
+        file.read(0, Layout::Torch { channels: 3 }, &mut out).unwrap();
+        assert_eq!(out, [0.0, 6.0, 2.0, 8.0, 4.0, 10.0, 1.0, 7.0, 3.0, 9.0, 5.0, 11.0]);
+    }
+
+    #[test]
+    fn blocks_of_a_large_tensor_come_together() {
+        // Three blocks of rows, the last one smaller.
+        let (rows, row) = (5, BLOCK / 2 - 1);
+        let (_folder, file) =
+            written(Dtype::F32, &[rows, row], &bytes((0..rows * row).map(|value| (value % 1021) as f32)));
+        let mut out = vec![0.0; rows * row];
+        file.read(0, Layout::Keras, &mut out).unwrap();
+        assert!(out.iter().enumerate().all(|(index, &value)| value == (index % 1021) as f32));
+        file.read(0, Layout::Torch { channels: row }, &mut out).unwrap();
+        let transposed = |index: usize| (index % rows * row + index / rows) % 1021;
+        assert!(out.iter().enumerate().all(|(index, &value)| value == transposed(index) as f32));
     }
 
     #[test]
     fn a_truncated_file_and_another_element_type_are_errors() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("w.safetensors");
-        std::fs::write(&path, [9, 0, 0]).unwrap();
-        let error = load_weights(&path, "m").unwrap_err().to_string();
-        assert!(error.contains("w.safetensors: expected a safetensors file, found something else"), "{error}");
+        let (folder, file) = written(Dtype::I32, &[1], &[0; 4]);
+        let error = file.read_all("m").unwrap_err().to_string();
+        assert!(error.ends_with("does not fit model `m`:\n  a/kernel is I32, expected F32, F16 or BF16"), "{error}");
 
-        let half = TensorView::new(Dtype::F16, vec![1], &[0, 0]).unwrap();
-        std::fs::write(&path, safetensors::serialize([("a/bias", half)], None).unwrap()).unwrap();
-        let error = load_weights(&path, "m").unwrap_err().to_string();
-        assert!(error.ends_with("does not fit model `m`:\n  a/bias is F16, expected F32"), "{error}");
+        let path = folder.path().join("w.safetensors");
+        let whole = std::fs::read(&path).unwrap();
+        for bytes in [0, 3, 8, 30, whole.len() - 1] {
+            std::fs::write(&path, &whole[..bytes]).unwrap();
+            let error = TensorFile::open(&path).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains("w.safetensors: expected a safetensors file, found something else ("), "{error}");
+        }
     }
 }

@@ -1,0 +1,170 @@
+//! Weights in Keras' HDF5 files, of two forms:
+//!
+//! - Keras 3's `.weights.h5`: `layers/conv2d_4/vars/0`, the groups counted by class in the order of the model's layers,
+//!   with the layer's own name as an attribute of `vars` since Keras 3.4.
+//! - Keras 1's and 2's, in which `layer_names` lists groups and each group's `weight_names` its data sets, on top in files
+//!   of weights, below `model_weights` in files of models. What the data sets are called has changed often; their order
+//!   has not.
+
+use std::path::{Path, PathBuf};
+
+use half::f16;
+use hdf5_reader::group::Group;
+use hdf5_reader::{Dataset, Datatype, Hdf5File};
+
+use super::keras_names;
+use super::tensors::Layout;
+use super::weight_file::Candidate;
+use crate::network::Network;
+use crate::{Error, Result};
+
+type Hdf5Result<T> = std::result::Result<T, hdf5_reader::error::Error>;
+
+/// The data sets of a file that hold weights.
+pub(crate) struct Hdf5Weights {
+    path: PathBuf,
+    datasets: Vec<Dataset>,
+}
+
+/// The weights of a layer in a file, in Keras' order.
+struct FileLayer {
+    name: String,
+    datasets: Vec<Dataset>,
+}
+
+impl Hdf5Weights {
+    /// A file's weights, and which variables of a model they are.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is none of Keras'.
+    pub fn open(path: &Path, network: &Network) -> Result<(Hdf5Weights, Vec<Candidate>)> {
+        let format = |problem: String| Error::Format { path: path.to_owned(), problem };
+        let layers = Hdf5File::open(path).and_then(|file| layers(&file, network));
+        let Some(layers) = layers.map_err(|error| format(error.to_string()))? else {
+            let expected = "expected Keras' weights (an attribute `layer_names` or a group `layers`), found neither";
+            return Err(format(expected.to_owned()));
+        };
+        let names = keras_names::in_model(layers.iter().map(|layer| layer.name.as_str()), network);
+        let (mut candidates, mut datasets) = (Vec::new(), Vec::new());
+        for (layer, name) in layers.into_iter().zip(names) {
+            let placed = network.layers.iter().find(|placed| placed.name == name);
+            let variables = placed.map(|placed| &network.variables[placed.variables.clone()]).unwrap_or_default();
+            let fits = variables.len() == layer.datasets.len();
+            for (index, dataset) in layer.datasets.into_iter().enumerate() {
+                let variable = variables.get(index).filter(|_| fits).map(|variable| variable.name.clone());
+                candidates.push(Candidate {
+                    name: variable.unwrap_or_else(|| format!("{name}/{}", own_name(dataset.name()))),
+                    shape: dataset.shape().iter().map(|&extent| extent as usize).collect::<Vec<_>>().into(),
+                    place: datasets.len(),
+                    layout: Layout::Keras,
+                    scale: None,
+                    unread: unread(dataset.dtype()),
+                });
+                datasets.push(dataset);
+            }
+        }
+        Ok((Hdf5Weights { path: path.to_owned(), datasets }, candidates))
+    }
+
+    /// Reads a data set into as many values as it has.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read(&self, place: usize, out: &mut [f32]) -> Result<()> {
+        let format = |problem: String| Error::Format { path: self.path.clone(), problem };
+        let dataset = self.datasets.get(place).ok_or_else(|| format(format!("it has no data set {place}")))?;
+        let failed = |error: hdf5_reader::error::Error| format(error.to_string());
+        if !matches!(dataset.dtype(), Datatype::FloatingPoint { size: 2, .. }) {
+            return dataset.read_into(out).map_err(failed);
+        }
+        let bytes = dataset.read_native_bytes().map_err(failed)?;
+        for (value, bytes) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+            *value = f16::from_ne_bytes([bytes[0], bytes[1]]).to_f32();
+        }
+        Ok(())
+    }
+}
+
+/// The layers with weights of a file of either form.
+fn layers(file: &Hdf5File, network: &Network) -> Hdf5Result<Option<Vec<FileLayer>>> {
+    let root = file.root_group()?;
+    let (groups, _) = root.member_names()?;
+    let has = |name: &str| groups.iter().any(|group| group == name);
+    let layers = if has("layers") {
+        keras3(&root.group("layers")?, network)?
+    } else {
+        let group = if has("model_weights") { root.group("model_weights")? } else { root };
+        let Some(names) = names(&group, "layer_names")? else { return Ok(None) };
+        let layers: Hdf5Result<Vec<FileLayer>> = names.into_iter().map(|name| keras2(&group, name)).collect();
+        layers?
+    };
+    Ok(Some(layers.into_iter().filter(|layer| !layer.datasets.is_empty()).collect()))
+}
+
+fn keras3(layers: &Group, network: &Network) -> Hdf5Result<Vec<FileLayer>> {
+    let counted = keras_names::counted_by_class(network);
+    let layer = |group: Group| {
+        let Some(variables) = group.groups()?.into_iter().find(|group| group.name() == "vars") else {
+            return Ok(FileLayer { name: group.name().to_owned(), datasets: Vec::new() });
+        };
+        let own_name = names(&variables, "name")?.and_then(|names| names.into_iter().next());
+        let name = own_name.or_else(|| counted.get(group.name()).map(|&name| name.to_owned()));
+        let mut datasets = variables.datasets()?;
+        datasets.sort_by_key(|dataset| dataset.name().parse().unwrap_or(usize::MAX));
+        Ok(FileLayer { name: name.unwrap_or_else(|| group.name().to_owned()), datasets })
+    };
+    layers.groups()?.into_iter().map(layer).collect()
+}
+
+/// A layer's group, and in it the data sets that it lists.
+fn keras2(group: &Group, name: String) -> Hdf5Result<FileLayer> {
+    let group = group.group(&name)?;
+    let names = names(&group, "weight_names")?.unwrap_or_default();
+    let datasets: Hdf5Result<Vec<Dataset>> = names.iter().map(|name| dataset(&group, name)).collect();
+    Ok(FileLayer { name, datasets: datasets? })
+}
+
+/// A data set below a group, its path with `/`.
+fn dataset(group: &Group, path: &str) -> Hdf5Result<Dataset> {
+    match path.split_once('/') {
+        Some((first, rest)) => dataset(&group.group(first)?, rest),
+        None => group.dataset(path),
+    }
+}
+
+/// The names that an attribute lists, or several, `name0`, `name1`, …, if they are too long for one.
+fn names(group: &Group, name: &str) -> Hdf5Result<Option<Vec<String>>> {
+    let attributes = group.attributes()?;
+    let list = |name: &str| {
+        let attribute = attributes.iter().find(|attribute| attribute.name == name)?;
+        // An empty list is one of numbers.
+        Some(
+            attribute
+                .num_elements()
+                .and_then(|count| if count == 0 { Ok(Vec::new()) } else { attribute.read_strings() }),
+        )
+    };
+    if let Some(names) = list(name) {
+        return names.map(Some);
+    }
+    let parts: Hdf5Result<Vec<Vec<String>>> = (0..).map_while(|part| list(&format!("{name}{part}"))).collect();
+    Ok(Some(parts?.concat()).filter(|names| !names.is_empty()))
+}
+
+/// What a data set is called when its place tells nothing: `kernel` of `conv2d/kernel:0`.
+fn own_name(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.strip_suffix(":0").unwrap_or(name)
+}
+
+/// The element type, if it is one that is not read.
+fn unread(dtype: &Datatype) -> Option<String> {
+    match dtype {
+        Datatype::FloatingPoint { size: 2 | 4, .. } => None,
+        Datatype::FloatingPoint { size, .. } => Some(format!("F{}", 8 * u32::from(*size))),
+        Datatype::FixedPoint { size, signed, .. } => {
+            Some(format!("{}{}", if *signed { 'I' } else { 'U' }, 8 * u32::from(*size)))
+        }
+        other => Some(format!("{other:?}")),
+    }
+}

@@ -1,0 +1,108 @@
+//! Files of weights of all kinds that are read, told apart by their first bytes.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use kiln_graph::Shape;
+
+use super::tensors::{Layout, TensorFile};
+use super::{file_error, torch};
+use crate::network::Network;
+use crate::{Error, Result};
+
+#[cfg(feature = "hdf5")]
+use super::hdf5::Hdf5Weights;
+
+/// A tensor of a file, and the variable that it holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    /// `layer/variable` in Keras' words; the file's, if no model that it is for has such a variable.
+    pub name: String,
+    /// The extents in Keras' layout.
+    pub shape: Shape,
+    /// Which of the file's tensors it is.
+    pub place: usize,
+    pub layout: Layout,
+    /// The tensor of factors, one for each place along the last axis, that the values are multiplied by.
+    pub scale: Option<usize>,
+    /// The element type, if it is one that is not read.
+    pub unread: Option<String>,
+}
+
+/// A file of weights.
+pub(crate) enum WeightFile {
+    SafeTensors(TensorFile),
+    #[cfg(feature = "hdf5")]
+    Hdf5(Hdf5Weights),
+}
+
+impl WeightFile {
+    /// A file, and what is in it for a model.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is of no kind that is read.
+    pub fn open(path: &Path, network: &Network) -> Result<(WeightFile, Vec<Candidate>)> {
+        match &first_bytes(path)? {
+            b"\x89HDF\r\n\x1a\n" => open_hdf5(path, network),
+            [b'P', b'K', 3, 4, ..] => {
+                let problem = "expected a file of weights, found an archive, as Keras' `.keras` files are; save the \
+                               model's weights with `model.save_weights(\"model.weights.h5\")`";
+                Err(Error::Format { path: path.to_owned(), problem: problem.to_owned() })
+            }
+            _ => {
+                let file = TensorFile::open(path)?;
+                let candidates = file.tensors().enumerate().map(|(place, (name, shape, unread))| {
+                    let name = name.to_owned();
+                    Candidate { name, shape, place, layout: Layout::Keras, scale: None, unread }
+                });
+                let candidates = torch::candidates(candidates.collect(), network);
+                Ok((WeightFile::SafeTensors(file), candidates))
+            }
+        }
+    }
+
+    /// Reads a tensor into as many values as its shape has.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read(&self, candidate: &Candidate, out: &mut [f32]) -> Result<()> {
+        match self {
+            WeightFile::SafeTensors(file) => {
+                file.read(candidate.place, candidate.layout, out)?;
+                let Some(scale) = candidate.scale else { return Ok(()) };
+                let mut factors = vec![0.0; candidate.shape.last().copied().unwrap_or_default()];
+                file.read(scale, Layout::Keras, &mut factors)?;
+                for (value, factor) in out.iter_mut().zip(factors.iter().cycle()) {
+                    *value *= factor;
+                }
+                Ok(())
+            }
+            #[cfg(feature = "hdf5")]
+            WeightFile::Hdf5(file) => file.read(candidate.place, out),
+        }
+    }
+}
+
+/// The first 8 bytes of a file; zeros behind its end.
+fn first_bytes(path: &Path) -> Result<[u8; 8]> {
+    let read = || {
+        let mut bytes = Vec::with_capacity(8);
+        File::open(path)?.take(8).read_to_end(&mut bytes)?;
+        bytes.resize(8, 0);
+        Ok(bytes.try_into().unwrap_or_default())
+    };
+    read().map_err(|source| file_error("read", path, source))
+}
+
+#[cfg(feature = "hdf5")]
+fn open_hdf5(path: &Path, network: &Network) -> Result<(WeightFile, Vec<Candidate>)> {
+    let (file, candidates) = Hdf5Weights::open(path, network)?;
+    Ok((WeightFile::Hdf5(file), candidates))
+}
+
+#[cfg(not(feature = "hdf5"))]
+fn open_hdf5(path: &Path, _: &Network) -> Result<(WeightFile, Vec<Candidate>)> {
+    let problem = "it is a HDF5 file, and this Kiln was built without the feature `hdf5`; build it with the feature";
+    Err(Error::Format { path: path.to_owned(), problem: problem.to_owned() })
+}
