@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::network::{self, Known};
 use super::run::Mode;
+use super::weights::Weights;
 use super::{devices, pictures};
 use crate::error::Error;
 use crate::tensors;
@@ -30,8 +31,8 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     layer: String,
     /// The weights that someone trained; those of the layers that classify need not be there.
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]")]
+    weights: Weights,
     /// Where the features go: a safetensors file.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,

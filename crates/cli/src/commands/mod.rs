@@ -16,6 +16,7 @@ mod run;
 mod source;
 pub mod summary;
 pub mod train;
+mod weights;
 
 /// Prints a text that may be long. Whoever reads it may hang up early, as `head` does.
 fn show(text: &str) {

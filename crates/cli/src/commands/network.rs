@@ -7,6 +7,7 @@ use kiln::{LoadWeights, Model};
 use kiln::data::Preprocessing;
 use kiln::models::{self, Top};
 
+use super::weights::Weights;
 use crate::error::Error;
 
 /// A network that Kiln knows.
@@ -99,9 +100,10 @@ fn classes_of(top: Top) -> usize {
 }
 
 /// Puts trained weights into a backbone, or a part of one; layers that it has not are left out.
-pub fn load_backbone(model: &mut Model, path: &Path) -> Result<(), Error> {
-    let kept = model.load_weights_with(path, LoadWeights { by_name: true, ..LoadWeights::default() })?;
-    if kept.is_empty() { Ok(()) } else { Err(Error::PartOfBackbone { path: path.to_owned(), missing: kept }) }
+pub fn load_backbone(model: &mut Model, weights: &Weights) -> Result<(), Error> {
+    let path = weights.path()?;
+    let kept = model.load_weights_with(&path, LoadWeights { by_name: true, ..LoadWeights::default() })?;
+    if kept.is_empty() { Ok(()) } else { Err(Error::PartOfBackbone { path, missing: kept }) }
 }
 
 /// The `model.json` that is meant: a file, or a folder that has one.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::network::{self, Known};
 use super::run::{Mode, Run};
+use super::weights::Weights;
 use super::{devices, pictures};
 use crate::error::Error;
 use crate::tensors;
@@ -34,9 +35,10 @@ pub struct Arguments {
     /// The pictures.
     #[arg(required_unless_present = "input")]
     images: Vec<PathBuf>,
-    /// The weights, as safetensors with keys layer/variable [default: weights.safetensors beside model.json].
-    #[arg(long, value_name = "FILE")]
-    weights: Option<PathBuf>,
+    /// The weights: safetensors, Keras' HDF5, or a file of the Hugging Face hub [default: weights.safetensors beside
+    /// model.json].
+    #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]")]
+    weights: Option<Weights>,
     /// What photographs go through before vgg16 or inception_v3 sees them [default: Keras' mode for the network].
     #[arg(long, value_enum)]
     preprocessing: Option<Mode>,
@@ -74,7 +76,7 @@ fn find(arguments: &Arguments) -> Result<(Model, Run), Error> {
     {
         let no_weights = || Error::NoWeights { model: known.name.to_owned() };
         let mut model = known.build(known.input_shape, known.classes);
-        model.load_weights(arguments.weights.as_ref().ok_or_else(no_weights)?)?;
+        model.load_weights(arguments.weights.as_ref().ok_or_else(no_weights)?.path()?)?;
         let classes = imagenet_class_names().into_iter().map(str::to_owned).collect();
         let preprocessing = Some(arguments.preprocessing.unwrap_or(preprocessing.into()));
         return Ok((model, Run { classes, preprocessing, ..Run::default() }));
@@ -83,8 +85,8 @@ fn find(arguments: &Arguments) -> Result<(Model, Run), Error> {
         return Err(Error::NoRun { found: arguments.model.clone() });
     };
     let mut model = Model::from_json_file(&path)?;
-    let beside = path.with_file_name("weights.safetensors");
-    model.load_weights(arguments.weights.as_ref().unwrap_or(&beside))?;
+    let beside = Weights::File(path.with_file_name("weights.safetensors"));
+    model.load_weights(arguments.weights.as_ref().unwrap_or(&beside).path()?)?;
     let run = Run::load(path.parent().unwrap_or(Path::new(".")))?.unwrap_or_default();
     let preprocessing = arguments.preprocessing.or(run.preprocessing);
     Ok((model, Run { preprocessing, ..run }))

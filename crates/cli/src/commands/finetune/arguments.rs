@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::commands::run::Mode;
 use crate::commands::source::Images;
 use crate::commands::train::arguments::{positive, share};
+use crate::commands::weights::Weights;
 
 /// Teach a backbone that someone trained a new task.
 ///
@@ -27,8 +28,8 @@ pub struct Arguments {
     /// vgg16 or inception_v3.
     pub model: String,
     /// The backbone's weights; those of the layers that classify need not be there.
-    #[arg(long, value_name = "FILE")]
-    pub weights: PathBuf,
+    #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]")]
+    pub weights: Weights,
     /// What to learn, as `kiln train` takes it.
     #[arg(long, value_name = "NAME|PATH")]
     pub data: String,

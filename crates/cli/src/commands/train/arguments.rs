@@ -8,6 +8,7 @@ use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, LearningRate, Nadam, Opti
 
 use crate::commands::network::Known;
 use crate::commands::source::{Images, is_tensors};
+use crate::commands::weights::Weights;
 
 /// Train a network and save it.
 ///
@@ -41,9 +42,9 @@ pub struct Arguments {
     data: Option<String>,
     #[command(flatten)]
     pub images: Images,
-    /// Begin with these weights, safetensors with keys layer/variable, instead of random ones.
-    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
-    pub weights: Option<PathBuf>,
+    /// Begin with these weights instead of random ones: safetensors, Keras' HDF5, or a file of the Hugging Face hub.
+    #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]", conflicts_with = "resume")]
+    pub weights: Option<Weights>,
     /// How many times to go through the training images [default: 20, or as --minutes allows].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     epochs: Option<u32>,

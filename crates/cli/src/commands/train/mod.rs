@@ -103,7 +103,7 @@ fn build(arguments: &Arguments, train: &Dataset) -> Result<Model, Error> {
     };
     model.initialize(arguments.seed)?;
     if let Some(weights) = &arguments.weights {
-        model.load_weights(weights)?;
+        model.load_weights(weights.path()?)?;
     }
     Ok(model)
 }
