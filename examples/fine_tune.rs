@@ -1,5 +1,5 @@
-//! A network that knows the digits 0 to 4 learns 5 to 9 from 200 images: frozen, but for a new last layer, beside one that
-//! learns them from scratch. Drawn to `runs/fine_tune.png`.
+//! A network that knows the digits 0 to 4 learns 5 to 9 from 200 images: its convolutions frozen, with new dense layers
+//! behind them, beside one that learns them from scratch. Drawn to `runs/fine_tune.png`.
 //!
 //! `cargo run --release --example fine_tune -- [EPOCHS]` (20 by default).
 //!
@@ -7,7 +7,7 @@
 
 use epaint_default_fonts::UBUNTU_LIGHT;
 use kiln::data::{Dataset, Labels};
-use kiln::layers::{ActivationFunction, Dense, Layer};
+use kiln::layers::{ActivationFunction, Dense, Function, Layer};
 use kiln::optimizers::Adam;
 use kiln::{Compile, Device, FeatureCache, Fit, History, Model, data, models};
 use plotters::prelude::*;
@@ -59,10 +59,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let (few, test) = (digits(&train, 5)?.head(IMAGES), digits(&test, 5)?);
     let fit = || Fit { epochs, batch_size: 20, validation_data: Some(&test), ..Fit::default() };
-    let mut tuned = body.sub_model(body.get_layer("relu3")?.output)?;
+    let mut tuned = body.sub_model(body.get_layer("flatten")?.output)?;
     tuned.layers(..)?.set_trainable(false);
-    let classes = Dense::new(CLASSES).activation(ActivationFunction::Softmax).named("classes");
-    tuned.apply(classes, tuned.output());
+    tuned.add(Dense::new(500).activation(Function::Relu).named("new_fc1"));
+    tuned.add(Dense::new(CLASSES).activation(ActivationFunction::Softmax).named("new_fc2"));
     let tuned = compiled(tuned)?.fine_tune(&few, FeatureCache::Memory, fit())?;
     let scratch = compiled(models::lenet([28, 28, 1], CLASSES))?.fit(&few, fit())?;
 
