@@ -26,3 +26,5 @@ mod replay;
 mod resume;
 mod session;
 mod stream;
+mod window_cases;
+mod windows;
