@@ -5,8 +5,8 @@ use std::sync::Arc;
 use kiln::data::{Dataset, Labels};
 use kiln::graph::{Array, Limits, Plan, TensorType};
 use kiln::layers::{
-    ActivationFunction, BatchNormalization, Conv2D, Dense, Dropout, Flatten, Function, MaxPooling2D, Padding,
-    Regularizer,
+    Activation, ActivationFunction, BatchNormalization, Conv2D, Dense, Dropout, Flatten, Function, MaxPooling2D,
+    Padding, Regularizer,
 };
 use kiln::ops::{Conv2d, Matmul, SumRows};
 use kiln::optimizers::{Adam, Optimizer, RMSprop, SGD};
@@ -15,8 +15,8 @@ use kiln::{Compile, Device, Fit, Sequential};
 use crate::common::{bits, close, device};
 use crate::recorder::Recorder;
 
-/// Less than a sample's batch in each layer's result, than the first dense layer's kernel and than all of the weights.
-const LIMIT: u64 = 256 << 10;
+/// Less than what the first layer gives for a batch, than the first dense layer's kernel and than all weights.
+const LIMIT: u64 = 512 << 10;
 
 fn data() -> Dataset {
     let values = Array::random([70, 16, 16, 4], 1).data.into_iter().map(|value| value as f32).collect();
@@ -31,9 +31,9 @@ fn model() -> Sequential {
         .add(BatchNormalization::new())
         .add(MaxPooling2D::new([2, 2]))
         .add(Dropout::new(0.25))
-        .add(same(64))
+        .add(same(16))
         .add(Flatten)
-        .add(Dense::new(64).activation(Function::Tanh).kernel_regularizer(Regularizer::l1(0.001)))
+        .add(Dense::new(192).activation(Function::Tanh).kernel_regularizer(Regularizer::l1(0.001)))
         .add(Dropout::new(0.5))
         .add(Dense::new(5).activation(ActivationFunction::Softmax));
     model
@@ -72,22 +72,24 @@ fn no_call_of_a_plan_binds_more_than_the_limit() {
     let plans = recorder.plans();
     let arguments = || plans.iter().flat_map(|plan| &plan.calls).flat_map(|call| &call.arguments);
     assert!(arguments().all(|argument| argument.bytes <= LIMIT && argument.offset.is_multiple_of(256)));
-    assert!(plans.iter().flat_map(|plan| &plan.buffers).any(|buffer| buffer.bytes > 4 * LIMIT));
+    assert!(plans.iter().flat_map(|plan| &plan.buffers).any(|buffer| buffer.bytes > LIMIT));
 }
 
 #[test]
 fn a_batch_that_cannot_be_cut_is_an_error_with_its_layer_its_tensor_the_limit_and_a_batch_that_fits() {
-    // 300 values a sample: 64 samples are the least that end where the next can be bound.
+    // The dense layer gives two values a sample: 32 samples are the least that end where the next can be bound.
     let mut model = Sequential::new([10, 10, 3]);
-    model.add(Conv2D::new(5, [3, 3]).named("first")).add(Flatten).add(Dense::new(2));
-    model.add(kiln::layers::Activation::new(ActivationFunction::Softmax));
+    model.add(Conv2D::new(5, [3, 3])).add(Flatten).add(Dense::new(2));
+    model.add(Activation::new(ActivationFunction::Softmax));
     let limits = Limits { max_binding_bytes: 40_000, ..Limits::WEBGPU };
     model.compile(&Device::from_dyn(Arc::new(Recorder::new(limits))), Compile::default()).unwrap();
     let values = vec![0.0; 33 * 300];
     let data = Dataset::from_f32([10, 10, 3], values, Labels::index(vec![0; 33], 2)).unwrap();
     let error = model.fit(&data, Fit { batch_size: 33, ..Fit::default() }).unwrap_err().to_string();
     assert!(
-        error.starts_with("a batch of 33 samples does not fit the device; one of 31 does: first: tensor `"),
+        error.starts_with(
+            "a batch of 33 samples does not fit the device; one of 31 does: dense: tensor `a` of matmul.nn"
+        ),
         "{error}"
     );
     assert!(error.contains("the device binds at most 40000 bytes"), "{error}");
@@ -106,6 +108,8 @@ fn vgg16s_largest_layers_can_be_planned_within_webgpus_limits() {
     let convolved = Conv2d { strides: [1, 1], padding: kiln::ops::Padding::Same, bias: false };
     let convolved = graph.add(convolved, &[image, kernel]).unwrap();
     for loss in [product, convolved] {
+        let buffer = graph.buffer(&format!("{loss:?}"));
+        graph.place(loss, buffer, 0);
         let sum = graph.add(SumRows, &[loss]).unwrap();
         let gradients = kiln::ops::gradients(&mut graph, sum, &[x, fc1, image, kernel]).unwrap();
         for (i, tensor) in gradients.into_iter().flatten().enumerate() {
