@@ -29,7 +29,7 @@ pub struct BatchNormInputGradient {
     pub of_batch: bool,
 }
 
-/// For so many of the rows.
+/// The parameters of a call that sees so many of the rows.
 fn params(rows: &Rows, of_them: usize, epsilon: f32) -> kernel::Params {
     kernel::Params {
         rows: of_them as u32,
