@@ -1,5 +1,6 @@
 // dkernel[r, s, c, k] = sum over n, oy, ox of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c] * dy[n, oy, ox, k]
 // One invocation computes 8 rows (r, s, c) x 2 filters over one chunk of the pixels; the chunks' sums are added later.
+// A chunk that began in the window before goes on from its sums.
 #import columns
 #import window
 
@@ -7,12 +8,14 @@ override channels: u32; // C
 override filters: u32;  // K
 
 struct Params {
-    pixels: u32, // P = images * out_height * out_width
-    chunk: u32,  // pixels per chunk
+    chunk: u32,       // pixels per chunk, of all images together
+    begin: u32,       // the pixels from here to `end` are those of the images that are bound: of all, or of a window
+    end: u32,
+    first_chunk: u32, // the first that has some of them
 }
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;              // [N, H, W, C]
-@group(0) @binding(1) var<storage, read> dy: array<f32>;               // [P, K]
+@group(0) @binding(1) var<storage, read> dy: array<f32>;               // [P, K], P = images * out_height * out_width
 @group(0) @binding(2) var<storage, read_write> partial: array<f32>;    // [chunks, R, S, C, K]
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -55,6 +58,13 @@ fn columns_inside(tap: vec3i) -> vec2u {
     return vec2u(first, select(u32(last) / stride_x + 1u, 0u, last < 0));
 }
 
+// The sums of the window before. Rows and columns past the last give values that are not stored.
+fn stored(chunk: u32, row: u32, column: u32) -> vec2f {
+    let rows = window_height * window_width * channels;
+    let at = (chunk * rows + min(row, rows - 1u)) * filters;
+    return vec2f(partial[at + min(column, filters - 1u)], partial[at + min(column + LANES, filters - 1u)]);
+}
+
 fn store(chunk: u32, row: u32, column: u32, value: vec2f) {
     let rows = window_height * window_width * channels;
     if row < rows {
@@ -88,8 +98,19 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
     var s5 = vec2f();
     var s6 = vec2f();
     var s7 = vec2f();
-    let first = group.z * params.chunk;
-    let end = min(first + params.chunk, params.pixels);
+    let chunk = params.first_chunk + group.z;
+    if chunk * params.chunk < params.begin {
+        s0 = stored(chunk, row, column);
+        s1 = stored(chunk, row + 1u, column);
+        s2 = stored(chunk, row + 2u, column);
+        s3 = stored(chunk, row + 3u, column);
+        s4 = stored(chunk, row + 4u, column);
+        s5 = stored(chunk, row + 5u, column);
+        s6 = stored(chunk, row + 6u, column);
+        s7 = stored(chunk, row + 7u, column);
+    }
+    let first = max(chunk * params.chunk, params.begin) - params.begin;
+    let end = min((chunk + 1u) * params.chunk, params.end) - params.begin;
     // Dividing per pixel costs more than the products: walk the pixels of the images instead.
     var ox = first % out_width;
     var oy = first / out_width % out_height;
@@ -156,12 +177,12 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
             }
         }
     }
-    store(group.z, row, column, s0);
-    store(group.z, row + 1u, column, s1);
-    store(group.z, row + 2u, column, s2);
-    store(group.z, row + 3u, column, s3);
-    store(group.z, row + 4u, column, s4);
-    store(group.z, row + 5u, column, s5);
-    store(group.z, row + 6u, column, s6);
-    store(group.z, row + 7u, column, s7);
+    store(chunk, row, column, s0);
+    store(chunk, row + 1u, column, s1);
+    store(chunk, row + 2u, column, s2);
+    store(chunk, row + 3u, column, s3);
+    store(chunk, row + 4u, column, s4);
+    store(chunk, row + 5u, column, s5);
+    store(chunk, row + 6u, column, s6);
+    store(chunk, row + 7u, column, s7);
 }

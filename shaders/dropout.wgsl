@@ -5,6 +5,7 @@
 
 struct Params {
     count: u32,
+    first: u32,  // blocks of 4 LANES elements that lie before x
     stream: u32, // which of the network's dropouts this is
     rate: f32,
     scale: f32,  // 1 / (1 - rate)
@@ -23,7 +24,7 @@ fn forward(
     @builtin(local_invocation_index) local: u32,
 ) {
     let block = group.y * groups.x + group.x;
-    let draws = random4(block * LANES + local, params.stream, step.key);
+    let draws = random4((params.first + block) * LANES + local, params.stream, step.key);
     let first = block * 4u * LANES + local;
     for (var k = 0u; k < 4u; k++) {
         let i = first + k * LANES;

@@ -7,6 +7,7 @@ override elements: u32; // E, of one sample
 
 struct Params {
     count: u32, // elements of y
+    first: u32, // which sample of the batch y begins with
     scale: f32,
     offset: f32,
 }
@@ -18,7 +19,7 @@ struct Params {
 
 // The element of x that y[i] is made of.
 fn place(i: u32) -> u32 {
-    return order[step.first + i / elements] * elements + i % elements;
+    return order[step.first + params.first + i / elements] * elements + i % elements;
 }
 
 @compute @workgroup_size(256)

@@ -4,13 +4,16 @@
 
 override has_bias: bool; // else the bias is bound but not read
 override in_fours: bool; // whether the rows of a are a multiple of 4 long
+override continues: bool; // whether the sums go on from what c holds
 
 struct Params {
     rows: u32,          // M
-    inner: u32,         // K
+    inner: u32,         // K, or as much of it as b has
     columns: u32,       // N
     row_stride: u32,    // of the result, in elements
     column_stride: u32,
+    first: u32,         // where in a the first row (for `tn`, column) begins, in elements
+    stride: u32,        // from one row of a to the next
 }
 
 @group(0) @binding(0) var<storage, read> a: array<vec4f>;     // [M, K]; for `tn` [K, M]
@@ -28,6 +31,16 @@ fn start(column: u32) -> vec2f {
         return vec2f(bias[column], bias[column + LANES]);
     }
     return vec2f();
+}
+
+// What c holds. Rows and columns past the last give values that are not stored.
+fn stored(row: u32, column: u32) -> vec2f {
+    let first = min(row, params.rows - 1u) * params.row_stride;
+    let last = params.columns - 1u;
+    return vec2f(
+        c[first + min(column, last) * params.column_stride],
+        c[first + min(column + LANES, last) * params.column_stride],
+    );
 }
 
 fn store(row: u32, column: u32, value: vec2f) {
@@ -51,14 +64,14 @@ fn nn(
     let column = group.x * TILE_COLUMNS + local.x;
     let row = first_row(group, groups, local);
     let last = params.rows - 1u;
-    let a0 = min(row, last) * params.inner;
-    let a1 = min(row + 1u, last) * params.inner;
-    let a2 = min(row + 2u, last) * params.inner;
-    let a3 = min(row + 3u, last) * params.inner;
-    let a4 = min(row + 4u, last) * params.inner;
-    let a5 = min(row + 5u, last) * params.inner;
-    let a6 = min(row + 6u, last) * params.inner;
-    let a7 = min(row + 7u, last) * params.inner;
+    let a0 = params.first + min(row, last) * params.stride;
+    let a1 = params.first + min(row + 1u, last) * params.stride;
+    let a2 = params.first + min(row + 2u, last) * params.stride;
+    let a3 = params.first + min(row + 3u, last) * params.stride;
+    let a4 = params.first + min(row + 4u, last) * params.stride;
+    let a5 = params.first + min(row + 5u, last) * params.stride;
+    let a6 = params.first + min(row + 6u, last) * params.stride;
+    let a7 = params.first + min(row + 7u, last) * params.stride;
     var s0 = start(column);
     var s1 = s0;
     var s2 = s0;
@@ -67,6 +80,16 @@ fn nn(
     var s5 = s0;
     var s6 = s0;
     var s7 = s0;
+    if continues {
+        s0 = stored(row, column);
+        s1 = stored(row + 1u, column);
+        s2 = stored(row + 2u, column);
+        s3 = stored(row + 3u, column);
+        s4 = stored(row + 4u, column);
+        s5 = stored(row + 5u, column);
+        s6 = stored(row + 6u, column);
+        s7 = stored(row + 7u, column);
+    }
     var at = column;
     if in_fours {
         for (var k = 0u; k < params.inner; k += 4u) {
@@ -132,8 +155,18 @@ fn tn(
     var s5 = s0;
     var s6 = s0;
     var s7 = s0;
+    if continues {
+        s0 = stored(row, column);
+        s1 = stored(row + 1u, column);
+        s2 = stored(row + 2u, column);
+        s3 = stored(row + 3u, column);
+        s4 = stored(row + 4u, column);
+        s5 = stored(row + 5u, column);
+        s6 = stored(row + 6u, column);
+        s7 = stored(row + 7u, column);
+    }
     var at = column;
-    var from_a = row;
+    var from_a = params.first + row;
     for (var k = 0u; k < params.inner; k++) {
         let a0 = load4(from_a);
         let a4 = load4(from_a + 4u);
@@ -147,7 +180,7 @@ fn tn(
         s6 = fma(vec2f(a4.z), b0, s6);
         s7 = fma(vec2f(a4.w), b0, s7);
         at += params.columns;
-        from_a += params.rows;
+        from_a += params.stride;
     }
     store(row, column, s0);
     store(row + 1u, column, s1);

@@ -32,3 +32,5 @@ mod resume;
 mod session;
 mod stream;
 mod weights;
+mod window_cases;
+mod windows;

@@ -23,7 +23,8 @@ fn bits(arrays: &[Array]) -> Vec<u32> {
 fn neither_order_nor_threads_nor_tests_of_accesses_change_a_bit() {
     let cases = cases();
     for max_lanes in [4, 8, u32::MAX] {
-        let options = |threads, order, checked| Options { threads: Some(threads), order, checked, max_lanes };
+        let all = Options { max_lanes, ..Options::default() };
+        let options = |threads, order, checked| Options { threads: Some(threads), order, checked, ..all.clone() };
         let plain = cpu(options(1, Order::Rising, false));
         let others = [
             ("3 threads", cpu(options(3, Order::Rising, false))),

@@ -12,23 +12,31 @@ use kiln::ops::{
 
 use crate::bench::{Bench, read};
 
-/// What the device makes of a case.
-pub fn run(case: &Case, mut bench: Bench) -> Vec<Array> {
+/// A graph of a case, with the buffers and types of what it gives or rewrites.
+pub fn graph_of(case: &Case, mut bench: Bench) -> (Bench, Vec<(String, TensorType)>) {
     let inputs: Vec<Tensor> = case.inputs.iter().map(|input| bench.given(input)).collect();
     let rewritten: Vec<Tensor> = case.rewritten.iter().map(|old| bench.given(old)).collect();
     if !rewritten.is_empty() {
         bench.graph.update(case.op.clone(), &inputs, &rewritten).unwrap();
-        let buffers = bench.run(case.step);
-        let names = bench.values[inputs.len()..].iter();
-        return names.map(|(name, old, _)| read(&buffers, name, &old.ty)).collect();
+        let found = bench.values[inputs.len()..].iter().map(|(name, old, _)| (name.clone(), old.ty.clone()));
+        let found = found.collect();
+        return (bench, found);
     }
     let outputs = bench.graph.add_shared(case.op.clone(), &inputs).unwrap();
-    for (i, &output) in outputs.iter().enumerate() {
-        bench.keep(output, &format!("output {i}"));
-    }
+    let found = outputs.iter().enumerate().map(|(i, &output)| {
+        let name = format!("output {i}");
+        bench.keep(output, &name);
+        (name, bench.graph.ty(output).clone())
+    });
+    let found = found.collect();
+    (bench, found)
+}
+
+/// What the device makes of a case.
+pub fn run(case: &Case, bench: Bench) -> Vec<Array> {
+    let (bench, found) = graph_of(case, bench);
     let buffers = bench.run(case.step);
-    let types = outputs.iter().map(|&output| bench.graph.ty(output).clone());
-    types.enumerate().map(|(i, ty)| read(&buffers, &format!("output {i}"), &ty)).collect()
+    found.iter().map(|(name, ty)| read(&buffers, name, ty)).collect()
 }
 
 #[test]

@@ -44,7 +44,8 @@ impl Context {
         let threads = options.resolve_threads().map_err(invalid)?;
         options.check_lanes().map_err(invalid)?;
         let team = Team::new(threads).map_err(invalid)?;
-        let info = describe(name, options.max_lanes, threads);
+        let mut info = describe(name, options.max_lanes, threads);
+        info.limits.max_binding_bytes = info.limits.max_binding_bytes.min(options.max_binding_bytes & !3);
         tracing::debug!(info.name, info.driver, checked = options.checked, "open device");
         Ok(Context { info, options, team: Mutex::new(team) })
     }

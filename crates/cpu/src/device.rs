@@ -38,6 +38,11 @@ impl Device for CpuDevice {
         Ok(Box::new(CpuProgram::new(&self.context, plan, buffers)?))
     }
 
+    fn with_binding_limit(&self, bytes: u64) -> Result<Arc<dyn Device>, DeviceError> {
+        let options = Options { max_binding_bytes: bytes, ..self.context.options.clone() };
+        Ok(Arc::new(CpuDevice::new(options)?))
+    }
+
     fn profile(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>], steps: &[Step]) -> Result<Profile, DeviceError> {
         self.time_calls(plan, buffers, steps)
     }

@@ -25,11 +25,15 @@ pub struct Options {
     /// The most lanes of a vector: a power of two of at least 4, or `u32::MAX` for as many as the processor has. For
     /// tests of how kernels do on other processors.
     pub max_lanes: u32,
+    /// The most bytes of a buffer that a kernel sees at once, or `u64::MAX` for as many as it can count. For tests of
+    /// how plans do on other devices.
+    pub max_binding_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { threads: None, checked: cfg!(debug_assertions), order: Order::Rising, max_lanes: u32::MAX }
+        let (checked, max_binding_bytes) = (cfg!(debug_assertions), u64::MAX);
+        Options { threads: None, checked, order: Order::Rising, max_lanes: u32::MAX, max_binding_bytes }
     }
 }
 

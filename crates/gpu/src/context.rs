@@ -112,8 +112,8 @@ impl Context {
     ) -> Result<wgpu::Buffer, DeviceError> {
         let limit = self.info.limits.max_buffer_bytes;
         if bytes > limit {
-            let what = format!("`{label}` needs {bytes} bytes, the device makes buffers of at most {limit} bytes");
-            return Err(DeviceError::OutOfMemory { device: self.info.name.clone(), what });
+            let (device, label) = (self.info.name.clone(), label.to_owned());
+            return Err(DeviceError::BufferTooLarge { device, label, bytes, limit });
         }
         let size = bytes.max(4).next_multiple_of(4);
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };

@@ -40,6 +40,8 @@ pub struct Allocations {
 #[derive(Clone, Debug)]
 pub struct GpuDevice {
     pub(crate) context: Arc<Context>,
+    /// What it was opened on; an app's own device does not tell.
+    adapter: Option<wgpu::Adapter>,
 }
 
 impl GpuDevice {
@@ -48,7 +50,10 @@ impl GpuDevice {
     /// # Errors
     /// [`DeviceError::NotFound`], or [`DeviceError::Invalid`] when the driver refuses, for example limits beyond its own.
     pub fn open(selector: &Selector, options: Options) -> Result<GpuDevice, DeviceError> {
-        let adapter = select(selector)?;
+        GpuDevice::open_adapter(select(selector)?, options)
+    }
+
+    fn open_adapter(adapter: wgpu::Adapter, options: Options) -> Result<GpuDevice, DeviceError> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("kiln"),
             required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
@@ -62,7 +67,7 @@ impl GpuDevice {
         })?;
         let context = Context::new(device, queue, options.checked);
         context.install_callbacks();
-        Ok(GpuDevice { context: Arc::new(context) })
+        Ok(GpuDevice { context: Arc::new(context), adapter: Some(adapter) })
     }
 
     /// The device of an app that has one already: models then share its memory with what the app draws. Works within
@@ -70,7 +75,7 @@ impl GpuDevice {
     ///
     /// The app's callbacks for errors and loss stay as they are: Kiln catches its own errors in error scopes.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, checked: bool) -> GpuDevice {
-        GpuDevice { context: Arc::new(Context::new(device, queue, checked)) }
+        GpuDevice { context: Arc::new(Context::new(device, queue, checked)), adapter: None }
     }
 
     /// The device as wgpu knows it.
@@ -103,6 +108,17 @@ impl Device for GpuDevice {
 
     fn program(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>]) -> Result<Box<dyn Program>, DeviceError> {
         Ok(Box::new(GpuProgram::new(&self.context, plan, buffers)?))
+    }
+
+    fn with_binding_limit(&self, bytes: u64) -> Result<Arc<dyn Device>, DeviceError> {
+        let Some(adapter) = self.adapter.clone() else {
+            return Err(self.context.invalid("an app's own device was given, expected one that Kiln opened"));
+        };
+        // wgpu itself refuses to bind more than it was asked to allow.
+        let mut limits = self.context.limits.clone();
+        limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(bytes);
+        let options = Options { checked: self.context.checked, limits: Some(limits) };
+        Ok(Arc::new(GpuDevice::open_adapter(adapter, options)?))
     }
 
     fn profile(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>], steps: &[Step]) -> Result<Profile, DeviceError> {

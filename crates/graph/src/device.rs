@@ -25,6 +25,17 @@ pub trait Device: Debug + Send + Sync {
     /// When a kernel does not compile, memory runs out or the device is lost.
     fn program(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>]) -> Result<Box<dyn Program>, DeviceError>;
 
+    /// This device opened once more, so that kernels see at most `bytes` bytes of a buffer at once: for tests of what
+    /// happens on devices with a smaller [`Limits::max_binding_bytes`]. A limit that is smaller already stays. Buffers
+    /// of the one are not for programs of the other.
+    ///
+    /// # Errors
+    /// [`DeviceError::Invalid`] when the device cannot be opened again.
+    fn with_binding_limit(&self, bytes: u64) -> Result<Arc<dyn Device>, DeviceError> {
+        let message = format!("a limit of {bytes} bytes was asked for, expected a device that can be opened again");
+        Err(DeviceError::Invalid { device: self.info().name.clone(), message })
+    }
+
     /// Runs `plan` once per step and times its calls. The first step only warms up, where there are more: its memory may
     /// not be mapped yet, and many drivers compile at the first dispatch. Buffers are as for [`Device::program`], and
     /// what the plan updates is updated.
@@ -164,6 +175,11 @@ impl Limits {
         max_workgroups: 65_535,
         binding_align: 256,
     };
+
+    /// The largest tensor that a kernel sees whole, with [`READ_PAST`](crate::READ_PAST) behind it, in bytes.
+    pub fn window_bytes(&self) -> u64 {
+        self.max_binding_bytes.saturating_sub(READ_PAST) & !15
+    }
 }
 
 /// What can go wrong on a device.
@@ -185,6 +201,20 @@ pub enum DeviceError {
         device: String,
         /// What could not be had.
         what: String,
+    },
+    /// A buffer is larger than any that the device makes.
+    #[error(
+        "{device}: `{label}` needs {bytes} bytes, the device makes buffers of at most {limit} bytes; use a smaller batch, a smaller model or a device with a larger max_buffer_size"
+    )]
+    BufferTooLarge {
+        /// The device's name.
+        device: String,
+        /// What the buffer is called.
+        label: String,
+        /// The size that is needed, in bytes.
+        bytes: u64,
+        /// The device's limit, in bytes.
+        limit: u64,
     },
     /// The device is gone: unplugged, reset by its driver, or destroyed by the host app.
     #[error("{device} was lost: {reason}; weights that were not saved are gone, start again from the last saved model")]

@@ -33,6 +33,7 @@ mod op;
 mod plan;
 mod profile;
 mod tensor;
+mod windows;
 
 pub use array::Array;
 pub use autodiff::Gradient;
@@ -49,3 +50,4 @@ pub use op::Op;
 pub use plan::{Argument, Plan, PlanBuffer, PlannedCall, READ_PAST};
 pub use profile::{CallTime, Profile, Timing};
 pub use tensor::{DType, Shape, Tensor, TensorType};
+pub use windows::{Pieces, Window};

@@ -2,41 +2,72 @@
 
 use crate::{Call, Error, Graph, Limits, Node, Result, Shape, Tensor, TensorType};
 
-/// One node on its way to kernel calls.
+/// One node on its way to kernel calls: all of it, or one of the windows that [`Op::pieces`](crate::Op::pieces) allows.
 #[derive(Debug)]
 pub struct Lowering<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) node: &'a Node,
     pub(crate) limits: &'a Limits,
+    pub(crate) inputs: Vec<Tensor>,
+    pub(crate) outputs: Vec<Tensor>,
+    pub(crate) first: usize,
     pub(crate) calls: Vec<Call>,
-    pub(crate) scratch: Vec<TensorType>,
+    pub(crate) locals: Vec<Local>,
 }
 
-impl Lowering<'_> {
-    /// The node's inputs.
-    pub fn inputs(&self) -> &[Tensor] {
-        &self.node.inputs
+/// A tensor that only this node knows. They are numbered behind those of the graph.
+#[derive(Debug)]
+pub(crate) enum Local {
+    /// In a slot of its own.
+    Scratch(TensorType),
+    /// In another tensor, so many bytes from its start.
+    Part { of: Tensor, first_byte: u64, ty: TensorType },
+}
+
+impl Local {
+    pub(crate) fn ty(&self) -> &TensorType {
+        match self {
+            Local::Scratch(ty) | Local::Part { ty, .. } => ty,
+        }
+    }
+}
+
+impl<'a> Lowering<'a> {
+    pub(crate) fn new(graph: &'a Graph, node: &'a Node, limits: &'a Limits) -> Lowering<'a> {
+        let (inputs, outputs) = (node.inputs.clone(), node.outputs.clone());
+        Lowering { graph, node, limits, inputs, outputs, first: 0, calls: Vec::new(), locals: Vec::new() }
     }
 
-    /// The node's outputs.
+    /// The node's inputs, or what this window has of them.
+    pub fn inputs(&self) -> &[Tensor] {
+        &self.inputs
+    }
+
+    /// The node's outputs, or what this window has of them.
     pub fn outputs(&self) -> &[Tensor] {
-        &self.node.outputs
+        &self.outputs
+    }
+
+    /// Where in the node's tensors this window begins, in elements or samples as [`Op::pieces`](crate::Op::pieces) has
+    /// it; 0 if there is but one.
+    pub fn first(&self) -> usize {
+        self.first
     }
 
     /// The types of the node's inputs, for an op that looks at them as its shape rule does.
     pub fn input_types(&self) -> Vec<TensorType> {
-        self.graph.types(&self.node.inputs)
+        self.inputs.iter().map(|&input| self.ty(input).clone()).collect()
     }
 
-    /// The type of an input, output or scratch tensor.
+    /// The type of an input, output, scratch tensor or part.
     pub fn ty(&self, tensor: Tensor) -> &TensorType {
         match tensor.index().checked_sub(self.graph.tensor_count()) {
-            Some(scratch) => &self.scratch[scratch],
+            Some(local) => self.locals[local].ty(),
             None => self.graph.ty(tensor),
         }
     }
 
-    /// The shape of an input, output or scratch tensor.
+    /// The shape of an input, output, scratch tensor or part.
     pub fn shape(&self, tensor: Tensor) -> &Shape {
         &self.ty(tensor).shape
     }
@@ -57,8 +88,12 @@ impl Lowering<'_> {
 
     /// A tensor that lives only while this node runs: partial results between two of its calls.
     pub fn scratch(&mut self, ty: TensorType) -> Tensor {
-        self.scratch.push(ty);
-        Tensor((self.graph.tensor_count() + self.scratch.len() - 1) as u32)
+        self.local(Local::Scratch(ty))
+    }
+
+    pub(crate) fn local(&mut self, local: Local) -> Tensor {
+        self.locals.push(local);
+        Tensor((self.graph.tensor_count() + self.locals.len() - 1) as u32)
     }
 
     /// Appends a kernel call.

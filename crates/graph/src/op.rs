@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt::Debug;
 
-use crate::{Array, Error, Gradient, Lowering, Result, Step, TensorType};
+use crate::{Array, Error, Gradient, Lowering, Pieces, Result, Step, TensorType};
 
 /// A function of tensors: its shape rule, the kernel calls that compute it, its gradient and its reference.
 ///
@@ -22,6 +22,12 @@ pub trait Op: Any + Debug + Send + Sync {
     /// # Errors
     /// [`Error::Inputs`] when the op cannot take these inputs.
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>>;
+
+    /// How the outputs may be computed piece by piece, where a tensor is larger than what the device binds at once. An
+    /// op that says so takes all sizes in [`Op::lower`] from the shapes of the tensors that it finds there.
+    fn pieces(&self) -> Pieces {
+        Pieces::Whole
+    }
 
     /// Pushes the kernel calls that compute the outputs.
     ///

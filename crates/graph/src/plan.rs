@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::lowering::Local;
+use crate::windows::lowerings;
 use crate::{Access, Buffer, Call, Error, Graph, Kernel, Limits, Lowering, Result, Storage, Tensor, TensorType};
 
 /// Kernel calls in order and the buffers that they need: plain data, ready for any device. Prints as a table.
@@ -61,6 +63,7 @@ pub struct Argument {
 
 impl Plan {
     /// Lowers every node that is needed (because it rewrites a persistent tensor or gives one) and chooses the buffers.
+    /// What is too large to be bound is computed in windows (`windows.rs`).
     ///
     /// A tensor that is not persistent gets a slot, from the node that gives it to the last one that takes it: the
     /// smallest free one that is large enough, else the largest free one, which grows. A slot is a whole buffer, because
@@ -80,19 +83,21 @@ impl Plan {
         };
         let mut calls = Vec::new();
         for (index, node) in graph.nodes().iter().enumerate().filter(|(index, _)| live[*index]) {
-            let mut lowering = Lowering { graph, node, limits, calls: Vec::new(), scratch: Vec::new() };
-            node.op.lower(&mut lowering)?;
             for &output in &node.outputs {
                 let base = graph.base(output);
                 if graph.storage(base) == Storage::Planned {
                     planner.slot_of[base.index()] = Some(planner.take(graph.ty(base).bytes()));
                 }
             }
-            let scratch: Vec<usize> = lowering.scratch.iter().map(|ty| planner.take(ty.bytes())).collect();
-            for call in lowering.calls {
-                calls.push(planner.place(call, &node.scope, &lowering.scratch, &scratch)?);
+            for mut lowering in lowerings(graph, node, limits) {
+                node.op.lower(&mut lowering)?;
+                let Lowering { calls: unplaced, locals, .. } = lowering;
+                let locals = planner.place_locals(locals);
+                for call in unplaced {
+                    calls.push(planner.place(call, &node.scope, &locals)?);
+                }
+                planner.free.extend(locals.into_iter().filter_map(|(_, slot)| slot));
             }
-            planner.free.extend(scratch);
             for tensor in graph.all_tensors().filter(|tensor| last_use[tensor.index()] == Some(index)) {
                 planner.free.extend(planner.slot_of[tensor.index()]);
             }
@@ -165,13 +170,19 @@ impl Planner<'_> {
         }
     }
 
-    fn place(
-        &mut self,
-        call: Call,
-        scope: &str,
-        scratch_types: &[TensorType],
-        scratch: &[usize],
-    ) -> Result<PlannedCall> {
+    /// What only one lowering knows, with a slot for each of its scratch tensors.
+    fn place_locals(&mut self, locals: Vec<Local>) -> Vec<(Local, Option<usize>)> {
+        let slot = |local: Local| {
+            let slot = match &local {
+                Local::Scratch(ty) => Some(self.take(ty.bytes())),
+                Local::Part { .. } => None,
+            };
+            (local, slot)
+        };
+        locals.into_iter().map(slot).collect()
+    }
+
+    fn place(&mut self, call: Call, scope: &str, locals: &[(Local, Option<usize>)]) -> Result<PlannedCall> {
         let kernel = call.kernel;
         let broken = |rule: String| Error::Lowering { label: scope.to_owned(), call: kernel.name, rule };
         if call.arguments.len() != kernel.bindings.len() {
@@ -179,11 +190,7 @@ impl Planner<'_> {
         }
         let mut arguments: Vec<Argument> = Vec::with_capacity(call.arguments.len());
         for (&tensor, binding) in call.arguments.iter().zip(kernel.bindings) {
-            let located = match tensor.index().checked_sub(self.graph.tensor_count()) {
-                Some(i) => Some((scratch[i], 0, scratch_types[i].clone())),
-                None => self.locate(tensor),
-            };
-            let Some((buffer, offset, ty)) = located else {
+            let Some((buffer, offset, ty)) = self.locate(tensor, locals) else {
                 return Err(broken(format!("`{}` is not computed before", binding.name)));
             };
             let (bytes, limit) = (ty.bytes(), self.limits.max_binding_bytes);
@@ -220,8 +227,17 @@ impl Planner<'_> {
         Ok(PlannedCall { scope: scope.to_owned(), kernel, arguments, overrides, params, workgroups, flops })
     }
 
-    /// Buffer, offset in bytes and type of a tensor of the graph.
-    fn locate(&self, tensor: Tensor) -> Option<(usize, u64, TensorType)> {
+    /// Buffer, offset in bytes and type of a tensor of the graph or of a lowering.
+    fn locate(&self, tensor: Tensor, locals: &[(Local, Option<usize>)]) -> Option<(usize, u64, TensorType)> {
+        if let Some(local) = tensor.index().checked_sub(self.graph.tensor_count()) {
+            return match &locals[local] {
+                (Local::Scratch(ty), slot) => Some(((*slot)?, 0, ty.clone())),
+                (Local::Part { of, first_byte, ty }, _) => {
+                    let (buffer, offset, _) = self.locate(*of, locals)?;
+                    Some((buffer, offset + first_byte, ty.clone()))
+                }
+            };
+        }
         let ty = self.graph.ty(tensor).clone();
         match self.graph.storage(tensor) {
             Storage::Persistent { buffer: Buffer(index), offset } => Some((index as usize, offset, ty)),

@@ -99,6 +99,15 @@ impl Device {
         Device(device)
     }
 
+    /// This device opened once more, so that kernels see at most `bytes` bytes of a tensor at once: for tests of what
+    /// happens on smaller devices, where tensors are computed on in windows. On a GPU, wgpu enforces the limit.
+    ///
+    /// # Errors
+    /// [`DeviceError::Invalid`] for a device that Kiln did not open itself.
+    pub fn with_binding_limit(&self, bytes: u64) -> Result<Device, DeviceError> {
+        self.0.with_binding_limit(bytes).map(Device)
+    }
+
     /// What it is.
     pub fn info(&self) -> &DeviceInfo {
         self.0.info()

@@ -111,12 +111,29 @@ pub enum Error {
     /// Data cannot be read, or do not fit together.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A batch needs a tensor that the device cannot bind, not even in windows.
+    #[error("a batch of {batch} samples does not fit the device; {}: {source}", fitting(*.fits))]
+    BatchTooLarge {
+        /// The size of the batch.
+        batch: usize,
+        /// The size of a batch that fits; 0 if none does.
+        fits: usize,
+        /// The node, the tensor, its size and the limit.
+        source: kiln_graph::Error,
+    },
     /// A graph cannot be built or planned.
     #[error(transparent)]
     Graph(#[from] kiln_graph::Error),
     /// The device cannot do what is asked of it.
     #[error(transparent)]
     Device(#[from] DeviceError),
+}
+
+fn fitting(samples: usize) -> String {
+    match samples {
+        0 => "no batch does".to_owned(),
+        _ => format!("one of {samples} does"),
+    }
 }
 
 impl From<WeightsError> for Error {

@@ -1,6 +1,6 @@
 //! y = f(x), element by element.
 
-use kiln_graph::{Array, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::activation as kernel;
@@ -150,6 +150,10 @@ impl Op for Activation {
         }
     }
 
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
+    }
+
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let count = lowering.shape(x).elements();
@@ -194,6 +198,10 @@ impl Op for ActivationGradient {
             [kept, dy] if kept == dy => Ok(vec![dy.clone()]),
             _ => Err(Error::inputs(self.name(), "two tensors of one shape", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `a = a + g²; p = p - lr g / sqrt(a + epsilon)`.
 
-use kiln_graph::{Array, Error, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::adagrad as kernel;
@@ -23,6 +23,10 @@ impl Op for Adagrad {
             [gradients] => Ok(vec![gradients.clone(); 2]),
             _ => Err(Error::inputs(self.name(), "the gradients, as one tensor", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

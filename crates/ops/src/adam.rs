@@ -1,6 +1,6 @@
 //! `p = (1 - decay) p; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g²; p = p - rate m / (sqrt(v) + epsilon)`.
 
-use kiln_graph::{Array, Error, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::adam as kernel;
@@ -30,6 +30,10 @@ impl Op for Adam {
             [gradients] => Ok(vec![gradients.clone(); if self.amsgrad { 4 } else { 3 }]),
             _ => Err(Error::inputs(self.name(), "the gradients, as one tensor", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `y = scale * (cval in the square that is cut out, else v) + offset`, where v is x after channel shift and brightness.
 
-use kiln_graph::{Array, Error, Lowering, Op, Result, Step, TensorType};
+use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::augment_warp::images_and_draws;
 use crate::case::Case;
@@ -53,6 +53,10 @@ impl Op for AugmentColor {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         self.dims(inputs)?;
         Ok(vec![inputs[0].clone()])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `y[n, r, q, c] = scale * (x[n, :, :, c] at row d0 r + d1 q + d2 and column d3 r + d4 q + d5, d = draws[n]) + offset`.
 
-use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::kernels::augment_warp as kernel;
@@ -73,6 +73,10 @@ impl Op for AugmentWarp {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         images_and_draws(self.name(), inputs)?;
         Ok(vec![inputs[0].clone()])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `y[n, oy, ox, c] = mean over the r, s inside the image of x[n, oy*stride_y + r - top, ox*stride_x + s - left, c]`.
 
-use kiln_graph::{Array, Error, Gradient, Lowering, Op, Result, Step, TensorType};
+use kiln_graph::{Array, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::kernels::avg_pool2d as kernel;
@@ -51,6 +51,10 @@ impl Op for AvgPool2d {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         self.window(inputs).map(|(window, [images, _, _, channels])| vec![window.result(images, channels)])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
@@ -116,6 +120,10 @@ impl Op for AvgPool2dGradient {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         self.window(inputs).map(|(_, x)| vec![TensorType::f32(x)])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiln_graph::{Array, Error, Gradient, Lowering, Op, Result, Step, Tensor, TensorType};
+use kiln_graph::{Array, Error, Gradient, Lowering, Op, Result, Step, Tensor, TensorType, Window};
 
 use crate::batch_norm_gradient::{BatchNormInputGradient, BatchNormSums};
 use crate::case::Case;
@@ -59,11 +59,13 @@ fn normalize(lowering: &mut Lowering, epsilon: f32, [mean, variance]: [Tensor; 2
     let rows = Rows::of(lowering.shape(x));
     let [gamma, beta] = parameters;
     let overrides = kernel::Overrides { scale: gamma.is_some(), center: beta.is_some() };
-    let [count, width, channels] = [rows.rows, rows.width, rows.channels].map(|n| n as u32);
-    let params = kernel::Params { rows: count, width, channels, epsilon };
-    let tensors =
-        kernel::Forward { x, mean, variance, gamma: gamma.unwrap_or(mean), beta: beta.unwrap_or(mean), y };
-    lowering.push(tensors.call(params, overrides, channel_tiles(rows.rows, rows.width)));
+    let (gamma, beta) = (gamma.unwrap_or(mean), beta.unwrap_or(mean));
+    for Window { units, parts: [x, y] } in lowering.windows(rows.rows, [(x, rows.width), (y, rows.width)]) {
+        let [count, width, channels] = [units.len(), rows.width, rows.channels].map(|n| n as u32);
+        let params = kernel::Params { rows: count, width, channels, epsilon };
+        let tensors = kernel::Forward { x, mean, variance, gamma, beta, y };
+        lowering.push(tensors.call(params, overrides, channel_tiles(units.len(), rows.width)));
+    }
 }
 
 fn reference(x: &Array, epsilon: f32, [mean, variance]: [&Array; 2], [gamma, beta]: [Option<&Array>; 2]) -> Array {

@@ -1,6 +1,6 @@
 //! `x = x limit / max(norm, limit)`, with `norm = sqrt(sum of x²)`.
 
-use kiln_graph::{Array, Error, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, Error, Lowering, Op, Result, Step, TensorType, Window, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::clip_by_norm as kernel;
@@ -35,12 +35,16 @@ impl Op for ClipByNorm {
         let sums = lowering.scratch(TensorType::f32([chunks, 256]));
         let squared_norm = lowering.scratch(TensorType::f32([1]));
         let params = |count: usize| kernel::Params { count: count as u32, limit: self.limit };
-        let squares = kernel::Squares { source: x, sums };
-        lowering.push(squares.call(params(self.count), linear_workgroups(chunks, 1)));
+        for Window { units, parts: [source, sums] } in lowering.windows(chunks, [(x, CHUNK), (sums, 256)]) {
+            let count = lowering.shape(source).elements();
+            lowering.push(kernel::Squares { source, sums }.call(params(count), linear_workgroups(units.len(), 1)));
+        }
         let total = kernel::Total { source: sums, sums: squared_norm };
         lowering.push(total.call(params(chunks * 256), [1, 1, 1]));
-        let scale = kernel::Scale { squared_norm, x };
-        lowering.push(scale.call(params(self.count), linear_workgroups(self.count, 256)));
+        for Window { parts: [x], .. } in lowering.windows(self.count, [(x, 1)]) {
+            let count = lowering.shape(x).elements();
+            lowering.push(kernel::Scale { squared_norm, x }.call(params(count), linear_workgroups(count, 256)));
+        }
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! `x = min(max(x, -limit), limit)`.
 
-use kiln_graph::{Array, Error, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::clip_by_value as kernel;
@@ -26,10 +26,15 @@ impl Op for ClipByValue {
         }
     }
 
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
+    }
+
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let x = lowering.outputs()[0];
-        let params = kernel::Params { count: self.count as u32, limit: self.limit };
-        lowering.push(kernel::Update { x }.call(params, linear_workgroups(self.count, 256)));
+        let count = lowering.shape(x).elements();
+        let params = kernel::Params { count: count as u32, limit: self.limit };
+        lowering.push(kernel::Update { x }.call(params, linear_workgroups(count, 256)));
         Ok(())
     }
 

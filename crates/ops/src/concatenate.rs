@@ -1,6 +1,6 @@
 //! `y[…, first_i + c] = x_i[…, c]`: tensors side by side along their last axis.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Shape, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Shape, Step, TensorType};
 
 use crate::case::Case;
 use crate::kernels::concatenate as kernel;
@@ -39,6 +39,10 @@ impl Op for Concatenate {
         }
         let channels = parts.iter().map(|part| part.1).sum();
         Ok(vec![TensorType::f32([outer, &[channels]].concat())])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
@@ -100,6 +104,10 @@ impl Op for ConcatenateGradient {
             let expected = format!("f32 […, C] with at least {} + {} channels", self.first, self.channels);
             Error::inputs(self.name(), expected, inputs)
         })
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

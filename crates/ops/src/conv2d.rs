@@ -1,6 +1,6 @@
 //! `y[n, oy, ox, k] = bias[k] + sum over r, s, c of x[n, oy*stride_y + r - top, ox*stride_x + s - left, c] kernel[r, s, c, k]`.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::conv2d_input_gradient::Conv2dInputGradient;
@@ -68,6 +68,10 @@ impl Op for Conv2d {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         let (window, [images, ..], [_, _, _, filters]) = self.geometry(inputs)?;
         Ok(vec![window.result(images, filters)])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::SamplesOf(vec![0])
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `dx[n, iy, ix, c] = sum over r, s, k of dy[n, (iy + top - r)/stride_y, (ix + left - s)/stride_x, k] kernel[r, s, c, k]`.
 
-use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::conv2d::{geometries, window};
@@ -52,6 +52,10 @@ impl Op for Conv2dInputGradient {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         self.geometry(inputs).map(|(_, x)| vec![TensorType::f32(x)])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::SamplesOf(vec![0])
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

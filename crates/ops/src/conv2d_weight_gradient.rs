@@ -63,7 +63,8 @@ impl Op for Conv2dWeightGradient {
         let (x, dy, dkernel) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let (window, [r, s, channels, filters]) = self.geometry(&lowering.input_types())?;
         let rows = r * s * channels;
-        let pixels = lowering.shape(dy)[0] * window.pixels().1;
+        let (images, area) = (lowering.shape(dy)[0], window.pixels().1);
+        let pixels = images * area;
         let [across, down, _] = tiles(rows, filters);
         let wanted = BUSY.div_ceil(across as usize * down as usize).min(pixels.div_ceil(SMALLEST_CHUNK)).max(1);
         let chunk = pixels.div_ceil(wanted);
@@ -72,12 +73,19 @@ impl Op for Conv2dWeightGradient {
             1 => dkernel,
             _ => lowering.scratch(TensorType::f32([chunks, rows, filters])),
         };
-        let params = kernel::Params { pixels: pixels as u32, chunk: chunk as u32 };
         let overrides = window_overrides!(
             conv2d_weight_gradient, window, channels: channels as u32, filters: filters as u32
         );
-        let call = kernel::Forward { x, dy, partial }.call(params, overrides, [across, down, chunks as u32]);
-        lowering.push(call.flops(2 * pixels * rows * filters));
+        let [image, result] = [x, dy].map(|tensor| lowering.shape(tensor).sample().elements());
+        for kiln_graph::Window { units, parts: [x, dy] } in lowering.windows(images, [(x, image), (dy, result)]) {
+            let (begin, end) = (units.start * area, units.end * area);
+            let (first_chunk, end_chunk) = (begin / chunk, end.div_ceil(chunk));
+            let workgroups = [across, down, (end_chunk - first_chunk) as u32];
+            let [chunk, begin, end, first_chunk] = [chunk, begin, end, first_chunk].map(|n| n as u32);
+            let params = kernel::Params { chunk, begin, end, first_chunk };
+            let call = kernel::Forward { x, dy, partial }.call(params, overrides, workgroups);
+            lowering.push(call.flops(2 * units.len() * area * rows * filters));
+        }
         if chunks > 1 {
             sum_rows(lowering, partial, dkernel, [chunks, rows * filters], 1.0);
         }

@@ -1,6 +1,6 @@
 //! `y = x`.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::copy as kernel;
@@ -19,6 +19,10 @@ impl Op for Copy {
             [x] if x.dtype == DType::F32 => Ok(vec![x.clone()]),
             _ => Err(Error::inputs(self.name(), "one f32 tensor", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

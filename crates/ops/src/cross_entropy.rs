@@ -1,6 +1,6 @@
 //! `loss[n] = -sum over c of t[n, c] log q[n, c]`, with `q = p / (sum of p[n])` clipped to 1e-7 and 1 - 1e-7.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::kernels::cross_entropy as kernel;
@@ -36,6 +36,10 @@ impl Op for CrossEntropy {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         self.sizes(inputs).map(|[rows, _]| vec![TensorType::f32([rows])])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
@@ -90,6 +94,10 @@ impl Op for CrossEntropyGradient {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         self.sizes(inputs).map(|dims| vec![TensorType::f32(dims)])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

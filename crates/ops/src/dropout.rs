@@ -1,6 +1,6 @@
 //! `y[i] = x[i] / (1 - rate)` with probability `1 - rate`, else 0.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::dropout as kernel;
@@ -42,10 +42,16 @@ impl Op for Dropout {
         }
     }
 
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
+    }
+
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let count = lowering.shape(x).elements();
-        let params = kernel::Params { count: count as u32, stream: self.stream, rate: self.rate, scale: self.scale() };
+        let first = lowering.first() as u32 / (4 * kernel::LANES);
+        let (stream, rate, scale) = (self.stream, self.rate, self.scale());
+        let params = kernel::Params { count: count as u32, first, stream, rate, scale };
         lowering.push(kernel::Forward { x, y }.call(params, linear_workgroups(count, 4 * kernel::LANES)));
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! `y = x` for `x > 0`, else `alpha (exp(x) - 1)`, element by element.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::elu as kernel;
@@ -29,6 +29,10 @@ impl Op for Elu {
             [x] if x.dtype == DType::F32 => Ok(vec![x.clone()]),
             _ => Err(Error::inputs(self.name(), "one f32 tensor", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
@@ -64,6 +68,10 @@ impl Op for EluGradient {
             [y, dy] if y == dy && y.dtype == DType::F32 => Ok(vec![y.clone()]),
             _ => Err(Error::inputs(self.name(), "two f32 tensors of one shape", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `y = value`, everywhere.
 
-use kiln_graph::{Array, Error, Lowering, Op, Result, Shape, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Shape, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::fill as kernel;
@@ -26,9 +26,13 @@ impl Op for Fill {
         }
     }
 
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
+    }
+
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let y = lowering.outputs()[0];
-        let count = self.shape.elements();
+        let count = lowering.shape(y).elements();
         let params = kernel::Params { count: count as u32, value: self.value };
         lowering.push(kernel::Forward { y }.call(params, linear_workgroups(count, 256)));
         Ok(())

@@ -1,6 +1,6 @@
 //! `y[i, …] = scale * x[order[first + i], …] + offset`.
 
-use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::gather as kernel;
@@ -32,11 +32,16 @@ impl Op for Gather {
         }
     }
 
+    fn pieces(&self) -> Pieces {
+        Pieces::SamplesOf(Vec::new())
+    }
+
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, order, y) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
-        let count = lowering.shape(y).elements();
-        let overrides = kernel::Overrides { elements: (count / self.batch.max(1)).max(1) as u32 };
-        let params = kernel::Params { count: count as u32, scale: self.scale, offset: self.offset };
+        let (count, elements) = (lowering.shape(y).elements(), lowering.shape(y).sample().elements());
+        let overrides = kernel::Overrides { elements: elements.max(1) as u32 };
+        let [count_of_y, first] = [count, lowering.first()].map(|n| n as u32);
+        let params = kernel::Params { count: count_of_y, first, scale: self.scale, offset: self.offset };
         let workgroups = linear_workgroups(count, 256);
         lowering.push(match lowering.ty(x).dtype {
             DType::U8 => kernel::Bytes { x, order, y }.call(params, overrides, workgroups),

@@ -1,6 +1,6 @@
 //! `y[n, c] = mean over h, w of x[n, h, w, c]`.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::kernels::global_avg_pool2d as kernel;
@@ -41,6 +41,10 @@ impl Op for GlobalAvgPool2d {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         images(self.name(), inputs).map(|[images, _, _, channels]| vec![TensorType::f32([images, channels])])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
@@ -96,6 +100,10 @@ impl Op for GlobalAvgPool2dGradient {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         self.images(inputs).map(|x| vec![TensorType::f32(x)])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `y[n, c] = max over h, w of x[n, h, w, c]`.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::global_avg_pool2d::images;
@@ -37,6 +37,10 @@ impl Op for GlobalMaxPool2d {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         images(self.name(), inputs).map(|[images, _, _, channels]| vec![TensorType::f32([images, channels])])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
@@ -88,6 +92,10 @@ impl Op for GlobalMaxPool2dGradient {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         self.images(inputs).map(|x| vec![TensorType::f32(x)])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

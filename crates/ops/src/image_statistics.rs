@@ -1,6 +1,6 @@
 //! `y[n] = (least, most, mean, standard deviation) of all values of image n`.
 
-use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::image_statistics as kernel;
@@ -25,6 +25,10 @@ impl Op for ImageStatistics {
             }
             _ => Err(Error::inputs(self.name(), "one f32 tensor [N, …]", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

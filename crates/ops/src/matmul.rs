@@ -1,6 +1,6 @@
 //! `c[m, n] = bias[n] + sum over k of a[m, k] b[k, n]`, with a or b transposed.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, Tensor, TensorType, Window};
 
 use crate::case::Case;
 use crate::kernels::matmul as kernel;
@@ -54,6 +54,67 @@ impl Matmul {
     }
 }
 
+/// The rows of a window of c are a multiple of this, so that it starts where every device can bind, transposed or not.
+const ROWS: usize = 64;
+
+/// A product over windows of c's rows and, within each, of the rows of b, where sums go on from what c holds.
+struct Product {
+    a: Tensor,
+    b: Tensor,
+    bias: Option<Tensor>,
+    c: Tensor,
+    /// `[M, K, N]`
+    sizes: [usize; 3],
+    /// From one row and from one column of c to the next, in elements.
+    strides: [usize; 2],
+}
+
+impl Product {
+    /// The kernel's parameters for so many `[rows, inner, columns]`. `a` has `stride` elements a row, of which the
+    /// first that counts is `first`.
+    fn params(&self, sizes: [usize; 3], first: usize, stride: usize) -> kernel::Params {
+        let [rows, inner, columns] = sizes.map(|n| n as u32);
+        let [row_stride, column_stride, first, stride] =
+            [self.strides[0], self.strides[1], first, stride].map(|n| n as u32);
+        kernel::Params { rows, inner, columns, row_stride, column_stride, first, stride }
+    }
+
+    /// Pushes the calls for `a [M, K]`.
+    fn push_nn(&self, lowering: &mut Lowering) {
+        let Product { a, b, bias, c, sizes: [m, k, n], strides } = *self;
+        let in_fours = k.is_multiple_of(4);
+        let step = if in_fours { 4 } else { 1 };
+        for Window { units, parts: [a] } in lowering.windows(m.div_ceil(ROWS), [(a, ROWS * k)]) {
+            let (first, rows) = (units.start * ROWS * strides[0], m.min(units.end * ROWS) - units.start * ROWS);
+            let c = lowering.part(c, first, [m * n - first]);
+            for Window { units, parts: [b] } in lowering.windows(k / step, [(b, step * n)]) {
+                let (first, sizes) = (units.start * step, [rows, units.len() * step, n]);
+                let continues = first > 0;
+                let overrides = kernel::Overrides { has_bias: bias.is_some() && !continues, in_fours, continues };
+                let tensors = kernel::Nn { a, b, bias: bias.unwrap_or(b), c };
+                let call = tensors.call(self.params(sizes, first, k), overrides, tiles(rows, n));
+                lowering.push(call.flops(2 * sizes.iter().product::<usize>()));
+            }
+        }
+    }
+
+    /// Pushes the calls for `a [K, M]`.
+    fn push_tn(&self, lowering: &mut Lowering) {
+        let Product { a, b, bias, c, sizes: [m, k, n], .. } = *self;
+        let in_fours = m.is_multiple_of(4);
+        for Window { units, parts: [c] } in lowering.windows(m.div_ceil(ROWS), [(c, ROWS * n)]) {
+            let (first, rows) = (units.start * ROWS, m.min(units.end * ROWS) - units.start * ROWS);
+            for Window { units, parts: [a, b] } in lowering.windows(k, [(a, m), (b, n)]) {
+                let (continues, sizes) = (units.start > 0, [rows, units.len(), n]);
+                let overrides = kernel::Overrides { has_bias: bias.is_some() && !continues, in_fours, continues };
+                let tensors = kernel::Tn { a, b, bias: bias.unwrap_or(b), c };
+                let call = tensors.call(self.params(sizes, first, m), overrides, tiles(rows, n));
+                lowering.push(call.flops(2 * sizes.iter().product::<usize>()));
+            }
+        }
+    }
+}
+
 impl Op for Matmul {
     fn name(&self) -> &'static str {
         "matmul"
@@ -63,26 +124,25 @@ impl Op for Matmul {
         self.sizes(inputs).map(|[m, _, n]| vec![TensorType::f32([m, n])])
     }
 
+    fn pieces(&self) -> Pieces {
+        match self.transpose_a {
+            true => Pieces::Whole,
+            false => Pieces::SamplesOf(vec![0]),
+        }
+    }
+
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (a, b, c) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let [m, k, n] = self.sizes(&lowering.input_types())?;
         let bias = lowering.inputs().get(2).copied();
-        let flops = 2 * m * k * n;
-        let overrides = |row: usize| kernel::Overrides { has_bias: self.bias, in_fours: row.is_multiple_of(4) };
-        let params = |rows: usize, columns: usize, [row_stride, column_stride]: [usize; 2]| {
-            let [rows, inner, columns, row_stride, column_stride] =
-                [rows, k, columns, row_stride, column_stride].map(|n| n as u32);
-            kernel::Params { rows, inner, columns, row_stride, column_stride }
-        };
-        let call = if self.transpose_a {
-            let tensors = kernel::Tn { a, b, bias: bias.unwrap_or(b), c };
-            tensors.call(params(m, n, [n, 1]), overrides(m), tiles(m, n))
-        } else if self.transpose_b && bias.is_none() && m < n {
+        let b_is_large = lowering.ty(b).bytes() > lowering.limits().window_bytes();
+        if self.transpose_a {
+            Product { a, b, bias, c, sizes: [m, k, n], strides: [n, 1] }.push_tn(lowering);
+        } else if self.transpose_b && bias.is_none() && (m < n || b_is_large) {
             // c^T = b a^T, stored transposed: a is the smaller one to transpose.
             let turned = lowering.scratch(TensorType::f32([k, m]));
             lowering.push(transpose::call(a, turned, [1, m, k]));
-            let tensors = kernel::Nn { a: b, b: turned, bias: turned, c };
-            tensors.call(params(n, m, [1, n]), overrides(k), tiles(n, m))
+            Product { a: b, b: turned, bias, c, sizes: [n, k, m], strides: [1, n] }.push_nn(lowering);
         } else {
             let mut b = b;
             if self.transpose_b {
@@ -90,10 +150,8 @@ impl Op for Matmul {
                 lowering.push(transpose::call(b, turned, [1, n, k]));
                 b = turned;
             }
-            let tensors = kernel::Nn { a, b, bias: bias.unwrap_or(b), c };
-            tensors.call(params(m, n, [n, 1]), overrides(k), tiles(m, n))
-        };
-        lowering.push(call.flops(flops));
+            Product { a, b, bias, c, sizes: [m, k, n], strides: [n, 1] }.push_nn(lowering);
+        }
         Ok(())
     }
 

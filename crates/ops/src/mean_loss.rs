@@ -1,6 +1,6 @@
 //! `loss[n] = mean over e of f(y[n, e], t[n, e])`.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::mean_loss as kernel;
@@ -111,6 +111,10 @@ impl Op for MeanLoss {
         self.sizes(inputs).map(|[rows, _]| vec![TensorType::f32([rows])])
     }
 
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
+    }
+
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (y, targets, loss) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let sizes = self.sizes(&lowering.input_types())?;
@@ -164,6 +168,10 @@ impl Op for MeanLossGradient {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         self.sizes(inputs).map(|_| vec![inputs[0].clone()])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `mean[c] = sum over r of x[r, c] / R`, `variance[c] = sum over r of (x[r, c] - mean[c])² / R`.
 
-use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Shape, Step, Tensor, TensorType};
+use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Shape, Step, Tensor, TensorType, Window};
 
 use crate::case::Case;
 use crate::kernels::moments as kernel;
@@ -61,8 +61,8 @@ impl Rows {
 /// Pushes the calls that compute the moments of `x`: one over chunks of rows, one that merges these.
 pub(crate) fn moments(lowering: &mut Lowering, x: Tensor, mean: Tensor, variance: Tensor) {
     let rows = Rows::of(lowering.shape(x));
-    let params = kernel::Params {
-        rows: rows.rows as u32,
+    let params = |count: usize| kernel::Params {
+        rows: count as u32,
         width: rows.width as u32,
         channels: rows.channels as u32,
         chunk: rows.chunk() as u32,
@@ -71,10 +71,15 @@ pub(crate) fn moments(lowering: &mut Lowering, x: Tensor, mean: Tensor, variance
     };
     let parts = TensorType::f32([rows.parts(), rows.channels]);
     let [means, squares] = [parts.clone(), parts].map(|ty| lowering.scratch(ty));
-    let workgroups = channel_chunks(rows.chunks(), rows.width);
-    lowering.push(kernel::Chunks { x, means, squares }.call(params, workgroups));
+    let Rows { width, .. } = rows;
+    let cut = [(x, rows.chunk() * width), (means, width), (squares, width)];
+    for Window { units, parts: [x, means, squares] } in lowering.windows(rows.chunks(), cut) {
+        let workgroups = channel_chunks(units.len(), width);
+        let count = lowering.shape(x).elements() / width;
+        lowering.push(kernel::Chunks { x, means, squares }.call(params(count), workgroups));
+    }
     let merge = kernel::Merge { part_means: means, part_squares: squares, mean, variance };
-    lowering.push(merge.call(params, [rows.channels.div_ceil(LANES) as u32, 1, 1]));
+    lowering.push(merge.call(params(rows.rows), [rows.channels.div_ceil(LANES) as u32, 1, 1]));
 }
 
 /// Mean and variance of each channel, in f64.

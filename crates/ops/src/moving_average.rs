@@ -1,6 +1,6 @@
 //! `moving = momentum moving + (1 - momentum) batch`.
 
-use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::moving_average as kernel;
@@ -23,6 +23,10 @@ impl Op for MovingAverage {
             [batch] if batch.dtype == DType::F32 => Ok(vec![batch.clone()]),
             _ => Err(Error::inputs(self.name(), "the value of the batch, as one f32 tensor", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

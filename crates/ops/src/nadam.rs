@@ -1,6 +1,6 @@
 //! `m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g²; p = p - (rate m + rate_now g) / (sqrt(v scale) + epsilon)`.
 
-use kiln_graph::{Array, Error, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::nadam as kernel;
@@ -27,6 +27,10 @@ impl Op for Nadam {
             [gradients] => Ok(vec![gradients.clone(); 3]),
             _ => Err(Error::inputs(self.name(), "the gradients, as one tensor", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

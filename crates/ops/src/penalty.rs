@@ -1,6 +1,8 @@
 //! `y = l1 sum |w| + l2 sum w²`.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{
+    Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, Window, linear_workgroups,
+};
 
 use crate::case::Case;
 use crate::kernels::penalty as kernel;
@@ -43,11 +45,15 @@ impl Op for Penalty {
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (w, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let count = lowering.shape(w).elements();
-        let parts = count.div_ceil(kernel::BLOCK as usize) * kernel::LANES as usize;
-        let sums = lowering.scratch(TensorType::f32([parts]));
-        let workgroups = linear_workgroups(count, kernel::BLOCK);
-        lowering.push(kernel::Forward { w, y: sums }.call(self.params(count), workgroups));
-        sum_rows(lowering, sums, y, [parts, 1], 1.0);
+        let (block, lanes) = (kernel::BLOCK as usize, kernel::LANES as usize);
+        let blocks = count.div_ceil(block);
+        let sums = lowering.scratch(TensorType::f32([blocks * lanes]));
+        for Window { parts: [w, y], .. } in lowering.windows(blocks, [(w, block), (sums, lanes)]) {
+            let count = lowering.shape(w).elements();
+            let workgroups = linear_workgroups(count, kernel::BLOCK);
+            lowering.push(kernel::Forward { w, y }.call(self.params(count), workgroups));
+        }
+        sum_rows(lowering, sums, y, [blocks * lanes, 1], 1.0);
         Ok(())
     }
 
@@ -76,6 +82,10 @@ impl Op for PenaltyGradient {
             [w, dy] if w.dtype == DType::F32 && *dy == TensorType::f32([1]) => Ok(vec![w.clone()]),
             _ => Err(Error::inputs(self.name(), "f32 (w […], dy [1])", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::SamplesOf(vec![0])
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `y = min(x, max_value)` for `x > threshold`, else `negative_slope (x - threshold)`, element by element.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::relu as kernel;
@@ -42,6 +42,10 @@ impl Op for Relu {
         }
     }
 
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
+    }
+
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let count = lowering.shape(x).elements();
@@ -75,6 +79,10 @@ impl Op for ReluGradient {
             [x, dy] if x == dy && x.dtype == DType::F32 => Ok(vec![x.clone()]),
             _ => Err(Error::inputs(self.name(), "two f32 tensors of one shape", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

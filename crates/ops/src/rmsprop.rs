@@ -1,7 +1,7 @@
 //! `v = rho v + (1 - rho) g²; p = p - lr g / (sqrt(v + inner) + outer)`, with momentum `b = momentum b + lr g / (…)`,
 //! `p = p - b`; centered: `a = rho a + (1 - rho) g`, and `v - a²` in place of `v` under the root.
 
-use kiln_graph::{Array, Error, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::rmsprop as kernel;
@@ -38,6 +38,10 @@ impl Op for RmsProp {
             [gradients] => Ok(vec![gradients.clone(); 1 + self.moments()]),
             _ => Err(Error::inputs(self.name(), "the gradients, as one tensor", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `z = a x + b y`, element by element.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::scale_add as kernel;
@@ -24,6 +24,10 @@ impl Op for ScaleAdd {
             [x, y] if x == y && x.dtype == DType::F32 => Ok(vec![x.clone()]),
             _ => Err(Error::inputs(self.name(), "two f32 tensors of one shape", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

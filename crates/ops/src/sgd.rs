@@ -1,6 +1,6 @@
 //! `p = p - lr g`, or with momentum `v = momentum v - lr g`, `p = p + v` (Nesterov: `p = p + momentum v - lr g`).
 
-use kiln_graph::{Array, Error, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::sgd as kernel;
@@ -25,6 +25,10 @@ impl Op for Sgd {
             [gradients] => Ok(vec![gradients.clone(); if self.momentum == 0.0 { 1 } else { 2 }]),
             _ => Err(Error::inputs(self.name(), "the gradients, as one tensor", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `t[n, c] = scale (1 where c is the label of n, else 0) + offset`.
 
-use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::soft_targets as kernel;
@@ -34,6 +34,10 @@ impl Op for SoftTargets {
             Some(rows) => Ok(vec![TensorType::f32([rows, self.classes])]),
             None => Err(Error::inputs(self.name(), format!("labels u32 [N] or f32 [N, {}]", self.classes), inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

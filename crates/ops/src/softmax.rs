@@ -1,6 +1,6 @@
 //! `y[n, c] = exp(x[n, c]) / sum over j of exp(x[n, j])`.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::softmax as kernel;
@@ -35,6 +35,10 @@ impl Op for Softmax {
             [x] if x.dtype == DType::F32 && !x.shape.is_empty() => Ok(vec![x.clone()]),
             _ => Err(Error::inputs(self.name(), "f32 […, C]", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
@@ -73,6 +77,10 @@ impl Op for SoftmaxGradient {
             [y, dy] if y == dy && y.dtype == DType::F32 => Ok(vec![y.clone()]),
             _ => Err(Error::inputs(self.name(), "f32 (y […, C], dy […, C])", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

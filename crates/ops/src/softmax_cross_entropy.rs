@@ -1,6 +1,6 @@
 //! `loss[n] = sum over c of t[n, c] (lse[n] - x[n, c])`, with `lse[n] = log sum over c of exp(x[n, c])`.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::softmax_cross_entropy as kernel;
@@ -56,6 +56,10 @@ impl Op for SoftmaxCrossEntropy {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         self.sizes(inputs).map(|[rows, _]| vec![TensorType::f32([rows]); 3])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
@@ -120,6 +124,10 @@ impl Op for SoftmaxCrossEntropyGradient {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         self.sizes(inputs).map(|dims| vec![TensorType::f32(dims)])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `y[n, e] = (x[n, e] - mean of image n) / (deviation of image n + 1e-6 or 1)`, and `(x[n, e] - centre[e]) / divisor[e]`.
 
-use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::image_statistics::STATISTICS;
@@ -45,6 +45,10 @@ impl Op for StandardizeSamples {
         }
     }
 
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
+    }
+
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, statistics, y) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let (params, workgroups) = params_and_workgroups(lowering.ty(x));
@@ -78,6 +82,10 @@ impl Op for StandardizeFeatures {
             }
             _ => Err(Error::inputs(self.name(), "f32 (x [N, …], centre [E], divisor [E])", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::SamplesOf(vec![0])
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

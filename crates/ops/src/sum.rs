@@ -1,6 +1,9 @@
 //! `y[k] = scale * sum over r of x[r, k]`.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Shape, Step, Tensor, TensorType, linear_workgroups};
+use kiln_graph::{
+    Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Shape, Step, Tensor, TensorType, Window,
+    linear_workgroups,
+};
 
 use crate::case::Case;
 use crate::kernels::sum as kernel;
@@ -41,11 +44,13 @@ pub(crate) fn sum_rows(lowering: &mut Lowering, x: Tensor, y: Tensor, [rows, col
     let chunks = rows.div_ceil(CHUNK);
     if chunks <= 1 {
         pass(lowering, x, y, rows, CHUNK, scale);
-    } else {
-        let sums = lowering.scratch(TensorType::f32([chunks, columns]));
-        pass(lowering, x, sums, rows, CHUNK, 1.0);
-        pass(lowering, sums, y, chunks, chunks, scale);
+        return;
     }
+    let sums = lowering.scratch(TensorType::f32([chunks, columns]));
+    for Window { units, parts: [x, sums] } in lowering.windows(chunks, [(x, CHUNK * columns), (sums, columns)]) {
+        pass(lowering, x, sums, rows.min(units.end * CHUNK) - units.start * CHUNK, CHUNK, 1.0);
+    }
+    pass(lowering, sums, y, chunks, chunks, scale);
 }
 
 fn one_f32<'a>(op: &'static str, inputs: &'a [TensorType]) -> Result<&'a Shape> {
@@ -142,9 +147,13 @@ impl Op for SumGradient {
         Ok(vec![TensorType::f32(self.shape.clone())])
     }
 
+    fn pieces(&self) -> Pieces {
+        Pieces::SamplesOf(Vec::new())
+    }
+
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (dy, dx) = (lowering.inputs()[0], lowering.outputs()[0]);
-        let (count, columns) = (self.shape.elements(), lowering.shape(dy).elements());
+        let (count, columns) = (lowering.shape(dx).elements(), lowering.shape(dy).elements());
         let rows = (count / columns) as u32;
         let params = kernel::Params { rows, columns: columns as u32, chunk: 0, count: count as u32, scale: self.scale };
         lowering.push(kernel::Gradient { dy, dx }.call(params, linear_workgroups(count, 256)));

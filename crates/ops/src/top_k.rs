@@ -1,6 +1,6 @@
 //! `hits[n] = 1` where fewer than `k` of `x[n]` are larger than that of the target's first largest class, else 0.
 
-use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::kernels::top_k as kernel;
@@ -34,6 +34,10 @@ impl Op for TopK {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         self.sizes(inputs).map(|[rows, _]| vec![TensorType::f32([rows])])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

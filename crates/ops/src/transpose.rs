@@ -1,6 +1,8 @@
 //! `y[b, j, i] = x[b, i, j]`.
 
-use kiln_graph::{Array, Call, DType, Error, Gradient, Lowering, Op, Result, Step, Tensor, TensorType, linear_workgroups};
+use kiln_graph::{
+    Array, Call, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, Tensor, TensorType, linear_workgroups,
+};
 
 use crate::case::Case;
 use crate::kernels::transpose as kernel;
@@ -28,6 +30,10 @@ impl Op for Transpose {
             },
             _ => Err(Error::inputs(self.name(), "one f32 tensor", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `y[n] = weights[n] x[n]`.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::weigh as kernel;
@@ -19,6 +19,10 @@ impl Op for Weigh {
             [x, weights] if x == weights && x.dtype == DType::F32 => Ok(vec![x.clone()]),
             _ => Err(Error::inputs(self.name(), "two f32 tensors of one shape", inputs)),
         }
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Elements
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

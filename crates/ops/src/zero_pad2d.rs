@@ -1,6 +1,6 @@
 //! `y[n, top + h, left + w, c] = x[n, h, w, c]`, 0 elsewhere.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::kernels::zero_pad2d as kernel;
@@ -73,6 +73,10 @@ impl Op for ZeroPad2d {
         self.images(inputs).map(|[_, y]| vec![TensorType::f32(y)])
     }
 
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
+    }
+
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let extents @ [_, padded] = self.images(&lowering.input_types())?;
@@ -128,6 +132,10 @@ impl Op for ZeroPad2dGradient {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         self.images(inputs).map(|[x, _]| vec![TensorType::f32(x)])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {

@@ -110,6 +110,19 @@ fn ranges_outside_a_buffer_or_of_broken_words_are_not_written_or_read() {
 }
 
 #[test]
+fn a_call_that_binds_more_than_the_device_is_told_to_bind_is_an_error() {
+    let device = CpuDevice::new(Options { max_binding_bytes: 256, ..Options::default() }).unwrap();
+    assert_eq!(device.info().limits.max_binding_bytes, 256);
+    for (count, fits) in [(64, true), (65, false)] {
+        let buffers = [buffer(&device, &vec![0.0; count]), buffer(&device, &vec![0.0; count])];
+        let result = device.program(&plan(&[count; 2], vec![affine(count)]), &buffers);
+        let error = result.err().map(|error| error.to_string());
+        assert_eq!(error.is_none(), fits, "{error:?}");
+        assert!(error.is_none_or(|error| error.ends_with("has 260 bytes, a kernel sees at most 256")));
+    }
+}
+
+#[test]
 fn more_memory_than_there_is_is_an_error_that_names_the_buffer() {
     let device = device(1);
     for bytes in [u64::MAX, u64::MAX - 3, u64::MAX / 2, device.info().limits.max_buffer_bytes] {

@@ -14,7 +14,8 @@ fn devices() -> Vec<CpuDevice> {
     for threads in [1, 2, 3, 8] {
         for order in [Order::Rising, Order::Shuffled(7)] {
             for (checked, max_lanes) in [(true, u32::MAX), (false, u32::MAX), (false, 8), (true, 4)] {
-                devices.push(CpuDevice::new(Options { threads: Some(threads), checked, order, max_lanes }).unwrap());
+                let options = Options { threads: Some(threads), checked, order, max_lanes, ..Options::default() };
+                devices.push(CpuDevice::new(options).unwrap());
             }
         }
     }

@@ -61,6 +61,18 @@ fn limits_beyond_the_adapter_are_an_error() {
     assert!(error.to_string().contains("max_compute_workgroup_size_x"), "{error}");
 }
 
+#[test]
+fn a_device_that_is_opened_again_with_a_binding_limit_binds_no_more() {
+    let small = device().with_binding_limit(1 << 16).unwrap();
+    assert_eq!(small.info().limits, Limits { max_binding_bytes: 1 << 16, ..device().info().limits });
+    let large = device().with_binding_limit(u64::MAX).unwrap();
+    assert_eq!(large.info().limits, device().info().limits);
+
+    let (app, queue) = app_device();
+    let error = GpuDevice::from_wgpu(app, queue, true).with_binding_limit(1 << 16).unwrap_err();
+    assert!(matches!(error, DeviceError::Invalid { .. }) && error.to_string().contains("that Kiln opened"), "{error}");
+}
+
 /// A device as an app opens it: with default limits and no features.
 pub fn app_device() -> (wgpu::Device, wgpu::Queue) {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());

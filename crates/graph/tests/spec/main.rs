@@ -6,3 +6,4 @@ mod gradients;
 mod graphs;
 mod ops;
 mod plans;
+mod windows;

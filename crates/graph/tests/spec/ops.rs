@@ -33,15 +33,15 @@ const READ_X: Binding = binding("x", 0, Access::Read);
 const READ_Y: Binding = binding("y", 1, Access::Read);
 
 static DOUBLE: Kernel = kernel("double.forward", &[READ_X, binding("y", 1, Access::ReadWrite)]);
-static ADD: Kernel = kernel("add.forward", &[READ_X, READ_Y, binding("z", 2, Access::ReadWrite)]);
+pub static ADD: Kernel = kernel("add.forward", &[READ_X, READ_Y, binding("z", 2, Access::ReadWrite)]);
 static MULTIPLY: Kernel = kernel("multiply.forward", &[READ_X, READ_Y, binding("z", 2, Access::ReadWrite)]);
-static SUM: Kernel = kernel("sum.forward", &[READ_X, binding("y", 1, Access::ReadWrite)]);
+pub static SUM: Kernel = kernel("sum.forward", &[READ_X, binding("y", 1, Access::ReadWrite)]);
 static REPEAT: Kernel = kernel("repeat.forward", &[READ_X, binding("y", 1, Access::ReadWrite)]);
 static DESCEND: Kernel =
     kernel("descend.update", &[binding("gradients", 0, Access::Read), binding("parameters", 1, Access::ReadWrite)]);
 
 /// Workgroups of 64 for each element of a tensor.
-fn call(lowering: &mut Lowering, kernel: &'static Kernel, arguments: &[Tensor]) {
+pub fn call(lowering: &mut Lowering, kernel: &'static Kernel, arguments: &[Tensor]) {
     let elements = arguments.last().map_or(0, |&written| lowering.shape(written).elements());
     let workgroups = [elements.div_ceil(64) as u32, 1, 1];
     let (overrides, params) = (Vec::new(), Vec::new());

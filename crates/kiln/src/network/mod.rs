@@ -303,6 +303,12 @@ impl Network {
         self.shape(self.output).unwrap_or(&self.input_shape)
     }
 
+    /// The most values that a sample has on its way: as it comes in or as a layer gives it.
+    pub fn largest_sample(&self) -> usize {
+        let outputs = self.layers.iter().filter_map(|layer| layer.shapes.as_ref()).map(|(_, output)| output);
+        outputs.chain([&self.input_shape]).map(|shape| shape.elements()).max().unwrap_or(1)
+    }
+
     /// The shape of what a node gives for one sample; `None` behind a layer that does not fit, and for a node of another
     /// network.
     pub fn shape(&self, node: Node) -> Option<&Shape> {

@@ -10,7 +10,7 @@ mod stream;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kiln_graph::{Buffers, Plan, Profile, Program, Step};
+use kiln_graph::{Buffers, Limits, Plan, Profile, Program, Step};
 
 use crate::augmentation::Augmentation;
 use crate::compile::{Compile, MOST_STEPS};
@@ -32,7 +32,7 @@ const IN_FLIGHT: usize = 3;
 /// One row per step, one set of rows per submission on its way, and one more for the next.
 const METRICS_ROWS: usize = MOST_STEPS * (IN_FLIGHT + 1);
 
-/// The batch size of predictions, and of evaluations outside `fit`.
+/// The batch size of predictions, and of evaluations outside `fit`, unless samples are large.
 pub(crate) const INFERENCE_BATCH: usize = 128;
 
 /// What a program does with a batch.
@@ -50,6 +50,13 @@ struct Ready {
     steps: usize,
 }
 
+/// How many samples of a prediction or evaluation are computed at once: so many that what each layer gives can be bound
+/// whole. Figures do not depend on it, so a device with small bindings computes few samples at a time.
+fn most_at_once(network: &Network, limits: &Limits) -> usize {
+    let most = limits.window_bytes().min(limits.max_buffer_bytes) / (network.largest_sample() as u64 * 4).max(1);
+    most.max(1) as usize
+}
+
 /// A network on a device.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -62,6 +69,8 @@ pub(crate) struct Session {
     learning_rate: LearningRate,
     /// The names of the metrics.
     metrics: Arc<[Arc<str>]>,
+    /// The most samples of a prediction or evaluation that are computed at once.
+    most_at_once: usize,
     iterations: u64,
     /// How many epochs are over.
     pub epochs: usize,
@@ -90,6 +99,7 @@ impl Session {
             compiled,
             augmentation: None,
             metrics,
+            most_at_once: most_at_once(network, &device.info().limits),
             learning_rate: learning_rate.unwrap_or(LearningRate::Constant(0.0)),
             iterations: 0,
             epochs: 0,
@@ -101,7 +111,7 @@ impl Session {
         };
         session.layout.allocate(&mut session.buffers)?;
         session.buffers.named(graphs::METRICS, METRICS_ROWS as u64 * session.row_bytes())?;
-        let outputs = network.output_shape().batched(INFERENCE_BATCH).elements() as u64 * 4;
+        let outputs = network.output_shape().batched(session.most_at_once.min(INFERENCE_BATCH)).elements() as u64 * 4;
         session.buffers.named(graphs::PREDICTIONS, outputs.max(4))?;
         for slot in session.compiled.iter().flat_map(|compiled| compiled.optimizer.slots()) {
             let count = session.layout.trainable_len().max(1);
@@ -292,8 +302,26 @@ impl Session {
     /// What a program computes, as a plan: one for batches of this size over the data set that lies on the device.
     ///
     /// # Errors
-    /// When the network is not compiled, or an op cannot run within the device's limits.
+    /// When the network is not compiled, or an op cannot run within the device's limits: [`Error::BatchTooLarge`] where
+    /// smaller batches may.
     pub fn plan(&self, mode: Mode, role: Role, batch: usize) -> Result<Plan> {
+        match self.plan_of(mode, role, batch) {
+            Err(Error::Graph(source @ kiln_graph::Error::TooLarge { .. })) => {
+                // Halves until one fits, then whether half the way back does.
+                let (mut fits, mut step) = (0, batch.next_power_of_two() / 2);
+                while step > 0 {
+                    if fits + step < batch && self.plan_of(mode, role, fits + step).is_ok() {
+                        fits += step;
+                    }
+                    step /= 2;
+                }
+                Err(Error::BatchTooLarge { batch, fits, source })
+            }
+            other => other,
+        }
+    }
+
+    fn plan_of(&self, mode: Mode, role: Role, batch: usize) -> Result<Plan> {
         let not_ready = |action, call| Error::NotReady { model: self.network.name.clone(), action, call };
         let data = self.resident.get(&role).ok_or_else(|| not_ready("a plan", "fit"))?;
         let compiled = || self.compiled_for("a loss");

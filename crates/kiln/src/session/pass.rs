@@ -139,7 +139,10 @@ impl Session {
     fn pass(&mut self, mode: Mode, role: Role, batch: usize, on_flight: &mut OnFlight<'_>) -> Result<()> {
         let Some(resident) = self.resident.get(&role) else { return Ok(()) };
         // How a training is cut into batches is the user's choice; else it is of no concern.
-        let batch = if mode == Mode::Train { batch } else { batch.min(resident.capacity) };
+        let batch = match mode {
+            Mode::Train => batch,
+            Mode::Evaluate | Mode::Predict => batch.min(resident.capacity).min(self.most_at_once),
+        };
         let (samples, reader) = (resident.samples, self.reader(role, batch)?);
         let flights = VecDeque::with_capacity(IN_FLIGHT);
         let mut pass = Pass { session: self, mode, role, flights, last_done: None, on_flight };

@@ -1,0 +1,208 @@
+//! Tensors that are larger than what a device lets a kernel see at once (`max_storage_buffer_binding_size`, 128 MiB in
+//! WebGPU's default): what computes on them is split over windows, one call after the other.
+//!
+//! A window is a range of *units*, and a unit is what may be computed apart: an element, a sample, the rows that a
+//! reduction sums apart, a row of a matrix. Of each tensor that is cut, a unit has a fixed number of elements that lie
+//! one after the other, so a window sees one range of it, a [`Lowering::part`]. Windows are as large as the limit
+//! allows, start where the device can bind ([`Limits::binding_align`]) and leave room for [`READ_PAST`]. Where all fits
+//! there is one window and its parts are the tensors themselves: the plan is what it would be without any of this.
+//!
+//! There are two ways to have them:
+//!
+//! 1. An op whose outputs are made of the same places of its inputs says so ([`Op::pieces`](crate::Op::pieces)), and
+//!    [`Plan::new`](crate::Plan::new) lowers it once per window. The op's lowering sees parts in place of tensors and
+//!    takes all sizes from their shapes; what else depends on the place has [`Lowering::first`].
+//! 2. An op that reduces (products, sums, moments) asks for the windows of each of its calls:
+//!    [`Lowering::windows`]. It must not change the order in which numbers are added: results are the same bits as
+//!    without windows.
+//!
+//! Where units are too large for the limit, nothing is cut, and placing the call is an [`Error::TooLarge`].
+//!
+//! [`Error::TooLarge`]: crate::Error::TooLarge
+
+use std::ops::Range;
+
+use crate::lowering::Local;
+use crate::{Graph, Limits, Lowering, Node, Shape, Tensor, TensorType};
+
+/// The units of an elementwise op's windows, in elements: what a workgroup takes at most.
+const BLOCK: usize = 256;
+
+/// How an op may be computed piece by piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pieces {
+    /// Not at all, or the op itself splits its calls.
+    Whole,
+    /// Element by element: all inputs and outputs have as many elements, and each element of an output is made of those
+    /// at the same place of the inputs. A piece is flat, `[elements]`, and starts at a multiple of 256.
+    Elements,
+    /// Sample by sample: the first axis of all inputs and outputs counts samples, and each sample of an output is made
+    /// of the same sample of the inputs.
+    Samples,
+    /// As [`Pieces::Samples`] for the inputs with these indices; all samples see all of the other inputs.
+    SamplesOf(Vec<usize>),
+}
+
+/// A range of units, with what a call sees of the tensors that are cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window<const N: usize> {
+    /// Which units.
+    pub units: Range<usize>,
+    /// The part of each tensor.
+    pub parts: [Tensor; N],
+}
+
+/// The windows over `units` units in which each of these tensors can be bound, given with its elements per unit: one, if
+/// all can be bound whole or units are too large.
+fn split(units: usize, cut: &[(&TensorType, usize)], limits: &Limits) -> Vec<Range<usize>> {
+    let room = limits.window_bytes();
+    let unit_bytes = || cut.iter().map(|(ty, per_unit)| (*per_unit as u64 * ty.dtype.bytes()).max(1));
+    let most = unit_bytes().map(|bytes| room / bytes).min().unwrap_or(0);
+    let step = unit_bytes().map(|bytes| limits.binding_align / common_divisor(limits.binding_align, bytes));
+    let step = step.fold(1, |all, step| all / common_divisor(all, step) * step);
+    let size = (most / step * step) as usize;
+    if size == 0 || cut.iter().all(|(ty, _)| ty.bytes() <= room) {
+        return std::iter::once(0..units).collect();
+    }
+    (0..units).step_by(size).map(|start| start..units.min(start + size)).collect()
+}
+
+fn common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { common_divisor(b, a % b) }
+}
+
+/// A node on its way to calls: once or, if it has to be and can be cut, once per window.
+pub(crate) fn lowerings<'a>(graph: &'a Graph, node: &'a Node, limits: &'a Limits) -> Vec<Lowering<'a>> {
+    let pieces = node.op.pieces();
+    let windows = windows_of(graph, node, &pieces, limits);
+    if windows.len() == 1 {
+        return vec![Lowering::new(graph, node, limits)];
+    }
+    let lowering = |window: Range<usize>| {
+        let mut lowering = Lowering::new(graph, node, limits);
+        let mut part = |&tensor: &Tensor| {
+            let (shape, per_unit) = (graph.shape(tensor), pieces.per_unit(graph.ty(tensor)));
+            let (start, end) = (window.start * per_unit, shape.elements().min(window.end * per_unit));
+            let shape = match pieces {
+                Pieces::Elements => [end - start].into(),
+                _ => shape.sample().batched(window.len()),
+            };
+            lowering.part(tensor, start, shape)
+        };
+        let inputs = node.inputs.iter().enumerate().map(|(i, input)| if pieces.cut(i) { part(input) } else { *input });
+        let (inputs, outputs) = (inputs.collect(), node.outputs.iter().map(&mut part).collect());
+        lowering.first = match pieces {
+            Pieces::Elements => window.start * BLOCK,
+            _ => window.start,
+        };
+        (lowering.inputs, lowering.outputs) = (inputs, outputs);
+        lowering
+    };
+    windows.into_iter().map(lowering).collect()
+}
+
+/// The windows of a node that is cut into these pieces, in units.
+fn windows_of(graph: &Graph, node: &Node, pieces: &Pieces, limits: &Limits) -> Vec<Range<usize>> {
+    let inputs = node.inputs.iter().enumerate().filter(|(input, _)| pieces.cut(*input)).map(|(_, tensor)| tensor);
+    let types: Vec<&TensorType> = node.outputs.iter().chain(inputs).map(|&tensor| graph.ty(tensor)).collect();
+    let cut: Vec<_> = types.iter().map(|&ty| (ty, pieces.per_unit(ty))).collect();
+    let samples = types.first().and_then(|ty| ty.shape.first()).copied().unwrap_or(1);
+    match (pieces, types.first()) {
+        (Pieces::Elements, Some(ty)) => split(ty.shape.elements().div_ceil(BLOCK), &cut, limits),
+        // A single axis may well be what an op calls a sample.
+        (Pieces::Samples | Pieces::SamplesOf(_), _)
+            if types.iter().all(|ty| ty.shape.first() == Some(&samples))
+                && types.iter().any(|ty| ty.shape.len() > 1) =>
+        {
+            split(samples, &cut, limits)
+        }
+        _ => std::iter::once(0..1).collect(),
+    }
+}
+
+impl Pieces {
+    /// The elements of such a tensor that a window may not divide.
+    fn per_unit(&self, ty: &TensorType) -> usize {
+        match self {
+            Pieces::Elements => BLOCK,
+            _ => ty.shape.sample().elements(),
+        }
+    }
+
+    /// Whether this input is cut.
+    fn cut(&self, input: usize) -> bool {
+        match self {
+            Pieces::Whole => false,
+            Pieces::Elements | Pieces::Samples => true,
+            Pieces::SamplesOf(inputs) => inputs.contains(&input),
+        }
+    }
+}
+
+impl Lowering<'_> {
+    /// The windows over `units` units of a call, where each of these tensors, given with its elements per unit, is cut.
+    /// The last unit may have fewer elements.
+    pub fn windows<const N: usize>(&mut self, units: usize, cut: [(Tensor, usize); N]) -> Vec<Window<N>> {
+        let windows = split(units, &cut.map(|(tensor, per_unit)| (self.ty(tensor), per_unit)), self.limits);
+        let window = |units: Range<usize>| {
+            let parts = cut.map(|(tensor, per_unit)| {
+                let (start, end) = (units.start * per_unit, self.shape(tensor).elements().min(units.end * per_unit));
+                self.part(tensor, start, [end - start])
+            });
+            Window { units, parts }
+        };
+        windows.into_iter().map(window).collect()
+    }
+
+    /// What lies from an element of a tensor on, as a tensor of this shape: the tensor itself if that is all of it.
+    /// A call can take it if it starts where the device can bind.
+    pub fn part(&mut self, tensor: Tensor, first: usize, shape: impl Into<Shape>) -> Tensor {
+        let ty = TensorType::new(shape, self.ty(tensor).dtype);
+        if ty.shape.elements() == self.shape(tensor).elements() {
+            return tensor;
+        }
+        let first_byte = first as u64 * ty.dtype.bytes();
+        self.local(Local::Part { of: tensor, first_byte, ty })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::READ_PAST;
+
+    fn windows(elements: usize, units: usize, per_unit: usize, limit: u64) -> Vec<Range<usize>> {
+        let limits = Limits { max_binding_bytes: limit, ..Limits::WEBGPU };
+        split(units, &[(&TensorType::f32([elements]), per_unit)], &limits)
+    }
+
+    #[test]
+    fn what_fits_with_room_to_read_past_it_is_one_window() {
+        assert_eq!(windows(1000, 1000, 1, 4000 + READ_PAST), [0..1000]);
+        assert_eq!(windows(1000, 1000, 1, 3999 + READ_PAST), [0..960, 960..1000]);
+    }
+
+    #[test]
+    fn windows_start_where_the_device_can_bind_and_fit_the_limit() {
+        for (elements, per_unit) in [(100_000, 1), (100_000, 3), (99_999, 64), (100_000, 100), (70_000, 257)] {
+            let units = usize::div_ceil(elements, per_unit);
+            let found = windows(elements, units, per_unit, 96 << 10);
+            assert!(found.len() > 1, "{per_unit} per unit: {found:?}");
+            assert_eq!((found[0].start, found[found.len() - 1].end), (0, units));
+            for (window, next) in found.iter().zip(&found[1..]) {
+                assert_eq!(window.end, next.start);
+            }
+            for window in found {
+                let bytes = |units: usize| (units * per_unit * 4) as u64;
+                assert!(bytes(window.start).is_multiple_of(256) && bytes(window.len()) + READ_PAST <= 96 << 10);
+            }
+        }
+    }
+
+    #[test]
+    fn units_that_are_too_large_or_start_where_the_device_cannot_bind_are_not_cut() {
+        assert_eq!(windows(4000, 4, 1000, 2048), [0..4]);
+        assert_eq!(windows(4001, 4001, 1, 255), [0..4001]);
+        assert_eq!(windows(257 * 10, 10, 257, 4096), [0..10]);
+    }
+}

@@ -1,0 +1,170 @@
+//! Ops on tensors that are larger than what the device binds: against the reference, and bit for bit as without limits.
+
+use std::sync::Arc;
+
+use kiln::graph::{Array, DType, Op, Plan, Step};
+use kiln::ops::{
+    Activation, Adam, AvgPool2d, AvgPool2dGradient, BatchNorm, BatchNormInference, BatchNormInputGradient,
+    BatchNormSums, Case, ClipByNorm, ClipByValue, Concatenate, ConcatenateGradient, Conv2d, Conv2dInputGradient,
+    Conv2dWeightGradient, Copy, CrossEntropy, Distance, Dropout, Fill, Function, Gather, GlobalAvgPool2d,
+    GlobalMaxPool2d, GlobalMaxPool2dGradient, Matmul, MaxPool2d, MaxPool2dGradient, MeanLoss, Moments, Padding,
+    Penalty, PenaltyGradient, Relu, Sgd, Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
+    StandardizeFeatures, Sum, SumGradient, SumRows, TopK, Transpose, Weigh, ZeroPad2d, ZeroPad2dGradient,
+};
+
+use crate::bench::Bench;
+use crate::common::device;
+use crate::ops::{graph_of, run};
+
+const KIB: u64 = 1 << 10;
+
+fn case(name: &str, op: impl Op + 'static, inputs: &[Array], rewritten: &[Array]) -> Case {
+    let step = Step { first: 2, key: [3, 5], rates: [0.1, 0.01, 0.5, 0.25], ..Step::default() };
+    let (inputs, rewritten, differentiable) = (inputs.to_vec(), rewritten.to_vec(), Vec::new());
+    Case { name: name.to_owned(), op: Arc::new(op), inputs, rewritten, step, differentiable }
+}
+
+fn random<const D: usize>(shape: [usize; D]) -> Array {
+    Array::random(shape, shape.iter().sum::<usize>() as u64)
+}
+
+fn positive<const D: usize>(shape: [usize; D]) -> Array {
+    let mut array = random(shape);
+    array.data.iter_mut().for_each(|value| *value = value.abs() + 0.25);
+    array
+}
+
+fn labels(count: usize, classes: u64) -> Array {
+    Array::random_below([count], DType::U32, classes, 7)
+}
+
+/// Products, with the inner axis a multiple of 4 and not: `a` or `c` tall, `b` tall, `b` given transposed.
+fn products() -> Vec<Case> {
+    let product = |name, transpose_a, transpose_b, bias, inputs: &[Array]| {
+        case(name, Matmul { transpose_a, transpose_b, bias }, inputs, &[])
+    };
+    vec![
+        product("nn, tall b", false, false, true, &[random([5, 96]), random([96, 128]), random([128])]),
+        product("nn, tall b, odd", false, false, true, &[random([5, 97]), random([97, 128]), random([128])]),
+        product("nn, tall a", false, false, false, &[random([300, 64]), random([64, 20])]),
+        product("nn, both tall", false, false, true, &[random([70, 192]), random([192, 64]), random([64])]),
+        product("nt, tall b", false, true, false, &[random([7, 64]), random([300, 64])]),
+        product("nt, tall b and c", false, true, false, &[random([20, 64]), random([320, 64])]),
+        product("nt, more rows than columns", false, true, false, &[random([96, 128]), random([30, 128])]),
+        product("tn, tall c", true, false, false, &[random([5, 192]), random([5, 64])]),
+        product("tn, tall c, odd", true, false, false, &[random([5, 193]), random([5, 64])]),
+        product("tn, tall a and b", true, false, true, &[random([300, 20]), random([300, 32]), random([32])]),
+    ]
+}
+
+fn images() -> Vec<Case> {
+    let (strides, padding, image) = ([1, 1], Padding::Same, [8, 8]);
+    let (max, avg) =
+        (MaxPool2d { pool_size: [3, 3], strides, padding }, AvgPool2d { pool_size: [2, 2], strides, padding });
+    let (x, y) = (random([20, 8, 8, 4]), random([20, 8, 8, 8]));
+    let (kernel, c) = (random([3, 3, 4, 8]), || random([8]));
+    let pad = ZeroPad2d { padding: [[1, 2], [0, 1]] };
+    let weights = Conv2dWeightGradient { strides, padding, size: [3, 3] };
+    vec![
+        case("conv2d", Conv2d { strides, padding, bias: true }, &[x.clone(), kernel.clone(), random([8])], &[]),
+        case("conv2d_input_gradient", Conv2dInputGradient { strides, padding, image }, &[y.clone(), kernel], &[]),
+        case("conv2d_weight_gradient", weights, &[x.clone(), y.clone()], &[]),
+        case("max_pool2d", max, &[y.clone()], &[]),
+        case("max_pool2d_gradient", MaxPool2dGradient { pool: max }, &[y.clone(), y.clone()], &[]),
+        case("avg_pool2d", avg, &[y.clone()], &[]),
+        case("avg_pool2d_gradient", AvgPool2dGradient { pool: avg, image }, &[y.clone()], &[]),
+        case("global_avg_pool2d", GlobalAvgPool2d, &[random([20, 4, 4, 64])], &[]),
+        case("global_max_pool2d", GlobalMaxPool2d, &[random([20, 4, 4, 64])], &[]),
+        case("global_max_pool2d_gradient", GlobalMaxPool2dGradient, &[random([20, 4, 4, 64]), random([20, 64])], &[]),
+        case("zero_pad2d", pad, &[random([20, 5, 7, 8])], &[]),
+        case("zero_pad2d_gradient", ZeroPad2dGradient { pad }, &[y.clone()], &[]),
+        case("concatenate", Concatenate, &[x.clone(), y.clone()], &[]),
+        case("concatenate_gradient", ConcatenateGradient { first: 2, channels: 4 }, &[y.clone()], &[]),
+        case("batch_norm", BatchNorm { epsilon: 1e-3, scale: true, center: true }, &[y.clone(), c(), c()], &[]),
+        case(
+            "batch_norm_inference",
+            BatchNormInference { epsilon: 1e-3, scale: false, center: true },
+            &[y.clone(), c(), positive([8]), c()],
+            &[],
+        ),
+        case("batch_norm_sums", BatchNormSums { epsilon: 1e-3 }, &[y.clone(), y.clone(), c(), positive([8])], &[]),
+        case(
+            "batch_norm_input_gradient",
+            BatchNormInputGradient { epsilon: 1e-3, scale: true, of_batch: true },
+            &[y.clone(), positive([8]), c(), y.clone(), c(), c(), c()],
+            &[],
+        ),
+        case("moments", Moments, &[y.clone()], &[]),
+        case("standardize_features", StandardizeFeatures, &[y, random([512]), positive([512])], &[]),
+    ]
+}
+
+fn rows_and_elements() -> Vec<Case> {
+    let flat = || random([9000]);
+    let bytes = Array::random_below([30, 512], DType::U8, 256, 1);
+    let gather = Gather { scale: 0.5, offset: -0.5, batch: 64 };
+    let adam = Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad: false };
+    let penalty = Penalty { l1: 0.25, l2: 0.5 };
+    vec![
+        case("activation", Activation { function: Function::Tanh }, &[flat()], &[]),
+        case("adam", adam, &[flat()], &[flat(), flat(), positive([9000])]),
+        case("sgd", Sgd { momentum: 0.9, nesterov: true }, &[flat()], &[flat(), flat()]),
+        case("clip_by_value", ClipByValue { limit: 0.5, count: 9000 }, &[], &[flat()]),
+        case("copy", Copy, &[flat()], &[]),
+        case("dropout", Dropout { rate: 0.25, stream: 3 }, &[flat()], &[]),
+        case("fill", Fill { value: 0.5, shape: [9000].into() }, &[], &[]),
+        case("gather", gather, &[bytes, Array::random_below([80], DType::U32, 30, 2)], &[]),
+        case("penalty_gradient", PenaltyGradient { penalty }, &[random([90, 100]), random([1])], &[]),
+        case("relu", Relu { max_value: 0.5, threshold: 0.0, negative_slope: 0.25 }, &[flat()], &[]),
+        case("softmax", Softmax, &[random([300, 32])], &[]),
+        case("softmax_cross_entropy", SoftmaxCrossEntropy, &[random([300, 32]), labels(300, 32)], &[]),
+        case(
+            "softmax_cross_entropy_gradient",
+            SoftmaxCrossEntropyGradient,
+            &[random([300, 32]), labels(300, 32), positive([300]), random([300])],
+            &[],
+        ),
+        case("cross_entropy", CrossEntropy, &[positive([300, 32]), labels(300, 32)], &[]),
+        case("mean_loss", MeanLoss { distance: Distance::SquaredError }, &[random([300, 32]), random([300, 32])], &[]),
+        case("top_k", TopK { k: 3, first_of_ties: true }, &[random([300, 32]), labels(300, 32)], &[]),
+        case("sum_gradient", SumGradient { scale: 0.5, shape: [300, 32].into() }, &[random([32])], &[]),
+        case("transpose", Transpose, &[random([9, 16, 48])], &[]),
+        case("weigh", Weigh, &[flat(), flat()], &[]),
+    ]
+}
+
+/// Cases whose units are larger.
+fn large() -> Vec<Case> {
+    let penalty = Penalty { l1: 0.25, l2: 0.5 };
+    vec![
+        case("clip_by_norm", ClipByNorm { limit: 0.5, count: 70_001 }, &[], &[random([70_001])]),
+        case("penalty", penalty, &[random([300, 200])], &[]),
+        case("sum", Sum { scale: 0.5 }, &[random([40_000])], &[]),
+        case("sum_rows", SumRows, &[random([3000, 16])], &[]),
+    ]
+}
+
+fn calls(case: &Case, limit: u64) -> usize {
+    let mut limits = device().info().limits;
+    limits.max_binding_bytes = limits.max_binding_bytes.min(limit);
+    let (bench, _) = graph_of(case, Bench::new());
+    Plan::new(&bench.graph, &limits).unwrap_or_else(|error| panic!("{}: {error}", case.name)).calls.len()
+}
+
+#[test]
+fn ops_compute_the_same_bits_in_windows_and_what_their_reference_does() {
+    let groups = [(17, products()), (17, images()), (17, rows_and_elements()), (68, large())];
+    for (limit, cases) in groups.map(|(limit, cases)| (limit * KIB, cases)) {
+        let small = device().with_binding_limit(limit).unwrap();
+        for case in cases {
+            assert!(calls(&case, limit) > calls(&case, u64::MAX), "{} is not cut", case.name);
+            let found = run(&case, Bench::on(small.as_dyn()));
+            assert_eq!(found, run(&case, Bench::new()), "{}", case.name);
+            let taken: Vec<&Array> = case.inputs.iter().chain(&case.rewritten).collect();
+            for (found, expected) in found.iter().zip(case.op.reference(&taken, &case.step)) {
+                let error = found.relative_error(&expected);
+                assert!(error < 1e-5, "{}: {error:.1e}", case.name);
+            }
+        }
+    }
+}
