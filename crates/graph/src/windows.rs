@@ -105,19 +105,18 @@ pub(crate) fn lowerings<'a>(graph: &'a Graph, node: &'a Node, limits: &'a Limits
 fn windows_of(graph: &Graph, node: &Node, pieces: &Pieces, limits: &Limits) -> Vec<Range<usize>> {
     let inputs = node.inputs.iter().enumerate().filter(|(input, _)| pieces.cut(*input)).map(|(_, tensor)| tensor);
     let types: Vec<&TensorType> = node.outputs.iter().chain(inputs).map(|&tensor| graph.ty(tensor)).collect();
-    let cut: Vec<_> = types.iter().map(|&ty| (ty, pieces.per_unit(ty))).collect();
-    let samples = types.first().and_then(|ty| ty.shape.first()).copied().unwrap_or(1);
-    match (pieces, types.first()) {
-        (Pieces::Elements, Some(ty)) => split(ty.shape.elements().div_ceil(BLOCK), &cut, limits),
-        // A single axis may well be what an op calls a sample.
-        (Pieces::Samples | Pieces::SamplesOf(_), _)
-            if types.iter().all(|ty| ty.shape.first() == Some(&samples))
-                && types.iter().any(|ty| ty.shape.len() > 1) =>
-        {
-            split(samples, &cut, limits)
+    let shape = types.first().map(|ty| &ty.shape);
+    let units = match pieces {
+        Pieces::Elements => shape.map(|shape| shape.elements().div_ceil(BLOCK)),
+        // A single axis may well be what the op calls a sample.
+        Pieces::Samples | Pieces::SamplesOf(_) if types.iter().any(|ty| ty.shape.len() > 1) => {
+            let samples = shape.and_then(|shape| shape.first());
+            samples.copied().filter(|_| types.iter().all(|ty| ty.shape.first() == samples))
         }
-        _ => std::iter::once(0..1).collect(),
-    }
+        _ => None,
+    };
+    let cut: Vec<_> = types.iter().map(|&ty| (ty, pieces.per_unit(ty))).collect();
+    units.map_or_else(|| std::iter::once(0..1).collect(), |units| split(units, &cut, limits))
 }
 
 impl Pieces {
@@ -176,9 +175,13 @@ mod tests {
         split(units, &[(&TensorType::f32([elements]), per_unit)], &limits)
     }
 
+    fn one(window: Range<usize>) -> Vec<Range<usize>> {
+        std::iter::once(window).collect()
+    }
+
     #[test]
     fn what_fits_with_room_to_read_past_it_is_one_window() {
-        assert_eq!(windows(1000, 1000, 1, 4000 + READ_PAST), [0..1000]);
+        assert_eq!(windows(1000, 1000, 1, 4000 + READ_PAST), one(0..1000));
         assert_eq!(windows(1000, 1000, 1, 3999 + READ_PAST), [0..960, 960..1000]);
     }
 
@@ -201,8 +204,8 @@ mod tests {
 
     #[test]
     fn units_that_are_too_large_or_start_where_the_device_cannot_bind_are_not_cut() {
-        assert_eq!(windows(4000, 4, 1000, 2048), [0..4]);
-        assert_eq!(windows(4001, 4001, 1, 255), [0..4001]);
-        assert_eq!(windows(257 * 10, 10, 257, 4096), [0..10]);
+        assert_eq!(windows(4000, 4, 1000, 2048), one(0..4));
+        assert_eq!(windows(4001, 4001, 1, 255), one(0..4001));
+        assert_eq!(windows(257 * 10, 10, 257, 4096), one(0..10));
     }
 }
