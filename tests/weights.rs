@@ -210,10 +210,10 @@ mod hdf5 {
             lines,
             [
                 "  batch_normalization/gamma [2] is missing",
-                "  dense/kernel [16, 2] is missing",
+                "  dense/kernel [8, 2] is missing",
                 "  dense/bias [2] is missing",
                 "  head/bias [2] is not in the model",
-                "  head/kernel [12, 2] is not in the model",
+                "  head/kernel [6, 2] is not in the model",
                 "  conv2d_1/kernel is [1, 2, 2, 3], the model has [1, 2, 2, 4]",
                 "only the model has dense; with `by_name`, they keep their weights",
                 "only the file has head; with `by_name`, they are left out",

@@ -1,7 +1,7 @@
 //! Weights in Keras' HDF5 files, of two forms:
 //!
 //! - Keras 3's `.weights.h5`: `layers/conv2d_4/vars/0`, the groups counted by class in the order of the model's layers,
-//!   with the layer's own name as an attribute of `vars` since Keras 3.4.
+//!   with the layer's own name as an attribute of `vars` in files of later versions.
 //! - Keras 1's and 2's, in which `layer_names` lists groups and each group's `weight_names` its data sets, on top in files
 //!   of weights, below `model_weights` in files of models. What the data sets are called has changed often; their order
 //!   has not.

@@ -14,8 +14,8 @@ pub struct LoadWeights {
     /// Whether layers that only the file or only the model has are left out: for a model without the file's top, or with
     /// another one.
     pub by_name: bool,
-    /// Whether layers whose variables have another number or shape in the file are left out: for a model with another
-    /// number of classes.
+    /// Whether layers whose variables have another number, shape or type in the file are left out: for a model with
+    /// another number of classes.
     pub skip_mismatch: bool,
 }
 
@@ -88,7 +88,7 @@ fn choose<'a>(network: &Network, source: &str, given: &'a [Candidate], options: 
         if problems.is_empty() {
             continue;
         }
-        let left_out = if absent { options.by_name } else { options.skip_mismatch && problems.mistyped.is_empty() };
+        let left_out = if absent { options.by_name } else { options.skip_mismatch };
         if left_out {
             variables[first..].fill(None);
             kept.push(placed.name.clone());
@@ -108,16 +108,15 @@ fn choose<'a>(network: &Network, source: &str, given: &'a [Candidate], options: 
     }
     if in_file.len() > only_in_file.len() + misfits.len() {
         // Some layers fit: it is the right model, or most of it.
-        let hint = |layers: &[&str], who: &str, option: &str| {
-            (!layers.is_empty()).then(|| format!("{who} {}; {option}", layers.join(", ")))
-        };
-        error.hints.extend(hint(&only_in_model, "only the model has", "with `by_name`, they keep their weights"));
-        error.hints.extend(hint(&only_in_file, "only the file has", "with `by_name`, they are left out"));
-        error.hints.extend(hint(
-            &misfits,
-            "the file has other variables in",
-            "with `skip_mismatch`, they keep their weights",
-        ));
+        error.hints = [
+            (only_in_model, "only the model has", "with `by_name`, they keep their weights"),
+            (only_in_file, "only the file has", "with `by_name`, they are left out"),
+            (misfits, "the file has other variables in", "with `skip_mismatch`, they keep their weights"),
+        ]
+        .into_iter()
+        .filter(|(layers, ..)| !layers.is_empty())
+        .map(|(layers, who, option)| format!("{who} {}; {option}", layers.join(", ")))
+        .collect();
     }
     Err(error.into())
 }

@@ -138,7 +138,9 @@ fn candidate(tensor: Candidate, layers: &HashMap<String, String>, channels: Opti
     };
     let dense = matches!(layer.as_str(), "fc1" | "fc2" | "predictions");
     let (shape, channels) = match tensor.shape[..] {
-        [outputs, inputs, height, width] if dense => (Shape::from([inputs * height * width, outputs]), inputs),
+        [outputs, inputs, height, width] if dense => {
+            (Shape::from([inputs.saturating_mul(height).saturating_mul(width), outputs]), inputs)
+        }
         [outputs, inputs, height, width] => (Shape::from([height, width, inputs, outputs]), inputs),
         [outputs, inputs] => {
             let flattened = channels.filter(|&channels| layer == "fc1" && channels > 0 && inputs % channels == 0);
