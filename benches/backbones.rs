@@ -91,10 +91,10 @@ fn main() {
         return;
     }
     println!("{}\n\n{:<66} {:>9} {:>9}", Device::best().unwrap().info().name, "", "s", "MiB");
-    for row in 0..ROWS.len() {
+    for (row, (name, _)) in ROWS.iter().enumerate() {
         let done = Command::new(std::env::current_exe().unwrap()).env(ROW, row.to_string()).status().unwrap();
         if !done.success() {
-            println!("{:<66} failed", ROWS[row].0);
+            println!("{name:<66} failed");
         }
     }
 }

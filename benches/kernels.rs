@@ -19,8 +19,8 @@ use kiln::Device;
 use kiln::graph::{Array, DType, Op, TensorType};
 use kiln::ops::{
     Activation, ActivationGradient, Adam, BatchNorm, BatchNormInference, BatchNormInputGradient, BatchNormSums, Conv2d,
-    Conv2dInputGradient, Conv2dWeightGradient, Dropout, Function, Gather, Matmul, MaxPool2d, MaxPool2dGradient, Padding,
-    SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
+    Conv2dInputGradient, Conv2dWeightGradient, Dropout, Function, Gather, Matmul, MaxPool2d, MaxPool2dGradient,
+    Padding, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
 };
 
 use crate::peak::Peak;

@@ -66,7 +66,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tuned = compiled(tuned)?.fine_tune(&few, FeatureCache::Memory, fit())?;
     let scratch = compiled(models::lenet([28, 28, 1], CLASSES))?.fit(&few, fit())?;
 
-    let last = |history: &History| 100.0 * history.epochs.last().and_then(|logs| logs.get("val_accuracy")).unwrap_or(0.0);
+    let last =
+        |history: &History| 100.0 * history.epochs.last().and_then(|logs| logs.get("val_accuracy")).unwrap_or(0.0);
     println!("5 to 9: {:.2} % of the test images; from scratch: {:.2} %", last(&tuned), last(&scratch));
     draw([("fine-tuned", &tuned, RGBColor(31, 119, 180)), ("from scratch", &scratch, RGBColor(255, 127, 14))], epochs)
 }

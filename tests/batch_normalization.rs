@@ -187,9 +187,8 @@ fn keras_2_and_keras_3_write_the_same_network() {
     let recorded = Recorded::open();
     let [new, old] = ["model", "keras_2"].map(|key| recorded.model(key));
     assert_eq!(new.summary().to_string(), old.summary().to_string());
-    let names = |model: &Model| -> Vec<String> {
-        model.get_weights().unwrap().into_iter().map(|weight| weight.name).collect()
-    };
+    let names =
+        |model: &Model| -> Vec<String> { model.get_weights().unwrap().into_iter().map(|weight| weight.name).collect() };
     assert_eq!(names(&new), names(&old));
     let norm = |part: &str| format!("norm/{part}");
     assert_eq!(names(&new)[2..6], ["gamma", "beta", "moving_mean", "moving_variance"].map(norm));

@@ -6,7 +6,9 @@ use kiln::data::{Dataset, Labels, Values};
 use kiln::layers::{ActivationFunction, Dense, Dropout, Flatten};
 use kiln::optimizers::schedules::{InverseTimeDecay, PiecewiseConstantDecay};
 use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop, SGD};
-use kiln::{BatchLogs, Callback, Compile, EpochLogs, Error, Fit, History, Loss, Model, Sequential, TestBatchLogs, Weight};
+use kiln::{
+    BatchLogs, Callback, Compile, EpochLogs, Error, Fit, History, Loss, Model, Sequential, TestBatchLogs, Weight,
+};
 
 use crate::common::{bars, bits, close, compiled, device, logits, model};
 

@@ -145,7 +145,8 @@ fn losses(data: &Dataset, train: impl FnOnce(&mut Model, Fit<'_>)) -> (Vec<f64>,
     let (mut model, mut losses) = (head_on_body(), Losses::default());
     let callbacks: Vec<&mut dyn Callback> = vec![&mut losses];
     let validation = bars(9);
-    let fit = Fit { epochs: 3, batch_size: 8, seed: 5, validation_data: Some(&validation), callbacks, ..Fit::default() };
+    let fit =
+        Fit { epochs: 3, batch_size: 8, seed: 5, validation_data: Some(&validation), callbacks, ..Fit::default() };
     train(&mut model, fit);
     assert!(model.evaluate(data).unwrap().loss.is_finite());
     (losses.0, bits(&model.get_weights().unwrap()))

@@ -79,7 +79,10 @@ fn nodes_and_layers_that_do_not_fit_are_errors_that_name_them() {
     assert!(error.contains("what a layer of another model gives"), "{error}");
     model.apply(Dense::new(1).named("foreign"), other.output());
     let error = model.get_weights().unwrap_err().to_string();
-    assert!(error.starts_with("foreign (Dense): expected to take what this model's input or its layers give"), "{error}");
+    assert!(
+        error.starts_with("foreign (Dense): expected to take what this model's input or its layers give"),
+        "{error}"
+    );
 
     let mut model = branches();
     let a = model.get_layer("a").unwrap().output;

@@ -71,7 +71,10 @@ fn what_a_backbone_lacks_is_told() {
     write_pictures(folder);
     let picture = "photos/test/bright/0.png";
     let (status, text) = kiln(folder, &["predict", "vgg16", picture]);
-    assert_eq!((status, &*text), (1, "error: expected --weights with a file of trained weights for vgg16, found none\n"));
+    assert_eq!(
+        (status, &*text),
+        (1, "error: expected --weights with a file of trained weights for vgg16, found none\n")
+    );
 
     let lenet = ["finetune", "lenet", "--weights", "w.safetensors", "--data", "photos"];
     let (status, text) = kiln(folder, &lenet);

@@ -29,7 +29,9 @@ fn wrong_arguments_exit_with_2() {
 
 #[test]
 fn help_exits_with_0_and_shows_examples() {
-    for command in ["devices", "data", "train", "evaluate", "predict", "features", "finetune", "summary", "augment-preview"] {
+    for command in
+        ["devices", "data", "train", "evaluate", "predict", "features", "finetune", "summary", "augment-preview"]
+    {
         let output = Command::new(env!("CARGO_BIN_EXE_kiln")).args([command, "--help"]).output().unwrap();
         assert!(output.status.success());
         assert!(String::from_utf8(output.stdout).unwrap().contains(&format!("Examples:\n  kiln {command}")));
@@ -44,8 +46,7 @@ fn a_run_that_is_not_there_exits_with_1_and_names_the_folder() {
 
 #[test]
 fn a_model_that_is_not_known_exits_with_1() {
-    let message =
-        "error: expected lenet, cifar-simple, cifar-deep, vgg16, inception_v3, a model.json or a folder that has one, found `alexnet`\n";
+    let message = "error: expected lenet, cifar-simple, cifar-deep, vgg16, inception_v3, a model.json or a folder that has one, found `alexnet`\n";
     assert_eq!(kiln(&["summary", "alexnet"]), (1, message.to_owned()));
 }
 

@@ -140,7 +140,8 @@ impl Model {
             if let (Some(validation), true) = (validation, flow.is_continue()) {
                 let began = Instant::now();
                 let totals;
-                (totals, flow) = self.session("fit")?.evaluate((entry, validation), fit.batch_size, &mut fit.callbacks)?;
+                (totals, flow) =
+                    self.session("fit")?.evaluate((entry, validation), fit.batch_size, &mut fit.callbacks)?;
                 if flow.is_continue() {
                     logs.val_loss = Some(totals.loss());
                     logs.val_metrics = totals.metrics().of_validation();

@@ -81,8 +81,8 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
     use super::*;
-    use crate::{Model, Sequential};
     use crate::layers::Dense;
+    use crate::{Model, Sequential};
 
     fn model(units: usize) -> Model {
         let mut model = Sequential::new([2]);

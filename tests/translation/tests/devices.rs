@@ -25,7 +25,13 @@ pub fn processors() -> &'static [CpuDevice] {
                     (3, Order::Shuffled(12_345)),
                     (1, Order::Shuffled(u64::MAX / 3)),
                 ] {
-                    devices.push(processor(Options { threads: Some(threads), checked, order, max_lanes, ..Options::default() }));
+                    devices.push(processor(Options {
+                        threads: Some(threads),
+                        checked,
+                        order,
+                        max_lanes,
+                        ..Options::default()
+                    }));
                 }
             }
         }

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use kiln::graph::Shape;
-use kiln::{LoadWeights, Model};
 use kiln::data::Preprocessing;
+use kiln::graph::Shape;
 use kiln::models::{self, Top};
+use kiln::{LoadWeights, Model};
 
 use super::weights::Weights;
 use crate::error::Error;

@@ -36,7 +36,8 @@ impl Weights {
         };
         let template = "{prefix} [{wide_bar}] {bytes}/{total_bytes}, {eta} left";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::new(0).with_style(style.progress_chars("=>.")).with_prefix(format!("{repository}/{file}"));
+        let bar =
+            ProgressBar::new(0).with_style(style.progress_chars("=>.")).with_prefix(format!("{repository}/{file}"));
         let path = Hub::default().file(repository, file, |done, all| {
             bar.set_length(all);
             bar.set_position(done);

@@ -66,7 +66,11 @@ impl Model {
             let found = "none: freeze them before compile(), or use fit()".to_owned();
             return Err(Error::Argument { name: "model", expected, found });
         }
-        tracing::info!("what {} gives is computed once for each of {} samples", self.network.name_of(entry), data.len());
+        tracing::info!(
+            "what {} gives is computed once for each of {} samples",
+            self.network.name_of(entry),
+            data.len()
+        );
         let mut body = Body { model: self.sub_model(entry)?, cache };
         body.model.to_device(&self.device()?)?;
         let features = body.features(data)?;

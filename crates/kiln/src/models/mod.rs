@@ -6,10 +6,10 @@ mod vgg16;
 
 use kiln_graph::Shape;
 
-use crate::{Model, Sequential};
 use crate::layers::{
     Activation, ActivationFunction, Conv2D, Dense, Dropout, Flatten, Function, Layer, MaxPooling2D, Padding,
 };
+use crate::{Model, Sequential};
 
 pub use imagenet::{DecodedPrediction, decode_predictions, imagenet_class_names};
 pub use inception_v3::inception_v3;

@@ -3,8 +3,8 @@
 use kiln_graph::Shape;
 
 use super::{Top, relu};
-use crate::layers::{ActivationFunction, Conv2D, Dense, Flatten, Function, Layer, MaxPooling2D, Padding};
 use crate::Model;
+use crate::layers::{ActivationFunction, Conv2D, Dense, Flatten, Function, Layer, MaxPooling2D, Padding};
 
 /// VGG16: thirteen convolutions 3 x 3 with ReLU in five blocks, each of which ends in a pooling; then two dense layers of
 /// 4,096 and softmax. Layers are named as in Keras (`block4_pool`, `fc1`, `predictions`).

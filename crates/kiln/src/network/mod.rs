@@ -241,7 +241,8 @@ impl Network {
         for &index in &needed {
             let placed = &self.layers[index];
             let inputs: Vec<Node> = placed.inputs.iter().filter_map(|input| new[input.index]).collect();
-            let layer = Named { name: Some(placed.name.clone()), layer: placed.layer.clone(), trainable: placed.trainable };
+            let layer =
+                Named { name: Some(placed.name.clone()), layer: placed.layer.clone(), trainable: placed.trainable };
             new[index + 1] = Some(part.push_on(layer, &inputs));
             variables.extend(placed.variables.clone());
         }
@@ -488,7 +489,13 @@ mod tests {
         let network = network([Flatten.named("a"), Dense::new(1).named("a")]);
         let error = network.check().unwrap_err().to_string();
         assert_eq!(error, "a (Dense): expected a name that no other layer has, without `/`, found `a`");
-        assert!(Network::new(ModelClass::Sequential, Shape::from([1])).check().unwrap_err().to_string().contains("has no layer"));
+        assert!(
+            Network::new(ModelClass::Sequential, Shape::from([1]))
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("has no layer")
+        );
     }
 
     #[test]

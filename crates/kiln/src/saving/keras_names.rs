@@ -56,8 +56,8 @@ fn split(name: &str) -> (&str, Option<u64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Model, Sequential};
     use crate::layers::{Dense, Flatten, Layer};
+    use crate::{Model, Sequential};
 
     fn model() -> Model {
         let mut model = Sequential::new([2, 2]);

@@ -162,8 +162,8 @@ mod tests {
     use kiln_graph::Shape;
 
     use super::*;
-    use crate::network::ModelClass;
     use crate::layers::{Conv2D, Dense, Flatten, Layer};
+    use crate::network::ModelClass;
 
     fn network(trainable: bool) -> Network {
         let mut network = Network::new(ModelClass::Sequential, Shape::from([8, 8, 1]));

@@ -30,7 +30,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     interrupt::watch()?;
 
     let device = devices::open(arguments.device.as_deref())?;
-    let [height, width] = train.sample_shape().dims().map_or([height, width], |[height, width, _]: [usize; 3]| [height, width]);
+    let [height, width] =
+        train.sample_shape().dims().map_or([height, width], |[height, width, _]: [usize; 3]| [height, width]);
     let mut model = known.build_body([height, width, channels]);
     model.initialize(arguments.seed)?;
     network::load_backbone(&mut model, &arguments.weights)?;

@@ -39,11 +39,13 @@ fn sequential(config: &Value) -> Result<Network, String> {
 /// A graph of layers with one input and one output, of which each is called once.
 fn functional(config: &Value) -> Result<Network, String> {
     let layers = config.get("layers").and_then(Value::as_array).ok_or("expected a list `config.layers`, found none")?;
-    let [input_name, output_name] = [("input_layers", "input"), ("output_layers", "output")]
-        .map(|(key, what)| single(&config[key]).ok_or_else(|| format!("expected one {what} in `{key}`, found {}", config[key])));
+    let [input_name, output_name] = [("input_layers", "input"), ("output_layers", "output")].map(|(key, what)| {
+        single(&config[key]).ok_or_else(|| format!("expected one {what} in `{key}`, found {}", config[key]))
+    });
     let (input_name, output_name) = (input_name?, output_name?);
     let is_the_input = |json: &&Value| string(json, "name").is_ok_and(|name| name == input_name);
-    let input = layers.iter().find(is_the_input).ok_or_else(|| format!("expected an InputLayer {input_name}, found none"))?;
+    let input =
+        layers.iter().find(is_the_input).ok_or_else(|| format!("expected an InputLayer {input_name}, found none"))?;
     let mut network = Network::new(ModelClass::Functional, input_shape(input)?);
     network.name = string(config, "name")?;
     network.input_name.clone_from(&input_name);
@@ -57,7 +59,8 @@ fn functional(config: &Value) -> Result<Network, String> {
         let inputs = inputs(json).map_err(|problem| format!("layer {name}: {problem}"))?;
         let node = |input: &String| nodes.iter().find(|(known, _)| known == input).map(|(_, node)| *node);
         let taken = inputs.iter().map(|input| {
-            node(input).ok_or_else(|| format!("layer {name}: expected to take what a layer before it gives, found {input}"))
+            node(input)
+                .ok_or_else(|| format!("layer {name}: expected to take what a layer before it gives, found {input}"))
         });
         let taken: Vec<Node> = taken.collect::<Result<_, String>>()?;
         let given = network.push_on(layer(json)?, &taken);
@@ -80,7 +83,8 @@ fn single(json: &Value) -> Option<String> {
 
 /// The names of the layers that a layer takes.
 fn inputs(json: &Value) -> Result<Vec<String>, String> {
-    let calls = json.get("inbound_nodes").and_then(Value::as_array).ok_or("expected a list `inbound_nodes`, found none")?;
+    let calls =
+        json.get("inbound_nodes").and_then(Value::as_array).ok_or("expected a list `inbound_nodes`, found none")?;
     let [call] = calls.as_slice() else {
         return Err(format!("expected a layer that is called once, found {} calls", calls.len()));
     };
