@@ -1,8 +1,9 @@
 //! Layers in the order in which they run, what each takes, their shapes and their variables.
 
+mod names;
 mod order;
+mod parts;
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +12,8 @@ use kiln_graph::{Graph, Shape, Tensor};
 
 use crate::layers::{Call, Expected, Initializer, Layer, Named, Regularizer, Variable};
 use crate::{Error, LayerError, Result};
+
+pub(crate) use names::snake_case;
 
 /// What comes into a model, or what one of its layers gives: what another layer takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -187,26 +190,6 @@ impl Network {
         node.layer().map_or(&self.input_name, |index| &self.layers[index].name)
     }
 
-    /// The node behind which all lies that training changes, of several the last one: what it gives is the same for a
-    /// sample in every step. It is the input if there is no other.
-    pub fn frozen_up_to(&self) -> Node {
-        let changes = |index: usize| {
-            let placed = &self.layers[index];
-            (placed.trainable && !placed.variables.is_empty()) || placed.layer.is_random()
-        };
-        let all_that_leads_to = |node: Node| self.needed_for(node);
-        let is_a_cut = |node: &Node| {
-            let before = all_that_leads_to(*node);
-            let joins = |(index, placed): (usize, &PlacedLayer)| {
-                let apart = |input: &Node| input == node || input.layer().is_some_and(|index| !before.contains(&index));
-                before.contains(&index) || placed.inputs.iter().all(apart)
-            };
-            !before.iter().any(|&index| changes(index)) && self.layers.iter().enumerate().all(joins)
-        };
-        let nodes = (0..self.layers.len()).rev().map(|index| self.output_of(index));
-        nodes.filter(is_a_cut).max_by_key(|&node| all_that_leads_to(node).len()).unwrap_or(self.input())
-    }
-
     /// Whether a node is one of this network.
     pub fn has(&self, node: Node) -> bool {
         node.network == self.id && node.index <= self.layers.len()
@@ -227,50 +210,6 @@ impl Network {
             let expected = format!("the name of a layer ({})", names.join(", "));
             Error::Argument { name: "layer", expected, found: format!("`{name}`") }
         })
-    }
-
-    /// A network of the layers that a node needs, which gives what it gives; and which of this network's variables it has.
-    pub fn up_to(&self, output: Node) -> (Network, Vec<usize>) {
-        let needed = self.needed_for(output);
-        let mut part = Network::new(ModelClass::Functional, self.input_shape.clone());
-        part.name.clone_from(&self.name);
-        part.input_name.clone_from(&self.input_name);
-        let mut variables = Vec::new();
-        let mut new = vec![None; self.layers.len() + 1]; // by node
-        new[0] = Some(part.input());
-        for &index in &needed {
-            let placed = &self.layers[index];
-            let inputs: Vec<Node> = placed.inputs.iter().filter_map(|input| new[input.index]).collect();
-            let layer =
-                Named { name: Some(placed.name.clone()), layer: placed.layer.clone(), trainable: placed.trainable };
-            new[index + 1] = Some(part.push_on(layer, &inputs));
-            variables.extend(placed.variables.clone());
-        }
-        part.output = new[output.index].unwrap_or(part.output);
-        (part, variables)
-    }
-
-    /// The layers that a node needs, in the order in which they run.
-    fn needed_for(&self, output: Node) -> BTreeSet<usize> {
-        let mut needed = BTreeSet::new();
-        let mut open = vec![output];
-        while let Some(node) = open.pop() {
-            if let Some(index) = node.layer().filter(|&index| needed.insert(index)) {
-                open.extend(&self.layers[index].inputs);
-            }
-        }
-        needed
-    }
-
-    /// Each batch normalization that is frozen behind a layer that is not, or the reverse: the names of that layer and
-    /// of the normalization.
-    pub fn split_normalizations(&self) -> Vec<(&str, &str)> {
-        let split = |placed: &'_ PlacedLayer| {
-            let before = &self.layers[placed.inputs.first()?.layer()?];
-            let split = before.trainable != placed.trainable && !before.variables.is_empty();
-            (placed.layer.class_name() == "BatchNormalization" && split).then_some(before)
-        };
-        self.layers.iter().filter_map(|placed| Some((&*split(placed)?.name, &*placed.name))).collect()
     }
 
     /// # Errors
@@ -415,21 +354,6 @@ impl Network {
 fn addressable(shape: &Shape) -> bool {
     let elements = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
     elements.is_some_and(|elements| (1..=u32::MAX as usize).contains(&elements))
-}
-
-/// Keras' rule: an underscore before a capital that follows a small letter or stands before one; `MaxPooling2D` is
-/// `max_pooling2d`.
-pub(crate) fn snake_case(class_name: &str) -> String {
-    let letters: Vec<char> = class_name.chars().collect();
-    let mut name = String::new();
-    for (i, &letter) in letters.iter().enumerate() {
-        let lower_at = |i: Option<usize>| i.and_then(|i| letters.get(i)).is_some_and(char::is_ascii_lowercase);
-        if i > 0 && letter.is_ascii_uppercase() && (lower_at(i.checked_sub(1)) || lower_at(Some(i + 1))) {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_lowercase());
-    }
-    name
 }
 
 #[cfg(test)]
