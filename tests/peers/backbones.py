@@ -3,6 +3,7 @@
     python -m venv peers && peers/bin/pip install tensorflow-cpu keras safetensors
     peers/bin/python tests/peers/backbones.py                          # records fixtures/backbones.safetensors
     peers/bin/python tests/peers/backbones.py target/release/kiln      # compares with that program, up to 299 x 299
+    peers/bin/python tests/peers/backbones.py target/release/kiln inception_v3 299             # only this
 
 The second prints a line per size and depth and ends with status 1 if one differs by more than 1e-3 of the largest value.
 `tests/backbones.rs` has the same formula and compares with what was recorded.
@@ -91,7 +92,7 @@ def record():
     recorded.save("backbones", cases)
 
 
-def compare(kiln):
+def compare(kiln, only, only_sizes):
     from safetensors.numpy import load_file, save_file
 
     failed = False
@@ -99,6 +100,8 @@ def compare(kiln):
         folder = Path(folder)
         for name, sizes in (("vgg16", (75, 139, 224)), ("inception_v3", (75, 139, 224, 299))):
             for size in sizes:
+                if only not in (None, name) or only_sizes and size not in only_sizes:
+                    continue
                 top = size == sizes[-1]
                 model = build(name, size, top)
                 _, x = images(name, size)
@@ -124,6 +127,6 @@ def compare(kiln):
 
 
 if len(sys.argv) > 1:
-    compare(sys.argv[1])
+    compare(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None, [int(size) for size in sys.argv[3:]])
 else:
     record()

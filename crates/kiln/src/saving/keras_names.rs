@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 
-use crate::network::{Network, PlacedLayer, snake_case};
+use crate::network::{Network, Node, PlacedLayer, snake_case};
 
-/// The model's layers by what Keras 3 calls their groups in a file: their class, counted in the order of the layers.
+/// The model's layers by what Keras 3 calls their groups in a file: their class, counted in Keras' order of the layers.
 pub(crate) fn counted_by_class(network: &Network) -> HashMap<String, &str> {
     let mut counts: HashMap<String, usize> = HashMap::new();
     let counted = |placed: &'_ PlacedLayer| {
@@ -14,8 +14,9 @@ pub(crate) fn counted_by_class(network: &Network) -> HashMap<String, &str> {
         *count += 1;
         if *count == 1 { stem } else { format!("{stem}_{}", *count - 1) }
     };
-    let names: Vec<String> = network.layers.iter().map(counted).collect();
-    names.into_iter().zip(network.layers.iter().map(|placed| placed.name.as_str())).collect()
+    let layers: Vec<usize> = network.ordered().into_iter().filter_map(Node::layer).collect();
+    let names: Vec<String> = layers.iter().map(|&index| &network.layers[index]).map(counted).collect();
+    names.into_iter().zip(layers.iter().map(|&index| network.layers[index].name.as_str())).collect()
 }
 
 /// What a file's layers with weights are called in the model. Where the file has as many layers with names that Keras
