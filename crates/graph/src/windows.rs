@@ -4,7 +4,7 @@
 //! A window is a range of *units*, and a unit is what may be computed apart: an element, a sample, the rows that a
 //! reduction sums apart, a row of a matrix. Of each tensor that is cut, a unit has a fixed number of elements that lie
 //! one after the other, so a window sees one range of it, a [`Lowering::part`]. Windows are as large as the limit
-//! allows, start where the device can bind ([`Limits::binding_align`]) and leave room for [`READ_PAST`]. Where all fits
+//! allows, start where the device can bind ([`Limits::binding_align`]) and leave room for [`READ_PAST`](crate::READ_PAST). Where all fits
 //! there is one window and its parts are the tensors themselves: the plan is what it would be without any of this.
 //!
 //! There are two ways to have them:
