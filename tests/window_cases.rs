@@ -1,5 +1,6 @@
 //! Ops on tensors that are larger than what the device binds: against the reference, and bit for bit as without limits.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use kiln::graph::{Array, DType, Op, Plan, Step};
@@ -69,17 +70,17 @@ fn images() -> Vec<Case> {
         case("conv2d", Conv2d { strides, padding, bias: true }, &[x.clone(), kernel.clone(), random([8])], &[]),
         case("conv2d_input_gradient", Conv2dInputGradient { strides, padding, image }, &[y.clone(), kernel], &[]),
         case("conv2d_weight_gradient", weights, &[x.clone(), y.clone()], &[]),
-        case("max_pool2d", max, std::slice::from_ref(&y), &[]),
+        case("max_pool2d", max, from_ref(&y), &[]),
         case("max_pool2d_gradient", MaxPool2dGradient { pool: max }, &[y.clone(), y.clone()], &[]),
-        case("avg_pool2d", avg, std::slice::from_ref(&y), &[]),
-        case("avg_pool2d_gradient", AvgPool2dGradient { pool: avg, image }, std::slice::from_ref(&y), &[]),
+        case("avg_pool2d", avg, from_ref(&y), &[]),
+        case("avg_pool2d_gradient", AvgPool2dGradient { pool: avg, image }, from_ref(&y), &[]),
         case("global_avg_pool2d", GlobalAvgPool2d, &[random([20, 4, 4, 64])], &[]),
         case("global_max_pool2d", GlobalMaxPool2d, &[random([20, 4, 4, 64])], &[]),
         case("global_max_pool2d_gradient", GlobalMaxPool2dGradient, &[random([20, 4, 4, 64]), random([20, 64])], &[]),
         case("zero_pad2d", pad, &[random([20, 5, 7, 8])], &[]),
-        case("zero_pad2d_gradient", ZeroPad2dGradient { pad }, std::slice::from_ref(&y), &[]),
+        case("zero_pad2d_gradient", ZeroPad2dGradient { pad }, from_ref(&y), &[]),
         case("concatenate", Concatenate, &[x.clone(), y.clone()], &[]),
-        case("concatenate_gradient", ConcatenateGradient { first: 2, channels: 4 }, std::slice::from_ref(&y), &[]),
+        case("concatenate_gradient", ConcatenateGradient { first: 2, channels: 4 }, from_ref(&y), &[]),
         case("batch_norm", BatchNorm { epsilon: 1e-3, scale: true, center: true }, &[y.clone(), c(), c()], &[]),
         case(
             "batch_norm_inference",
@@ -94,7 +95,7 @@ fn images() -> Vec<Case> {
             &[y.clone(), positive([8]), c(), y.clone(), c(), c(), c()],
             &[],
         ),
-        case("moments", Moments, std::slice::from_ref(&y), &[]),
+        case("moments", Moments, from_ref(&y), &[]),
         case("standardize_features", StandardizeFeatures, &[y, random([512]), positive([512])], &[]),
     ]
 }

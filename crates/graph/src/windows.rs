@@ -4,8 +4,9 @@
 //! A window is a range of *units*, and a unit is what may be computed apart: an element, a sample, the rows that a
 //! reduction sums apart, a row of a matrix. Of each tensor that is cut, a unit has a fixed number of elements that lie
 //! one after the other, so a window sees one range of it, a [`Lowering::part`]. Windows are as large as the limit
-//! allows, start where the device can bind ([`Limits::binding_align`]) and leave room for [`READ_PAST`]. Where all fits
-//! there is one window and its parts are the tensors themselves: the plan is what it would be without any of this.
+//! allows, start where the device can bind ([`Limits::binding_align`]) and leave room for
+//! [`READ_PAST`](crate::READ_PAST). Where all fits, there is one window and its parts are the tensors themselves:
+//! the plan is what it would be without any of this.
 //!
 //! There are two ways to have them:
 //!
@@ -52,8 +53,8 @@ pub struct Window<const N: usize> {
     pub parts: [Tensor; N],
 }
 
-/// The windows over `units` units in which each of these tensors can be bound, given with its elements per unit: one, if
-/// all can be bound whole or units are too large.
+/// The windows over `units` units in which each of these tensors, given with its elements per unit, can be bound: one,
+/// if all can be bound whole or units are too large.
 fn split(units: usize, cut: &[(&TensorType, usize)], limits: &Limits) -> Vec<Range<usize>> {
     let room = limits.window_bytes();
     let unit_bytes = || cut.iter().map(|(ty, per_unit)| (*per_unit as u64 * ty.dtype.bytes()).max(1));

@@ -50,11 +50,15 @@ struct Ready {
     steps: usize,
 }
 
+/// What a layer gives in a prediction or evaluation takes at most so many bytes, if more than one sample is computed at
+/// once: what WebGPU's default limits let a kernel see, and more than it takes to keep a device busy.
+const INFERENCE_BYTES: u64 = 128 << 20;
+
 /// How many samples of a prediction or evaluation are computed at once: so many that what each layer gives can be bound
-/// whole. Figures do not depend on it, so a device with small bindings computes few samples at a time.
+/// whole. Predictions do not depend on it, so a device with small bindings computes few samples at a time.
 fn most_at_once(network: &Network, limits: &Limits) -> usize {
-    let most = limits.window_bytes().min(limits.max_buffer_bytes) / (network.largest_sample() as u64 * 4).max(1);
-    most.max(1) as usize
+    let bytes = limits.window_bytes().min(limits.max_buffer_bytes).min(INFERENCE_BYTES);
+    (bytes / (network.largest_sample() as u64 * 4).max(1)).max(1) as usize
 }
 
 /// A network on a device.
