@@ -13,7 +13,7 @@ pub fn test(shell: &mut Shell) -> Result {
     shell.run("cargo clippy --workspace --all-targets -- -D warnings")?;
     shell.run_with("cargo doc --workspace --no-deps", &[], &[("RUSTDOCFLAGS", "-D warnings")])?;
     shell.run_with("cargo test --workspace", &[], &[("KILN_DEVICE", "cpu")])?;
-    shell.run_with("cargo test --package kiln --test main", &[], &[("KILN_DEVICE", GPU)])?;
+    shell.run_with("cargo test --package kiln --features hdf5,hub --test main", &[], &[("KILN_DEVICE", GPU)])?;
     shell.run("cargo build --examples")?;
     for example in quick_examples(&shell.root().join("examples"))? {
         shell.run(&format!("cargo run --quiet {example}"))?;
