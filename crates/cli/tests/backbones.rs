@@ -80,6 +80,10 @@ fn what_a_backbone_lacks_is_told() {
     let (status, text) = kiln(folder, &lenet);
     assert_eq!((status, &*text), (1, "error: expected vgg16 or inception_v3, found `lenet`\n"));
 
+    let finetune = ["finetune", "vgg16", "--weights", "w", "--data", "photos", "--image-size", "32x32"];
+    let (status, text) = kiln(folder, &[&finetune[..], &["--then-unfreeze", "20"]].concat());
+    assert!(status == 1 && text.contains("expected a range within the 19 layers, found 20..19"), "{text}");
+
     let features = ["features", "vgg16", picture, "--layer", "block4_poll", "--weights", "w", "--out", "f"];
     let (status, text) = kiln(folder, &features);
     assert!(status == 1 && text.contains("block4_pool") && text.contains("found `block4_poll`"), "{text}");

@@ -34,6 +34,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         train.sample_shape().dims().map_or([height, width], |[height, width, _]: [usize; 3]| [height, width]);
     let mut model = known.build_body([height, width, channels]);
     model.initialize(arguments.seed)?;
+    model.layers(arguments.then_unfreeze.unwrap_or(0)..)?; // an error now rather than after the first training
     network::load_backbone(&mut model, &arguments.weights)?;
     let (trained, validated) = train.split(arguments.validation_split);
     let mut run = Run {
