@@ -177,6 +177,18 @@ fn training_behind_features_that_are_kept_gives_the_same_losses_and_weights() {
 }
 
 #[test]
+fn a_file_that_holds_no_features_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    four().save_weights(&path).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let cache = FeatureCache::File(path.clone());
+    let error = head_on_body().fine_tune(&bars(6), cache, Fit::default()).unwrap_err().to_string();
+    assert!(error.contains("expected a file with `kiln.features` in its metadata"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
 fn fine_tuning_without_a_frozen_body_says_what_to_do() {
     let mut model = four();
     model.compile(device(), Compile::default()).unwrap();

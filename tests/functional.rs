@@ -72,6 +72,18 @@ fn a_part_takes_a_new_head_and_keeps_its_weights() {
 }
 
 #[test]
+fn layers_are_found_while_a_graph_is_being_made() {
+    let mut model = Model::new([6, 6, 1]);
+    let a = model.apply(Flatten.named("a"), model.input());
+    let b = model.apply(Flatten.named("b"), model.input());
+    model.set_trainable("a", false).unwrap();
+    let found = model.get_layer("a").unwrap();
+    assert_eq!((found.output, found.index, found.trainable), (a, 2, false));
+    model.apply(Concatenate::new(), [a, b]);
+    assert_eq!((model.get_layer("a").unwrap().index, model.get_layer("b").unwrap().index), (1, 2));
+}
+
+#[test]
 fn nodes_and_layers_that_do_not_fit_are_errors_that_name_them() {
     let mut model = branches();
     let other = branches();

@@ -72,7 +72,7 @@ impl std::fmt::Debug for Fit<'_> {
 }
 
 impl Fit<'_> {
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let argument =
             |name, expected: &str, found: String| Err(Error::Argument { name, expected: expected.to_owned(), found });
         if self.batch_size == 0 {

@@ -10,6 +10,9 @@ use crate::data::Dataset;
 use crate::weights::Weight;
 use crate::{Error, Fit, History, Result, saving};
 
+/// What the metadata of a file of features has as a key. Another file is never replaced.
+const MARK: &str = "kiln.features";
+
 /// Where [`Model::fine_tune`] keeps what the frozen layers give.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum FeatureCache {
@@ -17,7 +20,7 @@ pub enum FeatureCache {
     #[default]
     Memory,
     /// In a safetensors file, where a later call finds it again if weights, preprocessing and samples are the same.
-    /// Features of other weights are dropped from it.
+    /// Features of other weights are dropped from it. A file that holds something else is left as it is, with an error.
     File(PathBuf),
 }
 
@@ -55,6 +58,7 @@ impl Model {
     /// As [`Model::fit`], and when no layer below the first trainable one is frozen, an augmentation is to change the
     /// images, or the file cannot be read or written.
     pub fn fine_tune(&mut self, data: &Dataset, cache: FeatureCache, mut fit: Fit<'_>) -> Result<History> {
+        fit.check()?;
         self.check_data("fine_tune", data)?;
         if fit.augmentation.is_some() {
             let expected = "none, for features are computed once; fit() takes one".to_owned();
@@ -76,6 +80,7 @@ impl Model {
         let features = body.features(data)?;
         let validation = fit.validation_data.map(|data| body.features(data)).transpose()?;
         drop(body);
+        // With what is borrowed for less long than in the arguments.
         let callbacks = fit.callbacks.iter_mut().map(|callback| &mut **callback as &mut dyn Callback).collect();
         let (validation_data, class_weight) = (validation.as_ref(), fit.class_weight.take());
         self.fit_from(entry, &features, Fit { validation_data, class_weight, callbacks, augmentation: None, ..fit })
@@ -107,7 +112,7 @@ impl Body {
     fn kept(&mut self, path: &Path, data: &Dataset) -> Result<Vec<f32>> {
         let body = self.fingerprint()?;
         let name = format!("{body}/{}", fingerprint_of(data)?);
-        let mut kept = if path.exists() { saving::read_tensors(path, self.model.name())? } else { Vec::new() };
+        let mut kept = if path.exists() { saving::read_marked(path, MARK, self.model.name())? } else { Vec::new() };
         kept.retain(|features| features.name.starts_with(&body));
         if let Some(found) = kept.iter().position(|features| features.name == name) {
             tracing::info!("the features of {} samples are in {}", data.len(), path.display());
@@ -115,7 +120,7 @@ impl Body {
         }
         let predictions = self.model.predict(data)?;
         kept.push(Weight { name, shape: predictions.shape, values: predictions.values });
-        saving::save_weights(path, &kept)?;
+        saving::save_marked(path, MARK, &kept)?;
         Ok(kept.pop().map(|features| features.values).unwrap_or_default())
     }
 

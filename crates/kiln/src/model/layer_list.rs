@@ -32,12 +32,9 @@ impl Model {
     /// # Errors
     /// When no layer has it.
     pub fn get_layer(&self, name: &str) -> Result<LayerInfo<'_>> {
-        let node = match name == self.network.input_name {
-            true => self.network.input(),
-            false => self.network.output_of(self.network.layer_named(name)?),
-        };
-        let index = self.network.ordered().iter().position(|&other| other == node).unwrap_or_default();
-        Ok(info(&self.network, index, node))
+        let infos = infos(&self.network);
+        let chosen = name.choose(&infos)?;
+        Ok(infos[chosen[0]])
     }
 
     /// Some of the layers, in Keras' order: `..249` for the first 249 of a model, of which the input counts as one unless
@@ -59,10 +56,8 @@ impl Model {
     /// # Errors
     /// When there is no such layer, or a range goes beyond the last one.
     pub fn layers(&mut self, which: impl LayerSelection) -> Result<LayerList<'_>> {
-        let nodes = self.network.ordered();
-        let infos: Vec<LayerInfo<'_>> =
-            nodes.iter().enumerate().map(|(index, &node)| info(&self.network, index, node)).collect();
-        let chosen = which.choose(&infos)?.into_iter().map(|index| (index, nodes[index])).collect();
+        let infos = infos(&self.network);
+        let chosen = which.choose(&infos)?.into_iter().map(|index| (index, infos[index].output)).collect();
         Ok(LayerList { network: &mut self.network, chosen })
     }
 
@@ -82,6 +77,11 @@ impl Model {
     pub fn split_normalizations(&self) -> Vec<(&str, &str)> {
         self.network.split_normalizations()
     }
+}
+
+/// All layers, in Keras' order.
+fn infos(network: &Network) -> Vec<LayerInfo<'_>> {
+    network.ordered().into_iter().enumerate().map(|(index, node)| info(network, index, node)).collect()
 }
 
 fn info(network: &Network, index: usize, output: Node) -> LayerInfo<'_> {

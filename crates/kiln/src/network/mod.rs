@@ -143,19 +143,22 @@ impl Network {
             self.class = ModelClass::Functional;
         }
         let name = name.unwrap_or_else(|| self.free_name(layer.class_name()));
-        let mut shapes = None;
         let first = self.variables.len();
-        match self.input_shapes(&name, &*layer, inputs) {
-            Ok(Some(input_shapes)) => match self.fit(&name, &*layer, &input_shapes) {
-                Ok((output, variables)) => {
-                    self.place_variables(&name, variables);
-                    shapes = Some((input_shapes, output));
-                }
-                Err(error) => self.broken = self.broken.take().or(Some(error)),
-            },
-            Ok(None) => {}
-            Err(error) => self.broken = self.broken.take().or(Some(error)),
-        }
+        let placed = match self.input_shapes(&name, &*layer, inputs) {
+            Ok(Some(inputs)) => self.fit(&name, &*layer, &inputs).map(|fits| Some((inputs, fits))),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let shapes = match placed {
+            Ok(placed) => placed.map(|(inputs, (output, variables))| {
+                self.place_variables(&name, variables);
+                (inputs, output)
+            }),
+            Err(error) => {
+                self.broken.get_or_insert(error);
+                None
+            }
+        };
         let inputs = inputs.iter().copied().filter(|&input| self.has(input)).collect();
         let variables = first..self.variables.len();
         self.layers.push(PlacedLayer { name, layer, inputs, shapes, variables, trainable });
@@ -198,18 +201,6 @@ impl Network {
     /// Whether another network is a copy of this one as it is now, or one that was only frozen or thawed since.
     pub fn is_copy_of(&self, other: &Network) -> bool {
         (self.id, self.layers.len(), self.output) == (other.id, other.layers.len(), other.output)
-    }
-
-    /// The index of the layer of this name.
-    ///
-    /// # Errors
-    /// When no layer has it.
-    pub fn layer_named(&self, name: &str) -> Result<usize> {
-        self.layers.iter().position(|placed| placed.name == name).ok_or_else(|| {
-            let names: Vec<&str> = self.layers.iter().map(|placed| placed.name.as_str()).collect();
-            let expected = format!("the name of a layer ({})", names.join(", "));
-            Error::Argument { name: "layer", expected, found: format!("`{name}`") }
-        })
     }
 
     /// # Errors
@@ -339,14 +330,6 @@ impl Network {
             let Variable { shape, initializer, regularizer, trainable, .. } = variable;
             self.variables.push(PlacedVariable { name, shape, initializer, regularizer, layer, trainable, start });
         }
-    }
-
-    /// The name that Keras gives to the next layer of a class: `conv2d`, `conv2d_1`, ….
-    fn free_name(&self, class_name: &str) -> String {
-        let stem = snake_case(class_name);
-        let numbered = (1..).map(|number| format!("{stem}_{number}"));
-        let mut names = std::iter::once(stem.clone()).chain(numbered);
-        names.find(|name| self.layers.iter().all(|placed| placed.name != *name)).unwrap_or(stem)
     }
 }
 

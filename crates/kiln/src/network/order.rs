@@ -7,7 +7,8 @@ impl Network {
     /// that first which a walk from the output backwards, input by input, meets first
     /// (`keras/src/ops/function.py`, `map_graph`). For a chain that is the order in which they run.
     ///
-    /// Layers that the output does not need are left out, and so is the input of a [`ModelClass::Sequential`] model.
+    /// Layers that the output does not need, or not yet, come last. The input of a [`ModelClass::Sequential`] model is left
+    /// out.
     ///
     /// [`ModelClass::Sequential`]: super::ModelClass::Sequential
     pub fn ordered(&self) -> Vec<Node> {
@@ -21,7 +22,9 @@ impl Network {
         }
         met.sort_by_key(|node: &Node| std::cmp::Reverse(distance[node.index])); // stable
         let skipped = usize::from(self.class == super::ModelClass::Sequential);
-        met.into_iter().filter(|node| node.index >= skipped).collect()
+        let all = (0..self.layers.len()).map(|index| self.output_of(index));
+        let unmet: Vec<Node> = all.filter(|node| !met.contains(node)).collect();
+        met.into_iter().chain(unmet).filter(|node| node.index >= skipped).collect()
     }
 
     /// Appends a node and all that it needs, in the order in which they are met.

@@ -24,9 +24,19 @@ pub(crate) use tensors::save_weights;
 const MODEL: &str = "model.json";
 const WEIGHTS: &str = "weights.safetensors";
 
-/// All tensors of a safetensors file of Kiln's. `model` is named if some are of a type that is not read.
-pub(crate) fn read_tensors(path: &Path, model: &str) -> Result<Vec<Weight>> {
-    tensors::TensorFile::open(path)?.read_all(model)
+/// All tensors of a safetensors file that [`save_marked`] wrote. `model` is named if some are of a type that is not read.
+pub(crate) fn read_marked(path: &Path, mark: &str, model: &str) -> Result<Vec<Weight>> {
+    let file = tensors::TensorFile::open(path)?;
+    if !file.metadata.contains_key(mark) {
+        let problem = format!("expected a file with `{mark}` in its metadata, found another; choose another name");
+        return Err(Error::Format { path: path.to_owned(), problem });
+    }
+    file.read_all(model)
+}
+
+/// Writes tensors into a safetensors file whose metadata tells what it is.
+pub(crate) fn save_marked(path: &Path, mark: &str, tensors: &[Weight]) -> Result<()> {
+    tensors::write_tensors(path, tensors, Some([(mark.to_owned(), String::new())].into()))
 }
 
 /// Writes both files into a folder.
