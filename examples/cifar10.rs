@@ -1,7 +1,7 @@
 //! Trains one of the two networks for CIFAR-10 with RMSprop and tells how well it does on the test images.
 //!
-//! `cargo run --release --example cifar10 -- simple FOLDER [EPOCHS [SEED]]` (or `deep`), where FOLDER has the images as
-//! `train/CLASS/*.jpg` and `test/CLASS/*.jpg`.
+//! `cargo run --release --example cifar10 -- simple FOLDER [EPOCHS [SEED [keras3]]]` (or `deep`), where FOLDER has the
+//! images as `train/CLASS/*.jpg` and `test/CLASS/*.jpg`; with `keras3`, RMSprop adds epsilon where Keras 3 does.
 //!
 //! Needs the images.
 
@@ -26,7 +26,7 @@ impl Callback for Lines {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [network, folder, rest @ ..] = &arguments[..] else {
-        return Err("expected: simple|deep FOLDER [EPOCHS [SEED]]".into());
+        return Err("expected: simple|deep FOLDER [EPOCHS [SEED [keras3]]]".into());
     };
     let number = |place: usize, default: u64| rest.get(place).map_or(Ok(default), |text| text.parse());
     let (epochs, seed) = (number(0, 20)? as usize, number(1, 0)?);
@@ -41,8 +41,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     println!("{}", model.summary());
     model.initialize(seed)?;
+    let epsilon_under_root = rest.get(2).is_some_and(|rule| rule == "keras3");
+    let optimizer = RMSprop { epsilon_under_root, ..RMSprop::default() }.into();
     let loss = Loss::SparseCategoricalCrossentropy;
-    model.compile(&Device::best()?, Compile { optimizer: RMSprop::default().into(), loss, ..Default::default() })?;
+    model.compile(&Device::best()?, Compile { optimizer, loss, ..Default::default() })?;
     let mut lines = Lines;
     let fit =
         Fit { epochs, batch_size: 128, validation_split: 0.2, seed, callbacks: vec![&mut lines], ..Default::default() };

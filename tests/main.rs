@@ -24,6 +24,7 @@ mod native;
 mod ops;
 mod optimizers;
 mod portability;
+mod preprocessing;
 mod recorded;
 mod recorder;
 mod regularizers;

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use kiln::data::Preprocessing;
+use kiln::models::Top;
+
 use super::network::{self, Known};
-use super::run::Mode;
 use super::weights::Weights;
 use super::{devices, pictures};
 use crate::error::Error;
@@ -39,19 +41,20 @@ pub struct Arguments {
     /// The height and width that pictures are resized to, such as 150x150.
     #[arg(long, value_parser = super::source::size, value_name = "HxW")]
     image_size: Option<[usize; 2]>,
-    /// What pictures go through first [default: Keras' mode for the network].
-    #[arg(long, value_enum)]
-    preprocessing: Option<Mode>,
+    /// What pictures go through first: caffe, tf or torch, as in Keras [default: Keras' for the network; vgg16 with
+    /// torchvision's weights takes torch].
+    #[arg(long, value_name = "MODE")]
+    preprocessing: Option<Preprocessing>,
     /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     device: Option<String>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let (known, preprocessing) = Known::backbone(&arguments.model)?;
+    let (known, backbone) = Known::backbone(&arguments.model)?;
     let [height, width, channels] = known.input_shape;
     let [height, width] = arguments.image_size.unwrap_or([height, width]);
-    let mut body = known.build_body([height, width, channels]);
+    let mut body = (backbone.build)([height, width, channels].into(), Top::None);
     if body.get_layer(&arguments.layer).is_err() {
         // It may be one of those that classify, which only take images of the usual size.
         body = known.build([height, width, channels], known.classes);
@@ -60,7 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     network::load_backbone(&mut model, &arguments.weights)?;
     let device = devices::open(arguments.device.as_deref())?;
     model.to_device(&device)?;
-    let preprocessing = arguments.preprocessing.map_or(preprocessing, Into::into);
+    let preprocessing = arguments.preprocessing.unwrap_or(backbone.preprocessing);
     let data = pictures::load(&model, &arguments.images)?.preprocess_input(preprocessing)?;
     let features = model.predict(&data)?;
     tensors::write(&arguments.out, "x", &features.shape, &features.values)?;

@@ -19,52 +19,60 @@ pub struct Known {
     pub classes: usize,
     /// The data set that it is trained on where none is named, if there is a usual one.
     pub data: Option<&'static str>,
-    /// How it expects photographs, if it is a backbone that was trained on ImageNet.
-    pub preprocessing: Option<Preprocessing>,
-    build: fn(Shape, Top) -> Model,
+    build: fn(Shape, usize) -> Model,
+    /// What it is as a backbone that others have trained on ImageNet, if it is one.
+    pub backbone: Option<Backbone>,
+}
+
+/// A network that can do without the layers that classify.
+pub struct Backbone {
+    /// How it expects photographs.
+    pub preprocessing: Preprocessing,
+    /// The network for such images.
+    pub build: fn(Shape, Top) -> Model,
 }
 
 /// All of them.
-pub const KNOWN: [Known; 5] = [
+pub static KNOWN: [Known; 5] = [
     Known {
         name: "lenet",
         input_shape: [28, 28, 1],
         classes: 10,
         data: Some("mnist"),
-        preprocessing: None,
-        build: |shape, top| models::lenet(shape, classes_of(top)),
+        build: models::lenet,
+        backbone: None,
     },
     Known {
         name: "cifar-simple",
         input_shape: [32, 32, 3],
         classes: 10,
         data: Some("cifar10"),
-        preprocessing: None,
-        build: |shape, top| models::cifar10_simple(shape, classes_of(top)),
+        build: models::cifar10_simple,
+        backbone: None,
     },
     Known {
         name: "cifar-deep",
         input_shape: [32, 32, 3],
         classes: 10,
         data: Some("cifar10"),
-        preprocessing: None,
-        build: |shape, top| models::cifar10_deep(shape, classes_of(top)),
+        build: models::cifar10_deep,
+        backbone: None,
     },
     Known {
         name: "vgg16",
         input_shape: [224, 224, 3],
         classes: 1000,
         data: None,
-        preprocessing: Some(Preprocessing::Caffe),
-        build: models::vgg16,
+        build: |shape, classes| models::vgg16(shape, Top::Classes(classes)),
+        backbone: Some(Backbone { preprocessing: Preprocessing::Caffe, build: models::vgg16 }),
     },
     Known {
         name: "inception_v3",
         input_shape: [299, 299, 3],
         classes: 1000,
         data: None,
-        preprocessing: Some(Preprocessing::Tf),
-        build: models::inception_v3,
+        build: |shape, classes| models::inception_v3(shape, Top::Classes(classes)),
+        backbone: Some(Backbone { preprocessing: Preprocessing::Tf, build: models::inception_v3 }),
     },
 ];
 
@@ -76,26 +84,13 @@ impl Known {
 
     /// The network for such images and so many classes.
     pub fn build(&self, input_shape: impl Into<Shape>, classes: usize) -> Model {
-        (self.build)(input_shape.into(), Top::Classes(classes))
-    }
-
-    /// The network without the layers that classify, where it can do without.
-    pub fn build_body(&self, input_shape: impl Into<Shape>) -> Model {
-        (self.build)(input_shape.into(), Top::None)
+        (self.build)(input_shape.into(), classes)
     }
 
     /// The backbone of this name.
-    pub fn backbone(name: &str) -> Result<(&'static Known, Preprocessing), Error> {
-        let known = Known::named(name).and_then(|known| Some((known, known.preprocessing?)));
+    pub fn backbone(name: &str) -> Result<(&'static Known, &'static Backbone), Error> {
+        let known = Known::named(name).and_then(|known| Some((known, known.backbone.as_ref()?)));
         known.ok_or_else(|| Error::NoBackbone { found: name.to_owned() })
-    }
-}
-
-/// Networks that are no backbones have classes.
-fn classes_of(top: Top) -> usize {
-    match top {
-        Top::Classes(classes) => classes,
-        Top::None => 10,
     }
 }
 

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use kiln::data::Preprocessing;
 use kiln::models::imagenet_class_names;
 use kiln::{Device, Model};
 use serde_json::{Value, json};
 
 use super::network::{self, Known};
-use super::run::{Mode, Run};
+use super::run::Run;
 use super::weights::Weights;
 use super::{devices, pictures};
 use crate::error::Error;
@@ -39,9 +40,10 @@ pub struct Arguments {
     /// model.json].
     #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]")]
     weights: Option<Weights>,
-    /// What photographs go through before vgg16 or inception_v3 sees them [default: Keras' mode for the network].
-    #[arg(long, value_enum)]
-    preprocessing: Option<Mode>,
+    /// What photographs go through before vgg16 or inception_v3 sees them: caffe, tf or torch, as in Keras [default: Keras'
+    /// for the network; vgg16 with torchvision's weights takes torch].
+    #[arg(long, value_name = "MODE")]
+    preprocessing: Option<Preprocessing>,
     /// Run on the tensor x of this safetensors file.
     #[arg(long, value_name = "FILE", requires = "output", conflicts_with = "images")]
     input: Option<PathBuf>,
@@ -72,13 +74,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 /// The network, and what is known of its training.
 fn find(arguments: &Arguments) -> Result<(Model, Run), Error> {
     if let Some(known) = arguments.model.to_str().and_then(Known::named)
-        && let Some(preprocessing) = known.preprocessing
+        && let Some(backbone) = &known.backbone
     {
         let no_weights = || Error::NoWeights { model: known.name.to_owned() };
         let mut model = known.build(known.input_shape, known.classes);
         model.load_weights(arguments.weights.as_ref().ok_or_else(no_weights)?.path()?)?;
         let classes = imagenet_class_names().into_iter().map(str::to_owned).collect();
-        let preprocessing = Some(arguments.preprocessing.unwrap_or(preprocessing.into()));
+        let preprocessing = Some(arguments.preprocessing.unwrap_or(backbone.preprocessing));
         return Ok((model, Run { classes, preprocessing, ..Run::default() }));
     }
     let Some(path) = network::file(&arguments.model) else {

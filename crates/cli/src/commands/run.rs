@@ -28,7 +28,7 @@ pub struct Run {
     /// What values were multiplied by, and what was then added, before the model saw them.
     pub rescale: [f32; 2],
     /// What photographs went through instead, if the model is a backbone.
-    pub preprocessing: Option<Mode>,
+    pub preprocessing: Option<Preprocessing>,
     /// The device's name.
     pub device: String,
     /// How weights were changed.
@@ -68,38 +68,6 @@ impl Default for Run {
     }
 }
 
-/// Keras' modes of `preprocess_input`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Blue, green, red minus the means of ImageNet: vgg16 with Keras' weights.
-    Caffe,
-    /// From -1 to 1: inception_v3.
-    Tf,
-    /// Standardized by ImageNet's means and deviations: vgg16 with torchvision's weights.
-    Torch,
-}
-
-impl From<Mode> for Preprocessing {
-    fn from(mode: Mode) -> Preprocessing {
-        match mode {
-            Mode::Caffe => Preprocessing::Caffe,
-            Mode::Tf => Preprocessing::Tf,
-            Mode::Torch => Preprocessing::Torch,
-        }
-    }
-}
-
-impl From<Preprocessing> for Mode {
-    fn from(preprocessing: Preprocessing) -> Mode {
-        match preprocessing {
-            Preprocessing::Caffe => Mode::Caffe,
-            Preprocessing::Tf => Mode::Tf,
-            Preprocessing::Torch => Mode::Torch,
-        }
-    }
-}
-
 /// The loss for these labels where none is named.
 pub fn usual_loss(data: &Dataset) -> Loss {
     match data.labels() {
@@ -111,8 +79,8 @@ pub fn usual_loss(data: &Dataset) -> Loss {
 impl Run {
     /// Samples as the model saw them. What an augmentation knows of the training samples is found again in `train`.
     pub fn standardized(&self, samples: Dataset, train: Option<&Dataset>) -> Result<Dataset, Error> {
-        if let Some(mode) = self.preprocessing {
-            return Ok(samples.preprocess_input(mode.into())?);
+        if let Some(preprocessing) = self.preprocessing {
+            return Ok(samples.preprocess_input(preprocessing)?);
         }
         let Some(text) = &self.augment else { return Ok(samples) };
         let mut augmentation: Augmentation = augment::parse(text)?;

@@ -1,8 +1,10 @@
 //! What backbones expect of photographs: Keras' `preprocess_input`.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use kiln_graph::Shape;
+use serde::{Deserialize, Serialize};
 
 use super::{DataError, Dataset, Source, Values};
 use crate::augmentation::{Features, Standardization};
@@ -10,7 +12,8 @@ use crate::augmentation::{Features, Standardization};
 /// How values from 0 to 255, red, green and blue, become what a network was trained with: Keras' modes of
 /// `preprocess_input` (`keras/src/applications/imagenet_utils.py`). A network sees nonsense in another mode, and no error
 /// tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Preprocessing {
     /// Blue, green and red, minus the means of ImageNet `[103.939, 116.779, 123.68]`: VGG16 with Keras' weights.
     Caffe,
@@ -19,6 +22,32 @@ pub enum Preprocessing {
     /// `(x / 255 - mean) / std` with the means `[0.485, 0.456, 0.406]` and standard deviations `[0.229, 0.224, 0.225]` of
     /// ImageNet: networks that PyTorch trained, like torchvision's VGG16.
     Torch,
+}
+
+impl Preprocessing {
+    /// All of them.
+    pub const ALL: [Preprocessing; 3] = [Preprocessing::Caffe, Preprocessing::Tf, Preprocessing::Torch];
+
+    /// Keras' name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Preprocessing::Caffe => "caffe",
+            Preprocessing::Tf => "tf",
+            Preprocessing::Torch => "torch",
+        }
+    }
+}
+
+impl FromStr for Preprocessing {
+    type Err = String;
+
+    /// The mode of Keras' name.
+    fn from_str(name: &str) -> Result<Preprocessing, String> {
+        Preprocessing::ALL.into_iter().find(|mode| mode.name() == name).ok_or_else(|| {
+            let names = Preprocessing::ALL.map(Preprocessing::name).join(", ");
+            format!("expected one of {names}; found `{name}`")
+        })
+    }
 }
 
 impl Dataset {

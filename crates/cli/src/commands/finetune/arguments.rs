@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::commands::run::Mode;
+use kiln::data::Preprocessing;
+
 use crate::commands::source::Images;
 use crate::commands::train::arguments::{positive, share};
 use crate::commands::weights::Weights;
@@ -56,9 +57,10 @@ pub struct Arguments {
     /// The share of the training images, at their end, that is not trained on but validated with.
     #[arg(long, default_value_t = 0.2, value_parser = share, value_name = "SHARE")]
     pub validation_split: f64,
-    /// What photographs go through first [default: Keras' mode for the network].
-    #[arg(long, value_enum)]
-    pub preprocessing: Option<Mode>,
+    /// What photographs go through first: caffe, tf or torch, as in Keras [default: Keras' for the network; vgg16 with
+    /// torchvision's weights takes torch].
+    #[arg(long, value_name = "MODE")]
+    pub preprocessing: Option<Preprocessing>,
     /// Keep what the frozen backbone says of the images in this safetensors file, for the next run.
     #[arg(long, value_name = "FILE")]
     pub cache: Option<PathBuf>,

@@ -5,6 +5,7 @@ mod stages;
 
 use std::process::ExitCode;
 
+use kiln::models::Top;
 use kiln::{History, Model};
 
 pub use arguments::Arguments;
@@ -20,19 +21,17 @@ use crate::progress::words;
 use stages::Stages;
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let (known, usual) = Known::backbone(&arguments.model)?;
-    let preprocessing = arguments.preprocessing.unwrap_or(usual.into());
-    let [height, width, channels] = known.input_shape;
+    let (known, backbone) = Known::backbone(&arguments.model)?;
+    let preprocessing = arguments.preprocessing.unwrap_or(backbone.preprocessing);
+    let [height, width, _] = known.input_shape;
     let samples = source::load(&arguments.data, &arguments.images.or_of_size([height, width]))?;
-    let train = samples.train.preprocess_input(preprocessing.into())?;
-    let test = samples.test.map(|test| test.preprocess_input(preprocessing.into())).transpose()?;
+    let train = samples.train.preprocess_input(preprocessing)?;
+    let test = samples.test.map(|test| test.preprocess_input(preprocessing)).transpose()?;
     std::fs::create_dir_all(&arguments.out).map_err(Error::file("create the folder", &arguments.out))?;
     interrupt::watch()?;
 
     let device = devices::open(arguments.device.as_deref())?;
-    let [height, width] =
-        train.sample_shape().dims().map_or([height, width], |[height, width, _]: [usize; 3]| [height, width]);
-    let mut model = known.build_body([height, width, channels]);
+    let mut model = (backbone.build)(train.sample_shape().clone(), Top::None);
     model.initialize(arguments.seed)?;
     model.layers(arguments.then_unfreeze.unwrap_or(0)..)?; // an error now rather than after the first training
     network::load_backbone(&mut model, &arguments.weights)?;
