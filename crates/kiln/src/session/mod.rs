@@ -4,13 +4,14 @@ mod graphs;
 mod layout;
 mod pass;
 mod penalties;
+mod plans;
 mod resident;
 mod stream;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kiln_graph::{Buffers, Limits, Plan, Profile, Program, Step};
+use kiln_graph::{Buffers, Profile, Program, Step};
 
 use crate::augmentation::Augmentation;
 use crate::compile::{Compile, MOST_STEPS};
@@ -21,9 +22,9 @@ use crate::random::{Stream, bits};
 use crate::saving::checkpoint::Progress;
 use crate::{Device, Error, Result};
 
-use graphs::Batch;
 use layout::Layout;
 pub(crate) use pass::Totals;
+use plans::most_at_once;
 pub(crate) use resident::{Resident, Role, write_new};
 use stream::Reader;
 
@@ -48,17 +49,6 @@ pub(crate) enum Mode {
 struct Ready {
     program: Box<dyn Program>,
     steps: usize,
-}
-
-/// What a layer gives in a prediction or evaluation takes at most so many bytes, if more than one sample is computed at
-/// once: what WebGPU's default limits let a kernel see, and more than it takes to keep a device busy.
-const INFERENCE_BYTES: u64 = 128 << 20;
-
-/// How many samples of a prediction or evaluation are computed at once: so many that what each layer gives can be bound
-/// whole. Predictions do not depend on it, so a device with small bindings computes few samples at a time.
-fn most_at_once(network: &Network, limits: &Limits) -> usize {
-    let bytes = limits.window_bytes().min(limits.max_buffer_bytes).min(INFERENCE_BYTES);
-    (bytes / (network.largest_sample() as u64 * 4).max(1)).max(1) as usize
 }
 
 /// A network on a device.
@@ -301,44 +291,6 @@ impl Session {
             Some(resident) => resident.set_order(role, order, &self.buffers),
             None => Ok(()),
         }
-    }
-
-    /// What a program computes, as a plan: one for batches of this size over the data set that lies on the device.
-    ///
-    /// # Errors
-    /// When the network is not compiled, or an op cannot run within the device's limits: [`Error::BatchTooLarge`] where
-    /// smaller batches may.
-    pub fn plan(&self, mode: Mode, role: Role, batch: usize) -> Result<Plan> {
-        match self.plan_of(mode, role, batch) {
-            Err(Error::Graph(source @ kiln_graph::Error::TooLarge { .. })) => {
-                // Halves until one fits, then whether half the way back does.
-                let (mut fits, mut step) = (0, batch.next_power_of_two() / 2);
-                while step > 0 {
-                    if fits + step < batch && self.plan_of(mode, role, fits + step).is_ok() {
-                        fits += step;
-                    }
-                    step /= 2;
-                }
-                Err(Error::BatchTooLarge { batch, fits, source })
-            }
-            other => other,
-        }
-    }
-
-    fn plan_of(&self, mode: Mode, role: Role, batch: usize) -> Result<Plan> {
-        let not_ready = |action, call| Error::NotReady { model: self.network.name.clone(), action, call };
-        let data = self.resident.get(&role).ok_or_else(|| not_ready("a plan", "fit"))?;
-        let compiled = || self.compiled_for("a loss");
-        let augmentation = self.augmentation.as_ref().filter(|_| mode == Mode::Train);
-        let entry = self.entries.get(&role).copied().unwrap_or(self.network.input());
-        let (network, layout) = (&self.network, &self.layout);
-        let of = Batch { network, layout, entry, data, augmentation, role, mode, size: batch };
-        let graph = match mode {
-            Mode::Train => graphs::training(&of, compiled()?)?,
-            Mode::Evaluate => graphs::evaluation(&of, compiled()?)?,
-            Mode::Predict => graphs::prediction(&of)?,
-        };
-        Ok(Plan::new(&graph, &self.device.info().limits)?)
     }
 
     /// Trains for so many steps, over the batches of the data set again and again, and times each call.
