@@ -4,15 +4,30 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use kiln::data::{Dataset, Labels};
-use kiln::graph::DeviceKind;
+use kiln::graph::{Array, DeviceKind};
 use kiln::layers::{ActivationFunction, Conv2D, Dense, Flatten, Function, MaxPooling2D};
+use kiln::ops::Case;
 use kiln::{Compile, Device, Model, Sequential, Weight};
+use kiln_bench::Alone;
 use kiln_gpu::{GpuDevice, Options, Selector};
 
 /// The device that all tests share.
 pub fn device() -> &'static Device {
     static DEVICE: OnceLock<Device> = OnceLock::new();
     DEVICE.get_or_init(|| Device::best().unwrap())
+}
+
+/// An op alone on a device, with the inputs of a case.
+pub fn alone(case: &Case, device: &Device) -> Alone {
+    let made = Alone::new(device, case.op.clone(), &case.inputs, &case.rewritten);
+    made.unwrap_or_else(|error| panic!("{}: {error}", case.name))
+}
+
+/// What a device makes of a case.
+pub fn run(case: &Case, device: &Device) -> Vec<Array> {
+    let mut alone = alone(case, device);
+    alone.run_in(case.step, 1).unwrap();
+    alone.results().unwrap()
 }
 
 /// A device of wgpu: another opening of the one that all tests share or, where that is the processor, the first there is.

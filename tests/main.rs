@@ -9,6 +9,7 @@ mod batch_normalization;
 mod bench;
 mod callback_files;
 mod callbacks;
+mod check;
 mod common;
 mod errors;
 mod fit;

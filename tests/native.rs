@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use kiln::graph::{Array, Device, Order};
+use kiln::Device;
+use kiln::graph::{Array, Order};
 use kiln::ops::cases;
 use kiln_cpu::{CpuDevice, Options};
 
-use crate::bench::Bench;
-use crate::ops::run;
+use crate::common::run;
 
-fn cpu(options: Options) -> Arc<dyn Device> {
-    Arc::new(CpuDevice::new(options).unwrap())
+fn cpu(options: Options) -> Device {
+    Device::from_dyn(Arc::new(CpuDevice::new(options).unwrap()))
 }
 
 fn bits(arrays: &[Array]) -> Vec<u32> {
@@ -33,9 +33,9 @@ fn neither_order_nor_threads_nor_tests_of_accesses_change_a_bit() {
             ("shuffled, 3 threads", cpu(options(3, Order::Shuffled(0xdead_beef), false))),
         ];
         for case in &cases {
-            let expected = bits(&run(case, Bench::on(&plain)));
+            let expected = bits(&run(case, &plain));
             for (how, device) in &others {
-                assert_eq!(bits(&run(case, Bench::on(device))), expected, "{}, {how}, {max_lanes} lanes", case.name);
+                assert_eq!(bits(&run(case, device)), expected, "{}, {how}, {max_lanes} lanes", case.name);
             }
         }
     }
@@ -49,7 +49,7 @@ fn every_op_computes_what_its_reference_does_with_fewer_lanes() {
         for case in cases() {
             let taken: Vec<&Array> = case.inputs.iter().chain(&case.rewritten).collect();
             let expected = case.op.reference(&taken, &case.step);
-            for (found, expected) in run(&case, Bench::on(&device)).iter().zip(&expected) {
+            for (found, expected) in run(&case, &device).iter().zip(&expected) {
                 let error = found.relative_error(expected);
                 assert!(error <= 1e-5, "{}, {max_lanes} lanes: {error:.1e}", case.name);
             }

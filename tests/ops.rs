@@ -1,4 +1,4 @@
-//! Every op's kernels against its f64 reference, and its gradient against finite differences.
+//! Every op's gradient against finite differences, and what lowerings refuse.
 
 use std::sync::Arc;
 
@@ -11,54 +11,6 @@ use kiln::ops::{
 };
 
 use crate::bench::{Bench, read};
-
-/// A graph of a case, with the buffers and types of what it gives or rewrites.
-pub fn graph_of(case: &Case, mut bench: Bench) -> (Bench, Vec<(String, TensorType)>) {
-    let inputs: Vec<Tensor> = case.inputs.iter().map(|input| bench.given(input)).collect();
-    let rewritten: Vec<Tensor> = case.rewritten.iter().map(|old| bench.given(old)).collect();
-    if !rewritten.is_empty() {
-        bench.graph.update(case.op.clone(), &inputs, &rewritten).unwrap();
-        let found = bench.values[inputs.len()..].iter().map(|(name, old, _)| (name.clone(), old.ty.clone()));
-        let found = found.collect();
-        return (bench, found);
-    }
-    let outputs = bench.graph.add_shared(case.op.clone(), &inputs).unwrap();
-    let found = outputs.iter().enumerate().map(|(i, &output)| {
-        let name = format!("output {i}");
-        bench.keep(output, &name);
-        (name, bench.graph.ty(output).clone())
-    });
-    let found = found.collect();
-    (bench, found)
-}
-
-/// What the device makes of a case.
-pub fn run(case: &Case, bench: Bench) -> Vec<Array> {
-    let (bench, found) = graph_of(case, bench);
-    let buffers = bench.run(case.step);
-    found.iter().map(|(name, ty)| read(&buffers, name, ty)).collect()
-}
-
-#[test]
-fn every_op_computes_what_its_reference_does() {
-    let cases = cases();
-    assert!(cases.len() > 150, "only {} cases", cases.len());
-    let mut wrong = Vec::new();
-    for case in &cases {
-        let taken: Vec<&Array> = case.inputs.iter().chain(&case.rewritten).collect();
-        let expected = case.op.reference(&taken, &case.step);
-        let found = run(case, Bench::new());
-        assert_eq!(found.len(), expected.len(), "{}", case.name);
-        for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
-            assert_eq!(found.ty, expected.ty, "{}", case.name);
-            let error = found.relative_error(expected);
-            if error > 1e-5 {
-                wrong.push(format!("{} output {i}: {error:.1e}", case.name));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
 
 #[test]
 fn every_gradient_in_the_middle_of_a_graph_is_that_of_finite_differences() {

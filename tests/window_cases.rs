@@ -3,7 +3,7 @@
 use std::slice::from_ref;
 use std::sync::Arc;
 
-use kiln::graph::{Array, DType, Op, Plan, Step};
+use kiln::graph::{Array, DType, Op, Step};
 use kiln::ops::{
     Activation, Adam, AvgPool2d, AvgPool2dGradient, BatchNorm, BatchNormInference, BatchNormInputGradient,
     BatchNormSums, Case, ClipByNorm, ClipByValue, Concatenate, ConcatenateGradient, Conv2d, Conv2dInputGradient,
@@ -13,9 +13,7 @@ use kiln::ops::{
     StandardizeFeatures, Sum, SumGradient, SumRows, TopK, Transpose, Weigh, ZeroPad2d, ZeroPad2dGradient,
 };
 
-use crate::bench::Bench;
-use crate::common::device;
-use crate::ops::{graph_of, run};
+use crate::common::{alone, device, run};
 
 const KIB: u64 = 1 << 10;
 
@@ -145,22 +143,16 @@ fn large() -> Vec<Case> {
     ]
 }
 
-fn calls(case: &Case, limit: u64) -> usize {
-    let mut limits = device().info().limits;
-    limits.max_binding_bytes = limits.max_binding_bytes.min(limit);
-    let (bench, _) = graph_of(case, Bench::new());
-    Plan::new(&bench.graph, &limits).unwrap_or_else(|error| panic!("{}: {error}", case.name)).calls.len()
-}
-
 #[test]
 fn ops_compute_the_same_bits_in_windows_and_what_their_reference_does() {
     let groups = [(17, products()), (17, images()), (17, rows_and_elements()), (68, large())];
     for (limit, cases) in groups.map(|(limit, cases)| (limit * KIB, cases)) {
         let small = device().with_binding_limit(limit).unwrap();
         for case in cases {
-            assert!(calls(&case, limit) > calls(&case, u64::MAX), "{} is not cut", case.name);
-            let found = run(&case, Bench::on(small.as_dyn()));
-            assert_eq!(found, run(&case, Bench::new()), "{}", case.name);
+            let [whole, cut] = [device(), &small].map(|device| alone(&case, device).plan().calls.len());
+            assert!(cut > whole, "{} is not cut", case.name);
+            let found = run(&case, &small);
+            assert_eq!(found, run(&case, device()), "{}", case.name);
             let taken: Vec<&Array> = case.inputs.iter().chain(&case.rewritten).collect();
             for (found, expected) in found.iter().zip(case.op.reference(&taken, &case.step)) {
                 let error = found.relative_error(&expected);

@@ -133,6 +133,14 @@ pub enum Error {
         /// Why not.
         source: serde_json::Error,
     },
+    /// A filter leaves nothing.
+    #[error("expected part of a name, found `{found}`; names are {}", .names.join(", "))]
+    Filter {
+        /// What was asked for.
+        found: String,
+        /// What there is.
+        names: Vec<String>,
+    },
     /// Signals cannot be watched.
     #[error("cannot watch for Ctrl-C")]
     Signal {

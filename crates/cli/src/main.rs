@@ -14,7 +14,9 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{augment_preview, data, devices, evaluate, features, finetune, predict, summary, train};
+use crate::commands::{
+    augment_preview, bench, check, data, devices, evaluate, features, finetune, predict, profile, summary, train,
+};
 
 /// Trains convolutional networks on the GPU or the processor, with kernels written by hand in WGSL.
 #[derive(Debug, Parser)]
@@ -26,6 +28,8 @@ First steps:
   kiln data mnist              fetch the handwritten digits
   kiln train lenet             train on them; the result is in runs/lenet
   kiln evaluate runs/lenet     how well it does on images that it has not seen
+  kiln check                   whether the device computes right
+  kiln bench                   how fast it is
 
 Environment:
   KILN_DEVICE   the device to use where no --device is given: cpu, part of a GPU's name, or a number
@@ -50,6 +54,9 @@ enum Command {
     Finetune(finetune::Arguments),
     Summary(summary::Arguments),
     AugmentPreview(augment_preview::Arguments),
+    Bench(bench::Arguments),
+    Profile(profile::Arguments),
+    Check(check::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +76,9 @@ fn main() -> ExitCode {
         Command::Finetune(arguments) => finetune::run(&arguments),
         Command::Summary(arguments) => summary::run(&arguments),
         Command::AugmentPreview(arguments) => augment_preview::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Profile(arguments) => profile::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
     };
     match result {
         Ok(code) => code,

@@ -22,12 +22,9 @@ impl CpuDevice {
         program.run_and_time(warm_up, None, None)?;
         let clock = Clock::new(plan.calls.len());
         program.run_and_time(measured, None, Some(&clock))?;
-        let calls = plan.calls.iter().enumerate().map(|(index, call)| CallTime {
-            scope: call.scope.clone(),
-            kernel: call.kernel.name,
-            flops: call.flops,
-            seconds: clock.seconds(index) / measured.len().max(1) as f64,
-        });
+        let steps = measured.len().max(1) as f64;
+        let time = |(index, call)| CallTime::new(call, clock.seconds(index) / steps);
+        let calls = plan.calls.iter().enumerate().map(time);
         Ok(Profile { timing: Timing::WallClock, calls: calls.collect() })
     }
 }

@@ -34,12 +34,7 @@ impl GpuDevice {
             }
         }
         let measured = (steps.len() - warm_up).max(1) as f64;
-        let calls = plan.calls.iter().zip(sums).map(|(call, sum)| CallTime {
-            scope: call.scope.clone(),
-            kernel: call.kernel.name,
-            flops: call.flops,
-            seconds: sum / measured,
-        });
+        let calls = plan.calls.iter().zip(sums).map(|(call, sum)| CallTime::new(call, sum / measured));
         Ok(Profile { timing: clock.timing(), calls: calls.collect() })
     }
 }

@@ -48,6 +48,6 @@ pub use lowering::{Lowering, linear_workgroups};
 pub use native::{Dispatch, Fault, Memory, Native, NativeFn, Order, OutOfBounds, Override, PADDING};
 pub use op::Op;
 pub use plan::{Argument, Plan, PlanBuffer, PlannedCall, READ_PAST};
-pub use profile::{CallTime, Profile, Timing};
+pub use profile::{CallTime, LayerTime, Profile, Timing};
 pub use tensor::{DType, Shape, Tensor, TensorType};
 pub use windows::{Pieces, Window};

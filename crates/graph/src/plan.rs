@@ -48,6 +48,33 @@ pub struct PlannedCall {
     pub flops: u64,
 }
 
+impl PlannedCall {
+    /// Bytes of the tensors that the call sees, each once: what it reads and what it writes.
+    pub fn bytes(&self) -> u64 {
+        self.distinct().map(|(_, argument)| argument.ty.bytes()).sum()
+    }
+
+    /// The shapes of what it reads, and behind an arrow of what it writes: `128x28x28x1 5x5x1x20 20 -> 128x28x28x20`.
+    pub fn shapes(&self) -> String {
+        let of = |wanted: Access| {
+            let shape = |argument: &Argument| match argument.ty.shape.len() {
+                0 => "1".to_owned(),
+                _ => argument.ty.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x"),
+            };
+            let wanted = self.distinct().filter(|(access, _)| *access == wanted);
+            wanted.map(|(_, argument)| shape(argument)).collect::<Vec<_>>().join(" ")
+        };
+        format!("{} -> {}", of(Access::Read), of(Access::ReadWrite)).trim_start().to_owned()
+    }
+
+    /// The arguments without those that are bound a second time because a kernel leaves them out.
+    fn distinct(&self) -> impl Iterator<Item = (Access, &Argument)> {
+        let arguments = self.kernel.bindings.iter().zip(&self.arguments).enumerate();
+        let first = |(index, (_, argument)): &(usize, (_, &Argument))| !self.arguments[..*index].contains(*argument);
+        arguments.filter(first).map(|(_, (binding, argument))| (binding.access, argument))
+    }
+}
+
 /// A tensor as a kernel sees it: a range of a buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argument {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::PlannedCall;
+
 /// How times were taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timing {
@@ -11,6 +13,15 @@ pub enum Timing {
     WallClock,
 }
 
+impl fmt::Display for Timing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Timing::Timestamps => "timestamps of the device",
+            Timing::WallClock => "wall clock",
+        })
+    }
+}
+
 /// The time that one call takes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallTime {
@@ -18,10 +29,38 @@ pub struct CallTime {
     pub scope: String,
     /// The kernel's name.
     pub kernel: &'static str,
+    /// What it reads and what it writes: [`PlannedCall::shapes`].
+    pub shapes: String,
     /// Floating-point operations that the formula needs, 0 where memory traffic is what counts.
     pub flops: u64,
+    /// Bytes of the tensors that it reads and writes.
+    pub bytes: u64,
     /// Seconds, the mean over the measured steps.
     pub seconds: f64,
+}
+
+impl CallTime {
+    /// The time of a call of a plan.
+    pub fn new(call: &PlannedCall, seconds: f64) -> CallTime {
+        CallTime {
+            scope: call.scope.clone(),
+            kernel: call.kernel.name,
+            shapes: call.shapes(),
+            flops: call.flops,
+            bytes: call.bytes(),
+            seconds,
+        }
+    }
+
+    /// Floating-point operations per second in units of 10^9, if the call counts any.
+    pub fn gflops(&self) -> Option<f64> {
+        (self.flops > 0).then(|| self.flops as f64 / self.seconds * 1e-9)
+    }
+
+    /// Bytes per second in units of 10^9.
+    pub fn gbytes(&self) -> f64 {
+        self.bytes as f64 / self.seconds * 1e-9
+    }
 }
 
 /// A plan's calls in order, with the time that each takes. Prints as a table.
@@ -33,13 +72,39 @@ pub struct Profile {
     pub calls: Vec<CallTime>,
 }
 
+/// Neighbouring calls of a profile that come from nodes of one scope.
+#[derive(Clone, Debug)]
+pub struct LayerTime<'a> {
+    /// The scope, usually a layer's name.
+    pub scope: &'a str,
+    /// The calls.
+    pub calls: &'a [CallTime],
+    /// Seconds from the step's beginning.
+    pub start: f64,
+    /// Seconds that the calls take together.
+    pub seconds: f64,
+}
+
 impl Profile {
+    /// The step as a sequence of layers: a layer has one part in the forward and one in the backward pass.
+    pub fn layers(&self) -> Vec<LayerTime<'_>> {
+        let mut start = 0.0;
+        let mut layers = Vec::new();
+        for calls in self.calls.chunk_by(|a, b| a.scope == b.scope) {
+            let seconds = calls.iter().map(|call| call.seconds).sum();
+            layers.push(LayerTime { scope: &calls[0].scope, calls, start, seconds });
+            start += seconds;
+        }
+        layers
+    }
+
     /// Seconds of one step: all calls together.
     pub fn seconds(&self) -> f64 {
         self.calls.iter().map(|call| call.seconds).sum()
     }
 
-    /// The same profile with one row per kernel, the slowest first; its scope says how many calls it sums.
+    /// The same profile with one row per kernel, the slowest first; its scope says how many calls it sums. Shapes are left
+    /// out.
     pub fn by_kernel(&self) -> Profile {
         let mut sums: Vec<(usize, CallTime)> = Vec::new();
         for call in &self.calls {
@@ -47,6 +112,7 @@ impl Profile {
                 Some((count, sum)) => {
                     *count += 1;
                     sum.flops += call.flops;
+                    sum.bytes += call.bytes;
                     sum.seconds += call.seconds;
                 }
                 None => sums.push((1, call.clone())),
@@ -54,7 +120,7 @@ impl Profile {
         }
         sums.sort_by(|(_, a), (_, b)| b.seconds.total_cmp(&a.seconds));
         let scope = |count| format!("{count} call{}", if count == 1 { "" } else { "s" });
-        let calls = sums.into_iter().map(|(count, sum)| CallTime { scope: scope(count), ..sum });
+        let calls = sums.into_iter().map(|(count, sum)| CallTime { scope: scope(count), shapes: String::new(), ..sum });
         Profile { timing: self.timing, calls: calls.collect() }
     }
 }
@@ -62,10 +128,15 @@ impl Profile {
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.seconds().max(f64::MIN_POSITIVE);
-        writeln!(f, "{:<20} {:<34} {:>9} {:>6} {:>9}", "node", "kernel", "us", "%", "GFLOP/s")?;
-        for CallTime { scope, kernel, flops, seconds } in &self.calls {
-            let rate = if *flops > 0 { format!("{:.1}", *flops as f64 / seconds / 1e9) } else { String::new() };
-            writeln!(f, "{scope:<20} {kernel:<34} {:>9.1} {:>6.1} {rate:>9}", seconds * 1e6, 100.0 * seconds / total)?;
+        let heading = ["node", "kernel", "us", "%", "GFLOP/s", "GB/s"];
+        let [node, kernel, us, percent, gflops, gbytes] = heading;
+        writeln!(f, "{node:<20} {kernel:<34} {us:>9} {percent:>6} {gflops:>9} {gbytes:>7}  shapes")?;
+        for call in &self.calls {
+            let CallTime { scope, kernel, shapes, seconds, .. } = call;
+            let gflops = call.gflops().map(|rate| format!("{rate:.1}")).unwrap_or_default();
+            let (us, percent, gbytes) = (seconds * 1e6, 100.0 * seconds / total, call.gbytes());
+            let line = format!("{scope:<20} {kernel:<34} {us:>9.1} {percent:>6.1} {gflops:>9} {gbytes:>7.1}  {shapes}");
+            writeln!(f, "{}", line.trim_end())?;
         }
         writeln!(f, "{:<20} {:<34} {:>9.1}", "all", "", total * 1e6)
     }
@@ -77,7 +148,10 @@ mod tests {
 
     #[test]
     fn by_kernel_sums_the_calls_of_each_kernel_and_puts_the_slowest_first() {
-        let call = |scope: &str, kernel, flops, seconds| CallTime { scope: scope.to_owned(), kernel, flops, seconds };
+        let call = |scope: &str, kernel, flops, seconds| {
+            let (scope, shapes) = (scope.to_owned(), String::new());
+            CallTime { scope, kernel, shapes, flops, bytes: 4 * flops, seconds }
+        };
         let calls = vec![call("a", "x", 1, 0.25), call("a", "y", 0, 0.375), call("b", "x", 2, 0.25)];
         let profile = Profile { timing: Timing::WallClock, calls };
         let expected = vec![call("2 calls", "x", 3, 0.5), call("1 call", "y", 0, 0.375)];

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use kiln::Device;
 use kiln::graph::{DeviceInfo, DeviceKind};
+use serde_json::{Value, json};
 
 use crate::error::Error;
 
@@ -29,6 +30,17 @@ pub fn run(_: &Arguments) -> Result<ExitCode, Error> {
 /// The device that `--device` means; without it, the default one.
 pub fn open(wanted: Option<&str>) -> Result<Device, Error> {
     Ok(wanted.map_or_else(Device::best, Device::named)?)
+}
+
+/// A device in a line: `NVIDIA H100 (Vulkan; driver NVIDIA 550.54)`.
+pub fn words(device: &DeviceInfo) -> String {
+    let driver = if device.driver.is_empty() { String::new() } else { format!("; driver {}", device.driver) };
+    format!("{} ({}{driver})", device.name, device.backend)
+}
+
+/// The same for scripts.
+pub fn json(device: &DeviceInfo) -> Value {
+    json!({ "name": device.name, "backend": device.backend, "driver": device.driver })
 }
 
 fn row(device: &DeviceInfo) -> String {

@@ -4,6 +4,8 @@ use std::io::Write;
 
 mod augment;
 pub mod augment_preview;
+pub mod bench;
+pub mod check;
 pub mod data;
 pub mod devices;
 pub mod evaluate;
@@ -12,6 +14,7 @@ pub mod finetune;
 mod network;
 mod pictures;
 pub mod predict;
+pub mod profile;
 mod run;
 mod source;
 pub mod summary;

@@ -7,7 +7,7 @@ use crate::models::Top;
 use crate::{Model, models};
 
 /// What Keras 3.15 writes for LeNet with fewer filters.
-const KERAS: &str = include_str!("../../../../../tests/fixtures/lenet_narrow_adam/model.json");
+const KERAS: &str = include_str!("../../../../bench/fixtures/lenet_narrow_adam/model.json");
 
 fn keras() -> Value {
     serde_json::from_str(KERAS).unwrap()

@@ -1,17 +1,21 @@
-// y[i] = the sum of 12 chains of 16384 multiply-adds, which start at x[i % 64] + 0, 1, 2, ... 11.
+// y[i] = the sum of CHAINS chains of LENGTH multiply-adds, which start at x[i % SIZE] + 0, 1, 2, ...
 // One invocation computes its chains, which do not depend on each other; there is no memory traffic to speak of.
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;       // [64]
-@group(0) @binding(1) var<storage, read_write> y: array<f32>; // [workgroups * 64]
+const SIZE: u32 = 64u;
+const CHAINS: u32 = 12u; // four in each vector: enough at once to hide the latency, few enough for 16 registers
+const LENGTH: u32 = 16384u;
 
-@compute @workgroup_size(64)
+@group(0) @binding(0) var<storage, read> x: array<f32>;       // [SIZE]
+@group(0) @binding(1) var<storage, read_write> y: array<f32>; // [workgroups * SIZE]
+
+@compute @workgroup_size(SIZE)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     let factor = vec4f(0.5);
     let term = vec4f(1.0);
     var s0 = x[local] + vec4f(0.0, 1.0, 2.0, 3.0);
     var s1 = s0 + 4.0;
     var s2 = s0 + 8.0;
-    for (var i = 0u; i < 16384u; i += 4u) {
+    for (var i = 0u; i < LENGTH; i += 4u) {
         s0 = fma(s0, factor, term);
         s1 = fma(s1, factor, term);
         s2 = fma(s2, factor, term);
@@ -26,5 +30,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
         s2 = fma(s2, factor, term);
     }
     let sum = s0 + s1 + s2;
-    y[group.x * 64u + local] = sum.x + sum.y + sum.z + sum.w;
+    y[group.x * SIZE + local] = sum.x + sum.y + sum.z + sum.w;
 }

@@ -1,0 +1,115 @@
+//! What a device can do at most, measured through the machinery that runs every kernel.
+
+use std::fmt;
+use std::sync::Arc;
+
+use kiln::graph::{Array, Error, Lowering, Op, Step, TensorType};
+use kiln::ops::Copy;
+use kiln::{Device, Result};
+use serde::Serialize;
+
+use crate::alone::Alone;
+use crate::kernels::multiply_adds as kernel;
+
+/// As many bytes are copied, more than caches hold. It is what every device binds at once.
+const COPIED: usize = 128 << 20;
+/// The best of so many runs counts.
+const RUNS: usize = 10;
+
+/// A device's peak, as measured.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Peak {
+    /// Floating-point operations per second in a loop of multiply-adds, each of which counts as two.
+    pub flops_per_second: f64,
+    /// Bytes per second of a large copy: what is read and what is written, together.
+    pub bytes_per_second: f64,
+}
+
+impl Peak {
+    /// Measures both. Takes some seconds on a slow device.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn measure(device: &Device) -> Result<Peak> {
+        let fastest = |mut alone: Alone| -> Result<f64> {
+            alone.run(1)?;
+            (0..RUNS).try_fold(f64::INFINITY, |best, _| Ok(alone.run(1)?.as_secs_f64().min(best)))
+        };
+        let multiply_adds = Alone::new(device, Arc::new(MultiplyAdds), &[Array::random([SIZE], 1)], &[])?;
+        let flops = multiply_adds.flops as f64;
+        let copy = Alone::new(device, Arc::new(Copy), &[Array::zeros([COPIED / 4])], &[])?;
+        let bytes = copy.bytes as f64;
+        Ok(Peak { flops_per_second: flops / fastest(multiply_adds)?, bytes_per_second: bytes / fastest(copy)? })
+    }
+
+    /// The better of two measurements.
+    pub fn max(self, other: Peak) -> Peak {
+        Peak {
+            flops_per_second: self.flops_per_second.max(other.flops_per_second),
+            bytes_per_second: self.bytes_per_second.max(other.bytes_per_second),
+        }
+    }
+}
+
+/// `peak 235 GFLOP/s and 60.8 GB/s`
+impl fmt::Display for Peak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (flops, bytes) = (self.flops_per_second * 1e-9, self.bytes_per_second * 1e-9);
+        write!(f, "peak {flops:.0} GFLOP/s and {bytes:.1} GB/s")
+    }
+}
+
+/// Invocations per workgroup.
+const SIZE: usize = kernel::SIZE as usize;
+const WORKGROUPS: usize = 1024;
+
+/// `y[i]` = the sum of chains of multiply-adds that start at `x[i mod 64]`: see `multiply_adds.wgsl`.
+#[derive(Debug)]
+struct MultiplyAdds;
+
+impl Op for MultiplyAdds {
+    fn name(&self) -> &'static str {
+        "multiply_adds"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> kiln::graph::Result<Vec<TensorType>> {
+        match inputs {
+            [x] if *x == TensorType::f32([SIZE]) => Ok(vec![TensorType::f32([WORKGROUPS * SIZE])]),
+            _ => Err(Error::inputs(self.name(), "f32 x [64]", inputs)),
+        }
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> kiln::graph::Result<()> {
+        let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
+        let call = kernel::Main { x, y }.call([WORKGROUPS as u32, 1, 1]);
+        lowering.push(call.flops(2 * WORKGROUPS * SIZE * (kernel::CHAINS * kernel::LENGTH) as usize));
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let sum = |x: f64| {
+            let chain = |start: f64| (0..kernel::LENGTH).fold(start, |value, _| value * 0.5 + 1.0);
+            (0..kernel::CHAINS).map(|i| chain(x + f64::from(i))).sum()
+        };
+        let of_a_workgroup: Vec<f64> = inputs[0].data.iter().map(|&x| sum(x)).collect();
+        let values = of_a_workgroup.iter().cycle().take(WORKGROUPS * SIZE).copied().collect();
+        vec![Array::f32([WORKGROUPS * SIZE], values)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Otherwise the peak might be of something else.
+    #[test]
+    fn the_loop_of_multiply_adds_computes_what_it_says() {
+        let (device, x) = (Device::cpu().unwrap(), Array::random([SIZE], 1));
+        let mut alone = Alone::new(&device, Arc::new(MultiplyAdds), std::slice::from_ref(&x), &[]).unwrap();
+        alone.run(1).unwrap();
+        let expected = MultiplyAdds.reference(&[&x], &Step::default());
+        assert!(alone.results().unwrap()[0].relative_error(&expected[0]) < 1e-6);
+    }
+}

@@ -1,0 +1,64 @@
+//! `kiln check`: whether a device computes right.
+
+use std::process::ExitCode;
+
+use kiln_bench::{Finding, checks};
+use serde_json::json;
+
+use super::{devices, show};
+use crate::error::Error;
+
+/// Check whether a device and its driver compute right.
+///
+/// Every op runs on inputs of all sizes and is compared with a reference in 64-bit floats; a training is compared with
+/// what Keras recorded; the same training runs twice, and once with tensors cut to fit small bindings, to the same bits.
+/// The table has the largest error of each, relative to the largest value. Please add it to a report about a driver.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  kiln check
+  kiln check --device nvidia
+  kiln check conv2d                # only what has this text in its name
+  kiln check --json > check.json
+
+Exit status: 0 all passed, 1 something failed.")]
+pub struct Arguments {
+    /// Check only what has this text in its name.
+    filter: Option<String>,
+    /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
+    #[arg(long, value_name = "NAME|N")]
+    device: Option<String>,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let mut checks = checks();
+    let names: Vec<String> = checks.iter().map(|check| check.name.clone()).collect();
+    checks.retain(|check| arguments.filter.as_ref().is_none_or(|filter| check.name.contains(filter)));
+    if checks.is_empty() {
+        let found = arguments.filter.clone().unwrap_or_default();
+        return Err(Error::Filter { found, names });
+    }
+    let device = devices::open(arguments.device.as_deref())?;
+    if !arguments.json {
+        show(&format!("{}\n\n{:<34} {:<12} {:>10}\n", devices::words(device.info()), "check", "", "error"));
+    }
+    let mut findings: Vec<Finding> = Vec::new();
+    for check in &checks {
+        let finding = check.run(&device);
+        if !arguments.json {
+            show(&format!("{finding}\n"));
+        }
+        findings.push(finding);
+    }
+    let passed = findings.iter().filter(|finding| finding.passed()).count();
+    if arguments.json {
+        let report = json!({ "device": devices::json(device.info()), "findings": findings });
+        show(&format!("{report:#}\n"));
+    } else {
+        show(&format!("\n{passed} of {} passed\n", findings.len()));
+    }
+    Ok(if passed == findings.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,97 @@
+//! `kiln profile`: where the time of a training step goes.
+
+mod trace;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use kiln::{Compile, Fit, Loss, Model};
+use kiln_bench::made_up;
+
+use super::{augment, devices, network, show};
+use crate::error::Error;
+use crate::{files, plot};
+
+/// Show where the time of a training step goes.
+///
+/// Trains on made-up samples and times each kernel call: by the device's clock if it has one, else by the host's. Prints
+/// a table of the calls and one of the kernels, and leaves in the folder --out: trace.json (for Perfetto or
+/// chrome://tracing) and profile.svg (the step as a picture).
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  kiln profile lenet
+  kiln profile cifar-deep --augment
+  kiln profile vgg16 --batch-size 4 --device nvidia
+  kiln profile model.json --loss mean_squared_error --out profiles/mine")]
+pub struct Arguments {
+    /// A network that Kiln knows (lenet, cifar-simple, cifar-deep, vgg16, inception_v3), a folder that `kiln train` left,
+    /// or a model.json.
+    model: String,
+    /// Samples per step [default: 128, or 8 where a sample has more than 10,000 values].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    batch_size: Option<u32>,
+    /// How many steps to time, after one that warms up.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    steps: u32,
+    /// What is made small, by Keras' name.
+    #[arg(long, default_value = "sparse_categorical_crossentropy", value_name = "NAME")]
+    loss: Loss,
+    /// Whether the network gives logits, not probabilities.
+    #[arg(long)]
+    from_logits: bool,
+    /// Change the images at random in each step, as `kiln train --augment` does.
+    #[arg(long, value_name = "SPEC", num_args = 0..=1, default_missing_value = augment::USUAL)]
+    augment: Option<String>,
+    /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
+    #[arg(long, value_name = "NAME|N")]
+    device: Option<String>,
+    /// Where trace.json and profile.svg go [default: profiles/MODEL].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn batch_size(&self, model: &Model) -> usize {
+        let usual = if model.input_shape().elements() > 10_000 { 8 } else { 128 };
+        self.batch_size.map_or(usual, |size| size as usize)
+    }
+
+    fn out(&self, model: &Model) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| Path::new("profiles").join(model.name()))
+    }
+}
+
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let mut model = network::find(&arguments.model)?;
+    let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
+    let (batch_size, out) = (arguments.batch_size(&model), arguments.out(&model));
+    let data = made_up(&model, batch_size, arguments.loss)?;
+    let augmentation = augmentation.map(|augmentation| augmentation.fit(&data)).transpose()?;
+    let device = devices::open(arguments.device.as_deref())?;
+    let compile = Compile { loss: arguments.loss, from_logits: arguments.from_logits, ..Compile::default() };
+    model.compile(&device, compile)?;
+    if augmentation.is_some() {
+        // A profile changes images as the last training did.
+        model.fit(&data, Fit { batch_size, augmentation: augmentation.as_ref(), ..Fit::default() })?;
+    }
+    let profile = model.profile(&data, batch_size, arguments.steps as usize + 1)?;
+
+    let (steps, seconds) = (arguments.steps, profile.seconds());
+    let title = format!("A step of {}, {batch_size} samples, on {}", model.name(), device.info().name);
+    let speed = batch_size as f64 / seconds;
+    show(&format!(
+        "{title}\nmean of {steps} steps, by the {}\n\n{profile}\n{}\n{speed:.0} samples/s in kernels\n",
+        profile.timing,
+        profile.by_kernel()
+    ));
+    std::fs::create_dir_all(&out).map_err(Error::file("make the folder", &out))?;
+    let (trace, picture) = (out.join("trace.json"), out.join("profile.svg"));
+    let mut staged = files::stage(&trace)?;
+    write!(staged, "{}", trace::events(&profile, &title)).map_err(Error::file("write", &trace))?;
+    files::publish(staged, &trace)?;
+    plot::draw(&plot::Step { title: &title, profile: &profile }, &picture)?;
+    show(&format!("{} and {}\n", trace.display(), picture.display()));
+    Ok(ExitCode::SUCCESS)
+}
