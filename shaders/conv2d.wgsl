@@ -1,6 +1,6 @@
 // y[n, oy, ox, k] = bias[k] + sum over r, s, c of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c] * kernel[r, s, c, k]
 // One invocation computes 8 pixels x 2 filters: source = x, weights = kernel, result = y.
-#import convolve
+#import convolve_quads
 
 // The top left corner of an output pixel's window, and the number of the value that would lie there in x.
 fn locate(pixel: u32) -> vec3i {

@@ -1,6 +1,6 @@
 // dx[n, iy, ix, c] = sum over r, s, k of dy[n, (iy + pad_top - r)/stride_y, (ix + pad_left - s)/stride_x, k] * kernel[r, s, c, k]
 // One invocation computes 8 pixels x 2 channels: source = dy, weights = the kernel as [R, S, K, C], result = dx.
-#import convolve
+#import convolve_quads
 
 // An input pixel in the padded image, and the first pixel of its image in dy.
 fn locate(pixel: u32) -> vec3i {

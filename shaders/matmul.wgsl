@@ -1,6 +1,7 @@
 // nn: c[m, n] = bias[n] + sum over k of a[m, k] * b[k, n]; tn: the same with a[k, m]
 // One invocation computes 8 rows x 2 columns. The result may be stored transposed, which makes `nn` serve for a * b^T.
 #import columns
+#import epilogue
 
 override has_bias: bool; // else the bias is bound but not read
 override in_fours: bool; // whether the rows of a are a multiple of 4 long
@@ -19,8 +20,9 @@ struct Params {
 @group(0) @binding(0) var<storage, read> a: array<vec4f>;     // [M, K]; for `tn` [K, M]
 @group(0) @binding(1) var<storage, read> b: array<f32>;       // [K, N]
 @group(0) @binding(2) var<storage, read> bias: array<f32>;    // [N]
-@group(0) @binding(3) var<storage, read_write> c: array<f32>; // [M, N], by its strides
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(3) var<storage, read> gates: array<f32>;   // [M, N], by c's strides; bound but not read without a gate
+@group(0) @binding(4) var<storage, read_write> c: array<f32>; // [M, N], by its strides
+@group(0) @binding(5) var<uniform> params: Params;
 
 fn load(i: u32) -> f32 {
     return a[i / 4u][i % 4u];
@@ -47,10 +49,11 @@ fn store(row: u32, column: u32, value: vec2f) {
     let at = row * params.row_stride + column * params.column_stride;
     if row < params.rows {
         if column < params.columns {
-            c[at] = value.x;
+            c[at] = finish(at, value.x);
         }
         if column + LANES < params.columns {
-            c[at + LANES * params.column_stride] = value.y;
+            let right = at + LANES * params.column_stride;
+            c[right] = finish(right, value.y);
         }
     }
 }

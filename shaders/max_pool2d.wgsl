@@ -1,6 +1,7 @@
 // y[n, oy, ox, c] = max over r, s of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c]; padding never wins.
 // One invocation computes one channel of 8 pixels. The first maximum of a window in scan order takes the window's gradient.
 #import channels
+#import epilogue
 #import window
 
 override channels: u32; // C
@@ -12,8 +13,9 @@ struct Params {
 @group(0) @binding(0) var<storage, read> x: array<f32>;        // [N, H, W, C]
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;  // [N, OH, OW, C]
 @group(0) @binding(2) var<storage, read> dy: array<f32>;       // [N, OH, OW, C]
-@group(0) @binding(3) var<storage, read_write> dx: array<f32>; // [N, H, W, C]
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(3) var<storage, read> gates: array<f32>;    // [N, H, W, C]; bound but not read without a gate
+@group(0) @binding(4) var<storage, read_write> dx: array<f32>; // [N, H, W, C]
+@group(0) @binding(5) var<uniform> params: Params;
 
 const LOWEST: f32 = -3.4028234e38;
 
@@ -92,7 +94,7 @@ fn gradient(
                 }
             }
         }
-        dx[pixel * channels + c] = total;
+        dx[pixel * channels + c] = finish(pixel * channels + c, total);
         at = next(at, height, width);
     }
 }

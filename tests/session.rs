@@ -99,7 +99,9 @@ fn a_prediction_computes_no_loss_and_an_evaluation_no_probabilities() {
     model.evaluate(&bars(3)).unwrap();
     let plans = recorder.plans();
     let kernels = |plan: usize| plans[plan].calls.iter().map(|call| call.kernel.name).collect::<Vec<_>>();
-    let layers = ["conv2d.forward", "activation.forward", "max_pool2d.forward", "matmul.nn"];
+    // The rectifier is in the convolution. Rows of 1 channel, of 5 filters and of 3 classes are filled up.
+    let convolution = ["pad.forward", "pad.forward", "conv2d.quads"];
+    let layers = [&convolution[..], &["max_pool2d.forward", "pad.forward", "matmul_quads.nn"]].concat();
     assert_eq!(kernels(0), [&["gather.bytes"], &layers[..], &["softmax.forward"]].concat());
     let (samples, metrics) = (["gather.integers", "gather.bytes"], ["softmax_cross_entropy.forward", "record.update"]);
     assert_eq!(kernels(1), [&samples, &layers[..], &metrics].concat());
@@ -124,8 +126,8 @@ fn a_profile_times_every_call_of_a_training_step_and_trains() {
     let mut model = compiled();
     let (data, before) = (bars(30), bits(&model.get_weights().unwrap()));
     let profile = model.profile(&data, 7, 6).unwrap();
-    let named = |kernel: &str| profile.calls.iter().filter(|call| call.kernel == kernel).count();
-    assert_eq!((named("gather.bytes"), named("conv2d.forward"), named("adam.update")), (1, 1, 1), "{profile}");
+    let named = |kernel: &str| profile.calls.iter().filter(|call| call.kernel.starts_with(kernel)).count();
+    assert_eq!((named("gather.bytes"), named("conv2d."), named("adam.update")), (1, 1, 1), "{profile}");
     assert!(profile.seconds() > 0.0);
     assert_ne!(bits(&model.get_weights().unwrap()), before);
 }

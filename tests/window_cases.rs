@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use kiln::graph::{Array, DType, Op, Step};
 use kiln::ops::{
-    Activation, Adam, AvgPool2d, AvgPool2dGradient, BatchNorm, BatchNormInference, BatchNormInputGradient,
-    BatchNormSums, Case, ClipByNorm, ClipByValue, Concatenate, ConcatenateGradient, Conv2d, Conv2dInputGradient,
-    Conv2dWeightGradient, Copy, CrossEntropy, Distance, Dropout, Fill, Function, Gather, GlobalAvgPool2d,
-    GlobalMaxPool2d, GlobalMaxPool2dGradient, Matmul, MaxPool2d, MaxPool2dGradient, MeanLoss, Moments, Padding,
-    Penalty, PenaltyGradient, Relu, Sgd, Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
+    Activation, ActivationGradient, Adam, AvgPool2d, AvgPool2dGradient, BatchNorm, BatchNormInference,
+    BatchNormInputGradient, BatchNormSums, Case, ClipByNorm, ClipByValue, Concatenate, ConcatenateGradient, Conv2d,
+    Conv2dInputGradient, Conv2dWeightGradient, Copy, CrossEntropy, Distance, Dropout, Fill, Function, Gather,
+    GlobalAvgPool2d, GlobalMaxPool2d, GlobalMaxPool2dGradient, Matmul, MaxPool2d, MaxPool2dGradient, MeanLoss, Moments,
+    Padding, Penalty, PenaltyGradient, Relu, Sgd, Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
     StandardizeFeatures, Sum, SumGradient, SumRows, TopK, Transpose, Weigh, ZeroPad2d, ZeroPad2dGradient,
 };
 
@@ -53,7 +53,18 @@ fn products() -> Vec<Case> {
         product("tn, tall c", true, false, false, &[random([5, 192]), random([5, 64])]),
         product("tn, tall c, odd", true, false, false, &[random([5, 193]), random([5, 64])]),
         product("tn, tall a and b", true, false, true, &[random([300, 20]), random([300, 32]), random([32])]),
+        gated("nn, both tall, gated", false, false, &[random([70, 192]), random([192, 64]), random([70, 64])]),
+        gated("nt, tall b and c, gated", false, true, &[random([20, 64]), random([320, 64]), random([20, 320])]),
+        gated("tn, tall c, gated", true, false, &[random([5, 193]), random([5, 64]), random([193, 64])]),
+        gated("tn, tall a and b, gated", true, false, &[random([300, 20]), random([300, 32]), random([20, 32])]),
     ]
+}
+
+/// A product with the gradient of a rectifier behind it.
+fn gated(name: &str, transpose_a: bool, transpose_b: bool, inputs: &[Array]) -> Case {
+    let product = Matmul { transpose_a, transpose_b, bias: false };
+    let op = product.fuse(&ActivationGradient { function: Function::Relu }, 1).unwrap();
+    Case { op, ..case(name, product, inputs, &[]) }
 }
 
 fn images() -> Vec<Case> {

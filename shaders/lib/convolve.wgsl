@@ -1,6 +1,7 @@
 // result[p, k] = bias[k] + sum over taps (r, s) and d of source[address(p, r, s) + d] * weights[(r*S + s)*D + d, k].
 // One invocation computes 8 pixels x 2 columns. The importing file says where a tap of a pixel lies in the source.
 #import columns
+#import epilogue
 #import window
 
 override depth: u32;     // D, channels of the source
@@ -14,8 +15,9 @@ struct Params {
 @group(0) @binding(0) var<storage, read> source: array<vec4f>;      // [P', D]
 @group(0) @binding(1) var<storage, read> weights: array<f32>;       // [R, S, D, K]
 @group(0) @binding(2) var<storage, read> bias: array<f32>;          // [K]
-@group(0) @binding(3) var<storage, read_write> result: array<f32>;  // [P, K]
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(3) var<storage, read> gates: array<f32>;         // [P, K]; bound but not read without a gate
+@group(0) @binding(4) var<storage, read_write> result: array<f32>;  // [P, K]
+@group(0) @binding(5) var<uniform> params: Params;
 
 // The source's value number `d` at an address; 0 for a tap outside the image.
 fn load(at: i32, d: u32) -> f32 {
@@ -25,11 +27,12 @@ fn load(at: i32, d: u32) -> f32 {
 
 fn store(pixel: u32, column: u32, value: vec2f) {
     if pixel < params.pixels {
+        let at = pixel * columns + column;
         if column < columns {
-            result[pixel * columns + column] = value.x;
+            result[at] = finish(at, value.x);
         }
         if column + LANES < columns {
-            result[pixel * columns + column + LANES] = value.y;
+            result[at + LANES] = finish(at + LANES, value.y);
         }
     }
 }

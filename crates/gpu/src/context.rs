@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kiln_graph::{DeviceError, DeviceInfo};
 
+use crate::cache::PipelineCache;
 use crate::pipeline::Pipelines;
 use crate::staging::Ring;
 
@@ -17,6 +18,7 @@ pub(crate) struct Context {
     pub(crate) limits: wgpu::Limits,
     pub(crate) checked: bool,
     pub(crate) pipelines: Pipelines,
+    pub(crate) cache: Option<PipelineCache>,
     pub(crate) ring: Ring,
     pub(crate) buffers_made: AtomicU64,
     pub(crate) bytes_made: AtomicU64,
@@ -24,7 +26,12 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, checked: bool) -> Context {
+    pub(crate) fn new(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        checked: bool,
+        cache: Option<PipelineCache>,
+    ) -> Context {
         let limits = device.limits();
         let info = crate::adapter::info(&device.adapter_info(), &limits);
         tracing::debug!(name = info.name, backend = info.backend, driver = info.driver, checked, "open device");
@@ -35,6 +42,7 @@ impl Context {
             limits,
             checked,
             pipelines: Pipelines::default(),
+            cache,
             ring: Ring::default(),
             buffers_made: AtomicU64::new(0),
             bytes_made: AtomicU64::new(0),

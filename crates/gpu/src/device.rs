@@ -1,5 +1,6 @@
 //! A device: opened by Kiln, or brought by the app that Kiln is part of.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -7,6 +8,7 @@ use kiln_graph::{Device, DeviceBuffer, DeviceError, DeviceInfo, Plan, Profile, P
 
 use crate::adapter::{Selector, select};
 use crate::buffer::GpuBuffer;
+use crate::cache::PipelineCache;
 use crate::context::Context;
 use crate::program::GpuProgram;
 
@@ -18,11 +20,14 @@ pub struct Options {
     pub checked: bool,
     /// What to ask for instead of all that the adapter allows. For tests of how Kiln does on smaller devices.
     pub limits: Option<wgpu::Limits>,
+    /// The folder in which compiled pipelines are kept for other processes, where the backend can (Vulkan). It holds what
+    /// drivers trust: nobody else should be able to write it.
+    pub cache: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { checked: cfg!(debug_assertions), limits: None }
+        Options { checked: cfg!(debug_assertions), limits: None, cache: None }
     }
 }
 
@@ -56,7 +61,7 @@ impl GpuDevice {
     fn open_adapter(adapter: wgpu::Adapter, options: Options) -> Result<GpuDevice, DeviceError> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("kiln"),
-            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            required_features: adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE),
             required_limits: options.limits.unwrap_or_else(|| adapter.limits()),
             // Few large buffers: big blocks to cut them from would be waste.
             memory_hints: wgpu::MemoryHints::MemoryUsage,
@@ -65,7 +70,9 @@ impl GpuDevice {
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| {
             DeviceError::Invalid { device: adapter.get_info().name, message: format!("cannot be opened: {error}") }
         })?;
-        let context = Context::new(device, queue, options.checked);
+        let folder = options.cache.as_deref();
+        let cache = folder.and_then(|folder| PipelineCache::open(&device, &adapter.get_info(), folder));
+        let context = Context::new(device, queue, options.checked, cache);
         context.install_callbacks();
         Ok(GpuDevice { context: Arc::new(context), adapter: Some(adapter) })
     }
@@ -75,7 +82,7 @@ impl GpuDevice {
     ///
     /// The app's callbacks for errors and loss stay as they are: Kiln catches its own errors in error scopes.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, checked: bool) -> GpuDevice {
-        GpuDevice { context: Arc::new(Context::new(device, queue, checked)), adapter: None }
+        GpuDevice { context: Arc::new(Context::new(device, queue, checked, None)), adapter: None }
     }
 
     /// The device as wgpu knows it.
@@ -117,7 +124,7 @@ impl Device for GpuDevice {
         // wgpu itself refuses to bind more than it was asked to allow.
         let mut limits = self.context.limits.clone();
         limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(bytes);
-        let options = Options { checked: self.context.checked, limits: Some(limits) };
+        let options = Options { checked: self.context.checked, limits: Some(limits), cache: None };
         Ok(Arc::new(GpuDevice::open_adapter(adapter, options)?))
     }
 

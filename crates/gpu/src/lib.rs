@@ -22,6 +22,7 @@
 
 mod adapter;
 mod buffer;
+mod cache;
 mod context;
 mod device;
 mod parallel;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use kiln_graph::{Access, DeviceError, Kernel, PlannedCall, Step};
 
+use crate::cache::PipelineCache;
 use crate::context::{Context, causes, lock};
 use crate::parallel::try_map;
 
@@ -68,6 +69,9 @@ impl Pipelines {
             compile(context, call, &module, step_layout)
         })?;
 
+        if let Some(cache) = context.cache.as_ref().filter(|_| !missing.is_empty()) {
+            cache.save();
+        }
         let mut pipelines = lock(&self.pipelines);
         pipelines.extend(missing.iter().map(|(key, _)| (*key).clone()).zip(made.into_iter().map(Arc::new)));
         Ok(keys.iter().filter_map(|key| pipelines.get(key).cloned()).collect())
@@ -137,7 +141,7 @@ fn compile(
                 constants: &call.overrides,
                 zero_initialize_workgroup_memory: context.checked,
             },
-            cache: None,
+            cache: context.cache.as_ref().map(PipelineCache::raw),
         });
         Pipeline { raw, group }
     })?;

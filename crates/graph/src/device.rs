@@ -154,7 +154,7 @@ pub enum DeviceKind {
     Other,
 }
 
-/// What a device allows.
+/// What a device allows and prefers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The largest range of a storage buffer that a kernel sees, in bytes.
@@ -165,6 +165,9 @@ pub struct Limits {
     pub max_workgroups: u32,
     /// The alignment of a bound range's start, in bytes.
     pub binding_align: u64,
+    /// Whether an invocation loads four neighbouring values about as fast as one: so on GPUs. On the processor,
+    /// neighbouring invocations make a vector, and each should load a value beside that of the last.
+    pub vector_loads: bool,
 }
 
 impl Limits {
@@ -174,6 +177,7 @@ impl Limits {
         max_buffer_bytes: 256 << 20,
         max_workgroups: 65_535,
         binding_align: 256,
+        vector_loads: true,
     };
 
     /// The largest tensor that a kernel sees whole, with [`READ_PAST`](crate::READ_PAST) behind it, in bytes.

@@ -24,6 +24,7 @@ mod autodiff;
 mod check;
 mod device;
 mod error;
+mod fusion;
 mod graph;
 mod interpret;
 mod kernel;

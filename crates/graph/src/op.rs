@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use crate::{Array, Error, Gradient, Lowering, Pieces, Result, Step, TensorType};
 
@@ -27,6 +28,14 @@ pub trait Op: Any + Debug + Send + Sync {
     /// op that says so takes all sizes in [`Op::lower`] from the shapes of the tensors that it finds there.
     fn pieces(&self) -> Pieces {
         Pieces::Whole
+    }
+
+    /// This op and the next one as one op, if there is such: `next` takes what this op gives, one tensor that nobody else
+    /// needs, as its input number `at`. The one op takes this op's inputs and behind them the other inputs of `next`, and
+    /// gives what `next` gives. [`Plan::new`](crate::Plan::new) asks.
+    fn fuse(&self, next: &dyn Op, at: usize) -> Option<Arc<dyn Op>> {
+        let (_, _) = (next, at);
+        None
     }
 
     /// Pushes the kernel calls that compute the outputs.

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use crate::fusion::fused_nodes;
 use crate::lowering::Local;
 use crate::windows::lowerings;
-use crate::{Access, Buffer, Call, Error, Graph, Kernel, Limits, Lowering, Result, Storage, Tensor, TensorType};
+use crate::{Access, Buffer, Call, Error, Graph, Kernel, Limits, Lowering, Node, Result, Storage, Tensor, TensorType};
 
 /// Kernel calls in order and the buffers that they need: plain data, ready for any device. Prints as a table.
 #[derive(Clone, Debug)]
@@ -89,8 +90,9 @@ pub struct Argument {
 }
 
 impl Plan {
-    /// Lowers every node that is needed (because it rewrites a persistent tensor or gives one) and chooses the buffers.
-    /// What is too large to be bound is computed in windows (`windows.rs`).
+    /// Lowers every node that is needed (because it rewrites a persistent tensor or gives one), several at once where an
+    /// op says so ([`Op::fuse`](crate::Op::fuse)), and chooses the buffers. What is too large to be bound is computed in
+    /// windows (`windows.rs`).
     ///
     /// A tensor that is not persistent gets a slot, from the node that gives it to the last one that takes it: the
     /// smallest free one that is large enough, else the largest free one, which grows. A slot is a whole buffer, because
@@ -99,8 +101,8 @@ impl Plan {
     /// # Errors
     /// When a tensor or a dispatch exceeds the device's limits.
     pub fn new(graph: &Graph, limits: &Limits) -> Result<Plan> {
-        let live = live_nodes(graph);
-        let last_use = last_uses(graph, &live);
+        let nodes = fused_nodes(graph);
+        let last_use = last_uses(graph, &nodes);
         let mut planner = Planner {
             graph,
             limits,
@@ -109,7 +111,7 @@ impl Plan {
             free: Vec::new(),
         };
         let mut calls = Vec::new();
-        for (index, node) in graph.nodes().iter().enumerate().filter(|(index, _)| live[*index]) {
+        for (index, node) in nodes.iter().enumerate() {
             for &output in &node.outputs {
                 let base = graph.base(output);
                 if graph.storage(base) == Storage::Planned {
@@ -138,27 +140,10 @@ impl Plan {
     }
 }
 
-/// A node is needed when it rewrites something, gives something persistent, or a needed node takes what it gives.
-fn live_nodes(graph: &Graph) -> Vec<bool> {
-    let mut needed = vec![false; graph.tensor_count()];
-    let mut live = vec![false; graph.nodes().len()];
-    for (index, node) in graph.nodes().iter().enumerate().rev() {
-        let kept =
-            |&output: &Tensor| needed[output.index()] || matches!(graph.storage(output), Storage::Persistent { .. });
-        if node.updates || node.outputs.iter().any(kept) {
-            live[index] = true;
-            for &input in &node.inputs {
-                needed[graph.base(input).index()] = true;
-            }
-        }
-    }
-    live
-}
-
 /// For each planned tensor, the last node that gives or takes it.
-fn last_uses(graph: &Graph, live: &[bool]) -> Vec<Option<usize>> {
+fn last_uses(graph: &Graph, nodes: &[Node]) -> Vec<Option<usize>> {
     let mut last = vec![None; graph.tensor_count()];
-    for (index, node) in graph.nodes().iter().enumerate().filter(|(index, _)| live[*index]) {
+    for (index, node) in nodes.iter().enumerate() {
         for &tensor in node.inputs.iter().chain(&node.outputs) {
             let base = graph.base(tensor);
             if graph.storage(base) == Storage::Planned {

@@ -119,7 +119,8 @@ impl Device {
     }
 
     fn open(selector: &Selector) -> Result<Device, DeviceError> {
-        Ok(Device(Arc::new(GpuDevice::open(selector, kiln_gpu::Options::default())?)))
+        let options = kiln_gpu::Options { cache: crate::cache_folder("pipelines"), ..kiln_gpu::Options::default() };
+        Ok(Device(Arc::new(GpuDevice::open(selector, options)?)))
     }
 }
 

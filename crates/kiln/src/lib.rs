@@ -77,6 +77,12 @@ pub use saving::LoadWeights;
 pub use summary::{Summary, SummaryRow};
 pub use weights::Weight;
 
+/// Kiln's folder of this name in the platform's cache folder (`~/.cache/kiln/name` on Linux), if there is a home folder.
+fn cache_folder(name: &str) -> Option<std::path::PathBuf> {
+    let platform = etcetera::choose_base_strategy().ok()?;
+    Some(etcetera::BaseStrategy::cache_dir(&platform).join("kiln").join(name))
+}
+
 /// The programs of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

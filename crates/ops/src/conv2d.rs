@@ -1,13 +1,17 @@
 //! `y[n, oy, ox, k] = bias[k] + sum over r, s, c of x[n, oy*stride_y + r - top, ox*stride_x + s - left, c] kernel[r, s, c, k]`.
 
+use std::sync::Arc;
+
 use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::conv2d_input_gradient::Conv2dInputGradient;
 use crate::conv2d_weight_gradient::Conv2dWeightGradient;
+use crate::fused::{self, Epilogue, Finishes};
 use crate::kernels::conv2d as kernel;
 use crate::sum::SumRows;
-use crate::tiles::tiles;
+use crate::pad::{in_fours, quads_fit};
+use crate::tiles::{quad_tiles, tiles};
 use crate::window::{Padding, Window, window_overrides};
 
 /// Convolution of images (cross-correlation, as every framework means it):
@@ -75,16 +79,11 @@ impl Op for Conv2d {
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
-        let (x, weights, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
-        let bias = lowering.inputs().get(2).copied().unwrap_or(weights);
-        let (window, [images, ..], [r, s, depth, columns]) = self.geometry(&lowering.input_types())?;
-        let pixels = images * window.pixels().1;
-        let (params, has_bias) = (kernel::Params { pixels: pixels as u32 }, self.bias);
-        let overrides =
-            window_overrides!(conv2d, window, depth: depth as u32, columns: columns as u32, has_bias: has_bias);
-        let call = kernel::Forward { source: x, weights, bias, result }.call(params, overrides, tiles(pixels, columns));
-        lowering.push(call.flops(2 * pixels * r * s * depth * columns));
-        Ok(())
+        self.lower_with(lowering, Epilogue::Plain)
+    }
+
+    fn fuse(&self, next: &dyn Op, at: usize) -> Option<Arc<dyn Op>> {
+        fused::fuse(self, next, at)
     }
 
     fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
@@ -131,6 +130,43 @@ impl Op for Conv2d {
             });
         }
         vec![y]
+    }
+}
+
+impl Finishes for Conv2d {
+    fn arity(&self) -> usize {
+        2 + usize::from(self.bias)
+    }
+
+    fn lower_with(&self, lowering: &mut Lowering, epilogue: Epilogue) -> Result<()> {
+        let (x, weights, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
+        let bias = if self.bias { lowering.inputs()[2] } else { weights };
+        let (window, [images, ..], [r, s, depth, columns]) =
+            self.geometry(&lowering.input_types()[..self.arity()])?;
+        let [pixels_of_x, pixels] = [window.pixels().0, window.pixels().1].map(|area| images * area);
+        let (params, has_bias) = (kernel::Params { pixels: pixels as u32 }, self.bias);
+        let [deep, wide] = [depth, columns].map(|n| n.next_multiple_of(4));
+        let quads = quads_fit(lowering, [pixels_of_x * deep, r * s * depth * wide]);
+        let overrides = window_overrides!(
+            conv2d,
+            window,
+            depth: if quads { deep } else { depth } as u32,
+            inner: depth as u32,
+            columns: columns as u32,
+            has_bias: has_bias,
+            epilogue: epilogue.code(),
+        );
+        let call = if quads {
+            let source = in_fours(lowering, x, [pixels_of_x, 1, depth]);
+            let weights4 = in_fours(lowering, weights, [r * s, depth, columns]);
+            let tensors = kernel::Quads { source, weights4, bias, gates: epilogue.gates(weights), result };
+            tensors.call(params, overrides, quad_tiles(pixels, columns))
+        } else {
+            let tensors = kernel::Forward { source: x, weights, bias, gates: epilogue.gates(weights), result };
+            tensors.call(params, overrides, tiles(pixels, columns))
+        };
+        lowering.push(call.flops(2 * pixels * r * s * depth * columns));
+        Ok(())
     }
 }
 

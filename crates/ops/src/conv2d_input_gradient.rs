@@ -1,11 +1,15 @@
 //! `dx[n, iy, ix, c] = sum over r, s, k of dy[n, (iy + top - r)/stride_y, (ix + left - s)/stride_x, k] kernel[r, s, c, k]`.
 
+use std::sync::Arc;
+
 use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::conv2d::{geometries, window};
+use crate::fused::{self, Epilogue, Finishes};
 use crate::kernels::conv2d_input_gradient as kernel;
-use crate::tiles::tiles;
+use crate::pad::{in_fours, quads_fit, transposed_in_fours};
+use crate::tiles::{quad_tiles, tiles};
 use crate::transpose;
 use crate::window::{Padding, Window, window_overrides};
 
@@ -59,20 +63,11 @@ impl Op for Conv2dInputGradient {
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
-        let (dy, weights, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
-        let (window, x) = self.geometry(&lowering.input_types())?;
-        let [r, s, channels, filters] = lowering.dims(weights)?;
-        let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
-        lowering.push(transpose::call(weights, transposed, [r * s, channels, filters]));
-        let pixels = x[0] * window.pixels().0;
-        let params = kernel::Params { pixels: pixels as u32 };
-        let (depth, columns) = (filters as u32, channels as u32);
-        let overrides =
-            window_overrides!(conv2d_input_gradient, window, depth: depth, columns: columns, has_bias: false);
-        let tensors = kernel::Forward { source: dy, weights: transposed, bias: transposed, result };
-        let flops = 2 * x[0] * window.pixels().1 * r * s * channels * filters;
-        lowering.push(tensors.call(params, overrides, tiles(pixels, channels)).flops(flops));
-        Ok(())
+        self.lower_with(lowering, Epilogue::Plain)
+    }
+
+    fn fuse(&self, next: &dyn Op, at: usize) -> Option<Arc<dyn Op>> {
+        fused::fuse(self, next, at)
     }
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
@@ -92,6 +87,47 @@ impl Op for Conv2dInputGradient {
             });
         }
         vec![dx]
+    }
+}
+
+impl Finishes for Conv2dInputGradient {
+    fn arity(&self) -> usize {
+        2
+    }
+
+    fn lower_with(&self, lowering: &mut Lowering, epilogue: Epilogue) -> Result<()> {
+        let (dy, weights, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
+        let (window, x) = self.geometry(&lowering.input_types()[..self.arity()])?;
+        let [r, s, channels, filters] = lowering.dims(weights)?;
+        let (area, out_area) = window.pixels();
+        let (pixels, out_pixels) = (x[0] * area, x[0] * out_area);
+        let params = kernel::Params { pixels: pixels as u32 };
+        let [deep, wide] = [filters, channels].map(|n| n.next_multiple_of(4));
+        let quads = quads_fit(lowering, [out_pixels * deep, r * s * filters * wide]);
+        let overrides = window_overrides!(
+            conv2d_input_gradient,
+            window,
+            depth: if quads { deep } else { filters } as u32,
+            inner: filters as u32,
+            columns: channels as u32,
+            has_bias: false,
+            epilogue: epilogue.code(),
+        );
+        let call = if quads {
+            let source = in_fours(lowering, dy, [out_pixels, 1, filters]);
+            let weights4 = transposed_in_fours(lowering, weights, [r * s, filters, channels]);
+            let tensors =
+                kernel::Quads { source, weights4, bias: weights, gates: epilogue.gates(weights), result };
+            tensors.call(params, overrides, quad_tiles(pixels, channels))
+        } else {
+            let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
+            lowering.push(transpose::call(weights, transposed, [r * s, channels, filters]));
+            let gates = epilogue.gates(transposed);
+            let tensors = kernel::Forward { source: dy, weights: transposed, bias: transposed, gates, result };
+            tensors.call(params, overrides, tiles(pixels, channels))
+        };
+        lowering.push(call.flops(2 * out_pixels * r * s * channels * filters));
+        Ok(())
     }
 }
 

@@ -39,6 +39,7 @@ ops![
     dropout,
     elu,
     fill,
+    fused,
     gather,
     global_avg_pool2d,
     global_max_pool2d,
@@ -49,6 +50,7 @@ ops![
     moments,
     moving_average,
     nadam,
+    pad,
     penalty,
     record,
     relu,
@@ -112,6 +114,7 @@ pub use mean_loss::{Distance, MeanLoss, MeanLossGradient};
 pub use moments::Moments;
 pub use moving_average::MovingAverage;
 pub use nadam::Nadam;
+pub use pad::Pad;
 pub use penalty::{Penalty, PenaltyGradient};
 pub use record::Record;
 pub use relu::{Relu, ReluGradient};

@@ -1,11 +1,15 @@
 //! `c[m, n] = bias[n] + sum over k of a[m, k] b[k, n]`, with a or b transposed.
 
+use std::sync::Arc;
+
 use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, Tensor, TensorType, Window};
 
 use crate::case::Case;
-use crate::kernels::matmul as kernel;
+use crate::fused::{self, Epilogue, Finishes};
+use crate::kernels::{matmul as kernel, matmul_quads as quads};
+use crate::pad::{in_fours, quads_fit, transposed_in_fours};
 use crate::sum::SumRows;
-use crate::tiles::tiles;
+use crate::tiles::{quad_tiles, tiles};
 use crate::transpose;
 
 /// Matrix product: `(a [M, K], b [K, N], bias [N] if any) -> [M, N]`; a transposed one is given as `[K, M]` or `[N, K]`.
@@ -63,6 +67,7 @@ struct Product {
     b: Tensor,
     bias: Option<Tensor>,
     c: Tensor,
+    epilogue: Epilogue,
     /// `[M, K, N]`
     sizes: [usize; 3],
     /// From one row and from one column of c to the next, in elements.
@@ -81,17 +86,19 @@ impl Product {
 
     /// Pushes the calls for `a [M, K]`.
     fn push_nn(&self, lowering: &mut Lowering) {
-        let Product { a, b, bias, c, sizes: [m, k, n], strides } = *self;
+        let Product { a, b, bias, c, epilogue, sizes: [m, k, n], strides } = *self;
         let in_fours = k.is_multiple_of(4);
         let step = if in_fours { 4 } else { 1 };
         for Window { units, parts: [a] } in lowering.windows(m.div_ceil(ROWS), [(a, ROWS * k)]) {
             let (first, rows) = (units.start * ROWS * strides[0], m.min(units.end * ROWS) - units.start * ROWS);
-            let c = lowering.part(c, first, [m * n - first]);
+            let mut part = |tensor| lowering.part(tensor, first, [m * n - first]);
+            let (c, epilogue) = (part(c), epilogue.map_gates(part));
             for Window { units, parts: [b] } in lowering.windows(k / step, [(b, step * n)]) {
                 let (first, sizes) = (units.start * step, [rows, units.len() * step, n]);
-                let continues = first > 0;
-                let overrides = kernel::Overrides { has_bias: bias.is_some() && !continues, in_fours, continues };
-                let tensors = kernel::Nn { a, b, bias: bias.unwrap_or(b), c };
+                let (continues, ends) = (first > 0, units.end * step == k);
+                let epilogue = if ends { epilogue } else { Epilogue::Plain };
+                let overrides = overrides(bias, in_fours, continues, epilogue);
+                let tensors = kernel::Nn { a, b, bias: bias.unwrap_or(b), gates: epilogue.gates(b), c };
                 let call = tensors.call(self.params(sizes, first, k), overrides, tiles(rows, n));
                 lowering.push(call.flops(2 * sizes.iter().product::<usize>()));
             }
@@ -100,19 +107,64 @@ impl Product {
 
     /// Pushes the calls for `a [K, M]`.
     fn push_tn(&self, lowering: &mut Lowering) {
-        let Product { a, b, bias, c, sizes: [m, k, n], .. } = *self;
+        let Product { a, b, bias, c, epilogue, sizes: [m, k, n], .. } = *self;
         let in_fours = m.is_multiple_of(4);
-        for Window { units, parts: [c] } in lowering.windows(m.div_ceil(ROWS), [(c, ROWS * n)]) {
+        // Gates lie as c does; without any, c itself stands for them and is not bound as such.
+        let cut = [c, epilogue.gates(c)].map(|tensor| (tensor, ROWS * n));
+        for Window { units, parts: [c, gates] } in lowering.windows(m.div_ceil(ROWS), cut) {
             let (first, rows) = (units.start * ROWS, m.min(units.end * ROWS) - units.start * ROWS);
+            let epilogue = epilogue.map_gates(|_| gates);
             for Window { units, parts: [a, b] } in lowering.windows(k, [(a, m), (b, n)]) {
                 let (continues, sizes) = (units.start > 0, [rows, units.len(), n]);
-                let overrides = kernel::Overrides { has_bias: bias.is_some() && !continues, in_fours, continues };
-                let tensors = kernel::Tn { a, b, bias: bias.unwrap_or(b), c };
+                let epilogue = if units.end == k { epilogue } else { Epilogue::Plain };
+                let overrides = overrides(bias, in_fours, continues, epilogue);
+                let tensors = kernel::Tn { a, b, bias: bias.unwrap_or(b), gates: epilogue.gates(b), c };
                 let call = tensors.call(self.params(sizes, first, m), overrides, tiles(rows, n));
                 lowering.push(call.flops(2 * sizes.iter().product::<usize>()));
             }
         }
     }
+}
+
+impl Matmul {
+    /// Pushes the calls where an invocation loads four values at once.
+    fn push_quads(&self, lowering: &mut Lowering, epilogue: Epilogue, [m, k, n]: [usize; 3]) {
+        let (a, b, c) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
+        let bias = if self.bias { lowering.inputs()[2] } else { a };
+        let gates = epilogue.gates(a);
+        let overrides = quads::Overrides { has_bias: self.bias, epilogue: epilogue.code() };
+        let params = |[m, k, n]: [usize; 3], length_of_a: usize, [row_stride, column_stride]: [usize; 2]| {
+            let [rows, inner, columns, row_stride, column_stride] =
+                [m, k, n, row_stride, column_stride].map(|n| n as u32);
+            let [a_stride, b_stride] = [length_of_a, n].map(|n| n.div_ceil(4) as u32);
+            quads::Params { rows, inner, columns, a_stride, b_stride, row_stride, column_stride }
+        };
+        let call = if self.transpose_a {
+            let a = in_fours(lowering, a, [1, k, m]);
+            let b = in_fours(lowering, b, [1, k, n]);
+            let tensors = quads::Tn { a, b, bias, gates, c };
+            tensors.call(params([m, k, n], m, [n, 1]), overrides, quad_tiles(m, n))
+        } else if self.transpose_b && !self.bias && m < n {
+            // c^T = b a^T, stored transposed: a is the smaller one to transpose.
+            let turned = transposed_in_fours(lowering, a, [1, k, m]);
+            let b = in_fours(lowering, b, [1, n, k]);
+            let tensors = quads::Nn { a: b, b: turned, bias, gates, c };
+            tensors.call(params([n, k, m], k, [1, n]), overrides, quad_tiles(n, m))
+        } else {
+            let a = in_fours(lowering, a, [1, m, k]);
+            let b = match self.transpose_b {
+                true => transposed_in_fours(lowering, b, [1, k, n]),
+                false => in_fours(lowering, b, [1, k, n]),
+            };
+            let tensors = quads::Nn { a, b, bias, gates, c };
+            tensors.call(params([m, k, n], k, [n, 1]), overrides, quad_tiles(m, n))
+        };
+        lowering.push(call.flops(2 * m * k * n));
+    }
+}
+
+fn overrides(bias: Option<Tensor>, in_fours: bool, continues: bool, epilogue: Epilogue) -> kernel::Overrides {
+    kernel::Overrides { has_bias: bias.is_some() && !continues, in_fours, continues, epilogue: epilogue.code() }
 }
 
 impl Op for Matmul {
@@ -132,27 +184,11 @@ impl Op for Matmul {
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
-        let (a, b, c) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
-        let [m, k, n] = self.sizes(&lowering.input_types())?;
-        let bias = lowering.inputs().get(2).copied();
-        let b_is_large = lowering.ty(b).bytes() > lowering.limits().window_bytes();
-        if self.transpose_a {
-            Product { a, b, bias, c, sizes: [m, k, n], strides: [n, 1] }.push_tn(lowering);
-        } else if self.transpose_b && bias.is_none() && (m < n || b_is_large) {
-            // c^T = b a^T, stored transposed: a is the smaller one to transpose.
-            let turned = lowering.scratch(TensorType::f32([k, m]));
-            lowering.push(transpose::call(a, turned, [1, m, k]));
-            Product { a: b, b: turned, bias, c, sizes: [n, k, m], strides: [1, n] }.push_nn(lowering);
-        } else {
-            let mut b = b;
-            if self.transpose_b {
-                let turned = lowering.scratch(TensorType::f32([k, n]));
-                lowering.push(transpose::call(b, turned, [1, n, k]));
-                b = turned;
-            }
-            Product { a, b, bias, c, sizes: [m, k, n], strides: [n, 1] }.push_nn(lowering);
-        }
-        Ok(())
+        self.lower_with(lowering, Epilogue::Plain)
+    }
+
+    fn fuse(&self, next: &dyn Op, at: usize) -> Option<Arc<dyn Op>> {
+        fused::fuse(self, next, at)
     }
 
     fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
@@ -196,6 +232,42 @@ impl Op for Matmul {
             }
         }
         vec![c]
+    }
+}
+
+impl Finishes for Matmul {
+    fn arity(&self) -> usize {
+        2 + usize::from(self.bias)
+    }
+
+    fn lower_with(&self, lowering: &mut Lowering, epilogue: Epilogue) -> Result<()> {
+        let (a, b, c) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
+        let [m, k, n] = self.sizes(&lowering.input_types()[..self.arity()])?;
+        let bias = lowering.inputs().get(2).copied().filter(|_| self.bias);
+        let fours = |n: usize| n.next_multiple_of(4);
+        // a, b and what is made of them by transposing.
+        if quads_fit(lowering, [m * fours(k), k * fours(m), k * fours(n), n * fours(k), m * n]) {
+            self.push_quads(lowering, epilogue, [m, k, n]);
+            return Ok(());
+        }
+        let b_is_large = lowering.ty(b).bytes() > lowering.limits().window_bytes();
+        if self.transpose_a {
+            Product { a, b, bias, c, epilogue, sizes: [m, k, n], strides: [n, 1] }.push_tn(lowering);
+        } else if self.transpose_b && bias.is_none() && (m < n || b_is_large) {
+            // c^T = b a^T, stored transposed: a is the smaller one to transpose.
+            let turned = lowering.scratch(TensorType::f32([k, m]));
+            lowering.push(transpose::call(a, turned, [1, m, k]));
+            Product { a: b, b: turned, bias, c, epilogue, sizes: [n, k, m], strides: [1, n] }.push_nn(lowering);
+        } else {
+            let mut b = b;
+            if self.transpose_b {
+                let turned = lowering.scratch(TensorType::f32([k, n]));
+                lowering.push(transpose::call(b, turned, [1, n, k]));
+                b = turned;
+            }
+            Product { a, b, bias, c, epilogue, sizes: [m, k, n], strides: [n, 1] }.push_nn(lowering);
+        }
+        Ok(())
     }
 }
 

@@ -1,8 +1,11 @@
 //! `y[n, oy, ox, c] = max over r, s of x[n, oy*stride_y + r - top, ox*stride_x + s - left, c]`.
 
+use std::sync::Arc;
+
 use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
+use crate::fused::{self, Epilogue, Finishes};
 use crate::kernels::max_pool2d as kernel;
 use crate::tiles::channel_tiles;
 use crate::window::{Padding, Window, pooling, window_overrides};
@@ -52,7 +55,8 @@ impl Op for MaxPool2d {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let (window, [_, _, _, channels]) = self.window(&lowering.input_types())?;
         let pixels = lowering.shape(y).elements() / channels.max(1);
-        let overrides = window_overrides!(max_pool2d, window, channels: channels as u32);
+        let epilogue = Epilogue::Plain.code();
+        let overrides = window_overrides!(max_pool2d, window, channels: channels as u32, epilogue: epilogue);
         let params = kernel::Params { pixels: pixels as u32 };
         lowering.push(kernel::Forward { x, y }.call(params, overrides, channel_tiles(pixels, channels)));
         Ok(())
@@ -116,13 +120,11 @@ impl Op for MaxPool2dGradient {
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
-        let (x, dy, dx) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
-        let (window, [_, _, _, channels]) = self.window(&lowering.input_types())?;
-        let pixels = lowering.shape(x).elements() / channels.max(1);
-        let overrides = window_overrides!(max_pool2d, window, channels: channels as u32);
-        let params = kernel::Params { pixels: pixels as u32 };
-        lowering.push(kernel::Gradient { x, dy, dx }.call(params, overrides, channel_tiles(pixels, channels)));
-        Ok(())
+        self.lower_with(lowering, Epilogue::Plain)
+    }
+
+    fn fuse(&self, next: &dyn Op, at: usize) -> Option<Arc<dyn Op>> {
+        fused::fuse(self, next, at)
     }
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
@@ -147,6 +149,24 @@ impl Op for MaxPool2dGradient {
             }
         }
         vec![dx]
+    }
+}
+
+impl Finishes for MaxPool2dGradient {
+    fn arity(&self) -> usize {
+        2
+    }
+
+    fn lower_with(&self, lowering: &mut Lowering, epilogue: Epilogue) -> Result<()> {
+        let (x, dy, dx) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
+        let (window, [_, _, _, channels]) = self.window(&lowering.input_types()[..self.arity()])?;
+        let pixels = lowering.shape(x).elements() / channels.max(1);
+        let overrides =
+            window_overrides!(max_pool2d, window, channels: channels as u32, epilogue: epilogue.code());
+        let params = kernel::Params { pixels: pixels as u32 };
+        let tensors = kernel::Gradient { x, dy, gates: epilogue.gates(dy), dx };
+        lowering.push(tensors.call(params, overrides, channel_tiles(pixels, channels)));
+        Ok(())
     }
 }
 

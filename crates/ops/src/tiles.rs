@@ -1,6 +1,6 @@
 //! How kernels that are tiled along rows and columns are spread over workgroups.
 
-use crate::kernels::{global_max_pool2d, matmul, max_pool2d, moments};
+use crate::kernels::{conv2d, global_max_pool2d, matmul, max_pool2d, moments};
 
 /// Workgroups along columns, then along rows; these fold from y into z beyond the 65,535 that WebGPU dispatches.
 pub(crate) fn spread(rows: usize, rows_each: u32, columns: usize, columns_each: u32) -> [u32; 3] {
@@ -12,6 +12,11 @@ pub(crate) fn spread(rows: usize, rows_each: u32, columns: usize, columns_each: 
 /// The tiles of a product, as in `shaders/lib/columns.wgsl`.
 pub(crate) fn tiles(rows: usize, columns: usize) -> [u32; 3] {
     spread(rows, matmul::TILE_ROWS, columns, matmul::TILE_COLUMNS)
+}
+
+/// The tiles of a product, as in `shaders/lib/quads.wgsl`.
+pub(crate) fn quad_tiles(rows: usize, columns: usize) -> [u32; 3] {
+    spread(rows, conv2d::QUAD_ROWS, columns, conv2d::QUAD_COLUMNS)
 }
 
 /// Pixels by channels, as in `shaders/lib/channels.wgsl`.

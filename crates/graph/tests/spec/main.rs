@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod fusion;
 mod gradients;
 mod graphs;
 mod ops;

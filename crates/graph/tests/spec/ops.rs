@@ -1,5 +1,6 @@
 //! A few small ops.
 
+use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ static DOUBLE: Kernel = kernel("double.forward", &[READ_X, binding("y", 1, Acces
 pub static ADD: Kernel = kernel("add.forward", &[READ_X, READ_Y, binding("z", 2, Access::ReadWrite)]);
 static MULTIPLY: Kernel = kernel("multiply.forward", &[READ_X, READ_Y, binding("z", 2, Access::ReadWrite)]);
 pub static SUM: Kernel = kernel("sum.forward", &[READ_X, binding("y", 1, Access::ReadWrite)]);
+static TRIPLE: Kernel = kernel("triple.forward", &[READ_X, binding("y", 1, Access::ReadWrite)]);
+static TRIPLE_ADD: Kernel = kernel("triple_add.forward", &[READ_X, READ_Y, binding("z", 2, Access::ReadWrite)]);
 static REPEAT: Kernel = kernel("repeat.forward", &[READ_X, binding("y", 1, Access::ReadWrite)]);
 static DESCEND: Kernel =
     kernel("descend.update", &[binding("gradients", 0, Access::Read), binding("parameters", 1, Access::ReadWrite)]);
@@ -95,6 +98,56 @@ impl Op for Double {
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
         each(inputs[0], inputs[0], |x, _| 2.0 * x)
+    }
+}
+
+/// `y = 3 x`, and with an [`Add`] behind it `z = 3 x + y`. Has no gradient.
+#[derive(Debug)]
+pub struct Triple;
+
+impl Op for Triple {
+    fn name(&self) -> &'static str {
+        "triple"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        Ok(vec![one(self.name(), inputs)?])
+    }
+
+    fn fuse(&self, next: &dyn Op, _: usize) -> Option<Arc<dyn Op>> {
+        (next as &dyn Any).is::<Add>().then(|| Arc::new(TripleAdd) as Arc<dyn Op>)
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        call(lowering, &TRIPLE, &[lowering.inputs()[0], lowering.outputs()[0]]);
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        each(inputs[0], inputs[0], |x, _| 3.0 * x)
+    }
+}
+
+/// `z = 3 x + y`
+#[derive(Debug)]
+struct TripleAdd;
+
+impl Op for TripleAdd {
+    fn name(&self) -> &'static str {
+        "triple_add"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        Ok(vec![pair(self.name(), inputs)?])
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        call(lowering, &TRIPLE_ADD, &[lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]]);
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        each(inputs[0], inputs[1], |x, y| 3.0 * x + y)
     }
 }
 

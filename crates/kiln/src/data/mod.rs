@@ -21,8 +21,6 @@ mod values;
 
 use std::path::PathBuf;
 
-use etcetera::BaseStrategy;
-
 pub use cifar::{LabelMode, cifar10, cifar100};
 pub use dataset::Dataset;
 pub use error::DataError;
@@ -48,6 +46,5 @@ pub fn folder(name: &str) -> Result<PathBuf, DataError> {
     if let Some(folder) = std::env::var_os(FOLDER_VARIABLE).filter(|folder| !folder.is_empty()) {
         return Ok(PathBuf::from(folder).join(name));
     }
-    let platform = etcetera::choose_base_strategy().map_err(|_| DataError::NoFolder)?;
-    Ok(platform.cache_dir().join("kiln").join(name))
+    crate::cache_folder(name).ok_or(DataError::NoFolder)
 }

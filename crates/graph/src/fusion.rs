@@ -1,0 +1,77 @@
+//! What is computed together: nodes that nobody needs are dropped, and an op takes over the one behind it where it says
+//! that it can ([`Op::fuse`](crate::Op::fuse)), which saves a pass over memory.
+
+use crate::{Graph, Node, Storage, Tensor};
+
+/// The nodes that are needed, in an order in which they can run, those that one op computes at once joined.
+pub(crate) fn fused_nodes(graph: &Graph) -> Vec<Node> {
+    let needed = needed_nodes(graph);
+    let mut uses = vec![0; graph.tensor_count()];
+    for &input in needed.iter().flat_map(|node| &node.inputs) {
+        uses[graph.base(input).index()] += 1;
+    }
+    let mut nodes: Vec<Option<Node>> = Vec::new();
+    for node in needed {
+        let join = |at: usize| {
+            let place = producer(graph, &nodes, node.inputs[at])?;
+            let alone = uses[node.inputs[at].index()] == 1;
+            let joined = nodes[place].as_ref().filter(|_| alone).and_then(|first| joined(first, node, at))?;
+            stays(graph, &nodes, place).then_some((place, joined))
+        };
+        match (0..node.inputs.len()).filter(|_| !node.updates).find_map(join) {
+            Some((place, joined)) => {
+                nodes[place] = None;
+                nodes.push(Some(joined));
+            }
+            None => nodes.push(Some(node.clone())),
+        }
+    }
+    nodes.into_iter().flatten().collect()
+}
+
+/// A node is needed when it rewrites something, gives something persistent, or a needed node takes what it gives.
+fn needed_nodes(graph: &Graph) -> Vec<&Node> {
+    let mut taken = vec![false; graph.tensor_count()];
+    let mut needed = Vec::new();
+    for node in graph.nodes().iter().rev() {
+        let kept =
+            |&output: &Tensor| taken[output.index()] || matches!(graph.storage(output), Storage::Persistent { .. });
+        if node.updates || node.outputs.iter().any(kept) {
+            needed.push(node);
+            for &input in &node.inputs {
+                taken[graph.base(input).index()] = true;
+            }
+        }
+    }
+    needed.reverse();
+    needed
+}
+
+/// The place of the node that gives this tensor and nothing else, if only the plan knows the tensor.
+fn producer(graph: &Graph, nodes: &[Option<Node>], tensor: Tensor) -> Option<usize> {
+    let gives = |node: &Option<Node>| node.as_ref().is_some_and(|node| !node.updates && node.outputs == [tensor]);
+    nodes.iter().rposition(gives).filter(|_| graph.is_planned(tensor))
+}
+
+/// Both nodes in one: what the first takes, then what else the second takes.
+fn joined(first: &Node, second: &Node, at: usize) -> Option<Node> {
+    let op = first.op.fuse(&*second.op, at)?;
+    let others = second.inputs.iter().enumerate().filter(|(input, _)| *input != at).map(|(_, &tensor)| tensor);
+    let inputs = first.inputs.iter().copied().chain(others).collect();
+    Some(Node { op, inputs, outputs: second.outputs.clone(), updates: false, scope: first.scope.clone() })
+}
+
+/// Whether the node at this place may as well run behind all others: nothing that it takes is written after it.
+fn stays(graph: &Graph, nodes: &[Option<Node>], place: usize) -> bool {
+    let range = |tensor: Tensor| match graph.storage(tensor) {
+        Storage::Persistent { buffer, offset } => Some((buffer, offset..offset + graph.ty(tensor).bytes())),
+        _ => None,
+    };
+    let overlap = |(a, x): &(_, std::ops::Range<u64>), (b, y): &(_, std::ops::Range<u64>)| {
+        a == b && x.start < y.end && y.start < x.end
+    };
+    let taken: Vec<_> = nodes[place].iter().flat_map(|node| &node.inputs).filter_map(|&input| range(input)).collect();
+    let written =
+        nodes[place + 1..].iter().flatten().flat_map(|node| &node.outputs).filter_map(|&output| range(output));
+    !written.into_iter().any(|written| taken.iter().any(|taken| overlap(taken, &written)))
+}

@@ -1,0 +1,193 @@
+//! Ops that finish what they store: a rectifier or its gradient behind a product or a pooling costs no pass over memory.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, Tensor, TensorType};
+
+use crate::activation::{Activation, ActivationGradient, Function};
+use crate::case::Case;
+use crate::conv2d::{Conv2d, geometries};
+use crate::conv2d_input_gradient::Conv2dInputGradient;
+use crate::kernels::matmul as kernel;
+use crate::matmul::Matmul;
+use crate::max_pool2d::{MaxPool2d, MaxPool2dGradient};
+use crate::window::Padding;
+
+/// What a kernel makes of a value before it stores it, as in `shaders/lib/epilogue.wgsl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Epilogue {
+    /// Nothing.
+    Plain,
+    /// `max(v, 0)`
+    Relu,
+    /// `v` where the value of this tensor, which has the output's shape, is above 0, else 0.
+    ReluGradient(Tensor),
+}
+
+impl Epilogue {
+    /// The kernels' override.
+    pub(crate) fn code(self) -> u32 {
+        match self {
+            Epilogue::Plain => kernel::PLAIN,
+            Epilogue::Relu => kernel::RELU,
+            Epilogue::ReluGradient(_) => kernel::RELU_GRADIENT,
+        }
+    }
+
+    /// The same with other gates, where there are any: a part of them.
+    pub(crate) fn map_gates(self, part: impl FnOnce(Tensor) -> Tensor) -> Epilogue {
+        match self {
+            Epilogue::ReluGradient(gates) => Epilogue::ReluGradient(part(gates)),
+            other => other,
+        }
+    }
+
+    /// What is bound as the gates: `unread` where there are none.
+    pub(crate) fn gates(self, unread: Tensor) -> Tensor {
+        match self {
+            Epilogue::ReluGradient(gates) => gates,
+            _ => unread,
+        }
+    }
+}
+
+/// An op with one output whose kernels can finish what they store.
+pub(crate) trait Finishes: Op + Copy {
+    /// How many inputs it takes.
+    fn arity(&self) -> usize;
+
+    /// As [`Op::lower`], with something behind it. Inputs beyond the op's own are the epilogue's.
+    ///
+    /// # Errors
+    /// As [`Op::lower`].
+    fn lower_with(&self, lowering: &mut Lowering, epilogue: Epilogue) -> Result<()>;
+}
+
+/// The op and the next one in one, if the next is a rectifier or the gradient of one that takes the op's output as input
+/// number `at`.
+pub(crate) fn fuse<O: Finishes>(op: &O, next: &dyn Op, at: usize) -> Option<Arc<dyn Op>> {
+    let next: &dyn Any = next;
+    let activation = next.downcast_ref().map(|Activation { function }| (*function, Behind::Activation));
+    let gradient = next.downcast_ref().filter(|_| at == 1);
+    let gradient = gradient.map(|ActivationGradient { function }| (*function, Behind::Gradient));
+    match activation.or(gradient)? {
+        (Function::Relu, behind) => Some(Arc::new(Fused { op: *op, behind })),
+        _ => None,
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Behind {
+    Activation,
+    /// Takes one more input: the rectifier's output.
+    Gradient,
+}
+
+/// An op and what stands behind it.
+#[derive(Clone, Copy, Debug)]
+struct Fused<O> {
+    op: O,
+    behind: Behind,
+}
+
+impl<O: Finishes> Fused<O> {
+    fn arity(&self) -> usize {
+        match self.behind {
+            Behind::Activation => self.op.arity(),
+            Behind::Gradient => self.op.arity() + 1,
+        }
+    }
+}
+
+impl<O: Finishes> Op for Fused<O> {
+    fn name(&self) -> &'static str {
+        self.op.name()
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        let wrong = || Error::inputs(self.name(), format!("{} tensors", self.arity()), inputs);
+        let (own, gates) = inputs.split_at_checked(self.op.arity()).ok_or_else(wrong)?;
+        let outputs = self.op.infer(own)?;
+        let fit = match self.behind {
+            Behind::Activation => gates.is_empty(),
+            Behind::Gradient => gates == outputs,
+        };
+        if fit { Ok(outputs) } else { Err(wrong()) }
+    }
+
+    fn pieces(&self) -> Pieces {
+        match (self.op.pieces(), self.behind) {
+            (Pieces::SamplesOf(mut cut), Behind::Gradient) => {
+                cut.push(self.op.arity());
+                Pieces::SamplesOf(cut)
+            }
+            (pieces, _) => pieces,
+        }
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let epilogue = match self.behind {
+            Behind::Activation => Epilogue::Relu,
+            Behind::Gradient => Epilogue::ReluGradient(lowering.inputs()[self.op.arity()]),
+        };
+        self.op.lower_with(lowering, epilogue)
+    }
+
+    fn reference(&self, inputs: &[&Array], step: &Step) -> Vec<Array> {
+        let (own, gates) = inputs.split_at(self.op.arity());
+        let given = self.op.reference(own, step);
+        let given: Vec<&Array> = given.iter().collect();
+        match self.behind {
+            Behind::Activation => Activation { function: Function::Relu }.reference(&given, step),
+            Behind::Gradient => {
+                ActivationGradient { function: Function::Relu }.reference(&[gates, &given].concat(), step)
+            }
+        }
+    }
+}
+
+/// An op on these inputs with each of both behind it. The gradient's gates are random, and some are 0.
+fn both<O: Finishes>(name: &str, op: O, inputs: &[Array]) -> Vec<Case> {
+    let types: Vec<TensorType> = inputs.iter().map(|input| input.ty.clone()).collect();
+    let gates = op.infer(&types).unwrap_or_default().into_iter().map(|ty| {
+        let mut gates = Array::random(ty.shape, 9);
+        gates.data.iter_mut().step_by(5).for_each(|gate| *gate = 0.0);
+        gates
+    });
+    let activation = Case::new(format!("{name}, relu"), Fused { op, behind: Behind::Activation }, inputs.to_vec());
+    let inputs = inputs.iter().cloned().chain(gates).collect();
+    vec![activation, Case::new(format!("{name}, relu gradient"), Fused { op, behind: Behind::Gradient }, inputs)]
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (i, (name, x, kernel, strides, padding, window)) in geometries().enumerate() {
+        let bias = i % 3 != 2;
+        let weights = Array::random(kernel, 2);
+        let mut inputs = vec![Array::random(x, 1), weights.clone()];
+        inputs.extend(bias.then(|| Array::random([kernel[3]], 3)));
+        cases.extend(both(&format!("conv2d {name}"), Conv2d { strides, padding, bias }, &inputs));
+        let dy = Array::random([x[0], window.out[0], window.out[1], kernel[3]], 1);
+        let op = Conv2dInputGradient { strides, padding, image: [x[1], x[2]] };
+        cases.extend(both(&format!("conv2d_input_gradient {name}"), op, &[dy, weights]));
+    }
+    for [m, k, n] in [[1, 1, 1], [3, 5, 7], [33, 12, 40], [3, 20, 257], [65, 64, 36]] {
+        for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false)] {
+            let a = Array::random(if transpose_a { [k, m] } else { [m, k] }, 1);
+            let b = Array::random(if transpose_b { [n, k] } else { [k, n] }, 2);
+            let bias = k == 12;
+            let inputs: Vec<Array> = [a, b].into_iter().chain(bias.then(|| Array::random([n], 3))).collect();
+            let name = format!("matmul {m}x{k}x{n}, transposed {transpose_a} {transpose_b}");
+            cases.extend(both(&name, Matmul { transpose_a, transpose_b, bias }, &inputs));
+        }
+    }
+    for (size, channels) in [(2, 3), (3, 17)] {
+        let pool = MaxPool2d { pool_size: [size, size], strides: [2, 2], padding: Padding::Valid };
+        let (x, dy) = (Array::random([2, 7, 9, channels], 1), Array::random([2, 3, 4, channels], 2));
+        let name = format!("max_pool2d_gradient {size}x{size} of {channels} channels");
+        cases.extend(both(&name, MaxPool2dGradient { pool }, &[x, dy]));
+    }
+    cases
+}

@@ -1,0 +1,140 @@
+//! `y[b, i, j] = x[b, i, j]`, or `x[b, j, i]`, where there is one, else 0.
+
+use kiln_graph::{
+    Array, Call, DType, Error, Lowering, Op, Pieces, Result, Step, Tensor, TensorType, linear_workgroups,
+};
+
+use crate::case::Case;
+use crate::kernels::pad as kernel;
+
+/// Fills matrices up with zeros: `[B, I, J] -> [B, rows, columns]`; transposed, `[B, J, I] -> [B, rows, columns]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Pad {
+    /// How many rows there are to be, at least as many as there are.
+    pub rows: usize,
+    /// How many columns there are to be, at least as many as there are.
+    pub columns: usize,
+    /// Whether the matrices are transposed before.
+    pub transpose: bool,
+}
+
+impl Pad {
+    /// `[B, I, J]`, if the matrices, transposed or not, fit.
+    fn fit(&self, x: &TensorType) -> Option<[usize; 3]> {
+        let [batch, mut rows, mut columns]: [usize; 3] = x.shape.dims()?;
+        if self.transpose {
+            (rows, columns) = (columns, rows);
+        }
+        let fits = rows <= self.rows && columns <= self.columns && x.dtype == DType::F32;
+        fits.then_some([batch, rows, columns])
+    }
+
+    /// The call for matrices that are `rows` by `columns` when they are transposed, if they are to be.
+    fn call(&self, x: Tensor, y: Tensor, [batch, rows, columns]: [usize; 3]) -> Call {
+        let count = batch * self.rows * self.columns;
+        let [row_stride, column_stride] = if self.transpose { [1, rows] } else { [columns, 1] };
+        let params = kernel::Params {
+            count: count as u32,
+            rows: self.rows as u32,
+            columns: self.columns as u32,
+            rows_of_x: rows as u32,
+            columns_of_x: columns as u32,
+            batch_stride: (rows * columns) as u32,
+            row_stride: row_stride as u32,
+            column_stride: column_stride as u32,
+        };
+        kernel::Forward { x, y }.call(params, linear_workgroups(count, 256))
+    }
+}
+
+/// Whether products load four values at once here: where the device prefers that, and tensors of so many elements, rows
+/// filled up, can be bound whole.
+pub(crate) fn quads_fit<const N: usize>(lowering: &Lowering, elements: [usize; N]) -> bool {
+    let limits = lowering.limits();
+    limits.vector_loads && elements.iter().all(|&count| 4 * count as u64 <= limits.window_bytes())
+}
+
+/// The rows of `x [batch, rows, columns]` filled up to a multiple of 4, in a scratch tensor if need be.
+pub(crate) fn in_fours(lowering: &mut Lowering, x: Tensor, [batch, rows, columns]: [usize; 3]) -> Tensor {
+    if columns.is_multiple_of(4) {
+        return x;
+    }
+    let pad = Pad { rows, columns: columns.next_multiple_of(4), transpose: false };
+    pad.push(lowering, x, [batch, rows, columns])
+}
+
+/// `x [batch, columns, rows]` transposed to `[batch, rows, columns]`, with rows filled up to a multiple of 4, in a scratch
+/// tensor.
+pub(crate) fn transposed_in_fours(lowering: &mut Lowering, x: Tensor, [batch, rows, columns]: [usize; 3]) -> Tensor {
+    let pad = Pad { rows, columns: columns.next_multiple_of(4), transpose: true };
+    pad.push(lowering, x, [batch, rows, columns])
+}
+
+impl Pad {
+    fn push(&self, lowering: &mut Lowering, x: Tensor, sizes: [usize; 3]) -> Tensor {
+        let y = lowering.scratch(TensorType::f32([sizes[0], self.rows, self.columns]));
+        lowering.push(self.call(x, y, sizes));
+        y
+    }
+}
+
+impl Op for Pad {
+    fn name(&self) -> &'static str {
+        "pad"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        let Pad { rows, columns, transpose } = *self;
+        match inputs {
+            [x] => self.fit(x).map(|[batch, ..]| vec![TensorType::f32([batch, rows, columns])]),
+            _ => None,
+        }
+        .ok_or_else(|| {
+            let how = if transpose { ", transposed" } else { "" };
+            Error::inputs(self.name(), format!("f32 [B, I, J]{how}, I <= {rows}, J <= {columns}"), inputs)
+        })
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
+        self.infer(&lowering.input_types())?;
+        let sizes = self.fit(lowering.ty(x)).unwrap_or_default();
+        lowering.push(self.call(x, y, sizes));
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let [batch, rows, columns] = self.fit(&inputs[0].ty).unwrap_or_default();
+        let mut y = Array::zeros([batch, self.rows, self.columns]);
+        for b in 0..batch {
+            for i in 0..rows {
+                for j in 0..columns {
+                    let from = if self.transpose { j * rows + i } else { i * columns + j };
+                    y.data[(b * self.rows + i) * self.columns + j] = inputs[0].data[b * rows * columns + from];
+                }
+            }
+        }
+        vec![y]
+    }
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    let case = |(dims, rows, columns, transpose): ([usize; 3], usize, usize, bool)| {
+        let op = Pad { rows, columns, transpose };
+        Case::new(format!("pad {dims:?} to {rows}x{columns}, transposed {transpose}"), op, vec![Array::random(dims, 1)])
+    };
+    [
+        ([1, 1, 1], 1, 4, false),
+        ([3, 5, 7], 5, 8, false),
+        ([3, 5, 7], 9, 7, false),
+        ([3, 5, 7], 7, 8, true),
+        ([2, 1, 257], 1, 260, false),
+        ([2, 257, 3], 4, 260, true),
+    ]
+    .map(case)
+    .into()
+}

@@ -1,0 +1,141 @@
+// nn: c[m, n] = bias[n] + sum over k of a[m, k] * b[k, n]; tn: the same with a[k, m]
+// One invocation computes 8 rows x 4 columns. The result may be stored transposed, which makes `nn` serve for a * b^T.
+#import epilogue
+#import quads
+
+override has_bias: bool; // else the bias is bound but not read
+
+struct Params {
+    rows: u32,          // M
+    inner: u32,         // K
+    columns: u32,       // N
+    a_stride: u32,      // from one row of a to the next, in quads
+    b_stride: u32,      // from one row of b to the next, in quads
+    row_stride: u32,    // of the result, in elements
+    column_stride: u32,
+}
+
+@group(0) @binding(0) var<storage, read> a: array<vec4f>;     // [M, K / 4]; for `tn` [K, M / 4]
+@group(0) @binding(1) var<storage, read> b: array<vec4f>;     // [K, N / 4]
+@group(0) @binding(2) var<storage, read> bias: array<f32>;    // [N]
+@group(0) @binding(3) var<storage, read> gates: array<f32>;   // [M, N], by c's strides; bound but not read without a gate
+@group(0) @binding(4) var<storage, read_write> c: array<f32>; // [M, N], by its strides
+@group(0) @binding(5) var<uniform> params: Params;
+
+fn start(column: u32) -> vec4f {
+    if has_bias {
+        return vec4f(bias[column], bias[column + 1u], bias[column + 2u], bias[column + 3u]);
+    }
+    return vec4f();
+}
+
+fn store_quad(row: u32, column: u32, value: vec4f) {
+    if row < params.rows {
+        for (var i = 0u; i < 4u; i++) {
+            if column + i < params.columns {
+                let at = row * params.row_stride + (column + i) * params.column_stride;
+                c[at] = finish(at, value[i]);
+            }
+        }
+    }
+}
+
+@compute @workgroup_size(QUAD_LANES, QUAD_GROUPS)
+fn nn(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_id) local: vec3u,
+) {
+    let column = group.x * QUAD_COLUMNS + local.x * 4u;
+    let row = first_quad_row(group, groups, local);
+    let last = params.rows - 1u;
+    let a0 = min(row, last) * params.a_stride;
+    let a1 = min(row + 1u, last) * params.a_stride;
+    let a2 = min(row + 2u, last) * params.a_stride;
+    let a3 = min(row + 3u, last) * params.a_stride;
+    let a4 = min(row + 4u, last) * params.a_stride;
+    let a5 = min(row + 5u, last) * params.a_stride;
+    let a6 = min(row + 6u, last) * params.a_stride;
+    let a7 = min(row + 7u, last) * params.a_stride;
+    var s0 = start(column);
+    var s1 = s0;
+    var s2 = s0;
+    var s3 = s0;
+    var s4 = s0;
+    var s5 = s0;
+    var s6 = s0;
+    var s7 = s0;
+    // Lanes past the last column compute it once more; where rows of a are filled up with zeros, any row of b will do.
+    let right = min(column / 4u, params.b_stride - 1u);
+    let bottom = params.inner - 1u;
+    for (var k = 0u; k < params.inner; k += 4u) {
+        let b0 = b[k * params.b_stride + right];
+        let b1 = b[min(k + 1u, bottom) * params.b_stride + right];
+        let b2 = b[min(k + 2u, bottom) * params.b_stride + right];
+        let b3 = b[min(k + 3u, bottom) * params.b_stride + right];
+        let q = k / 4u;
+        s0 = multiply_add_quads(a[a0 + q], b0, b1, b2, b3, s0);
+        s1 = multiply_add_quads(a[a1 + q], b0, b1, b2, b3, s1);
+        s2 = multiply_add_quads(a[a2 + q], b0, b1, b2, b3, s2);
+        s3 = multiply_add_quads(a[a3 + q], b0, b1, b2, b3, s3);
+        s4 = multiply_add_quads(a[a4 + q], b0, b1, b2, b3, s4);
+        s5 = multiply_add_quads(a[a5 + q], b0, b1, b2, b3, s5);
+        s6 = multiply_add_quads(a[a6 + q], b0, b1, b2, b3, s6);
+        s7 = multiply_add_quads(a[a7 + q], b0, b1, b2, b3, s7);
+    }
+    for (var i = 0u; i < 8u; i++) {
+        store_quad(row + i, column, s0);
+        s0 = s1;
+        s1 = s2;
+        s2 = s3;
+        s3 = s4;
+        s4 = s5;
+        s5 = s6;
+        s6 = s7;
+    }
+}
+
+@compute @workgroup_size(QUAD_LANES, QUAD_GROUPS)
+fn tn(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_id) local: vec3u,
+) {
+    let column = group.x * QUAD_COLUMNS + local.x * 4u;
+    let row = first_quad_row(group, groups, local);
+    var s0 = start(column);
+    var s1 = s0;
+    var s2 = s0;
+    var s3 = s0;
+    var s4 = s0;
+    var s5 = s0;
+    var s6 = s0;
+    var s7 = s0;
+    // Lanes and rows past the last compute it once more.
+    let right = min(column / 4u, params.b_stride - 1u);
+    let upper = min(row / 4u, params.a_stride - 1u);
+    let lower = min(row / 4u + 1u, params.a_stride - 1u);
+    for (var k = 0u; k < params.inner; k++) {
+        let b0 = b[k * params.b_stride + right];
+        let a0 = a[k * params.a_stride + upper];
+        let a4 = a[k * params.a_stride + lower];
+        s0 = fma(vec4f(a0.x), b0, s0);
+        s1 = fma(vec4f(a0.y), b0, s1);
+        s2 = fma(vec4f(a0.z), b0, s2);
+        s3 = fma(vec4f(a0.w), b0, s3);
+        s4 = fma(vec4f(a4.x), b0, s4);
+        s5 = fma(vec4f(a4.y), b0, s5);
+        s6 = fma(vec4f(a4.z), b0, s6);
+        s7 = fma(vec4f(a4.w), b0, s7);
+    }
+    for (var i = 0u; i < 8u; i++) {
+        store_quad(row + i, column, s0);
+        s0 = s1;
+        s1 = s2;
+        s2 = s3;
+        s3 = s4;
+        s4 = s5;
+        s5 = s6;
+        s6 = s7;
+    }
+}
