@@ -23,10 +23,14 @@ fn store_quad(chunk: u32, row: u32, column: u32, value: vec4f) {
     }
 }
 
-@compute @workgroup_size(QUAD_LANES, QUAD_GROUPS)
-fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
-    let column = group.x * QUAD_COLUMNS + local.x * 4u;
-    let row = group.y * QUAD_ROWS + local.y * 8u;
+@compute @workgroup_size(INVOCATIONS)
+fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+    let corner = corner(vec3u(group.xy, 0u), vec3u(), local); // chunks run along z
+    let column = corner.x;
+    let row = corner.y;
+    if row >= window_height * window_width * channels {
+        return;
+    }
     let t0 = tap(row);
     let t1 = tap(row + 1u);
     let t2 = tap(row + 2u);

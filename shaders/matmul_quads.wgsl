@@ -40,14 +40,18 @@ fn store_quad(row: u32, column: u32, value: vec4f) {
     }
 }
 
-@compute @workgroup_size(QUAD_LANES, QUAD_GROUPS)
+@compute @workgroup_size(INVOCATIONS)
 fn nn(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_id) local: vec3u,
+    @builtin(local_invocation_index) local: u32,
 ) {
-    let column = group.x * QUAD_COLUMNS + local.x * 4u;
-    let row = first_quad_row(group, groups, local);
+    let corner = corner(group, groups, local);
+    let column = corner.x;
+    let row = corner.y;
+    if row >= params.rows {
+        return;
+    }
     let last = params.rows - 1u;
     let a0 = min(row, last) * params.a_stride;
     let a1 = min(row + 1u, last) * params.a_stride;
@@ -95,14 +99,18 @@ fn nn(
     }
 }
 
-@compute @workgroup_size(QUAD_LANES, QUAD_GROUPS)
+@compute @workgroup_size(INVOCATIONS)
 fn tn(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_id) local: vec3u,
+    @builtin(local_invocation_index) local: u32,
 ) {
-    let column = group.x * QUAD_COLUMNS + local.x * 4u;
-    let row = first_quad_row(group, groups, local);
+    let corner = corner(group, groups, local);
+    let column = corner.x;
+    let row = corner.y;
+    if row >= params.rows {
+        return;
+    }
     var s0 = start(column);
     var s1 = s0;
     var s2 = s0;

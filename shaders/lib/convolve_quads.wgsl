@@ -17,14 +17,18 @@ fn store_quad(pixel: u32, column: u32, value: vec4f) {
     }
 }
 
-@compute @workgroup_size(QUAD_LANES, QUAD_GROUPS)
+@compute @workgroup_size(INVOCATIONS)
 fn quads(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_id) local: vec3u,
+    @builtin(local_invocation_index) local: u32,
 ) {
-    let column = group.x * QUAD_COLUMNS + local.x * 4u;
-    let pixel = first_quad_row(group, groups, local);
+    let corner = corner(group, groups, local);
+    let column = corner.x;
+    let pixel = corner.y;
+    if pixel >= params.pixels {
+        return;
+    }
     let last = params.pixels - 1u;
     let p0 = locate(min(pixel, last));
     let p1 = locate(min(pixel + 1u, last));

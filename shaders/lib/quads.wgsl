@@ -1,18 +1,23 @@
 // The register tile of products where an invocation loads four neighbouring values as fast as one: 8 rows and 4
-// neighbouring columns of the result.
+// neighbouring columns of the result, a quad.
 //
-// A workgroup is 8 lanes along columns by 8 groups of rows. A step along the inner axis takes four values of each row and
-// four columns of each of four rows of the other factor: 12 loads for 128 multiply-adds. Rows of both factors are
+// A workgroup of 64 invocations is `lanes` quads across and as many groups of 8 rows as there is room for, so that few
+// invocations have nothing to do whatever the number of columns is. A step along the inner axis takes four values of each
+// row and a quad of each of four rows of the other factor: 12 loads for 128 multiply-adds. Rows of both factors are
 // multiples of 4 long, filled up with zeros. Sums are stored in a loop that hands them on: drivers take long for as many
 // copies of a store.
-const QUAD_LANES: u32 = 8u;
-const QUAD_GROUPS: u32 = 8u;
-const QUAD_ROWS: u32 = 64u;    // of a workgroup
-const QUAD_COLUMNS: u32 = 32u; // of a workgroup
+const INVOCATIONS: u32 = 64u;
+const ROWS: u32 = 8u; // of an invocation
 
-// The first row of an invocation, where tiles of rows run along y and fold into z.
-fn first_quad_row(group: vec3u, groups: vec3u, local: vec3u) -> u32 {
-    return (group.z * groups.y + group.y) * QUAD_ROWS + local.y * 8u;
+override lanes: u32; // quads of a workgroup along columns
+
+// The first column and the first row of an invocation, where tiles of rows run along y and fold into z. Invocations that
+// there is no room for get a row past the last.
+fn corner(group: vec3u, groups: vec3u, local: u32) -> vec2u {
+    let row_groups = INVOCATIONS / lanes;
+    let tile = group.z * groups.y + group.y;
+    let row_group = select(0xffffffu, local / lanes, local / lanes < row_groups);
+    return vec2u((group.x * lanes + local % lanes) * 4u, (tile * row_groups + row_group) * ROWS);
 }
 
 // sum + a.x * b0 + a.y * b1 + a.z * b2 + a.w * b3: four steps along the inner axis of one row.

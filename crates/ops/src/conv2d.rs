@@ -146,13 +146,15 @@ impl Finishes for Conv2d {
         let [pixels_of_x, pixels] = [window.pixels().0, window.pixels().1].map(|area| images * area);
         let (params, has_bias) = (kernel::Params { pixels: pixels as u32 }, self.bias);
         let [deep, wide] = [depth, columns].map(|n| n.next_multiple_of(4));
-        let quads = quads_fit(lowering, [pixels_of_x * deep, r * s * depth * wide]);
+        let quads = quads_fit(lowering, depth, [pixels_of_x * deep, r * s * depth * wide]);
+        let spread = quad_tiles(pixels, columns);
         let overrides = window_overrides!(
             conv2d,
             window,
             depth: if quads { deep } else { depth } as u32,
             inner: depth as u32,
             columns: columns as u32,
+            lanes: spread.lanes,
             has_bias: has_bias,
             epilogue: epilogue.code(),
         );
@@ -160,7 +162,7 @@ impl Finishes for Conv2d {
             let source = in_fours(lowering, x, [pixels_of_x, 1, depth]);
             let weights4 = in_fours(lowering, weights, [r * s, depth, columns]);
             let tensors = kernel::Quads { source, weights4, bias, gates: epilogue.gates(weights), result };
-            tensors.call(params, overrides, quad_tiles(pixels, columns))
+            tensors.call(params, overrides, spread.workgroups)
         } else {
             let tensors = kernel::Forward { source: x, weights, bias, gates: epilogue.gates(weights), result };
             tensors.call(params, overrides, tiles(pixels, columns))

@@ -103,13 +103,15 @@ impl Finishes for Conv2dInputGradient {
         let (pixels, out_pixels) = (x[0] * area, x[0] * out_area);
         let params = kernel::Params { pixels: pixels as u32 };
         let [deep, wide] = [filters, channels].map(|n| n.next_multiple_of(4));
-        let quads = quads_fit(lowering, [out_pixels * deep, r * s * filters * wide]);
+        let quads = quads_fit(lowering, filters, [out_pixels * deep, r * s * filters * wide]);
+        let spread = quad_tiles(pixels, channels);
         let overrides = window_overrides!(
             conv2d_input_gradient,
             window,
             depth: if quads { deep } else { filters } as u32,
             inner: filters as u32,
             columns: channels as u32,
+            lanes: spread.lanes,
             has_bias: false,
             epilogue: epilogue.code(),
         );
@@ -118,7 +120,7 @@ impl Finishes for Conv2dInputGradient {
             let weights4 = transposed_in_fours(lowering, weights, [r * s, filters, channels]);
             let tensors =
                 kernel::Quads { source, weights4, bias: weights, gates: epilogue.gates(weights), result };
-            tensors.call(params, overrides, quad_tiles(pixels, channels))
+            tensors.call(params, overrides, spread.workgroups)
         } else {
             let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
             lowering.push(transpose::call(weights, transposed, [r * s, channels, filters]));

@@ -9,7 +9,7 @@ use crate::fused::{self, Epilogue, Finishes};
 use crate::kernels::{matmul as kernel, matmul_quads as quads};
 use crate::pad::{in_fours, quads_fit, transposed_in_fours};
 use crate::sum::SumRows;
-use crate::tiles::{quad_tiles, tiles};
+use crate::tiles::{QuadTiles, quad_tiles, tiles};
 use crate::transpose;
 
 /// Matrix product: `(a [M, K], b [K, N], bias [N] if any) -> [M, N]`; a transposed one is given as `[K, M]` or `[N, K]`.
@@ -132,7 +132,8 @@ impl Matmul {
         let (a, b, c) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let bias = if self.bias { lowering.inputs()[2] } else { a };
         let gates = epilogue.gates(a);
-        let overrides = quads::Overrides { has_bias: self.bias, epilogue: epilogue.code() };
+        let overrides =
+            |lanes| quads::Overrides { lanes, has_bias: self.bias, epilogue: epilogue.code() };
         let params = |[m, k, n]: [usize; 3], length_of_a: usize, [row_stride, column_stride]: [usize; 2]| {
             let [rows, inner, columns, row_stride, column_stride] =
                 [m, k, n, row_stride, column_stride].map(|n| n as u32);
@@ -143,13 +144,15 @@ impl Matmul {
             let a = in_fours(lowering, a, [1, k, m]);
             let b = in_fours(lowering, b, [1, k, n]);
             let tensors = quads::Tn { a, b, bias, gates, c };
-            tensors.call(params([m, k, n], m, [n, 1]), overrides, quad_tiles(m, n))
+            let QuadTiles { lanes, workgroups } = quad_tiles(m, n);
+            tensors.call(params([m, k, n], m, [n, 1]), overrides(lanes), workgroups)
         } else if self.transpose_b && !self.bias && m < n {
             // c^T = b a^T, stored transposed: a is the smaller one to transpose.
             let turned = transposed_in_fours(lowering, a, [1, k, m]);
             let b = in_fours(lowering, b, [1, n, k]);
             let tensors = quads::Nn { a: b, b: turned, bias, gates, c };
-            tensors.call(params([n, k, m], k, [1, n]), overrides, quad_tiles(n, m))
+            let QuadTiles { lanes, workgroups } = quad_tiles(n, m);
+            tensors.call(params([n, k, m], k, [1, n]), overrides(lanes), workgroups)
         } else {
             let a = in_fours(lowering, a, [1, m, k]);
             let b = match self.transpose_b {
@@ -157,7 +160,8 @@ impl Matmul {
                 false => in_fours(lowering, b, [1, k, n]),
             };
             let tensors = quads::Nn { a, b, bias, gates, c };
-            tensors.call(params([m, k, n], k, [n, 1]), overrides, quad_tiles(m, n))
+            let QuadTiles { lanes, workgroups } = quad_tiles(m, n);
+            tensors.call(params([m, k, n], k, [n, 1]), overrides(lanes), workgroups)
         };
         lowering.push(call.flops(2 * m * k * n));
     }
@@ -246,7 +250,7 @@ impl Finishes for Matmul {
         let bias = lowering.inputs().get(2).copied().filter(|_| self.bias);
         let fours = |n: usize| n.next_multiple_of(4);
         // a, b and what is made of them by transposing.
-        if quads_fit(lowering, [m * fours(k), k * fours(m), k * fours(n), n * fours(k), m * n]) {
+        if quads_fit(lowering, k, [m * fours(k), k * fours(m), k * fours(n), n * fours(k), m * n]) {
             self.push_quads(lowering, epilogue, [m, k, n]);
             return Ok(());
         }

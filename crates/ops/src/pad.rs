@@ -47,11 +47,13 @@ impl Pad {
     }
 }
 
-/// Whether products load four values at once here: where the device prefers that, and tensors of so many elements, rows
-/// filled up, can be bound whole.
-pub(crate) fn quads_fit<const N: usize>(lowering: &Lowering, elements: [usize; N]) -> bool {
+/// Whether a product over an inner axis of this length loads four values at once: where the device prefers that, the axis
+/// is not so short that filling it up to a multiple of 4 costs more, and tensors of so many elements, filled up, can be
+/// bound whole.
+pub(crate) fn quads_fit<const N: usize>(lowering: &Lowering, inner: usize, elements: [usize; N]) -> bool {
     let limits = lowering.limits();
-    limits.vector_loads && elements.iter().all(|&count| 4 * count as u64 <= limits.window_bytes())
+    let fit = elements.iter().all(|&count| 4 * count as u64 <= limits.window_bytes());
+    limits.vector_loads && inner > 1 && fit
 }
 
 /// The rows of `x [batch, rows, columns]` filled up to a multiple of 4, in a scratch tensor if need be.

@@ -14,9 +14,25 @@ pub(crate) fn tiles(rows: usize, columns: usize) -> [u32; 3] {
     spread(rows, matmul::TILE_ROWS, columns, matmul::TILE_COLUMNS)
 }
 
-/// The tiles of a product, as in `shaders/lib/quads.wgsl`.
-pub(crate) fn quad_tiles(rows: usize, columns: usize) -> [u32; 3] {
-    spread(rows, conv2d::QUAD_ROWS, columns, conv2d::QUAD_COLUMNS)
+/// How a product is spread over workgroups as in `shaders/lib/quads.wgsl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QuadTiles {
+    /// Quads of a workgroup along columns, the kernels' override.
+    pub(crate) lanes: u32,
+    /// Workgroups along columns, then along rows.
+    pub(crate) workgroups: [u32; 3],
+}
+
+/// All quads of a row in a workgroup if they are few; else 16, or 8 where that leaves fewer without a column.
+pub(crate) fn quad_tiles(rows: usize, columns: usize) -> QuadTiles {
+    let quads = columns.div_ceil(4).max(1) as u32;
+    let lanes = match quads {
+        0..=16 => quads,
+        _ if quads.next_multiple_of(16) == quads.next_multiple_of(8) => 16,
+        _ => 8,
+    };
+    let rows_each = conv2d::INVOCATIONS / lanes * conv2d::ROWS;
+    QuadTiles { lanes, workgroups: spread(rows, rows_each, quads as usize, lanes) }
 }
 
 /// Pixels by channels, as in `shaders/lib/channels.wgsl`.
