@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kiln::graph::{Array, Error, Lowering, Op, Step, TensorType};
 use kiln::ops::Copy;
@@ -15,6 +16,11 @@ use crate::kernels::multiply_adds as kernel;
 const COPIED: usize = 128 << 20;
 /// The best of so many runs counts.
 const RUNS: usize = 10;
+/// A loop of multiply-adds that is over sooner would measure what a submission takes.
+const LONG_ENOUGH: Duration = Duration::from_millis(20);
+/// The workgroups of the loop: as many of these as it takes to be long enough.
+const FEWEST: usize = 64;
+const MOST: usize = 32_768;
 
 /// A device's peak, as measured.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -31,11 +37,16 @@ impl Peak {
     /// # Errors
     /// When the device fails.
     pub fn measure(device: &Device) -> Result<Peak> {
-        let fastest = |mut alone: Alone| -> Result<f64> {
+        let input = [Array::random([SIZE], 1)];
+        let mut workgroups = FEWEST;
+        let multiply_adds = loop {
+            let mut alone = Alone::new(device, Arc::new(MultiplyAdds { workgroups }), &input, &[])?;
             alone.run(1)?;
-            (0..RUNS).try_fold(f64::INFINITY, |best, _| Ok(alone.run(1)?.as_secs_f64().min(best)))
+            if workgroups >= MOST || alone.run(1)? >= LONG_ENOUGH {
+                break alone;
+            }
+            workgroups *= 2;
         };
-        let multiply_adds = Alone::new(device, Arc::new(MultiplyAdds), &[Array::random([SIZE], 1)], &[])?;
         let flops = multiply_adds.flops as f64;
         let copy = Alone::new(device, Arc::new(Copy), &[Array::zeros([COPIED / 4])], &[])?;
         let bytes = copy.bytes as f64;
@@ -59,13 +70,20 @@ impl fmt::Display for Peak {
     }
 }
 
+/// The fastest of some runs after one that warms up, in seconds.
+fn fastest(mut alone: Alone) -> Result<f64> {
+    alone.run(1)?;
+    (0..RUNS).try_fold(f64::INFINITY, |best, _| Ok(alone.run(1)?.as_secs_f64().min(best)))
+}
+
 /// Invocations per workgroup.
 const SIZE: usize = kernel::SIZE as usize;
-const WORKGROUPS: usize = 1024;
 
 /// `y[i]` = the sum of chains of multiply-adds that start at `x[i mod 64]`: see `multiply_adds.wgsl`.
 #[derive(Debug)]
-struct MultiplyAdds;
+struct MultiplyAdds {
+    workgroups: usize,
+}
 
 impl Op for MultiplyAdds {
     fn name(&self) -> &'static str {
@@ -74,15 +92,15 @@ impl Op for MultiplyAdds {
 
     fn infer(&self, inputs: &[TensorType]) -> kiln::graph::Result<Vec<TensorType>> {
         match inputs {
-            [x] if *x == TensorType::f32([SIZE]) => Ok(vec![TensorType::f32([WORKGROUPS * SIZE])]),
+            [x] if *x == TensorType::f32([SIZE]) => Ok(vec![TensorType::f32([self.workgroups * SIZE])]),
             _ => Err(Error::inputs(self.name(), "f32 x [64]", inputs)),
         }
     }
 
     fn lower(&self, lowering: &mut Lowering) -> kiln::graph::Result<()> {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
-        let call = kernel::Main { x, y }.call([WORKGROUPS as u32, 1, 1]);
-        lowering.push(call.flops(2 * WORKGROUPS * SIZE * (kernel::CHAINS * kernel::LENGTH) as usize));
+        let call = kernel::Main { x, y }.call([self.workgroups as u32, 1, 1]);
+        lowering.push(call.flops(2 * self.workgroups * SIZE * (kernel::CHAINS * kernel::LENGTH) as usize));
         Ok(())
     }
 
@@ -92,8 +110,8 @@ impl Op for MultiplyAdds {
             (0..kernel::CHAINS).map(|i| chain(x + f64::from(i))).sum()
         };
         let of_a_workgroup: Vec<f64> = inputs[0].data.iter().map(|&x| sum(x)).collect();
-        let values = of_a_workgroup.iter().cycle().take(WORKGROUPS * SIZE).copied().collect();
-        vec![Array::f32([WORKGROUPS * SIZE], values)]
+        let values = of_a_workgroup.iter().cycle().take(self.workgroups * SIZE).copied().collect();
+        vec![Array::f32([self.workgroups * SIZE], values)]
     }
 }
 
@@ -107,9 +125,10 @@ mod tests {
     #[test]
     fn the_loop_of_multiply_adds_computes_what_it_says() {
         let (device, x) = (Device::cpu().unwrap(), Array::random([SIZE], 1));
-        let mut alone = Alone::new(&device, Arc::new(MultiplyAdds), std::slice::from_ref(&x), &[]).unwrap();
+        let op = MultiplyAdds { workgroups: 2 };
+        let mut alone = Alone::new(&device, Arc::new(op), std::slice::from_ref(&x), &[]).unwrap();
         alone.run(1).unwrap();
-        let expected = MultiplyAdds.reference(&[&x], &Step::default());
+        let expected = MultiplyAdds { workgroups: 2 }.reference(&[&x], &Step::default());
         assert!(alone.results().unwrap()[0].relative_error(&expected[0]) < 1e-6);
     }
 }

@@ -106,3 +106,61 @@ fn a_file_cut_short_exits_with_1_and_names_file_expected_and_found() {
         "train-images-idx3-ubyte: expected the extent of axis 1 of 3, found 0 bytes (the file is cut short)\n";
     assert!(message.ends_with(expected), "{message}");
 }
+
+/// What is written to the standard output, where all goes well.
+fn said(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_kiln")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_check_says_what_passed_with_the_largest_error() {
+    let table = said(&["check", "transpose", "--device", "cpu"]);
+    assert!(table.contains("3 cases         0.0e0  ok\n\n1 of 1 passed\n"), "{table}");
+    let report: serde_json::Value =
+        serde_json::from_str(&said(&["check", "softmax", "--device", "cpu", "--json"])).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    assert!(
+        findings.len() >= 4 && findings.iter().all(|finding| finding["problems"] == serde_json::json!([])),
+        "{report}"
+    );
+    assert_eq!(report["device"]["backend"], "CPU");
+}
+
+#[test]
+fn a_bench_tells_rates_and_shares_of_the_peak() {
+    let arguments = ["bench", "softmax_cross_entropy/lenet", "--seconds", "0.01", "--device", "cpu", "--json"];
+    let report: serde_json::Value = serde_json::from_str(&said(&arguments)).unwrap();
+    let [kernel] = &report["kernels"].as_array().unwrap()[..] else { panic!("{report}") };
+    assert_eq!((&kernel["id"], &kernel["shapes"]), (&"softmax_cross_entropy/lenet.loss".into(), &"128x10 128".into()));
+    assert!(
+        kernel["share_of_peak"].as_f64().unwrap() > 0.0 && report["peak"]["flops_per_second"].as_f64().unwrap() > 0.0
+    );
+}
+
+#[test]
+fn a_filter_that_leaves_nothing_is_an_error_that_lists_the_names() {
+    for (command, name) in [("bench", "conv2d/lenet.conv1"), ("check", "a training as in Keras")] {
+        let (status, message) = kiln(&[command, "no such op"]);
+        assert!(status == 1 && message.contains("found `no such op`") && message.contains(name), "{message}");
+    }
+}
+
+#[test]
+fn a_profile_leaves_a_trace_and_a_picture() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().join("lenet");
+    let arguments =
+        ["--batch-size", "4", "--steps", "1", "--device", "cpu", "--augment", "--out", folder.to_str().unwrap()];
+    let table = said(&[&["profile", "lenet"], &arguments[..]].concat());
+    for text in ["A step of lenet, 4 samples", "conv2d_input_gradient.forward", "4x14x14x20 5x5x20x50 50 -> 4x14x14x50"]
+    {
+        assert!(table.contains(text), "{text} in {table}");
+    }
+    let trace: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("trace.json")).unwrap()).unwrap();
+    assert!(trace["traceEvents"].as_array().unwrap().len() > 20);
+    assert!(std::fs::read_to_string(folder.join("profile.svg")).unwrap().contains("augment"));
+    let (status, message) = kiln(&["profile", "lenet", "--loss", "hinge"]);
+    assert!(status == 2 && message.contains("hinge"), "{message}");
+}

@@ -158,4 +158,17 @@ mod tests {
         assert_eq!(profile.by_kernel().calls, expected);
         assert_eq!(profile.by_kernel().seconds(), profile.seconds());
     }
+
+    #[test]
+    fn layers_are_neighbouring_calls_of_one_scope_and_follow_each_other() {
+        let call = |scope: &str, seconds| {
+            let (scope, shapes) = (scope.to_owned(), String::new());
+            CallTime { scope, kernel: "x", shapes, flops: 0, bytes: 0, seconds }
+        };
+        let calls = vec![call("a", 0.25), call("a", 0.5), call("b", 1.0), call("a", 2.0)];
+        let profile = Profile { timing: Timing::WallClock, calls };
+        let found: Vec<_> = profile.layers().iter().map(|layer| (layer.scope, layer.start, layer.seconds)).collect();
+        assert_eq!(found, [("a", 0.0, 0.75), ("b", 0.75, 1.0), ("a", 1.75, 2.0)]);
+        assert_eq!(profile.layers()[0].calls.len(), 2);
+    }
 }

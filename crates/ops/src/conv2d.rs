@@ -12,6 +12,7 @@ use crate::kernels::conv2d as kernel;
 use crate::sum::SumRows;
 use crate::pad::{in_fours, quads_fit};
 use crate::tiles::{quad_tiles, tiles};
+use crate::unfold::Source;
 use crate::window::{Padding, Window, window_overrides};
 
 /// Convolution of images (cross-correlation, as every framework means it):
@@ -143,29 +144,32 @@ impl Finishes for Conv2d {
         let bias = if self.bias { lowering.inputs()[2] } else { weights };
         let (window, [images, ..], [r, s, depth, columns]) =
             self.geometry(&lowering.input_types()[..self.arity()])?;
-        let [pixels_of_x, pixels] = [window.pixels().0, window.pixels().1].map(|area| images * area);
-        let (params, has_bias) = (kernel::Params { pixels: pixels as u32 }, self.bias);
-        let [deep, wide] = [depth, columns].map(|n| n.next_multiple_of(4));
-        let quads = quads_fit(lowering, depth, [pixels_of_x * deep, r * s * depth * wide]);
+        let pixels = images * window.pixels().1;
+        let (params, gates, has_bias) =
+            (kernel::Params { pixels: pixels as u32 }, epilogue.gates(weights), self.bias);
+        let source = Source::new(window, images, depth);
+        let quads = quads_fit(lowering, source.inner, [source.elements, r * s * depth * columns.next_multiple_of(4)]);
         let spread = quad_tiles(pixels, columns);
-        let overrides = window_overrides!(
-            conv2d,
-            window,
-            depth: if quads { deep } else { depth } as u32,
-            inner: depth as u32,
-            columns: columns as u32,
-            lanes: spread.lanes,
-            has_bias: has_bias,
-            epilogue: epilogue.code(),
-        );
+        let overrides = |window: Window, depth: usize, inner: usize| {
+            window_overrides!(
+                conv2d,
+                window,
+                depth: depth as u32,
+                inner: inner as u32,
+                columns: columns as u32,
+                lanes: spread.lanes,
+                has_bias: has_bias,
+                epilogue: epilogue.code(),
+            )
+        };
         let call = if quads {
-            let source = in_fours(lowering, x, [pixels_of_x, 1, depth]);
+            let overrides = overrides(source.window, source.inner.next_multiple_of(4), source.inner);
+            let source = source.of(lowering, x);
             let weights4 = in_fours(lowering, weights, [r * s, depth, columns]);
-            let tensors = kernel::Quads { source, weights4, bias, gates: epilogue.gates(weights), result };
-            tensors.call(params, overrides, spread.workgroups)
+            kernel::Quads { source, weights4, bias, gates, result }.call(params, overrides, spread.workgroups)
         } else {
-            let tensors = kernel::Forward { source: x, weights, bias, gates: epilogue.gates(weights), result };
-            tensors.call(params, overrides, tiles(pixels, columns))
+            let tensors = kernel::Forward { source: x, weights, bias, gates, result };
+            tensors.call(params, overrides(window, depth, depth), tiles(pixels, columns))
         };
         lowering.push(call.flops(2 * pixels * r * s * depth * columns));
         Ok(())

@@ -8,6 +8,7 @@ use crate::kernels::{conv2d_weight_gradient as kernel, conv2d_weight_gradient_qu
 use crate::pad::{in_fours, quads_fit};
 use crate::sum::sum_rows;
 use crate::tiles::{QuadTiles, quad_tiles, tiles};
+use crate::unfold::Source;
 use crate::window::{Padding, Window, window_overrides};
 
 /// Workgroups that keep a device busy: as many chunks of pixels are summed apart as it takes to have these.
@@ -74,18 +75,20 @@ impl Op for Conv2dWeightGradient {
             1 => dkernel,
             _ => lowering.scratch(TensorType::f32([chunks, rows, filters])),
         };
-        let [deep, wide] = [channels, filters].map(|n| n.next_multiple_of(4));
-        if quads_fit(lowering, channels, [images * window.pixels().0 * deep, pixels * wide]) {
-            let QuadTiles { lanes, workgroups: [across, down, _] } = quad_tiles(r * s * deep, filters);
+        let source = Source::new(window, images, channels);
+        if quads_fit(lowering, source.inner, [source.elements, pixels * filters.next_multiple_of(4)]) {
+            let [height, width] = source.window.size;
+            let deep = source.inner.next_multiple_of(4);
+            let QuadTiles { lanes, workgroups: [across, down, _] } = quad_tiles(height * width * deep, filters);
             let overrides = window_overrides!(
                 conv2d_weight_gradient_quads,
-                window,
+                source.window,
                 channels: deep as u32,
-                inner: channels as u32,
+                inner: source.inner as u32,
                 lanes: lanes,
                 filters: filters as u32,
             );
-            let x = in_fours(lowering, x, [images * window.pixels().0, 1, channels]);
+            let x = source.of(lowering, x);
             let dy = in_fours(lowering, dy, [pixels, 1, filters]);
             let params = quads::Params { chunk: chunk as u32, begin: 0, end: pixels as u32, first_chunk: 0 };
             let call = quads::Forward { x, dy, partial }.call(params, overrides, [across, down, chunks as u32]);

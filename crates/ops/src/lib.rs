@@ -65,6 +65,7 @@ ops![
     sum,
     top_k,
     transpose,
+    unfold,
     weigh,
     zero_pad2d,
 ];
@@ -129,6 +130,7 @@ pub use standardize::{StandardizeFeatures, StandardizeSamples};
 pub use sum::{Sum, SumGradient, SumRows};
 pub use top_k::TopK;
 pub use transpose::Transpose;
+pub use unfold::Unfold;
 pub use weigh::Weigh;
 pub use window::Padding;
 pub use zero_pad2d::{ZeroPad2d, ZeroPad2dGradient};

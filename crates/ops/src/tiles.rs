@@ -49,3 +49,25 @@ pub(crate) fn image_channel_tiles(images: usize, channels: usize) -> [u32; 3] {
 pub(crate) fn channel_chunks(chunks: usize, columns: usize) -> [u32; 3] {
     spread(chunks, moments::PIXEL_GROUPS, columns, moments::LANES)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quads_cover_every_row_and_column_and_leave_few_lanes_idle() {
+        for columns in [1, 10, 20, 50, 64, 65, 68, 500, 512, 513] {
+            for rows in [1, 63, 64, 65, 25_088] {
+                let QuadTiles { lanes, workgroups: [x, y, z] } = quad_tiles(rows, columns);
+                let rows_each = 64 / lanes * 8;
+                assert!(lanes <= 16 && x * lanes * 4 >= columns as u32, "{rows} x {columns}");
+                assert!(y * z * rows_each >= rows as u32, "{rows} x {columns}");
+                assert!(x * lanes < columns.div_ceil(4) as u32 + 8, "{columns}");
+            }
+        }
+        assert_eq!(quad_tiles(64, 50).lanes, 13);
+        assert_eq!(quad_tiles(64, 512), QuadTiles { lanes: 16, workgroups: [8, 2, 1] });
+        assert_eq!(quad_tiles(64, 500).lanes, 16);
+        assert_eq!(quad_tiles(64, 544).lanes, 8);
+    }
+}

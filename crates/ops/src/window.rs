@@ -73,6 +73,11 @@ impl Window {
         }
     }
 
+    /// The window of one pixel over what this one gives.
+    pub(crate) fn of_single_pixels(&self) -> Window {
+        Window { image: self.out, size: [1, 1], strides: [1, 1], out: self.out, before: [0, 0] }
+    }
+
     /// The type of the result for so many images, `[N, OH, OW, channels]`.
     pub(crate) fn result(&self, images: usize, channels: usize) -> TensorType {
         TensorType::f32([images, self.out[0], self.out[1], channels])

@@ -222,3 +222,18 @@ fn a_plan_prints_as_a_table() {
         panic!("this plan has changed; if that is meant, copy {path} to crates/graph/tests/spec/plan.txt\n\n{found}");
     }
 }
+
+#[test]
+fn a_call_tells_the_shapes_and_bytes_of_what_it_sees_each_tensor_once() {
+    let mut graph = Graph::new();
+    let [x, y] = ["x", "y"].map(|name| given(&mut graph, name, 6));
+    let x = graph.reshape(x, [2, 3]).unwrap();
+    let y = graph.reshape(y, [2, 3]).unwrap();
+    for (operands, name) in [([x, y], "z"), ([x, x], "twice")] {
+        let sum = graph.add(Add, &operands).unwrap();
+        keep(&mut graph, sum, name);
+    }
+    let calls = plan(&graph).calls;
+    assert_eq!((calls[0].shapes(), calls[0].bytes()), ("2x3 2x3 -> 2x3".to_owned(), 72));
+    assert_eq!((calls[1].shapes(), calls[1].bytes()), ("2x3 -> 2x3".to_owned(), 48));
+}

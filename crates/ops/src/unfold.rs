@@ -1,0 +1,126 @@
+//! `y[p, (r S + s) C + c] = x[n, oy*stride_y + r - top, ox*stride_x + s - left, c]` for `p = (n, oy, ox)`.
+
+use kiln_graph::{Array, Call, Lowering, Op, Pieces, Result, Step, Tensor, TensorType, linear_workgroups};
+
+use crate::case::Case;
+use crate::conv2d::geometries;
+use crate::kernels::unfold as kernel;
+use crate::pad::in_fours;
+use crate::window::{Padding, Window, pooling, window_overrides};
+
+/// Puts the window of each pixel of a convolution's result into a row, as a matrix product takes it ("im2col"), 0 outside
+/// the image; rows are filled up with zeros: `[N, H, W, C] -> [N, OH, OW, R S C rounded up to a multiple of 4]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Unfold {
+    /// The window's height and width, in pixels.
+    pub size: [usize; 2],
+    /// Vertical and horizontal step, in pixels.
+    pub strides: [usize; 2],
+    /// What lies around the image.
+    pub padding: Padding,
+}
+
+/// The values of a window, filled up.
+fn length(window: &Window, channels: usize) -> usize {
+    (window.size[0] * window.size[1] * channels).next_multiple_of(4)
+}
+
+/// A convolution's image as products of quads take it: rows filled up to a multiple of 4. A grey image would be filled up
+/// to four times as much, so its windows are unfolded instead: the convolution becomes one of single pixels with as many
+/// channels as a window has values.
+pub(crate) struct Source {
+    /// The window of the convolution that is left.
+    pub(crate) window: Window,
+    /// The channels that are left, not filled up.
+    pub(crate) inner: usize,
+    /// The elements of the image with its rows filled up.
+    pub(crate) elements: usize,
+    /// The window to unfold.
+    unfold: Option<Window>,
+    images: usize,
+}
+
+impl Source {
+    pub(crate) fn new(window: Window, images: usize, channels: usize) -> Source {
+        let values = window.size[0] * window.size[1] * channels;
+        if channels > 1 || values == channels {
+            let elements = images * window.pixels().0 * channels.next_multiple_of(4);
+            return Source { window, inner: channels, elements, unfold: None, images };
+        }
+        let elements = images * window.pixels().1 * length(&window, channels);
+        Source { window: window.of_single_pixels(), inner: values, elements, unfold: Some(window), images }
+    }
+
+    /// The image made ready, in a scratch tensor if need be.
+    pub(crate) fn of(&self, lowering: &mut Lowering, x: Tensor) -> Tensor {
+        let Some(window) = &self.unfold else {
+            return in_fours(lowering, x, [self.images * self.window.pixels().0, 1, self.inner]);
+        };
+        let y = lowering.scratch(TensorType::f32([self.elements]));
+        lowering.push(call(x, y, window, self.images, self.inner / (window.size[0] * window.size[1])));
+        y
+    }
+}
+
+fn call(x: Tensor, y: Tensor, window: &Window, images: usize, channels: usize) -> Call {
+    let quads_of_row = length(window, channels) / 4;
+    let quads = images * window.pixels().1 * quads_of_row;
+    let overrides = window_overrides!(unfold, *window, channels: channels as u32, length: quads_of_row as u32);
+    kernel::Forward { x, y }.call(kernel::Params { quads: quads as u32 }, overrides, linear_workgroups(quads, 256))
+}
+
+impl Unfold {
+    /// The window, and the image's extents.
+    ///
+    /// # Errors
+    /// When the window does not fit the input.
+    fn window(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
+        pooling("unfold", inputs, self.size, self.strides, self.padding)
+    }
+}
+
+impl Op for Unfold {
+    fn name(&self) -> &'static str {
+        "unfold"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        let (window, [images, _, _, channels]) = self.window(inputs)?;
+        Ok(vec![window.result(images, length(&window, channels))])
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces::Samples
+    }
+
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let (window, [images, _, _, channels]) = self.window(&lowering.input_types())?;
+        lowering.push(call(lowering.inputs()[0], lowering.outputs()[0], &window, images, channels));
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        let Ok((window, [images, _, _, channels])) = self.window(&[inputs[0].ty.clone()]) else { return Vec::new() };
+        let (length, (pixels, out_pixels)) = (length(&window, channels), window.pixels());
+        let mut y = Array::zeros([images, window.out[0], window.out[1], length]);
+        for n in 0..images {
+            window.each(|out, pixel, tap| {
+                for c in 0..channels {
+                    let value = inputs[0].data[(n * pixels + pixel) * channels + c];
+                    y.data[(n * out_pixels + out) * length + tap * channels + c] = value;
+                }
+            });
+        }
+        vec![y]
+    }
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    geometries()
+        .filter(|(_, x, ..)| x[3] < 8)
+        .map(|(name, x, kernel, strides, padding, _)| {
+            let op = Unfold { size: [kernel[0], kernel[1]], strides, padding };
+            Case::new(format!("unfold {name}"), op, vec![Array::random(x, 1)])
+        })
+        .collect()
+}
