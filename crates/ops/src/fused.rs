@@ -163,8 +163,9 @@ fn both<O: Finishes>(name: &str, op: O, inputs: &[Array]) -> Vec<Case> {
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (i, (name, x, kernel, strides, padding, window)) in geometries().enumerate() {
-        let bias = i % 3 != 2;
+    // Drivers compile anew for each; what differs between all geometries has cases of its own.
+    for (i, (name, x, kernel, strides, padding, window)) in geometries().step_by(7).enumerate() {
+        let bias = i % 2 == 0;
         let weights = Array::random(kernel, 2);
         let mut inputs = vec![Array::random(x, 1), weights.clone()];
         inputs.extend(bias.then(|| Array::random([kernel[3]], 3)));
@@ -173,7 +174,7 @@ pub(crate) fn cases() -> Vec<Case> {
         let op = Conv2dInputGradient { strides, padding, image: [x[1], x[2]] };
         cases.extend(both(&format!("conv2d_input_gradient {name}"), op, &[dy, weights]));
     }
-    for [m, k, n] in [[1, 1, 1], [3, 5, 7], [33, 12, 40], [3, 20, 257], [65, 64, 36]] {
+    for [m, k, n] in [[33, 12, 40], [3, 20, 257]] {
         for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false)] {
             let a = Array::random(if transpose_a { [k, m] } else { [m, k] }, 1);
             let b = Array::random(if transpose_b { [n, k] } else { [k, n] }, 2);
