@@ -12,11 +12,14 @@ use serde::Serialize;
 
 pub use replay::Replay;
 
+/// What a check does on a device.
+type Run = dyn Fn(&Device) -> Result<Outcome>;
+
 /// Something to check on a device.
 pub struct Check {
     /// What is checked: an op's name, or `replay of a training`.
     pub name: String,
-    run: Box<dyn Fn(&Device) -> Result<Outcome>>,
+    run: Box<Run>,
 }
 
 /// What a check found.
