@@ -93,23 +93,20 @@ impl Op for Conv2dWeightGradient {
             let params = quads::Params { chunk: chunk as u32, begin: 0, end: pixels as u32, first_chunk: 0 };
             let call = quads::Forward { x, dy, partial }.call(params, overrides, [across, down, chunks as u32]);
             lowering.push(call.flops(2 * pixels * rows * filters));
-            if chunks > 1 {
-                sum_rows(lowering, partial, dkernel, [chunks, rows * filters], 1.0);
+        } else {
+            let overrides = window_overrides!(
+                conv2d_weight_gradient, window, channels: channels as u32, filters: filters as u32
+            );
+            let [image, result] = [x, dy].map(|tensor| lowering.shape(tensor).sample().elements());
+            for kiln_graph::Window { units, parts: [x, dy] } in lowering.windows(images, [(x, image), (dy, result)]) {
+                let (begin, end) = (units.start * area, units.end * area);
+                let (first_chunk, end_chunk) = (begin / chunk, end.div_ceil(chunk));
+                let workgroups = [across, down, (end_chunk - first_chunk) as u32];
+                let [chunk, begin, end, first_chunk] = [chunk, begin, end, first_chunk].map(|n| n as u32);
+                let params = kernel::Params { chunk, begin, end, first_chunk };
+                let call = kernel::Forward { x, dy, partial }.call(params, overrides, workgroups);
+                lowering.push(call.flops(2 * units.len() * area * rows * filters));
             }
-            return Ok(());
-        }
-        let overrides = window_overrides!(
-            conv2d_weight_gradient, window, channels: channels as u32, filters: filters as u32
-        );
-        let [image, result] = [x, dy].map(|tensor| lowering.shape(tensor).sample().elements());
-        for kiln_graph::Window { units, parts: [x, dy] } in lowering.windows(images, [(x, image), (dy, result)]) {
-            let (begin, end) = (units.start * area, units.end * area);
-            let (first_chunk, end_chunk) = (begin / chunk, end.div_ceil(chunk));
-            let workgroups = [across, down, (end_chunk - first_chunk) as u32];
-            let [chunk, begin, end, first_chunk] = [chunk, begin, end, first_chunk].map(|n| n as u32);
-            let params = kernel::Params { chunk, begin, end, first_chunk };
-            let call = kernel::Forward { x, dy, partial }.call(params, overrides, workgroups);
-            lowering.push(call.flops(2 * units.len() * area * rows * filters));
         }
         if chunks > 1 {
             sum_rows(lowering, partial, dkernel, [chunks, rows * filters], 1.0);

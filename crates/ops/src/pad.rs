@@ -46,6 +46,13 @@ impl Pad {
         };
         kernel::Forward { x, y }.call(params, linear_workgroups(quads, 256))
     }
+
+    /// Pushes the call for `x`, into a scratch tensor.
+    fn push(&self, lowering: &mut Lowering, x: Tensor, sizes: [usize; 3]) -> Tensor {
+        let y = lowering.scratch(TensorType::f32([sizes[0], self.rows, self.columns]));
+        lowering.push(self.call(x, y, sizes));
+        y
+    }
 }
 
 /// Whether a product over an inner axis of this length loads four values at once: where the device prefers that, the axis
@@ -71,14 +78,6 @@ pub(crate) fn in_fours(lowering: &mut Lowering, x: Tensor, [batch, rows, columns
 pub(crate) fn transposed_in_fours(lowering: &mut Lowering, x: Tensor, [batch, rows, columns]: [usize; 3]) -> Tensor {
     let pad = Pad { rows, columns: columns.next_multiple_of(4), transpose: true };
     pad.push(lowering, x, [batch, rows, columns])
-}
-
-impl Pad {
-    fn push(&self, lowering: &mut Lowering, x: Tensor, sizes: [usize; 3]) -> Tensor {
-        let y = lowering.scratch(TensorType::f32([sizes[0], self.rows, self.columns]));
-        lowering.push(self.call(x, y, sizes));
-        y
-    }
 }
 
 impl Op for Pad {
