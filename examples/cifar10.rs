@@ -1,12 +1,14 @@
 //! Trains one of the two networks for CIFAR-10 with RMSprop and tells how well it does on the test images.
 //!
-//! `cargo run --release --example cifar10 -- simple FOLDER [EPOCHS [SEED [keras3]]]` (or `deep`), where FOLDER has the
-//! images as `train/CLASS/*.jpg` and `test/CLASS/*.jpg`; with `keras3`, RMSprop adds epsilon where Keras 3 does.
+//! `cargo run --release --example cifar10 -- simple FOLDER [EPOCHS [SEED [keras3] [augment]]]` (or `deep`), where FOLDER
+//! has the images as `train/CLASS/*.jpg` and `test/CLASS/*.jpg`; with `keras3`, RMSprop adds epsilon where Keras 3 does;
+//! with `augment`, images are shifted by up to a tenth and mirrored at random.
 //!
 //! Needs the images.
 
 use std::ops::ControlFlow;
 
+use kiln::augmentation::Augmentation;
 use kiln::data::{ImageOptions, image_dataset_from_directory};
 use kiln::optimizers::RMSprop;
 use kiln::{Callback, Compile, Device, EpochLogs, Fit, Loss, Model, models};
@@ -26,7 +28,7 @@ impl Callback for Lines {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [network, folder, rest @ ..] = &arguments[..] else {
-        return Err("expected: simple|deep FOLDER [EPOCHS [SEED [keras3]]]".into());
+        return Err("expected: simple|deep FOLDER [EPOCHS [SEED [keras3] [augment]]]".into());
     };
     let number = |place: usize, default: u64| rest.get(place).map_or(Ok(default), |text| text.parse());
     let (epochs, seed) = (number(0, 20)? as usize, number(1, 0)?);
@@ -41,13 +43,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     println!("{}", model.summary());
     model.initialize(seed)?;
-    let epsilon_under_root = rest.get(2).is_some_and(|rule| rule == "keras3");
+    let asked = |word: &str| rest.iter().skip(2).any(|found| found == word);
+    let epsilon_under_root = asked("keras3");
     let optimizer = RMSprop { epsilon_under_root, ..RMSprop::default() }.into();
     let loss = Loss::SparseCategoricalCrossentropy;
     model.compile(&Device::best()?, Compile { optimizer, loss, ..Default::default() })?;
     let mut lines = Lines;
-    let fit =
-        Fit { epochs, batch_size: 128, validation_split: 0.2, seed, callbacks: vec![&mut lines], ..Default::default() };
+    let augmentation = Augmentation {
+        width_shift_range: 0.1.into(),
+        height_shift_range: 0.1.into(),
+        horizontal_flip: true,
+        ..Default::default()
+    };
+    let fit = Fit {
+        epochs,
+        batch_size: 128,
+        validation_split: 0.2,
+        seed,
+        augmentation: asked("augment").then_some(&augmentation),
+        callbacks: vec![&mut lines],
+        ..Default::default()
+    };
     model.fit(&train, fit)?;
     let score = model.evaluate(&test)?;
     println!("{network}, seed {seed}: {:.2} % of the test images, loss {:.4}", 100.0 * score.accuracy(), score.loss);
