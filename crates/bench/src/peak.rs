@@ -106,7 +106,8 @@ impl Op for MultiplyAdds {
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
         let sum = |x: f64| {
-            let chain = |start: f64| (0..kernel::LENGTH).fold(start, |value, _| value * 0.5 + 1.0);
+            let [factor, term] = [kernel::FACTOR, kernel::TERM].map(f64::from);
+            let chain = |start: f64| (0..kernel::LENGTH).fold(start, |value, _| value * factor + term);
             (0..kernel::CHAINS).map(|i| chain(x + f64::from(i))).sum()
         };
         let of_a_workgroup: Vec<f64> = inputs[0].data.iter().map(|&x| sum(x)).collect();
@@ -129,6 +130,7 @@ mod tests {
         let mut alone = Alone::new(&device, Arc::new(op), std::slice::from_ref(&x), &[]).unwrap();
         alone.run(1).unwrap();
         let expected = MultiplyAdds { workgroups: 2 }.reference(&[&x], &Step::default());
-        assert!(alone.results().unwrap()[0].relative_error(&expected[0]) < 1e-6);
+        let error = alone.results().unwrap()[0].relative_error(&expected[0]);
+        assert!(error < 1e-4, "{error:.1e}; chains half as long would be off by half");
     }
 }

@@ -17,7 +17,7 @@ type Run = dyn Fn(&Device) -> Result<Outcome>;
 
 /// Something to check on a device.
 pub struct Check {
-    /// What is checked: an op's name, or `replay of a training`.
+    /// What is checked: an op's name, or `a training as in Keras`.
     pub name: String,
     run: Box<Run>,
 }

@@ -26,7 +26,8 @@ pub type Bits = Vec<(String, Vec<u32>)>;
 
 /// A sentence for each weight whose bits differ.
 pub fn different(first: &Bits, second: &Bits) -> Vec<String> {
-    let differ = |(a, b): (&Vec<u32>, &Vec<u32>)| a.iter().zip(b).filter(|(a, b)| a != b).count();
+    let differ =
+        |(a, b): (&Vec<u32>, &Vec<u32>)| a.iter().zip(b).filter(|(a, b)| a != b).count() + a.len().abs_diff(b.len());
     let pairs = first.iter().zip(second).map(|((name, a), (_, b))| (name, differ((a, b)), a.len()));
     pairs
         .filter(|(_, count, _)| *count > 0)
@@ -68,5 +69,7 @@ mod tests {
         let bits = |first| vec![("a".to_owned(), vec![first, 2, 3]), ("b".to_owned(), vec![4])];
         assert_eq!(different(&bits(1), &bits(1)), [""; 0]);
         assert_eq!(different(&bits(1), &bits(9)), ["a: 1 of 3 values differ"]);
+        let short = vec![("a".to_owned(), vec![1]), ("b".to_owned(), vec![4])];
+        assert_eq!(different(&bits(1), &short), ["a: 2 of 3 values differ"]);
     }
 }
