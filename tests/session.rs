@@ -108,6 +108,17 @@ fn a_prediction_computes_no_loss_and_an_evaluation_no_probabilities() {
 }
 
 #[test]
+fn a_training_step_has_no_pass_over_memory_for_a_rectifier_or_its_gradient() {
+    let recorder = Arc::new(Recorder::new(Limits::WEBGPU));
+    let mut model = model();
+    model.compile(&Device::from_dyn(recorder.clone()), Compile::default()).unwrap();
+    model.fit(&bars(3), Fit::default()).unwrap();
+    let [plan] = &recorder.plans()[..] else { panic!("one kind of batch") };
+    let named = |part: &str| plan.calls.iter().filter(|call| call.kernel.name.starts_with(part)).count();
+    assert_eq!((named("conv2d."), named("max_pool2d.gradient"), named("activation")), (1, 1, 0), "{plan}");
+}
+
+#[test]
 fn three_hundred_steps_allocate_nothing_after_the_first_few() {
     let gpu = gpu();
     let mut model = model();
