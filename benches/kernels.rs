@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode};
 use kiln::Device;
-use kiln_bench::{Alone, Measured, Peak, Workload, workloads};
+use kiln_bench::{Measured, Peak, Workload, workloads};
 
 const SAMPLES: usize = 10;
 

@@ -16,3 +16,16 @@ fn address(window: vec3i, r: u32, s: u32) -> i32 {
     let ix = u32(window.y + i32(s));
     return select(-1, window.z + i32((r * width + s) * depth), iy < height && ix < width);
 }
+
+// All taps of a window.
+fn first_tap() -> vec2u {
+    return vec2u();
+}
+
+fn tap_step() -> vec2u {
+    return vec2u(1u);
+}
+
+fn result_pixel(pixel: u32) -> u32 {
+    return pixel;
+}

@@ -1,7 +1,8 @@
 // dkernel[r, s, c, k] = sum over n, oy, ox of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c] * dy[n, oy, ox, k]
 // One invocation computes 8 rows (r, s, c) x 4 filters over one chunk of the pixels; the chunks' sums are added later.
-// Channels of x and filters of dy are filled up to multiples of 4; those of the result are not.
-#import quads
+// Channels of x and filters of dy are filled up to multiples of 4; those of the result are not. `shared_tiles` computes the
+// same by way of workgroup memory.
+#import shared
 #import weight_gradient
 
 override inner: u32; // channels that are not filled up
@@ -127,5 +128,41 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
         s4 = s5;
         s5 = s6;
         s6 = s7;
+    }
+}
+
+// Four rows of a pixel of the result; 0 outside the image and past the chunk's end.
+fn row_quad(pixel: u32, end: u32, tap: vec3i) -> vec4f {
+    let out = place(pixel, out_height, out_width);
+    let iy = out.y * stride_y;
+    let ix = out.z * stride_x;
+    let at = address(vec3i(i32(iy), i32(ix), i32(((out.x * height + iy) * width + ix) * channels)), tap);
+    return select(vec4f(), x[u32(max(at, 0)) / 4u], at >= 0 && pixel < end);
+}
+
+@compute @workgroup_size(SHARED_INVOCATIONS)
+fn shared_tiles(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+    let corner = shared_corner(vec3u(group.xy, 0u), vec3u()); // chunks run along z
+    let own = corner + owned(local);
+    let tap = tap(corner.y + local % SIDE_QUADS * 4u);
+    let first = group.z * params.chunk;
+    let end = min(first + params.chunk, params.end);
+    let across = (filters + 3u) / 4u;
+    let column = min(corner.x / 4u + local % SIDE_QUADS, across - 1u);
+    var sums = Sums();
+    for (var step = first; step < end; step += STEPS) {
+        let upper = step + local / SIDE_QUADS;
+        let lower = upper + STEPS / 2u;
+        block_a[local] = row_quad(upper, end, tap);
+        block_a[local + SHARED_INVOCATIONS] = row_quad(lower, end, tap);
+        block_b[local] = dy[min(upper, end - 1u) * across + column];
+        block_b[local + SHARED_INVOCATIONS] = dy[min(lower, end - 1u) * across + column];
+        workgroupBarrier();
+        sums = add_steps(sums, local);
+        workgroupBarrier();
+    }
+    for (var i = 0u; i < ROWS; i++) {
+        store_quad(group.z, own.y + i, own.x, sums.s0);
+        sums = next_row(sums);
     }
 }

@@ -1,7 +1,8 @@
 // nn: c[m, n] = bias[n] + sum over k of a[m, k] * b[k, n]; tn: the same with a[k, m]
 // One invocation computes 8 rows x 4 columns. The result may be stored transposed, which makes `nn` serve for a * b^T.
+// `shared_nn` and `shared_tn` compute the same by way of workgroup memory.
 #import epilogue
-#import quads
+#import shared
 
 override has_bias: bool; // else the bias is bound but not read
 
@@ -146,4 +147,97 @@ fn tn(
         s5 = s6;
         s6 = s7;
     }
+}
+
+// nn where there are few rows: one invocation computes 1 row x 4 columns.
+@compute @workgroup_size(INVOCATIONS)
+fn single(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let corner = corner(group, groups, local);
+    let column = corner.x;
+    let row = corner.y / ROWS;
+    if row >= params.rows {
+        return;
+    }
+    let from_a = row * params.a_stride;
+    var sum = start(column);
+    let right = min(column / 4u, params.b_stride - 1u);
+    let bottom = params.inner - 1u;
+    for (var k = 0u; k < params.inner; k += 4u) {
+        let b0 = b[k * params.b_stride + right];
+        let b1 = b[min(k + 1u, bottom) * params.b_stride + right];
+        let b2 = b[min(k + 2u, bottom) * params.b_stride + right];
+        let b3 = b[min(k + 3u, bottom) * params.b_stride + right];
+        sum = multiply_add_quads(a[from_a + k / 4u], b0, b1, b2, b3, sum);
+    }
+    store_quad(row, column, sum);
+}
+
+fn store_shared(group: vec3u, groups: vec3u, local: u32, sums: Sums) {
+    let corner = shared_corner(group, groups) + owned(local);
+    var s = sums;
+    for (var i = 0u; i < ROWS; i++) {
+        store_quad(corner.y + i, corner.x, s.s0);
+        s = next_row(s);
+    }
+}
+
+@compute @workgroup_size(SHARED_INVOCATIONS)
+fn shared_nn(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let corner = shared_corner(group, groups);
+    let last = params.rows - 1u;
+    let row = local / 4u;
+    let upper = min(corner.y + row, last) * params.a_stride;
+    let lower = min(corner.y + row + SIDE / 2u, last) * params.a_stride;
+    let right = min(corner.x / 4u + local % SIDE_QUADS, params.b_stride - 1u);
+    let bottom = params.inner - 1u;
+    let s = start(corner.x + owned(local).x);
+    var sums = Sums(s, s, s, s, s, s, s, s);
+    for (var k = 0u; k < params.inner; k += STEPS) {
+        let q = k / 4u + local % 4u;
+        let at = min(q, params.a_stride - 1u);
+        block_a[row * ROW_QUADS + local % 4u] = select(vec4f(), a[upper + at], q < params.a_stride);
+        block_a[(row + SIDE / 2u) * ROW_QUADS + local % 4u] = select(vec4f(), a[lower + at], q < params.a_stride);
+        let step = k + local / SIDE_QUADS;
+        block_b[local] = b[min(step, bottom) * params.b_stride + right];
+        block_b[local + SHARED_INVOCATIONS] = b[min(step + STEPS / 2u, bottom) * params.b_stride + right];
+        workgroupBarrier();
+        sums = add_rows(sums, local);
+        workgroupBarrier();
+    }
+    store_shared(group, groups, local, sums);
+}
+
+@compute @workgroup_size(SHARED_INVOCATIONS)
+fn shared_tn(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let corner = shared_corner(group, groups);
+    let right = min(corner.x / 4u + local % SIDE_QUADS, params.b_stride - 1u);
+    let down = min(corner.y / 4u + local % SIDE_QUADS, params.a_stride - 1u);
+    let bottom = params.inner - 1u;
+    let s = start(corner.x + owned(local).x);
+    var sums = Sums(s, s, s, s, s, s, s, s);
+    for (var k = 0u; k < params.inner; k += STEPS) {
+        let upper = k + local / SIDE_QUADS;
+        let lower = upper + STEPS / 2u;
+        let at = vec2u(min(upper, bottom), min(lower, bottom));
+        block_a[local] = select(vec4f(), a[at.x * params.a_stride + down], upper <= bottom);
+        block_a[local + SHARED_INVOCATIONS] = select(vec4f(), a[at.y * params.a_stride + down], lower <= bottom);
+        block_b[local] = b[at.x * params.b_stride + right];
+        block_b[local + SHARED_INVOCATIONS] = b[at.y * params.b_stride + right];
+        workgroupBarrier();
+        sums = add_steps(sums, local);
+        workgroupBarrier();
+    }
+    store_shared(group, groups, local, sums);
 }

@@ -7,7 +7,7 @@
 override channels: u32; // C
 
 struct Params {
-    pixels: u32, // of y, or of dx
+    pixels: u32, // of y or of dx, or cells of dx
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;        // [N, H, W, C]
@@ -96,5 +96,55 @@ fn gradient(
         }
         dx[pixel * channels + c] = finish(pixel * channels + c, total);
         at = next(at, height, width);
+    }
+}
+
+// The gradient where windows lie apart: one invocation computes one channel of the pixels of 8 windows, each with what lies
+// between it and the next. There are as many of these cells as it takes to cover the image.
+@compute @workgroup_size(LANES, PIXEL_GROUPS)
+fn gradient_apart(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_id) local: vec3u,
+) {
+    let c = group.x * LANES + local.x;
+    if c >= channels {
+        return;
+    }
+    let rows = (height + pad_top + stride_y - 1u) / stride_y;
+    let columns = (width + pad_left + stride_x - 1u) / stride_x;
+    let first = first_pixel(group, groups, local);
+    let end = min(first + INVOCATION_PIXELS, params.pixels);
+    var cell = place(first, rows, columns);
+    for (var i = first; i < end; i++) {
+        let image = cell.x * height * width;
+        let top = cell.y * stride_y - pad_top; // wraps to a huge number above the image
+        let left = cell.z * stride_x - pad_left;
+        var best = 0.0;
+        var best_at = window_height * window_width; // none
+        var d = 0.0;
+        if cell.y < out_height && cell.z < out_width {
+            d = dy[((cell.x * out_height + cell.y) * out_width + cell.z) * channels + c];
+            for (var r = 0u; r < window_height; r++) {
+                for (var s = 0u; s < window_width; s++) {
+                    if top + r < height && left + s < width {
+                        let v = x[(image + (top + r) * width + left + s) * channels + c];
+                        let better = v > best || best_at == window_height * window_width;
+                        best = select(best, v, better);
+                        best_at = select(best_at, r * window_width + s, better);
+                    }
+                }
+            }
+        }
+        for (var r = 0u; r < stride_y; r++) {
+            for (var s = 0u; s < stride_x; s++) {
+                if top + r < height && left + s < width {
+                    let at = (image + (top + r) * width + left + s) * channels + c;
+                    let wins = r < window_height && s < window_width && best_at == r * window_width + s;
+                    dx[at] = finish(at, select(0.0, d, wins));
+                }
+            }
+        }
+        cell = next(cell, rows, columns);
     }
 }

@@ -7,8 +7,7 @@ use kiln::data::{Dataset, Labels};
 use kiln::graph::{Array, DeviceKind};
 use kiln::layers::{ActivationFunction, Conv2D, Dense, Flatten, Function, MaxPooling2D};
 use kiln::ops::Case;
-use kiln::{Compile, Device, Model, Sequential, Weight};
-use kiln_bench::Alone;
+use kiln::{Alone, Compile, Device, Model, Sequential, Weight};
 use kiln_gpu::{GpuDevice, Options, Selector};
 
 /// The device that all tests share.

@@ -33,6 +33,7 @@ mod replay;
 mod resume;
 mod session;
 mod stream;
+mod tuning;
 mod weights;
 mod window_cases;
 mod windows;

@@ -15,7 +15,7 @@ use crate::recorder::Recorder;
 
 /// The calls that a case is lowered to, on devices with WebGPU's limits that prefer one way of loading or the other.
 fn calls(case: &Case) -> Vec<PlannedCall> {
-    let lowered = |vector_loads| calls_within(case, &Limits { vector_loads, ..Limits::WEBGPU });
+    let lowered = |gpu_kernels| calls_within(case, &Limits { gpu_kernels, ..Limits::WEBGPU });
     [lowered(true), lowered(false)].concat()
 }
 

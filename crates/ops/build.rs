@@ -1,5 +1,21 @@
 //! Shaders to typed kernels.
 
+/// The tiles that a processor does not take: those in quads and in workgroup memory.
+const GPU_ONLY: [&str; 11] = [
+    "conv2d.quads",
+    "conv2d.shared_tiles",
+    "conv2d_input_gradient.quads",
+    "conv2d_input_gradient.shared_tiles",
+    "conv2d_weight_gradient_quads.forward",
+    "conv2d_weight_gradient_quads.shared_tiles",
+    "matmul_quads.nn",
+    "matmul_quads.tn",
+    "matmul_quads.single",
+    "matmul_quads.shared_nn",
+    "matmul_quads.shared_tn",
+];
+
 fn main() {
-    kiln_build::Builder::new("../../shaders").trusted().build();
+    let builder = kiln_build::Builder::new("../../shaders").trusted();
+    GPU_ONLY.iter().fold(builder, |builder, kernel| builder.gpu_only(kernel)).build();
 }

@@ -1,5 +1,6 @@
 // result[p, k] = bias[k] + sum over taps (r, s) and d of source[address(p, r, s) + d] * weights[(r*S + s)*D + d, k].
-// One invocation computes 8 pixels x 2 columns. The importing file says where a tap of a pixel lies in the source.
+// One invocation computes 8 pixels x 2 columns. The importing file says which taps there are, where a tap of a pixel lies in
+// the source, and where a pixel lies in the result.
 #import columns
 #import epilogue
 #import window
@@ -9,7 +10,9 @@ override columns: u32;   // K, channels of the result
 override has_bias: bool; // else the bias is bound but not read
 
 struct Params {
-    pixels: u32, // P, of the result: images * height * width
+    pixels: u32,  // P: those of all images that a call computes
+    phase_y: u32, // where in a stride these lie, for the gradient of a convolution with strides: a call for each
+    phase_x: u32,
 }
 
 @group(0) @binding(0) var<storage, read> source: array<vec4f>;      // [P', D]
@@ -27,7 +30,7 @@ fn load(at: i32, d: u32) -> f32 {
 
 fn store(pixel: u32, column: u32, value: vec2f) {
     if pixel < params.pixels {
-        let at = pixel * columns + column;
+        let at = result_pixel(pixel) * columns + column;
         if column < columns {
             result[at] = finish(at, value.x);
         }
@@ -65,9 +68,11 @@ fn forward(
     var s5 = s0;
     var s6 = s0;
     var s7 = s0;
-    var w = column;
-    for (var r = 0u; r < window_height; r++) {
-        for (var s = 0u; s < window_width; s++) {
+    let first = first_tap();
+    let step = tap_step();
+    for (var r = first.x; r < window_height; r += step.x) {
+        for (var s = first.y; s < window_width; s += step.y) {
+            var w = (r * window_width + s) * depth * columns + column;
             let a0 = address(p0, r, s);
             let a1 = address(p1, r, s);
             let a2 = address(p2, r, s);

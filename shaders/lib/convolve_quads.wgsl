@@ -1,6 +1,7 @@
-// The same as `convolve` where an invocation loads four neighbouring values as fast as one: 8 pixels x 4 columns.
+// The same as `convolve` where an invocation loads four neighbouring values as fast as one: 8 pixels x 4 columns. `shared_tiles`
+// computes the same by way of workgroup memory.
 #import convolve
-#import quads
+#import shared
 
 override inner: u32; // channels of the source that are not filled up: rows of a tap in the weights
 
@@ -10,7 +11,7 @@ fn store_quad(pixel: u32, column: u32, value: vec4f) {
     if pixel < params.pixels {
         for (var i = 0u; i < 4u; i++) {
             if column + i < columns {
-                let at = pixel * columns + column + i;
+                let at = result_pixel(pixel) * columns + column + i;
                 result[at] = finish(at, value[i]);
             }
         }
@@ -52,8 +53,10 @@ fn quads(
     // Lanes past the last column compute it once more.
     let stride = (columns + 3u) / 4u;
     let w = min(column / 4u, stride - 1u);
-    for (var r = 0u; r < window_height; r++) {
-        for (var s = 0u; s < window_width; s++) {
+    let first = first_tap();
+    let step = tap_step();
+    for (var r = first.x; r < window_height; r += step.x) {
+        for (var s = first.y; s < window_width; s += step.y) {
             let a0 = address(p0, r, s);
             let a1 = address(p1, r, s);
             let a2 = address(p2, r, s);
@@ -115,5 +118,71 @@ fn quads(
         s4 = s5;
         s5 = s6;
         s6 = s7;
+    }
+}
+
+// How many taps there are along y and x.
+fn tap_counts() -> vec2u {
+    let step = tap_step();
+    return (vec2u(window_height, window_width) + step - 1u - first_tap()) / step;
+}
+
+// The place (r, s) of a tap by its number.
+fn tap_place(tap: u32) -> vec2u {
+    let across = tap_counts().y;
+    return first_tap() + vec2u(tap / across, tap % across) * tap_step();
+}
+
+// Four values of the source that follow the tap of a pixel; 0 outside the image and past the last tap.
+fn tap_quad(pixel: vec3i, tap: u32, taps: u32, q: u32) -> vec4f {
+    let at_tap = tap_place(tap);
+    let at = address(pixel, at_tap.x, at_tap.y);
+    return select(vec4f(), source[u32(max(at, 0)) / 4u + q], at >= 0 && tap < taps);
+}
+
+// Four columns of the weights for a step along taps and channels. Where the source is 0, any weight will do.
+fn weight_quad(step: u32, taps: u32, column: u32) -> vec4f {
+    let tap = tap_place(min(step / depth, taps - 1u));
+    let row = (tap.x * window_width + tap.y) * inner + min(step % depth, inner - 1u);
+    let stride = (columns + 3u) / 4u;
+    return weights4[row * stride + min(column, stride - 1u)];
+}
+
+@compute @workgroup_size(SHARED_INVOCATIONS)
+fn shared_tiles(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let corner = shared_corner(group, groups);
+    let last = params.pixels - 1u;
+    let row = local / 4u;
+    let upper = locate(min(corner.y + row, last));
+    let lower = locate(min(corner.y + row + SIDE / 2u, last));
+    let column = corner.x / 4u + local % SIDE_QUADS;
+    let own = corner + owned(local);
+    var s = vec4f();
+    if has_bias {
+        s = vec4f(bias[own.x], bias[own.x + 1u], bias[own.x + 2u], bias[own.x + 3u]);
+    }
+    var sums = Sums(s, s, s, s, s, s, s, s);
+    let counts = tap_counts();
+    let taps = counts.x * counts.y;
+    for (var k = 0u; k < taps * depth; k += STEPS) {
+        let at = k + local % 4u * 4u;
+        let tap = at / depth;
+        let q = at % depth / 4u;
+        block_a[row * ROW_QUADS + local % 4u] = tap_quad(upper, tap, taps, q);
+        block_a[(row + SIDE / 2u) * ROW_QUADS + local % 4u] = tap_quad(lower, tap, taps, q);
+        let step = k + local / SIDE_QUADS;
+        block_b[local] = weight_quad(step, taps, column);
+        block_b[local + SHARED_INVOCATIONS] = weight_quad(step + STEPS / 2u, taps, column);
+        workgroupBarrier();
+        sums = add_rows(sums, local);
+        workgroupBarrier();
+    }
+    for (var i = 0u; i < ROWS; i++) {
+        store_quad(own.y + i, own.x, sums.s0);
+        sums = next_row(sums);
     }
 }

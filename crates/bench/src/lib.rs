@@ -7,7 +7,6 @@
 //! - [`checks`] lists what a driver must get right: every op against its f64 reference, a training that Keras recorded,
 //!   the same bits twice, and the same bits where tensors do not fit into a binding.
 
-mod alone;
 mod check;
 mod measure;
 mod peak;
@@ -19,7 +18,6 @@ mod kernels {
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
 
-pub use alone::Alone;
 pub use check::{Check, Finding, Replay, checks};
 pub use measure::{Measured, measure};
 pub use peak::Peak;

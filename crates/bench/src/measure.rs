@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use kiln::graph::Timing;
-use kiln::{Device, Result};
+use kiln::{Alone, Device, Result};
 use serde::Serialize;
 
-use crate::alone::Alone;
 use crate::peak::Peak;
 use crate::workloads::Workload;
 
@@ -34,7 +33,7 @@ impl Measured {
     /// What one run of a workload was measured to take.
     pub fn new(workload: &Workload, alone: &Alone, seconds: f64) -> Measured {
         let (id, shapes) = (workload.id(), workload.shapes());
-        Measured { id, shapes, seconds, flops: alone.flops, bytes: alone.bytes }
+        Measured { id, shapes, seconds, flops: alone.flops(), bytes: alone.bytes() }
     }
 
     /// Floating-point operations per second, or, where memory traffic is what counts, bytes per second; and its unit,

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use kiln::graph::{Array, Error, Lowering, Op, Step, TensorType};
 use kiln::ops::Copy;
-use kiln::{Device, Result};
+use kiln::{Alone, Device, Result};
 use serde::Serialize;
 
-use crate::alone::Alone;
 use crate::kernels::multiply_adds as kernel;
 
 /// As many bytes are copied, more than caches hold. It is what every device binds at once.
@@ -47,9 +46,9 @@ impl Peak {
             }
             workgroups *= 2;
         };
-        let flops = multiply_adds.flops as f64;
+        let flops = multiply_adds.flops() as f64;
         let copy = Alone::new(device, Arc::new(Copy), &[Array::zeros([COPIED / 4])], &[])?;
-        let bytes = copy.bytes as f64;
+        let bytes = copy.bytes() as f64;
         Ok(Peak { flops_per_second: flops / fastest(multiply_adds)?, bytes_per_second: bytes / fastest(copy)? })
     }
 

@@ -8,9 +8,7 @@ use kiln::ops::{
     Conv2dInputGradient, Conv2dWeightGradient, Dropout, Function, Gather, Matmul, MaxPool2d, MaxPool2dGradient,
     Padding, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
 };
-use kiln::{Device, Result};
-
-use crate::alone::Alone;
+use kiln::{Alone, Device, Result};
 
 const CLASSES: usize = 10;
 

@@ -2,7 +2,7 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = std::env::args().nth(1).ok_or("expected a folder of shaders")?;
-    let rust = kiln_build::compile(dir)?.rust(&kiln_build::Paths::default(), false)?;
+    let rust = kiln_build::compile(dir)?.rust(&kiln_build::Options::default())?;
     print!("{rust}");
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{env, fs, io, process};
 
-use crate::emit::{self, Paths};
+use crate::emit::{self, Options};
 use crate::import::Library;
 use crate::source::File;
 use crate::{Diagnostic, Error, Shader};
@@ -17,12 +17,20 @@ pub struct Output {
 }
 
 impl Output {
-    /// The shaders as Rust. With `trusted`, their native code runs unchecked; else every access to memory is tested.
+    /// The shaders as Rust.
     ///
     /// # Errors
-    /// [`Error::Shaders`] when a shader uses what cannot be translated to native code.
-    pub fn rust(&self, paths: &Paths, trusted: bool) -> Result<String, Error> {
-        emit::rust(&self.shaders, paths, trusted).map_err(|diagnostics| Error::Shaders { diagnostics })
+    /// [`Error::Shaders`] when a shader uses what cannot be translated to native code, or a kernel that only GPUs are
+    /// to run does not exist.
+    pub fn rust(&self, options: &Options) -> Result<String, Error> {
+        let unknown = options.unknown(&self.shaders).map(|name| Diagnostic {
+            message: format!("`{name}`, which only GPUs are to run, is no kernel"),
+            labels: Vec::new(),
+            notes: vec!["expected `shader.entry_point`".to_owned()],
+        });
+        let unknown: Vec<Diagnostic> = unknown.collect();
+        let rust = if unknown.is_empty() { emit::rust(&self.shaders, options) } else { Err(unknown) };
+        rust.map_err(|diagnostics| Error::Shaders { diagnostics })
     }
 }
 
@@ -94,32 +102,31 @@ fn is_name(stem: &str) -> bool {
 #[derive(Clone, Debug)]
 pub struct Builder {
     dir: PathBuf,
-    paths: Paths,
-    trusted: bool,
+    options: Options,
 }
 
 impl Builder {
     /// Builds the shaders of `dir`, relative to the package's folder. The code uses `::kiln_graph`,
     /// `::kiln_simd` and `::bytemuck`.
     pub fn new(dir: impl Into<PathBuf>) -> Builder {
-        Builder { dir: dir.into(), paths: Paths::default(), trusted: false }
+        Builder { dir: dir.into(), options: Options::default() }
     }
 
     /// Where the generated code finds `Kernel`, `Call` and the like: `::kiln::graph` in a crate that depends on kiln.
     pub fn crate_path(mut self, path: &str) -> Builder {
-        self.paths.graph = path.to_owned();
+        self.options.paths.graph = path.to_owned();
         self
     }
 
     /// Where the generated code finds bytemuck: `::kiln::bytemuck` in a crate that depends on kiln.
     pub fn bytemuck_path(mut self, path: &str) -> Builder {
-        self.paths.bytemuck = path.to_owned();
+        self.options.paths.bytemuck = path.to_owned();
         self
     }
 
     /// Where the generated code finds kiln-simd: `::kiln::simd` in a crate that depends on kiln.
     pub fn simd_path(mut self, path: &str) -> Builder {
-        self.paths.simd = path.to_owned();
+        self.options.paths.simd = path.to_owned();
         self
     }
 
@@ -127,7 +134,14 @@ impl Builder {
     /// outside of a binding: call it when the kernels are tested, for speed. No access may then lie outside, and no sum
     /// or product that makes an address may wrap around.
     pub fn trusted(mut self) -> Builder {
-        self.trusted = true;
+        self.options.trusted = true;
+        self
+    }
+
+    /// Makes no native code of a kernel, named as `shader.entry_point`: for one that only GPUs run, beside another that
+    /// computes the same and is better on a processor. Saves the time to compile it.
+    pub fn gpu_only(mut self, kernel: &str) -> Builder {
+        self.options.gpu_only.push(kernel.to_owned());
         self
     }
 
@@ -152,7 +166,7 @@ impl Builder {
         let out_dir = env::var_os("OUT_DIR").ok_or(Error::NoOutDir)?;
         let path = Path::new(&out_dir).join("kernels.rs");
         let temporary = path.with_extension("rs.new");
-        let rust = compile(dir)?.rust(&self.paths, self.trusted)?;
+        let rust = compile(dir)?.rust(&self.options)?;
         let write = fs::write(&temporary, rust).and_then(|()| fs::rename(&temporary, &path));
         write.map_err(|source| Error::Write { path: path.clone(), source })?;
         Ok(path)

@@ -46,7 +46,7 @@ mod translate;
 
 pub use builder::{Builder, Output, compile};
 pub use diagnostics::{Diagnostic, Error, Label};
-pub use emit::Paths;
+pub use emit::{Options, Paths};
 pub use layout::{Member, Struct};
 pub use reflect::{Binding, Constant, EntryPoint, Override, Params, Reflection};
 pub use shader::Shader;

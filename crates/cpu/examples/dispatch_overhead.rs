@@ -22,7 +22,7 @@ static NOTHING: Kernel = Kernel {
     params: None,
     step: false,
     workgroup_memory: 0,
-    native: Native { overrides: &[], unchecked: nothing, checked: nothing, trusted: true },
+    native: Some(Native { overrides: &[], unchecked: nothing, checked: nothing, trusted: true }),
 };
 
 unsafe fn nothing(dispatch: &Dispatch<'_>, range: Range<u64>) {
@@ -40,7 +40,7 @@ fn plan(calls: usize, workgroups: u32) -> Plan {
         workgroups: [workgroups, 1, 1],
         flops: 0,
     };
-    Plan { buffers: vec![PlanBuffer { name: None, bytes: 4 }], calls: vec![call; calls] }
+    Plan { buffers: vec![PlanBuffer { name: None, bytes: 4 }], calls: vec![call; calls], ..Plan::default() }
 }
 
 /// Microseconds of one run: the median of 301.

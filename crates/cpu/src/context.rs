@@ -26,7 +26,7 @@ fn describe(name: String, max_lanes: u32, threads: usize) -> DeviceInfo {
         max_buffer_bytes: isize::MAX as u64 & !255,
         max_workgroups: Limits::WEBGPU.max_workgroups,
         binding_align: crate::allocation::ALIGN as u64,
-        vector_loads: false,
+        gpu_kernels: false,
     };
     DeviceInfo { name, backend: "CPU".to_owned(), driver, kind: DeviceKind::Cpu, limits }
 }

@@ -66,7 +66,7 @@ pub(crate) fn info(adapter: &wgpu::AdapterInfo, limits: &wgpu::Limits) -> Device
             max_buffer_bytes: limits.max_buffer_size & !3,
             max_workgroups: limits.max_compute_workgroups_per_dimension,
             binding_align: u64::from(limits.min_storage_buffer_offset_alignment),
-            vector_loads: true,
+            gpu_kernels: true,
         },
     }
 }

@@ -165,9 +165,10 @@ pub struct Limits {
     pub max_workgroups: u32,
     /// The alignment of a bound range's start, in bytes.
     pub binding_align: u64,
-    /// Whether an invocation loads four neighbouring values about as fast as one: so on GPUs. On the processor,
-    /// neighbouring invocations make a vector, and each should load a value beside that of the last.
-    pub vector_loads: bool,
+    /// Whether kernels that have no native code ([`Kernel::native`](crate::Kernel::native)) can run: those where an
+    /// invocation loads four neighbouring values at once, which is as fast as one on GPUs. On the processor, neighbouring
+    /// invocations make a vector, and each should load a value beside that of the last.
+    pub gpu_kernels: bool,
 }
 
 impl Limits {
@@ -177,7 +178,7 @@ impl Limits {
         max_buffer_bytes: 256 << 20,
         max_workgroups: 65_535,
         binding_align: 256,
-        vector_loads: true,
+        gpu_kernels: true,
     };
 
     /// The largest tensor that a kernel sees whole, with [`READ_PAST`](crate::READ_PAST) behind it, in bytes.

@@ -21,8 +21,8 @@ pub struct Kernel {
     pub step: bool,
     /// Workgroup memory in bytes.
     pub workgroup_memory: u32,
-    /// The same entry point as native code, for a device without a GPU.
-    pub native: Native,
+    /// The same entry point as native code, for a device without a GPU; `None` for a kernel that only GPUs run.
+    pub native: Option<Native>,
 }
 
 /// A storage buffer that a kernel sees.

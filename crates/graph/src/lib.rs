@@ -22,6 +22,7 @@
 mod array;
 mod autodiff;
 mod check;
+mod choices;
 mod device;
 mod error;
 mod fusion;
@@ -31,6 +32,7 @@ mod kernel;
 mod lowering;
 mod native;
 mod op;
+mod order;
 mod plan;
 mod profile;
 mod tensor;
@@ -38,6 +40,7 @@ mod windows;
 
 pub use array::Array;
 pub use autodiff::Gradient;
+pub use choices::{Choice, Choices};
 pub use device::{
     Buffers, Device, DeviceBuffer, DeviceError, DeviceInfo, DeviceKind, Limits, Pending, Program, ReadBack, Step,
 };

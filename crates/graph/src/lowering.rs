@@ -1,6 +1,6 @@
 //! What an op sees while it is turned into kernel calls.
 
-use crate::{Call, Error, Graph, Limits, Node, Result, Shape, Tensor, TensorType};
+use crate::{Call, Choice, Choices, Error, Graph, Kernel, Limits, Node, Result, Shape, Tensor, TensorType};
 
 /// One node on its way to kernel calls: all of it, or one of the windows that [`Op::pieces`](crate::Op::pieces) allows.
 #[derive(Debug)]
@@ -8,11 +8,13 @@ pub struct Lowering<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) node: &'a Node,
     pub(crate) limits: &'a Limits,
+    choices: &'a Choices,
     pub(crate) inputs: Vec<Tensor>,
     pub(crate) outputs: Vec<Tensor>,
     pub(crate) first: usize,
     pub(crate) calls: Vec<Call>,
     pub(crate) locals: Vec<Local>,
+    pub(crate) made: Vec<Choice>,
 }
 
 /// A tensor that only this node knows. They are numbered behind those of the graph.
@@ -33,9 +35,19 @@ impl Local {
 }
 
 impl<'a> Lowering<'a> {
-    pub(crate) fn new(graph: &'a Graph, node: &'a Node, limits: &'a Limits) -> Lowering<'a> {
-        let (inputs, outputs) = (node.inputs.clone(), node.outputs.clone());
-        Lowering { graph, node, limits, inputs, outputs, first: 0, calls: Vec::new(), locals: Vec::new() }
+    pub(crate) fn new(graph: &'a Graph, node: &'a Node, limits: &'a Limits, choices: &'a Choices) -> Lowering<'a> {
+        Lowering {
+            graph,
+            node,
+            limits,
+            choices,
+            inputs: node.inputs.clone(),
+            outputs: node.outputs.clone(),
+            first: 0,
+            calls: Vec::new(),
+            locals: Vec::new(),
+            made: Vec::new(),
+        }
     }
 
     /// The node's inputs, or what this window has of them.
@@ -84,6 +96,20 @@ impl<'a> Lowering<'a> {
     /// What the device allows and prefers.
     pub fn limits(&self) -> &Limits {
         self.limits
+    }
+
+    /// The place of the kernel to take, of several that give the same bits: the one that was measured to be the fastest
+    /// for this op and these inputs on this device, else the first.
+    pub fn choose(&mut self, kernels: &[&'static Kernel]) -> usize {
+        if kernels.len() < 2 {
+            return 0;
+        }
+        let (op, inputs) = (self.node.op.clone(), self.input_types());
+        let mut choice = Choice { op, inputs, kernels: kernels.to_vec(), chosen: 0 };
+        choice.chosen = self.choices.get(&choice).unwrap_or_default();
+        let chosen = choice.chosen;
+        self.made.push(choice);
+        chosen
     }
 
     /// A tensor that lives only while this node runs: partial results between two of its calls.

@@ -11,6 +11,8 @@ use crate::{Array, Error, Gradient, Lowering, Pieces, Result, Step, TensorType};
 /// Kiln's own ops implement this and nothing else, so an op of a user is not second class. An op's options are fields
 /// of the struct that implements it.
 ///
+/// What is measured of an op is kept by what its `Debug` text says, so that text must show all options.
+///
 /// An op either gives new tensors ([`Graph::add`](crate::Graph::add)) or rewrites persistent ones
 /// ([`Graph::update`](crate::Graph::update): an optimizer's step). In the second case its "outputs" are the rewritten
 /// tensors, and its kernels may read them as well.

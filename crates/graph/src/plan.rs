@@ -1,19 +1,26 @@
 //! Graph to plan: which kernels run in which order, over which buffers.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::fusion::fused_nodes;
 use crate::lowering::Local;
+use crate::order::{side_by_side, waits};
 use crate::windows::lowerings;
-use crate::{Access, Buffer, Call, Error, Graph, Kernel, Limits, Lowering, Node, Result, Storage, Tensor, TensorType};
+use crate::{
+    Access, Buffer, Call, Choice, Choices, Error, Graph, Kernel, Limits, Lowering, Node, Result, Storage, Tensor,
+    TensorType,
+};
 
 /// Kernel calls in order and the buffers that they need: plain data, ready for any device. Prints as a table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// The buffers, persistent ones first.
     pub buffers: Vec<PlanBuffer>,
     /// The calls, in the order in which they run.
     pub calls: Vec<PlannedCall>,
+    /// The choices between kernels that ops made, each once.
+    pub choices: Vec<Choice>,
 }
 
 /// How far past a tensor's end, in bytes, a kernel may read what it does not use: a row of 32 lanes. Every binding that
@@ -101,6 +108,14 @@ impl Plan {
     /// # Errors
     /// When a tensor or a dispatch exceeds the device's limits.
     pub fn new(graph: &Graph, limits: &Limits) -> Result<Plan> {
+        Plan::with(graph, limits, &Choices::default())
+    }
+
+    /// As [`Plan::new`], with the kernels that were found to be best for a device.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn with(graph: &Graph, limits: &Limits, choices: &Choices) -> Result<Plan> {
         let nodes = fused_nodes(graph);
         let last_use = last_uses(graph, &nodes);
         let mut planner = Planner {
@@ -111,6 +126,7 @@ impl Plan {
             free: Vec::new(),
         };
         let mut calls = Vec::new();
+        let mut made: Vec<Choice> = Vec::new();
         for (index, node) in nodes.iter().enumerate() {
             for &output in &node.outputs {
                 let base = graph.base(output);
@@ -118,9 +134,10 @@ impl Plan {
                     planner.slot_of[base.index()] = Some(planner.take(graph.ty(base).bytes()));
                 }
             }
-            for mut lowering in lowerings(graph, node, limits) {
+            for mut lowering in lowerings(graph, node, limits, choices) {
                 node.op.lower(&mut lowering)?;
-                let Lowering { calls: unplaced, locals, .. } = lowering;
+                let Lowering { calls: unplaced, locals, made: new, .. } = lowering;
+                made.extend(new);
                 let locals = planner.place_locals(locals);
                 for call in unplaced {
                     calls.push(planner.place(call, &node.scope, &locals)?);
@@ -131,7 +148,16 @@ impl Plan {
                 planner.free.extend(planner.slot_of[tensor.index()]);
             }
         }
-        Ok(planner.finish(calls))
+        let mut known = HashSet::new();
+        made.retain(|choice| known.insert(choice.key()));
+        let calls = if limits.gpu_kernels { side_by_side(calls) } else { calls };
+        Ok(planner.finish(calls, made))
+    }
+
+    /// How many times a GPU has to wait for all calls so far before it can start the next one, because that writes a buffer
+    /// which they use or uses one which they write.
+    pub fn waits(&self) -> usize {
+        waits(&self.calls)
     }
 
     /// The bytes of all slots together: what the program needs beside the persistent buffers.
@@ -258,7 +284,7 @@ impl Planner<'_> {
     }
 
     /// Drops persistent buffers that no call sees.
-    fn finish(self, mut calls: Vec<PlannedCall>) -> Plan {
+    fn finish(self, mut calls: Vec<PlannedCall>, choices: Vec<Choice>) -> Plan {
         let mut new_index = vec![None; self.buffers.len()];
         let mut buffers = Vec::new();
         for (old, buffer) in self.buffers.into_iter().enumerate().filter(|(_, buffer)| buffer.bytes > 0) {
@@ -268,7 +294,7 @@ impl Planner<'_> {
         for argument in calls.iter_mut().flat_map(|call| &mut call.arguments) {
             argument.buffer = new_index[argument.buffer].unwrap_or_default();
         }
-        Plan { buffers, calls }
+        Plan { buffers, calls, choices }
     }
 }
 

@@ -24,7 +24,7 @@
 use std::ops::Range;
 
 use crate::lowering::Local;
-use crate::{Graph, Limits, Lowering, Node, Shape, Tensor, TensorType};
+use crate::{Choices, Graph, Limits, Lowering, Node, Shape, Tensor, TensorType};
 
 /// The units of an elementwise op's windows, in elements: what a workgroup takes at most.
 const BLOCK: usize = 256;
@@ -73,14 +73,19 @@ fn common_divisor(a: u64, b: u64) -> u64 {
 }
 
 /// A node on its way to calls: once or, if it has to be and can be cut, once per window.
-pub(crate) fn lowerings<'a>(graph: &'a Graph, node: &'a Node, limits: &'a Limits) -> Vec<Lowering<'a>> {
+pub(crate) fn lowerings<'a>(
+    graph: &'a Graph,
+    node: &'a Node,
+    limits: &'a Limits,
+    choices: &'a Choices,
+) -> Vec<Lowering<'a>> {
     let pieces = node.op.pieces();
     let windows = windows_of(graph, node, &pieces, limits);
     if windows.len() == 1 {
-        return vec![Lowering::new(graph, node, limits)];
+        return vec![Lowering::new(graph, node, limits, choices)];
     }
     let lowering = |window: Range<usize>| {
-        let mut lowering = Lowering::new(graph, node, limits);
+        let mut lowering = Lowering::new(graph, node, limits, choices);
         let mut part = |&tensor: &Tensor| {
             let (shape, per_unit) = (graph.shape(tensor), pieces.per_unit(graph.ty(tensor)));
             let (start, end) = (window.start * per_unit, shape.elements().min(window.end * per_unit));

@@ -1,18 +1,24 @@
 //! Where models run.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use kiln_cpu::CpuDevice;
 use kiln_gpu::{GpuDevice, Selector, adapters, wgpu};
-use kiln_graph::{DeviceError, DeviceInfo, DeviceKind};
+use kiln_graph::{DeviceError, DeviceInfo, DeviceKind, Graph, Plan};
+
+use crate::tuning::{Tune, Tuning};
 
 /// The environment variable that says which device [`Device::best`] is: what [`Device::named`] takes.
 pub const DEVICE_VARIABLE: &str = "KILN_DEVICE";
 
 /// Something that runs models. Clones are the same device.
 #[derive(Clone)]
-pub struct Device(Arc<dyn kiln_graph::Device>);
+pub struct Device {
+    runs: Arc<dyn kiln_graph::Device>,
+    tuning: Arc<Tuning>,
+}
 
 impl Device {
     /// The device that `KILN_DEVICE` names, else a GPU if there is one, else the processor. A driver that computes on
@@ -38,7 +44,7 @@ impl Device {
     /// # Errors
     /// [`DeviceError::Invalid`] when `KILN_THREADS` is not a number of threads.
     pub fn cpu() -> Result<Device, DeviceError> {
-        Ok(Device(Arc::new(CpuDevice::new(kiln_cpu::Options::default())?)))
+        Ok(Device::new(Arc::new(CpuDevice::new(kiln_cpu::Options::default())?)))
     }
 
     /// The device at this place of [`Device::all`].
@@ -91,12 +97,33 @@ impl Device {
     /// The device of an app that uses wgpu itself. Models then share it with what the app draws, and read each other's
     /// buffers without a copy. Works within the limits that the app asked for.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Device {
-        Device(Arc::new(GpuDevice::from_wgpu(device, queue, kiln_gpu::Options::default().checked)))
+        Device::new(Arc::new(GpuDevice::from_wgpu(device, queue, kiln_gpu::Options::default().checked)))
     }
 
     /// A device of a kind that Kiln does not know.
     pub fn from_dyn(device: Arc<dyn kiln_graph::Device>) -> Device {
-        Device(device)
+        Device::new(device)
+    }
+
+    fn new(runs: Arc<dyn kiln_graph::Device>) -> Device {
+        let tuning = Arc::new(Tuning::of(runs.info()));
+        Device { runs, tuning }
+    }
+
+    /// This device with another way to choose kernels than `KILN_TUNE` says. What is measured is kept in a file of this
+    /// folder, or only as long as the device.
+    pub fn with_tuning(&self, tune: Tune, folder: Option<&Path>) -> Device {
+        let tuning = Arc::new(Tuning::new(Some(tune), folder, self.info()));
+        Device { runs: self.runs.clone(), tuning }
+    }
+
+    /// What computes a graph on this device: with the kernels that were measured to be the fastest, as `KILN_TUNE`
+    /// ([`Tune`]) says.
+    ///
+    /// # Errors
+    /// When an op cannot run within the device's limits, or `KILN_TUNE` has an unknown value.
+    pub fn plan(&self, graph: &Graph) -> crate::Result<Plan> {
+        self.tuning.plan(self, graph)
     }
 
     /// This device opened once more, so that kernels see at most `bytes` bytes of a tensor at once: for tests of what
@@ -105,22 +132,22 @@ impl Device {
     /// # Errors
     /// [`DeviceError::Invalid`] for a device that Kiln did not open itself.
     pub fn with_binding_limit(&self, bytes: u64) -> Result<Device, DeviceError> {
-        self.0.with_binding_limit(bytes).map(Device)
+        self.runs.with_binding_limit(bytes).map(Device::new)
     }
 
     /// What it is.
     pub fn info(&self) -> &DeviceInfo {
-        self.0.info()
+        self.runs.info()
     }
 
     /// What runs plans.
     pub fn as_dyn(&self) -> &Arc<dyn kiln_graph::Device> {
-        &self.0
+        &self.runs
     }
 
     fn open(selector: &Selector) -> Result<Device, DeviceError> {
         let options = kiln_gpu::Options { cache: crate::cache_folder("pipelines"), ..kiln_gpu::Options::default() };
-        Ok(Device(Arc::new(GpuDevice::open(selector, options)?)))
+        Ok(Device::new(Arc::new(GpuDevice::open(selector, options)?)))
     }
 }
 

@@ -27,6 +27,7 @@
 //! What a seed decides (weights, orders) depends on the seed alone, so two trainings on one device give the same bits.
 
 mod activations;
+mod alone;
 pub mod augmentation;
 pub mod callbacks;
 mod compile;
@@ -52,6 +53,7 @@ mod regularizers;
 mod saving;
 mod session;
 mod summary;
+mod tuning;
 mod weights;
 
 pub use bytemuck;
@@ -61,6 +63,7 @@ pub use kiln_ops as ops;
 pub use kiln_simd as simd;
 pub use serde_json;
 
+pub use alone::Alone;
 pub use callbacks::{BatchLogs, Callback, TestBatchLogs};
 pub use compile::Compile;
 pub use confusion_matrix::ConfusionMatrix;
@@ -75,6 +78,7 @@ pub use model::{FeatureCache, LayerInfo, LayerList, LayerSelection, Model, Predi
 pub use network::Node;
 pub use saving::LoadWeights;
 pub use summary::{Summary, SummaryRow};
+pub use tuning::{TUNE_VARIABLE, Tune};
 pub use weights::Weight;
 
 /// Kiln's folder of this name in the platform's cache folder (`~/.cache/kiln/name` on Linux), if there is a home folder.

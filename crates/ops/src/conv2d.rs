@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Gradient, Kernel, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::conv2d_input_gradient::Conv2dInputGradient;
@@ -11,7 +11,7 @@ use crate::fused::{self, Epilogue, Finishes};
 use crate::kernels::conv2d as kernel;
 use crate::sum::SumRows;
 use crate::pad::{in_fours, quads_fit};
-use crate::tiles::{quad_tiles, tiles};
+use crate::tiles::{Tile, quad_tiles, shared_tiles, tiles};
 use crate::unfold::Source;
 use crate::window::{Padding, Window, window_overrides};
 
@@ -26,6 +26,13 @@ pub struct Conv2d {
     /// Whether there is a bias.
     pub bias: bool,
 }
+
+/// The tiles that compute it.
+const TILES: [(Tile, &Kernel); 3] = [
+    (Tile::Quads, kernel::Quads::KERNEL),
+    (Tile::Shared, kernel::SharedTiles::KERNEL),
+    (Tile::Columns, kernel::Forward::KERNEL),
+];
 
 /// The window of a convolution of `x` by `kernel`, when they fit.
 pub(crate) fn window(x: &[usize; 4], kernel: &[usize; 4], strides: [usize; 2], padding: Padding) -> Option<Window> {
@@ -146,9 +153,10 @@ impl Finishes for Conv2d {
             self.geometry(&lowering.input_types()[..self.arity()])?;
         let pixels = images * window.pixels().1;
         let (params, gates, has_bias) =
-            (kernel::Params { pixels: pixels as u32 }, epilogue.gates(weights), self.bias);
+            (kernel::Params { pixels: pixels as u32, phase_y: 0, phase_x: 0 }, epilogue.gates(weights), self.bias);
         let source = Source::new(window, images, depth);
-        let quads = quads_fit(lowering, source.inner, [source.elements, r * s * depth * columns.next_multiple_of(4)]);
+        let fit = quads_fit(lowering, source.inner, [source.elements, r * s * depth * columns.next_multiple_of(4)]);
+        let tile = Tile::choose(lowering, fit, &TILES);
         let spread = quad_tiles(pixels, columns);
         let overrides = |window: Window, depth: usize, inner: usize| {
             window_overrides!(
@@ -162,14 +170,18 @@ impl Finishes for Conv2d {
                 epilogue: epilogue.code(),
             )
         };
-        let call = if quads {
+        let call = if tile == Tile::Columns {
+            let tensors = kernel::Forward { source: x, weights, bias, gates, result };
+            tensors.call(params, overrides(window, depth, depth), tiles(pixels, columns))
+        } else {
             let overrides = overrides(source.window, source.inner.next_multiple_of(4), source.inner);
             let source = source.of(lowering, x);
             let weights4 = in_fours(lowering, weights, [r * s, depth, columns]);
-            kernel::Quads { source, weights4, bias, gates, result }.call(params, overrides, spread.workgroups)
-        } else {
-            let tensors = kernel::Forward { source: x, weights, bias, gates, result };
-            tensors.call(params, overrides(window, depth, depth), tiles(pixels, columns))
+            match tile {
+                Tile::Shared => kernel::SharedTiles { source, weights4, bias, gates, result }
+                    .call(params, overrides, shared_tiles(pixels, columns)),
+                _ => kernel::Quads { source, weights4, bias, gates, result }.call(params, overrides, spread.workgroups),
+            }
         };
         lowering.push(call.flops(2 * pixels * r * s * depth * columns));
         Ok(())

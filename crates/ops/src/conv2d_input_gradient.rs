@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Kernel, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::conv2d::{geometries, window};
 use crate::fused::{self, Epilogue, Finishes};
-use crate::kernels::conv2d_input_gradient as kernel;
+use crate::kernels::conv2d_input_gradient as kernels;
 use crate::pad::{in_fours, quads_fit, transposed_in_fours};
-use crate::tiles::{quad_tiles, tiles};
+use crate::tiles::{QuadTiles, Tile, quad_tiles, shared_tiles, tiles};
 use crate::transpose;
 use crate::window::{Padding, Window, window_overrides};
 
@@ -24,6 +24,33 @@ pub struct Conv2dInputGradient {
     /// The image's height and width, in pixels.
     pub image: [usize; 2],
 }
+
+/// The pixels of an image that lie at one place of a stride. A window that begins at a whole number of strides holds them
+/// at the same taps, so a call computes them alone and meets no tap in vain.
+struct Phase {
+    /// The first of them, counted from the top and from the left.
+    at: [usize; 2],
+    /// How many there are.
+    pixels: usize,
+}
+
+impl Phase {
+    fn all(window: &Window) -> Vec<Phase> {
+        let ([height, width], [stride_y, stride_x]) = (window.image, window.strides);
+        let columns = |y: usize| {
+            let rows = (height - y).div_ceil(stride_y);
+            (0..stride_x.min(width)).map(move |x| Phase { at: [y, x], pixels: rows * (width - x).div_ceil(stride_x) })
+        };
+        (0..stride_y.min(height)).flat_map(columns).collect()
+    }
+}
+
+/// The tiles that compute it.
+const TILES: [(Tile, &Kernel); 3] = [
+    (Tile::Quads, kernels::Quads::KERNEL),
+    (Tile::Shared, kernels::SharedTiles::KERNEL),
+    (Tile::Columns, kernels::Forward::KERNEL),
+];
 
 impl Conv2dInputGradient {
     /// The window, and the shape of the image's gradient.
@@ -96,39 +123,56 @@ impl Finishes for Conv2dInputGradient {
     }
 
     fn lower_with(&self, lowering: &mut Lowering, epilogue: Epilogue) -> Result<()> {
-        let (dy, weights, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
+        let (dy, kernel, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let (window, x) = self.geometry(&lowering.input_types()[..self.arity()])?;
-        let [r, s, channels, filters] = lowering.dims(weights)?;
-        let (area, out_area) = window.pixels();
-        let (pixels, out_pixels) = (x[0] * area, x[0] * out_area);
-        let params = kernel::Params { pixels: pixels as u32 };
+        let [r, s, channels, filters] = lowering.dims(kernel)?;
+        let (_, out_area) = window.pixels();
+        let out_pixels = x[0] * out_area;
         let [deep, wide] = [filters, channels].map(|n| n.next_multiple_of(4));
-        let quads = quads_fit(lowering, filters, [out_pixels * deep, r * s * filters * wide]);
-        let spread = quad_tiles(pixels, channels);
-        let overrides = window_overrides!(
+        let fit = quads_fit(lowering, filters, [out_pixels * deep, r * s * filters * wide]);
+        let tile = Tile::choose(lowering, fit, &TILES);
+        let overrides = |spread: QuadTiles| window_overrides!(
             conv2d_input_gradient,
             window,
-            depth: if quads { deep } else { filters } as u32,
+            depth: if tile == Tile::Columns { filters } else { deep } as u32,
             inner: filters as u32,
             columns: channels as u32,
             lanes: spread.lanes,
             has_bias: false,
             epilogue: epilogue.code(),
         );
-        let call = if quads {
-            let source = in_fours(lowering, dy, [out_pixels, 1, filters]);
-            let weights4 = transposed_in_fours(lowering, weights, [r * s, filters, channels]);
-            let tensors =
-                kernel::Quads { source, weights4, bias: weights, gates: epilogue.gates(weights), result };
-            tensors.call(params, overrides, spread.workgroups)
-        } else {
+        let (source, weights, gates);
+        if tile == Tile::Columns {
             let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
-            lowering.push(transpose::call(weights, transposed, [r * s, channels, filters]));
-            let gates = epilogue.gates(transposed);
-            let tensors = kernel::Forward { source: dy, weights: transposed, bias: transposed, gates, result };
-            tensors.call(params, overrides, tiles(pixels, channels))
-        };
-        lowering.push(call.flops(2 * out_pixels * r * s * channels * filters));
+            lowering.push(transpose::call(kernel, transposed, [r * s, channels, filters]));
+            (source, weights, gates) = (dy, transposed, epilogue.gates(transposed));
+        } else {
+            source = in_fours(lowering, dy, [out_pixels, 1, filters]);
+            weights = transposed_in_fours(lowering, kernel, [r * s, filters, channels]);
+            gates = epilogue.gates(kernel);
+        }
+        let phases = Phase::all(&window);
+        let flops = 2 * out_pixels * r * s * channels * filters / phases.len();
+        for Phase { at: [phase_y, phase_x], pixels } in phases {
+            let pixels = x[0] * pixels;
+            let params = kernels::Params { pixels: pixels as u32, phase_y: phase_y as u32, phase_x: phase_x as u32 };
+            let spread = quad_tiles(pixels, channels);
+            let call = match tile {
+                Tile::Columns => {
+                    let tensors = kernels::Forward { source, weights, bias: weights, gates, result };
+                    tensors.call(params, overrides(spread), tiles(pixels, channels))
+                }
+                Tile::Shared => {
+                    let tensors = kernels::SharedTiles { source, weights4: weights, bias: kernel, gates, result };
+                    tensors.call(params, overrides(spread), shared_tiles(pixels, channels))
+                }
+                _ => {
+                    let tensors = kernels::Quads { source, weights4: weights, bias: kernel, gates, result };
+                    tensors.call(params, overrides(spread), spread.workgroups)
+                }
+            };
+            lowering.push(call.flops(flops));
+        }
         Ok(())
     }
 }

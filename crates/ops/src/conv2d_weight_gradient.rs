@@ -1,13 +1,13 @@
 //! `dkernel[r, s, c, k] = sum over n, oy, ox of x[n, oy*stride_y + r - top, ox*stride_x + s - left, c] dy[n, oy, ox, k]`.
 
-use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Kernel, Lowering, Op, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::conv2d::{geometries, window};
 use crate::kernels::{conv2d_weight_gradient as kernel, conv2d_weight_gradient_quads as quads};
 use crate::pad::{in_fours, quads_fit};
 use crate::sum::sum_rows;
-use crate::tiles::{QuadTiles, quad_tiles, tiles};
+use crate::tiles::{QuadTiles, Tile, quad_tiles, shared_tiles, tiles};
 use crate::unfold::Source;
 use crate::window::{Padding, Window, window_overrides};
 
@@ -27,6 +27,13 @@ pub struct Conv2dWeightGradient {
     /// The kernel's height and width, in pixels.
     pub size: [usize; 2],
 }
+
+/// The tiles that compute it.
+const TILES: [(Tile, &Kernel); 3] = [
+    (Tile::Quads, quads::Forward::KERNEL),
+    (Tile::Shared, quads::SharedTiles::KERNEL),
+    (Tile::Columns, kernel::Forward::KERNEL),
+];
 
 impl Conv2dWeightGradient {
     /// The window, and the shape of the kernel's gradient.
@@ -67,6 +74,7 @@ impl Op for Conv2dWeightGradient {
         let rows = r * s * channels;
         let (images, area) = (lowering.shape(dy)[0], window.pixels().1);
         let pixels = images * area;
+        let flops = 2 * pixels * rows * filters;
         let [across, down, _] = tiles(rows, filters);
         let wanted = BUSY.div_ceil(across as usize * down as usize).min(pixels.div_ceil(SMALLEST_CHUNK)).max(1);
         let chunk = pixels.div_ceil(wanted);
@@ -76,10 +84,13 @@ impl Op for Conv2dWeightGradient {
             _ => lowering.scratch(TensorType::f32([chunks, rows, filters])),
         };
         let source = Source::new(window, images, channels);
-        if quads_fit(lowering, source.inner, [source.elements, pixels * filters.next_multiple_of(4)]) {
+        let fit = quads_fit(lowering, source.inner, [source.elements, pixels * filters.next_multiple_of(4)]);
+        let tile = Tile::choose(lowering, fit, &TILES);
+        if tile != Tile::Columns {
             let [height, width] = source.window.size;
             let deep = source.inner.next_multiple_of(4);
-            let QuadTiles { lanes, workgroups: [across, down, _] } = quad_tiles(height * width * deep, filters);
+            let rows_in_fours = height * width * deep;
+            let QuadTiles { lanes, workgroups } = quad_tiles(rows_in_fours, filters);
             let overrides = window_overrides!(
                 conv2d_weight_gradient_quads,
                 source.window,
@@ -91,8 +102,17 @@ impl Op for Conv2dWeightGradient {
             let x = source.of(lowering, x);
             let dy = in_fours(lowering, dy, [pixels, 1, filters]);
             let params = quads::Params { chunk: chunk as u32, begin: 0, end: pixels as u32, first_chunk: 0 };
-            let call = quads::Forward { x, dy, partial }.call(params, overrides, [across, down, chunks as u32]);
-            lowering.push(call.flops(2 * pixels * rows * filters));
+            let call = match tile {
+                Tile::Shared => {
+                    let [across, down, _] = shared_tiles(rows_in_fours, filters);
+                    quads::SharedTiles { x, dy, partial }.call(params, overrides, [across, down, chunks as u32])
+                }
+                _ => {
+                    let [across, down, _] = workgroups;
+                    quads::Forward { x, dy, partial }.call(params, overrides, [across, down, chunks as u32])
+                }
+            };
+            lowering.push(call.flops(flops));
         } else {
             let overrides = window_overrides!(
                 conv2d_weight_gradient, window, channels: channels as u32, filters: filters as u32

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, Tensor, TensorType, Window};
+use kiln_graph::{Array, DType, Error, Gradient, Kernel, Lowering, Op, Pieces, Result, Step, Tensor, TensorType, Window};
 
 use crate::case::Case;
 use crate::fused::{self, Epilogue, Finishes};
 use crate::kernels::{matmul as kernel, matmul_quads as quads};
 use crate::pad::{in_fours, quads_fit, transposed_in_fours};
 use crate::sum::SumRows;
-use crate::tiles::{QuadTiles, quad_tiles, tiles};
+use crate::tiles::{Tile, quad_tiles, shared_tiles, single_tiles, tiles};
 use crate::transpose;
 
 /// Matrix product: `(a [M, K], b [K, N], bias [N] if any) -> [M, N]`; a transposed one is given as `[K, M]` or `[N, K]`.
@@ -127,45 +127,100 @@ impl Product {
 }
 
 impl Matmul {
-    /// Pushes the calls where an invocation loads four values at once.
-    fn push_quads(&self, lowering: &mut Lowering, epilogue: Epilogue, [m, k, n]: [usize; 3]) {
+    /// What the kernels compute for `c [M, N]`.
+    fn layout(&self, [m, _, n]: [usize; 3]) -> Layout {
+        match (self.transpose_a, self.transpose_b) {
+            (true, _) => Layout::Tn,
+            (_, true) if !self.bias && m < n => Layout::NnOfTransposed,
+            _ => Layout::Nn,
+        }
+    }
+
+    /// Pushes the calls of a tile in which four neighbouring values are loaded at once.
+    fn push_quads(&self, lowering: &mut Lowering, epilogue: Epilogue, sizes: [usize; 3], tile: Tile) {
         let (a, b, c) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let bias = if self.bias { lowering.inputs()[2] } else { a };
         let gates = epilogue.gates(a);
-        let overrides =
-            |lanes| quads::Overrides { lanes, has_bias: self.bias, epilogue: epilogue.code() };
-        let params = |[m, k, n]: [usize; 3], length_of_a: usize, [row_stride, column_stride]: [usize; 2]| {
-            let [rows, inner, columns, row_stride, column_stride] =
-                [m, k, n, row_stride, column_stride].map(|n| n as u32);
-            let [a_stride, b_stride] = [length_of_a, n].map(|n| n.div_ceil(4) as u32);
-            quads::Params { rows, inner, columns, a_stride, b_stride, row_stride, column_stride }
+        let [m, k, n] = sizes;
+        let (a, b, [rows, columns], length_of_a, strides) = match self.layout(sizes) {
+            Layout::Tn => (in_fours(lowering, a, [1, k, m]), in_fours(lowering, b, [1, k, n]), [m, n], m, [n, 1]),
+            Layout::NnOfTransposed => {
+                let turned = transposed_in_fours(lowering, a, [1, k, m]);
+                (in_fours(lowering, b, [1, n, k]), turned, [n, m], k, [1, n])
+            }
+            Layout::Nn => {
+                let a = in_fours(lowering, a, [1, m, k]);
+                let b = match self.transpose_b {
+                    true => transposed_in_fours(lowering, b, [1, k, n]),
+                    false => in_fours(lowering, b, [1, k, n]),
+                };
+                (a, b, [m, n], k, [n, 1])
+            }
         };
-        let call = if self.transpose_a {
-            let a = in_fours(lowering, a, [1, k, m]);
-            let b = in_fours(lowering, b, [1, k, n]);
-            let tensors = quads::Tn { a, b, bias, gates, c };
-            let QuadTiles { lanes, workgroups } = quad_tiles(m, n);
-            tensors.call(params([m, k, n], m, [n, 1]), overrides(lanes), workgroups)
-        } else if self.transpose_b && !self.bias && m < n {
-            // c^T = b a^T, stored transposed: a is the smaller one to transpose.
-            let turned = transposed_in_fours(lowering, a, [1, k, m]);
-            let b = in_fours(lowering, b, [1, n, k]);
-            let tensors = quads::Nn { a: b, b: turned, bias, gates, c };
-            let QuadTiles { lanes, workgroups } = quad_tiles(n, m);
-            tensors.call(params([n, k, m], k, [1, n]), overrides(lanes), workgroups)
-        } else {
-            let a = in_fours(lowering, a, [1, m, k]);
-            let b = match self.transpose_b {
-                true => transposed_in_fours(lowering, b, [1, k, n]),
-                false => in_fours(lowering, b, [1, k, n]),
-            };
-            let tensors = quads::Nn { a, b, bias, gates, c };
-            let QuadTiles { lanes, workgroups } = quad_tiles(m, n);
-            tensors.call(params([m, k, n], k, [n, 1]), overrides(lanes), workgroups)
+        let params = quads::Params {
+            rows: rows as u32,
+            inner: k as u32,
+            columns: columns as u32,
+            a_stride: length_of_a.div_ceil(4) as u32,
+            b_stride: columns.div_ceil(4) as u32,
+            row_stride: strides[0] as u32,
+            column_stride: strides[1] as u32,
+        };
+        let spread = match tile {
+            Tile::Single => single_tiles(rows, columns),
+            _ => quad_tiles(rows, columns),
+        };
+        let overrides = quads::Overrides { lanes: spread.lanes, has_bias: self.bias, epilogue: epilogue.code() };
+        let shared = shared_tiles(rows, columns);
+        let call = match (tile, self.transpose_a) {
+            (Tile::Shared, true) => quads::SharedTn { a, b, bias, gates, c }.call(params, overrides, shared),
+            (Tile::Shared, false) => quads::SharedNn { a, b, bias, gates, c }.call(params, overrides, shared),
+            (Tile::Single, _) => quads::Single { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
+            (_, true) => quads::Tn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
+            (_, false) => quads::Nn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
         };
         lowering.push(call.flops(2 * m * k * n));
     }
 }
+
+/// Which product the kernels compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    /// Of `a [M, K]` and `b [K, N]`, which may have to be transposed before.
+    Nn,
+    /// `c^T = b a^T`, stored transposed: a is the smaller one to transpose.
+    NnOfTransposed,
+    /// Of `a [K, M]` and `b [K, N]`.
+    Tn,
+}
+
+impl Layout {
+    /// The tiles that compute it, the first being the one to take where nothing was measured.
+    fn tiles(self, [m, _, n]: [usize; 3]) -> &'static [(Tile, &'static Kernel)] {
+        let rows = if self == Layout::NnOfTransposed { n } else { m };
+        match self {
+            Layout::Tn => &TN,
+            _ if rows <= FEW_ROWS => &NN_OF_FEW_ROWS,
+            _ => &NN,
+        }
+    }
+}
+
+/// So many rows leave most of what an invocation owns in other tiles empty.
+const FEW_ROWS: usize = 4;
+const NN: [(Tile, &Kernel); 4] = [
+    (Tile::Quads, quads::Nn::KERNEL),
+    (Tile::Shared, quads::SharedNn::KERNEL),
+    (Tile::Columns, kernel::Nn::KERNEL),
+    (Tile::Single, quads::Single::KERNEL),
+];
+const NN_OF_FEW_ROWS: [(Tile, &Kernel); 3] =
+    [(Tile::Single, quads::Single::KERNEL), (Tile::Quads, quads::Nn::KERNEL), (Tile::Columns, kernel::Nn::KERNEL)];
+const TN: [(Tile, &Kernel); 3] = [
+    (Tile::Quads, quads::Tn::KERNEL),
+    (Tile::Shared, quads::SharedTn::KERNEL),
+    (Tile::Columns, kernel::Tn::KERNEL),
+];
 
 fn overrides(bias: Option<Tensor>, in_fours: bool, continues: bool, epilogue: Epilogue) -> kernel::Overrides {
     kernel::Overrides { has_bias: bias.is_some() && !continues, in_fours, continues, epilogue: epilogue.code() }
@@ -250,8 +305,11 @@ impl Finishes for Matmul {
         let bias = lowering.inputs().get(2).copied().filter(|_| self.bias);
         let fours = |n: usize| n.next_multiple_of(4);
         // a, b and what is made of them by transposing.
-        if quads_fit(lowering, k, [m * fours(k), k * fours(m), k * fours(n), n * fours(k), m * n]) {
-            self.push_quads(lowering, epilogue, [m, k, n]);
+        let fit = quads_fit(lowering, k, [m * fours(k), k * fours(m), k * fours(n), n * fours(k), m * n]);
+        let sizes = [m, k, n];
+        let tile = Tile::choose(lowering, fit, self.layout(sizes).tiles(sizes));
+        if tile != Tile::Columns {
+            self.push_quads(lowering, epilogue, sizes, tile);
             return Ok(());
         }
         let b_is_large = lowering.ty(b).bytes() > lowering.limits().window_bytes();

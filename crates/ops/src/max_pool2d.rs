@@ -159,13 +159,19 @@ impl Finishes for MaxPool2dGradient {
 
     fn lower_with(&self, lowering: &mut Lowering, epilogue: Epilogue) -> Result<()> {
         let (x, dy, dx) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
-        let (window, [_, _, _, channels]) = self.window(&lowering.input_types()[..self.arity()])?;
-        let pixels = lowering.shape(x).elements() / channels.max(1);
-        let overrides =
-            window_overrides!(max_pool2d, window, channels: channels as u32, epilogue: epilogue.code());
-        let params = kernel::Params { pixels: pixels as u32 };
-        let tensors = kernel::Gradient { x, dy, gates: epilogue.gates(dy), dx };
-        lowering.push(tensors.call(params, overrides, channel_tiles(pixels, channels)));
+        let (window, [images, _, _, channels]) = self.window(&lowering.input_types()[..self.arity()])?;
+        let overrides = window_overrides!(max_pool2d, window, channels: channels as u32, epilogue: epilogue.code());
+        let gates = epilogue.gates(dy);
+        let apart = (0..2).all(|axis| window.size[axis] <= window.strides[axis]);
+        let pixels = match apart {
+            true => images * (0..2).map(|axis| window.cells(axis)).product::<usize>(),
+            false => images * window.pixels().0,
+        };
+        let (params, workgroups) = (kernel::Params { pixels: pixels as u32 }, channel_tiles(pixels, channels));
+        lowering.push(match apart {
+            true => kernel::GradientApart { x, dy, gates, dx }.call(params, overrides, workgroups),
+            false => kernel::Gradient { x, dy, gates, dx }.call(params, overrides, workgroups),
+        });
         Ok(())
     }
 }

@@ -61,7 +61,7 @@ impl Pad {
 pub(crate) fn quads_fit<const N: usize>(lowering: &Lowering, inner: usize, elements: [usize; N]) -> bool {
     let limits = lowering.limits();
     let fit = elements.iter().all(|&count| 4 * count as u64 <= limits.window_bytes());
-    limits.vector_loads && inner > 1 && fit
+    limits.gpu_kernels && inner > 1 && fit
 }
 
 /// The rows of `x [batch, rows, columns]` filled up to a multiple of 4, in a scratch tensor if need be.

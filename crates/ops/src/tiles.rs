@@ -1,5 +1,7 @@
 //! How kernels that are tiled along rows and columns are spread over workgroups.
 
+use kiln_graph::{Kernel, Lowering};
+
 use crate::kernels::{conv2d, global_max_pool2d, matmul, max_pool2d, moments};
 
 /// Workgroups along columns, then along rows; these fold from y into z beyond the 65,535 that WebGPU dispatches.
@@ -14,6 +16,31 @@ pub(crate) fn tiles(rows: usize, columns: usize) -> [u32; 3] {
     spread(rows, matmul::TILE_ROWS, columns, matmul::TILE_COLUMNS)
 }
 
+/// How an invocation or a workgroup computes its part of a product. Sums are added in the same order in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tile {
+    /// `shaders/lib/columns.wgsl`: the only one that processors run, and that needs no row in fours.
+    Columns,
+    /// `shaders/lib/quads.wgsl`
+    Quads,
+    /// As [`Tile::Quads`] with one row to an invocation.
+    Single,
+    /// `shaders/lib/shared.wgsl`
+    Shared,
+}
+
+impl Tile {
+    /// The best of these, of which the first is the one to take where nothing was measured; or, where those in quads do
+    /// not fit, [`Tile::Columns`].
+    pub(crate) fn choose(lowering: &mut Lowering, quads_fit: bool, tiles: &[(Tile, &'static Kernel)]) -> Tile {
+        if !quads_fit {
+            return Tile::Columns;
+        }
+        let kernels: Vec<&'static Kernel> = tiles.iter().map(|(_, kernel)| *kernel).collect();
+        tiles.get(lowering.choose(&kernels)).map_or(Tile::Columns, |(tile, _)| *tile)
+    }
+}
+
 /// How a product is spread over workgroups as in `shaders/lib/quads.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QuadTiles {
@@ -25,14 +52,28 @@ pub(crate) struct QuadTiles {
 
 /// All quads of a row in a workgroup if they are few; else 16, or 8 where that leaves fewer without a column.
 pub(crate) fn quad_tiles(rows: usize, columns: usize) -> QuadTiles {
+    quad_tiles_of(rows, columns, conv2d::ROWS)
+}
+
+/// As [`quad_tiles`], where an invocation has one row.
+pub(crate) fn single_tiles(rows: usize, columns: usize) -> QuadTiles {
+    quad_tiles_of(rows, columns, 1)
+}
+
+fn quad_tiles_of(rows: usize, columns: usize, rows_of_invocation: u32) -> QuadTiles {
     let quads = columns.div_ceil(4).max(1) as u32;
     let lanes = match quads {
         0..=16 => quads,
         _ if quads.next_multiple_of(16) == quads.next_multiple_of(8) => 16,
         _ => 8,
     };
-    let rows_each = conv2d::INVOCATIONS / lanes * conv2d::ROWS;
+    let rows_each = conv2d::INVOCATIONS / lanes * rows_of_invocation;
     QuadTiles { lanes, workgroups: spread(rows, rows_each, quads as usize, lanes) }
+}
+
+/// How a product is spread over workgroups as in `shaders/lib/shared.wgsl`.
+pub(crate) fn shared_tiles(rows: usize, columns: usize) -> [u32; 3] {
+    spread(rows, conv2d::SIDE, columns, conv2d::SIDE)
 }
 
 /// Pixels by channels, as in `shaders/lib/channels.wgsl`.

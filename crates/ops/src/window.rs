@@ -83,6 +83,11 @@ impl Window {
         TensorType::f32([images, self.out[0], self.out[1], channels])
     }
 
+    /// How many steps of the window it takes along an axis to cover the image.
+    pub(crate) fn cells(&self, axis: usize) -> usize {
+        (self.image[axis] + self.before[axis]).div_ceil(self.strides[axis])
+    }
+
     /// The image's and the result's number of pixels.
     pub(crate) fn pixels(&self) -> (usize, usize) {
         (self.image[0] * self.image[1], self.out[0] * self.out[1])

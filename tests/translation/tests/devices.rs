@@ -81,7 +81,7 @@ impl Case {
             workgroups: self.workgroups,
             flops: 0,
         };
-        let plan = Plan { buffers: (0..count).map(buffer).collect(), calls: vec![call] };
+        let plan = Plan { buffers: (0..count).map(buffer).collect(), calls: vec![call], ..Plan::default() };
         let mut buffers: Vec<Arc<dyn DeviceBuffer>> = Vec::new();
         for index in 0..count {
             let buffer = device.allocate("words", bytes)?;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
+use naga::valid::FunctionInfo;
 use naga::{AddressSpace, ArraySize, BuiltIn, Expression, Function, Scalar, ScalarKind, TypeInner};
 
 use super::Unsupported;
@@ -17,14 +18,17 @@ use crate::Shader;
 use crate::names::ident;
 use crate::reflect::EntryPoint;
 
-/// The module's text, without `mod native { … }` around it.
-pub(super) fn module(shader: &Shader, simd: &str) -> Result<String> {
+/// The module's text, without `mod native { … }` around it; empty if no entry point is wanted.
+pub(super) fn module(shader: &Shader, simd: &str, wanted: &dyn Fn(&EntryPoint) -> bool) -> Result<String> {
+    if !shader.reflection.entry_points.iter().any(wanted) {
+        return Ok(String::new());
+    }
     let mut translation = Translation::new(shader);
     let mut out = format!("use {simd} as wgsl;\n#[allow(unused_imports)]\nuse {simd}::*;\n");
     structs(shader, &mut out)?;
     bound(shader, &mut out)?;
     overrides(shader, &mut out)?;
-    for (index, entry_point) in shader.reflection.entry_points.iter().enumerate() {
+    for (index, entry_point) in shader.reflection.entry_points.iter().enumerate().filter(|(_, point)| wanted(point)) {
         entry(&mut translation, index, entry_point, &mut out)?;
         translation.functions(&mut out)?;
     }
@@ -144,7 +148,7 @@ fn entry<'a>(
 
     let barriers = super::barrier::has_barrier(&function.body);
     let given = if barriers { String::new() } else { given(function, entry_point)? };
-    run(shader, entry_point, &instance.name, masked, (!barriers).then_some(given.as_str()), out);
+    run(shader, info, entry_point, &instance.name, masked, (!barriers).then_some(given.as_str()), out);
     let _ = writeln!(out, "\n/// `{}` of the shader.", entry_point.name);
     let body = if barriers {
         super::barrier::translate(translation, &instance, entry_point)?
@@ -192,7 +196,15 @@ pub(super) fn builtin(argument: &naga::FunctionArgument, entry_point: &EntryPoin
 }
 
 /// The function that runs workgroups.
-fn run(shader: &Shader, entry_point: &EntryPoint, name: &str, masked: bool, given: Option<&str>, out: &mut String) {
+fn run(
+    shader: &Shader,
+    info: &FunctionInfo,
+    entry_point: &EntryPoint,
+    name: &str,
+    masked: bool,
+    given: Option<&str>,
+    out: &mut String,
+) {
     let module = &shader.module;
     let [x, y, z] = entry_point.workgroup_size;
     let _ = write!(
@@ -218,7 +230,7 @@ fn run(shader: &Shader, entry_point: &EntryPoint, name: &str, masked: bool, give
                 let source = if is_step { "wgsl::step_bytes(dispatch)" } else { "Uniform(dispatch.params)" };
                 format!("{{ let bytes = {source}; {} }}", uniform_value(module, inner, 0))
             }
-            (AddressSpace::WorkGroup, _) => {
+            (AddressSpace::WorkGroup, _) if !info[handle].is_empty() => {
                 let words = module.types[variable.ty].inner.size(module.to_ctx()).div_ceil(4);
                 workgroup_memory.push((field.clone(), name.to_owned(), words));
                 format!("Storage::none({name:?}, dispatch.fault)")

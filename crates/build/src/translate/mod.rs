@@ -29,6 +29,7 @@ mod variants;
 
 use naga::{Binding, Block, BuiltIn, Expression, FunctionArgument, Handle, Statement, TypeInner};
 
+use crate::reflect::EntryPoint;
 use crate::{Diagnostic, Shader};
 
 use uniformity::Class;
@@ -51,9 +52,13 @@ impl Unsupported {
     }
 }
 
-/// The shader's module `native`, which uses the path `simd` of kiln-simd.
-pub(crate) fn translate(shader: &Shader, simd: &str) -> Result<String, Diagnostic> {
-    entry::module(shader, simd).map_err(|unsupported| {
+/// The shader's module `native` with the entry points that are `wanted`, which uses the path `simd` of kiln-simd.
+pub(crate) fn translate(
+    shader: &Shader,
+    simd: &str,
+    wanted: &dyn Fn(&EntryPoint) -> bool,
+) -> Result<String, Diagnostic> {
+    entry::module(shader, simd, wanted).map_err(|unsupported| {
         let at = unsupported.span.to_range().unwrap_or_default();
         let message = format!("{} cannot be translated to native code", unsupported.construct);
         Diagnostic::new(message, shader.source.label(at, "not supported"))

@@ -1,6 +1,6 @@
 use std::mem::offset_of;
 
-use kiln_build::Paths;
+use kiln_build::{Options, Paths};
 use kiln_graph::{Access, DType, Graph, Tensor, TensorType};
 
 /// The generated code, compiled: it is what users get.
@@ -10,9 +10,9 @@ mod kernels {
 }
 use kernels::every_convention::{Clear, Count, Forward4, Overrides, Params, Sum};
 
-fn generated(paths: &Paths) -> String {
+fn generated(options: &Options) -> Result<String, kiln_build::Error> {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/shaders");
-    kiln_build::compile(dir).unwrap().rust(paths, false).unwrap()
+    kiln_build::compile(dir).unwrap().rust(options)
 }
 
 fn tensors<const N: usize>() -> [Tensor; N] {
@@ -23,7 +23,7 @@ fn tensors<const N: usize>() -> [Tensor; N] {
 
 #[test]
 fn the_generated_code_is_the_one_that_these_tests_compile() {
-    let found = generated(&Paths::default());
+    let found = generated(&Options::default()).unwrap();
     if found != include_str!("../fixtures/kernels.rs") {
         let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/kernels.rs");
         std::fs::write(path, found).unwrap();
@@ -36,11 +36,28 @@ fn another_crate_can_name_other_paths() {
     let [graph, bytemuck, simd] = ["::kiln::graph", "::kiln::bytemuck", "::kiln::simd"].map(str::to_owned);
     let paths = Paths { graph, bytemuck, simd };
 
-    let found = generated(&paths);
+    let found = generated(&Options { paths, ..Options::default() }).unwrap();
 
     assert!(!found.contains("::kiln_graph") && !found.contains(" ::bytemuck"), "{found}");
     assert!(found.contains("use ::kiln::simd as wgsl;") && !found.contains("::kiln_simd"), "{found}");
     assert!(found.contains("#[bytemuck(crate = \"::kiln::bytemuck\")]"), "{found}");
+}
+
+#[test]
+fn a_kernel_that_only_gpus_run_has_no_native_code() {
+    let gpu_only = |names: &[&str]| Options {
+        gpu_only: names.iter().map(|&name| name.to_owned()).collect(),
+        ..Options::default()
+    };
+
+    let one = generated(&gpu_only(&["every_convention.clear"])).unwrap();
+    let whole_file = generated(&gpu_only(&["move.forward"])).unwrap();
+    let wrong = generated(&gpu_only(&["move.backward"])).unwrap_err().to_string();
+
+    assert!(!one.contains("fn run_clear") && one.contains("fn run_count"), "{one}");
+    assert_eq!(one.matches("native: ::core::option::Option::None").count(), 1);
+    assert!(!whole_file.contains("fn run_forward<"), "{whole_file}");
+    assert!(wrong.contains("`move.backward`") && wrong.contains("shader.entry_point"), "{wrong}");
 }
 
 #[test]
@@ -121,7 +138,7 @@ fn constants_are_rust_constants() {
 
 #[test]
 fn a_step_of_another_layout_does_not_compile() {
-    let generated = generated(&Paths::default());
+    let generated = generated(&Options::default()).unwrap();
 
     for line in [
         "const _: fn(::kiln_graph::Step) -> (u32, u32, [u32; 2], [f32; 4]) =",

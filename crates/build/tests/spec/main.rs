@@ -10,7 +10,7 @@ mod validation;
 
 use std::path::Path;
 
-use kiln_build::{Error, Output, Paths, Shader};
+use kiln_build::{Error, Options, Output, Shader};
 
 /// Compiles these files, given by their path below the folder of shaders.
 fn compile(files: &[(&str, &str)]) -> Result<Output, Error> {
@@ -19,7 +19,7 @@ fn compile(files: &[(&str, &str)]) -> Result<Output, Error> {
 
 /// What a build script does with these files.
 fn build(files: &[(&str, &str)]) -> Result<String, Error> {
-    with_files(files, |dir| kiln_build::compile(dir)?.rust(&Paths::default(), false))
+    with_files(files, |dir| kiln_build::compile(dir)?.rust(&Options::default()))
 }
 
 /// Writes these files into a temporary folder, whose path is left out of what goes wrong.

@@ -21,7 +21,7 @@ const fn kernel(name: &'static str, bindings: &'static [Binding], native: Native
         params: None,
         step: false,
         workgroup_memory: 0,
-        native,
+        native: Some(native),
     }
 }
 
@@ -201,7 +201,7 @@ pub fn call(kernel: &'static Kernel, arguments: Vec<Argument>, workgroups: [u32;
 pub fn plan(buffers: &[usize], calls: Vec<PlannedCall>) -> Plan {
     let buffer =
         |(index, &count): (usize, &usize)| PlanBuffer { name: Some(format!("b{index}")), bytes: 4 * count as u64 };
-    Plan { buffers: buffers.iter().enumerate().map(buffer).collect(), calls }
+    Plan { buffers: buffers.iter().enumerate().map(buffer).collect(), calls, ..Plan::default() }
 }
 
 /// z = x + y, `count` floats each.

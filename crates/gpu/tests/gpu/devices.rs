@@ -105,6 +105,7 @@ fn shaders_without_run_time_checks_compute_the_same() {
     let plan = kiln_graph::Plan {
         buffers: vec![named("x", 3), named("y", 3)],
         calls: vec![affine(vec![floats(0, 3), floats(1, 3)], 3.0, 3, 1.0)],
+        ..kiln_graph::Plan::default()
     };
     let buffers = [buffer(&fast, &[1.0, 2.0, 3.0]), buffer(&fast, &[0.0; 3])];
 
@@ -120,6 +121,7 @@ fn compiled_pipelines_are_kept_in_a_file_and_a_damaged_or_missing_one_changes_no
     let plan = kiln_graph::Plan {
         buffers: vec![named("x", 3), named("y", 3)],
         calls: vec![affine(vec![floats(0, 3), floats(1, 3)], 3.0, 3, 1.0)],
+        ..kiln_graph::Plan::default()
     };
     let computes = |cache: &Path| {
         let options = Options { cache: Some(cache.to_owned()), ..Options::default() };

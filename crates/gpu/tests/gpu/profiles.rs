@@ -14,6 +14,7 @@ fn plan(count: usize) -> Plan {
     Plan {
         buffers: vec![named("a", count as u64), named("b", count as u64)],
         calls: vec![affine(vec![floats(0, count), floats(1, count)], 1.0, count as u32, 1.0), double],
+        ..Plan::default()
     }
 }
 
@@ -47,8 +48,8 @@ fn a_device_without_a_clock_is_timed_from_the_host() {
 
 #[test]
 fn a_plan_of_more_calls_than_one_query_set_holds_is_timed_whole() {
-    let Plan { buffers: plan_buffers, calls } = plan(1);
-    let many = Plan { buffers: plan_buffers, calls: calls.into_iter().cycle().take(5000).collect() };
+    let Plan { buffers: plan_buffers, calls, .. } = plan(1);
+    let many = Plan { buffers: plan_buffers, calls: calls.into_iter().cycle().take(5000).collect(), ..Plan::default() };
     let buffers = [buffer(device(), &[0.0]), buffer(device(), &[0.0])];
 
     let profile = device().profile(&many, &buffers, &[Step::default()]).unwrap();

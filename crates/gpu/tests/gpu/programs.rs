@@ -33,6 +33,7 @@ fn calls_run_in_order_each_with_its_own_overrides_and_parameters() {
             affine(vec![floats(0, 3), floats(1, 3)], 10.0, 3, 0.5),
             affine(vec![floats(1, 3), floats(2, 3)], -1.0, 2, 100.0),
         ],
+        ..Plan::default()
     };
     let buffers = [&[1.0, 2.0, 3.0][..], &[0.0; 3], &[7.0; 3]].map(|values| buffer(device(), values));
 
@@ -75,6 +76,7 @@ fn a_plan_whose_kernels_read_no_step_still_runs_once_per_step() {
             affine(vec![floats(0, 1), floats(1, 1)], 1.0, 1, 1.0),
             call(&crate::kernels::DOUBLE, vec![floats(1, 1), floats(0, 1)]),
         ],
+        ..Plan::default()
     };
     let buffers = [buffer(device(), &[0.0]), buffer(device(), &[0.0])];
 
@@ -103,6 +105,7 @@ fn an_argument_is_bound_at_its_offset_with_its_size() {
     let plan = Plan {
         buffers: vec![named("x", 2 * words as u64), named("y", 2 * words as u64)],
         calls: vec![call(&crate::kernels::DOUBLE, vec![at(align, 3), result])],
+        ..Plan::default()
     };
     let x: Vec<f32> = (0..2 * words).map(|i| i as f32).collect();
     let buffers = [buffer(device(), &x), buffer(device(), &vec![-1.0; 2 * words])];
@@ -132,6 +135,7 @@ fn two_programs_share_the_buffers_of_one_name() {
     let back = Plan {
         buffers: vec![named("y", 4), named("x", 4)],
         calls: vec![affine(vec![floats(0, 4), floats(1, 4)], 1.0, 4, 1.0)],
+        ..Plan::default()
     };
     let mut second = buffers.program(&back).unwrap();
     buffers.get("x").unwrap().write(0, bytemuck::cast_slice(&[1.0f32, 2.0, 3.0, 4.0])).unwrap();

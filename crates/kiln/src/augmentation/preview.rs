@@ -1,6 +1,6 @@
 //! A look at what an augmentation does.
 
-use kiln_graph::{Array, Buffers, DType, Graph, Plan, Step, TensorType};
+use kiln_graph::{Array, Buffers, DType, Graph, Step, TensorType};
 use kiln_ops::Gather;
 
 use super::Augmentation;
@@ -90,7 +90,7 @@ impl Augmentation {
         let (ty, images) = (graph.ty(y).clone(), graph.buffer("images"));
         graph.place(y, images, 0);
 
-        let mut program = buffers.program(&Plan::new(&graph, &device.info().limits)?)?;
+        let mut program = buffers.program(&device.plan(&graph)?)?;
         let key = bits(Stream::Step, [seed, 0, 0]);
         let step = Step { key: [key as u32, (key >> 32) as u32], ..Step::default() };
         program.run(&[step], None)?.wait()?;

@@ -54,6 +54,6 @@ impl Session {
             Mode::Evaluate => graphs::evaluation(&of, compiled()?)?,
             Mode::Predict => graphs::prediction(&of)?,
         };
-        Ok(Plan::new(&graph, &self.device.info().limits)?)
+        self.device.plan(&graph)
     }
 }

@@ -1,0 +1,181 @@
+//! One op alone on a device, with values.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kiln_graph::{Array, Buffers, Choices, Graph, Op, Plan, Profile, Program, Step, Tensor, TensorType};
+
+use crate::{Device, Result};
+
+/// The most runs of a submission.
+const MOST_STEPS: u64 = 64;
+
+const INPUT: &str = "input";
+const REWRITTEN: &str = "rewritten";
+
+/// The name of a buffer.
+fn name(kind: &str, place: usize) -> String {
+    format!("{kind} {place}")
+}
+
+fn types(arrays: &[Array]) -> Vec<TensorType> {
+    arrays.iter().map(|array| array.ty.clone()).collect()
+}
+
+/// A program of one op over values that lie on the device: for measuring and checking an op.
+#[derive(Debug)]
+pub struct Alone {
+    plan: Plan,
+    buffers: Buffers,
+    program: Box<dyn Program>,
+    /// What it gives or rewrites: the buffers' names, and the types.
+    results: Vec<(String, TensorType)>,
+    /// Bytes of the tensors that a run takes and gives; what it rewrites counts twice.
+    bytes: u64,
+}
+
+impl Alone {
+    /// An op that takes `inputs`, and gives tensors or, if there are any, rewrites those of `rewritten`; with the kernels
+    /// that were found to be best on the device ([`Device::plan`]).
+    ///
+    /// # Errors
+    /// When the op does not take these, or the device cannot run it.
+    pub fn new(device: &Device, op: Arc<dyn Op>, inputs: &[Array], rewritten: &[Array]) -> Result<Alone> {
+        let [taken, changed] = [inputs, rewritten].map(types);
+        let alone = Alone::unwritten(device, op, &taken, &changed, |graph| device.plan(graph))?;
+        alone.write(inputs, rewritten)?;
+        Ok(alone)
+    }
+
+    /// As [`Alone::new`], with kernels of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`Alone::new`].
+    pub fn with_choices(
+        device: &Device,
+        op: Arc<dyn Op>,
+        inputs: &[Array],
+        rewritten: &[Array],
+        choices: &Choices,
+    ) -> Result<Alone> {
+        let [taken, changed] = [inputs, rewritten].map(types);
+        let plan = |graph: &Graph| Ok(Plan::with(graph, &device.info().limits, choices)?);
+        let alone = Alone::unwritten(device, op, &taken, &changed, plan)?;
+        alone.write(inputs, rewritten)?;
+        Ok(alone)
+    }
+
+    /// An op over tensors of which nobody says what they hold.
+    pub(crate) fn unwritten(
+        device: &Device,
+        op: Arc<dyn Op>,
+        inputs: &[TensorType],
+        rewritten: &[TensorType],
+        plan: impl FnOnce(&Graph) -> Result<Plan>,
+    ) -> Result<Alone> {
+        let mut graph = Graph::new();
+        graph.scope(op.name());
+        let mut given = |kind: &str, types: &[TensorType]| -> Vec<(String, Tensor)> {
+            let place = |(i, ty): (usize, &TensorType)| {
+                let name = name(kind, i);
+                let buffer = graph.buffer(&name);
+                (name, graph.persistent(ty.clone(), buffer, 0))
+            };
+            types.iter().enumerate().map(place).collect()
+        };
+        let (taken, mut results) = (given(INPUT, inputs), given(REWRITTEN, rewritten));
+        let taken: Vec<Tensor> = taken.into_iter().map(|(_, tensor)| tensor).collect();
+        let mut bytes: u64 = rewritten.iter().map(TensorType::bytes).sum();
+        if rewritten.is_empty() {
+            for (i, output) in graph.add_shared(op, &taken)?.into_iter().enumerate() {
+                let name = name("output", i);
+                let buffer = graph.buffer(&name);
+                graph.place(output, buffer, 0);
+                results.push((name, output));
+            }
+        } else {
+            let rewritten: Vec<Tensor> = results.iter().map(|(_, tensor)| *tensor).collect();
+            graph.update(op, &taken, &rewritten)?;
+        }
+        let seen = taken.iter().chain(results.iter().map(|(_, tensor)| tensor));
+        bytes += seen.map(|&tensor| graph.ty(tensor).bytes()).sum::<u64>();
+        let results = results.into_iter().map(|(name, tensor)| (name, graph.ty(tensor).clone())).collect();
+        let plan = plan(&graph)?;
+        let mut buffers = Buffers::new(device.as_dyn().clone());
+        let program = buffers.program(&plan)?;
+        Ok(Alone { plan, buffers, program, results, bytes })
+    }
+
+    fn write(&self, inputs: &[Array], rewritten: &[Array]) -> Result<()> {
+        for (kind, values) in [(INPUT, inputs), (REWRITTEN, rewritten)] {
+            for (i, value) in values.iter().enumerate() {
+                // What no kernel reads has no buffer.
+                if let Some(buffer) = self.buffers.get(&name(kind, i)) {
+                    buffer.write(0, &value.to_bytes())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Floating-point operations of a run; 0 where memory traffic is what counts.
+    pub fn flops(&self) -> u64 {
+        self.plan.calls.iter().map(|call| call.flops).sum()
+    }
+
+    /// Bytes of the tensors that a run takes and gives; what it rewrites counts twice.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The kernel calls that compute the op.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Runs the op so many times, in the first step of a training, and waits. Gives the time that all took together.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn run(&mut self, times: u64) -> Result<Duration> {
+        self.run_in(Step::default(), times)
+    }
+
+    /// As [`Alone::run`], in a step of the caller's choice.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn run_in(&mut self, step: Step, times: u64) -> Result<Duration> {
+        let start = Instant::now();
+        let mut left = times;
+        while left > 0 {
+            let steps = left.min(MOST_STEPS);
+            self.program.run(&vec![step; steps as usize], None)?.wait()?;
+            left -= steps;
+        }
+        Ok(start.elapsed())
+    }
+
+    /// The mean time of each kernel call of the op over so many runs, after one that warms up.
+    ///
+    /// # Errors
+    /// When the device fails or cannot time its calls.
+    pub fn profile(&mut self, times: u64) -> Result<Profile> {
+        Ok(self.buffers.profile(&self.plan, &vec![Step::default(); times as usize + 1])?)
+    }
+
+    /// What the op gave or left when it ran last.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn results(&self) -> Result<Vec<Array>> {
+        let read = |(name, ty): &(String, TensorType)| {
+            let bytes = match self.buffers.get(name) {
+                Some(buffer) => buffer.read(0, ty.bytes())?,
+                None => Vec::new(),
+            };
+            Ok(Array::from_bytes(ty.clone(), &bytes))
+        };
+        self.results.iter().map(read).collect()
+    }
+}

@@ -1,0 +1,213 @@
+//! Which of several kernels is the fastest on a device: measured once, kept in a file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use kiln_graph::{Choice, Choices, DeviceInfo, Graph, Plan};
+
+use crate::saving::write_atomically;
+use crate::{Alone, Device, Error, Result};
+
+/// The environment variable that says how kernels are chosen: a [`Tune`] in lower case, `cached` if it is not set.
+pub const TUNE_VARIABLE: &str = "KILN_TUNE";
+
+/// How kernels are chosen where several compute the same bits: tiles in registers or in workgroup memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tune {
+    /// By rules of thumb alone.
+    Off,
+    /// As they were measured before on this device, else by rules of thumb.
+    #[default]
+    Cached,
+    /// As they were measured before; what was not is measured now, for at most a few seconds per program.
+    Full,
+}
+
+impl FromStr for Tune {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Tune> {
+        match text.trim() {
+            "off" => Ok(Tune::Off),
+            "" | "cached" => Ok(Tune::Cached),
+            "full" => Ok(Tune::Full),
+            _ => Err(Error::Argument {
+                name: TUNE_VARIABLE,
+                expected: "off, cached or full".to_owned(),
+                found: text.to_owned(),
+            }),
+        }
+    }
+}
+
+/// No choice is measured once this much time has gone into those of a program; the next program, or process, goes on.
+const BUDGET: Duration = Duration::from_secs(5);
+/// The kernels of a choice are timed over so much time each, after a run that warms up.
+const SAMPLE: Duration = Duration::from_millis(40);
+/// In so many samples, of which the fastest counts.
+const SAMPLES: u32 = 4;
+
+/// What is known of the kernels on a device.
+#[derive(Debug)]
+pub(crate) struct Tuning {
+    /// In place of what the environment says.
+    tune: Option<Tune>,
+    file: Option<PathBuf>,
+    /// `None` until the file was read.
+    choices: Mutex<Option<Choices>>,
+}
+
+impl Tuning {
+    /// As the environment says, with Kiln's own folder.
+    pub(crate) fn of(info: &DeviceInfo) -> Tuning {
+        Tuning::new(None, crate::cache_folder("kernels").as_deref(), info)
+    }
+
+    pub(crate) fn new(tune: Option<Tune>, folder: Option<&Path>, info: &DeviceInfo) -> Tuning {
+        let file = folder.map(|folder| folder.join(file_name(info)));
+        Tuning { tune, file, choices: Mutex::new(None) }
+    }
+
+    /// [`Device::plan`].
+    pub(crate) fn plan(&self, device: &Device, graph: &Graph) -> Result<Plan> {
+        let limits = &device.info().limits;
+        let tune = match self.tune {
+            Some(tune) => tune,
+            None => env::var(TUNE_VARIABLE).unwrap_or_default().parse()?,
+        };
+        if tune == Tune::Off {
+            return Ok(Plan::new(graph, limits)?);
+        }
+        let mut choices = self.choices();
+        let choices = choices.get_or_insert_with(|| self.file.as_deref().map(read).unwrap_or_default());
+        let plan = Plan::with(graph, limits, choices)?;
+        if tune == Tune::Cached || !measure_unknown(device, &plan.choices, choices) {
+            return Ok(plan);
+        }
+        if let Some(file) = &self.file {
+            write(file, choices);
+        }
+        Ok(Plan::with(graph, limits, choices)?)
+    }
+
+    fn choices(&self) -> MutexGuard<'_, Option<Choices>> {
+        self.choices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Measures choices that were not measured before, within the budget. Whether there was one.
+fn measure_unknown(device: &Device, made: &[Choice], choices: &mut Choices) -> bool {
+    let start = Instant::now();
+    let mut measured = 0;
+    let unknown: Vec<&Choice> = made.iter().filter(|choice| choices.get(choice).is_none()).collect();
+    for choice in &unknown {
+        if start.elapsed() > BUDGET {
+            break;
+        }
+        if let Some(place) = fastest(device, choice) {
+            choices.set(choice, place);
+        }
+        measured += 1;
+    }
+    if measured > 0 {
+        tracing::info!(device = device.info().name, measured, left = unknown.len() - measured, "kernels were measured");
+    }
+    measured > 0
+}
+
+/// The place of the fastest kernel; `None` where none runs alone.
+fn fastest(device: &Device, choice: &Choice) -> Option<usize> {
+    // Pipelines are made at the same time, as drivers take long for them.
+    let ready: Vec<_> = std::thread::scope(|scope| {
+        let make = |place| scope.spawn(move || ready(device, choice, place));
+        let making: Vec<_> = (0..choice.kernels.len()).map(make).collect();
+        making.into_iter().map(|thread| thread.join().ok()).collect()
+    });
+    let timed = ready.into_iter().enumerate().filter_map(|(place, alone)| {
+        let seconds = alone?.and_then(|mut alone| seconds(&mut alone));
+        let kernel = choice.kernels.get(place)?.name;
+        match seconds {
+            Ok(seconds) => {
+                tracing::debug!(kernel, op = choice.op.name(), seconds, "measured");
+                Some((place, seconds))
+            }
+            Err(error) => {
+                tracing::debug!(kernel, op = choice.op.name(), %error, "a kernel cannot be measured");
+                None
+            }
+        }
+    });
+    timed.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(place, _)| place)
+}
+
+/// The op of a choice with one of its kernels, over memory that nobody has written.
+fn ready(device: &Device, choice: &Choice, place: usize) -> Result<Alone> {
+    let mut choices = Choices::default();
+    choices.set(choice, place);
+    let plan = |graph: &Graph| Ok(Plan::with(graph, &device.info().limits, &choices)?);
+    Alone::unwritten(device, choice.op.clone(), &choice.inputs, &[], plan)
+}
+
+/// The time of a run, at its best.
+fn seconds(alone: &mut Alone) -> Result<f64> {
+    alone.run(1)?;
+    let once = alone.run(1)?;
+    let runs = (SAMPLE.as_secs_f64() / f64::from(SAMPLES) / once.as_secs_f64().max(1e-9)).clamp(1.0, 64.0) as u64;
+    let mut best = once.as_secs_f64();
+    for _ in 0..SAMPLES {
+        best = best.min(alone.run(runs)?.as_secs_f64() / runs as f64);
+    }
+    Ok(best)
+}
+
+/// A device's file: by its name, its backend and its driver.
+fn file_name(info: &DeviceInfo) -> String {
+    let words = [&info.name, &info.backend, &info.driver].map(|text| {
+        let letter = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+        text.chars().map(letter).collect::<String>()
+    });
+    format!("{}.json", words.join("_"))
+}
+
+/// What a file holds. One that is missing or damaged counts for nothing.
+fn read(file: &Path) -> Choices {
+    let read = || serde_json::from_slice::<BTreeMap<String, String>>(&fs::read(file).ok()?).ok();
+    Choices::new(read().unwrap_or_default())
+}
+
+/// Writes what is known. That it cannot be written costs time, not results.
+fn write(file: &Path, choices: &Choices) {
+    let made: BTreeMap<&str, &str> = choices.iter().collect();
+    let text = serde_json::to_vec_pretty(&made).map_err(|error| error.to_string());
+    let written = text.and_then(|text| {
+        let folder = file.parent().map_or(Ok(()), fs::create_dir_all);
+        folder.map_err(|error| error.to_string())?;
+        write_atomically(file, &text).map_err(|error| error.to_string())
+    });
+    if let Err(error) = written {
+        tracing::debug!(file = %file.display(), error, "what was measured is not saved");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_environment_says_off_cached_or_full() {
+        assert_eq!("".parse::<Tune>().unwrap(), Tune::Cached);
+        assert_eq!("off".parse::<Tune>().unwrap(), Tune::Off);
+        assert_eq!(" full\n".parse::<Tune>().unwrap(), Tune::Full);
+        let error = "fast".parse::<Tune>().unwrap_err().to_string();
+        assert!(
+            error.contains("KILN_TUNE") && error.contains("off, cached or full") && error.contains("fast"),
+            "{error}"
+        );
+    }
+}
