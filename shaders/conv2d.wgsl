@@ -1,31 +1,5 @@
 // y[n, oy, ox, k] = bias[k] + sum over r, s, c of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c] * kernel[r, s, c, k]
-// One invocation computes 8 pixels x 2 filters: source = x, weights = kernel, result = y.
+// One invocation computes 8 pixels x 2 filters: source = x, weights = kernel, result = y. `quads` and `shared_tiles` compute 8 x 4.
+#import convolve
 #import convolve_quads
-
-// The top left corner of an output pixel's window, and the number of the value that would lie there in x.
-fn locate(pixel: u32) -> vec3i {
-    let out = place(pixel, out_height, out_width);
-    let y = i32(out.y * stride_y) - i32(pad_top);
-    let x = i32(out.z * stride_x) - i32(pad_left);
-    return vec3i(y, x, ((i32(out.x * height) + y) * i32(width) + x) * i32(depth));
-}
-
-// Where in x the tap (r, s) of the window lies, or -1.
-fn address(window: vec3i, r: u32, s: u32) -> i32 {
-    let iy = u32(window.x + i32(r)); // huge above the image
-    let ix = u32(window.y + i32(s));
-    return select(-1, window.z + i32((r * width + s) * depth), iy < height && ix < width);
-}
-
-// All taps of a window.
-fn first_tap() -> vec2u {
-    return vec2u();
-}
-
-fn tap_step() -> vec2u {
-    return vec2u(1u);
-}
-
-fn result_pixel(pixel: u32) -> u32 {
-    return pixel;
-}
+#import conv2d_taps

@@ -1,28 +1,8 @@
 // dkernel[r, s, c, k] = sum over n, oy, ox of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c] * dy[n, oy, ox, k]
 // One invocation computes 8 rows (r, s, c) x 4 filters over one chunk of the pixels; the chunks' sums are added later.
-// Channels of x and filters of dy are filled up to multiples of 4; those of the result are not. `shared_tiles` computes the
-// same by way of workgroup memory.
+// `shared_tiles` computes the same by way of workgroup memory.
 #import shared
-#import weight_gradient
-
-override inner: u32; // channels that are not filled up
-
-@group(0) @binding(1) var<storage, read> dy: array<vec4f>;          // [P, K / 4], P = images * out_height * out_width
-@group(0) @binding(2) var<storage, read_write> partial: array<f32>; // [chunks, R, S, inner, K]
-@group(0) @binding(3) var<uniform> params: Params;
-
-fn store_quad(chunk: u32, row: u32, column: u32, value: vec4f) {
-    let tap = row / channels;
-    let channel = row % channels;
-    if tap < window_height * window_width && channel < inner {
-        let at = ((chunk * window_height * window_width + tap) * inner + channel) * filters + column;
-        for (var i = 0u; i < 4u; i++) {
-            if column + i < filters {
-                partial[at + i] = value[i];
-            }
-        }
-    }
-}
+#import weight_gradient_quads
 
 @compute @workgroup_size(INVOCATIONS)
 fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -40,14 +20,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
     let t5 = tap(row + 5u);
     let t6 = tap(row + 6u);
     let t7 = tap(row + 7u);
-    var s0 = vec4f();
-    var s1 = vec4f();
-    var s2 = vec4f();
-    var s3 = vec4f();
-    var s4 = vec4f();
-    var s5 = vec4f();
-    var s6 = vec4f();
-    var s7 = vec4f();
+    var sums = Rows();
     let chunk = group.z;
     let first = chunk * params.chunk;
     let end = min(first + params.chunk, params.end);
@@ -75,17 +48,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
             var from0 = u32(start + t0.z) / 4u;
             var from4 = u32(start + t4.z) / 4u;
             for (var i = 0u; i < stretch; i++) {
-                let b = dy[at];
-                let a = x[from0];
-                s0 = fma(vec4f(a.x), b, s0);
-                s1 = fma(vec4f(a.y), b, s1);
-                s2 = fma(vec4f(a.z), b, s2);
-                s3 = fma(vec4f(a.w), b, s3);
-                let c = x[from4];
-                s4 = fma(vec4f(c.x), b, s4);
-                s5 = fma(vec4f(c.y), b, s5);
-                s6 = fma(vec4f(c.z), b, s6);
-                s7 = fma(vec4f(c.w), b, s7);
+                sums = add_step(x[from0], x[from4], dy[at], sums);
                 at += across;
                 from0 += step;
                 from4 += step;
@@ -95,17 +58,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
         } else {
             let ix = ox * stride_x;
             let window = vec3i(i32(iy), i32(ix), corner + i32(ix * channels));
-            let b = dy[at];
-            let a = load4(window, t0, t1, t2, t3);
-            s0 = fma(vec4f(a.x), b, s0);
-            s1 = fma(vec4f(a.y), b, s1);
-            s2 = fma(vec4f(a.z), b, s2);
-            s3 = fma(vec4f(a.w), b, s3);
-            let c = load4(window, t4, t5, t6, t7);
-            s4 = fma(vec4f(c.x), b, s4);
-            s5 = fma(vec4f(c.y), b, s5);
-            s6 = fma(vec4f(c.z), b, s6);
-            s7 = fma(vec4f(c.w), b, s7);
+            sums = add_step(load4(window, t0, t1, t2, t3), load4(window, t4, t5, t6, t7), dy[at], sums);
             at += across;
             pixel++;
             ox++;
@@ -119,25 +72,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
             }
         }
     }
-    for (var i = 0u; i < 8u; i++) {
-        store_quad(chunk, row + i, column, s0);
-        s0 = s1;
-        s1 = s2;
-        s2 = s3;
-        s3 = s4;
-        s4 = s5;
-        s5 = s6;
-        s6 = s7;
-    }
-}
-
-// Four rows of a pixel of the result; 0 outside the image and past the chunk's end.
-fn row_quad(pixel: u32, end: u32, tap: vec3i) -> vec4f {
-    let out = place(pixel, out_height, out_width);
-    let iy = out.y * stride_y;
-    let ix = out.z * stride_x;
-    let at = address(vec3i(i32(iy), i32(ix), i32(((out.x * height + iy) * width + ix) * channels)), tap);
-    return select(vec4f(), x[u32(max(at, 0)) / 4u], at >= 0 && pixel < end);
+    store_rows(chunk, row, column, sums);
 }
 
 @compute @workgroup_size(SHARED_INVOCATIONS)
@@ -149,7 +84,7 @@ fn shared_tiles(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_i
     let end = min(first + params.chunk, params.end);
     let across = (filters + 3u) / 4u;
     let column = min(corner.x / 4u + local % SIDE_QUADS, across - 1u);
-    var sums = Sums();
+    var sums = Rows();
     for (var step = first; step < end; step += STEPS) {
         let upper = step + local / SIDE_QUADS;
         let lower = upper + STEPS / 2u;
@@ -161,8 +96,5 @@ fn shared_tiles(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_i
         sums = add_steps(sums, local);
         workgroupBarrier();
     }
-    for (var i = 0u; i < ROWS; i++) {
-        store_quad(group.z, own.y + i, own.x, sums.s0);
-        sums = next_row(sums);
-    }
+    store_rows(group.z, own.y, own.x, sums);
 }

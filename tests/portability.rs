@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels};
-use kiln::graph::{Graph, Kernel, Limits, Plan, PlannedCall, Tensor};
+use kiln::graph::{Choices, Graph, Kernel, Limits, Plan, PlannedCall, Tensor};
 use kiln::ops::{Case, KERNELS, ScaleAdd, cases, gradients};
 use kiln::{Compile, Device, Fit, models};
 use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides, spv};
@@ -13,13 +13,27 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 use crate::recorder::Recorder;
 
-/// The calls that a case is lowered to, on devices with WebGPU's limits that prefer one way of loading or the other.
+/// The calls that a case is lowered to with each of the kernels that can be chosen, on devices with WebGPU's limits, with
+/// subgroups and without, and on processors.
 fn calls(case: &Case) -> Vec<PlannedCall> {
-    let lowered = |gpu_kernels| calls_within(case, &Limits { gpu_kernels, ..Limits::WEBGPU });
-    [lowered(true), lowered(false)].concat()
+    let gpu = |subgroup_sizes| Limits { subgroup_sizes, ..Limits::WEBGPU };
+    let processor = Limits { gpu_kernels: false, ..Limits::WEBGPU };
+    let mut calls = Vec::new();
+    for limits in [gpu(None), gpu(Some([8, 8])), gpu(Some([32, 32])), processor] {
+        let by_default = plan_within(case, &limits, &Choices::default());
+        for choice in &by_default.choices {
+            for place in 1..choice.kernels.len() {
+                let mut choices = Choices::default();
+                choices.set(choice, place);
+                calls.extend(plan_within(case, &limits, &choices).calls);
+            }
+        }
+        calls.extend(by_default.calls);
+    }
+    calls
 }
 
-fn calls_within(case: &Case, limits: &Limits) -> Vec<PlannedCall> {
+fn plan_within(case: &Case, limits: &Limits, choices: &Choices) -> Plan {
     let mut graph = Graph::new();
     let given = |graph: &mut Graph, prefix: &str, i: usize, ty| {
         let buffer = graph.buffer(&format!("{prefix} {i}"));
@@ -31,7 +45,7 @@ fn calls_within(case: &Case, limits: &Limits) -> Vec<PlannedCall> {
     let old: Vec<Tensor> = old.map(|(i, array)| given(&mut graph, "rewritten", i, array.ty.clone())).collect();
     if !old.is_empty() {
         graph.update(case.op.clone(), &inputs, &old).unwrap();
-        return Plan::new(&graph, limits).unwrap().calls;
+        return Plan::with(&graph, limits, choices).unwrap();
     }
     let mut kept = graph.add_shared(case.op.clone(), &inputs).unwrap();
     let differentiable: Vec<Tensor> = case.differentiable.iter().map(|&input| inputs[input]).collect();
@@ -44,7 +58,7 @@ fn calls_within(case: &Case, limits: &Limits) -> Vec<PlannedCall> {
         let buffer = graph.buffer(&format!("output {i}"));
         graph.place(kept.unwrap_or(tensor), buffer, 0);
     }
-    Plan::new(&graph, limits).unwrap().calls
+    Plan::with(&graph, limits, choices).unwrap()
 }
 
 /// The calls of all plans that training, validating, evaluating and predicting with LeNet takes.
@@ -79,15 +93,15 @@ fn kernels_in_cases() -> BTreeMap<String, Specialised> {
 /// Puts a kernel through the back ends.
 fn translate(name: &str, (kernel, overrides): &Specialised) {
     let module = naga::front::wgsl::parse_str(kernel.source).unwrap();
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module).unwrap();
+    let info = Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP).validate(&module).unwrap();
     let constants: PipelineConstants = overrides.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
     let entry = (naga::ShaderStage::Compute, kernel.entry_point);
     let (module, info) = process_overrides(&module, &info, Some(entry), &constants).unwrap();
 
     let words = spv::write_vec(&module, &info, &spv::Options::default(), None);
     assert!(words.unwrap().len() > 100, "{name}: SPIR-V");
-    // wgpu compiles for Metal 2 at least; naga's default is 1.0.
-    let options = msl::Options { lang_version: (2, 0), ..msl::Options::default() };
+    // wgpu compiles for Metal 2 at least, 2.1 where there are subgroups; naga's default is 1.0.
+    let options = msl::Options { lang_version: (2, 1), ..msl::Options::default() };
     let (text, _) = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
         .unwrap_or_else(|error| panic!("{name}: MSL: {error}"));
     assert!(text.contains("kernel void"), "{name}: MSL");

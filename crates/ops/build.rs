@@ -1,13 +1,18 @@
 //! Shaders to typed kernels.
 
-/// The tiles that a processor does not take: those in quads and in workgroup memory.
-const GPU_ONLY: [&str; 11] = [
+/// The tiles that a processor does not take: those in quads, in workgroup memory and in subgroups.
+const GPU_ONLY: [&str; 16] = [
     "conv2d.quads",
     "conv2d.shared_tiles",
     "conv2d_input_gradient.quads",
     "conv2d_input_gradient.shared_tiles",
     "conv2d_weight_gradient_quads.forward",
     "conv2d_weight_gradient_quads.shared_tiles",
+    "conv2d_subgroup.forward",
+    "conv2d_input_gradient_subgroup.forward",
+    "conv2d_weight_gradient_subgroup.forward",
+    "matmul_subgroup.nn",
+    "matmul_subgroup.tn",
     "matmul_quads.nn",
     "matmul_quads.tn",
     "matmul_quads.single",

@@ -1,26 +1,6 @@
-// result[p, k] = bias[k] + sum over taps (r, s) and d of source[address(p, r, s) + d] * weights[(r*S + s)*D + d, k].
-// One invocation computes 8 pixels x 2 columns. The importing file says which taps there are, where a tap of a pixel lies in
-// the source, and where a pixel lies in the result.
+// A convolution where one invocation computes 8 pixels x 2 columns.
 #import columns
-#import epilogue
-#import window
-
-override depth: u32;     // D, channels of the source
-override columns: u32;   // K, channels of the result
-override has_bias: bool; // else the bias is bound but not read
-
-struct Params {
-    pixels: u32,  // P: those of all images that a call computes
-    phase_y: u32, // where in a stride these lie, for the gradient of a convolution with strides: a call for each
-    phase_x: u32,
-}
-
-@group(0) @binding(0) var<storage, read> source: array<vec4f>;      // [P', D]
-@group(0) @binding(1) var<storage, read> weights: array<f32>;       // [R, S, D, K]
-@group(0) @binding(2) var<storage, read> bias: array<f32>;          // [K]
-@group(0) @binding(3) var<storage, read> gates: array<f32>;         // [P, K]; bound but not read without a gate
-@group(0) @binding(4) var<storage, read_write> result: array<f32>;  // [P, K]
-@group(0) @binding(5) var<uniform> params: Params;
+#import convolution
 
 // The source's value number `d` at an address; 0 for a tap outside the image.
 fn load(at: i32, d: u32) -> f32 {

@@ -1,22 +1,7 @@
-// The same as `convolve` where an invocation loads four neighbouring values as fast as one: 8 pixels x 4 columns. `shared_tiles`
+// A convolution where one invocation computes 8 pixels x 4 columns and loads four neighbouring values at once. `shared_tiles`
 // computes the same by way of workgroup memory.
-#import convolve
+#import convolution
 #import shared
-
-override inner: u32; // channels of the source that are not filled up: rows of a tap in the weights
-
-@group(0) @binding(6) var<storage, read> weights4: array<vec4f>; // [R, S, inner, K / 4], K filled up to a multiple of 4
-
-fn store_quad(pixel: u32, column: u32, value: vec4f) {
-    if pixel < params.pixels {
-        for (var i = 0u; i < 4u; i++) {
-            if column + i < columns {
-                let at = result_pixel(pixel) * columns + column + i;
-                result[at] = finish(at, value[i]);
-            }
-        }
-    }
-}
 
 @compute @workgroup_size(INVOCATIONS)
 fn quads(
@@ -39,17 +24,7 @@ fn quads(
     let p5 = locate(min(pixel + 5u, last));
     let p6 = locate(min(pixel + 6u, last));
     let p7 = locate(min(pixel + 7u, last));
-    var s0 = vec4f();
-    if has_bias {
-        s0 = vec4f(bias[column], bias[column + 1u], bias[column + 2u], bias[column + 3u]);
-    }
-    var s1 = s0;
-    var s2 = s0;
-    var s3 = s0;
-    var s4 = s0;
-    var s5 = s0;
-    var s6 = s0;
-    var s7 = s0;
+    var sums = all_rows(bias_quad(column));
     // Lanes past the last column compute it once more.
     let stride = (columns + 3u) / 4u;
     let w = min(column / 4u, stride - 1u);
@@ -57,68 +32,53 @@ fn quads(
     let step = tap_step();
     for (var r = first.x; r < window_height; r += step.x) {
         for (var s = first.y; s < window_width; s += step.y) {
-            let a0 = address(p0, r, s);
-            let a1 = address(p1, r, s);
-            let a2 = address(p2, r, s);
-            let a3 = address(p3, r, s);
-            let a4 = address(p4, r, s);
-            let a5 = address(p5, r, s);
-            let a6 = address(p6, r, s);
-            let a7 = address(p7, r, s);
+            let upper = vec4i(address(p0, r, s), address(p1, r, s), address(p2, r, s), address(p3, r, s));
+            let lower = vec4i(address(p4, r, s), address(p5, r, s), address(p6, r, s), address(p7, r, s));
             // No test in the inner loop: a tap outside the image reads the first pixel, and what comes of it is dropped.
-            let c0 = u32(max(a0, 0)) / 4u;
-            let c1 = u32(max(a1, 0)) / 4u;
-            let c2 = u32(max(a2, 0)) / 4u;
-            let c3 = u32(max(a3, 0)) / 4u;
-            let c4 = u32(max(a4, 0)) / 4u;
-            let c5 = u32(max(a5, 0)) / 4u;
-            let c6 = u32(max(a6, 0)) / 4u;
-            let c7 = u32(max(a7, 0)) / 4u;
-            var t0 = s0;
-            var t1 = s1;
-            var t2 = s2;
-            var t3 = s3;
-            var t4 = s4;
-            var t5 = s5;
-            var t6 = s6;
-            var t7 = s7;
+            let u = vec4u(max(upper, vec4i())) / 4u;
+            let l = vec4u(max(lower, vec4i())) / 4u;
+            var t = sums;
             let tap = (r * window_width + s) * inner;
             for (var d = 0u; d < depth; d += 4u) {
+                let q = d / 4u;
+                let a = Rows(
+                    source[u.x + q],
+                    source[u.y + q],
+                    source[u.z + q],
+                    source[u.w + q],
+                    source[l.x + q],
+                    source[l.y + q],
+                    source[l.z + q],
+                    source[l.w + q],
+                );
                 // Where the source is filled up with zeros, any weight will do.
                 let b0 = weights4[(tap + d) * stride + w];
                 let b1 = weights4[(tap + min(d + 1u, inner - 1u)) * stride + w];
                 let b2 = weights4[(tap + min(d + 2u, inner - 1u)) * stride + w];
                 let b3 = weights4[(tap + min(d + 3u, inner - 1u)) * stride + w];
-                let q = d / 4u;
-                t0 = multiply_add_quads(source[c0 + q], b0, b1, b2, b3, t0);
-                t1 = multiply_add_quads(source[c1 + q], b0, b1, b2, b3, t1);
-                t2 = multiply_add_quads(source[c2 + q], b0, b1, b2, b3, t2);
-                t3 = multiply_add_quads(source[c3 + q], b0, b1, b2, b3, t3);
-                t4 = multiply_add_quads(source[c4 + q], b0, b1, b2, b3, t4);
-                t5 = multiply_add_quads(source[c5 + q], b0, b1, b2, b3, t5);
-                t6 = multiply_add_quads(source[c6 + q], b0, b1, b2, b3, t6);
-                t7 = multiply_add_quads(source[c7 + q], b0, b1, b2, b3, t7);
+                t = add_four_steps(a, b0, b1, b2, b3, t);
             }
-            s0 = select(s0, t0, a0 >= 0);
-            s1 = select(s1, t1, a1 >= 0);
-            s2 = select(s2, t2, a2 >= 0);
-            s3 = select(s3, t3, a3 >= 0);
-            s4 = select(s4, t4, a4 >= 0);
-            s5 = select(s5, t5, a5 >= 0);
-            s6 = select(s6, t6, a6 >= 0);
-            s7 = select(s7, t7, a7 >= 0);
+            sums = where_inside(sums, t, upper >= vec4i(), lower >= vec4i());
         }
     }
-    for (var i = 0u; i < 8u; i++) {
-        store_quad(pixel + i, column, s0);
-        s0 = s1;
-        s1 = s2;
-        s2 = s3;
-        s3 = s4;
-        s4 = s5;
-        s5 = s6;
-        s6 = s7;
+    for (var i = 0u; i < ROWS; i++) {
+        store_quad(pixel + i, column, sums.r0);
+        sums = next_row(sums);
     }
+}
+
+// The second of each row whose tap lies in the image, the first of the others.
+fn where_inside(s: Rows, t: Rows, upper: vec4<bool>, lower: vec4<bool>) -> Rows {
+    return Rows(
+        select(s.r0, t.r0, upper.x),
+        select(s.r1, t.r1, upper.y),
+        select(s.r2, t.r2, upper.z),
+        select(s.r3, t.r3, upper.w),
+        select(s.r4, t.r4, lower.x),
+        select(s.r5, t.r5, lower.y),
+        select(s.r6, t.r6, lower.z),
+        select(s.r7, t.r7, lower.w),
+    );
 }
 
 // How many taps there are along y and x.
@@ -161,11 +121,7 @@ fn shared_tiles(
     let lower = locate(min(corner.y + row + SIDE / 2u, last));
     let column = corner.x / 4u + local % SIDE_QUADS;
     let own = corner + owned(local);
-    var s = vec4f();
-    if has_bias {
-        s = vec4f(bias[own.x], bias[own.x + 1u], bias[own.x + 2u], bias[own.x + 3u]);
-    }
-    var sums = Sums(s, s, s, s, s, s, s, s);
+    var sums = all_rows(bias_quad(own.x));
     let counts = tap_counts();
     let taps = counts.x * counts.y;
     for (var k = 0u; k < taps * depth; k += STEPS) {
@@ -182,7 +138,7 @@ fn shared_tiles(
         workgroupBarrier();
     }
     for (var i = 0u; i < ROWS; i++) {
-        store_quad(own.y + i, own.x, sums.s0);
+        store_quad(own.y + i, own.x, sums.r0);
         sums = next_row(sums);
     }
 }

@@ -24,3 +24,43 @@ fn corner(group: vec3u, groups: vec3u, local: u32) -> vec2u {
 fn multiply_add_quads(a: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f, sum: vec4f) -> vec4f {
     return fma(vec4f(a.w), b3, fma(vec4f(a.z), b2, fma(vec4f(a.y), b1, fma(vec4f(a.x), b0, sum))));
 }
+
+// A quad of each of the 8 rows: sums, or four steps of each row of a factor.
+struct Rows { r0: vec4f, r1: vec4f, r2: vec4f, r3: vec4f, r4: vec4f, r5: vec4f, r6: vec4f, r7: vec4f }
+
+fn all_rows(v: vec4f) -> Rows {
+    return Rows(v, v, v, v, v, v, v, v);
+}
+
+// Each row in the place of the row before it: for a loop that stores the first.
+fn next_row(s: Rows) -> Rows {
+    return Rows(s.r1, s.r2, s.r3, s.r4, s.r5, s.r6, s.r7, s.r7);
+}
+
+// Four steps along the inner axis.
+fn add_four_steps(a: Rows, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f, s: Rows) -> Rows {
+    return Rows(
+        multiply_add_quads(a.r0, b0, b1, b2, b3, s.r0),
+        multiply_add_quads(a.r1, b0, b1, b2, b3, s.r1),
+        multiply_add_quads(a.r2, b0, b1, b2, b3, s.r2),
+        multiply_add_quads(a.r3, b0, b1, b2, b3, s.r3),
+        multiply_add_quads(a.r4, b0, b1, b2, b3, s.r4),
+        multiply_add_quads(a.r5, b0, b1, b2, b3, s.r5),
+        multiply_add_quads(a.r6, b0, b1, b2, b3, s.r6),
+        multiply_add_quads(a.r7, b0, b1, b2, b3, s.r7),
+    );
+}
+
+// One step, of which the first four rows and the last four lie in a quad each.
+fn add_step(upper: vec4f, lower: vec4f, b: vec4f, s: Rows) -> Rows {
+    return Rows(
+        fma(vec4f(upper.x), b, s.r0),
+        fma(vec4f(upper.y), b, s.r1),
+        fma(vec4f(upper.z), b, s.r2),
+        fma(vec4f(upper.w), b, s.r3),
+        fma(vec4f(lower.x), b, s.r4),
+        fma(vec4f(lower.y), b, s.r5),
+        fma(vec4f(lower.z), b, s.r6),
+        fma(vec4f(lower.w), b, s.r7),
+    );
+}

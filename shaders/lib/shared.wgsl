@@ -15,8 +15,6 @@ const ROW_QUADS: u32 = 5u;  // of a row of `block_a`: the four steps' and one th
 var<workgroup> block_a: array<vec4f, 320>; // [64, 5], rows with the steps in fours; or [16, 16], steps with the rows in fours
 var<workgroup> block_b: array<vec4f, 256>; // [16, 16], steps with the columns in fours
 
-struct Sums { s0: vec4f, s1: vec4f, s2: vec4f, s3: vec4f, s4: vec4f, s5: vec4f, s6: vec4f, s7: vec4f }
-
 // The first column of a workgroup and its first row, where tiles of rows run along y and fold into z.
 fn shared_corner(group: vec3u, groups: vec3u) -> vec2u {
     return vec2u(group.x * SIDE, (group.z * groups.y + group.y) * SIDE);
@@ -28,49 +26,38 @@ fn owned(local: u32) -> vec2u {
 }
 
 // All steps, where a row of a has its steps in fours.
-fn add_rows(sums: Sums, local: u32) -> Sums {
+fn add_rows(sums: Rows, local: u32) -> Rows {
     let at = local / SIDE_QUADS * ROWS * ROW_QUADS;
     let column = local % SIDE_QUADS;
     var s = sums;
     for (var q = 0u; q < STEPS / 4u; q++) {
-        let b0 = block_b[(4u * q) * SIDE_QUADS + column];
+        let a = Rows(
+            block_a[at + q],
+            block_a[at + ROW_QUADS + q],
+            block_a[at + 2u * ROW_QUADS + q],
+            block_a[at + 3u * ROW_QUADS + q],
+            block_a[at + 4u * ROW_QUADS + q],
+            block_a[at + 5u * ROW_QUADS + q],
+            block_a[at + 6u * ROW_QUADS + q],
+            block_a[at + 7u * ROW_QUADS + q],
+        );
+        let b0 = block_b[4u * q * SIDE_QUADS + column];
         let b1 = block_b[(4u * q + 1u) * SIDE_QUADS + column];
         let b2 = block_b[(4u * q + 2u) * SIDE_QUADS + column];
         let b3 = block_b[(4u * q + 3u) * SIDE_QUADS + column];
-        s.s0 = multiply_add_quads(block_a[at + q], b0, b1, b2, b3, s.s0);
-        s.s1 = multiply_add_quads(block_a[at + ROW_QUADS + q], b0, b1, b2, b3, s.s1);
-        s.s2 = multiply_add_quads(block_a[at + 2u * ROW_QUADS + q], b0, b1, b2, b3, s.s2);
-        s.s3 = multiply_add_quads(block_a[at + 3u * ROW_QUADS + q], b0, b1, b2, b3, s.s3);
-        s.s4 = multiply_add_quads(block_a[at + 4u * ROW_QUADS + q], b0, b1, b2, b3, s.s4);
-        s.s5 = multiply_add_quads(block_a[at + 5u * ROW_QUADS + q], b0, b1, b2, b3, s.s5);
-        s.s6 = multiply_add_quads(block_a[at + 6u * ROW_QUADS + q], b0, b1, b2, b3, s.s6);
-        s.s7 = multiply_add_quads(block_a[at + 7u * ROW_QUADS + q], b0, b1, b2, b3, s.s7);
+        s = add_four_steps(a, b0, b1, b2, b3, s);
     }
     return s;
 }
 
 // All steps, where a step of a has its rows in fours.
-fn add_steps(sums: Sums, local: u32) -> Sums {
+fn add_steps(sums: Rows, local: u32) -> Rows {
     let row = local / SIDE_QUADS * ROWS / 4u;
     let column = local % SIDE_QUADS;
     var s = sums;
     for (var k = 0u; k < STEPS; k++) {
-        let b = block_b[k * SIDE_QUADS + column];
-        let a0 = block_a[k * SIDE_QUADS + row];
-        let a4 = block_a[k * SIDE_QUADS + row + 1u];
-        s.s0 = fma(vec4f(a0.x), b, s.s0);
-        s.s1 = fma(vec4f(a0.y), b, s.s1);
-        s.s2 = fma(vec4f(a0.z), b, s.s2);
-        s.s3 = fma(vec4f(a0.w), b, s.s3);
-        s.s4 = fma(vec4f(a4.x), b, s.s4);
-        s.s5 = fma(vec4f(a4.y), b, s.s5);
-        s.s6 = fma(vec4f(a4.z), b, s.s6);
-        s.s7 = fma(vec4f(a4.w), b, s.s7);
+        let at = k * SIDE_QUADS;
+        s = add_step(block_a[at + row], block_a[at + row + 1u], block_b[at + column], s);
     }
     return s;
-}
-
-// Each row's sums in the place of the row before it: for a loop that stores the first.
-fn next_row(s: Sums) -> Sums {
-    return Sums(s.s1, s.s2, s.s3, s.s4, s.s5, s.s6, s.s7, s.s7);
 }

@@ -13,7 +13,7 @@
 //! - at most one uniform buffer in group 0, a struct: the parameters of a call;
 //! - `#import step` gives the uniform buffer at group 1, binding 0, which differs between the steps of a run;
 //! - workgroup sizes and workgroup memory do not depend on overrides;
-//! - what every WebGPU device can do is enough.
+//! - what every WebGPU device can do is enough, but for subgroups.
 //!
 //! A top-level `const` whose scalar type is written out or follows from its value (`6u`, not `6`) is a Rust `const` too.
 //!

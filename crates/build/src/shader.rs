@@ -27,8 +27,9 @@ pub struct Shader {
     pub reflection: Reflection,
 }
 
-/// What every WebGPU device can do, beyond which a kernel would not be portable.
-const WEBGPU: Capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+/// What every WebGPU device can do, and subgroups, which most can: kernels with them lie in files of their own, and an op
+/// takes them where `Limits::subgroup_sizes` says that it can.
+const WEBGPU: Capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32.union(Capabilities::SUBGROUP);
 
 impl Shader {
     pub(crate) fn new(name: &str, file: &Arc<File>, library: &Library) -> Result<Shader, Diagnostic> {

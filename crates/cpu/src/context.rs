@@ -27,6 +27,7 @@ fn describe(name: String, max_lanes: u32, threads: usize) -> DeviceInfo {
         max_workgroups: Limits::WEBGPU.max_workgroups,
         binding_align: crate::allocation::ALIGN as u64,
         gpu_kernels: false,
+        subgroup_sizes: None,
     };
     DeviceInfo { name, backend: "CPU".to_owned(), driver, kind: DeviceKind::Cpu, limits }
 }

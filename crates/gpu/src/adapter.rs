@@ -29,7 +29,7 @@ impl fmt::Display for Selector {
 /// All adapters behind Vulkan, Metal and DX12: discrete GPUs first, then integrated, virtual and unknown ones, then
 /// drivers that compute on the processor. One GPU is listed once per backend; where no driver is installed, none.
 pub fn adapters() -> Vec<DeviceInfo> {
-    enumerate().iter().map(|adapter| info(&adapter.get_info(), &adapter.limits())).collect()
+    enumerate().iter().map(|adapter| info(&adapter.get_info(), &adapter.limits(), adapter.features())).collect()
 }
 
 /// The adapter that `selector` means.
@@ -54,7 +54,7 @@ pub(crate) fn select(selector: &Selector) -> Result<wgpu::Adapter, DeviceError> 
 }
 
 /// What wgpu tells of an adapter, in Kiln's words.
-pub(crate) fn info(adapter: &wgpu::AdapterInfo, limits: &wgpu::Limits) -> DeviceInfo {
+pub(crate) fn info(adapter: &wgpu::AdapterInfo, limits: &wgpu::Limits, features: wgpu::Features) -> DeviceInfo {
     DeviceInfo {
         name: adapter.name.clone(),
         backend: format!("{:?}", adapter.backend),
@@ -67,6 +67,9 @@ pub(crate) fn info(adapter: &wgpu::AdapterInfo, limits: &wgpu::Limits) -> Device
             max_workgroups: limits.max_compute_workgroups_per_dimension,
             binding_align: u64::from(limits.min_storage_buffer_offset_alignment),
             gpu_kernels: true,
+            subgroup_sizes: features
+                .contains(wgpu::Features::SUBGROUP)
+                .then_some([adapter.subgroup_min_size, adapter.subgroup_max_size]),
         },
     }
 }

@@ -33,7 +33,7 @@ impl Context {
         cache: Option<PipelineCache>,
     ) -> Context {
         let limits = device.limits();
-        let info = crate::adapter::info(&device.adapter_info(), &limits);
+        let info = crate::adapter::info(&device.adapter_info(), &limits, device.features());
         tracing::debug!(name = info.name, backend = info.backend, driver = info.driver, checked, "open device");
         Context {
             device,

@@ -12,6 +12,10 @@ use crate::cache::PipelineCache;
 use crate::context::Context;
 use crate::program::GpuProgram;
 
+/// What is asked for where an adapter has it.
+const FEATURES: wgpu::Features =
+    wgpu::Features::TIMESTAMP_QUERY.union(wgpu::Features::PIPELINE_CACHE).union(wgpu::Features::SUBGROUP);
+
 /// How a device is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -61,7 +65,7 @@ impl GpuDevice {
     fn open_adapter(adapter: wgpu::Adapter, options: Options) -> Result<GpuDevice, DeviceError> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("kiln"),
-            required_features: adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE),
+            required_features: adapter.features() & FEATURES,
             required_limits: options.limits.unwrap_or_else(|| adapter.limits()),
             // Few large buffers: big blocks to cut them from would be waste.
             memory_hints: wgpu::MemoryHints::MemoryUsage,
@@ -78,7 +82,8 @@ impl GpuDevice {
     }
 
     /// The device of an app that has one already: models then share its memory with what the app draws. Works within
-    /// the limits and features that the app asked for ([`wgpu::Features::TIMESTAMP_QUERY`] makes profiles exact).
+    /// the limits and features that the app asked for ([`wgpu::Features::TIMESTAMP_QUERY`] makes profiles exact,
+    /// [`wgpu::Features::SUBGROUP`] allows faster kernels).
     ///
     /// The app's callbacks for errors and loss stay as they are: Kiln catches its own errors in error scopes.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, checked: bool) -> GpuDevice {

@@ -169,6 +169,8 @@ pub struct Limits {
     /// invocation loads four neighbouring values at once, which is as fast as one on GPUs. On the processor, neighbouring
     /// invocations make a vector, and each should load a value beside that of the last.
     pub gpu_kernels: bool,
+    /// The smallest and the largest number of invocations of a subgroup, where kernels can use subgroups.
+    pub subgroup_sizes: Option<[u32; 2]>,
 }
 
 impl Limits {
@@ -179,6 +181,7 @@ impl Limits {
         max_workgroups: 65_535,
         binding_align: 256,
         gpu_kernels: true,
+        subgroup_sizes: None,
     };
 
     /// The largest tensor that a kernel sees whole, with [`READ_PAST`](crate::READ_PAST) behind it, in bytes.

@@ -8,10 +8,10 @@ use crate::case::Case;
 use crate::conv2d_input_gradient::Conv2dInputGradient;
 use crate::conv2d_weight_gradient::Conv2dWeightGradient;
 use crate::fused::{self, Epilogue, Finishes};
-use crate::kernels::conv2d as kernel;
+use crate::kernels::{conv2d as kernel, conv2d_subgroup as subgroup};
 use crate::sum::SumRows;
 use crate::pad::{in_fours, quads_fit};
-use crate::tiles::{Tile, quad_tiles, shared_tiles, tiles};
+use crate::tiles::{Tile, quad_tiles, shared_tiles, subgroup_tiles, subgroups_of_8, tiles};
 use crate::unfold::Source;
 use crate::window::{Padding, Window, window_overrides};
 
@@ -28,8 +28,9 @@ pub struct Conv2d {
 }
 
 /// The tiles that compute it.
-const TILES: [(Tile, &Kernel); 3] = [
+const TILES: [(Tile, &Kernel); 4] = [
     (Tile::Quads, kernel::Quads::KERNEL),
+    (Tile::Subgroup, subgroup::Forward::KERNEL),
     (Tile::Shared, kernel::SharedTiles::KERNEL),
     (Tile::Columns, kernel::Forward::KERNEL),
 ];
@@ -174,10 +175,27 @@ impl Finishes for Conv2d {
             let tensors = kernel::Forward { source: x, weights, bias, gates, result };
             tensors.call(params, overrides(window, depth, depth), tiles(pixels, columns))
         } else {
-            let overrides = overrides(source.window, source.inner.next_multiple_of(4), source.inner);
+            let (window, inner) = (source.window, source.inner);
+            let overrides = overrides(window, inner.next_multiple_of(4), inner);
             let source = source.of(lowering, x);
             let weights4 = in_fours(lowering, weights, [r * s, depth, columns]);
             match tile {
+                Tile::Subgroup => {
+                    let overrides = window_overrides!(
+                        conv2d_subgroup,
+                        window,
+                        depth: overrides.depth,
+                        inner: overrides.inner,
+                        columns: overrides.columns,
+                        lanes: 0,
+                        has_bias: has_bias,
+                        epilogue: overrides.epilogue,
+                        subgroups_of_8: subgroups_of_8(lowering.limits()),
+                    );
+                    let params = subgroup::Params { pixels: params.pixels, phase_y: 0, phase_x: 0 };
+                    let tensors = subgroup::Forward { source, weights4, bias, gates, result };
+                    tensors.call(params, overrides, subgroup_tiles(pixels, columns))
+                }
                 Tile::Shared => kernel::SharedTiles { source, weights4, bias, gates, result }
                     .call(params, overrides, shared_tiles(pixels, columns)),
                 _ => kernel::Quads { source, weights4, bias, gates, result }.call(params, overrides, spread.workgroups),

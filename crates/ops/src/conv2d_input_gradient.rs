@@ -7,9 +7,9 @@ use kiln_graph::{Array, DType, Error, Kernel, Lowering, Op, Pieces, Result, Step
 use crate::case::Case;
 use crate::conv2d::{geometries, window};
 use crate::fused::{self, Epilogue, Finishes};
-use crate::kernels::conv2d_input_gradient as kernels;
+use crate::kernels::{conv2d_input_gradient as kernels, conv2d_input_gradient_subgroup as subgroup};
 use crate::pad::{in_fours, quads_fit, transposed_in_fours};
-use crate::tiles::{QuadTiles, Tile, quad_tiles, shared_tiles, tiles};
+use crate::tiles::{QuadTiles, Tile, quad_tiles, shared_tiles, subgroup_tiles, subgroups_of_8, tiles};
 use crate::transpose;
 use crate::window::{Padding, Window, window_overrides};
 
@@ -46,8 +46,9 @@ impl Phase {
 }
 
 /// The tiles that compute it.
-const TILES: [(Tile, &Kernel); 3] = [
+const TILES: [(Tile, &Kernel); 4] = [
     (Tile::Quads, kernels::Quads::KERNEL),
+    (Tile::Subgroup, subgroup::Forward::KERNEL),
     (Tile::Shared, kernels::SharedTiles::KERNEL),
     (Tile::Columns, kernels::Forward::KERNEL),
 ];
@@ -161,6 +162,25 @@ impl Finishes for Conv2dInputGradient {
                 Tile::Columns => {
                     let tensors = kernels::Forward { source, weights, bias: weights, gates, result };
                     tensors.call(params, overrides(spread), tiles(pixels, channels))
+                }
+                Tile::Subgroup => {
+                    let overrides = overrides(spread);
+                    let overrides = window_overrides!(
+                        conv2d_input_gradient_subgroup,
+                        window,
+                        depth: overrides.depth,
+                        inner: overrides.inner,
+                        columns: overrides.columns,
+                        lanes: 0,
+                        has_bias: false,
+                        epilogue: overrides.epilogue,
+                        subgroups_of_8: subgroups_of_8(lowering.limits()),
+                    );
+                    let kernels::Params { pixels, phase_y, phase_x } = params;
+                    let tiles = subgroup_tiles(pixels as usize, channels);
+                    let params = subgroup::Params { pixels, phase_y, phase_x };
+                    let tensors = subgroup::Forward { source, weights4: weights, bias: kernel, gates, result };
+                    tensors.call(params, overrides, tiles)
                 }
                 Tile::Shared => {
                     let tensors = kernels::SharedTiles { source, weights4: weights, bias: kernel, gates, result };

@@ -4,10 +4,12 @@ use kiln_graph::{Array, DType, Error, Kernel, Lowering, Op, Result, Step, Tensor
 
 use crate::case::Case;
 use crate::conv2d::{geometries, window};
-use crate::kernels::{conv2d_weight_gradient as kernel, conv2d_weight_gradient_quads as quads};
+use crate::kernels::{
+    conv2d_weight_gradient as kernel, conv2d_weight_gradient_quads as quads, conv2d_weight_gradient_subgroup as subgroup,
+};
 use crate::pad::{in_fours, quads_fit};
 use crate::sum::sum_rows;
-use crate::tiles::{QuadTiles, Tile, quad_tiles, shared_tiles, tiles};
+use crate::tiles::{QuadTiles, Tile, quad_tiles, shared_tiles, subgroup_tiles, subgroups_of_8, tiles};
 use crate::unfold::Source;
 use crate::window::{Padding, Window, window_overrides};
 
@@ -29,8 +31,9 @@ pub struct Conv2dWeightGradient {
 }
 
 /// The tiles that compute it.
-const TILES: [(Tile, &Kernel); 3] = [
+const TILES: [(Tile, &Kernel); 4] = [
     (Tile::Quads, quads::Forward::KERNEL),
+    (Tile::Subgroup, subgroup::Forward::KERNEL),
     (Tile::Shared, quads::SharedTiles::KERNEL),
     (Tile::Columns, kernel::Forward::KERNEL),
 ];
@@ -99,10 +102,26 @@ impl Op for Conv2dWeightGradient {
                 lanes: lanes,
                 filters: filters as u32,
             );
+            let source_window = source.window;
             let x = source.of(lowering, x);
             let dy = in_fours(lowering, dy, [pixels, 1, filters]);
             let params = quads::Params { chunk: chunk as u32, begin: 0, end: pixels as u32, first_chunk: 0 };
             let call = match tile {
+                Tile::Subgroup => {
+                    let overrides = window_overrides!(
+                        conv2d_weight_gradient_subgroup,
+                        source_window,
+                        channels: overrides.channels,
+                        inner: overrides.inner,
+                        lanes: 0,
+                        filters: overrides.filters,
+                        subgroups_of_8: subgroups_of_8(lowering.limits()),
+                    );
+                    let quads::Params { chunk, begin, end, first_chunk } = params;
+                    let params = subgroup::Params { chunk, begin, end, first_chunk };
+                    let [across, down, _] = subgroup_tiles(rows_in_fours, filters);
+                    subgroup::Forward { x, dy, partial }.call(params, overrides, [across, down, chunks as u32])
+                }
                 Tile::Shared => {
                     let [across, down, _] = shared_tiles(rows_in_fours, filters);
                     quads::SharedTiles { x, dy, partial }.call(params, overrides, [across, down, chunks as u32])

@@ -6,10 +6,10 @@ use kiln_graph::{Array, DType, Error, Gradient, Kernel, Lowering, Op, Pieces, Re
 
 use crate::case::Case;
 use crate::fused::{self, Epilogue, Finishes};
-use crate::kernels::{matmul as kernel, matmul_quads as quads};
+use crate::kernels::{matmul as kernel, matmul_quads as quads, matmul_subgroup as subgroup};
 use crate::pad::{in_fours, quads_fit, transposed_in_fours};
 use crate::sum::SumRows;
-use crate::tiles::{Tile, quad_tiles, shared_tiles, single_tiles, tiles};
+use crate::tiles::{Tile, quad_tiles, shared_tiles, single_tiles, subgroup_tiles, subgroups_of_8, tiles};
 use crate::transpose;
 
 /// Matrix product: `(a [M, K], b [K, N], bias [N] if any) -> [M, N]`; a transposed one is given as `[K, M]` or `[N, K]`.
@@ -173,6 +173,22 @@ impl Matmul {
         let overrides = quads::Overrides { lanes: spread.lanes, has_bias: self.bias, epilogue: epilogue.code() };
         let shared = shared_tiles(rows, columns);
         let call = match (tile, self.transpose_a) {
+            (Tile::Subgroup, transposed) => {
+                let quads::Params { rows, inner, columns, a_stride, b_stride, row_stride, column_stride } = params;
+                let tiles = subgroup_tiles(rows as usize, columns as usize);
+                let params =
+                    subgroup::Params { rows, inner, columns, a_stride, b_stride, row_stride, column_stride };
+                let overrides = subgroup::Overrides {
+                    lanes: 0,
+                    has_bias: self.bias,
+                    epilogue: epilogue.code(),
+                    subgroups_of_8: subgroups_of_8(lowering.limits()),
+                };
+                match transposed {
+                    true => subgroup::Tn { a, b, bias, gates, c }.call(params, overrides, tiles),
+                    false => subgroup::Nn { a, b, bias, gates, c }.call(params, overrides, tiles),
+                }
+            }
             (Tile::Shared, true) => quads::SharedTn { a, b, bias, gates, c }.call(params, overrides, shared),
             (Tile::Shared, false) => quads::SharedNn { a, b, bias, gates, c }.call(params, overrides, shared),
             (Tile::Single, _) => quads::Single { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
@@ -208,16 +224,18 @@ impl Layout {
 
 /// So many rows leave most of what an invocation owns in other tiles empty.
 const FEW_ROWS: usize = 4;
-const NN: [(Tile, &Kernel); 4] = [
+const NN: [(Tile, &Kernel); 5] = [
     (Tile::Quads, quads::Nn::KERNEL),
+    (Tile::Subgroup, subgroup::Nn::KERNEL),
     (Tile::Shared, quads::SharedNn::KERNEL),
     (Tile::Columns, kernel::Nn::KERNEL),
     (Tile::Single, quads::Single::KERNEL),
 ];
 const NN_OF_FEW_ROWS: [(Tile, &Kernel); 3] =
     [(Tile::Single, quads::Single::KERNEL), (Tile::Quads, quads::Nn::KERNEL), (Tile::Columns, kernel::Nn::KERNEL)];
-const TN: [(Tile, &Kernel); 3] = [
+const TN: [(Tile, &Kernel); 4] = [
     (Tile::Quads, quads::Tn::KERNEL),
+    (Tile::Subgroup, subgroup::Tn::KERNEL),
     (Tile::Shared, quads::SharedTn::KERNEL),
     (Tile::Columns, kernel::Tn::KERNEL),
 ];

@@ -1,8 +1,8 @@
 //! How kernels that are tiled along rows and columns are spread over workgroups.
 
-use kiln_graph::{Kernel, Lowering};
+use kiln_graph::{Kernel, Limits, Lowering};
 
-use crate::kernels::{conv2d, global_max_pool2d, matmul, max_pool2d, moments};
+use crate::kernels::{conv2d, conv2d_subgroup, global_max_pool2d, matmul, max_pool2d, moments};
 
 /// Workgroups along columns, then along rows; these fold from y into z beyond the 65,535 that WebGPU dispatches.
 pub(crate) fn spread(rows: usize, rows_each: u32, columns: usize, columns_each: u32) -> [u32; 3] {
@@ -27,18 +27,37 @@ pub(crate) enum Tile {
     Single,
     /// `shaders/lib/shared.wgsl`
     Shared,
+    /// `shaders/lib/subgroup.wgsl`
+    Subgroup,
 }
 
 impl Tile {
     /// The best of these, of which the first is the one to take where nothing was measured; or, where those in quads do
-    /// not fit, [`Tile::Columns`].
+    /// not fit, [`Tile::Columns`]. Where subgroups have the size of their tile, that tile comes first: so it is with
+    /// drivers that compute on the processor, to which a load costs more than all else.
     pub(crate) fn choose(lowering: &mut Lowering, quads_fit: bool, tiles: &[(Tile, &'static Kernel)]) -> Tile {
         if !quads_fit {
             return Tile::Columns;
         }
+        let smallest = lowering.limits().subgroup_sizes.map_or(0, |[smallest, _]| smallest);
+        let mut tiles = tiles.to_vec();
+        tiles.retain(|(tile, _)| *tile != Tile::Subgroup || smallest >= conv2d_subgroup::HANDING);
+        if subgroups_of_8(lowering.limits()) {
+            tiles.sort_by_key(|(tile, _)| *tile != Tile::Subgroup);
+        }
         let kernels: Vec<&'static Kernel> = tiles.iter().map(|(_, kernel)| *kernel).collect();
         tiles.get(lowering.choose(&kernels)).map_or(Tile::Columns, |(tile, _)| *tile)
     }
+}
+
+/// Whether all subgroups have as many invocations as hand on to each other in `shaders/lib/subgroup.wgsl`.
+pub(crate) fn subgroups_of_8(limits: &Limits) -> bool {
+    limits.subgroup_sizes == Some([conv2d_subgroup::HANDING; 2])
+}
+
+/// How a product is spread over workgroups as in `shaders/lib/subgroup.wgsl`.
+pub(crate) fn subgroup_tiles(rows: usize, columns: usize) -> [u32; 3] {
+    spread(rows, conv2d_subgroup::SUBGROUP_ROWS, columns, conv2d_subgroup::SUBGROUP_COLUMNS)
 }
 
 /// How a product is spread over workgroups as in `shaders/lib/quads.wgsl`.

@@ -1,0 +1,28 @@
+// The taps of a convolution: source = x, weights = kernel, result = y.
+// The top left corner of an output pixel's window, and the number of the value that would lie there in x.
+fn locate(pixel: u32) -> vec3i {
+    let out = place(pixel, out_height, out_width);
+    let y = i32(out.y * stride_y) - i32(pad_top);
+    let x = i32(out.z * stride_x) - i32(pad_left);
+    return vec3i(y, x, ((i32(out.x * height) + y) * i32(width) + x) * i32(depth));
+}
+
+// Where in x the tap (r, s) of the window lies, or -1.
+fn address(window: vec3i, r: u32, s: u32) -> i32 {
+    let iy = u32(window.x + i32(r)); // huge above the image
+    let ix = u32(window.y + i32(s));
+    return select(-1, window.z + i32((r * width + s) * depth), iy < height && ix < width);
+}
+
+// All taps of a window.
+fn first_tap() -> vec2u {
+    return vec2u();
+}
+
+fn tap_step() -> vec2u {
+    return vec2u(1u);
+}
+
+fn result_pixel(pixel: u32) -> u32 {
+    return pixel;
+}

@@ -1,0 +1,40 @@
+// What the weight gradient's kernels in quads share. Channels of x and filters of dy are filled up to multiples of 4; those of
+// the result are not.
+#import quads
+#import weight_gradient
+
+override inner: u32; // channels that are not filled up
+
+@group(0) @binding(1) var<storage, read> dy: array<vec4f>;          // [P, K / 4], P = images * out_height * out_width
+@group(0) @binding(2) var<storage, read_write> partial: array<f32>; // [chunks, R, S, inner, K]
+@group(0) @binding(3) var<uniform> params: Params;
+
+fn store_quad(chunk: u32, row: u32, column: u32, value: vec4f) {
+    let tap = row / channels;
+    let channel = row % channels;
+    if tap < window_height * window_width && channel < inner {
+        let at = ((chunk * window_height * window_width + tap) * inner + channel) * filters + column;
+        for (var i = 0u; i < 4u; i++) {
+            if column + i < filters {
+                partial[at + i] = value[i];
+            }
+        }
+    }
+}
+
+fn store_rows(chunk: u32, row: u32, column: u32, sums: Rows) {
+    var s = sums;
+    for (var i = 0u; i < ROWS; i++) {
+        store_quad(chunk, row + i, column, s.r0);
+        s = next_row(s);
+    }
+}
+
+// Four rows of a pixel of the result; 0 outside the image and past the chunk's end.
+fn row_quad(pixel: u32, end: u32, tap: vec3i) -> vec4f {
+    let out = place(min(pixel, end - 1u), out_height, out_width);
+    let iy = out.y * stride_y;
+    let ix = out.z * stride_x;
+    let at = address(vec3i(i32(iy), i32(ix), i32(((out.x * height + iy) * width + ix) * channels)), tap);
+    return select(vec4f(), x[u32(max(at, 0)) / 4u], at >= 0 && pixel < end);
+}
