@@ -100,8 +100,8 @@ fn a_prediction_computes_no_loss_and_an_evaluation_no_probabilities() {
     let plans = recorder.plans();
     let kernels = |plan: usize| plans[plan].calls.iter().map(|call| call.kernel.name).collect::<Vec<_>>();
     // The rectifier is in the convolution, whose grey images are unfolded. Rows of 5 filters and 3 classes are filled up.
-    let convolution = ["unfold.forward", "pad.forward", "conv2d.quads"];
-    let layers = [&convolution[..], &["max_pool2d.forward", "pad.forward", "matmul_quads.nn"]].concat();
+    let convolution = ["pad.forward", "unfold.forward", "conv2d.quads"];
+    let layers = [&convolution[..], &["max_pool2d.forward", "pad.forward", "matmul_quads.single"]].concat();
     assert_eq!(kernels(0), [&["gather.bytes"], &layers[..], &["softmax.forward"]].concat());
     let (samples, metrics) = (["gather.integers", "gather.bytes"], ["softmax_cross_entropy.forward", "record.update"]);
     assert_eq!(kernels(1), [&samples, &layers[..], &metrics].concat());
@@ -138,7 +138,9 @@ fn a_profile_times_every_call_of_a_training_step_and_trains() {
     let (data, before) = (bars(30), bits(&model.get_weights().unwrap()));
     let profile = model.profile(&data, 7, 6).unwrap();
     let named = |kernel: &str| profile.calls.iter().filter(|call| call.kernel.starts_with(kernel)).count();
-    assert_eq!((named("gather.bytes"), named("conv2d."), named("adam.update")), (1, 1, 1), "{profile}");
+    // Whichever tile the device takes.
+    let convolutions = named("conv2d.") + named("conv2d_subgroup.");
+    assert_eq!((named("gather.bytes"), convolutions, named("adam.update")), (1, 1, 1), "{profile}");
     assert!(profile.seconds() > 0.0);
     assert_ne!(bits(&model.get_weights().unwrap()), before);
 }

@@ -1,13 +1,16 @@
 //! Shaders to typed kernels.
 
 /// The tiles that a processor does not take: those in quads, in workgroup memory and in subgroups.
-const GPU_ONLY: [&str; 16] = [
+const GPU_ONLY: [&str; 19] = [
     "conv2d.quads",
     "conv2d.shared_tiles",
     "conv2d_input_gradient.quads",
     "conv2d_input_gradient.shared_tiles",
     "conv2d_weight_gradient_quads.forward",
     "conv2d_weight_gradient_quads.shared_tiles",
+    "conv2d_strided_input_gradient.quads",
+    "conv2d_strided_input_gradient.shared_tiles",
+    "conv2d_strided_input_gradient_subgroup.forward",
     "conv2d_subgroup.forward",
     "conv2d_input_gradient_subgroup.forward",
     "conv2d_weight_gradient_subgroup.forward",

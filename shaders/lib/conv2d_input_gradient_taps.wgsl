@@ -1,44 +1,33 @@
-// The taps of the gradient of a convolution with respect to its input: source = dy, weights = the kernel as [R, S, K, C],
-// result = dx.
-// The place (n, y, x) of a pixel of the call in dx. With strides, a call computes the pixels that lie at one place of a
-// stride: they alone have the same taps.
-fn place_of(pixel: u32) -> vec3u {
-    let stride = vec2u(stride_y, stride_x);
-    let phase = vec2u(params.phase_y, params.phase_x);
-    let counts = (vec2u(height, width) + stride - 1u - phase) / stride;
-    let at = place(pixel, counts.x, counts.y);
-    return vec3u(at.x, at.yz * stride + phase);
-}
-
-fn result_pixel(pixel: u32) -> u32 {
-    if stride_y == 1u && stride_x == 1u {
-        return pixel;
-    }
-    let at = place_of(pixel);
-    return (at.x * height + at.y) * width + at.z;
-}
-
-// The taps from which a window that holds the pixels begins at a whole number of strides.
-fn first_tap() -> vec2u {
-    return vec2u((params.phase_y + pad_top) % stride_y, (params.phase_x + pad_left) % stride_x);
-}
-
-fn tap_step() -> vec2u {
-    return vec2u(stride_y, stride_x);
-}
+// The taps of the gradient of a convolution without strides with respect to its input: source = dy, weights = the kernel as
+// [R, S, K, C], result = dx.
 
 // An input pixel in the padded image, and the first pixel of its image in dy.
 fn locate(pixel: u32) -> vec3i {
-    let at = place_of(pixel);
+    let at = place(pixel, height, width);
     return vec3i(i32(at.y + pad_top), i32(at.z + pad_left), i32(at.x * out_height * out_width));
 }
 
 // Where in dy the output lies to which the input pixel contributes through the tap (r, s), or -1.
 fn address(padded: vec3i, r: u32, s: u32) -> i32 {
-    let y = u32(padded.x - i32(r)); // huge before the image
-    let x = u32(padded.y - i32(s));
-    let oy = y / stride_y;
-    let ox = x / stride_x;
+    let oy = u32(padded.x - i32(r)); // huge before the image
+    let ox = u32(padded.y - i32(s));
     let at = (padded.z + i32(oy * out_width + ox)) * i32(depth);
-    return select(-1, at, padded.x >= i32(r) && padded.y >= i32(s) && oy < out_height && ox < out_width);
+    return select(-1, at, oy < out_height && ox < out_width);
+}
+
+// All taps of a window.
+fn first_tap() -> vec2u {
+    return vec2u();
+}
+
+fn tap_step() -> vec2u {
+    return vec2u(1u);
+}
+
+fn skips_taps() -> bool {
+    return false;
+}
+
+fn result_pixel(pixel: u32) -> u32 {
+    return pixel;
 }

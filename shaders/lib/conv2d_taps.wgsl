@@ -1,4 +1,5 @@
 // The taps of a convolution: source = x, weights = kernel, result = y.
+
 // The top left corner of an output pixel's window, and the number of the value that would lie there in x.
 fn locate(pixel: u32) -> vec3i {
     let out = place(pixel, out_height, out_width);
@@ -21,6 +22,10 @@ fn first_tap() -> vec2u {
 
 fn tap_step() -> vec2u {
     return vec2u(1u);
+}
+
+fn skips_taps() -> bool {
+    return false;
 }
 
 fn result_pixel(pixel: u32) -> u32 {

@@ -50,9 +50,12 @@ fn forward(
     var s7 = s0;
     let first = first_tap();
     let step = tap_step();
+    var w = column;
     for (var r = first.x; r < window_height; r += step.x) {
         for (var s = first.y; s < window_width; s += step.y) {
-            var w = (r * window_width + s) * depth * columns + column;
+            if skips_taps() {
+                w = (r * window_width + s) * depth * columns + column;
+            }
             let a0 = address(p0, r, s);
             let a1 = address(p1, r, s);
             let a2 = address(p2, r, s);

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use kiln_graph::{Array, DType, Error, Kernel, Lowering, Op, Pieces, Result, Step, TensorType};
+use kiln_graph::{Array, Call, DType, Error, Kernel, Lowering, Op, Pieces, Result, Step, Tensor, TensorType};
 
 use crate::case::Case;
 use crate::conv2d::{geometries, window};
 use crate::fused::{self, Epilogue, Finishes};
-use crate::kernels::{conv2d_input_gradient as kernels, conv2d_input_gradient_subgroup as subgroup};
+use crate::kernels::{
+    conv2d_input_gradient, conv2d_input_gradient_subgroup, conv2d_strided_input_gradient,
+    conv2d_strided_input_gradient_subgroup,
+};
 use crate::pad::{in_fours, quads_fit, transposed_in_fours};
-use crate::tiles::{QuadTiles, Tile, quad_tiles, shared_tiles, subgroup_tiles, subgroups_of_8, tiles};
+use crate::tiles::{Tile, quad_tiles, shared_tiles, subgroup_tiles, subgroups_of_8, tiles};
 use crate::transpose;
 use crate::window::{Padding, Window, window_overrides};
 
@@ -45,13 +48,69 @@ impl Phase {
     }
 }
 
-/// The tiles that compute it.
-const TILES: [(Tile, &Kernel); 4] = [
-    (Tile::Quads, kernels::Quads::KERNEL),
-    (Tile::Subgroup, subgroup::Forward::KERNEL),
-    (Tile::Shared, kernels::SharedTiles::KERNEL),
-    (Tile::Columns, kernels::Forward::KERNEL),
-];
+/// What the calls of all phases have in common.
+struct Product {
+    window: Window,
+    /// Filters, and as many as the rows of the source hold.
+    inner: usize,
+    depth: usize,
+    channels: usize,
+    epilogue: u32,
+    source: Tensor,
+    /// The kernel as `[R, S, K, C]`.
+    weights: Tensor,
+    /// Bound where nothing is read.
+    unread: Tensor,
+    gates: Tensor,
+    result: Tensor,
+    subgroups_of_8: bool,
+}
+
+/// The kernels without and with strides have other addresses and the same form: the tiles of one, and its call for a phase
+/// of so many pixels of all images.
+macro_rules! product {
+    ($tiles:ident, $call:ident, $kernels:ident, $subgroup:ident) => {
+        const $tiles: [(Tile, &Kernel); 4] = [
+            (Tile::Quads, $kernels::Quads::KERNEL),
+            (Tile::Subgroup, $subgroup::Forward::KERNEL),
+            (Tile::Shared, $kernels::SharedTiles::KERNEL),
+            (Tile::Columns, $kernels::Forward::KERNEL),
+        ];
+
+        fn $call(product: &Product, tile: Tile, pixels: usize, [phase_y, phase_x]: [u32; 2]) -> Call {
+            let &Product { window, source, weights, unread, gates, result, channels, .. } = product;
+            let spread = quad_tiles(pixels, channels);
+            let [inner, depth, columns] = [product.inner, product.depth, channels].map(|n| n as u32);
+            let epilogue = product.epilogue;
+            let (bias, weights4) = (unread, weights);
+            if tile == Tile::Subgroup {
+                let subgroups_of_8 = product.subgroups_of_8;
+                let overrides = window_overrides!(
+                    $subgroup, window,
+                    depth: depth, inner: inner, columns: columns, lanes: 0, has_bias: false, epilogue: epilogue,
+                    subgroups_of_8: subgroups_of_8,
+                );
+                let params = $subgroup::Params { pixels: pixels as u32, phase_y, phase_x };
+                let tensors = $subgroup::Forward { source, weights4, bias, gates, result };
+                return tensors.call(params, overrides, subgroup_tiles(pixels, channels));
+            }
+            let overrides = window_overrides!(
+                $kernels, window,
+                depth: depth, inner: inner, columns: columns, lanes: spread.lanes, has_bias: false, epilogue: epilogue,
+            );
+            let params = $kernels::Params { pixels: pixels as u32, phase_y, phase_x };
+            match tile {
+                Tile::Columns => $kernels::Forward { source, weights, bias, gates, result }
+                    .call(params, overrides, tiles(pixels, channels)),
+                Tile::Shared => $kernels::SharedTiles { source, weights4, bias, gates, result }
+                    .call(params, overrides, shared_tiles(pixels, channels)),
+                _ => $kernels::Quads { source, weights4, bias, gates, result }.call(params, overrides, spread.workgroups),
+            }
+        }
+    };
+}
+product!(TILES, call, conv2d_input_gradient, conv2d_input_gradient_subgroup);
+product!(STRIDED_TILES, strided_call, conv2d_strided_input_gradient, conv2d_strided_input_gradient_subgroup);
 
 impl Conv2dInputGradient {
     /// The window, and the shape of the image's gradient.
@@ -127,71 +186,37 @@ impl Finishes for Conv2dInputGradient {
         let (dy, kernel, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let (window, x) = self.geometry(&lowering.input_types()[..self.arity()])?;
         let [r, s, channels, filters] = lowering.dims(kernel)?;
-        let (_, out_area) = window.pixels();
-        let out_pixels = x[0] * out_area;
+        let out_pixels = x[0] * window.pixels().1;
         let [deep, wide] = [filters, channels].map(|n| n.next_multiple_of(4));
         let fit = quads_fit(lowering, filters, [out_pixels * deep, r * s * filters * wide]);
-        let tile = Tile::choose(lowering, fit, &TILES);
-        let overrides = |spread: QuadTiles| window_overrides!(
-            conv2d_input_gradient,
-            window,
-            depth: if tile == Tile::Columns { filters } else { deep } as u32,
-            inner: filters as u32,
-            columns: channels as u32,
-            lanes: spread.lanes,
-            has_bias: false,
-            epilogue: epilogue.code(),
-        );
-        let (source, weights, gates);
-        if tile == Tile::Columns {
+        let strided = self.strides != [1, 1];
+        let tile = Tile::choose(lowering, fit, if strided { &STRIDED_TILES } else { &TILES });
+        let (source, weights, depth) = if tile == Tile::Columns {
             let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
             lowering.push(transpose::call(kernel, transposed, [r * s, channels, filters]));
-            (source, weights, gates) = (dy, transposed, epilogue.gates(transposed));
+            (dy, transposed, filters)
         } else {
-            source = in_fours(lowering, dy, [out_pixels, 1, filters]);
-            weights = transposed_in_fours(lowering, kernel, [r * s, filters, channels]);
-            gates = epilogue.gates(kernel);
-        }
+            let source = in_fours(lowering, dy, [out_pixels, 1, filters]);
+            (source, transposed_in_fours(lowering, kernel, [r * s, filters, channels]), deep)
+        };
+        let product = Product {
+            window,
+            inner: filters,
+            depth,
+            channels,
+            epilogue: epilogue.code(),
+            source,
+            weights,
+            unread: kernel,
+            gates: epilogue.gates(kernel),
+            result,
+            subgroups_of_8: subgroups_of_8(lowering.limits()),
+        };
         let phases = Phase::all(&window);
         let flops = 2 * out_pixels * r * s * channels * filters / phases.len();
-        for Phase { at: [phase_y, phase_x], pixels } in phases {
-            let pixels = x[0] * pixels;
-            let params = kernels::Params { pixels: pixels as u32, phase_y: phase_y as u32, phase_x: phase_x as u32 };
-            let spread = quad_tiles(pixels, channels);
-            let call = match tile {
-                Tile::Columns => {
-                    let tensors = kernels::Forward { source, weights, bias: weights, gates, result };
-                    tensors.call(params, overrides(spread), tiles(pixels, channels))
-                }
-                Tile::Subgroup => {
-                    let overrides = overrides(spread);
-                    let overrides = window_overrides!(
-                        conv2d_input_gradient_subgroup,
-                        window,
-                        depth: overrides.depth,
-                        inner: overrides.inner,
-                        columns: overrides.columns,
-                        lanes: 0,
-                        has_bias: false,
-                        epilogue: overrides.epilogue,
-                        subgroups_of_8: subgroups_of_8(lowering.limits()),
-                    );
-                    let kernels::Params { pixels, phase_y, phase_x } = params;
-                    let tiles = subgroup_tiles(pixels as usize, channels);
-                    let params = subgroup::Params { pixels, phase_y, phase_x };
-                    let tensors = subgroup::Forward { source, weights4: weights, bias: kernel, gates, result };
-                    tensors.call(params, overrides, tiles)
-                }
-                Tile::Shared => {
-                    let tensors = kernels::SharedTiles { source, weights4: weights, bias: kernel, gates, result };
-                    tensors.call(params, overrides(spread), shared_tiles(pixels, channels))
-                }
-                _ => {
-                    let tensors = kernels::Quads { source, weights4: weights, bias: kernel, gates, result };
-                    tensors.call(params, overrides(spread), spread.workgroups)
-                }
-            };
-            lowering.push(call.flops(flops));
+        for Phase { at, pixels } in phases {
+            let call = if strided { strided_call } else { call };
+            lowering.push(call(&product, tile, x[0] * pixels, at.map(|n| n as u32)).flops(flops));
         }
         Ok(())
     }

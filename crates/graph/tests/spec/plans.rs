@@ -237,3 +237,43 @@ fn a_call_tells_the_shapes_and_bytes_of_what_it_sees_each_tensor_once() {
     assert_eq!((calls[0].shapes(), calls[0].bytes()), ("2x3 2x3 -> 2x3".to_owned(), 72));
     assert_eq!((calls[1].shapes(), calls[1].bytes()), ("2x3 -> 2x3".to_owned(), 48));
 }
+
+#[test]
+fn calls_that_do_not_depend_on_each_other_stand_side_by_side() {
+    let mut graph = Graph::new();
+    // Two chains, each given whole: one call after the other, a GPU would wait before all but the first of either.
+    for name in ["x", "y"] {
+        let x = given(&mut graph, name, 100);
+        let y = chain(&mut graph, x, 3);
+        keep(&mut graph, y, &format!("{name} out"));
+    }
+    let on_gpu = plan(&graph);
+    let elsewhere = Plan::new(&graph, &Limits { gpu_kernels: false, ..Limits::WEBGPU }).unwrap();
+    assert!(on_gpu.waits() < elsewhere.waits(), "{} and {}", on_gpu.waits(), elsewhere.waits());
+    assert_eq!(on_gpu.calls.len(), elsewhere.calls.len());
+}
+
+#[test]
+fn a_call_stays_behind_all_that_it_depends_on() {
+    let mut graph = Graph::new();
+    let x = given(&mut graph, "x", 100);
+    let early = graph.add(Double, &[x]).unwrap();
+    let late = chain(&mut graph, early, 5);
+    let other = graph.add(Multiply, &[x, early]).unwrap();
+    let y = graph.add(Add, &[other, late]).unwrap();
+    keep(&mut graph, y, "y");
+    let plan = plan(&graph);
+    // The last writer of each buffer that a call reads is the same call as in the order in which nodes were added.
+    let inputs_of = |plan: &Plan, kernel: &str| -> Vec<&'static str> {
+        let at = plan.calls.iter().rposition(|call| call.kernel.name == kernel).unwrap();
+        let read = &plan.calls[at].arguments[..2];
+        read.iter()
+            .map(|argument| {
+                let writer = plan.calls[..at].iter().rev().find(|call| written(call) == argument.buffer);
+                writer.map_or("given", |call| call.kernel.name)
+            })
+            .collect()
+    };
+    assert_eq!(inputs_of(&plan, "add.forward"), ["multiply.forward", "double.forward"]);
+    assert_eq!(inputs_of(&plan, "multiply.forward"), ["given", "double.forward"]);
+}

@@ -1,0 +1,48 @@
+// The taps of the gradient of a convolution with strides with respect to its input: source = dy, weights = the kernel as
+// [R, S, K, C], result = dx. A call computes the pixels that lie at one place of a stride: they alone have the same taps.
+
+// The place (n, y, x) of a pixel of the call in dx.
+fn place_of(pixel: u32) -> vec3u {
+    let stride = vec2u(stride_y, stride_x);
+    let phase = vec2u(params.phase_y, params.phase_x);
+    let counts = (vec2u(height, width) + stride - 1u - phase) / stride;
+    let at = place(pixel, counts.x, counts.y);
+    return vec3u(at.x, at.yz * stride + phase);
+}
+
+fn result_pixel(pixel: u32) -> u32 {
+    let at = place_of(pixel);
+    return (at.x * height + at.y) * width + at.z;
+}
+
+// The taps from which a window that holds the pixels begins at a whole number of strides.
+fn first_tap() -> vec2u {
+    return vec2u((params.phase_y + pad_top) % stride_y, (params.phase_x + pad_left) % stride_x);
+}
+
+fn tap_step() -> vec2u {
+    return vec2u(stride_y, stride_x);
+}
+
+fn skips_taps() -> bool {
+    return true;
+}
+
+// An input pixel in the padded image, and the first pixel of its image in dy.
+fn locate(pixel: u32) -> vec3i {
+    let at = place_of(pixel);
+    return vec3i(i32(at.y + pad_top), i32(at.z + pad_left), i32(at.x * out_height * out_width));
+}
+
+// Along one axis, the window that begins at a position from which one does; huge before the image.
+fn window_from(position: i32, stride: u32) -> u32 {
+    return select(u32(position) / stride, 0xffffffffu, position < 0);
+}
+
+// Where in dy the output lies to which the input pixel contributes through the tap (r, s), or -1.
+fn address(padded: vec3i, r: u32, s: u32) -> i32 {
+    let oy = window_from(padded.x - i32(r), stride_y);
+    let ox = window_from(padded.y - i32(s), stride_x);
+    let at = (padded.z + i32(oy * out_width + ox)) * i32(depth);
+    return select(-1, at, oy < out_height && ox < out_width);
+}
