@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode};
-use kiln::Device;
+use kiln::{Alone, Device};
 use kiln_bench::{Measured, Peak, Workload, workloads};
 
 const SAMPLES: usize = 10;
