@@ -44,7 +44,8 @@ impl FromStr for Tune {
     }
 }
 
-/// No choice is measured once this much time has gone into those of a program; the next program, or process, goes on.
+/// No kernel is measured once this much time has gone into those of a program, but for those of the first choice; the next
+/// program, or process, goes on.
 const BUDGET: Duration = Duration::from_secs(5);
 /// The kernels of a choice are timed over so much time each, after a run that warms up.
 const SAMPLE: Duration = Duration::from_millis(40);
@@ -102,15 +103,13 @@ impl Tuning {
 /// Measures choices that were not measured before, within the budget. Whether there was one.
 fn measure_unknown(device: &Device, made: &[Choice], choices: &mut Choices) -> bool {
     let start = Instant::now();
-    let mut measured = 0;
     let unknown: Vec<&Choice> = made.iter().filter(|choice| choices.get(choice).is_none()).collect();
+    let mut measured = 0;
     for choice in &unknown {
-        if start.elapsed() > BUDGET {
-            break;
-        }
-        if let Some(place) = fastest(device, choice) {
-            choices.set(choice, place);
-        }
+        // The first is measured to its end, or a slow driver would never have any.
+        let goes_on = || measured == 0 || start.elapsed() < BUDGET;
+        let Some(place) = fastest(device, choice, &goes_on) else { continue };
+        choices.set(choice, place);
         measured += 1;
     }
     if measured > 0 {
@@ -119,29 +118,33 @@ fn measure_unknown(device: &Device, made: &[Choice], choices: &mut Choices) -> b
     measured > 0
 }
 
-/// The place of the fastest kernel; `None` where none runs alone.
-fn fastest(device: &Device, choice: &Choice) -> Option<usize> {
+/// The place of the fastest kernel; `None` where none runs alone, or there is no time to go on.
+fn fastest(device: &Device, choice: &Choice, goes_on: &dyn Fn() -> bool) -> Option<usize> {
+    if !goes_on() {
+        return None;
+    }
     // Pipelines are made at the same time, as drivers take long for them.
     let ready: Vec<_> = std::thread::scope(|scope| {
         let make = |place| scope.spawn(move || ready(device, choice, place));
         let making: Vec<_> = (0..choice.kernels.len()).map(make).collect();
         making.into_iter().map(|thread| thread.join().ok()).collect()
     });
-    let timed = ready.into_iter().enumerate().filter_map(|(place, alone)| {
-        let seconds = alone?.and_then(|mut alone| seconds(&mut alone));
-        let kernel = choice.kernels.get(place)?.name;
-        match seconds {
-            Ok(seconds) => {
-                tracing::debug!(kernel, op = choice.op.name(), seconds, "measured");
-                Some((place, seconds))
-            }
-            Err(error) => {
-                tracing::debug!(kernel, op = choice.op.name(), %error, "a kernel cannot be measured");
-                None
-            }
+    let mut best: Option<(usize, f64)> = None;
+    for ((place, kernel), alone) in choice.kernels.iter().enumerate().zip(ready) {
+        if !goes_on() {
+            return None;
         }
-    });
-    timed.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(place, _)| place)
+        match alone?.and_then(|mut alone| seconds(&mut alone)) {
+            Ok(seconds) => {
+                tracing::debug!(kernel = kernel.name, op = choice.op.name(), seconds, "measured");
+                if best.is_none_or(|(_, least)| seconds < least) {
+                    best = Some((place, seconds));
+                }
+            }
+            Err(error) => tracing::debug!(kernel = kernel.name, op = choice.op.name(), %error, "cannot be measured"),
+        }
+    }
+    best.map(|(place, _)| place)
 }
 
 /// The op of a choice with one of its kernels, over memory that nobody has written.
