@@ -1,5 +1,6 @@
 // The taps of the gradient of a convolution without strides with respect to its input: source = dy, weights = the kernel as
 // [R, S, K, C], result = dx.
+#import all_taps
 
 // An input pixel in the padded image, and the first pixel of its image in dy.
 fn locate(pixel: u32) -> vec3i {
@@ -13,21 +14,4 @@ fn address(padded: vec3i, r: u32, s: u32) -> i32 {
     let ox = u32(padded.y - i32(s));
     let at = (padded.z + i32(oy * out_width + ox)) * i32(depth);
     return select(-1, at, oy < out_height && ox < out_width);
-}
-
-// All taps of a window.
-fn first_tap() -> vec2u {
-    return vec2u();
-}
-
-fn tap_step() -> vec2u {
-    return vec2u(1u);
-}
-
-fn skips_taps() -> bool {
-    return false;
-}
-
-fn result_pixel(pixel: u32) -> u32 {
-    return pixel;
 }

@@ -1,4 +1,5 @@
 // The taps of a convolution: source = x, weights = kernel, result = y.
+#import all_taps
 
 // The top left corner of an output pixel's window, and the number of the value that would lie there in x.
 fn locate(pixel: u32) -> vec3i {
@@ -13,21 +14,4 @@ fn address(window: vec3i, r: u32, s: u32) -> i32 {
     let iy = u32(window.x + i32(r)); // huge above the image
     let ix = u32(window.y + i32(s));
     return select(-1, window.z + i32((r * width + s) * depth), iy < height && ix < width);
-}
-
-// All taps of a window.
-fn first_tap() -> vec2u {
-    return vec2u();
-}
-
-fn tap_step() -> vec2u {
-    return vec2u(1u);
-}
-
-fn skips_taps() -> bool {
-    return false;
-}
-
-fn result_pixel(pixel: u32) -> u32 {
-    return pixel;
 }
