@@ -1,5 +1,5 @@
 // dkernel[r, s, c, k] = sum over n, oy, ox of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c] * dy[n, oy, ox, k]
-// One invocation computes 8 rows (r, s, c) x 2 filters over one chunk of the pixels; the chunks' sums are added later.
+// One invocation computes 6 rows (r, s, c) x 2 filters over one chunk of the pixels; the chunks' sums are added later.
 // A chunk that began in the window before goes on from its sums.
 #import columns
 #import weight_gradient
@@ -10,15 +10,13 @@
 
 // The sums of the window before. Rows and columns past the last give values that are not stored.
 fn stored(chunk: u32, row: u32, column: u32) -> vec2f {
-    let rows = window_height * window_width * channels;
-    let at = (chunk * rows + min(row, rows - 1u)) * filters;
+    let at = (chunk * rows() + min(row, rows() - 1u)) * filters;
     return vec2f(partial[at + min(column, filters - 1u)], partial[at + min(column + LANES, filters - 1u)]);
 }
 
 fn store(chunk: u32, row: u32, column: u32, value: vec2f) {
-    let rows = window_height * window_width * channels;
-    if row < rows {
-        let at = (chunk * rows + row) * filters + column;
+    if row < rows() {
+        let at = (chunk * rows() + row) * filters + column;
         if column < filters {
             partial[at] = value.x;
         }
@@ -28,26 +26,33 @@ fn store(chunk: u32, row: u32, column: u32, value: vec2f) {
     }
 }
 
+fn value(i: u32) -> f32 {
+    return x[i / 4u][i % 4u];
+}
+
+// What a window has at a tap; 0 outside the image.
+fn load(window: vec3i, tap: vec3i) -> f32 {
+    let at = address(window, tap);
+    return select(0.0, value(u32(max(at, 0))), at >= 0);
+}
+
 @compute @workgroup_size(LANES, ROW_GROUPS)
 fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
     let column = group.x * TILE_COLUMNS + local.x;
     let row = group.y * TILE_ROWS + local.y * INVOCATION_ROWS;
-    let t0 = tap(row);
-    let t1 = tap(row + 1u);
-    let t2 = tap(row + 2u);
-    let t3 = tap(row + 3u);
-    let t4 = tap(row + 4u);
-    let t5 = tap(row + 5u);
-    let t6 = tap(row + 6u);
-    let t7 = tap(row + 7u);
+    let last = rows() - 1u;
+    let t0 = tap(min(row, last));
+    let t1 = tap(min(row + 1u, last));
+    let t2 = tap(min(row + 2u, last));
+    let t3 = tap(min(row + 3u, last));
+    let t4 = tap(min(row + 4u, last));
+    let t5 = tap(min(row + 5u, last));
     var s0 = vec2f();
     var s1 = vec2f();
     var s2 = vec2f();
     var s3 = vec2f();
     var s4 = vec2f();
     var s5 = vec2f();
-    var s6 = vec2f();
-    var s7 = vec2f();
     let chunk = params.first_chunk + group.z;
     if chunk * params.chunk < params.begin {
         s0 = stored(chunk, row, column);
@@ -56,8 +61,6 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
         s3 = stored(chunk, row + 3u, column);
         s4 = stored(chunk, row + 4u, column);
         s5 = stored(chunk, row + 5u, column);
-        s6 = stored(chunk, row + 6u, column);
-        s7 = stored(chunk, row + 7u, column);
     }
     let first = max(chunk * params.chunk, params.begin) - params.begin;
     let end = min((chunk + 1u) * params.chunk, params.end) - params.begin;
@@ -66,54 +69,56 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
     var oy = first / out_width % out_height;
     var image = first / (out_width * out_height) * height * width;
     var at = first * filters + column;
-    let inside0 = columns_inside(t0);
-    let inside4 = columns_inside(t4);
-    let begin = max(inside0.x, inside4.x);
-    let stop = min(inside0.y, inside4.y);
+    var inside = columns_inside(t0);
+    inside = in_both(inside, columns_inside(t1));
+    inside = in_both(inside, columns_inside(t2));
+    inside = in_both(inside, columns_inside(t3));
+    inside = in_both(inside, columns_inside(t4));
+    inside = in_both(inside, columns_inside(t5));
+    let step = channels * stride_x;
+    // Rows run along taps: the first has the uppermost, the last the lowest.
+    let top = t0.x;
+    let bottom = t5.x;
     var pixel = first;
     while pixel < end {
-        let iy = oy * stride_y;
-        let corner = i32((image + iy * width) * channels);
-        let in_rows = u32(i32(iy) + t0.x) < height && u32(i32(iy) + t4.x) < height;
-        if channels % 4u == 0u && in_rows && ox >= begin && ox < stop {
-            // Both taps lie in the image from here to the stretch's end: no tests.
-            let stretch = min(end - pixel, min(out_width, stop) - ox);
-            let step = channels * stride_x / 4u;
-            let start = corner + i32(ox * stride_x * channels);
-            var from0 = u32(start + t0.z) / 4u;
-            var from4 = u32(start + t4.z) / 4u;
+        let iy = i32(oy * stride_y);
+        let corner = i32((image + oy * stride_y * width) * channels + ox * step);
+        if iy + top >= 0 && iy + bottom < i32(height) && ox >= inside.x && ox < inside.y {
+            // All taps lie in the image from here to the stretch's end: no tests.
+            let stretch = min(end - pixel, min(out_width, inside.y) - ox);
+            var from0 = u32(corner + t0.z);
+            var from1 = u32(corner + t1.z);
+            var from2 = u32(corner + t2.z);
+            var from3 = u32(corner + t3.z);
+            var from4 = u32(corner + t4.z);
+            var from5 = u32(corner + t5.z);
             for (var i = 0u; i < stretch; i++) {
                 let b = vec2f(dy[at], dy[at + LANES]);
-                let a = x[from0];
-                s0 = fma(vec2f(a.x), b, s0);
-                s1 = fma(vec2f(a.y), b, s1);
-                s2 = fma(vec2f(a.z), b, s2);
-                s3 = fma(vec2f(a.w), b, s3);
-                let c = x[from4];
-                s4 = fma(vec2f(c.x), b, s4);
-                s5 = fma(vec2f(c.y), b, s5);
-                s6 = fma(vec2f(c.z), b, s6);
-                s7 = fma(vec2f(c.w), b, s7);
+                s0 = fma(vec2f(value(from0)), b, s0);
+                s1 = fma(vec2f(value(from1)), b, s1);
+                s2 = fma(vec2f(value(from2)), b, s2);
+                s3 = fma(vec2f(value(from3)), b, s3);
+                s4 = fma(vec2f(value(from4)), b, s4);
+                s5 = fma(vec2f(value(from5)), b, s5);
                 at += filters;
                 from0 += step;
+                from1 += step;
+                from2 += step;
+                from3 += step;
                 from4 += step;
+                from5 += step;
             }
             pixel += stretch;
             ox += stretch;
         } else {
-            let ix = ox * stride_x;
-            let window = vec3i(i32(iy), i32(ix), corner + i32(ix * channels));
+            let window = vec3i(iy, i32(ox * stride_x), corner);
             let b = vec2f(dy[at], dy[at + LANES]);
-            let a = load4(window, t0, t1, t2, t3);
-            s0 = fma(vec2f(a.x), b, s0);
-            s1 = fma(vec2f(a.y), b, s1);
-            s2 = fma(vec2f(a.z), b, s2);
-            s3 = fma(vec2f(a.w), b, s3);
-            let c = load4(window, t4, t5, t6, t7);
-            s4 = fma(vec2f(c.x), b, s4);
-            s5 = fma(vec2f(c.y), b, s5);
-            s6 = fma(vec2f(c.z), b, s6);
-            s7 = fma(vec2f(c.w), b, s7);
+            s0 = fma(vec2f(load(window, t0)), b, s0);
+            s1 = fma(vec2f(load(window, t1)), b, s1);
+            s2 = fma(vec2f(load(window, t2)), b, s2);
+            s3 = fma(vec2f(load(window, t3)), b, s3);
+            s4 = fma(vec2f(load(window, t4)), b, s4);
+            s5 = fma(vec2f(load(window, t5)), b, s5);
             at += filters;
             pixel++;
             ox++;
@@ -133,6 +138,4 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
     store(chunk, row + 3u, column, s3);
     store(chunk, row + 4u, column, s4);
     store(chunk, row + 5u, column, s5);
-    store(chunk, row + 6u, column, s6);
-    store(chunk, row + 7u, column, s7);
 }

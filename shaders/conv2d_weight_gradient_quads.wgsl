@@ -9,17 +9,11 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
     let corner = corner(vec3u(group.xy, 0u), vec3u(), local); // chunks run along z
     let column = corner.x;
     let row = corner.y;
-    if row >= window_height * window_width * channels {
+    if row >= rows() {
         return;
     }
-    let t0 = tap(row);
-    let t1 = tap(row + 1u);
-    let t2 = tap(row + 2u);
-    let t3 = tap(row + 3u);
-    let t4 = tap(row + 4u);
-    let t5 = tap(row + 5u);
-    let t6 = tap(row + 6u);
-    let t7 = tap(row + 7u);
+    let upper = quad_tap(row);
+    let lower = quad_tap(row + 4u);
     var sums = Rows();
     let chunk = group.z;
     let first = chunk * params.chunk;
@@ -31,34 +25,31 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
     // Lanes past the last column compute it once more.
     let across = (filters + 3u) / 4u;
     var at = first * across + min(column / 4u, across - 1u);
-    let inside0 = columns_inside(t0);
-    let inside4 = columns_inside(t4);
-    let begin = max(inside0.x, inside4.x);
-    let stop = min(inside0.y, inside4.y);
+    let inside = in_both(columns_inside(upper), columns_inside(lower));
     var pixel = first;
     while pixel < end {
         let iy = oy * stride_y;
         let corner = i32((image + iy * width) * channels);
-        let in_rows = u32(i32(iy) + t0.x) < height && u32(i32(iy) + t4.x) < height;
-        if in_rows && ox >= begin && ox < stop {
+        let in_rows = u32(i32(iy) + upper.x) < height && u32(i32(iy) + lower.x) < height;
+        if in_rows && ox >= inside.x && ox < inside.y {
             // Both taps lie in the image from here to the stretch's end: no tests.
-            let stretch = min(end - pixel, min(out_width, stop) - ox);
+            let stretch = min(end - pixel, min(out_width, inside.y) - ox);
             let step = channels * stride_x / 4u;
             let start = corner + i32(ox * stride_x * channels);
-            var from0 = u32(start + t0.z) / 4u;
-            var from4 = u32(start + t4.z) / 4u;
+            var from_upper = u32(start + upper.z) / 4u;
+            var from_lower = u32(start + lower.z) / 4u;
             for (var i = 0u; i < stretch; i++) {
-                sums = add_step(x[from0], x[from4], dy[at], sums);
+                sums = add_step(x[from_upper], x[from_lower], dy[at], sums);
                 at += across;
-                from0 += step;
-                from4 += step;
+                from_upper += step;
+                from_lower += step;
             }
             pixel += stretch;
             ox += stretch;
         } else {
             let ix = ox * stride_x;
             let window = vec3i(i32(iy), i32(ix), corner + i32(ix * channels));
-            sums = add_step(load4(window, t0, t1, t2, t3), load4(window, t4, t5, t6, t7), dy[at], sums);
+            sums = add_step(window_quad(window, upper), window_quad(window, lower), dy[at], sums);
             at += across;
             pixel++;
             ox++;
@@ -79,7 +70,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
 fn shared_tiles(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     let corner = shared_corner(vec3u(group.xy, 0u), vec3u()); // chunks run along z
     let own = corner + owned(local);
-    let tap = tap(corner.y + local % SIDE_QUADS * 4u);
+    let tap = quad_tap(corner.y + local % SIDE_QUADS * 4u);
     let first = group.z * params.chunk;
     let end = min(first + params.chunk, params.end);
     let across = (filters + 3u) / 4u;

@@ -14,8 +14,8 @@ fn forward(
     let lane = lane(in_subgroup);
     let local = subgroup * subgroup_size + in_subgroup;
     let corner = subgroup_corner(vec3u(group.xy, 0u), vec3u(), local); // chunks run along z
-    let upper = tap(corner.y);
-    let lower = tap(corner.y + 4u);
+    let upper = quad_tap(corner.y);
+    let lower = quad_tap(corner.y + 4u);
     let first = group.z * params.chunk;
     let end = min(first + params.chunk, params.end);
     // Lanes past the last column compute it once more.

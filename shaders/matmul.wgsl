@@ -1,5 +1,5 @@
 // nn: c[m, n] = bias[n] + sum over k of a[m, k] * b[k, n]; tn: the same with a[k, m]
-// One invocation computes 8 rows x 2 columns. The result may be stored transposed, which makes `nn` serve for a * b^T.
+// One invocation computes 6 rows x 2 columns. The result may be stored transposed, which makes `nn` serve for a * b^T.
 #import columns
 #import epilogue
 
@@ -73,16 +73,12 @@ fn nn(
     let a3 = params.first + min(row + 3u, last) * params.stride;
     let a4 = params.first + min(row + 4u, last) * params.stride;
     let a5 = params.first + min(row + 5u, last) * params.stride;
-    let a6 = params.first + min(row + 6u, last) * params.stride;
-    let a7 = params.first + min(row + 7u, last) * params.stride;
     var s0 = start(column);
     var s1 = s0;
     var s2 = s0;
     var s3 = s0;
     var s4 = s0;
     var s5 = s0;
-    var s6 = s0;
-    var s7 = s0;
     if continues {
         s0 = stored(row, column);
         s1 = stored(row + 1u, column);
@@ -90,8 +86,6 @@ fn nn(
         s3 = stored(row + 3u, column);
         s4 = stored(row + 4u, column);
         s5 = stored(row + 5u, column);
-        s6 = stored(row + 6u, column);
-        s7 = stored(row + 7u, column);
     }
     var at = column;
     if in_fours {
@@ -106,8 +100,6 @@ fn nn(
             s3 = multiply_add4(a[(a3 + k) / 4u], b0, b1, b2, b3, s3);
             s4 = multiply_add4(a[(a4 + k) / 4u], b0, b1, b2, b3, s4);
             s5 = multiply_add4(a[(a5 + k) / 4u], b0, b1, b2, b3, s5);
-            s6 = multiply_add4(a[(a6 + k) / 4u], b0, b1, b2, b3, s6);
-            s7 = multiply_add4(a[(a7 + k) / 4u], b0, b1, b2, b3, s7);
             at += 4u * params.columns;
         }
     } else {
@@ -119,8 +111,6 @@ fn nn(
             s3 = fma(vec2f(load(a3 + k)), b0, s3);
             s4 = fma(vec2f(load(a4 + k)), b0, s4);
             s5 = fma(vec2f(load(a5 + k)), b0, s5);
-            s6 = fma(vec2f(load(a6 + k)), b0, s6);
-            s7 = fma(vec2f(load(a7 + k)), b0, s7);
             at += params.columns;
         }
     }
@@ -130,16 +120,6 @@ fn nn(
     store(row + 3u, column, s3);
     store(row + 4u, column, s4);
     store(row + 5u, column, s5);
-    store(row + 6u, column, s6);
-    store(row + 7u, column, s7);
-}
-
-// Four rows of a column of a, in one load where they lie in one vec4; past the last row, values that are not stored.
-fn load4(i: u32) -> vec4f {
-    if in_fours {
-        return a[i / 4u];
-    }
-    return vec4f(load(i), load(i + 1u), load(i + 2u), load(i + 3u));
 }
 
 @compute @workgroup_size(LANES, ROW_GROUPS)
@@ -156,8 +136,6 @@ fn tn(
     var s3 = s0;
     var s4 = s0;
     var s5 = s0;
-    var s6 = s0;
-    var s7 = s0;
     if continues {
         s0 = stored(row, column);
         s1 = stored(row + 1u, column);
@@ -165,23 +143,17 @@ fn tn(
         s3 = stored(row + 3u, column);
         s4 = stored(row + 4u, column);
         s5 = stored(row + 5u, column);
-        s6 = stored(row + 6u, column);
-        s7 = stored(row + 7u, column);
     }
     var at = column;
     var from_a = params.first + row;
     for (var k = 0u; k < params.inner; k++) {
-        let a0 = load4(from_a);
-        let a4 = load4(from_a + 4u);
         let b0 = vec2f(b[at], b[at + LANES]);
-        s0 = fma(vec2f(a0.x), b0, s0);
-        s1 = fma(vec2f(a0.y), b0, s1);
-        s2 = fma(vec2f(a0.z), b0, s2);
-        s3 = fma(vec2f(a0.w), b0, s3);
-        s4 = fma(vec2f(a4.x), b0, s4);
-        s5 = fma(vec2f(a4.y), b0, s5);
-        s6 = fma(vec2f(a4.z), b0, s6);
-        s7 = fma(vec2f(a4.w), b0, s7);
+        s0 = fma(vec2f(load(from_a)), b0, s0);
+        s1 = fma(vec2f(load(from_a + 1u)), b0, s1);
+        s2 = fma(vec2f(load(from_a + 2u)), b0, s2);
+        s3 = fma(vec2f(load(from_a + 3u)), b0, s3);
+        s4 = fma(vec2f(load(from_a + 4u)), b0, s4);
+        s5 = fma(vec2f(load(from_a + 5u)), b0, s5);
         at += params.columns;
         from_a += params.stride;
     }
@@ -191,6 +163,4 @@ fn tn(
     store(row + 3u, column, s3);
     store(row + 4u, column, s4);
     store(row + 5u, column, s5);
-    store(row + 6u, column, s6);
-    store(row + 7u, column, s7);
 }

@@ -2,6 +2,11 @@
 // [R, S, K, C], result = dx.
 #import all_taps
 
+// Taps run against the pixels of dy: none lies behind another.
+fn neighbours() -> u32 {
+    return 1u;
+}
+
 // An input pixel in the padded image, and the first pixel of its image in dy.
 fn locate(pixel: u32) -> vec3i {
     let at = place(pixel, height, width);

@@ -28,6 +28,11 @@ fn skips_taps() -> bool {
     return true;
 }
 
+// Taps run against the pixels of dy: none lies behind another.
+fn neighbours() -> u32 {
+    return 1u;
+}
+
 // An input pixel in the padded image, and the first pixel of its image in dy.
 fn locate(pixel: u32) -> vec3i {
     let at = place_of(pixel);

@@ -1,6 +1,11 @@
 // The taps of a convolution: source = x, weights = kernel, result = y.
 #import all_taps
 
+// How many taps, from each that begins a row, lie one behind the other in x where all lie in the image.
+fn neighbours() -> u32 {
+    return window_width;
+}
+
 // The top left corner of an output pixel's window, and the number of the value that would lie there in x.
 fn locate(pixel: u32) -> vec3i {
     let out = place(pixel, out_height, out_width);

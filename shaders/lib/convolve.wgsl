@@ -1,11 +1,14 @@
-// A convolution where one invocation computes 8 pixels x 2 columns.
+// A convolution where one invocation computes 6 pixels x 2 columns.
 #import columns
 #import convolution
 
-// The source's value number `d` at an address; 0 for a tap outside the image.
-fn load(at: i32, d: u32) -> f32 {
-    let i = u32(max(at, 0)) + d;
-    return select(0.0, source[i / 4u][i % 4u], at >= 0);
+fn value(i: u32) -> f32 {
+    return source[i / 4u][i % 4u];
+}
+
+// Whether all taps of a pixel lie in the source.
+fn inside(pixel: vec3i) -> bool {
+    return address(pixel, 0u, 0u) >= 0 && address(pixel, window_height - 1u, window_width - 1u) >= 0;
 }
 
 fn store(pixel: u32, column: u32, value: vec2f) {
@@ -35,8 +38,6 @@ fn forward(
     let p3 = locate(min(pixel + 3u, last));
     let p4 = locate(min(pixel + 4u, last));
     let p5 = locate(min(pixel + 5u, last));
-    let p6 = locate(min(pixel + 6u, last));
-    let p7 = locate(min(pixel + 7u, last));
     var s0 = vec2f();
     if has_bias {
         s0 = vec2f(bias[column], bias[column + LANES]);
@@ -46,13 +47,18 @@ fn forward(
     var s3 = s0;
     var s4 = s0;
     var s5 = s0;
-    var s6 = s0;
-    var s7 = s0;
+    // Taps that lie one behind the other in the source, in one walk.
+    var together = neighbours();
+    if together > 1u {
+        let whole = inside(p0) && inside(p1) && inside(p2) && inside(p3) && inside(p4) && inside(p5);
+        together = select(1u, together, whole);
+    }
+    let length = together * depth;
     let first = first_tap();
     let step = tap_step();
     var w = column;
     for (var r = first.x; r < window_height; r += step.x) {
-        for (var s = first.y; s < window_width; s += step.y) {
+        for (var s = first.y; s < window_width; s += step.y * together) {
             if skips_taps() {
                 w = (r * window_width + s) * depth * columns + column;
             }
@@ -62,63 +68,51 @@ fn forward(
             let a3 = address(p3, r, s);
             let a4 = address(p4, r, s);
             let a5 = address(p5, r, s);
-            let a6 = address(p6, r, s);
-            let a7 = address(p7, r, s);
+            // No test in the inner loops: a tap outside the image reads the first pixel, and what comes of it is dropped.
+            let c0 = u32(max(a0, 0));
+            let c1 = u32(max(a1, 0));
+            let c2 = u32(max(a2, 0));
+            let c3 = u32(max(a3, 0));
+            let c4 = u32(max(a4, 0));
+            let c5 = u32(max(a5, 0));
+            var t0 = s0;
+            var t1 = s1;
+            var t2 = s2;
+            var t3 = s3;
+            var t4 = s4;
+            var t5 = s5;
             if depth % 4u == 0u {
-                // No test in the inner loop: a tap outside the image reads the first pixel, and what comes of it is dropped.
-                let c0 = u32(max(a0, 0)) / 4u;
-                let c1 = u32(max(a1, 0)) / 4u;
-                let c2 = u32(max(a2, 0)) / 4u;
-                let c3 = u32(max(a3, 0)) / 4u;
-                let c4 = u32(max(a4, 0)) / 4u;
-                let c5 = u32(max(a5, 0)) / 4u;
-                let c6 = u32(max(a6, 0)) / 4u;
-                let c7 = u32(max(a7, 0)) / 4u;
-                var t0 = s0;
-                var t1 = s1;
-                var t2 = s2;
-                var t3 = s3;
-                var t4 = s4;
-                var t5 = s5;
-                var t6 = s6;
-                var t7 = s7;
-                for (var d = 0u; d < depth / 4u; d++) {
+                for (var d = 0u; d < length; d += 4u) {
                     let b0 = vec2f(weights[w], weights[w + LANES]);
                     let b1 = vec2f(weights[w + columns], weights[w + columns + LANES]);
                     let b2 = vec2f(weights[w + 2u * columns], weights[w + 2u * columns + LANES]);
                     let b3 = vec2f(weights[w + 3u * columns], weights[w + 3u * columns + LANES]);
-                    t0 = multiply_add4(source[c0 + d], b0, b1, b2, b3, t0);
-                    t1 = multiply_add4(source[c1 + d], b0, b1, b2, b3, t1);
-                    t2 = multiply_add4(source[c2 + d], b0, b1, b2, b3, t2);
-                    t3 = multiply_add4(source[c3 + d], b0, b1, b2, b3, t3);
-                    t4 = multiply_add4(source[c4 + d], b0, b1, b2, b3, t4);
-                    t5 = multiply_add4(source[c5 + d], b0, b1, b2, b3, t5);
-                    t6 = multiply_add4(source[c6 + d], b0, b1, b2, b3, t6);
-                    t7 = multiply_add4(source[c7 + d], b0, b1, b2, b3, t7);
+                    t0 = multiply_add4(source[(c0 + d) / 4u], b0, b1, b2, b3, t0);
+                    t1 = multiply_add4(source[(c1 + d) / 4u], b0, b1, b2, b3, t1);
+                    t2 = multiply_add4(source[(c2 + d) / 4u], b0, b1, b2, b3, t2);
+                    t3 = multiply_add4(source[(c3 + d) / 4u], b0, b1, b2, b3, t3);
+                    t4 = multiply_add4(source[(c4 + d) / 4u], b0, b1, b2, b3, t4);
+                    t5 = multiply_add4(source[(c5 + d) / 4u], b0, b1, b2, b3, t5);
                     w += 4u * columns;
                 }
-                s0 = select(s0, t0, a0 >= 0);
-                s1 = select(s1, t1, a1 >= 0);
-                s2 = select(s2, t2, a2 >= 0);
-                s3 = select(s3, t3, a3 >= 0);
-                s4 = select(s4, t4, a4 >= 0);
-                s5 = select(s5, t5, a5 >= 0);
-                s6 = select(s6, t6, a6 >= 0);
-                s7 = select(s7, t7, a7 >= 0);
             } else {
-                for (var d = 0u; d < depth; d++) {
+                for (var d = 0u; d < length; d++) {
                     let b = vec2f(weights[w], weights[w + LANES]);
-                    s0 = fma(vec2f(load(a0, d)), b, s0);
-                    s1 = fma(vec2f(load(a1, d)), b, s1);
-                    s2 = fma(vec2f(load(a2, d)), b, s2);
-                    s3 = fma(vec2f(load(a3, d)), b, s3);
-                    s4 = fma(vec2f(load(a4, d)), b, s4);
-                    s5 = fma(vec2f(load(a5, d)), b, s5);
-                    s6 = fma(vec2f(load(a6, d)), b, s6);
-                    s7 = fma(vec2f(load(a7, d)), b, s7);
+                    t0 = fma(vec2f(value(c0 + d)), b, t0);
+                    t1 = fma(vec2f(value(c1 + d)), b, t1);
+                    t2 = fma(vec2f(value(c2 + d)), b, t2);
+                    t3 = fma(vec2f(value(c3 + d)), b, t3);
+                    t4 = fma(vec2f(value(c4 + d)), b, t4);
+                    t5 = fma(vec2f(value(c5 + d)), b, t5);
                     w += columns;
                 }
             }
+            s0 = select(s0, t0, a0 >= 0);
+            s1 = select(s1, t1, a1 >= 0);
+            s2 = select(s2, t2, a2 >= 0);
+            s3 = select(s3, t3, a3 >= 0);
+            s4 = select(s4, t4, a4 >= 0);
+            s5 = select(s5, t5, a5 >= 0);
         }
     }
     store(pixel, column, s0);
@@ -127,6 +121,4 @@ fn forward(
     store(pixel + 3u, column, s3);
     store(pixel + 4u, column, s4);
     store(pixel + 5u, column, s5);
-    store(pixel + 6u, column, s6);
-    store(pixel + 7u, column, s7);
 }

@@ -30,11 +30,22 @@ fn store_rows(chunk: u32, row: u32, column: u32, sums: Rows) {
     }
 }
 
+// The tap of four rows from this one on. Rows past the last are computed, but not stored.
+fn quad_tap(row: u32) -> vec3i {
+    return tap(min(row, rows() - 4u));
+}
+
+// Four rows of a window; 0 outside the image.
+fn window_quad(window: vec3i, tap: vec3i) -> vec4f {
+    let at = address(window, tap);
+    return select(vec4f(), x[u32(max(at, 0)) / 4u], at >= 0);
+}
+
 // Four rows of a pixel of the result; 0 outside the image and past the chunk's end.
 fn row_quad(pixel: u32, end: u32, tap: vec3i) -> vec4f {
     let out = place(min(pixel, end - 1u), out_height, out_width);
     let iy = out.y * stride_y;
     let ix = out.z * stride_x;
-    let at = address(vec3i(i32(iy), i32(ix), i32(((out.x * height + iy) * width + ix) * channels)), tap);
-    return select(vec4f(), x[u32(max(at, 0)) / 4u], at >= 0 && pixel < end);
+    let window = vec3i(i32(iy), i32(ix), i32(((out.x * height + iy) * width + ix) * channels));
+    return select(vec4f(), window_quad(window, tap), pixel < end);
 }

@@ -17,6 +17,8 @@ use crate::window::{Padding, Window, window_overrides};
 const BUSY: usize = 256;
 /// Chunks are not made smaller than this many pixels.
 const SMALLEST_CHUNK: usize = 128;
+/// Values that the second-level cache of any processor of today has room for.
+const CACHED: usize = 64 << 10;
 
 /// The gradient of [`Conv2d`](crate::Conv2d) with respect to the kernel:
 /// `(x [N, H, W, C], dy [N, OH, OW, K]) -> [R, S, C, K]`.
@@ -79,7 +81,13 @@ impl Op for Conv2dWeightGradient {
         let pixels = images * area;
         let flops = 2 * pixels * rows * filters;
         let [across, down, _] = tiles(rows, filters);
-        let wanted = BUSY.div_ceil(across as usize * down as usize).min(pixels.div_ceil(SMALLEST_CHUNK)).max(1);
+        // On a processor, chunks that stay in its cache while all tiles walk over them, if their sums are no larger.
+        let in_cache = match lowering.limits().gpu_kernels {
+            true => 1,
+            false => (pixels * (channels + filters)).div_ceil(CACHED.max(rows * filters)),
+        };
+        let wanted = BUSY.div_ceil(across as usize * down as usize).max(in_cache).min(pixels.div_ceil(SMALLEST_CHUNK));
+        let wanted = wanted.max(1);
         let chunk = pixels.div_ceil(wanted);
         let chunks = pixels.div_ceil(chunk);
         let partial = match chunks {
