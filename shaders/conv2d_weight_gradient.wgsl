@@ -69,12 +69,14 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
     var oy = first / out_width % out_height;
     var image = first / (out_width * out_height) * height * width;
     var at = first * filters + column;
-    var inside = columns_inside(t0);
-    inside = in_both(inside, columns_inside(t1));
-    inside = in_both(inside, columns_inside(t2));
-    inside = in_both(inside, columns_inside(t3));
-    inside = in_both(inside, columns_inside(t4));
-    inside = in_both(inside, columns_inside(t5));
+    let i0 = columns_inside(t0);
+    let i1 = columns_inside(t1);
+    let i2 = columns_inside(t2);
+    let i3 = columns_inside(t3);
+    let i4 = columns_inside(t4);
+    let i5 = columns_inside(t5);
+    let inside = in_both(in_both(in_both(i0, i1), in_both(i2, i3)), in_both(i4, i5));
+    let touched = in_either(in_either(in_either(i0, i1), in_either(i2, i3)), in_either(i4, i5));
     let step = channels * stride_x;
     // Rows run along taps: the first has the uppermost, the last the lowest.
     let top = t0.x;
@@ -83,9 +85,20 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
     while pixel < end {
         let iy = i32(oy * stride_y);
         let corner = i32((image + oy * stride_y * width) * channels + ox * step);
-        if iy + top >= 0 && iy + bottom < i32(height) && ox >= inside.x && ox < inside.y {
+        let left = min(end - pixel, out_width - ox);
+        if iy + bottom < 0 || iy + top >= i32(height) || ox >= touched.y {
+            // No tap lies in the image from here to the row's end.
+            at += left * filters;
+            pixel += left;
+            ox += left;
+        } else if ox < touched.x {
+            let stretch = min(left, touched.x - ox);
+            at += stretch * filters;
+            pixel += stretch;
+            ox += stretch;
+        } else if iy + top >= 0 && iy + bottom < i32(height) && ox >= inside.x && ox < inside.y {
             // All taps lie in the image from here to the stretch's end: no tests.
-            let stretch = min(end - pixel, min(out_width, inside.y) - ox);
+            let stretch = min(left, inside.y - ox);
             var from0 = u32(corner + t0.z);
             var from1 = u32(corner + t1.z);
             var from2 = u32(corner + t2.z);

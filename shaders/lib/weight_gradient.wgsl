@@ -42,3 +42,8 @@ fn columns_inside(tap: vec3i) -> vec2u {
 fn in_both(a: vec2u, b: vec2u) -> vec2u {
     return vec2u(max(a.x, b.x), min(a.y, b.y));
 }
+
+// A range that holds the columns in either.
+fn in_either(a: vec2u, b: vec2u) -> vec2u {
+    return vec2u(min(a.x, b.x), max(a.y, b.y));
+}

@@ -84,7 +84,7 @@ impl Op for Conv2dWeightGradient {
         // On a processor, chunks that stay in its cache while all tiles walk over them, if their sums are no larger.
         let in_cache = match lowering.limits().gpu_kernels {
             true => 1,
-            false => (pixels * (channels + filters)).div_ceil(CACHED.max(rows * filters)),
+            false => pixels * (channels + filters) / CACHED.max(rows * filters),
         };
         let wanted = BUSY.div_ceil(across as usize * down as usize).max(in_cache).min(pixels.div_ceil(SMALLEST_CHUNK));
         let wanted = wanted.max(1);
