@@ -100,7 +100,7 @@ fn a_prediction_computes_no_loss_and_an_evaluation_no_probabilities() {
     let plans = recorder.plans();
     let kernels = |plan: usize| plans[plan].calls.iter().map(|call| call.kernel.name).collect::<Vec<_>>();
     // The rectifier is in the convolution, whose grey images are unfolded. Rows of 5 filters and 3 classes are filled up.
-    let convolution = ["pad.forward", "unfold.forward", "conv2d.quads"];
+    let convolution = ["unfold.forward", "pad.forward", "conv2d.quads"];
     let layers = [&convolution[..], &["max_pool2d.forward", "pad.forward", "matmul_quads.single"]].concat();
     assert_eq!(kernels(0), [&["gather.bytes"], &layers[..], &["softmax.forward"]].concat());
     let (samples, metrics) = (["gather.integers", "gather.bytes"], ["softmax_cross_entropy.forward", "record.update"]);

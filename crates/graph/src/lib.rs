@@ -35,6 +35,7 @@ mod op;
 mod order;
 mod plan;
 mod profile;
+mod slots;
 mod tensor;
 mod windows;
 

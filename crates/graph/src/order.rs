@@ -3,13 +3,36 @@
 
 use crate::{Access, PlannedCall};
 
-/// The calls in an order in which few have to wait: each stands behind those that it depends on, in as early a group of
-/// calls without a wait between them as it can.
-pub(crate) fn side_by_side(calls: Vec<PlannedCall>) -> Vec<PlannedCall> {
+/// The calls in the order in which they are given, each a group of its own.
+pub(crate) fn one_by_one(calls: Vec<PlannedCall>) -> Vec<(usize, PlannedCall)> {
+    calls.into_iter().enumerate().collect()
+}
+
+/// The calls in an order in which few have to wait, with the group of each: the calls of a group do not depend on each other,
+/// so none waits for another. Each stands behind those that it depends on, in as early a group as it can. Only those that
+/// depend on none before them (on parameters alone) stand as late as they can, for what they give takes up memory.
+pub(crate) fn side_by_side(calls: Vec<PlannedCall>) -> Vec<(usize, PlannedCall)> {
     let mut groups = Groups::default();
     let mut grouped: Vec<(usize, PlannedCall)> = calls.into_iter().map(|call| (groups.place(&call, 0), call)).collect();
+    for index in 0..grouped.len() {
+        if let ([.., (0, call)], later) = grouped.split_at(index + 1) {
+            let awaited = later.iter().filter(|(_, other)| depend(call, other)).map(|(group, _)| *group).min();
+            grouped[index].0 = awaited.map_or(0, |group| group.saturating_sub(1));
+        }
+    }
     grouped.sort_by_key(|(group, _)| *group);
-    grouped.into_iter().map(|(_, call)| call).collect()
+    grouped
+}
+
+/// Whether one of two calls writes a buffer that the other uses.
+fn depend(a: &PlannedCall, b: &PlannedCall) -> bool {
+    uses(a).any(|(buffer, access)| {
+        uses(b).any(|(other, also)| buffer == other && (access == Access::ReadWrite || also == Access::ReadWrite))
+    })
+}
+
+fn uses(call: &PlannedCall) -> impl Iterator<Item = (usize, Access)> {
+    call.kernel.bindings.iter().zip(&call.arguments).map(|(binding, argument)| (argument.buffer, binding.access))
 }
 
 /// How many times a call of these, in this order, has to wait for those before it.
@@ -28,12 +51,11 @@ struct Groups {
 impl Groups {
     /// The first group, not before `earliest`, that a call can be in.
     fn place(&mut self, call: &PlannedCall, earliest: usize) -> usize {
-        let uses = || call.kernel.bindings.iter().zip(&call.arguments).map(|(binding, at)| (at.buffer, binding.access));
-        let buffers = uses().map(|(buffer, _)| buffer + 1).max().unwrap_or(0);
+        let buffers = uses(call).map(|(buffer, _)| buffer + 1).max().unwrap_or(0);
         self.free_for.resize(self.free_for.len().max(buffers), [0; 2]);
-        let group = uses().map(|(buffer, access)| self.free_for[buffer][usize::from(access == Access::ReadWrite)]);
+        let group = uses(call).map(|(buffer, access)| self.free_for[buffer][usize::from(access == Access::ReadWrite)]);
         let group = group.fold(earliest, usize::max);
-        for (buffer, access) in uses() {
+        for (buffer, access) in uses(call) {
             let [reads, writes] = &mut self.free_for[buffer];
             *writes = (*writes).max(group + 1);
             if access == Access::ReadWrite {

@@ -5,11 +5,11 @@ use std::fmt;
 
 use crate::fusion::fused_nodes;
 use crate::lowering::Local;
-use crate::order::{side_by_side, waits};
+use crate::order::{one_by_one, side_by_side, waits};
+use crate::slots::share;
 use crate::windows::lowerings;
 use crate::{
-    Access, Buffer, Call, Choice, Choices, Error, Graph, Kernel, Limits, Lowering, Node, Result, Storage, Tensor,
-    TensorType,
+    Access, Buffer, Call, Choice, Choices, Error, Graph, Kernel, Limits, Lowering, Result, Storage, Tensor, TensorType,
 };
 
 /// Kernel calls in order and the buffers that they need: plain data, ready for any device. Prints as a table.
@@ -101,9 +101,9 @@ impl Plan {
     /// op says so ([`Op::fuse`](crate::Op::fuse)), and chooses the buffers. What is too large to be bound is computed in
     /// windows (`windows.rs`).
     ///
-    /// A tensor that is not persistent gets a slot, from the node that gives it to the last one that takes it: the
-    /// smallest free one that is large enough, else the largest free one, which grows. A slot is a whole buffer, because
-    /// WebGPU tracks whole buffers: one that a kernel both reads and writes would be an error even at disjoint ranges.
+    /// Calls are ordered (`order.rs`) while each tensor has a buffer of its own; then those that are not persistent and
+    /// not used at the same time share one, a slot (`slots.rs`). A slot is a whole buffer, because WebGPU tracks whole
+    /// buffers: one that a kernel both reads and writes would be an error even at disjoint ranges.
     ///
     /// # Errors
     /// When a tensor or a dispatch exceeds the device's limits.
@@ -117,21 +117,19 @@ impl Plan {
     /// As [`Plan::new`].
     pub fn with(graph: &Graph, limits: &Limits, choices: &Choices) -> Result<Plan> {
         let nodes = fused_nodes(graph);
-        let last_use = last_uses(graph, &nodes);
         let mut planner = Planner {
             graph,
             limits,
             buffers: graph.buffers().iter().map(|name| PlanBuffer { name: Some(name.clone()), bytes: 0 }).collect(),
-            slot_of: vec![None; graph.tensor_count()],
-            free: Vec::new(),
+            buffer_of: vec![None; graph.tensor_count()],
         };
         let mut calls = Vec::new();
         let mut made: Vec<Choice> = Vec::new();
-        for (index, node) in nodes.iter().enumerate() {
+        for node in &nodes {
             for &output in &node.outputs {
                 let base = graph.base(output);
                 if graph.storage(base) == Storage::Planned {
-                    planner.slot_of[base.index()] = Some(planner.take(graph.ty(base).bytes()));
+                    planner.buffer_of[base.index()] = Some(planner.add_buffer());
                 }
             }
             for mut lowering in lowerings(graph, node, limits, choices) {
@@ -142,16 +140,14 @@ impl Plan {
                 for call in unplaced {
                     calls.push(planner.place(call, &node.scope, &locals)?);
                 }
-                planner.free.extend(locals.into_iter().filter_map(|(_, slot)| slot));
-            }
-            for tensor in graph.all_tensors().filter(|tensor| last_use[tensor.index()] == Some(index)) {
-                planner.free.extend(planner.slot_of[tensor.index()]);
             }
         }
         let mut known = HashSet::new();
         made.retain(|choice| known.insert(choice.key()));
-        let calls = if limits.gpu_kernels { side_by_side(calls) } else { calls };
-        Ok(planner.finish(calls, made))
+        let mut calls = if limits.gpu_kernels { side_by_side(calls) } else { one_by_one(calls) };
+        let buffers = share(planner.buffers, &mut calls);
+        let calls = calls.into_iter().map(|(_, call)| call).collect();
+        Ok(Plan { buffers, calls, choices: made })
     }
 
     /// How many times a GPU has to wait for all calls so far before it can start the next one, because that writes a buffer
@@ -166,58 +162,31 @@ impl Plan {
     }
 }
 
-/// For each planned tensor, the last node that gives or takes it.
-fn last_uses(graph: &Graph, nodes: &[Node]) -> Vec<Option<usize>> {
-    let mut last = vec![None; graph.tensor_count()];
-    for (index, node) in nodes.iter().enumerate() {
-        for &tensor in node.inputs.iter().chain(&node.outputs) {
-            let base = graph.base(tensor);
-            if graph.storage(base) == Storage::Planned {
-                last[base.index()] = Some(index);
-            }
-        }
-    }
-    last
-}
-
 struct Planner<'a> {
     graph: &'a Graph,
     limits: &'a Limits,
     buffers: Vec<PlanBuffer>,
-    slot_of: Vec<Option<usize>>,
-    free: Vec<usize>,
+    /// Of each tensor that is not persistent, its buffer.
+    buffer_of: Vec<Option<usize>>,
 }
 
 impl Planner<'_> {
-    /// The index of a slot of at least `bytes` bytes that nobody uses.
-    fn take(&mut self, bytes: u64) -> usize {
-        let bytes = bytes.max(4);
-        let size = |slot: usize| self.buffers[slot].bytes;
-        let fitting = (0..self.free.len()).filter(|&i| size(self.free[i]) >= bytes).min_by_key(|&i| size(self.free[i]));
-        let largest = || (0..self.free.len()).max_by_key(|&i| size(self.free[i]));
-        match fitting.or_else(largest) {
-            Some(found) => {
-                let slot = self.free.swap_remove(found);
-                self.buffers[slot].bytes = self.buffers[slot].bytes.max(bytes);
-                slot
-            }
-            None => {
-                self.buffers.push(PlanBuffer { name: None, bytes });
-                self.buffers.len() - 1
-            }
-        }
+    /// The index of a buffer for one tensor, as large as what calls see of it.
+    fn add_buffer(&mut self) -> usize {
+        self.buffers.push(PlanBuffer { name: None, bytes: 0 });
+        self.buffers.len() - 1
     }
 
-    /// What only one lowering knows, with a slot for each of its scratch tensors.
+    /// What only one lowering knows, with a buffer for each of its scratch tensors.
     fn place_locals(&mut self, locals: Vec<Local>) -> Vec<(Local, Option<usize>)> {
-        let slot = |local: Local| {
-            let slot = match &local {
-                Local::Scratch(ty) => Some(self.take(ty.bytes())),
+        let place = |local: Local| {
+            let buffer = match &local {
+                Local::Scratch(_) => Some(self.add_buffer()),
                 Local::Part { .. } => None,
             };
-            (local, slot)
+            (local, buffer)
         };
-        locals.into_iter().map(slot).collect()
+        locals.into_iter().map(place).collect()
     }
 
     fn place(&mut self, call: Call, scope: &str, locals: &[(Local, Option<usize>)]) -> Result<PlannedCall> {
@@ -269,7 +238,7 @@ impl Planner<'_> {
     fn locate(&self, tensor: Tensor, locals: &[(Local, Option<usize>)]) -> Option<(usize, u64, TensorType)> {
         if let Some(local) = tensor.index().checked_sub(self.graph.tensor_count()) {
             return match &locals[local] {
-                (Local::Scratch(ty), slot) => Some(((*slot)?, 0, ty.clone())),
+                (Local::Scratch(ty), buffer) => Some(((*buffer)?, 0, ty.clone())),
                 (Local::Part { of, first_byte, ty }, _) => {
                     let (buffer, offset, _) = self.locate(*of, locals)?;
                     Some((buffer, offset + first_byte, ty.clone()))
@@ -279,22 +248,8 @@ impl Planner<'_> {
         let ty = self.graph.ty(tensor).clone();
         match self.graph.storage(tensor) {
             Storage::Persistent { buffer: Buffer(index), offset } => Some((index as usize, offset, ty)),
-            _ => Some((self.slot_of[self.graph.base(tensor).index()]?, 0, ty)),
+            _ => Some((self.buffer_of[self.graph.base(tensor).index()]?, 0, ty)),
         }
-    }
-
-    /// Drops persistent buffers that no call sees.
-    fn finish(self, mut calls: Vec<PlannedCall>, choices: Vec<Choice>) -> Plan {
-        let mut new_index = vec![None; self.buffers.len()];
-        let mut buffers = Vec::new();
-        for (old, buffer) in self.buffers.into_iter().enumerate().filter(|(_, buffer)| buffer.bytes > 0) {
-            new_index[old] = Some(buffers.len());
-            buffers.push(buffer);
-        }
-        for argument in calls.iter_mut().flat_map(|call| &mut call.arguments) {
-            argument.buffer = new_index[argument.buffer].unwrap_or_default();
-        }
-        Plan { buffers, calls, choices }
     }
 }
 

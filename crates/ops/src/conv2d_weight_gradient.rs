@@ -39,6 +39,9 @@ const TILES: [(Tile, &Kernel); 4] = [
     (Tile::Shared, quads::SharedTiles::KERNEL),
     (Tile::Columns, kernel::Forward::KERNEL),
 ];
+/// Those of a gradient with few rows, as of a first layer: a subgroup's would be half empty.
+const TILES_OF_FEW_ROWS: [(Tile, &Kernel); 3] = [TILES[0], TILES[2], TILES[3]];
+const FEW_ROWS: usize = 32;
 
 impl Conv2dWeightGradient {
     /// The window, and the shape of the kernel's gradient.
@@ -96,11 +99,12 @@ impl Op for Conv2dWeightGradient {
         };
         let source = Source::new(window, images, channels);
         let fit = quads_fit(lowering, source.inner, [source.elements, pixels * filters.next_multiple_of(4)]);
-        let tile = Tile::choose(lowering, fit, &TILES);
+        let [height, width] = source.window.size;
+        let deep = source.inner.next_multiple_of(4);
+        let rows_in_fours = height * width * deep;
+        let fitting: &[_] = if rows_in_fours <= FEW_ROWS { &TILES_OF_FEW_ROWS } else { &TILES };
+        let tile = Tile::choose(lowering, fit, fitting);
         if tile != Tile::Columns {
-            let [height, width] = source.window.size;
-            let deep = source.inner.next_multiple_of(4);
-            let rows_in_fours = height * width * deep;
             let QuadTiles { lanes, workgroups } = quad_tiles(rows_in_fours, filters);
             let overrides = window_overrides!(
                 conv2d_weight_gradient_quads,

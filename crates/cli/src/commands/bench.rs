@@ -19,7 +19,8 @@ const BATCH: usize = 128;
 /// Each op runs alone, on the shapes of LeNet, of the deeper network for CIFAR-10 and of some of InceptionV3's layers.
 /// Products are told in GFLOP/s, all else in GB/s of the tensors that are taken and given; beside it the share of what
 /// the device was measured to do at most in the same run: a loop of multiply-adds, and a copy larger than its caches.
-/// Tensors that stay in a cache may exceed the copy. Times are those of the device's own clock, where it has one.
+/// Tensors that stay in a cache may exceed the copy. Times are those of the device's own clock, where it has one. What
+/// fails is told at the end, and makes the exit status 1.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -60,6 +61,19 @@ struct Report {
     timing: Option<Timing>,
     kernels: Vec<Measured>,
     trainings: Vec<Trained>,
+    failures: Vec<Failure>,
+}
+
+/// What could not be measured, and why.
+struct Failure {
+    id: String,
+    error: String,
+}
+
+impl Failure {
+    fn new(id: String, error: &Error) -> Failure {
+        Failure { id, error: error.to_string() }
+    }
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
@@ -79,28 +93,34 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let bar = ProgressBar::new((workloads.len() + networks.len()) as u64).with_style(style);
     bar.set_message("the device's peak");
     let before = Peak::measure(&device)?;
-    let (mut kernels, mut trainings, mut timing) = (Vec::new(), Vec::new(), None);
+    let mut report = Report::new(before);
     for workload in &workloads {
         bar.set_message(workload.id());
-        let (measured, clock) = measure(&device, workload, budget)?;
-        timing = Some(clock);
-        kernels.push(measured);
+        match measure(&device, workload, budget) {
+            Ok((measured, timing)) => {
+                report.timing = Some(timing);
+                report.kernels.push(measured);
+            }
+            Err(error) => report.failures.push(Failure::new(workload.id(), &error.into())),
+        }
         bar.inc(1);
     }
     for model in networks {
         let id = id_of(&model);
         bar.set_message(id.clone());
-        trainings.push(train(id, &device, model, budget)?);
+        match train(id.clone(), &device, model, budget) {
+            Ok(trained) => report.trainings.push(trained),
+            Err(error) => report.failures.push(Failure::new(id, &error)),
+        }
         bar.inc(1);
     }
     bar.set_message("the device's peak again");
-    let peak = before.max(Peak::measure(&device)?);
+    report.peak = before.max(Peak::measure(&device)?);
     bar.finish_and_clear();
 
-    let report = Report { peak, timing, kernels, trainings };
     let text = if arguments.json { format!("{:#}\n", report.json(&device)) } else { report.table(&device) };
     show(&text);
-    Ok(ExitCode::SUCCESS)
+    Ok(if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The best of some runs: what else the machine does only makes them slower.
@@ -116,6 +136,10 @@ fn train(id: String, device: &Device, model: Model, budget: Duration) -> Result<
 }
 
 impl Report {
+    fn new(peak: Peak) -> Report {
+        Report { peak, timing: None, kernels: Vec::new(), trainings: Vec::new(), failures: Vec::new() }
+    }
+
     fn table(&self, device: &Device) -> String {
         let mut lines = vec![devices::words(device.info()), self.peak.to_string()];
         if let Some(timing) = self.timing {
@@ -131,6 +155,10 @@ impl Report {
         for Trained { id, images_per_second, first_step } in &self.trainings {
             lines.push(format!("{id:<30} {images_per_second:>12.0} {:>14.2}", first_step.as_secs_f64()));
         }
+        if !self.failures.is_empty() {
+            lines.extend([String::new(), "not measured:".to_owned()]);
+        }
+        lines.extend(self.failures.iter().map(|Failure { id, error }| format!("{id}: {error}")));
         lines.push(String::new());
         lines.join("\n")
     }
@@ -152,6 +180,7 @@ impl Report {
             "timing": self.timing.map(|timing| timing.to_string()),
             "kernels": self.kernels.iter().map(kernel).collect::<Vec<_>>(),
             "trainings": self.trainings.iter().map(training).collect::<Vec<_>>(),
+            "failures": self.failures.iter().map(|Failure { id, error }| json!({ "id": id, "error": error })).collect::<Vec<_>>(),
         })
     }
 }

@@ -11,6 +11,11 @@ fn plan(graph: &Graph) -> Plan {
     Plan::new(graph, &Limits::WEBGPU).unwrap()
 }
 
+/// As [`plan`], with calls in the order of their nodes.
+fn plan_in_order(graph: &Graph) -> Plan {
+    Plan::new(graph, &Limits { gpu_kernels: false, ..Limits::WEBGPU }).unwrap()
+}
+
 /// `2 x`, so many times, each from the one before.
 fn chain(graph: &mut Graph, mut x: Tensor, length: usize) -> Tensor {
     for _ in 0..length {
@@ -103,7 +108,7 @@ fn the_smallest_free_slot_that_is_large_enough_is_taken() {
     let y = graph.add(Repeat(50), &[x]).unwrap();
     let z = graph.add(Double, &[y]).unwrap();
     keep(&mut graph, z, "z");
-    let plan = plan(&graph);
+    let plan = plan_in_order(&graph);
     assert_eq!(written(&plan.calls[6]), written(&plan.calls[1]));
     assert_eq!(slots(&plan).len(), 3);
 }
@@ -119,7 +124,7 @@ fn nodes_that_nobody_needs_are_dropped_and_so_are_their_buffers() {
     let gradients = graph.add(Double, &[x]).unwrap();
     graph.update(Arc::new(Descend), &[gradients], &[parameters]).unwrap();
     let plan = plan(&graph);
-    assert_eq!(names(&plan), ["sum.forward", "sum.forward", "double.forward", "descend.update"]);
+    assert_eq!(names(&plan), ["sum.forward", "double.forward", "sum.forward", "descend.update"]);
     let named: Vec<&str> = plan.buffers.iter().filter_map(|buffer| buffer.name.as_deref()).collect();
     assert_eq!(named, ["x", "parameters", "y"]);
 }
@@ -249,9 +254,34 @@ fn calls_that_do_not_depend_on_each_other_stand_side_by_side() {
             keep(&mut graph, x, &format!("{name} {step}"));
         }
     }
-    let elsewhere = Plan::new(&graph, &Limits { gpu_kernels: false, ..Limits::WEBGPU }).unwrap();
+    let elsewhere = plan_in_order(&graph);
     assert_eq!((plan(&graph).waits(), elsewhere.waits()), (1, 2), "the first of both chains, then the second of both");
     assert_eq!(plan(&graph).calls.len(), elsewhere.calls.len());
+}
+
+#[test]
+fn chains_that_could_share_slots_stand_side_by_side_all_the_same() {
+    let mut graph = Graph::new();
+    for name in ["x", "y"] {
+        let x = given(&mut graph, name, 100);
+        let y = chain(&mut graph, x, 4);
+        keep(&mut graph, y, &format!("{name} 4"));
+    }
+    assert_eq!((plan(&graph).waits(), slots(&plan(&graph)).len()), (3, 4));
+    assert_eq!((plan_in_order(&graph).waits(), slots(&plan_in_order(&graph)).len()), (6, 2));
+}
+
+#[test]
+fn what_depends_on_parameters_alone_is_computed_where_it_is_needed() {
+    let mut graph = Graph::new();
+    let [x, parameters] = ["x", "parameters"].map(|name| given(&mut graph, name, 100));
+    let prepared = graph.add(Double, &[parameters]).unwrap();
+    let y = chain(&mut graph, x, 4);
+    let z = graph.add(Add, &[prepared, y]).unwrap();
+    keep(&mut graph, z, "z");
+    let plan = plan(&graph);
+    let reads = |call: &PlannedCall| plan.buffers[call.arguments[0].buffer].name.as_deref() == Some("parameters");
+    assert_eq!((plan.calls.iter().position(reads), plan.waits()), (Some(3), 4), "{plan}");
 }
 
 #[test]
