@@ -1,6 +1,7 @@
-// y = gamma (x - mean) / sqrt(variance + epsilon) + beta
+// y = gamma (x - mean) / sqrt(variance + epsilon) + beta, finished by what stands behind it
 // One invocation computes one column of 8 rows, where a row is one or several pixels with all their channels.
 #import channels
+#import epilogue
 
 override scale: bool;  // whether there is a gamma; else it is bound but not read
 override center: bool; // whether there is a beta; else it is bound but not read
@@ -17,8 +18,9 @@ struct Params {
 @group(0) @binding(2) var<storage, read> variance: array<f32>; // [channels]
 @group(0) @binding(3) var<storage, read> gamma: array<f32>;    // [channels]
 @group(0) @binding(4) var<storage, read> beta: array<f32>;     // [channels]
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;  // [rows, width]
-@group(0) @binding(6) var<uniform> params: Params;
+@group(0) @binding(5) var<storage, read> gates: array<f32>;    // [rows, width]; bound but not read without a gate
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;  // [rows, width]
+@group(0) @binding(7) var<uniform> params: Params;
 
 // What x is less, what that is multiplied by, what is added then.
 fn terms_of(c: u32) -> vec3f {
@@ -52,6 +54,6 @@ fn forward(
     let end = min(first + INVOCATION_PIXELS, params.rows);
     for (var row = first; row < end; row++) {
         let at = row * params.width + column;
-        y[at] = (x[at] - terms.x) * terms.y + terms.z;
+        y[at] = finish(at, (x[at] - terms.x) * terms.y + terms.z);
     }
 }

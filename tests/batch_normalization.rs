@@ -1,15 +1,18 @@
 //! Networks with batch normalization: what moves its statistics, and that they are Keras' ones.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels};
+use kiln::graph::Limits;
 use kiln::layers::{Activation, ActivationFunction, BatchNormalization, Conv2D, Dense, Flatten, Function, Layer};
 use kiln::optimizers::SGD;
-use kiln::{Compile, Fit, Model, Sequential, Weight};
+use kiln::{Compile, Device, Fit, Model, Sequential, Weight};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
 use crate::common::{bars, bits, close, device};
+use crate::recorder::Recorder;
 
 /// A network for [`bars`], with batch normalization behind a convolution and behind a dense layer.
 fn model() -> Model {
@@ -40,6 +43,23 @@ fn bits_of(model: &Model, of: impl Fn(&str) -> bool) -> Vec<u32> {
 
 fn statistics(model: &Model) -> Vec<u32> {
     bits_of(model, |name| name.contains("moving_"))
+}
+
+#[test]
+fn a_rectifier_behind_a_normalization_costs_no_pass_and_statistics_move_by_what_the_normalization_found() {
+    let recorder = Arc::new(Recorder::new(Limits::WEBGPU));
+    let mut model = model();
+    model.compile(&Device::from_dyn(recorder.clone()), Compile::default()).unwrap();
+    model.predict(&bars(3)).unwrap();
+    model.fit(&bars(3), Fit::default()).unwrap();
+    for (plan, moved) in recorder.plans().iter().zip([0, 4]) {
+        let names: Vec<&str> = plan.calls.iter().map(|call| call.kernel.name).collect();
+        let count = |kernel: &str| names.iter().filter(|&&name| name == kernel).count();
+        assert_eq!((count("activation.forward"), count("batch_norm.forward")), (0, 2), "{plan}");
+        assert_eq!(count("moving_average.update"), moved, "{plan}");
+        let first = |kernel: &str| names.iter().position(|&name| name == kernel);
+        assert!(moved == 0 || first("moments.merge") < first("moving_average.update"), "{plan}");
+    }
 }
 
 #[test]

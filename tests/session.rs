@@ -101,10 +101,12 @@ fn a_prediction_computes_no_loss_and_an_evaluation_no_probabilities() {
     let kernels = |plan: usize| plans[plan].calls.iter().map(|call| call.kernel.name).collect::<Vec<_>>();
     // The rectifier is in the convolution, whose grey images are unfolded. Rows of 5 filters and 3 classes are filled up.
     let convolution = ["unfold.forward", "pad.forward", "conv2d.quads"];
-    let layers = [&convolution[..], &["max_pool2d.forward", "pad.forward", "matmul_quads.single"]].concat();
-    assert_eq!(kernels(0), [&["gather.bytes"], &layers[..], &["softmax.forward"]].concat());
-    let (samples, metrics) = (["gather.integers", "gather.bytes"], ["softmax_cross_entropy.forward", "record.update"]);
-    assert_eq!(kernels(1), [&samples, &layers[..], &metrics].concat());
+    let layers = [&["gather.bytes"], &convolution[..], &["max_pool2d.forward", "pad.forward"]].concat();
+    let dense = ["matmul_quads.single"];
+    assert_eq!(kernels(0), [&layers[..], &dense, &["softmax.forward"]].concat());
+    // The labels are gathered beside the last product.
+    let metrics = ["softmax_cross_entropy.forward", "record.update"];
+    assert_eq!(kernels(1), [&layers[..], &["gather.integers"], &dense, &metrics].concat());
 }
 
 #[test]

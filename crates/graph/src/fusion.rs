@@ -14,12 +14,15 @@ pub(crate) fn fused_nodes(graph: &Graph) -> Vec<Node> {
     for node in needed {
         let join = |at: usize| {
             let place = producer(graph, &nodes, node.inputs[at])?;
-            let alone = uses[node.inputs[at].index()] == 1;
-            let joined = nodes[place].as_ref().filter(|_| alone).and_then(|first| joined(first, node, at))?;
-            stays(graph, &nodes, place).then_some((place, joined))
+            let first = nodes[place].as_ref().filter(|_| uses[node.inputs[at].index()] == 1)?;
+            let joined = joined(first, node, at)?;
+            // What takes nothing else can run as early as what is before it, else both run where the second did.
+            let early = node.inputs.len() == 1;
+            (early || (first.outputs.len() == 1 && stays(graph, &nodes, place))).then_some((place, early, joined))
         };
         match (0..node.inputs.len()).filter(|_| !node.updates).find_map(join) {
-            Some((place, joined)) => {
+            Some((place, true, joined)) => nodes[place] = Some(joined),
+            Some((place, false, joined)) => {
                 nodes[place] = None;
                 nodes.push(Some(joined));
             }
@@ -47,18 +50,21 @@ fn needed_nodes(graph: &Graph) -> Vec<&Node> {
     needed
 }
 
-/// The place of the node that gives this tensor and nothing else, if only the plan knows the tensor.
+/// The place of the node that gives this tensor as its first output, if only the plan knows the tensor.
 fn producer(graph: &Graph, nodes: &[Option<Node>], tensor: Tensor) -> Option<usize> {
-    let gives = |node: &Option<Node>| node.as_ref().is_some_and(|node| !node.updates && node.outputs == [tensor]);
+    let gives =
+        |node: &Option<Node>| node.as_ref().is_some_and(|node| !node.updates && node.outputs.first() == Some(&tensor));
     nodes.iter().rposition(gives).filter(|_| graph.is_planned(tensor))
 }
 
-/// Both nodes in one: what the first takes, then what else the second takes.
+/// Both nodes in one: it takes what the first takes, then what else the second takes, and gives what the second gives, then
+/// what else the first gives.
 fn joined(first: &Node, second: &Node, at: usize) -> Option<Node> {
     let op = first.op.fuse(&*second.op, at)?;
     let others = second.inputs.iter().enumerate().filter(|(input, _)| *input != at).map(|(_, &tensor)| tensor);
     let inputs = first.inputs.iter().copied().chain(others).collect();
-    Some(Node { op, inputs, outputs: second.outputs.clone(), updates: false, scope: first.scope.clone() })
+    let outputs = second.outputs.iter().chain(first.outputs.iter().skip(1)).copied().collect();
+    Some(Node { op, inputs, outputs, updates: false, scope: first.scope.clone() })
 }
 
 /// Whether the node at this place may as well run behind all others: nothing that it takes is written after it.

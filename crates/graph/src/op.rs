@@ -32,9 +32,9 @@ pub trait Op: Any + Debug + Send + Sync {
         Pieces::Whole
     }
 
-    /// This op and the next one as one op, if there is such: `next` takes what this op gives, one tensor that nobody else
-    /// needs, as its input number `at`. The one op takes this op's inputs and behind them the other inputs of `next`, and
-    /// gives what `next` gives. [`Plan::new`](crate::Plan::new) asks.
+    /// This op and the next one as one op, if there is such: `next` takes this op's first output, which nobody else needs,
+    /// as its input number `at`. The one op takes this op's inputs and behind them the other inputs of `next`, and gives
+    /// what `next` gives and behind that the other outputs of this op. [`Plan::new`](crate::Plan::new) asks.
     fn fuse(&self, next: &dyn Op, at: usize) -> Option<Arc<dyn Op>> {
         let (_, _) = (next, at);
         None

@@ -6,6 +6,7 @@ use kiln_graph::{Array, Error, Gradient, Lowering, Op, Result, Step, Tensor, Ten
 
 use crate::batch_norm_gradient::{BatchNormInputGradient, BatchNormSums};
 use crate::case::Case;
+use crate::fused::{self, Epilogue, Finishes};
 use crate::kernels::batch_norm as kernel;
 use crate::moments::{self, Rows, SHAPES, channels};
 use crate::tiles::channel_tiles;
@@ -54,16 +55,22 @@ fn expected(statistics: &str, scale: bool, center: bool) -> String {
 }
 
 /// Pushes the call that normalizes by these statistics.
-fn normalize(lowering: &mut Lowering, epsilon: f32, [mean, variance]: [Tensor; 2], parameters: [Option<Tensor>; 2]) {
+fn normalize(
+    lowering: &mut Lowering,
+    epsilon: f32,
+    [mean, variance]: [Tensor; 2],
+    parameters: [Option<Tensor>; 2],
+    epilogue: Epilogue,
+) {
     let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
     let rows = Rows::of(lowering.shape(x));
     let [gamma, beta] = parameters;
-    let overrides = kernel::Overrides { scale: gamma.is_some(), center: beta.is_some() };
+    let overrides = kernel::Overrides { scale: gamma.is_some(), center: beta.is_some(), epilogue: epilogue.code() };
     let (gamma, beta) = (gamma.unwrap_or(mean), beta.unwrap_or(mean));
     for Window { units, parts: [x, y] } in lowering.windows(rows.rows, [(x, rows.width), (y, rows.width)]) {
         let [count, width, channels] = [units.len(), rows.width, rows.channels].map(|n| n as u32);
         let params = kernel::Params { rows: count, width, channels, epsilon };
-        let tensors = kernel::Forward { x, mean, variance, gamma, beta, y };
+        let tensors = kernel::Forward { x, mean, variance, gamma, beta, gates: epilogue.gates(mean), y };
         lowering.push(tensors.call(params, overrides, channel_tiles(units.len(), rows.width)));
     }
 }
@@ -131,12 +138,11 @@ impl Op for BatchNorm {
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
-        self.infer(&lowering.input_types())?;
-        let (x, mean, variance) = (lowering.inputs()[0], lowering.outputs()[1], lowering.outputs()[2]);
-        moments::moments(lowering, x, mean, variance);
-        let parameters = gamma_and_beta(lowering.inputs(), 1, self.scale, self.center);
-        normalize(lowering, self.epsilon, [mean, variance], parameters);
-        Ok(())
+        self.lower_with(lowering, Epilogue::Plain)
+    }
+
+    fn fuse(&self, next: &dyn Op, _: usize) -> Option<Arc<dyn Op>> {
+        fused::fuse_activation(self, next)
     }
 
     fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
@@ -174,11 +180,11 @@ impl Op for BatchNormInference {
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
-        self.infer(&lowering.input_types())?;
-        let statistics = [lowering.inputs()[1], lowering.inputs()[2]];
-        let parameters = gamma_and_beta(lowering.inputs(), 3, self.scale, self.center);
-        normalize(lowering, self.epsilon, statistics, parameters);
-        Ok(())
+        self.lower_with(lowering, Epilogue::Plain)
+    }
+
+    fn fuse(&self, next: &dyn Op, _: usize) -> Option<Arc<dyn Op>> {
+        fused::fuse_activation(self, next)
     }
 
     fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
@@ -196,6 +202,35 @@ impl Op for BatchNormInference {
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
         let parameters = gamma_and_beta(inputs, 3, self.scale, self.center);
         vec![reference(inputs[0], self.epsilon, [inputs[1], inputs[2]], parameters)]
+    }
+}
+
+impl Finishes for BatchNorm {
+    fn arity(&self) -> usize {
+        1 + usize::from(self.scale) + usize::from(self.center)
+    }
+
+    fn lower_with(&self, lowering: &mut Lowering, epilogue: Epilogue) -> Result<()> {
+        self.infer(&lowering.input_types())?;
+        let (x, mean, variance) = (lowering.inputs()[0], lowering.outputs()[1], lowering.outputs()[2]);
+        moments::moments(lowering, x, mean, variance);
+        let parameters = gamma_and_beta(lowering.inputs(), 1, self.scale, self.center);
+        normalize(lowering, self.epsilon, [mean, variance], parameters, epilogue);
+        Ok(())
+    }
+}
+
+impl Finishes for BatchNormInference {
+    fn arity(&self) -> usize {
+        3 + usize::from(self.scale) + usize::from(self.center)
+    }
+
+    fn lower_with(&self, lowering: &mut Lowering, epilogue: Epilogue) -> Result<()> {
+        self.infer(&lowering.input_types())?;
+        let statistics = [lowering.inputs()[1], lowering.inputs()[2]];
+        let parameters = gamma_and_beta(lowering.inputs(), 3, self.scale, self.center);
+        normalize(lowering, self.epsilon, statistics, parameters, epilogue);
+        Ok(())
     }
 }
 

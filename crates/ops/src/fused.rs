@@ -1,4 +1,5 @@
-//! Ops that finish what they store: a rectifier or its gradient behind a product or a pooling costs no pass over memory.
+//! Ops that finish what they store: a rectifier behind a product or a normalization, or its
+//! gradient behind a product or a pooling, costs no pass over memory.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, Tensor, TensorType};
 
 use crate::activation::{Activation, ActivationGradient, Function};
+use crate::batch_norm::{BatchNorm, BatchNormInference, variances};
 use crate::case::Case;
 use crate::conv2d::{Conv2d, geometries};
 use crate::conv2d_input_gradient::Conv2dInputGradient;
@@ -53,7 +55,7 @@ impl Epilogue {
     }
 }
 
-/// An op with one output whose kernels can finish what they store.
+/// An op whose kernels can finish what they store as its first output.
 pub(crate) trait Finishes: Op + Copy {
     /// How many inputs it takes.
     fn arity(&self) -> usize;
@@ -68,12 +70,19 @@ pub(crate) trait Finishes: Op + Copy {
 /// The op and the next one in one, if the next is a rectifier or the gradient of one that takes the op's output as input
 /// number `at`.
 pub(crate) fn fuse<O: Finishes>(op: &O, next: &dyn Op, at: usize) -> Option<Arc<dyn Op>> {
-    let next: &dyn Any = next;
-    let activation = next.downcast_ref().map(|Activation { function }| (*function, Behind::Activation));
-    let gradient = next.downcast_ref().filter(|_| at == 1);
-    let gradient = gradient.map(|ActivationGradient { function }| (*function, Behind::Gradient));
-    match activation.or(gradient)? {
-        (Function::Relu, behind) => Some(Arc::new(Fused { op: *op, behind })),
+    let gradient: Option<&ActivationGradient> = (next as &dyn Any).downcast_ref().filter(|_| at == 1);
+    match gradient {
+        Some(ActivationGradient { function: Function::Relu }) => {
+            Some(Arc::new(Fused { op: *op, behind: Behind::Gradient }))
+        }
+        _ => fuse_activation(op, next),
+    }
+}
+
+/// As [`fuse`], for an op behind which no gradient can stand.
+pub(crate) fn fuse_activation<O: Finishes>(op: &O, next: &dyn Op) -> Option<Arc<dyn Op>> {
+    match (next as &dyn Any).downcast_ref()? {
+        Activation { function: Function::Relu } => Some(Arc::new(Fused { op: *op, behind: Behind::Activation })),
         _ => None,
     }
 }
@@ -137,14 +146,16 @@ impl<O: Finishes> Op for Fused<O> {
 
     fn reference(&self, inputs: &[&Array], step: &Step) -> Vec<Array> {
         let (own, gates) = inputs.split_at(self.op.arity());
-        let given = self.op.reference(own, step);
+        let mut given = self.op.reference(own, step);
+        let rest = given.split_off(1);
         let given: Vec<&Array> = given.iter().collect();
-        match self.behind {
+        let finished = match self.behind {
             Behind::Activation => Activation { function: Function::Relu }.reference(&given, step),
             Behind::Gradient => {
                 ActivationGradient { function: Function::Relu }.reference(&[gates, &given].concat(), step)
             }
-        }
+        };
+        finished.into_iter().chain(rest).collect()
     }
 }
 
@@ -156,9 +167,14 @@ fn both<O: Finishes>(name: &str, op: O, inputs: &[Array]) -> Vec<Case> {
         gates.data.iter_mut().step_by(5).for_each(|gate| *gate = 0.0);
         gates
     });
-    let activation = Case::new(format!("{name}, relu"), Fused { op, behind: Behind::Activation }, inputs.to_vec());
+    let activation = behind_activation(name, op, inputs);
     let inputs = inputs.iter().cloned().chain(gates).collect();
     vec![activation, Case::new(format!("{name}, relu gradient"), Fused { op, behind: Behind::Gradient }, inputs)]
+}
+
+/// An op on these inputs with a rectifier behind it.
+fn behind_activation<O: Finishes>(name: &str, op: O, inputs: &[Array]) -> Case {
+    Case::new(format!("{name}, relu"), Fused { op, behind: Behind::Activation }, inputs.to_vec())
 }
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -190,5 +206,10 @@ pub(crate) fn cases() -> Vec<Case> {
         let name = format!("max_pool2d_gradient {size}x{size} of {channels} channels");
         cases.extend(both(&name, MaxPool2dGradient { pool }, &[x, dy]));
     }
+    let (x, each) = (Array::random([3, 4, 5, 17], 1), |seed| Array::random([17], seed));
+    let op = BatchNorm { epsilon: 1e-3, scale: true, center: true };
+    cases.push(behind_activation("batch_norm", op, &[x.clone(), each(2), each(3)]));
+    let op = BatchNormInference { epsilon: 1e-3, scale: false, center: true };
+    cases.push(behind_activation("batch_norm_inference", op, &[x, each(4), variances(17), each(3)]));
     cases
 }
