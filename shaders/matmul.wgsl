@@ -1,5 +1,6 @@
 // nn: c[m, n] = bias[n] + sum over k of a[m, k] * b[k, n]; tn: the same with a[k, m]
 // One invocation computes 6 rows x 2 columns. The result may be stored transposed, which makes `nn` serve for a * b^T.
+#import blocks
 #import columns
 #import epilogue
 
@@ -9,7 +10,7 @@ override continues: bool; // whether the sums go on from what c holds
 
 struct Params {
     rows: u32,          // M
-    inner: u32,         // K, or as much of it as b has
+    inner: u32,         // K, or as much of it as b has: whole blocks, or up to its end
     columns: u32,       // N
     row_stride: u32,    // of the result, in elements
     column_stride: u32,
@@ -88,31 +89,46 @@ fn nn(
         s5 = stored(row + 5u, column);
     }
     var at = column;
-    if in_fours {
-        for (var k = 0u; k < params.inner; k += 4u) {
-            let b0 = vec2f(b[at], b[at + LANES]);
-            let b1 = vec2f(b[at + params.columns], b[at + params.columns + LANES]);
-            let b2 = vec2f(b[at + 2u * params.columns], b[at + 2u * params.columns + LANES]);
-            let b3 = vec2f(b[at + 3u * params.columns], b[at + 3u * params.columns + LANES]);
-            s0 = multiply_add4(a[(a0 + k) / 4u], b0, b1, b2, b3, s0);
-            s1 = multiply_add4(a[(a1 + k) / 4u], b0, b1, b2, b3, s1);
-            s2 = multiply_add4(a[(a2 + k) / 4u], b0, b1, b2, b3, s2);
-            s3 = multiply_add4(a[(a3 + k) / 4u], b0, b1, b2, b3, s3);
-            s4 = multiply_add4(a[(a4 + k) / 4u], b0, b1, b2, b3, s4);
-            s5 = multiply_add4(a[(a5 + k) / 4u], b0, b1, b2, b3, s5);
-            at += 4u * params.columns;
+    for (var first = 0u; first < params.inner; first += BLOCK) {
+        let end = min(first + BLOCK, params.inner);
+        var t0 = vec2f();
+        var t1 = vec2f();
+        var t2 = vec2f();
+        var t3 = vec2f();
+        var t4 = vec2f();
+        var t5 = vec2f();
+        if in_fours {
+            for (var k = first; k < end; k += 4u) {
+                let b0 = vec2f(b[at], b[at + LANES]);
+                let b1 = vec2f(b[at + params.columns], b[at + params.columns + LANES]);
+                let b2 = vec2f(b[at + 2u * params.columns], b[at + 2u * params.columns + LANES]);
+                let b3 = vec2f(b[at + 3u * params.columns], b[at + 3u * params.columns + LANES]);
+                t0 = multiply_add4(a[(a0 + k) / 4u], b0, b1, b2, b3, t0);
+                t1 = multiply_add4(a[(a1 + k) / 4u], b0, b1, b2, b3, t1);
+                t2 = multiply_add4(a[(a2 + k) / 4u], b0, b1, b2, b3, t2);
+                t3 = multiply_add4(a[(a3 + k) / 4u], b0, b1, b2, b3, t3);
+                t4 = multiply_add4(a[(a4 + k) / 4u], b0, b1, b2, b3, t4);
+                t5 = multiply_add4(a[(a5 + k) / 4u], b0, b1, b2, b3, t5);
+                at += 4u * params.columns;
+            }
+        } else {
+            for (var k = first; k < end; k++) {
+                let b0 = vec2f(b[at], b[at + LANES]);
+                t0 = fma(vec2f(load(a0 + k)), b0, t0);
+                t1 = fma(vec2f(load(a1 + k)), b0, t1);
+                t2 = fma(vec2f(load(a2 + k)), b0, t2);
+                t3 = fma(vec2f(load(a3 + k)), b0, t3);
+                t4 = fma(vec2f(load(a4 + k)), b0, t4);
+                t5 = fma(vec2f(load(a5 + k)), b0, t5);
+                at += params.columns;
+            }
         }
-    } else {
-        for (var k = 0u; k < params.inner; k++) {
-            let b0 = vec2f(b[at], b[at + LANES]);
-            s0 = fma(vec2f(load(a0 + k)), b0, s0);
-            s1 = fma(vec2f(load(a1 + k)), b0, s1);
-            s2 = fma(vec2f(load(a2 + k)), b0, s2);
-            s3 = fma(vec2f(load(a3 + k)), b0, s3);
-            s4 = fma(vec2f(load(a4 + k)), b0, s4);
-            s5 = fma(vec2f(load(a5 + k)), b0, s5);
-            at += params.columns;
-        }
+        s0 += t0;
+        s1 += t1;
+        s2 += t2;
+        s3 += t3;
+        s4 += t4;
+        s5 += t5;
     }
     store(row, column, s0);
     store(row + 1u, column, s1);

@@ -18,13 +18,18 @@ fn nn(
     // Lanes past the last column compute it once more; where rows of a are filled up with zeros, any row of b will do.
     let right = min(corner.x / 4u, params.b_stride - 1u);
     let bottom = params.inner - 1u;
-    for (var k = 0u; k < params.inner; k += 4u) {
-        let four = handed(a[row + k / 4u], lane);
-        let b0 = b[k * params.b_stride + right];
-        let b1 = b[min(k + 1u, bottom) * params.b_stride + right];
-        let b2 = b[min(k + 2u, bottom) * params.b_stride + right];
-        let b3 = b[min(k + 3u, bottom) * params.b_stride + right];
-        sums = add_four_steps(four, b0, b1, b2, b3, sums);
+    for (var first = 0u; first < params.inner; first += BLOCK) {
+        let end = min(first + BLOCK, params.inner);
+        var block = Rows();
+        for (var k = first; k < end; k += 4u) {
+            let four = handed(a[row + k / 4u], lane);
+            let b0 = b[k * params.b_stride + right];
+            let b1 = b[min(k + 1u, bottom) * params.b_stride + right];
+            let b2 = b[min(k + 2u, bottom) * params.b_stride + right];
+            let b3 = b[min(k + 3u, bottom) * params.b_stride + right];
+            block = add_four_steps(four, b0, b1, b2, b3, block);
+        }
+        sums = plus(sums, block);
     }
     store_rows(corner.y, corner.x, sums);
 }

@@ -18,6 +18,13 @@ fn products() -> Vec<(Arc<dyn Op>, Vec<Array>)> {
         (product(false, false), vec![random(&[2, 37], 1), random(&[37, 70], 2)]),
         (product(false, true), vec![random(&[70, 18], 1), random(&[67, 18], 2)]),
         (product(true, false), vec![random(&[19, 70], 1), random(&[19, 66], 2)]),
+        // Of several blocks of the inner axis, the last of which is not whole.
+        (product(false, false), vec![random(&[70, 530], 1), random(&[530, 34], 2)]),
+        (product(false, true), vec![random(&[19, 515], 1), random(&[67, 515], 2)]),
+        (
+            Arc::new(Matmul { transpose_a: false, transpose_b: false, bias: true }),
+            vec![random(&[2, 1030], 1), random(&[1030, 70], 2), random(&[70], 3)],
+        ),
         (
             Arc::new(Conv2d { strides, padding, bias: true }),
             vec![random(&[2, 7, 9, 6], 1), random(&[3, 3, 6, 70], 2), random(&[70], 3)],

@@ -1,7 +1,7 @@
 //! Shaders to typed kernels.
 
 /// The tiles that a processor does not take: those in quads, in workgroup memory and in subgroups.
-const GPU_ONLY: [&str; 19] = [
+const GPU_ONLY: [&str; 22] = [
     "conv2d.quads",
     "conv2d.shared_tiles",
     "conv2d_input_gradient.quads",
@@ -19,6 +19,9 @@ const GPU_ONLY: [&str; 19] = [
     "matmul_quads.nn",
     "matmul_quads.tn",
     "matmul_quads.single",
+    "matmul_quads.split",
+    "matmul_quads.split_single",
+    "matmul_quads.merge",
     "matmul_quads.shared_nn",
     "matmul_quads.shared_tn",
 ];

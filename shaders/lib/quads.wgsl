@@ -37,6 +37,10 @@ fn next_row(s: Rows) -> Rows {
     return Rows(s.r1, s.r2, s.r3, s.r4, s.r5, s.r6, s.r7, s.r7);
 }
 
+fn plus(a: Rows, b: Rows) -> Rows {
+    return Rows(a.r0 + b.r0, a.r1 + b.r1, a.r2 + b.r2, a.r3 + b.r3, a.r4 + b.r4, a.r5 + b.r5, a.r6 + b.r6, a.r7 + b.r7);
+}
+
 // Four steps along the inner axis.
 fn add_four_steps(a: Rows, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f, s: Rows) -> Rows {
     return Rows(

@@ -25,6 +25,8 @@ pub(crate) enum Tile {
     Quads,
     /// As [`Tile::Quads`] with one row to an invocation.
     Single,
+    /// As [`Tile::Quads`] or [`Tile::Single`], blocks of the inner axis side by side.
+    Split,
     /// `shaders/lib/shared.wgsl`
     Shared,
     /// `shaders/lib/subgroup.wgsl`

@@ -1,0 +1,82 @@
+//! Products of which an invocation computes a few columns: those of processors, and those of tensors that are larger than what
+//! a device binds at once.
+
+use kiln_graph::{Lowering, Tensor, Window};
+
+use crate::fused::Epilogue;
+use crate::kernels::matmul as kernel;
+use crate::tiles::tiles;
+
+/// Of the inner axis, what is summed apart.
+const BLOCK: usize = kernel::BLOCK as usize;
+
+/// The rows of a window of c are a multiple of this, so that it starts where every device can bind, transposed or not.
+const ROWS: usize = 64;
+
+/// A product over windows of c's rows and, within each, of the rows of b, where sums go on from what c holds.
+pub(super) struct Product {
+    pub(super) a: Tensor,
+    pub(super) b: Tensor,
+    pub(super) bias: Option<Tensor>,
+    pub(super) c: Tensor,
+    pub(super) epilogue: Epilogue,
+    /// `[M, K, N]`
+    pub(super) sizes: [usize; 3],
+    /// From one row and from one column of c to the next, in elements.
+    pub(super) strides: [usize; 2],
+}
+
+impl Product {
+    /// The kernel's parameters for so many `[rows, inner, columns]`. `a` has `stride` elements a row, of which the
+    /// first that counts is `first`.
+    fn params(&self, sizes: [usize; 3], first: usize, stride: usize) -> kernel::Params {
+        let [rows, inner, columns] = sizes.map(|n| n as u32);
+        let [row_stride, column_stride, first, stride] =
+            [self.strides[0], self.strides[1], first, stride].map(|n| n as u32);
+        kernel::Params { rows, inner, columns, row_stride, column_stride, first, stride }
+    }
+
+    /// Pushes the calls for `a [M, K]`.
+    pub(super) fn push_nn(&self, lowering: &mut Lowering) {
+        let Product { a, b, bias, c, epilogue, sizes: [m, k, n], strides } = *self;
+        let in_fours = k.is_multiple_of(4);
+        for Window { units, parts: [a] } in lowering.windows(m.div_ceil(ROWS), [(a, ROWS * k)]) {
+            let (first, rows) = (units.start * ROWS * strides[0], m.min(units.end * ROWS) - units.start * ROWS);
+            let mut part = |tensor| lowering.part(tensor, first, [m * n - first]);
+            let (c, epilogue) = (part(c), epilogue.map_gates(part));
+            for Window { units, parts: [b] } in lowering.windows(k.div_ceil(BLOCK), [(b, BLOCK * n)]) {
+                let (first, end) = (units.start * BLOCK, k.min(units.end * BLOCK));
+                let (continues, sizes) = (first > 0, [rows, end - first, n]);
+                let epilogue = if end == k { epilogue } else { Epilogue::Plain };
+                let overrides = overrides(bias, in_fours, continues, epilogue);
+                let tensors = kernel::Nn { a, b, bias: bias.unwrap_or(b), gates: epilogue.gates(b), c };
+                let call = tensors.call(self.params(sizes, first, k), overrides, tiles(rows, n));
+                lowering.push(call.flops(2 * sizes.iter().product::<usize>()));
+            }
+        }
+    }
+
+    /// Pushes the calls for `a [K, M]`.
+    pub(super) fn push_tn(&self, lowering: &mut Lowering) {
+        let Product { a, b, bias, c, epilogue, sizes: [m, k, n], .. } = *self;
+        let in_fours = m.is_multiple_of(4);
+        // Gates lie as c does; without any, c itself stands for them and is not bound as such.
+        let cut = [c, epilogue.gates(c)].map(|tensor| (tensor, ROWS * n));
+        for Window { units, parts: [c, gates] } in lowering.windows(m.div_ceil(ROWS), cut) {
+            let (first, rows) = (units.start * ROWS, m.min(units.end * ROWS) - units.start * ROWS);
+            let epilogue = epilogue.map_gates(|_| gates);
+            for Window { units, parts: [a, b] } in lowering.windows(k, [(a, m), (b, n)]) {
+                let (continues, sizes) = (units.start > 0, [rows, units.len(), n]);
+                let epilogue = if units.end == k { epilogue } else { Epilogue::Plain };
+                let overrides = overrides(bias, in_fours, continues, epilogue);
+                let tensors = kernel::Tn { a, b, bias: bias.unwrap_or(b), gates: epilogue.gates(b), c };
+                let call = tensors.call(self.params(sizes, first, m), overrides, tiles(rows, n));
+                lowering.push(call.flops(2 * sizes.iter().product::<usize>()));
+            }
+        }
+    }
+}
+
+fn overrides(bias: Option<Tensor>, in_fours: bool, continues: bool, epilogue: Epilogue) -> kernel::Overrides {
+    kernel::Overrides { has_bias: bias.is_some() && !continues, in_fours, continues, epilogue: epilogue.code() }
+}

@@ -1,0 +1,167 @@
+//! Products in which an invocation loads four neighbouring values at once: those of GPUs.
+
+use kiln_graph::{Kernel, Limits, Lowering, Tensor, TensorType, linear_workgroups};
+
+use super::Matmul;
+use crate::fused::Epilogue;
+use crate::kernels::{matmul as kernel, matmul_quads as quads, matmul_subgroup as subgroup};
+use crate::pad::{in_fours, transposed_in_fours};
+use crate::tiles::{QuadTiles, Tile, quad_tiles, shared_tiles, single_tiles, subgroup_tiles, subgroups_of_8};
+
+impl Matmul {
+    /// What the kernels compute for `c [M, N]`.
+    pub(super) fn layout(&self, [m, _, n]: [usize; 3]) -> Layout {
+        match (self.transpose_a, self.transpose_b) {
+            (true, _) => Layout::Tn,
+            (_, true) if !self.bias && m < n => Layout::NnOfTransposed,
+            _ => Layout::Nn,
+        }
+    }
+
+    /// Pushes the calls of a tile in which four neighbouring values are loaded at once.
+    pub(super) fn push_quads(&self, lowering: &mut Lowering, epilogue: Epilogue, sizes: [usize; 3], tile: Tile) {
+        let (a, b, c) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
+        let bias = if self.bias { lowering.inputs()[2] } else { a };
+        let gates = epilogue.gates(a);
+        let [m, k, n] = sizes;
+        let (a, b, [rows, columns], length_of_a, strides) = match self.layout(sizes) {
+            Layout::Tn => (in_fours(lowering, a, [1, k, m]), in_fours(lowering, b, [1, k, n]), [m, n], m, [n, 1]),
+            Layout::NnOfTransposed => {
+                let turned = transposed_in_fours(lowering, a, [1, k, m]);
+                (in_fours(lowering, b, [1, n, k]), turned, [n, m], k, [1, n])
+            }
+            Layout::Nn => {
+                let a = in_fours(lowering, a, [1, m, k]);
+                let b = match self.transpose_b {
+                    true => transposed_in_fours(lowering, b, [1, k, n]),
+                    false => in_fours(lowering, b, [1, k, n]),
+                };
+                (a, b, [m, n], k, [n, 1])
+            }
+        };
+        let params = quads::Params {
+            rows: rows as u32,
+            inner: k as u32,
+            columns: columns as u32,
+            a_stride: length_of_a.div_ceil(4) as u32,
+            b_stride: columns.div_ceil(4) as u32,
+            row_stride: strides[0] as u32,
+            column_stride: strides[1] as u32,
+        };
+        let spread = match tile {
+            Tile::Single => single_tiles(rows, columns),
+            _ => quad_tiles(rows, columns),
+        };
+        let overrides = quads::Overrides { lanes: spread.lanes, has_bias: self.bias, epilogue: epilogue.code() };
+        let shared = shared_tiles(rows, columns);
+        let call = match (tile, self.transpose_a) {
+            (Tile::Split, _) => {
+                self.push_split(lowering, [a, b, bias, gates], params, epilogue);
+                return;
+            }
+            (Tile::Subgroup, transposed) => {
+                let quads::Params { rows, inner, columns, a_stride, b_stride, row_stride, column_stride } = params;
+                let tiles = subgroup_tiles(rows as usize, columns as usize);
+                let params =
+                    subgroup::Params { rows, inner, columns, a_stride, b_stride, row_stride, column_stride };
+                let overrides = subgroup::Overrides {
+                    lanes: 0,
+                    has_bias: self.bias,
+                    epilogue: epilogue.code(),
+                    subgroups_of_8: subgroups_of_8(lowering.limits()),
+                };
+                match transposed {
+                    true => subgroup::Tn { a, b, bias, gates, c }.call(params, overrides, tiles),
+                    false => subgroup::Nn { a, b, bias, gates, c }.call(params, overrides, tiles),
+                }
+            }
+            (Tile::Shared, true) => quads::SharedTn { a, b, bias, gates, c }.call(params, overrides, shared),
+            (Tile::Shared, false) => quads::SharedNn { a, b, bias, gates, c }.call(params, overrides, shared),
+            (Tile::Single, _) => quads::Single { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
+            (_, true) => quads::Tn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
+            (_, false) => quads::Nn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
+        };
+        lowering.push(call.flops(2 * m * k * n));
+    }
+
+    /// Pushes the calls that compute blocks of the inner axis side by side and then add them.
+    fn push_split(
+        &self,
+        lowering: &mut Lowering,
+        [a, b, bias, gates]: [Tensor; 4],
+        params: quads::Params,
+        epilogue: Epilogue,
+    ) {
+        let [rows, inner, columns] = [params.rows, params.inner, params.columns].map(|n| n as usize);
+        let blocks = inner.div_ceil(BLOCK);
+        let partial = lowering.scratch(TensorType::f32([blocks, rows, columns]));
+        let single = rows <= FEW_ROWS;
+        let QuadTiles { lanes, workgroups: [x, y, _] } =
+            if single { single_tiles(rows, columns) } else { quad_tiles(rows, columns) };
+        let overrides = quads::Overrides { lanes, has_bias: self.bias, epilogue: epilogue.code() };
+        let workgroups = [x, y, blocks as u32];
+        let call = match single {
+            true => quads::SplitSingle { a, b, c: partial }.call(params, overrides, workgroups),
+            false => quads::Split { a, b, c: partial }.call(params, overrides, workgroups),
+        };
+        lowering.push(call.flops(2 * rows * inner * columns));
+        let merge = quads::Merge { bias, gates, c: lowering.outputs()[0], partial };
+        lowering.push(merge.call(params, overrides, linear_workgroups(rows * columns, quads::INVOCATIONS)));
+    }
+}
+
+/// Which product the kernels compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Of `a [M, K]` and `b [K, N]`, which may have to be transposed before.
+    Nn,
+    /// `c^T = b a^T`, stored transposed: a is the smaller one to transpose.
+    NnOfTransposed,
+    /// Of `a [K, M]` and `b [K, N]`.
+    Tn,
+}
+
+impl Layout {
+    /// The tiles that compute it, the first being the one to take where nothing was measured.
+    pub(super) fn tiles(self, [m, k, n]: [usize; 3], limits: &Limits) -> Vec<(Tile, &'static Kernel)> {
+        let [rows, columns] = if self == Layout::NnOfTransposed { [n, m] } else { [m, n] };
+        let few = rows <= FEW_ROWS;
+        let mut tiles = match self {
+            Layout::Tn => return TN.to_vec(),
+            _ if few => NN_OF_FEW_ROWS.to_vec(),
+            _ => NN.to_vec(),
+        };
+        let blocks = k.div_ceil(BLOCK);
+        let [x, y, z] = if few { single_tiles(rows, columns) } else { quad_tiles(rows, columns) }.workgroups;
+        if blocks > 1 && z == 1 && 4 * (blocks * rows * columns) as u64 <= limits.window_bytes() {
+            let kernel = if few { quads::SplitSingle::KERNEL } else { quads::Split::KERNEL };
+            let idle = x * y < BUSY && blocks >= MANY_BLOCKS && !subgroups_of_8(limits);
+            tiles.insert(if idle { 0 } else { tiles.len() }, (Tile::Split, kernel));
+        }
+        tiles
+    }
+}
+
+/// Fewer workgroups leave much of a GPU without work.
+const BUSY: u32 = 128;
+/// With fewer blocks, splitting gains less than adding them up costs.
+const MANY_BLOCKS: usize = 4;
+/// Of the inner axis, what is summed apart.
+const BLOCK: usize = quads::BLOCK as usize;
+/// So many rows leave most of what an invocation owns in other tiles empty.
+const FEW_ROWS: usize = 4;
+const NN: [(Tile, &Kernel); 5] = [
+    (Tile::Quads, quads::Nn::KERNEL),
+    (Tile::Subgroup, subgroup::Nn::KERNEL),
+    (Tile::Shared, quads::SharedNn::KERNEL),
+    (Tile::Columns, kernel::Nn::KERNEL),
+    (Tile::Single, quads::Single::KERNEL),
+];
+const NN_OF_FEW_ROWS: [(Tile, &Kernel); 3] =
+    [(Tile::Single, quads::Single::KERNEL), (Tile::Quads, quads::Nn::KERNEL), (Tile::Columns, kernel::Nn::KERNEL)];
+const TN: [(Tile, &Kernel); 4] = [
+    (Tile::Quads, quads::Tn::KERNEL),
+    (Tile::Subgroup, subgroup::Tn::KERNEL),
+    (Tile::Shared, quads::SharedTn::KERNEL),
+    (Tile::Columns, kernel::Tn::KERNEL),
+];
