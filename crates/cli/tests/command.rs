@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// The exit status and what is written to the standard error.
 fn kiln(arguments: &[&str]) -> (i32, String) {
@@ -105,6 +107,39 @@ fn a_file_cut_short_exits_with_1_and_names_file_expected_and_found() {
     let expected =
         "train-images-idx3-ubyte: expected the extent of axis 1 of 3, found 0 bytes (the file is cut short)\n";
     assert!(message.ends_with(expected), "{message}");
+}
+
+/// MNIST's four files, with so many made-up images to train and to test.
+fn write_mnist(folder: &Path, counts: [u32; 2]) {
+    for (name, count) in kiln::data::MNIST_FILES.iter().zip([counts[0], counts[0], counts[1], counts[1]]) {
+        let count_bytes = count.to_be_bytes();
+        let bytes = match name.contains("images") {
+            true => {
+                let pixels = (0..count * 784).map(|i| (i * 7 % 251) as u8).collect();
+                [vec![0, 0, 8, 3], count_bytes.to_vec(), vec![0, 0, 0, 28, 0, 0, 0, 28], pixels].concat()
+            }
+            false => [vec![0, 0, 8, 1], count_bytes.to_vec(), (0..count).map(|i| (i % 10) as u8).collect()].concat(),
+        };
+        std::fs::write(folder.join(name), bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_model_of_a_training_that_was_killed_is_evaluated_on_the_data_of_that_training() {
+    let folder = tempfile::tempdir().unwrap();
+    write_mnist(folder.path(), [64, 20]);
+    let out = folder.path().join("run");
+    let [data, run] = [folder.path(), &out].map(|path| path.to_str().unwrap());
+    let arguments = ["train", "lenet", "--device", "cpu", "--epochs", "1000000", "--data", data, "--out", run];
+    let mut training = Command::new(env!("CARGO_BIN_EXE_kiln")).args(arguments).stdout(Stdio::null()).spawn().unwrap();
+    let end = Instant::now() + Duration::from_secs(120);
+    while !out.join("model.json").is_file() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    training.kill().unwrap();
+    training.wait().unwrap();
+    let said = said(&["evaluate", run, "--device", "cpu"]);
+    assert!(said.starts_with(&format!("20 test images of {data} on ")), "{said}");
 }
 
 /// What is written to the standard output, where all goes well.

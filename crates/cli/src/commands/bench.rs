@@ -184,3 +184,21 @@ impl Report {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_measured_is_told_in_the_table_and_in_json() {
+        let device = Device::cpu().unwrap();
+        let mut report = Report::new(Peak { flops_per_second: 1e9, bytes_per_second: 1e9 });
+        assert!(!report.table(&device).contains("not measured"));
+        report.failures.push(Failure { id: "conv2d/lenet.conv1".to_owned(), error: "the device was lost".to_owned() });
+        assert!(report.table(&device).ends_with("not measured:\nconv2d/lenet.conv1: the device was lost\n"));
+        let expected = json!([{ "id": "conv2d/lenet.conv1", "error": "the device was lost" }]);
+        assert_eq!(report.json(&device)["failures"], expected);
+    }
+}
