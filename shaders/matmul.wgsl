@@ -5,7 +5,7 @@
 #import epilogue
 
 override has_bias: bool; // else the bias is bound but not read
-override in_fours: bool; // whether the rows of a are a multiple of 4 long
+override in_fours: bool; // whether `nn` takes four steps at once: the rows of a are a multiple of 4 long
 override continues: bool; // whether the sums go on from what c holds
 
 struct Params {

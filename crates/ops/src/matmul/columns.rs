@@ -59,7 +59,6 @@ impl Product {
     /// Pushes the calls for `a [K, M]`.
     pub(super) fn push_tn(&self, lowering: &mut Lowering) {
         let Product { a, b, bias, c, epilogue, sizes: [m, k, n], .. } = *self;
-        let in_fours = m.is_multiple_of(4);
         // Gates lie as c does; without any, c itself stands for them and is not bound as such.
         let cut = [c, epilogue.gates(c)].map(|tensor| (tensor, ROWS * n));
         for Window { units, parts: [c, gates] } in lowering.windows(m.div_ceil(ROWS), cut) {
@@ -68,7 +67,7 @@ impl Product {
             for Window { units, parts: [a, b] } in lowering.windows(k, [(a, m), (b, n)]) {
                 let (continues, sizes) = (units.start > 0, [rows, units.len(), n]);
                 let epilogue = if units.end == k { epilogue } else { Epilogue::Plain };
-                let overrides = overrides(bias, in_fours, continues, epilogue);
+                let overrides = overrides(bias, false, continues, epilogue);
                 let tensors = kernel::Tn { a, b, bias: bias.unwrap_or(b), gates: epilogue.gates(b), c };
                 let call = tensors.call(self.params(sizes, first, m), overrides, tiles(rows, n));
                 lowering.push(call.flops(2 * sizes.iter().product::<usize>()));
