@@ -147,7 +147,7 @@ impl<O: Finishes> Op for Fused<O> {
     fn reference(&self, inputs: &[&Array], step: &Step) -> Vec<Array> {
         let (own, gates) = inputs.split_at(self.op.arity());
         let mut given = self.op.reference(own, step);
-        let rest = given.split_off(1);
+        let rest = given.split_off(given.len().min(1));
         let given: Vec<&Array> = given.iter().collect();
         let finished = match self.behind {
             Behind::Activation => Activation { function: Function::Relu }.reference(&given, step),

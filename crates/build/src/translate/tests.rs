@@ -103,8 +103,8 @@ fn the_convolution_multiplies_uniform_pixels_with_contiguous_weights() {
     let found = of_kernel("conv2d", "forward");
     let class = |name: &str| found.iter().find(|(found, _)| found == name).unwrap().1.clone();
     assert_eq!([class("column"), class("w")], [Class::Linear, Class::Linear]);
-    for uniform in ["pixel", "p0", "p7", "a0", "a7", "c0", "c7", "r", "s", "d"] {
+    for uniform in ["pixel", "p0", "p5", "a0", "a5", "c0", "c5", "together", "r", "s", "d"] {
         assert_eq!(class(uniform), Class::Uniform, "{uniform}");
     }
-    assert_eq!([class("s0"), class("s7"), class("b0")], [Class::Varying, Class::Varying, Class::Varying]);
+    assert_eq!([class("s0"), class("t5"), class("b0")], [Class::Varying, Class::Varying, Class::Varying]);
 }
