@@ -1,10 +1,13 @@
 //! What watches over a training: its time, and its files.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kiln::{Callback, EpochLogs, History, Model};
+
+use crate::commands::run::Run;
 
 /// The file from which a training goes on.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -39,16 +42,17 @@ impl Callback for Budget {
     }
 }
 
-/// Saves model, history and checkpoint after every epoch.
+/// Saves model, run.json, history and checkpoint after every epoch.
 pub struct Saver<'a> {
     out: &'a Path,
+    run: Run,
     history: History,
 }
 
 impl Saver<'_> {
     /// Saves into a folder. The history begins with that of the epochs before.
-    pub fn new(out: &Path, before: History) -> Saver<'_> {
-        Saver { out, history: before }
+    pub fn new(out: &Path, run: Run, before: History) -> Saver<'_> {
+        Saver { out, run, history: before }
     }
 
     /// The figures of all epochs, also of those before.
@@ -61,6 +65,12 @@ impl Callback for Saver<'_> {
     fn on_epoch_end(&mut self, model: &mut Model, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
         self.history.epochs.push(logs.clone());
         model.save(self.out)?;
+        // With the model, not before it: what lies in the folder until then is of another run.
+        self.run.save(self.out).map_err(|error| kiln::Error::File {
+            action: "write",
+            path: self.out.to_owned(),
+            source: io::Error::other(error),
+        })?;
         self.history.save(self.out)?;
         if logs.complete {
             model.save_checkpoint(self.out.join(CHECKPOINT))?;

@@ -44,9 +44,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     model.compile(&device, Compile { optimizer, loss, from_logits: arguments.from_logits, ..Compile::default() })?;
     let (initial_epoch, before) = if arguments.resume { resume(&mut model, &out)? } else { Default::default() };
     report::introduce(&written, &model, [trained.len(), validated.len()], test.as_ref());
-    written.save(&out)?; // so that a model that is saved on the way is known to be of these data
 
-    let mut saver = Saver::new(&out, before);
+    let mut saver = Saver::new(&out, written.clone(), before);
     let mut budget = Budget::new(arguments.minutes);
     let mut patience = arguments.patience.map(|epochs| EarlyStopping {
         patience: epochs as usize,
