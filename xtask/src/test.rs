@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that must hold before a change is kept.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::setup::{self, GPU};
 use crate::shell::{Profile, Result, Shell};
@@ -10,6 +10,10 @@ use crate::shell::{Profile, Result, Shell};
 pub fn test(shell: &mut Shell) -> Result {
     setup::gpu(shell, Profile::Dev)?;
     shell.run("cargo fmt --all --check")?;
+    // A macro declares these modules, which hides them from cargo fmt.
+    let ops = modules(&shell.root().join("crates/ops/src"))?;
+    let ops: Vec<&str> = ops.iter().map(String::as_str).collect();
+    shell.run_with("rustfmt --check --edition 2024", &ops, &[])?;
     shell.run("cargo clippy --workspace --all-targets -- -D warnings")?;
     shell.run_with("cargo doc --workspace --no-deps", &[], &[("RUSTDOCFLAGS", "-D warnings")])?;
     shell.run_with("cargo test --workspace", &[], &[("KILN_DEVICE", "cpu")])?;
@@ -20,6 +24,16 @@ pub fn test(shell: &mut Shell) -> Result {
     }
     println!("\nall passed\n{}", shell.times());
     Ok(())
+}
+
+/// The files of a folder's modules: `NAME.rs`, or `NAME/mod.rs` where a module is a folder.
+fn modules(folder: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
+    let file = |path: PathBuf| if path.is_dir() { path.join("mod.rs") } else { path };
+    let mut files: Vec<String> =
+        entries.flatten().map(|entry| file(entry.path()).to_string_lossy().into_owned()).collect();
+    files.sort();
+    Ok(files)
 }
 
 /// How cargo is told of the examples that anyone can run in a moment: all but those whose documentation has a line that

@@ -59,7 +59,9 @@ impl Function {
 
     /// The function of this name; `silu` is Keras 3's other name of `swish`.
     pub fn from_name(name: &str) -> Option<Function> {
-        Function::ALL.into_iter().find(|function| function.name() == name || (name == "silu" && *function == Function::Swish))
+        Function::ALL
+            .into_iter()
+            .find(|function| function.name() == name || (name == "silu" && *function == Function::Swish))
     }
 
     fn code(self) -> u32 {
@@ -87,8 +89,20 @@ impl Function {
             Function::Relu => x.max(0.0),
             Function::Sigmoid => sigmoid(x),
             Function::Tanh => x.tanh(),
-            Function::Elu => if x > 0.0 { x } else { x.exp_m1() },
-            Function::LeakyRelu => if x > 0.0 { x } else { 0.2 * x },
+            Function::Elu => {
+                if x > 0.0 {
+                    x
+                } else {
+                    x.exp_m1()
+                }
+            }
+            Function::LeakyRelu => {
+                if x > 0.0 {
+                    x
+                } else {
+                    0.2 * x
+                }
+            }
             Function::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
             Function::Selu => selu.0 * if x > 0.0 { x } else { selu.1 * x.exp_m1() },
             Function::Gelu => 0.5 * x * (1.0 + erf(x * 0.5f64.sqrt())),
@@ -100,13 +114,37 @@ impl Function {
     fn slope(self, v: f64) -> f64 {
         let selu = (f64::from(kernel::SELU_SCALE), f64::from(kernel::SELU_ALPHA));
         match self {
-            Function::Relu => if v > 0.0 { 1.0 } else { 0.0 },
+            Function::Relu => {
+                if v > 0.0 {
+                    1.0
+                } else {
+                    0.0
+                }
+            }
             Function::Sigmoid => v * (1.0 - v),
             Function::Tanh => 1.0 - v * v,
-            Function::Elu => if v > 0.0 { 1.0 } else { v + 1.0 },
-            Function::LeakyRelu => if v > 0.0 { 1.0 } else { 0.2 },
+            Function::Elu => {
+                if v > 0.0 {
+                    1.0
+                } else {
+                    v + 1.0
+                }
+            }
+            Function::LeakyRelu => {
+                if v > 0.0 {
+                    1.0
+                } else {
+                    0.2
+                }
+            }
             Function::Softplus => -(-v).exp_m1(),
-            Function::Selu => if v > 0.0 { selu.0 } else { v + selu.0 * selu.1 },
+            Function::Selu => {
+                if v > 0.0 {
+                    selu.0
+                } else {
+                    v + selu.0 * selu.1
+                }
+            }
             Function::Gelu => {
                 let density = (-0.5 * v * v).exp() / (2.0 * std::f64::consts::PI).sqrt();
                 0.5 * (1.0 + erf(v * 0.5f64.sqrt())) + v * density
@@ -227,7 +265,8 @@ pub(crate) fn cases() -> Vec<Case> {
             let mut x = Array::random([count], 7);
             x.data.iter_mut().for_each(|v| *v *= 4.0);
             let op = Activation { function };
-            cases.push(Case::new(format!("activation {} [{count}]", function.name()), op, vec![x]).differentiable(&[0]));
+            cases
+                .push(Case::new(format!("activation {} [{count}]", function.name()), op, vec![x]).differentiable(&[0]));
         }
     }
     cases

@@ -163,7 +163,8 @@ impl Op for AugmentDraw {
                 Ok(vec![TensorType::f32([self.images, kernel::DRAWS as usize])])
             }
             _ => {
-                let expected = format!("no tensor, sizes below 65536 pixels and at most {MOST_CHOICES} choices of shifts");
+                let expected =
+                    format!("no tensor, sizes below 65536 pixels and at most {MOST_CHOICES} choices of shifts");
                 Err(Error::inputs(self.name(), expected, inputs))
             }
         }

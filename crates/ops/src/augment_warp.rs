@@ -95,8 +95,7 @@ impl Op for AugmentWarp {
             },
         };
         let rows = images * height;
-        let params =
-            kernel::Params { rows: rows as u32, cval: self.cval, scale: self.scale, offset: self.offset };
+        let params = kernel::Params { rows: rows as u32, cval: self.cval, scale: self.scale, offset: self.offset };
         let workgroups = spread(rows, kernel::ROWS, width, kernel::COLUMNS);
         lowering.push(kernel::Forward { x, draws, y }.call(params, overrides, workgroups));
         Ok(())
@@ -119,7 +118,8 @@ impl Op for AugmentWarp {
                 for c in 0..channels {
                     let value = match (rows, columns) {
                         (Some(rows), Some(columns)) => {
-                            let along = |r: usize| columns.iter().map(|&(q, share)| share * pixel(r, q, c)).sum::<f64>();
+                            let along =
+                                |r: usize| columns.iter().map(|&(q, share)| share * pixel(r, q, c)).sum::<f64>();
                             rows.iter().map(|&(r, share)| share * along(r)).sum::<f64>()
                         }
                         _ => f64::from(self.cval),

@@ -69,7 +69,8 @@ impl Op for AvgPool2d {
 
     fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
         if let Some(dy) = gradient.output_gradient(0) {
-            let image = gradient.shape(gradient.inputs()[0]).dims().map(|[_, height, width, _]: [usize; 4]| [height, width]);
+            let image =
+                gradient.shape(gradient.inputs()[0]).dims().map(|[_, height, width, _]: [usize; 4]| [height, width]);
             let dx = gradient.add(AvgPool2dGradient { pool: *self, image: image.unwrap_or_default() }, &[dy])?;
             gradient.set(0, dx);
         }
@@ -109,7 +110,9 @@ impl AvgPool2dGradient {
             [dy] => fit(dy),
             _ => None,
         }
-        .ok_or_else(|| Error::inputs(self.name(), format!("f32 dy [N, OH, OW, C] of an image of {:?}", self.image), inputs))
+        .ok_or_else(|| {
+            Error::inputs(self.name(), format!("f32 dy [N, OH, OW, C] of an image of {:?}", self.image), inputs)
+        })
     }
 }
 

@@ -50,7 +50,8 @@ fn fit(inputs: &[TensorType], others: usize) -> Option<usize> {
 }
 
 fn expected(statistics: &str, scale: bool, center: bool) -> String {
-    let [gamma, beta] = [(scale, ", gamma [C]"), (center, ", beta [C]")].map(|(given, name)| if given { name } else { "" });
+    let [gamma, beta] =
+        [(scale, ", gamma [C]"), (center, ", beta [C]")].map(|(given, name)| if given { name } else { "" });
     format!("f32 (x […, C]{statistics}{gamma}{beta}) with at least one element")
 }
 

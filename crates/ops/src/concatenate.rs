@@ -30,7 +30,8 @@ impl Op for Concatenate {
     }
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        let wrong = || Error::inputs(self.name(), "two or more f32 tensors that differ in their last axis at most", inputs);
+        let wrong =
+            || Error::inputs(self.name(), "two or more f32 tensors that differ in their last axis at most", inputs);
         let parts: Option<Vec<_>> = inputs.iter().map(|input| split(&input.shape)).collect();
         let parts = parts.filter(|parts| parts.len() > 1).ok_or_else(wrong)?;
         let outer = parts[0].0;
@@ -136,10 +137,5 @@ pub(crate) fn cases() -> Vec<Case> {
         let all: Vec<usize> = (0..widths.len()).collect();
         Case::new(format!("concatenate {outer:?} {widths:?}"), Concatenate, inputs).differentiable(&all)
     };
-    vec![
-        case(&[1], &[1, 1]),
-        case(&[3], &[5, 1, 2]),
-        case(&[2, 3, 3], &[17, 3, 16]),
-        case(&[257], &[1, 33]),
-    ]
+    vec![case(&[1], &[1, 1]), case(&[3], &[5, 1, 2]), case(&[2, 3, 3], &[17, 3, 16]), case(&[257], &[1, 33])]
 }

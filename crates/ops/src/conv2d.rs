@@ -9,8 +9,8 @@ use crate::conv2d_input_gradient::Conv2dInputGradient;
 use crate::conv2d_weight_gradient::Conv2dWeightGradient;
 use crate::fused::{self, Epilogue, Finishes};
 use crate::kernels::{conv2d as kernel, conv2d_subgroup as subgroup};
-use crate::sum::SumRows;
 use crate::pad::{in_fours, quads_fit};
+use crate::sum::SumRows;
 use crate::tiles::{Tile, quad_tiles, shared_tiles, subgroup_tiles, subgroups_of_8, tiles};
 use crate::unfold::Source;
 use crate::window::{Padding, Window, window_overrides};
@@ -133,7 +133,8 @@ impl Op for Conv2d {
                 for c in 0..depth {
                     let v = inputs[0].data[(n * pixels + pixel) * depth + c];
                     for k in 0..filters {
-                        y.data[(n * out_pixels + out) * filters + k] += v * inputs[1].data[(tap * depth + c) * filters + k];
+                        y.data[(n * out_pixels + out) * filters + k] +=
+                            v * inputs[1].data[(tap * depth + c) * filters + k];
                     }
                 }
             });
@@ -150,8 +151,7 @@ impl Finishes for Conv2d {
     fn lower_with(&self, lowering: &mut Lowering, epilogue: Epilogue) -> Result<()> {
         let (x, weights, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let bias = if self.bias { lowering.inputs()[2] } else { weights };
-        let (window, [images, ..], [r, s, depth, columns]) =
-            self.geometry(&lowering.input_types()[..self.arity()])?;
+        let (window, [images, ..], [r, s, depth, columns]) = self.geometry(&lowering.input_types()[..self.arity()])?;
         let pixels = images * window.pixels().1;
         let (params, gates, has_bias) =
             (kernel::Params { pixels: pixels as u32, phase_y: 0, phase_x: 0 }, epilogue.gates(weights), self.bias);
@@ -196,8 +196,11 @@ impl Finishes for Conv2d {
                     let tensors = subgroup::Forward { source, weights4, bias, gates, result };
                     tensors.call(params, overrides, subgroup_tiles(pixels, columns))
                 }
-                Tile::Shared => kernel::SharedTiles { source, weights4, bias, gates, result }
-                    .call(params, overrides, shared_tiles(pixels, columns)),
+                Tile::Shared => kernel::SharedTiles { source, weights4, bias, gates, result }.call(
+                    params,
+                    overrides,
+                    shared_tiles(pixels, columns),
+                ),
                 _ => kernel::Quads { source, weights4, bias, gates, result }.call(params, overrides, spread.workgroups),
             }
         };
@@ -225,10 +228,12 @@ pub(crate) const SHAPES: [([usize; 4], [usize; 4], [usize; 2]); 12] = [
 /// Each shape with both paddings, where the window fits.
 pub(crate) fn geometries() -> impl Iterator<Item = (String, [usize; 4], [usize; 4], [usize; 2], Padding, Window)> {
     let both = [Padding::Same, Padding::Valid];
-    SHAPES.into_iter().flat_map(move |shape| both.map(|padding| (shape, padding))).filter_map(|((x, k, strides), padding)| {
-        let name = format!("{x:?} {k:?} / {strides:?} {}", padding.name());
-        Some((name, x, k, strides, padding, window(&x, &k, strides, padding)?))
-    })
+    SHAPES.into_iter().flat_map(move |shape| both.map(|padding| (shape, padding))).filter_map(
+        |((x, k, strides), padding)| {
+            let name = format!("{x:?} {k:?} / {strides:?} {}", padding.name());
+            Some((name, x, k, strides, padding, window(&x, &k, strides, padding)?))
+        },
+    )
 }
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -5,7 +5,8 @@ use kiln_graph::{Array, DType, Error, Kernel, Lowering, Op, Result, Step, Tensor
 use crate::case::Case;
 use crate::conv2d::{geometries, window};
 use crate::kernels::{
-    conv2d_weight_gradient as kernel, conv2d_weight_gradient_quads as quads, conv2d_weight_gradient_subgroup as subgroup,
+    conv2d_weight_gradient as kernel, conv2d_weight_gradient_quads as quads,
+    conv2d_weight_gradient_subgroup as subgroup,
 };
 use crate::pad::{in_fours, quads_fit};
 use crate::sum::sum_rows;
@@ -41,6 +42,7 @@ const TILES: [(Tile, &Kernel); 4] = [
 ];
 /// Those of a gradient with few rows, as of a first layer: a subgroup's would be half empty.
 const TILES_OF_FEW_ROWS: [(Tile, &Kernel); 3] = [TILES[0], TILES[2], TILES[3]];
+/// So many rows, filled up to multiples of 4, are few.
 const FEW_ROWS: usize = 32;
 
 impl Conv2dWeightGradient {
@@ -60,7 +62,8 @@ impl Conv2dWeightGradient {
     }
 
     fn fit(&self, x: &TensorType, dy: &TensorType) -> Option<(Window, [usize; 4])> {
-        let (x, [images, out_height, out_width, filters]): ([usize; 4], [usize; 4]) = (x.shape.dims()?, dy.shape.dims()?);
+        let (x, [images, out_height, out_width, filters]): ([usize; 4], [usize; 4]) =
+            (x.shape.dims()?, dy.shape.dims()?);
         let kernel = [self.size[0], self.size[1], x[3], filters];
         let window = window(&x, &kernel, self.strides, self.padding)?;
         (window.out == [out_height, out_width] && images == x[0]).then_some((window, kernel))
@@ -89,9 +92,8 @@ impl Op for Conv2dWeightGradient {
             true => 1,
             false => pixels * (channels + filters) / CACHED.max(rows * filters),
         };
-        let wanted = BUSY.div_ceil(across as usize * down as usize).max(in_cache).min(pixels.div_ceil(SMALLEST_CHUNK));
-        let wanted = wanted.max(1);
-        let chunk = pixels.div_ceil(wanted);
+        let wanted = BUSY.div_ceil(across as usize * down as usize).max(in_cache);
+        let chunk = pixels.div_ceil(wanted.min(pixels.div_ceil(SMALLEST_CHUNK)).max(1));
         let chunks = pixels.div_ceil(chunk);
         let partial = match chunks {
             1 => dkernel,

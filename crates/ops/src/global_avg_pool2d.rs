@@ -57,7 +57,8 @@ impl Op for GlobalAvgPool2d {
 
     fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
         if let Some(dy) = gradient.output_gradient(0) {
-            let image = gradient.shape(gradient.inputs()[0]).dims().map(|[_, height, width, _]: [usize; 4]| [height, width]);
+            let image =
+                gradient.shape(gradient.inputs()[0]).dims().map(|[_, height, width, _]: [usize; 4]| [height, width]);
             let dx = gradient.add(GlobalAvgPool2dGradient { image: image.unwrap_or_default() }, &[dy])?;
             gradient.set(0, dx);
         }

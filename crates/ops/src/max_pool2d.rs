@@ -128,7 +128,9 @@ impl Op for MaxPool2dGradient {
     }
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
-        let Ok((window, [images, _, _, channels])) = self.pool.window(&[inputs[0].ty.clone()]) else { return Vec::new() };
+        let Ok((window, [images, _, _, channels])) = self.pool.window(&[inputs[0].ty.clone()]) else {
+            return Vec::new();
+        };
         let (pixels, out_pixels) = window.pixels();
         let mut first_best = vec![None; images * out_pixels * channels];
         for n in 0..images {
@@ -189,7 +191,11 @@ pub(crate) fn cases() -> Vec<Case> {
             let mut ties = Array::random_below(x, DType::U32, 3, 5);
             ties.ty.dtype = DType::F32;
             let dy = Array::random(window.result(x[0], x[3]).shape, 2);
-            cases.push(Case::new(format!("max_pool2d_gradient ties {name}"), MaxPool2dGradient { pool }, vec![ties, dy]));
+            cases.push(Case::new(
+                format!("max_pool2d_gradient ties {name}"),
+                MaxPool2dGradient { pool },
+                vec![ties, dy],
+            ));
         }
     }
     cases

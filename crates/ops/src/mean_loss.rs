@@ -185,9 +185,12 @@ impl Op for MeanLossGradient {
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
         let [_, elements] = fit(&inputs[0].ty, &inputs[1].ty).unwrap_or_default();
-        let dy = inputs[0].data.iter().zip(&inputs[1].data).enumerate().map(|(i, (&y, &t))| {
-            inputs[2].data[i / elements] / elements as f64 * self.distance.slope(y, t)
-        });
+        let dy = inputs[0]
+            .data
+            .iter()
+            .zip(&inputs[1].data)
+            .enumerate()
+            .map(|(i, (&y, &t))| inputs[2].data[i / elements] / elements as f64 * self.distance.slope(y, t));
         vec![Array::f32(inputs[0].shape().clone(), dy.collect())]
     }
 }

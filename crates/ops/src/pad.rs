@@ -93,7 +93,11 @@ impl Op for Pad {
         }
         .ok_or_else(|| {
             let how = if transpose { ", transposed" } else { "" };
-            Error::inputs(self.name(), format!("f32 [B, I, J]{how}, I <= {rows}, J <= {columns}, which is a multiple of 4"), inputs)
+            Error::inputs(
+                self.name(),
+                format!("f32 [B, I, J]{how}, I <= {rows}, J <= {columns}, which is a multiple of 4"),
+                inputs,
+            )
         })
     }
 

@@ -60,7 +60,8 @@ impl Op for RmsProp {
                 kernel::Centered { gradients, parameters, velocity, average }.call(params, workgroups)
             }
             (true, &[momentum, average]) => {
-                kernel::CenteredWithMomentum { gradients, parameters, velocity, momentum, average }.call(params, workgroups)
+                kernel::CenteredWithMomentum { gradients, parameters, velocity, momentum, average }
+                    .call(params, workgroups)
             }
             _ => kernel::Plain { gradients, parameters, velocity }.call(params, workgroups),
         });
@@ -94,7 +95,9 @@ impl Op for RmsProp {
 pub(crate) fn cases() -> Vec<Case> {
     let step = Step { rates: [0.01; 4], ..Step::default() };
     let mut cases = Vec::new();
-    for (momentum, centered, inner) in [(0.0, false, 0.0), (0.0, false, 1e-3), (0.9, false, 0.0), (0.0, true, 0.0), (0.9, true, 0.0)] {
+    for (momentum, centered, inner) in
+        [(0.0, false, 0.0), (0.0, false, 1e-3), (0.9, false, 0.0), (0.0, true, 0.0), (0.9, true, 0.0)]
+    {
         for count in [1, 3, 257] {
             let op = RmsProp { rho: 0.9, momentum, inner, outer: 1e-4, centered };
             let mut old: Vec<Array> = (0..=op.moments()).map(|i| Array::random([count], 2 + i as u64)).collect();

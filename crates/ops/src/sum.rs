@@ -142,7 +142,11 @@ impl Op for SumGradient {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         let columns = one_f32(self.name(), inputs)?.elements();
         if columns != 1 && columns != last(&self.shape) {
-            return Err(Error::inputs(self.name(), format!("one value, or one for each column of {}", self.shape), inputs));
+            return Err(Error::inputs(
+                self.name(),
+                format!("one value, or one for each column of {}", self.shape),
+                inputs,
+            ));
         }
         Ok(vec![TensorType::f32(self.shape.clone())])
     }

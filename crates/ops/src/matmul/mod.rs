@@ -1,14 +1,13 @@
 //! `c[m, n] = bias[n] + sum over k of a[m, k] b[k, n]`, with a or b transposed.
 
-use std::sync::Arc;
-
 mod columns;
 mod quads;
+
+use std::sync::Arc;
 
 use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use self::columns::Product;
-
 use crate::case::Case;
 use crate::fused::{self, Epilogue, Finishes};
 use crate::pad::quads_fit;
@@ -172,7 +171,17 @@ impl Finishes for Matmul {
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    let sizes = [[1, 1, 1], [3, 5, 7], [33, 12, 40], [4, 257, 3], [3, 8, 257], [257, 3, 10], [65, 64, 36], [2, 1030, 9], [70, 513, 6]];
+    let sizes = [
+        [1, 1, 1],
+        [3, 5, 7],
+        [33, 12, 40],
+        [4, 257, 3],
+        [3, 8, 257],
+        [257, 3, 10],
+        [65, 64, 36],
+        [2, 1030, 9],
+        [70, 513, 6],
+    ];
     for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false)] {
         for [m, k, n] in sizes {
             let bias = k != 12;

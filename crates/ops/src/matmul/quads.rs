@@ -62,8 +62,7 @@ impl Matmul {
             (Tile::Subgroup, transposed) => {
                 let quads::Params { rows, inner, columns, a_stride, b_stride, row_stride, column_stride } = params;
                 let tiles = subgroup_tiles(rows as usize, columns as usize);
-                let params =
-                    subgroup::Params { rows, inner, columns, a_stride, b_stride, row_stride, column_stride };
+                let params = subgroup::Params { rows, inner, columns, a_stride, b_stride, row_stride, column_stride };
                 let overrides = subgroup::Overrides {
                     lanes: 0,
                     has_bias: self.bias,
