@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiln::graph::{Array, Choice, Choices, DeviceKind, Graph, Op, Plan};
+use kiln::graph::{Array, Choice, Choices, DeviceKind, Graph, Limits, Op, Plan, TensorType};
 use kiln::ops::{Conv2d, Conv2dInputGradient, Conv2dWeightGradient, Matmul, Padding};
 use kiln::{Alone, Compile, Device, Fit, Tune};
 
@@ -118,6 +118,26 @@ fn what_was_measured_is_kept_in_a_file_and_used_by_others() {
     assert_eq!(chosen(Tune::Off), by_default);
     std::fs::write(&file, "{ half a file").unwrap();
     assert_eq!(chosen(Tune::Cached), by_default, "a damaged file counts for nothing");
+}
+
+#[test]
+fn a_product_that_would_leave_a_gpu_idle_has_its_blocks_computed_side_by_side() {
+    let kernels = |[m, k, n]: [usize; 3]| -> Vec<&str> {
+        let mut graph = Graph::new();
+        let [a, b, c] = ["a", "b", "c"].map(|name| graph.buffer(name));
+        let [a, b] = [(a, [m, k]), (b, [k, n])].map(|(buffer, shape)| {
+            let ty = TensorType::f32(shape);
+            graph.persistent(ty, buffer, 0)
+        });
+        let product = graph.add(Matmul::default(), &[a, b]).unwrap();
+        graph.place(product, c, 0);
+        let plan = Plan::new(&graph, &Limits::WEBGPU).unwrap();
+        plan.calls.iter().map(|call| call.kernel.name).collect()
+    };
+    assert_eq!(kernels([1, 4096, 512]), ["matmul_quads.split_single", "matmul_quads.merge"]);
+    assert_eq!(kernels([128, 2048, 512]), ["matmul_quads.split", "matmul_quads.merge"]);
+    assert_eq!(kernels([128, 512, 512]), ["matmul_quads.nn"], "too few blocks");
+    assert_eq!(kernels([2048, 2048, 512]), ["matmul_quads.nn"], "workgroups enough");
 }
 
 #[test]
