@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let [train, test] =
         ["train", "test"].map(|part| image_dataset_from_directory(format!("{folder}/{part}"), ImageOptions::default()));
-    let (train, test) = (train?, test?);
+    let (train, test) = (train?.rescaled(1.0 / 255.0, 0.0), test?.rescaled(1.0 / 255.0, 0.0));
     let mut model = match network.as_str() {
         "simple" => models::cifar10_simple(train.sample_shape().clone(), train.classes()),
         "deep" => models::cifar10_deep(train.sample_shape().clone(), train.classes()),

@@ -27,7 +27,7 @@ pub enum Error {
     },
     /// A folder holds no data set.
     #[error(
-        "{}: expected the four files of MNIST (train-images-idx3-ubyte, …), those of CIFAR-10 (data_batch_1.bin, …) or CIFAR-100 (train.bin, test.bin), train.safetensors and test.safetensors, or folders train and test with a folder of images for each class, found {found}",
+        "{}: expected the four files of MNIST (train-images-idx3-ubyte, …), those of CIFAR-10 (data_batch_1.bin, …) or CIFAR-100 (train.bin, test.bin), train.safetensors and test.safetensors, folders train and test with a folder of images for each class, or a folder of images for each class, found {found}",
         .folder.display()
     )]
     NotASet {
@@ -45,6 +45,65 @@ pub enum Error {
         train: Vec<String>,
         /// The classes of the test images.
         test: Vec<String>,
+    },
+    /// Data have classes that a run was not trained on.
+    #[error("{}: trained on the classes {}; {data}: found the classes {}; give the classes that the run knows the names that it has for them", .run.display(), some(.trained), some(.found))]
+    OtherClassesThanRun {
+        /// The run.
+        run: PathBuf,
+        /// The classes of the run.
+        trained: Vec<String>,
+        /// Where the others come from.
+        data: String,
+        /// The classes there.
+        found: Vec<String>,
+    },
+    /// Something contradicts what a run was trained with.
+    #[error("{}: trained with {trained}, found {found}", .run.display())]
+    Contradiction {
+        /// The run.
+        run: PathBuf,
+        /// What it was trained with.
+        trained: String,
+        /// What is asked for, or is there.
+        found: String,
+    },
+    /// A run of numbers is to see pictures.
+    #[error(
+        "{}: trained on f32 values, found bytes of pictures; say how bytes become such values: --rescale 1/255 for values from 0 to 1, --rescale 1 for 0 to 255",
+        .run.display()
+    )]
+    NoRule {
+        /// The run.
+        run: PathBuf,
+    },
+    /// Labels do not say which loss is meant.
+    #[error(
+        "expected --loss, as labels are neither classes nor 0 and 1: such as --loss mean_squared_error or --loss binary_crossentropy"
+    )]
+    NoLoss,
+    /// A model does not give classes.
+    #[error("model `{model}` gives {gives} for a picture, expected [classes]; use --input and --output for tensors")]
+    NoClasses {
+        /// The model's name.
+        model: String,
+        /// The shape of its output.
+        gives: String,
+    },
+    /// A folder has no pictures.
+    #[error("expected pictures (bmp, gif, jpg, png or webp) in {}, found none", .folder.display())]
+    NoPicturesIn {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Nothing says how a model was trained.
+    #[error(
+        "expected run.json, which says how the model was trained, in {}, found none; name --data and --loss",
+        .folder.display()
+    )]
+    NoRunFile {
+        /// The folder.
+        folder: PathBuf,
     },
     /// Images are damaged.
     #[error("{0}\nto leave them out, pass --skip-corrupt")]
@@ -239,6 +298,16 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// The first few names in words.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    match names.len() {
+        0 => "without names".to_owned(),
+        all if all > SHOWN => format!("{} and {} more", names[..SHOWN].join(", "), all - SHOWN),
+        _ => names.join(", "),
+    }
 }
 
 fn list(tried: &[(String, Error)]) -> String {

@@ -1,5 +1,6 @@
 //! Tensors in safetensors files.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -11,22 +12,18 @@ use safetensors::{Dtype, SafeTensors};
 use crate::error::Error;
 use crate::files;
 
-/// The samples in a file's tensor `x`, f32 or u8, which a network sees as they are. They have no labels.
+/// The samples in a file's tensor `x`, f32 or u8, as they are. They have no labels.
 pub fn samples(path: &Path) -> Result<Dataset, Error> {
     let format = |problem: String| Error::Tensors { path: path.to_owned(), problem };
     let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|error| format(format!("expected a safetensors file, found something else ({error})")))?;
+    let file = open(path, &bytes)?;
     let x = file.tensor("x").map_err(|_| format(format!("expected a tensor x, found {}", names(&file))))?;
     let Some((&count, sample)) = x.shape().split_first() else {
         return Err(format("x: expected [samples, …], found one number".to_owned()));
     };
     let labels = Labels::index(vec![0; count], 1);
     match x.dtype() {
-        Dtype::F32 => {
-            let values = x.data().chunks_exact(4).map(|word| f32::from_le_bytes(word.try_into().unwrap_or_default()));
-            Ok(Dataset::from_f32(sample, values.collect(), labels)?)
-        }
+        Dtype::F32 => Ok(Dataset::from_f32(sample, floats(&x), labels)?),
         Dtype::U8 => Ok(Dataset::from_u8(sample, x.data().to_vec(), labels)?.rescaled(1.0, 0.0)),
         found => Err(format(format!("x: expected F32 or U8, found {found}"))),
     }
@@ -34,14 +31,51 @@ pub fn samples(path: &Path) -> Result<Dataset, Error> {
 
 /// Writes one tensor of f32.
 pub fn write(path: &Path, name: &str, shape: &Shape, values: &[f32]) -> Result<(), Error> {
+    write_all(path, &[(name, shape.clone(), values)])
+}
+
+/// Writes tensors of f32.
+pub fn write_all(path: &Path, tensors: &[(&str, Shape, &[f32])]) -> Result<(), Error> {
     let format =
         |error: safetensors::SafeTensorError| Error::Tensors { path: path.to_owned(), problem: error.to_string() };
-    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let view = TensorView::new(Dtype::F32, shape.to_vec(), &bytes).map_err(format)?;
-    let file = safetensors::serialize([(name, view)], None).map_err(format)?;
+    let of_values = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(|(_, _, values)| of_values(values)).collect();
+    let views = tensors
+        .iter()
+        .zip(&bytes)
+        .map(|((name, shape, _), bytes)| TensorView::new(Dtype::F32, shape.to_vec(), bytes).map(|view| (*name, view)));
+    let views = views.collect::<Result<Vec<_>, _>>().map_err(format)?;
+    let file = safetensors::serialize(views, None).map_err(format)?;
     let mut staged = files::stage(path)?;
     staged.write_all(&file).map_err(Error::file("write", path))?;
     files::publish(staged, path)
+}
+
+/// The tensors of f32 of a file, by their names.
+pub fn read_all(path: &Path) -> Result<BTreeMap<String, Vec<f32>>, Error> {
+    let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
+    let file = open(path, &bytes)?;
+    let wrong = |name: String, found: Dtype| Error::Tensors {
+        path: path.to_owned(),
+        problem: format!("{name}: expected F32, found {found}"),
+    };
+    file.iter()
+        .map(|(name, tensor)| match tensor.dtype() {
+            Dtype::F32 => Ok((name.to_owned(), floats(&tensor))),
+            found => Err(wrong(name.to_owned(), found)),
+        })
+        .collect()
+}
+
+fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, Error> {
+    SafeTensors::deserialize(bytes).map_err(|error| Error::Tensors {
+        path: path.to_owned(),
+        problem: format!("expected a safetensors file, found something else ({error})"),
+    })
+}
+
+fn floats(tensor: &TensorView<'_>) -> Vec<f32> {
+    tensor.data().chunks_exact(4).map(|word| f32::from_le_bytes(word.try_into().unwrap_or_default())).collect()
 }
 
 fn names(file: &SafeTensors<'_>) -> String {
@@ -65,6 +99,9 @@ mod tests {
         let data = samples(&path).unwrap();
         assert_eq!((data.len(), data.sample_shape(), data.scale()), (2, &Shape::from([3]), 1.0));
         assert_eq!(data.values(), &Values::F32([0.0, 1.0, 2.0, 3.0, 4.0, 5.5].into()));
+        write_all(&path, &[("b", Shape::from([1]), &[2.0]), ("a", Shape::from([2]), &[0.5, 1.5])]).unwrap();
+        let found: Vec<_> = read_all(&path).unwrap().into_iter().collect();
+        assert_eq!(found, [("a".to_owned(), vec![0.5, 1.5]), ("b".to_owned(), vec![2.0])]);
     }
 
     #[test]

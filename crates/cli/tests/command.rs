@@ -72,7 +72,7 @@ fn a_folder_without_data_exits_with_1_and_says_what_was_looked_for() {
     let path = folder.path().to_str().unwrap();
     let (status, message) = kiln(&["train", "lenet", "--data", path, "--out", path]);
     assert_eq!(status, 1);
-    let expected = "or folders train and test with a folder of images for each class, found nothing\n";
+    let expected = "or a folder of images for each class, found nothing\n";
     assert!(message.contains("data_batch_1.bin") && message.ends_with(expected), "{message}");
 }
 

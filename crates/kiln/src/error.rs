@@ -62,6 +62,16 @@ pub enum Error {
         /// What the data set has.
         found: String,
     },
+    /// A model would see bytes that are scaled twice.
+    #[error(
+        "model `{model}`: its layer `{layer}` scales pictures from 0 to 255, found bytes that are divided by 255 before; call `rescaled(1.0, 0.0)` on the data set, or with another rule"
+    )]
+    ScaledTwice {
+        /// The model's name.
+        model: String,
+        /// The layer with which the model scales its input.
+        layer: String,
+    },
     /// The loss is no longer a number: training has diverged.
     #[error(
         "the loss is {loss} at epoch {epoch}, step {step}; use a smaller learning rate, and check the data for values that are not finite"

@@ -89,6 +89,13 @@ impl Loss {
         if categorical && shape.len() != 1 {
             return misfit("to give [classes] for its loss".to_owned(), format!("labels, but the model gives {shape}"));
         }
+        if categorical && outputs == 1 {
+            let [binary, squared] = [Loss::BinaryCrossentropy, Loss::MeanSquaredError].map(Loss::name);
+            return misfit(
+                format!("a loss for its one output, whose share of all classes is always 1: {binary}, or {squared}"),
+                format!("labels for the loss {}", self.name()),
+            );
+        }
         match data.labels() {
             Labels::Values { size, .. } if self == Loss::SparseCategoricalCrossentropy => misfit(
                 format!("labels as indices (loss {})", self.name()),

@@ -1,5 +1,8 @@
 //! Metrics: what is measured beside the loss.
 
+use std::fmt;
+use std::str::FromStr;
+
 use kiln_graph::{Graph, Tensor};
 use kiln_ops::{Distance, MeanLoss, TopK};
 
@@ -17,6 +20,9 @@ pub enum Metric {
     /// model with one output and the loss [`Loss::BinaryCrossentropy`], the share whose label tells whether the
     /// probability is above 1/2. With a loss for quantities it is left out.
     Accuracy,
+    /// `binary_accuracy`: the share of a sample's outputs whose label, 0 or 1, tells whether the probability is above 1/2:
+    /// for labels that do not exclude each other.
+    BinaryAccuracy,
     /// `top_k_categorical_accuracy`: the share of samples whose class is among the `k` with the largest outputs.
     TopKCategoricalAccuracy(usize),
     /// `mean_squared_error`: `mean((y - t)^2)` over the outputs.
@@ -30,6 +36,7 @@ impl Metric {
     pub fn name(self) -> &'static str {
         match self {
             Metric::Accuracy => "accuracy",
+            Metric::BinaryAccuracy => "binary_accuracy",
             Metric::TopKCategoricalAccuracy(_) => "top_k_categorical_accuracy",
             Metric::MeanSquaredError => "mean_squared_error",
             Metric::MeanAbsoluteError => "mean_absolute_error",
@@ -62,6 +69,9 @@ impl Metric {
                 None if loss == Loss::BinaryCrossentropy && !of_classes => (Distance::Hit { threshold }, scores),
                 None => return Ok(graph.add(TopK { k: 1, first_of_ties: true }, &[scores, labels])?),
             },
+            // Where a softmax was skipped, scores are logits whose probabilities are not a matter of one threshold.
+            Metric::BinaryAccuracy if loss == Loss::BinaryCrossentropy => (Distance::Hit { threshold }, scores),
+            Metric::BinaryAccuracy => (Distance::Hit { threshold: 0.5 }, output),
             Metric::TopKCategoricalAccuracy(k) => {
                 return Ok(graph.add(TopK { k: k as u32, first_of_ties: false }, &[scores, labels])?);
             }
@@ -70,6 +80,35 @@ impl Metric {
         };
         let targets = soft_targets(graph, labels, of, [1.0, 0.0])?;
         Ok(graph.add(MeanLoss { distance }, &[of, targets])?)
+    }
+}
+
+impl fmt::Display for Metric {
+    /// Keras' name, of [`Metric::TopKCategoricalAccuracy`] with its `k`: `top_k_categorical_accuracy:5`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Metric::TopKCategoricalAccuracy(k) => write!(f, "{}:{k}", self.name()),
+            _ => f.write_str(self.name()),
+        }
+    }
+}
+
+impl FromStr for Metric {
+    type Err = String;
+
+    /// The metric of Keras' name, as it prints; without a `k`, that is 5, as in Keras.
+    fn from_str(text: &str) -> std::result::Result<Metric, String> {
+        let of_k = Metric::TopKCategoricalAccuracy;
+        let known =
+            [Metric::Accuracy, Metric::BinaryAccuracy, of_k(5), Metric::MeanSquaredError, Metric::MeanAbsoluteError];
+        let (name, k) = text.split_once(':').map_or((text, None), |(name, k)| (name, Some(k)));
+        match (known.into_iter().find(|metric| metric.name() == name), k) {
+            (Some(metric), None) => Ok(metric),
+            (Some(Metric::TopKCategoricalAccuracy(_)), Some(k)) => {
+                k.parse().map(of_k).map_err(|_| format!("expected {name}:K with a number of classes, found `{text}`"))
+            }
+            _ => Err(format!("expected one of {}; found `{text}`", known.map(Metric::name).join(", "))),
+        }
     }
 }
 
@@ -103,5 +142,25 @@ impl Compile {
     ) -> Result<Vec<Tensor>> {
         graph.scope("metrics");
         self.measured().map(|metric| metric.append(graph, self.loss, scored, tensors)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn metrics_are_found_by_what_they_print() {
+        let of_k = Metric::TopKCategoricalAccuracy;
+        let simple = [Metric::Accuracy, Metric::BinaryAccuracy, Metric::MeanSquaredError, Metric::MeanAbsoluteError];
+        for metric in simple.into_iter().chain([of_k(1), of_k(12)]) {
+            assert_eq!(metric.to_string().parse::<Metric>().unwrap(), metric);
+        }
+        assert_eq!("top_k_categorical_accuracy".parse::<Metric>().unwrap(), of_k(5));
+        for wrong in ["", "hinge", "accuracy:3", "top_k_categorical_accuracy:x"] {
+            assert!(wrong.parse::<Metric>().is_err(), "{wrong}");
+        }
     }
 }

@@ -21,6 +21,9 @@ pub struct Arguments {
     data: String,
     #[command(flatten)]
     images: source::Images,
+    /// Leave out this share, which a training validates with.
+    #[arg(long, default_value_t = 0.0, value_parser = super::train::arguments::share, value_name = "SHARE")]
+    validation_split: f64,
     /// How they are changed: Keras' arguments of ImageDataGenerator as name=value, with commas between them.
     #[arg(long, value_name = "SPEC", default_value = augment::USUAL)]
     augment: String,
@@ -48,7 +51,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let augmentation = augment::parse(&arguments.augment)?;
     let samples = source::load(&arguments.data, &arguments.images)?;
     let rows = arguments.rows as usize;
-    let shown = samples.train.head(if arguments.one { 1 } else { rows * rows });
+    let [train, _] = samples.split(arguments.validation_split);
+    let shown = train.head(if arguments.one { 1 } else { rows * rows });
     let height = shown.sample_shape().first().copied().unwrap_or(1).max(1);
     let zoom = (SIDE / (rows * height)).clamp(1, 8);
     let device = devices::open(arguments.device.as_deref())?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 
-use super::source::{self, Images};
+use super::source::{self, Images, Samples};
 use crate::error::Error;
 use crate::fetch::Known;
 
@@ -37,8 +37,9 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let set = Known::named(&arguments.name).ok_or_else(|| Error::NoData { found: arguments.name.clone() })?;
     let folder = source::ready(set, arguments.from.as_deref(), arguments.into.as_deref())?;
-    let (train, test) = source::load_folder(&folder, &Images::default())?;
-    println!("{}: {} training and {} test images of {}", set.name(), train.len(), test.len(), train.sample_shape());
+    let Samples { train, test, .. } = source::load_folder(&folder, &Images::default())?;
+    let tests = test.map_or(0, |test| test.len());
+    println!("{}: {} training and {tests} test images of {}", set.name(), train.len(), train.sample_shape());
     println!("in {}", folder.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use kiln::{Compile, ConfusionMatrix, Model};
+use kiln::data::{Dataset, Labels};
+use kiln::{Compile, ConfusionMatrix, Loss, Model, Predictions};
 
-use super::run::{Run, usual_loss};
-use super::{devices, source};
+use super::run::{Outcome, Rescale, Run, usual_metrics};
+use super::source::{self, Held, Images};
+use super::{devices, network};
 use crate::error::Error;
 use crate::progress::words;
 
@@ -15,13 +17,17 @@ const MOST_CLASSES: usize = 32;
 
 /// Evaluate a trained network on test images.
 ///
-/// Tells loss and accuracy, and of up to 32 classes how often each was taken for which: a row for each class, a column for
-/// each class that it was taken for.
+/// Tells the loss and the metrics that the network was trained with, and of up to 32 classes how often each was taken for
+/// which: a row for each class, a column for each class that it was taken for.
+///
+/// Samples are scaled, resized and standardized as run.json says that those of the training were, and classes are found
+/// by their names. Without test images, those are taken that were set apart to validate with (--validation-split).
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   kiln evaluate runs/lenet
-  kiln evaluate runs/lenet --data fashion-mnist")]
+  kiln evaluate runs/lenet --data fashion-mnist
+  kiln evaluate runs/mine --data mnist --loss sparse_categorical_crossentropy   # a model without run.json")]
 pub struct Arguments {
     /// The folder that `kiln train` left.
     run: PathBuf,
@@ -29,6 +35,19 @@ pub struct Arguments {
     /// to what the network takes.
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
+    /// Evaluate on this share of a folder of classes or of a safetensors file, at the end of its mixed order [default: the
+    /// run's for the data of the run, else all].
+    #[arg(long, value_parser = super::train::arguments::share, value_name = "SHARE")]
+    validation_split: Option<f64>,
+    /// What values are multiplied by, and what is then added, in place of the run's rule: such as 1/255 or 1/127.5,-1.
+    #[arg(long, value_name = "SCALE[,OFFSET]", allow_hyphen_values = true)]
+    rescale: Option<Rescale>,
+    /// The loss of a model without run.json, by Keras' name.
+    #[arg(long, value_name = "NAME")]
+    loss: Option<Loss>,
+    /// Whether a model without run.json gives logits, not probabilities.
+    #[arg(long)]
+    from_logits: bool,
     /// Leave out images that cannot be decoded, with a warning, instead of ending with an error.
     #[arg(long)]
     skip_corrupt: bool,
@@ -38,28 +57,103 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    if !arguments.run.join("model.json").is_file() {
-        return Err(Error::NoRun { found: arguments.run.clone() });
+    let folder = &arguments.run;
+    let (run, mut model) = arguments.find()?;
+    let (source, share) = arguments.source(&run)?;
+    let Held { data, what, share_of } =
+        source::load_held(&source, &Images::of_run(&run, arguments.skip_corrupt), share)?;
+    let data = run.in_own_classes(folder, &source, data)?;
+    if let Some(found) = share_of.filter(|&found| arguments.is_own(&run) && found != run.samples) {
+        let trained = format!("{} samples, of which the last {share} were validated with", run.samples);
+        return Err(run.contradicts(folder, &format!("{found} samples in {source}"), trained));
     }
-    let mut model = Model::load(&arguments.run)?;
-    let trained = Run::load(&arguments.run)?.unwrap_or_default();
-    let known = Some(trained.data.clone()).filter(|data| !data.is_empty());
-    let data = arguments.data.clone().or(known).unwrap_or_else(|| "mnist".to_owned());
-    let images = source::Images::for_model(model.input_shape(), arguments.skip_corrupt);
-    let samples = source::load(&data, &images)?;
-    let test = samples.test.unwrap_or_else(|| samples.train.clone());
-    let test = trained.standardized(test, Some(&samples.train))?;
+    let prepared = run.prepared(folder, &model, data, arguments.rescale)?;
+    let test = prepared.data;
     let device = devices::open(arguments.device.as_deref())?;
-    model.compile(&device, Compile { loss: usual_loss(&test), ..Compile::default() })?;
+    let metrics = if run.metrics.is_empty() { usual_metrics(run.loss, &test) } else { run.metrics.clone() };
+    let compile = Compile { loss: run.loss, from_logits: run.from_logits, metrics, ..Compile::default() };
+    model.compile(&device, compile)?;
     let score = model.evaluate(&test)?;
-    let right = (score.accuracy() * test.len() as f64).round();
-    println!("{} test images of {data} on {}", test.len(), device.info().name);
-    println!("{} ({right} right)", words(&score.figures()));
-    let predictions = model.predict(&test)?;
-    let classes = predictions.shape.sample().elements();
-    if (2..=MOST_CLASSES).contains(&classes) {
-        let matrix = ConfusionMatrix::new(&test.labels().class_indices(), &predictions.classes(), classes)?;
-        println!("\n{}", matrix.with_class_names(test.class_names()));
+    let trained_on = arguments.is_own(&run) && what != "test images" && share == 0.0;
+    let note = if trained_on { ", all of which it was trained on," } else { "" };
+    println!("{} {what} of {source}{note} on {}", test.len(), device.info().name);
+    println!("{}", prepared.words);
+    let missing = run.classes_without_samples(&test);
+    if !missing.is_empty() {
+        println!("no {what} of {}", missing.join(", "));
+    }
+    let right = score.get("accuracy").map(|share| format!(" ({} right)", (share * test.len() as f64).round()));
+    println!("{}{}", words(&score.figures()), right.unwrap_or_default());
+    if let Some(matrix) = confusions(&run, &test, &model.predict(&test)?)? {
+        println!("\n{}", matrix.with_class_names(&run.classes));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl Arguments {
+    /// The training and its model. What is said of the training beside a run.json that says otherwise is an error.
+    fn find(&self) -> Result<(Run, Model), Error> {
+        if Run::load(&self.run)?.is_none()
+            && network::file(&self.run).is_some()
+            && let (Some(loss), Some(data)) = (self.loss, &self.data)
+        {
+            let model = Model::load(&self.run)?;
+            let known = Run::unknown(&model);
+            let rescale = if source::is_tensors(data) { Rescale::NONE } else { known.rescale };
+            let (interpolation, from_logits) = (Images::default().interpolation(), self.from_logits);
+            return Ok((Run { loss, from_logits, rescale, interpolation, ..known }, model));
+        }
+        let (run, model) = Run::load_with_model(&self.run)?;
+        if let Some(loss) = self.loss.filter(|&loss| loss != run.loss) {
+            let found = format!("--loss {}", loss.name());
+            return Err(run.contradicts(&self.run, &found, format!("loss {}", run.loss.name())));
+        }
+        if self.from_logits && !run.from_logits {
+            return Err(run.contradicts(&self.run, "--from-logits", "from_logits false".to_owned()));
+        }
+        Ok((run, model))
+    }
+
+    /// Whether the samples are those that the run was trained with.
+    fn is_own(&self, run: &Run) -> bool {
+        self.data.as_deref().is_none_or(|data| source::from_anywhere(data) == run.data)
+    }
+
+    /// Where the samples come from, and which share of them counts.
+    fn source(&self, run: &Run) -> Result<(String, f64), Error> {
+        let source = self.data.clone().unwrap_or_else(|| run.data.clone());
+        match self.validation_split {
+            Some(share) if self.is_own(run) && share != run.validation_split => {
+                let trained = format!("validation_split {}", run.validation_split);
+                Err(run.contradicts(&self.run, &format!("--validation-split {share}"), trained))
+            }
+            Some(share) => Ok((source, share)),
+            None => Ok((source, if self.is_own(run) { run.validation_split } else { 0.0 })),
+        }
+    }
+}
+
+/// How often each class was taken for which, where each sample has one.
+fn confusions(run: &Run, test: &Dataset, predictions: &Predictions) -> Result<Option<ConfusionMatrix>, Error> {
+    let outputs = predictions.shape.sample();
+    let (predicted, classes): (Vec<usize>, usize) = match run.outcome(outputs.elements()) {
+        Outcome::Classes if outputs.len() == 1 => (predictions.classes(), outputs.elements()),
+        Outcome::Binary if are_bits(test.labels()) => {
+            let threshold = if run.from_logits { 0.0 } else { 0.5 };
+            (predictions.values.iter().map(|&value| usize::from(value > threshold)).collect(), 2)
+        }
+        _ => return Ok(None),
+    };
+    if !(2..=MOST_CLASSES).contains(&classes) {
+        return Ok(None);
+    }
+    Ok(Some(ConfusionMatrix::new(&test.labels().class_indices(), &predicted, classes)?))
+}
+
+/// Whether labels are 0 or 1.
+fn are_bits(labels: &Labels) -> bool {
+    match labels {
+        Labels::Index { classes, .. } => *classes <= 2,
+        Labels::Values { values, .. } => values.iter().all(|value| [0.0, 1.0].contains(value)),
+    }
 }

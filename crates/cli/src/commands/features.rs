@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use kiln::data::Preprocessing;
+use kiln::data::{Interpolation, Preprocessing};
 use kiln::models::Top;
 
+use super::devices;
 use super::network::{self, Known};
+use super::pictures::Reader;
 use super::weights::Weights;
-use super::{devices, pictures};
 use crate::error::Error;
 use crate::tensors;
 
@@ -41,6 +42,10 @@ pub struct Arguments {
     /// The height and width that pictures are resized to, such as 150x150.
     #[arg(long, value_parser = super::source::size, value_name = "HxW")]
     image_size: Option<[usize; 2]>,
+    /// How pictures are resized: nearest, bilinear, bicubic, lanczos, box or hamming [default: nearest, as Keras' load_img;
+    /// `kiln finetune` takes bilinear].
+    #[arg(long, value_name = "NAME")]
+    interpolation: Option<Interpolation>,
     /// What pictures go through first: caffe, tf or torch, as in Keras [default: Keras' for the network; vgg16 with
     /// torchvision's weights takes torch].
     #[arg(long, value_name = "MODE")]
@@ -64,7 +69,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let device = devices::open(arguments.device.as_deref())?;
     model.to_device(&device)?;
     let preprocessing = arguments.preprocessing.unwrap_or(backbone.preprocessing);
-    let data = pictures::load(&model, &arguments.images)?.preprocess_input(preprocessing)?;
+    let reader = Reader::new(&model, arguments.interpolation.unwrap_or_default())?;
+    let data = reader.read_all(&arguments.images)?.preprocess_input(preprocessing)?;
     let features = model.predict(&data)?;
     tensors::write(&arguments.out, "x", &features.shape, &features.values)?;
     let (device, out) = (&device.info().name, arguments.out.display());

@@ -1,14 +1,25 @@
-//! `run.json`: what a training was asked for and how it ended, beside the model.
+//! `run.json`: what a training was asked for and how it ended, beside the model. All that is needed to evaluate the
+//! model, to predict with it and to go on with its training.
+
+mod classes;
+mod input;
+mod names;
+mod outcome;
+mod scale;
+mod standardization;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use kiln::Loss;
-use kiln::augmentation::Augmentation;
-use kiln::data::{Dataset, Labels, Preprocessing};
+use kiln::augmentation::Features;
+use kiln::data::{ColorMode, Interpolation, Preprocessing};
+use kiln::{Loss, Metric, Model};
 use serde::{Deserialize, Serialize};
 
-use super::augment;
+pub use input::{DType, image_of};
+pub use outcome::{Outcome, usual_loss, usual_metrics};
+pub use scale::Rescale;
 
 use crate::error::Error;
 use crate::files;
@@ -17,18 +28,40 @@ const FILE: &str = "run.json";
 
 /// A training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct Run {
     /// The model's name.
     pub model: String,
     /// What `--data` said.
     pub data: String,
-    /// The names of the classes, none where they are numbers.
+    /// How many samples there were to train, those that were validated with included.
+    pub samples: usize,
+    /// The names of the classes in the order of the model's outputs, none where they are numbers.
     pub classes: Vec<String>,
+    /// The type of the samples' values.
+    pub dtype: DType,
+    /// Height and width of the images in pixels, if samples are images.
+    pub image_size: Option<[usize; 2]>,
+    /// The channels of the images, if samples are images.
+    pub color_mode: Option<ColorMode>,
+    /// How pictures of another size are resized.
+    pub interpolation: Interpolation,
     /// What values were multiplied by, and what was then added, before the model saw them.
-    pub rescale: [f32; 2],
+    pub rescale: Rescale,
     /// What photographs went through instead, if the model is a backbone.
     pub preprocessing: Option<Preprocessing>,
+    /// What `--augment` said.
+    pub augment: Option<String>,
+    /// What the augmentation found in the training samples, if it looked for anything. In a file of its own.
+    #[serde(skip)]
+    pub features: Option<Arc<Features>>,
+    /// What training made small.
+    #[serde(with = "names")]
+    pub loss: Loss,
+    /// Whether the model gives logits, not probabilities.
+    pub from_logits: bool,
+    /// What was measured beside the loss.
+    #[serde(with = "names::list")]
+    pub metrics: Vec<Metric>,
     /// The device's name.
     pub device: String,
     /// How weights were changed.
@@ -37,8 +70,6 @@ pub struct Run {
     pub batch_size: usize,
     /// The share of the training samples that was validated with.
     pub validation_split: f64,
-    /// What `--augment` said.
-    pub augment: Option<String>,
     /// What weights and order depend on.
     pub seed: u64,
     /// The loss of the test samples, unless training was stopped.
@@ -48,19 +79,28 @@ pub struct Run {
 }
 
 impl Default for Run {
-    /// What is taken for granted of a model that no run is known of: bytes of images that it saw divided by 255.
+    /// What is taken for granted where nothing was said.
     fn default() -> Run {
         Run {
             model: String::new(),
             data: String::new(),
+            samples: 0,
             classes: Vec::new(),
-            rescale: [1.0 / 255.0, 0.0],
+            dtype: DType::UInt8,
+            image_size: None,
+            color_mode: None,
+            interpolation: Interpolation::Nearest,
+            rescale: Rescale::TO_1,
             preprocessing: None,
+            augment: None,
+            features: None,
+            loss: Loss::SparseCategoricalCrossentropy,
+            from_logits: false,
+            metrics: Vec::new(),
             device: String::new(),
             optimizer: String::new(),
             batch_size: 0,
             validation_split: 0.0,
-            augment: None,
             seed: 0,
             test_loss: None,
             test_accuracy: None,
@@ -68,31 +108,23 @@ impl Default for Run {
     }
 }
 
-/// The loss for these labels where none is named.
-pub fn usual_loss(data: &Dataset) -> Loss {
-    match data.labels() {
-        Labels::Index { .. } => Loss::SparseCategoricalCrossentropy,
-        Labels::Values { .. } => Loss::CategoricalCrossentropy,
-    }
-}
-
 impl Run {
-    /// Samples as the model saw them. What an augmentation knows of the training samples is found again in `train`.
-    pub fn standardized(&self, samples: Dataset, train: Option<&Dataset>) -> Result<Dataset, Error> {
-        if let Some(preprocessing) = self.preprocessing {
-            return Ok(samples.preprocess_input(preprocessing)?);
+    /// What is taken for granted of a model that no run is known of: it sees pictures divided by 255 unless it scales them
+    /// itself, resized as Keras' `load_img` does, and gives probabilities, or a quantity if it has one output.
+    pub fn unknown(model: &Model) -> Run {
+        let rescale = if model.rescales_input().is_some() { Rescale::NONE } else { Rescale::TO_1 };
+        let (image_size, color_mode) = input::image_of(model.input_shape());
+        let known = Run { rescale, image_size, color_mode, ..Run::default() };
+        match model.output_shape() {
+            Ok(shape) if shape.elements() == 1 => Run { loss: Loss::MeanSquaredError, ..known },
+            _ => known,
         }
-        let Some(text) = &self.augment else { return Ok(samples) };
-        let mut augmentation: Augmentation = augment::parse(text)?;
-        if let Some(train) = train {
-            augmentation = augmentation.fit(&train.split(self.validation_split).0)?;
-        }
-        Ok(augmentation.standardize(&samples)?)
     }
 
     /// Writes `run.json` into a folder.
     pub fn save(&self, folder: &Path) -> Result<(), Error> {
-        let path = folder.join(FILE);
+        standardization::save(folder, self.features.as_deref())?;
+        let path = file(folder);
         let text = serde_json::to_string_pretty(self).map_err(|source| Error::Json { path: path.clone(), source })?;
         let mut staged = files::stage(&path)?;
         staged.write_all(text.as_bytes()).map_err(Error::file("write", &path))?;
@@ -101,11 +133,84 @@ impl Run {
 
     /// Reads the `run.json` of a folder, if there is one.
     pub fn load(folder: &Path) -> Result<Option<Run>, Error> {
-        let path = folder.join(FILE);
+        let path = file(folder);
         if !path.exists() {
             return Ok(None);
         }
         let text = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
-        serde_json::from_str(&text).map(Some).map_err(|source| Error::Json { path, source })
+        let run: Run = serde_json::from_str(&text).map_err(|source| Error::Json { path, source })?;
+        let features = run.needs_features()?.then(|| standardization::load(folder)).transpose()?;
+        Ok(Some(Run { features: features.map(Arc::new), ..run }))
+    }
+
+    /// The training and the model that it left in a folder.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, or the two contradict each other.
+    pub fn load_with_model(folder: &Path) -> Result<(Run, Model), Error> {
+        if !folder.join("model.json").is_file() {
+            return Err(Error::NoRun { found: folder.to_owned() });
+        }
+        let run = Run::load(folder)?.ok_or_else(|| Error::NoRunFile { folder: folder.to_owned() })?;
+        let model = Model::load(folder)?;
+        run.check_model(folder, &model)?;
+        Ok((run, model))
+    }
+}
+
+/// Where the training in a folder is described.
+pub fn file(folder: &Path) -> PathBuf {
+    folder.join(FILE)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A training of a network for two kinds of small grey pictures.
+    pub(super) fn run() -> Run {
+        serde_json::from_value(written()).unwrap()
+    }
+
+    fn written() -> Value {
+        json!({
+            "model": "m", "data": "photos", "samples": 8, "classes": ["cat", "dog"], "dtype": "uint8",
+            "image_size": [4, 6], "color_mode": "grayscale", "interpolation": "bilinear", "rescale": [0.5, -1.0],
+            "preprocessing": null, "augment": null, "loss": "binary_crossentropy", "from_logits": true,
+            "metrics": ["binary_accuracy", "top_k_categorical_accuracy:3"], "device": "d", "optimizer": "o",
+            "batch_size": 2, "validation_split": 0.25, "seed": 7, "test_loss": 0.5, "test_accuracy": null,
+        })
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Run::load(folder.path()).unwrap(), None);
+        run().save(folder.path()).unwrap();
+        assert_eq!(Run::load(folder.path()).unwrap(), Some(run()));
+        assert_eq!(serde_json::to_value(run()).unwrap(), written());
+    }
+
+    #[test]
+    fn a_member_that_is_missing_or_wrong_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = |change: &dyn Fn(&mut Value)| {
+            let mut value = written();
+            change(&mut value);
+            std::fs::write(file(folder.path()), value.to_string()).unwrap();
+            crate::error::chain(&Run::load(folder.path()).unwrap_err())
+        };
+        for name in ["loss", "from_logits", "metrics", "classes", "rescale", "interpolation", "dtype", "data"] {
+            let text = error(&|value| drop(value.as_object_mut().unwrap().remove(name)));
+            assert!(text.contains("run.json") && text.contains(&format!("missing field `{name}`")), "{text}");
+        }
+        let text = error(&|value| value["loss"] = "hinge".into());
+        assert!(text.contains("run.json") && text.contains("found `hinge`"), "{text}");
+        let text = error(&|value| value["interpolation"] = "linear".into());
+        assert!(text.contains("unknown variant `linear`"), "{text}");
     }
 }

@@ -23,8 +23,9 @@ pub enum LabelMode {
 }
 
 /// The training and the test set of CIFAR-10, from the files `data_batch_1.bin` to `data_batch_5.bin` and
-/// `test_batch.bin` in a folder, plain or `.gz`. Images are `[32, 32, 3]` bytes, labels are indices of 10 classes, named
-/// after `batches.meta.txt` if that is there.
+/// `test_batch.bin` in a folder, plain or `.gz`. Images are `[32, 32, 3]` bytes, which a model sees divided by 255, as 0
+/// to 1 ([`Dataset::rescaled`] for another rule); labels are indices of 10 classes, named after `batches.meta.txt` if that
+/// is there.
 ///
 /// # Errors
 /// When a file is missing or is not what its name says.
@@ -34,7 +35,7 @@ pub fn cifar10(folder: impl AsRef<Path>) -> Result<(Dataset, Dataset), DataError
 }
 
 /// The training and the test set of CIFAR-100, from the files `train.bin` and `test.bin` in a folder, plain or `.gz`.
-/// Images are `[32, 32, 3]` bytes, labels are indices of 100 classes or 20, named after `fine_label_names.txt` or
+/// Images are those of [`cifar10`], labels are indices of 100 classes or 20, named after `fine_label_names.txt` or
 /// `coarse_label_names.txt` if that is there.
 ///
 /// # Errors

@@ -34,18 +34,22 @@ pub struct Dataset {
     sample_weights: Option<Arc<[f32]>>,
     scale: f32,
     offset: f32,
+    /// Whether the scale is the one that bytes have where nobody said which.
+    scale_is_implied: bool,
     standardization: Standardization,
     chunk: Option<usize>,
 }
 
 impl Dataset {
-    /// A data set of bytes, which a model sees divided by 255. See [`Dataset::rescaled`] for another rule.
+    /// A data set of bytes, which a model sees divided by 255: as 0 to 1. See [`Dataset::rescaled`] for another rule, which
+    /// models that rescale their input themselves ask for ([`Model::rescales_input`](crate::Model::rescales_input)):
+    /// they see bytes as 0 to 255 with `rescaled(1.0, 0.0)`, and it is an error when nothing was said.
     ///
     /// # Errors
     /// When `values` is not a whole number of samples, or `labels` do not fit them.
     pub fn from_u8(sample_shape: impl Into<Shape>, values: Vec<u8>, labels: Labels) -> Result<Dataset, DataError> {
         let count = values.len();
-        Dataset::new(sample_shape.into(), Values::U8(values.into()), count, labels, 1.0 / 255.0)
+        Dataset::of_bytes(sample_shape.into(), Values::U8(values.into()), count, labels)
     }
 
     /// A data set of floats, which a model sees as they are.
@@ -54,10 +58,10 @@ impl Dataset {
     /// As [`Dataset::from_u8`].
     pub fn from_f32(sample_shape: impl Into<Shape>, values: Vec<f32>, labels: Labels) -> Result<Dataset, DataError> {
         let count = values.len();
-        Dataset::new(sample_shape.into(), Values::F32(values.into()), count, labels, 1.0)
+        Dataset::new(sample_shape.into(), Values::F32(values.into()), count, labels)
     }
 
-    /// A data set of bytes that are read when they are needed; a model sees them divided by 255. What fits a device is
+    /// A data set of bytes that are read when they are needed; a model sees them as those of [`Dataset::from_u8`]. What fits a device is
     /// read once and lies there; of what does not, a thread reads the next chunk while the device computes, again in
     /// each epoch. Results are the same, bit for bit.
     ///
@@ -66,10 +70,15 @@ impl Dataset {
     pub fn streamed(source: impl Source + 'static, labels: Labels) -> Result<Dataset, DataError> {
         let (shape, count) = (source.sample_shape(), source.len() * source.sample_shape().elements());
         let values = Values::Streamed(Streamed::new(source));
-        Dataset::new(shape, values, count, labels, 1.0 / 255.0)
+        Dataset::of_bytes(shape, values, count, labels)
     }
 
-    fn new(shape: Shape, values: Values, count: usize, labels: Labels, scale: f32) -> Result<Dataset, DataError> {
+    fn of_bytes(shape: Shape, values: Values, count: usize, labels: Labels) -> Result<Dataset, DataError> {
+        let data = Dataset::new(shape, values, count, labels)?;
+        Ok(Dataset { scale: 1.0 / 255.0, scale_is_implied: true, ..data })
+    }
+
+    fn new(shape: Shape, values: Values, count: usize, labels: Labels) -> Result<Dataset, DataError> {
         let elements = shape.elements();
         if elements == 0 || !count.is_multiple_of(elements) {
             return Err(DataError::Values { shape, found: count });
@@ -83,8 +92,9 @@ impl Dataset {
             labels,
             class_names: Arc::default(),
             sample_weights: None,
-            scale,
+            scale: 1.0,
             offset: 0.0,
+            scale_is_implied: false,
             standardization: Standardization::default(),
             chunk: None,
         })
@@ -92,7 +102,7 @@ impl Dataset {
 
     /// The same samples, which a model sees as `value * scale + offset`.
     pub fn rescaled(self, scale: f32, offset: f32) -> Dataset {
-        Dataset { scale, offset, ..self }
+        Dataset { scale, offset, scale_is_implied: false, ..self }
     }
 
     /// The same samples, whose classes have these names.
@@ -202,6 +212,11 @@ impl Dataset {
     /// What is then added.
     pub fn offset(&self) -> f32 {
         self.offset
+    }
+
+    /// Whether bytes are divided by 255 because nobody said how they are scaled.
+    pub(crate) fn scale_is_implied(&self) -> bool {
+        self.scale_is_implied
     }
 
     /// What becomes of the values after that.

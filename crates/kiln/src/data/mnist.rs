@@ -14,7 +14,8 @@ pub const MNIST_FILES: [&str; 4] =
 const CLASSES: usize = 10;
 
 /// The training and the test set of MNIST or Fashion-MNIST, from the four files [`MNIST_FILES`] in a folder, plain or
-/// `.gz`. Images are `[28, 28, 1]` bytes, labels are indices of 10 classes.
+/// `.gz`. Images are `[28, 28, 1]` bytes, which a model sees divided by 255, as 0 to 1 ([`Dataset::rescaled`] for another
+/// rule); labels are indices of 10 classes.
 ///
 /// # Errors
 /// When a file is missing, is not what its name says or does not fit its partner.

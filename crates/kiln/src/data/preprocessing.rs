@@ -51,8 +51,8 @@ impl FromStr for Preprocessing {
 }
 
 impl Dataset {
-    /// The same images as a backbone expects them, whatever rule was there before. Nothing is computed here but the order
-    /// of the channels; the device does the rest, batch by batch.
+    /// The same images, whose values are 0 to 255, as a backbone expects them, whatever rule was there before. Nothing is
+    /// computed here but the order of the channels; the device does the rest, batch by batch.
     ///
     /// # Errors
     /// When samples do not have three channels.

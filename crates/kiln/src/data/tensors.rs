@@ -11,7 +11,8 @@ use super::{DataError, Dataset, Labels};
 
 /// A data set from a safetensors file with two tensors, or three:
 ///
-/// - `x`, `[n, …]`: the samples, as `F32` (a model sees them as they are) or `U8` (a model sees them divided by 255);
+/// - `x`, `[n, …]`: the samples, as `F32` (a model sees them as they are) or `U8` (a model sees them divided by 255, or by
+///   the rule of [`Dataset::rescaled`]);
 /// - `y`: the labels, as class indices `[n]` or `[n, 1]` of type `U8`, `U32`, `I32` or `I64`, or as one value per class
 ///   `[n, classes]` of type `F32`;
 /// - if wanted, `sample_weight`, `[n]` of type `F32`: how much each sample counts.

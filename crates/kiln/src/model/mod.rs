@@ -3,6 +3,7 @@
 mod files;
 mod fine_tune;
 mod layer_list;
+mod rescales_input;
 mod results;
 mod sequential;
 
@@ -253,6 +254,7 @@ impl Model {
     /// # Errors
     /// When the model is on no device, or the data set does not fit the model or the device, or the device fails.
     pub fn predict(&mut self, data: &Dataset) -> Result<Predictions> {
+        self.check_scaling(data)?;
         let values = self.session("predict")?.predict(data)?;
         Ok(Predictions { shape: self.network.output_shape().batched(data.len()), values })
     }
@@ -294,9 +296,11 @@ impl Model {
     }
 
     /// # Errors
-    /// When the model is not compiled, or a data set's labels do not fit the model and its loss.
+    /// When the model is not compiled, a data set's labels do not fit the model and its loss, or its bytes would be scaled
+    /// twice.
     pub(crate) fn check_data(&mut self, action: &'static str, data: &Dataset) -> Result<()> {
         let loss = self.compiled(action)?.loss;
+        self.check_scaling(data)?;
         loss.check(&self.network, data)
     }
 

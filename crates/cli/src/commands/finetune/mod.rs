@@ -5,13 +5,14 @@ mod stages;
 
 use std::process::ExitCode;
 
+use kiln::data::Labels;
 use kiln::models::Top;
-use kiln::{History, Model};
+use kiln::{History, Loss, Metric, Model};
 
 pub use arguments::Arguments;
 
 use super::network::{self, Known};
-use super::run::Run;
+use super::run::{DType, Rescale, Run, image_of};
 use super::train::report;
 use super::{devices, source};
 use crate::error::Error;
@@ -25,8 +26,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let preprocessing = arguments.preprocessing.unwrap_or(backbone.preprocessing);
     let [height, width, _] = known.input_shape;
     let samples = source::load(&arguments.data, &arguments.images.or_of_size([height, width]))?;
-    let train = samples.train.preprocess_input(preprocessing)?;
+    let parts = samples.split(arguments.validation_split);
+    let [trained, validated] = parts.map(|part| part.preprocess_input(preprocessing));
+    let (trained, validated) = (trained?, validated?);
     let test = samples.test.map(|test| test.preprocess_input(preprocessing)).transpose()?;
+    let train = samples.train;
     std::fs::create_dir_all(&arguments.out).map_err(Error::file("create the folder", &arguments.out))?;
     interrupt::watch()?;
 
@@ -35,12 +39,24 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     model.initialize(arguments.seed)?;
     model.layers(arguments.then_unfreeze.unwrap_or(0)..)?; // an error now rather than after the first training
     network::load_backbone(&mut model, &arguments.weights)?;
-    let (trained, validated) = train.split(arguments.validation_split);
+    let (image_size, color_mode) = image_of(train.sample_shape());
+    let loss = match train.labels() {
+        Labels::Index { .. } => Loss::SparseCategoricalCrossentropy,
+        Labels::Values { .. } => Loss::CategoricalCrossentropy,
+    };
     let mut run = Run {
         model: known.name.to_owned(),
         data: source::from_anywhere(&arguments.data),
+        samples: train.len(),
         classes: train.class_names().to_vec(),
+        dtype: DType::of(&train),
+        image_size,
+        color_mode,
+        interpolation: arguments.images.interpolation(),
+        rescale: Rescale::of(&trained),
         preprocessing: Some(preprocessing),
+        loss,
+        metrics: vec![Metric::Accuracy],
         device: device.info().name.clone(),
         batch_size: arguments.batch_size as usize,
         validation_split: arguments.validation_split,
@@ -50,8 +66,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     println!("{} on {}", run.model, run.device);
     let tested = test.as_ref().map(|test| format!(", {} to test", test.len())).unwrap_or_default();
     println!("{}: {} images to train, {} to validate{tested}", run.data, trained.len(), validated.len());
+    println!("{}", run.input_words(&model));
 
-    let mut stages = Stages { arguments, device: &device, train: &train, history: Default::default() };
+    let validated = Some(&validated).filter(|validated| !validated.is_empty());
+    let mut stages =
+        Stages { arguments, device: &device, trained: &trained, validated, loss, history: Default::default() };
     run.optimizer = stages.head(&mut model)?;
     save(arguments, &model, &stages.history, &run)?;
     if let (Some(cut), None) = (arguments.then_unfreeze, interrupt::asked()) {

@@ -3,10 +3,9 @@
 use kiln::data::Dataset;
 use kiln::layers::{ActivationFunction, Dense, Function, GlobalAveragePooling2D, Layer};
 use kiln::optimizers::{Optimizer, RMSprop, SGD};
-use kiln::{Callback, Compile, Device, FeatureCache, Fit, History, Model};
+use kiln::{Callback, Compile, Device, FeatureCache, Fit, History, Loss, Model};
 
 use super::Arguments;
-use crate::commands::run;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
@@ -15,7 +14,10 @@ use crate::progress::Progress;
 pub struct Stages<'a> {
     pub arguments: &'a Arguments,
     pub device: &'a Device,
-    pub train: &'a Dataset,
+    pub trained: &'a Dataset,
+    /// What is validated with, if anything.
+    pub validated: Option<&'a Dataset>,
+    pub loss: Loss,
     /// The figures of both, one after the other.
     pub history: History,
 }
@@ -28,7 +30,7 @@ impl Stages<'_> {
         if self.arguments.head > 0 {
             x = model.apply(Dense::new(self.arguments.head).activation(Function::Relu).named("head_dense"), x);
         }
-        let classes = Dense::new(self.train.classes()).activation(ActivationFunction::Softmax);
+        let classes = Dense::new(self.trained.classes()).activation(ActivationFunction::Softmax);
         model.apply(classes.named("head_classes"), x);
         let optimizer = self.compile(model, RMSprop::default().into())?;
         println!("the head: {} parameters, {optimizer}", model.summary().trainable_parameters());
@@ -56,8 +58,7 @@ impl Stages<'_> {
 
     fn compile(&self, model: &mut Model, optimizer: Box<dyn Optimizer>) -> Result<String, Error> {
         let words = format!("{optimizer:?}");
-        let loss = run::usual_loss(self.train);
-        model.compile(self.device, Compile { optimizer, loss, ..Compile::default() })?;
+        model.compile(self.device, Compile { optimizer, loss: self.loss, ..Compile::default() })?;
         Ok(words)
     }
 
@@ -74,12 +75,12 @@ impl Stages<'_> {
             epochs,
             initial_epoch: before,
             batch_size: self.arguments.batch_size as usize,
-            validation_split: self.arguments.validation_split,
+            validation_data: self.validated,
             seed: self.arguments.seed,
             callbacks,
             ..Fit::default()
         };
-        self.history.epochs.extend(fit(self.train, how)?.epochs);
+        self.history.epochs.extend(fit(self.trained, how)?.epochs);
         Ok(())
     }
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use kiln::data::{ColorMode, Corrupt, DataError, Dataset, ImageOptions, image_dataset_from_directory};
-use kiln::graph::Shape;
+use kiln::data::{ColorMode, Corrupt, DataError, Dataset, ImageOptions, Interpolation, image_dataset_from_directory};
 
+use crate::commands::run::{Rescale, Run};
 use crate::error::{Error, chain};
 
 /// What a user can say about images in folders.
@@ -14,6 +14,9 @@ pub struct Images {
     /// Resize images in folders to this height and width, such as 150x150. Without it, all must have one size.
     #[arg(long, value_parser = size, value_name = "HxW")]
     image_size: Option<[usize; 2]>,
+    /// How images in folders are resized: nearest, bilinear, bicubic, lanczos, box or hamming [default: bilinear].
+    #[arg(long, value_name = "NAME")]
+    interpolation: Option<Interpolation>,
     /// Read images in folders as one channel, grey.
     #[arg(long)]
     grayscale: bool,
@@ -33,14 +36,20 @@ pub fn size(text: &str) -> Result<[usize; 2], String> {
 }
 
 impl Images {
-    /// Images as a model takes them, if it takes images.
-    pub fn for_model(input_shape: &Shape, skip_corrupt: bool) -> Images {
-        match input_shape.dims() {
-            Some([height, width, channels]) => {
-                Images { image_size: Some([height, width]), grayscale: channels == 1, skip_corrupt, stream: false }
-            }
-            None => Images { skip_corrupt, ..Images::default() },
+    /// Images as the model of a run learned from them.
+    pub fn of_run(run: &Run, skip_corrupt: bool) -> Images {
+        Images {
+            image_size: run.image_size,
+            interpolation: Some(run.interpolation),
+            grayscale: run.color_mode == Some(ColorMode::Grayscale),
+            skip_corrupt,
+            stream: false,
         }
+    }
+
+    /// How images in folders are resized: as Keras' `image_dataset_from_directory` does where nothing was said.
+    pub fn interpolation(&self) -> Interpolation {
+        self.interpolation.unwrap_or(Interpolation::Bilinear)
     }
 
     /// The same, resized to this height and width if nothing else was said.
@@ -48,7 +57,7 @@ impl Images {
         Images { image_size: self.image_size.or(Some(size)), ..self.clone() }
     }
 
-    /// The images in the folders of a folder, with a bar that tells how far it is.
+    /// The images in the folders of a folder, which a model sees as 0 to 1; with a bar that tells how far it is.
     pub fn load(&self, folder: &Path) -> Result<Dataset, Error> {
         let template = "{prefix} [{wide_bar}] {pos}/{len} images, {eta} left";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -59,6 +68,7 @@ impl Images {
             folder,
             ImageOptions {
                 image_size: self.image_size,
+                interpolation: self.interpolation(),
                 color_mode: if self.grayscale { ColorMode::Grayscale } else { ColorMode::Rgb },
                 corrupt: match self.skip_corrupt {
                     true => Corrupt::Skip(&mut warn),
@@ -73,7 +83,7 @@ impl Images {
             },
         );
         bar.finish_and_clear();
-        data.map_err(|error| match error {
+        data.map(|data| Rescale::TO_1.apply(data)).map_err(|error| match error {
             corrupt @ DataError::Corrupt { .. } => Error::Corrupt(corrupt),
             error => error.into(),
         })

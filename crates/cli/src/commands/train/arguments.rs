@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use kiln::Loss;
 use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, LearningRate, Nadam, Optimizer, RMSprop, SGD};
+use kiln::{Loss, Metric};
 
+use crate::commands::augment;
 use crate::commands::network::Known;
+use crate::commands::run::Rescale;
 use crate::commands::source::{Images, is_tensors};
 use crate::commands::weights::Weights;
 
@@ -14,7 +16,7 @@ use crate::commands::weights::Weights;
 ///
 /// Trains, evaluates on the test images and leaves in the folder --out: model.json and weights.safetensors (the model),
 /// history.json and history.csv (the figures of each epoch, in the first also of each batch), history.png and
-/// history.svg (the same as a picture), run.json (what was asked for) and checkpoint.safetensors, from which --resume
+/// history.svg (the same as a picture), run.json (what was asked for: all that evaluate and predict need) and checkpoint.safetensors, from which --resume
 /// goes on. Model, history and checkpoint are saved after every epoch.
 ///
 /// Ctrl-C finishes the batch, saves and ends with status 130; so does the signal to terminate, with 143.
@@ -35,13 +37,18 @@ pub struct Arguments {
     /// The network: lenet, cifar-simple, cifar-deep, or a model.json in the form of Keras' to_json.
     pub model: String,
     /// What to learn: mnist, fashion-mnist, cifar10, cifar100 (fetched if need be), a folder with their files, a folder
-    /// with the folders train and test, each with a folder of images for each class, an archive of one (.tar.gz), or a
-    /// safetensors file with x (f32 or u8, seen as it is) and y (classes or a row for each sample) [default: mnist for
-    /// lenet, cifar10 for cifar-simple and cifar-deep].
+    /// with the folders train and test, each with a folder of images for each class, a folder of images for each class
+    /// (of which --validation-split sets a share apart), an archive of one (.tar.gz), or a safetensors file with x (f32 or
+    /// u8, seen as it is) and y (classes or a row for each sample) [default: mnist for lenet, cifar10 for cifar-simple and
+    /// cifar-deep].
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
     #[command(flatten)]
     pub images: Images,
+    /// What values are multiplied by, and what is then added: such as 1/255 or 1/127.5,-1 [default: 1/255 for the bytes of
+    /// images, which become 0 to 1, unless the network begins with a Rescaling or Normalization; 1 for a safetensors file].
+    #[arg(long, value_name = "SCALE[,OFFSET]", allow_hyphen_values = true)]
+    pub rescale: Option<Rescale>,
     /// Begin with these weights instead of random ones: safetensors, Keras' HDF5, or a file of the Hugging Face hub.
     #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]", conflicts_with = "resume")]
     pub weights: Option<Weights>,
@@ -63,14 +70,22 @@ pub struct Arguments {
     /// How much of the last step rmsprop or sgd takes again [default: 0].
     #[arg(long, value_parser = share, value_name = "SHARE")]
     momentum: Option<f64>,
-    /// What is made small, by Keras' name [default: cross-entropy of the classes].
+    /// What is made small, by Keras' name [default: cross-entropy of the classes; the binary one for a network with one
+    /// output, or labels that do not exclude each other].
     #[arg(long, value_name = "NAME")]
     pub loss: Option<Loss>,
     /// Whether the network gives logits, not probabilities.
     #[arg(long)]
     pub from_logits: bool,
-    /// The share of the training images, at their end, that is not trained on but validated with [default: 0.2; 0 for a
-    /// safetensors file].
+    /// What is measured beside the loss, by Keras' names with commas between them: accuracy, binary_accuracy,
+    /// top_k_categorical_accuracy:K, mean_squared_error, mean_absolute_error [default: accuracy; binary_accuracy for labels
+    /// that do not exclude each other; none for quantities].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub metrics: Vec<Metric>,
+    /// The share of the training images, at their end, that is not trained on but validated with, as in Keras: of data
+    /// that are split into train and test already, all but the first int(n (1 - share)) images; of a folder of images for
+    /// each class, the last int(n share) of its mixed files. `kiln evaluate` takes it where there are no test images
+    /// [default: 0.2; 0 for a safetensors file].
     #[arg(long, value_parser = share, value_name = "SHARE")]
     validation_split: Option<f64>,
     /// Take the images in their order, in every epoch.
@@ -131,6 +146,10 @@ impl Arguments {
         }
         if self.patience.is_some() && self.validation_split() == 0.0 {
             return Some("--patience needs a validation loss; give a --validation-split above 0".to_owned());
+        }
+        let augmented = self.augment.as_deref().map(augment::parse).and_then(Result::ok);
+        if self.rescale.is_some() && augmented.is_some_and(|augmentation| augmentation.rescale.is_some()) {
+            return Some("--rescale and the rescale of --augment both say how values are scaled; give one".to_owned());
         }
         if self.data.is_none() && self.usual_data().is_none() {
             return Some(format!("--data is needed to train {}: what is it to learn?", self.model));

@@ -15,8 +15,9 @@ pub use arguments::Arguments;
 
 use self::callbacks::{Budget, CHECKPOINT, Saver};
 use super::network::{self, Known};
+use super::run::{self, Run};
 use super::source::{self, Samples};
-use super::{augment, devices, run};
+use super::{augment, devices};
 use crate::error::Error;
 use crate::interrupt::{self, Interrupt};
 use crate::plot;
@@ -26,8 +27,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let out = arguments.out();
     std::fs::create_dir_all(&out).map_err(Error::file("create the folder", &out))?;
     let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
-    let Samples { train, test } = source::load(arguments.data(), &arguments.images)?;
-    let (trained, validated) = train.split(arguments.validation_split());
+    let samples = source::load(arguments.data(), &arguments.images)?;
+    let mut model = build(arguments, &samples.train)?;
+    let samples = samples.scaled_for(&model, arguments.rescale);
+    let [trained, validated] = samples.split(arguments.validation_split());
+    let Samples { train, test, .. } = samples;
     let augmentation = augmentation.map(|augmentation| augmentation.fit(&trained)).transpose()?;
     let test = match (&augmentation, test) {
         (Some(augmentation), Some(test)) => Some(augmentation.standardize(&test)?),
@@ -37,11 +41,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 
     let mut progress = Progress::new(arguments.epochs());
     let device = devices::open(arguments.device.as_deref())?;
-    let mut model = build(arguments, &train)?;
-    let optimizer = arguments.optimizer();
-    let mut written = report::describe(arguments, &device, optimizer.as_ref(), &train);
-    let loss = arguments.loss.unwrap_or(run::usual_loss(&train));
-    model.compile(&device, Compile { optimizer, loss, from_logits: arguments.from_logits, ..Compile::default() })?;
+    let compile = compile(arguments, &model, &train)?;
+    let mut written = report::describe(arguments, &device, &compile, &train);
+    written.features = augmentation.as_ref().and_then(|augmentation| augmentation.features.clone());
+    model.compile(&device, compile)?;
+    if let (true, Some(before)) = (arguments.resume, Run::load(&out)?) {
+        before.check_same_classes(&out, arguments.data(), &train)?;
+    }
     let (initial_epoch, before) = if arguments.resume { resume(&mut model, &out)? } else { Default::default() };
     report::introduce(&written, &model, [trained.len(), validated.len()], test.as_ref());
 
@@ -58,11 +64,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     callbacks.extend(board.as_mut().map(|callback| callback as &mut dyn Callback));
     callbacks.extend(patience.as_mut().map(|callback| callback as &mut dyn Callback));
     model.fit(
-        &train,
+        &trained,
         Fit {
             epochs: arguments.epochs().unwrap_or(usize::MAX),
             batch_size: arguments.batch_size as usize,
-            validation_split: arguments.validation_split(),
+            validation_data: Some(&validated).filter(|validated| !validated.is_empty()),
             shuffle: !arguments.no_shuffle,
             seed: arguments.seed,
             augmentation: augmentation.as_ref(),
@@ -92,6 +98,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     }
     println!("saved in {}; see history.png there", out.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// How the network is trained, with the loss and the metrics that labels suggest where none are named.
+fn compile(arguments: &Arguments, model: &Model, train: &Dataset) -> Result<Compile, Error> {
+    let loss = arguments.loss.map_or_else(|| run::usual_loss(model, train), Ok)?;
+    let metrics = match arguments.metrics.is_empty() {
+        true => run::usual_metrics(loss, train),
+        false => arguments.metrics.clone(),
+    };
+    let (optimizer, from_logits) = (arguments.optimizer(), arguments.from_logits);
+    Ok(Compile { optimizer, loss, metrics, from_logits, ..Compile::default() })
 }
 
 /// The network with its first weights.

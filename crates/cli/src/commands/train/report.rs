@@ -1,24 +1,32 @@
 //! What `kiln train` says, and what it writes down of itself.
 
 use kiln::data::Dataset;
-use kiln::optimizers::Optimizer;
-use kiln::{Device, History, Model};
+use kiln::{Compile, Device, History, Model};
 
 use super::Arguments;
-use crate::commands::run::Run;
+use crate::commands::run::{DType, Rescale, Run, image_of};
 use crate::commands::source;
 use crate::plot::Curves;
 use crate::progress::Progress;
 
 /// What the training was asked for.
-pub fn describe(arguments: &Arguments, device: &Device, optimizer: &dyn Optimizer, train: &Dataset) -> Run {
+pub fn describe(arguments: &Arguments, device: &Device, compile: &Compile, train: &Dataset) -> Run {
+    let (image_size, color_mode) = image_of(train.sample_shape());
     Run {
         model: arguments.model.clone(),
         data: source::from_anywhere(arguments.data()),
+        samples: train.len(),
         classes: train.class_names().to_vec(),
-        rescale: [train.scale(), train.offset()],
+        dtype: DType::of(train),
+        image_size,
+        color_mode,
+        interpolation: arguments.images.interpolation(),
+        rescale: Rescale::of(train),
+        loss: compile.loss,
+        from_logits: compile.from_logits,
+        metrics: compile.metrics.clone(),
         device: device.info().name.clone(),
-        optimizer: format!("{optimizer:?}"),
+        optimizer: format!("{:?}", compile.optimizer),
         batch_size: arguments.batch_size as usize,
         validation_split: arguments.validation_split(),
         augment: arguments.augment.clone(),
@@ -33,6 +41,7 @@ pub fn introduce(run: &Run, model: &Model, [train, validate]: [usize; 2], test: 
     println!("{} with {parameters} parameters on {}", run.model, run.device);
     let test = test.map(|test| format!(", {} to test", test.len())).unwrap_or_default();
     println!("{}: {train} samples to train, {validate} to validate{test}", run.data);
+    println!("{}", run.input_words(model));
     println!("{}, batches of {}, seed {}", run.optimizer, run.batch_size, run.seed);
     if let Some(augment) = &run.augment {
         println!("images are changed at random: {augment}");

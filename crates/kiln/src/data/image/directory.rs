@@ -94,6 +94,9 @@ impl fmt::Debug for Corrupt<'_> {
 /// other kinds and hidden folders are passed over. Files that shrink are resized as PIL does, with a filter that
 /// widens, where Keras' function has TensorFlow's, which does not.
 ///
+/// Values are 0 to 255, as Keras' function gives them, and a model sees them so: either the model begins with a
+/// [`Rescaling`](crate::layers::Rescaling), or [`Dataset::rescaled`] scales them first.
+///
 /// # Errors
 /// When a folder cannot be read or has no images, an image has another size than the first and no `image_size` is
 /// given, or (unless they are skipped) files are damaged.
@@ -103,7 +106,7 @@ impl fmt::Debug for Corrupt<'_> {
 /// use kiln::data::{ImageOptions, image_dataset_from_directory};
 ///
 /// let options = ImageOptions { image_size: Some([150, 150]), ..ImageOptions::default() };
-/// let data = image_dataset_from_directory("flowers", options)?;
+/// let data = image_dataset_from_directory("flowers", options)?.rescaled(1.0 / 255.0, 0.0); // 0 to 1
 /// println!("{} images of {:?}", data.len(), data.class_names());
 /// # Ok::<(), kiln::data::DataError>(())
 /// ```
@@ -136,7 +139,7 @@ pub fn image_dataset_from_directory(
         true => Dataset::streamed(Files { rule, files }, labels)?,
         false => Dataset::from_u8(rule.shape, values, labels)?,
     };
-    data.with_class_names(class_names)
+    data.rescaled(1.0, 0.0).with_class_names(class_names)
 }
 
 /// Appends what the files hold to `values`, unless it is only wanted which of them are whole. Gives those, and what is

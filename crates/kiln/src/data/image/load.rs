@@ -17,8 +17,13 @@ pub struct LoadImg {
 }
 
 /// Reads an image from a BMP, GIF, JPEG, PNG or WebP file, as Keras' `load_img` does with PIL: first the channels are
-/// converted, then the image is resized, without keeping its aspect ratio. Values are the same as PIL's but for JPEG
-/// files, whose decoders differ by a level or two.
+/// converted, then the image is resized, without keeping its aspect ratio. Values are bytes, 0 to 255, the same as PIL's
+/// but for JPEG files, whose decoders differ by a level or two.
+///
+/// A model sees the bytes of [`Dataset::from_u8`](crate::data::Dataset::from_u8) divided by 255, unless
+/// [`Dataset::rescaled`](crate::data::Dataset::rescaled) says otherwise. For the answers of a network that
+/// [`image_dataset_from_directory`](crate::data::image_dataset_from_directory) trained, take its `interpolation`, which is
+/// not the same by default.
 ///
 /// # Errors
 /// [`DataError::Read`] when the file cannot be read, [`DataError::Format`] when it is no whole image.

@@ -4,9 +4,11 @@ mod decode;
 mod directory;
 mod files;
 mod load;
+mod names;
 mod resize;
 
 use kiln_graph::Shape;
+use serde::{Deserialize, Serialize};
 
 pub use directory::{Corrupt, ImageOptions, image_dataset_from_directory};
 pub use load::{LoadImg, load_img};
@@ -29,7 +31,8 @@ impl Image {
 }
 
 /// The channels that images are converted to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ColorMode {
     /// Red, green and blue. What an image says about transparency is dropped.
     #[default]

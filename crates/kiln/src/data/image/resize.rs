@@ -4,10 +4,13 @@
 //! scale where the image shrinks, rounded to 22 bits; each of the two passes rounds to a byte. Pillow from version 13 on
 //! takes y first where that is less work, which may round to other values.
 
+use serde::{Deserialize, Serialize};
+
 use super::Image;
 
 /// How an image is resized. The names are those of Keras and PIL.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Interpolation {
     /// The pixel below the output pixel's centre, `in[floor((i + 0.5) * n / m)]` but for rounding: the default of
     /// Keras' `load_img`.

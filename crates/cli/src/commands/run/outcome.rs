@@ -1,0 +1,141 @@
+//! What a model's outputs mean, by its loss.
+
+use kiln::data::{Dataset, Labels};
+use kiln::{Loss, Metric, Model};
+
+use super::Run;
+use crate::error::Error;
+
+/// What a model's outputs are for a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A probability for each class, of which one is right.
+    Classes,
+    /// The probability of the second of two classes.
+    Binary,
+    /// A probability for each class, of which any number are right.
+    Labels,
+    /// Quantities.
+    Quantities,
+}
+
+impl Outcome {
+    /// Of a model with so many outputs that was trained with a loss.
+    pub fn of(loss: Loss, outputs: usize) -> Outcome {
+        match loss {
+            Loss::BinaryCrossentropy if outputs == 1 => Outcome::Binary,
+            Loss::BinaryCrossentropy => Outcome::Labels,
+            Loss::MeanSquaredError | Loss::MeanAbsoluteError => Outcome::Quantities,
+            _ => Outcome::Classes,
+        }
+    }
+
+    /// Probabilities of the logits of a sample.
+    pub fn probabilities(self, logits: &[f32]) -> Vec<f32> {
+        match self {
+            Outcome::Quantities => logits.to_vec(),
+            Outcome::Binary | Outcome::Labels => logits.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
+            Outcome::Classes => {
+                let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let powers: Vec<f32> = logits.iter().map(|x| (x - most).exp()).collect();
+                let sum: f32 = powers.iter().sum();
+                powers.into_iter().map(|power| power / sum).collect()
+            }
+        }
+    }
+}
+
+impl Run {
+    /// What its model's outputs are.
+    pub fn outcome(&self, outputs: usize) -> Outcome {
+        Outcome::of(self.loss, outputs)
+    }
+}
+
+/// The loss for a model and labels where none is named.
+///
+/// # Errors
+/// When labels are quantities, for which several are usual.
+pub fn usual_loss(model: &Model, data: &Dataset) -> Result<Loss, Error> {
+    let outputs = model.output_shape()?.elements();
+    match data.labels() {
+        Labels::Index { classes, .. } if outputs == 1 && *classes <= 2 => Ok(Loss::BinaryCrossentropy),
+        Labels::Index { .. } => Ok(Loss::SparseCategoricalCrossentropy),
+        Labels::Values { values, size } if *size > 1 && are_shares(values, *size) => Ok(Loss::CategoricalCrossentropy),
+        Labels::Values { values, .. } if values.iter().all(|value| [0.0, 1.0].contains(value)) => {
+            Ok(Loss::BinaryCrossentropy)
+        }
+        Labels::Values { .. } => Err(Error::NoLoss),
+    }
+}
+
+/// What is measured beside a loss where nothing is named.
+pub fn usual_metrics(loss: Loss, data: &Dataset) -> Vec<Metric> {
+    match (loss, data.labels()) {
+        (Loss::MeanSquaredError | Loss::MeanAbsoluteError, _) => Vec::new(),
+        (Loss::BinaryCrossentropy, Labels::Values { values, size }) if *size > 1 && !are_shares(values, *size) => {
+            vec![Metric::BinaryAccuracy]
+        }
+        _ => vec![Metric::Accuracy],
+    }
+}
+
+/// Whether the labels of each sample are shares of a whole, as those that are 1 for one class are.
+fn are_shares(values: &[f32], size: usize) -> bool {
+    let whole = |row: &[f32]| row.iter().all(|&share| share >= 0.0) && (row.iter().sum::<f32>() - 1.0).abs() < 1e-3;
+    values.chunks(size.max(1)).all(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use kiln::Sequential;
+    use kiln::layers::Dense;
+
+    use super::*;
+
+    fn data(labels: Labels, samples: usize) -> Dataset {
+        Dataset::from_f32([1], vec![0.0; samples], labels).unwrap()
+    }
+
+    fn model(outputs: usize) -> Model {
+        let mut model = Sequential::new([1]);
+        model.add(Dense::new(outputs));
+        model
+    }
+
+    #[test]
+    fn the_usual_loss_and_metric_follow_from_outputs_and_labels() {
+        let usual = |outputs, labels: Labels| {
+            let data = data(labels, 2);
+            usual_loss(&model(outputs), &data).map(|loss| (loss, usual_metrics(loss, &data)))
+        };
+        let of_classes = vec![Metric::Accuracy];
+        let expected = [
+            (3, Labels::index(vec![0, 2], 3), Loss::SparseCategoricalCrossentropy, &of_classes),
+            (1, Labels::index(vec![0, 1], 2), Loss::BinaryCrossentropy, &of_classes),
+            (1, Labels::values(vec![0.0, 1.0], 1), Loss::BinaryCrossentropy, &of_classes),
+            (2, Labels::values(vec![0.0, 1.0, 0.5, 0.5], 2), Loss::CategoricalCrossentropy, &of_classes),
+            (2, Labels::values(vec![0.0, 1.0, 1.0, 1.0], 2), Loss::BinaryCrossentropy, &vec![Metric::BinaryAccuracy]),
+        ];
+        for (outputs, labels, loss, metrics) in expected {
+            assert_eq!(usual(outputs, labels.clone()).unwrap(), (loss, metrics.clone()), "{labels:?}");
+        }
+        assert!(usual(1, Labels::values(vec![0.5, 7.0], 1)).unwrap_err().to_string().contains("--loss"));
+        let quantities = data(Labels::values(vec![0.5, 7.0], 1), 2);
+        assert_eq!(usual_metrics(Loss::MeanSquaredError, &quantities), []);
+    }
+
+    #[test]
+    fn logits_become_probabilities() {
+        let near = |found: Vec<f32>, expected: &[f32]| {
+            assert_eq!(found.len(), expected.len());
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?} {expected:?}");
+        };
+        near(Outcome::Classes.probabilities(&[1000.0, 1000.0, -1000.0]), &[0.5, 0.5, 0.0]);
+        near(Outcome::Binary.probabilities(&[0.0]), &[0.5]);
+        near(Outcome::Labels.probabilities(&[2.0_f32.ln(), -100.0]), &[2.0 / 3.0, 0.0]);
+        near(Outcome::Quantities.probabilities(&[3.0]), &[3.0]);
+    }
+}

@@ -1,0 +1,54 @@
+//! What `--augment` standardizes with: what was found in the training samples, beside `run.json`.
+
+use std::path::Path;
+
+use kiln::augmentation::{Augmentation, Features};
+use kiln::data::Dataset;
+use kiln::graph::Shape;
+
+use super::Run;
+use crate::commands::augment;
+use crate::error::Error;
+use crate::tensors;
+
+/// Holds `centre` and `divisor` `[values of a sample]`, and `whitening`, a matrix of these, if there is one.
+const FILE: &str = "standardization.safetensors";
+
+/// Writes what an augmentation found in the training samples into the folder of its run, if it looked for anything.
+pub fn save(folder: &Path, features: Option<&Features>) -> Result<(), Error> {
+    let Some(Features { centre, divisor, whitening }) = features else { return Ok(()) };
+    let values = centre.len();
+    let mut found = vec![("centre", Shape::from([values]), &centre[..]), ("divisor", Shape::from([values]), divisor)];
+    found.extend(whitening.as_ref().map(|matrix| ("whitening", Shape::from([values, values]), &matrix[..])));
+    tensors::write_all(&folder.join(FILE), &found)
+}
+
+/// Reads what [`save`] wrote.
+pub fn load(folder: &Path) -> Result<Features, Error> {
+    let mut found = tensors::read_all(&folder.join(FILE))?;
+    let mut take = |name: &str| {
+        let missing = || Error::Tensors { path: folder.join(FILE), problem: format!("expected a tensor {name}") };
+        found.remove(name).ok_or_else(missing)
+    };
+    Ok(Features { centre: take("centre")?, divisor: take("divisor")?, whitening: take("whitening").ok() })
+}
+
+impl Run {
+    /// Whether it standardizes with what was found in the training samples.
+    pub(super) fn needs_features(&self) -> Result<bool, Error> {
+        let Some(text) = &self.augment else { return Ok(false) };
+        let Augmentation { featurewise_center, featurewise_std_normalization, zca_whitening, .. } =
+            augment::parse(text)?;
+        Ok(featurewise_center || featurewise_std_normalization || zca_whitening)
+    }
+
+    /// Samples that are scaled already as the model saw them in training, but for random changes.
+    pub(super) fn standardized(&self, samples: Dataset) -> Result<Dataset, Error> {
+        if let Some(preprocessing) = self.preprocessing {
+            return Ok(samples.preprocess_input(preprocessing)?);
+        }
+        let Some(text) = &self.augment else { return Ok(samples) };
+        let augmentation = Augmentation { features: self.features.clone(), ..augment::parse(text)? };
+        Ok(augmentation.standardize(&samples)?)
+    }
+}

@@ -1,0 +1,134 @@
+//! Whether a model scales pictures by itself.
+
+use serde_json::Value;
+
+use super::Model;
+use crate::data::Dataset;
+use crate::network::PlacedLayer;
+use crate::{Error, Result};
+
+/// Classes of layers that move, drop or mask values and scale none: what rescales may stand behind them. Some are known
+/// to Keras only.
+const UNSCALED: [&str; 15] = [
+    "ZeroPadding2D",
+    "Cropping2D",
+    "CenterCrop",
+    "Resizing",
+    "Reshape",
+    "Permute",
+    "Flatten",
+    "Dropout",
+    "SpatialDropout2D",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
+    "Identity",
+];
+
+impl Model {
+    /// The name of the layer with which the model itself scales pictures from 0 to 255, if there is one at its input: a
+    /// `Normalization`, or a [`Rescaling`](crate::layers::Rescaling) whose scale is below 1 (`1/255`, `1/127.5`; one by 2
+    /// takes values that someone has scaled before). Such a model is to see bytes as they are: scaled twice, they are all
+    /// but black, and its predictions are wrong.
+    ///
+    /// # Example
+    /// ```
+    /// use kiln::Sequential;
+    /// use kiln::layers::{Dense, Flatten, Rescaling};
+    ///
+    /// let mut model = Sequential::new([28, 28, 1]);
+    /// model.add(Rescaling::new(1.0 / 255.0)).add(Flatten).add(Dense::new(10));
+    /// assert_eq!(model.rescales_input(), Some("rescaling"));
+    /// ```
+    pub fn rescales_input(&self) -> Option<&str> {
+        let layers = &self.network().layers;
+        let mut nodes = vec![self.input()];
+        while let Some(node) = nodes.pop() {
+            for (index, layer) in layers.iter().enumerate().filter(|(_, layer)| layer.inputs.contains(&node)) {
+                if scales_pictures(layer) {
+                    return Some(&layer.name);
+                }
+                if UNSCALED.contains(&layer.layer.class_name()) {
+                    nodes.push(self.network().output_of(index));
+                }
+            }
+        }
+        None
+    }
+
+    /// # Errors
+    /// [`Error::ScaledTwice`] when nobody said how a data set's bytes are scaled, and the model scales them itself.
+    pub(super) fn check_scaling(&self, data: &Dataset) -> Result<()> {
+        match self.rescales_input().filter(|_| data.scale_is_implied()) {
+            Some(layer) => Err(Error::ScaledTwice { model: self.name().to_owned(), layer: layer.to_owned() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a layer takes pictures from 0 to 255, by what it makes of them.
+fn scales_pictures(PlacedLayer { layer, .. }: &PlacedLayer) -> bool {
+    let shrinks = |scale: &Value| scale.as_f64().is_some_and(|scale| scale.abs() < 1.0);
+    match (layer.class_name(), layer.config().get("scale")) {
+        ("Normalization", _) => true,
+        ("Rescaling", Some(Value::Array(scales))) => scales.iter().any(shrinks),
+        ("Rescaling", Some(scale)) => shrinks(scale),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use crate::data::{Dataset, Labels};
+    use crate::layers::{Activation, Add, Dense, Dropout, Flatten, Function, Named, Rescaling};
+    use crate::{Device, Error, Model, Sequential};
+
+    fn of(layers: impl IntoIterator<Item = Named>) -> Model {
+        let mut model = Sequential::new([2, 2, 1]);
+        layers.into_iter().for_each(|layer| drop(model.add(layer)));
+        model.add(Dense::new(2));
+        model
+    }
+
+    #[test]
+    fn a_rescaling_that_shrinks_counts_at_the_input_and_behind_layers_that_scale_nothing() {
+        let own = || Rescaling::new(1.0 / 127.5).offset(-1.0).named("own");
+        let cases = [
+            (of([own(), Flatten.into()]), true),
+            (of([Flatten.into(), Dropout::new(0.5).into(), own()]), true),
+            (of([Flatten.into(), Dense::new(3).into(), own()]), false),
+            (of([Activation::new(Function::Relu).into(), own(), Flatten.into()]), false),
+            (of([Rescaling::new(2.0).offset(-1.0).named("own"), Flatten.into()]), false),
+            (of([Flatten.into()]), false),
+        ];
+        for (i, (model, expected)) in cases.iter().enumerate() {
+            assert_eq!(model.rescales_input(), expected.then_some("own"), "case {i}");
+        }
+    }
+
+    #[test]
+    fn a_rescaling_on_one_of_several_ways_counts() {
+        let mut model = Model::new([2]);
+        let dense = model.apply(Dense::new(2), model.input());
+        let scaled = model.apply(Rescaling::new(0.5).named("own"), model.input());
+        model.apply(Add::default(), [dense, scaled]);
+        assert_eq!(model.rescales_input(), Some("own"));
+    }
+
+    #[test]
+    fn bytes_are_not_scaled_twice_unless_someone_says_so() {
+        let mut model = of([Rescaling::new(1.0 / 255.0).named("own"), Flatten.into()]);
+        model.to_device(&Device::cpu().unwrap()).unwrap();
+        let bytes = Dataset::from_u8([2, 2, 1], vec![0, 51, 102, 255], Labels::index(vec![0], 2)).unwrap();
+        let error = model.predict(&bytes).unwrap_err();
+        assert!(matches!(&error, Error::ScaledTwice { layer, .. } if layer == "own"), "{error}");
+        let whole = model.predict(&bytes.clone().rescaled(1.0, 0.0)).unwrap();
+        let floats = Dataset::from_f32([2, 2, 1], vec![0.0, 51.0, 102.0, 255.0], Labels::index(vec![0], 2)).unwrap();
+        assert_eq!(whole, model.predict(&floats).unwrap());
+        assert_ne!(whole, model.predict(&bytes.rescaled(1.0 / 255.0, 0.0)).unwrap());
+    }
+}
