@@ -21,6 +21,7 @@ pub use input::{DType, image_of};
 pub use outcome::{Outcome, usual_loss, usual_metrics};
 pub use scale::Rescale;
 
+use super::network::{self, Known};
 use crate::error::Error;
 use crate::files;
 
@@ -143,6 +144,14 @@ impl Run {
         Ok(Some(Run { features: features.map(Arc::new), ..run }))
     }
 
+    /// The training that left a model, which is named as on the command line: a folder or its model.json.
+    pub fn of_model(name: &str) -> Result<Option<Run>, Error> {
+        match (Known::named(name), network::file(Path::new(name))) {
+            (None, Some(path)) => Run::load(path.parent().unwrap_or(Path::new("."))),
+            _ => Ok(None),
+        }
+    }
+
     /// The training and the model that it left in a folder.
     ///
     /// # Errors
@@ -193,6 +202,31 @@ mod tests {
         run().save(folder.path()).unwrap();
         assert_eq!(Run::load(folder.path()).unwrap(), Some(run()));
         assert_eq!(serde_json::to_value(run()).unwrap(), written());
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = written().to_string().into_bytes();
+        let mut state = 1_u64;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as usize % below
+        };
+        for _ in 0..500 {
+            let mut bytes = whole.clone();
+            for _ in 0..1 + random(3) {
+                let at = random(bytes.len());
+                bytes[at] = random(256) as u8;
+            }
+            bytes.truncate(1 + random(2 * bytes.len()));
+            std::fs::write(file(folder.path()), bytes).unwrap();
+            if let Err(error) = Run::load(folder.path()) {
+                assert!(crate::error::chain(&error).contains("run.json"), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -89,7 +89,9 @@ mod tests {
 
     fn of(layers: impl IntoIterator<Item = Named>) -> Model {
         let mut model = Sequential::new([2, 2, 1]);
-        layers.into_iter().for_each(|layer| drop(model.add(layer)));
+        for layer in layers {
+            model.add(layer);
+        }
         model.add(Dense::new(2));
         model
     }

@@ -11,10 +11,11 @@ use kiln::{History, Loss, Metric, Model};
 
 pub use arguments::Arguments;
 
+use super::devices;
 use super::network::{self, Known};
 use super::run::{DType, Rescale, Run, image_of};
+use super::source::{self, Samples};
 use super::train::report;
-use super::{devices, source};
 use crate::error::Error;
 use crate::interrupt::{self, Interrupt};
 use crate::plot;
@@ -26,11 +27,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let preprocessing = arguments.preprocessing.unwrap_or(backbone.preprocessing);
     let [height, width, _] = known.input_shape;
     let samples = source::load(&arguments.data, &arguments.images.or_of_size([height, width]))?;
-    let parts = samples.split(arguments.validation_split);
-    let [trained, validated] = parts.map(|part| part.preprocess_input(preprocessing));
-    let (trained, validated) = (trained?, validated?);
-    let test = samples.test.map(|test| test.preprocess_input(preprocessing)).transpose()?;
-    let train = samples.train;
+    let samples = samples.preprocessed(preprocessing)?;
+    let [trained, validated] = samples.split(arguments.validation_split);
+    let Samples { train, test, .. } = samples;
     std::fs::create_dir_all(&arguments.out).map_err(Error::file("create the folder", &arguments.out))?;
     interrupt::watch()?;
 
@@ -53,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         image_size,
         color_mode,
         interpolation: arguments.images.interpolation(),
-        rescale: Rescale::of(&trained),
+        rescale: Rescale::of(&train),
         preprocessing: Some(preprocessing),
         loss,
         metrics: vec![Metric::Accuracy],

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use kiln::{Compile, Fit, Loss, Model};
 use kiln_bench::made_up;
 
+use super::run::Run;
 use super::{augment, devices, network, show};
 use crate::error::Error;
 use crate::{files, plot};
@@ -35,9 +36,10 @@ pub struct Arguments {
     /// How many steps to time, after one that warms up.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     steps: u32,
-    /// What is made small, by Keras' name.
-    #[arg(long, default_value = "sparse_categorical_crossentropy", value_name = "NAME")]
-    loss: Loss,
+    /// What is made small, by Keras' name [default: that of the run; else the cross-entropy of the classes, the binary one
+    /// for a network with one output].
+    #[arg(long, value_name = "NAME")]
+    loss: Option<Loss>,
     /// Whether the network gives logits, not probabilities.
     #[arg(long)]
     from_logits: bool,
@@ -58,6 +60,17 @@ impl Arguments {
         self.batch_size.map_or(usual, |size| size as usize)
     }
 
+    /// The loss, and whether the network gives logits: as the run was trained where nothing was said.
+    fn loss(&self, model: &Model) -> Result<(Loss, bool), Error> {
+        let run = Run::of_model(&self.model)?.filter(|_| self.loss.is_none());
+        let usual = match model.output_shape()?.elements() {
+            1 => Loss::BinaryCrossentropy,
+            _ => Loss::SparseCategoricalCrossentropy,
+        };
+        let trained = run.map_or((usual, false), |run| (run.loss, run.from_logits));
+        Ok((self.loss.unwrap_or(trained.0), self.from_logits || trained.1))
+    }
+
     fn out(&self, model: &Model) -> PathBuf {
         self.out.clone().unwrap_or_else(|| Path::new("profiles").join(model.name()))
     }
@@ -67,10 +80,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let mut model = network::find(&arguments.model)?;
     let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
     let (batch_size, out) = (arguments.batch_size(&model), arguments.out(&model));
-    let data = made_up(&model, batch_size, arguments.loss)?;
+    let (loss, from_logits) = arguments.loss(&model)?;
+    let data = made_up(&model, batch_size, loss)?;
     let augmentation = augmentation.map(|augmentation| augmentation.fit(&data)).transpose()?;
     let device = devices::open(arguments.device.as_deref())?;
-    let compile = Compile { loss: arguments.loss, from_logits: arguments.from_logits, ..Compile::default() };
+    let compile = Compile { loss, from_logits, ..Compile::default() };
     model.compile(&device, compile)?;
     if augmentation.is_some() {
         // A profile changes images as the last training did.

@@ -44,11 +44,13 @@ impl Run {
 
     /// Samples that are scaled already as the model saw them in training, but for random changes.
     pub(super) fn standardized(&self, samples: Dataset) -> Result<Dataset, Error> {
-        if let Some(preprocessing) = self.preprocessing {
-            return Ok(samples.preprocess_input(preprocessing)?);
-        }
+        let samples = match self.preprocessing {
+            Some(preprocessing) => samples.preprocess_input(preprocessing)?,
+            None => samples,
+        };
         let Some(text) = &self.augment else { return Ok(samples) };
-        let augmentation = Augmentation { features: self.features.clone(), ..augment::parse(text)? };
+        // Its `rescale` is the run's, which may have been overridden.
+        let augmentation = Augmentation { features: self.features.clone(), rescale: None, ..augment::parse(text)? };
         Ok(augmentation.standardize(&samples)?)
     }
 }

@@ -38,18 +38,22 @@ pub fn size(text: &str) -> Result<[usize; 2], String> {
 impl Images {
     /// Images as the model of a run learned from them.
     pub fn of_run(run: &Run, skip_corrupt: bool) -> Images {
-        Images {
-            image_size: run.image_size,
-            interpolation: Some(run.interpolation),
-            grayscale: run.color_mode == Some(ColorMode::Grayscale),
-            skip_corrupt,
-            stream: false,
-        }
+        Images { skip_corrupt, ..Images::default() }.or_of_run(run)
     }
 
     /// How images in folders are resized: as Keras' `image_dataset_from_directory` does where nothing was said.
     pub fn interpolation(&self) -> Interpolation {
         self.interpolation.unwrap_or(Interpolation::Bilinear)
+    }
+
+    /// The same; as the model of a run learned from them where nothing was said.
+    pub fn or_of_run(&self, run: &Run) -> Images {
+        Images {
+            image_size: self.image_size.or(run.image_size),
+            interpolation: self.interpolation.or(Some(run.interpolation)),
+            grayscale: self.grayscale || run.color_mode == Some(ColorMode::Grayscale),
+            ..self.clone()
+        }
     }
 
     /// The same, resized to this height and width if nothing else was said.

@@ -7,7 +7,7 @@ mod layout;
 use std::path::{Path, PathBuf};
 
 use kiln::Model;
-use kiln::data::{self, Dataset};
+use kiln::data::{self, Dataset, Preprocessing};
 
 pub use images::{Images, size};
 
@@ -38,7 +38,7 @@ impl Split {
         match self {
             Split::Fit => data.split(share).into(),
             Split::Folder => {
-                let first = data.len() - (data.len() as f64 * share) as usize;
+                let first = data.len() - (data.len() as f64 * share.clamp(0.0, 1.0)) as usize;
                 [data.range(0..first), data.range(first..data.len())]
             }
         }
@@ -57,6 +57,12 @@ impl Samples {
         let own = model.rescales_input().is_some() && DType::of(&self.train) == DType::UInt8;
         let Some(rule) = rule.or(own.then_some(Rescale::NONE)) else { return self };
         Samples { train: rule.apply(self.train), test: self.test.map(|test| rule.apply(test)), ..self }
+    }
+
+    /// The samples as a backbone expects photographs.
+    pub fn preprocessed(self, preprocessing: Preprocessing) -> Result<Samples, Error> {
+        let test = self.test.map(|test| test.preprocess_input(preprocessing)).transpose()?;
+        Ok(Samples { train: self.train.preprocess_input(preprocessing)?, test, ..self })
     }
 }
 

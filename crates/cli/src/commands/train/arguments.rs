@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use kiln::data::Preprocessing;
 use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, LearningRate, Nadam, Optimizer, RMSprop, SGD};
 use kiln::{Loss, Metric};
 
@@ -47,8 +48,12 @@ pub struct Arguments {
     pub images: Images,
     /// What values are multiplied by, and what is then added: such as 1/255 or 1/127.5,-1 [default: 1/255 for the bytes of
     /// images, which become 0 to 1, unless the network begins with a Rescaling or Normalization; 1 for a safetensors file].
-    #[arg(long, value_name = "SCALE[,OFFSET]", allow_hyphen_values = true)]
+    /// A run that is given as the network goes on with its own.
+    #[arg(long, value_name = "SCALE[,OFFSET]", allow_hyphen_values = true, conflicts_with = "preprocessing")]
     pub rescale: Option<Rescale>,
+    /// What photographs go through instead: Keras' preprocess_input, caffe, tf or torch.
+    #[arg(long, value_name = "MODE")]
+    pub preprocessing: Option<Preprocessing>,
     /// Begin with these weights instead of random ones: safetensors, Keras' HDF5, or a file of the Hugging Face hub.
     #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]", conflicts_with = "resume")]
     pub weights: Option<Weights>,

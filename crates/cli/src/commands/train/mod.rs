@@ -2,6 +2,7 @@
 
 pub mod arguments;
 mod callbacks;
+mod input;
 pub mod report;
 
 use std::path::Path;
@@ -14,9 +15,9 @@ use kiln::{Callback, Compile, Fit, History, Model};
 pub use arguments::Arguments;
 
 use self::callbacks::{Budget, CHECKPOINT, Saver};
-use super::network::{self, Known};
-use super::run::{self, Run};
-use super::source::{self, Samples};
+use self::input::Input;
+use super::run::{self, Rescale, Run};
+use super::source::Samples;
 use super::{augment, devices};
 use crate::error::Error;
 use crate::interrupt::{self, Interrupt};
@@ -27,9 +28,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let out = arguments.out();
     std::fs::create_dir_all(&out).map_err(Error::file("create the folder", &out))?;
     let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
-    let samples = source::load(arguments.data(), &arguments.images)?;
-    let mut model = build(arguments, &samples.train)?;
-    let samples = samples.scaled_for(&model, arguments.rescale);
+    let Input { mut model, samples, interpolation, preprocessing } = Input::new(arguments)?;
     let [trained, validated] = samples.split(arguments.validation_split());
     let Samples { train, test, .. } = samples;
     let augmentation = augmentation.map(|augmentation| augmentation.fit(&trained)).transpose()?;
@@ -42,8 +41,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let mut progress = Progress::new(arguments.epochs());
     let device = devices::open(arguments.device.as_deref())?;
     let compile = compile(arguments, &model, &train)?;
-    let mut written = report::describe(arguments, &device, &compile, &train);
-    written.features = augmentation.as_ref().and_then(|augmentation| augmentation.features.clone());
+    let rescale = augmentation.as_ref().and_then(|augmentation| augmentation.rescale);
+    let features = augmentation.as_ref().and_then(|augmentation| augmentation.features.clone());
+    let described = report::describe(arguments, &device, &compile, &train);
+    let rescale = rescale.map_or(described.rescale, |factor| Rescale(factor as f32, 0.0));
+    let mut written = Run { interpolation, rescale, preprocessing, features, ..described };
     model.compile(&device, compile)?;
     if let (true, Some(before)) = (arguments.resume, Run::load(&out)?) {
         before.check_same_classes(&out, arguments.data(), &train)?;
@@ -109,20 +111,6 @@ fn compile(arguments: &Arguments, model: &Model, train: &Dataset) -> Result<Comp
     };
     let (optimizer, from_logits) = (arguments.optimizer(), arguments.from_logits);
     Ok(Compile { optimizer, loss, metrics, from_logits, ..Compile::default() })
-}
-
-/// The network with its first weights.
-fn build(arguments: &Arguments, train: &Dataset) -> Result<Model, Error> {
-    let known = Known::named(&arguments.model);
-    let mut model = match known {
-        Some(known) => known.build(train.sample_shape().clone(), train.classes()),
-        None => network::find(&arguments.model)?,
-    };
-    model.initialize(arguments.seed)?;
-    if let Some(weights) = &arguments.weights {
-        model.load_weights(weights.path()?)?;
-    }
-    Ok(model)
 }
 
 /// Puts the model where the training in a folder ended. Gives how many epochs are over, and their figures.

@@ -20,7 +20,6 @@ pub fn describe(arguments: &Arguments, device: &Device, compile: &Compile, train
         dtype: DType::of(train),
         image_size,
         color_mode,
-        interpolation: arguments.images.interpolation(),
         rescale: Rescale::of(train),
         loss: compile.loss,
         from_logits: compile.from_logits,
