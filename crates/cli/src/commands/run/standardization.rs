@@ -30,7 +30,13 @@ pub fn load(folder: &Path) -> Result<Features, Error> {
         let missing = || Error::Tensors { path: folder.join(FILE), problem: format!("expected a tensor {name}") };
         found.remove(name).ok_or_else(missing)
     };
-    Ok(Features { centre: take("centre")?, divisor: take("divisor")?, whitening: take("whitening").ok() })
+    let (centre, divisor, whitening) = (take("centre")?, take("divisor")?, take("whitening").ok());
+    let values = centre.len();
+    if divisor.len() != values || whitening.as_ref().is_some_and(|matrix| matrix.len() != values * values) {
+        let problem = format!("expected divisor [{values}] and whitening [{values}, {values}], as centre has {values}");
+        return Err(Error::Tensors { path: folder.join(FILE), problem: problem + ", found others" });
+    }
+    Ok(Features { centre, divisor, whitening })
 }
 
 impl Run {
@@ -52,5 +58,31 @@ impl Run {
         // Its `rescale` is the run's, which may have been overridden.
         let augmentation = Augmentation { features: self.features.clone(), rescale: None, ..augment::parse(text)? };
         Ok(augmentation.standardize(&samples)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_was_found_is_read_again_if_it_fits_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole =
+            Features { centre: vec![0.5, 1.0], divisor: vec![2.0, 3.0], whitening: Some(vec![1.0, 0.0, 0.0, 1.0]) };
+        let without = Features { whitening: None, ..whole.clone() };
+        for features in [&whole, &without] {
+            save(folder.path(), Some(features)).unwrap();
+            assert_eq!(&load(folder.path()).unwrap(), features);
+        }
+        for damaged in [
+            Features { divisor: vec![1.0], ..without.clone() },
+            Features { whitening: Some(vec![0.0; 4]), centre: vec![0.0; 3], divisor: vec![1.0; 3] },
+        ] {
+            save(folder.path(), Some(&damaged)).unwrap();
+            assert!(load(folder.path()).unwrap_err().to_string().contains("standardization.safetensors"));
+        }
     }
 }
