@@ -89,7 +89,7 @@ impl Run {
 
     /// # Errors
     /// When model.json is not of the model that was trained.
-    pub(super) fn check_model(&self, folder: &Path, model: &Model) -> Result<(), Error> {
+    pub fn check_model(&self, folder: &Path, model: &Model) -> Result<(), Error> {
         let shape = model.input_shape();
         let found = format!("model.json with an input {shape}");
         if let (Some([height, width]), Some(color)) = (self.image_size, self.color_mode)
