@@ -21,8 +21,8 @@ fn bytes_of_a_file_are_seen_as_those_of_the_folder_that_was_trained_on() {
 
     place.succeed("predict r --input u8set/test.safetensors --output y.safetensors");
     let labels = place.tensor("u8set/test.safetensors", "y");
-    let right =
-        place.tensor("y.safetensors", "y").chunks(2).zip(&labels).filter(|(p, t)| (p[1] > p[0]) == (**t == 1.0));
+    let probabilities = place.tensor("y.safetensors", "y");
+    let right = probabilities.chunks(2).zip(&labels).filter(|(p, t)| (p[1] > p[0]) == (**t == 1.0));
     assert_eq!(right.count(), 60);
 
     // A file that is trained on is seen as it is, and so is the folder then.
