@@ -205,31 +205,6 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_an_error_that_names_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let whole = written().to_string().into_bytes();
-        let mut state = 1_u64;
-        let mut random = |below: usize| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state as usize % below
-        };
-        for _ in 0..500 {
-            let mut bytes = whole.clone();
-            for _ in 0..1 + random(3) {
-                let at = random(bytes.len());
-                bytes[at] = random(256) as u8;
-            }
-            bytes.truncate(1 + random(2 * bytes.len()));
-            std::fs::write(file(folder.path()), bytes).unwrap();
-            if let Err(error) = Run::load(folder.path()) {
-                assert!(crate::error::chain(&error).contains("run.json"), "{error}");
-            }
-        }
-    }
-
-    #[test]
     fn a_member_that_is_missing_or_wrong_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let error = |change: &dyn Fn(&mut Value)| {
