@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::common::{Place, figure, found};
+use crate::common::{Place, found};
 
 /// Stripes and planes of 16 x 16. The nearest pixel of each second column is white in both; their means differ.
 fn stripes_and_planes(place: &Place, folder: &str, count: u8) {

@@ -77,12 +77,18 @@ mod tests {
             save(folder.path(), Some(features)).unwrap();
             assert_eq!(&load(folder.path()).unwrap(), features);
         }
-        for damaged in [
-            Features { divisor: vec![1.0], ..without.clone() },
-            Features { whitening: Some(vec![0.0; 4]), centre: vec![0.0; 3], divisor: vec![1.0; 3] },
-        ] {
-            save(folder.path(), Some(&damaged)).unwrap();
-            assert!(load(folder.path()).unwrap_err().to_string().contains("standardization.safetensors"));
+        let damaged: [&[(&str, Shape, &[f32])]; 3] = [
+            &[("centre", Shape::from([2]), &[0.0; 2]), ("divisor", Shape::from([1]), &[1.0])],
+            &[("centre", Shape::from([2]), &[0.0; 2])],
+            &[
+                ("centre", Shape::from([1]), &[0.0]),
+                ("divisor", Shape::from([1]), &[1.0]),
+                ("whitening", Shape::from([2, 2]), &[1.0; 4]),
+            ],
+        ];
+        for tensors in damaged {
+            tensors::write_all(&folder.path().join(FILE), tensors).unwrap();
+            assert!(load(folder.path()).unwrap_err().to_string().contains("standardization.safetensors: expected"));
         }
     }
 }
