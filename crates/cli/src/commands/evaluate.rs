@@ -76,17 +76,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let score = model.evaluate(&test)?;
     let trained_on = arguments.is_own(&run) && what != "test images" && share == 0.0;
     let note = if trained_on { ", all of which it was trained on," } else { "" };
-    println!("{} {what} of {source}{note} on {}", test.len(), device.info().name);
-    println!("{}", prepared.words);
+    let mut text = format!("{} {what} of {source}{note} on {}\n{}\n", test.len(), device.info().name, prepared.words);
     let missing = run.classes_without_samples(&test);
     if !missing.is_empty() {
-        println!("no {what} of {}", missing.join(", "));
+        text += &format!("no {what} of {}\n", missing.join(", "));
     }
     let right = score.get("accuracy").map(|share| format!(" ({} right)", (share * test.len() as f64).round()));
-    println!("{}{}", words(&score.figures()), right.unwrap_or_default());
+    text += &format!("{}{}\n", words(&score.figures()), right.unwrap_or_default());
     if let Some(matrix) = confusions(&run, &test, &model.predict(&test)?)? {
-        println!("\n{}", matrix.with_class_names(&run.classes));
+        text += &format!("\n{}\n", matrix.with_class_names(&run.classes));
     }
+    super::show(&text);
     Ok(ExitCode::SUCCESS)
 }
 
