@@ -1,6 +1,6 @@
 // dkernel[r, s, c, k] = sum over n, oy, ox of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c] * dy[n, oy, ox, k]
 // One invocation computes 8 rows (r, s, c) x 4 filters over one chunk of the pixels; the chunks' sums are added later.
-// `shared_tiles` computes the same by way of workgroup memory.
+// `shared_tiles` computes the same by way of workgroup memory, 8 x 8.
 #import shared
 #import weight_gradient_quads
 
@@ -66,26 +66,61 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
     store_rows(chunk, row, column, sums);
 }
 
+// Four filters of a pixel of dy, 0 past the chunk's end. Lanes past the last column compute it once more.
+fn dy_quad(pixel: u32, end: u32, column: u32) -> vec4f {
+    let across = (filters + 3u) / 4u;
+    return or_zero(dy[min(pixel, end - 1u) * across + min(column, across - 1u)], pixel < end);
+}
+
+// The part of x and dy that an invocation loads of the 16 pixels from this one on.
+fn load_pixels(tap: vec3i, column: u32, local: u32, pixel: u32, end: u32) -> Loaded {
+    var rows = Rows();
+    rows.r0 = row_quad(pixel + loaded_row_step(local, 0u), end, tap);
+    rows.r1 = row_quad(pixel + loaded_row_step(local, 1u), end, tap);
+    rows.r2 = row_quad(pixel + loaded_row_step(local, 2u), end, tap);
+    rows.r3 = row_quad(pixel + loaded_row_step(local, 3u), end, tap);
+    if narrow() {
+        rows.r4 = row_quad(pixel + loaded_row_step(local, 4u), end, tap);
+        rows.r5 = row_quad(pixel + loaded_row_step(local, 5u), end, tap);
+        rows.r6 = row_quad(pixel + loaded_row_step(local, 6u), end, tap);
+        rows.r7 = row_quad(pixel + loaded_row_step(local, 7u), end, tap);
+    }
+    var loaded = Loaded(
+        rows,
+        dy_quad(pixel + loaded_step(local, 0u), end, column),
+        dy_quad(pixel + loaded_step(local, 1u), end, column),
+        vec4f(),
+        vec4f(),
+    );
+    if !narrow() {
+        loaded.b2 = dy_quad(pixel + loaded_step(local, 2u), end, column);
+        loaded.b3 = dy_quad(pixel + loaded_step(local, 3u), end, column);
+    }
+    return loaded;
+}
+
 @compute @workgroup_size(SHARED_INVOCATIONS)
 fn shared_tiles(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     let corner = shared_corner(vec3u(group.xy, 0u), vec3u()); // chunks run along z
-    let own = corner + owned(local);
-    let tap = quad_tap(corner.y + local % SIDE_QUADS * 4u);
+    let tap = quad_tap(corner.y + loaded_row_quad(local) * 4u);
+    let column = corner.x / 4u + loaded_quad(local);
     let first = group.z * params.chunk;
     let end = min(first + params.chunk, params.end);
-    let across = (filters + 3u) / 4u;
-    let column = min(corner.x / 4u + local % SIDE_QUADS, across - 1u);
-    var sums = Rows();
-    for (var step = first; step < end; step += STEPS) {
-        let upper = step + local / SIDE_QUADS;
-        let lower = upper + STEPS / 2u;
-        block_a[local] = row_quad(upper, end, tap);
-        block_a[local + SHARED_INVOCATIONS] = row_quad(lower, end, tap);
-        block_b[local] = dy[min(upper, end - 1u) * across + column];
-        block_b[local + SHARED_INVOCATIONS] = dy[min(lower, end - 1u) * across + column];
+    var sums = Sums();
+    var loaded = load_pixels(tap, column, local, first, end);
+    for (var pixel = first; pixel < end; pixel += STEPS) {
+        put_steps(loaded, local);
         workgroupBarrier();
+        if pixel + STEPS < end {
+            loaded = load_pixels(tap, column, local, pixel + STEPS, end);
+        }
         sums = add_steps(sums, local);
         workgroupBarrier();
     }
-    store_rows(group.z, own.y, own.x, sums);
+    for (var i = 0u; i < ROWS; i++) {
+        let row = corner.y + quad_row(local, i);
+        store_quad(group.z, row, corner.x + left_column(local), sums.left.r0);
+        store_quad(group.z, row, corner.x + right_column(local), sums.right.r0);
+        sums = next_sums(sums);
+    }
 }

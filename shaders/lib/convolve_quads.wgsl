@@ -1,5 +1,5 @@
 // A convolution where one invocation computes 8 pixels x 4 columns and loads four neighbouring values at once. `shared_tiles`
-// computes the same by way of workgroup memory.
+// computes the same by way of workgroup memory, 8 x 8.
 #import convolution
 #import shared
 
@@ -51,11 +51,10 @@ fn quads(
                     source[l.z + q],
                     source[l.w + q],
                 );
-                // Where the source is filled up with zeros, any weight will do.
                 let b0 = weights4[(tap + d) * stride + w];
-                let b1 = weights4[(tap + min(d + 1u, inner - 1u)) * stride + w];
-                let b2 = weights4[(tap + min(d + 2u, inner - 1u)) * stride + w];
-                let b3 = weights4[(tap + min(d + 3u, inner - 1u)) * stride + w];
+                let b1 = channel_weights(tap, d + 1u, stride, w);
+                let b2 = channel_weights(tap, d + 2u, stride, w);
+                let b3 = channel_weights(tap, d + 3u, stride, w);
                 t = add_four_steps(a, b0, b1, b2, b3, t);
             }
             sums = where_inside(sums, t, upper >= vec4i(), lower >= vec4i());
@@ -93,19 +92,72 @@ fn tap_place(tap: u32) -> vec2u {
     return first_tap() + vec2u(tap / across, tap % across) * tap_step();
 }
 
-// Four values of the source that follow the tap of a pixel; 0 outside the image and past the last tap.
-fn tap_quad(pixel: vec3i, tap: u32, taps: u32, q: u32) -> vec4f {
-    let at_tap = tap_place(tap);
-    let at = address(pixel, at_tap.x, at_tap.y);
-    return select(vec4f(), source[u32(max(at, 0)) / 4u + q], at >= 0 && tap < taps);
+// Four values of the source from here on, 0 outside the image and past the last tap.
+fn tap_quad(at: i32, q: u32, there: bool) -> vec4f {
+    return or_zero(source[u32(max(at, 0)) / 4u + q], at >= 0 && there);
 }
 
-// Four columns of the weights for a step along taps and channels. Where the source is 0, any weight will do.
+// Four columns of the weights for a step along taps and channels, 0 past the last tap and for channels that fill up.
 fn weight_quad(step: u32, taps: u32, column: u32) -> vec4f {
-    let tap = tap_place(min(step / depth, taps - 1u));
-    let row = (tap.x * window_width + tap.y) * inner + min(step % depth, inner - 1u);
     let stride = (columns + 3u) / 4u;
-    return weights4[row * stride + min(column, stride - 1u)];
+    let right = min(column, stride - 1u);
+    if depth == inner && !skips_taps() {
+        let last = taps * depth - 1u;
+        return or_zero(weights4[min(step, last) * stride + right], step <= last);
+    }
+    let tap = tap_place(min(step / depth, taps - 1u));
+    return or_zero(channel_weights((tap.x * window_width + tap.y) * inner, step % depth, stride, right), step < taps * depth);
+}
+
+// The part of source and weights that an invocation loads of the 16 steps from k on.
+fn load_steps(pixels: Pixels, column: u32, local: u32, k: u32, taps: u32) -> Loaded {
+    let at = k + loaded_four(local) * 4u;
+    let tap = at / depth;
+    let q = at % depth / 4u;
+    let there = tap < taps;
+    let place = tap_place(tap);
+    var rows = Rows();
+    rows.r0 = tap_quad(address(pixels.p0, place.x, place.y), q, there);
+    rows.r1 = tap_quad(address(pixels.p1, place.x, place.y), q, there);
+    rows.r2 = tap_quad(address(pixels.p2, place.x, place.y), q, there);
+    rows.r3 = tap_quad(address(pixels.p3, place.x, place.y), q, there);
+    if narrow() {
+        rows.r4 = tap_quad(address(pixels.p4, place.x, place.y), q, there);
+        rows.r5 = tap_quad(address(pixels.p5, place.x, place.y), q, there);
+        rows.r6 = tap_quad(address(pixels.p6, place.x, place.y), q, there);
+        rows.r7 = tap_quad(address(pixels.p7, place.x, place.y), q, there);
+    }
+    var loaded = Loaded(
+        rows,
+        weight_quad(k + loaded_step(local, 0u), taps, column),
+        weight_quad(k + loaded_step(local, 1u), taps, column),
+        vec4f(),
+        vec4f(),
+    );
+    if !narrow() {
+        loaded.b2 = weight_quad(k + loaded_step(local, 2u), taps, column);
+        loaded.b3 = weight_quad(k + loaded_step(local, 3u), taps, column);
+    }
+    return loaded;
+}
+
+// The windows of the pixels that an invocation loads.
+struct Pixels { p0: vec3i, p1: vec3i, p2: vec3i, p3: vec3i, p4: vec3i, p5: vec3i, p6: vec3i, p7: vec3i }
+
+fn pixels_of(first: u32, local: u32) -> Pixels {
+    let last = params.pixels - 1u;
+    var pixels: Pixels;
+    pixels.p0 = locate(min(first + loaded_row(local, 0u), last));
+    pixels.p1 = locate(min(first + loaded_row(local, 1u), last));
+    pixels.p2 = locate(min(first + loaded_row(local, 2u), last));
+    pixels.p3 = locate(min(first + loaded_row(local, 3u), last));
+    if narrow() {
+        pixels.p4 = locate(min(first + loaded_row(local, 4u), last));
+        pixels.p5 = locate(min(first + loaded_row(local, 5u), last));
+        pixels.p6 = locate(min(first + loaded_row(local, 6u), last));
+        pixels.p7 = locate(min(first + loaded_row(local, 7u), last));
+    }
+    return pixels;
 }
 
 @compute @workgroup_size(SHARED_INVOCATIONS)
@@ -115,30 +167,28 @@ fn shared_tiles(
     @builtin(local_invocation_index) local: u32,
 ) {
     let corner = shared_corner(group, groups);
-    let last = params.pixels - 1u;
-    let row = local / 4u;
-    let upper = locate(min(corner.y + row, last));
-    let lower = locate(min(corner.y + row + SIDE / 2u, last));
-    let column = corner.x / 4u + local % SIDE_QUADS;
-    let own = corner + owned(local);
-    var sums = all_rows(bias_quad(own.x));
+    let left = corner.x + left_column(local);
+    let right = corner.x + right_column(local);
+    let pixels = pixels_of(corner.y, local);
+    let column = corner.x / 4u + loaded_quad(local);
     let counts = tap_counts();
     let taps = counts.x * counts.y;
-    for (var k = 0u; k < taps * depth; k += STEPS) {
-        let at = k + local % 4u * 4u;
-        let tap = at / depth;
-        let q = at % depth / 4u;
-        block_a[row * ROW_QUADS + local % 4u] = tap_quad(upper, tap, taps, q);
-        block_a[(row + SIDE / 2u) * ROW_QUADS + local % 4u] = tap_quad(lower, tap, taps, q);
-        let step = k + local / SIDE_QUADS;
-        block_b[local] = weight_quad(step, taps, column);
-        block_b[local + SHARED_INVOCATIONS] = weight_quad(step + STEPS / 2u, taps, column);
+    let steps = taps * depth;
+    var sums = sums_of(bias_quad(left), bias_quad(right));
+    var loaded = load_steps(pixels, column, local, 0u, taps);
+    for (var k = 0u; k < steps; k += STEPS) {
+        put_rows(loaded, local);
         workgroupBarrier();
+        if k + STEPS < steps {
+            loaded = load_steps(pixels, column, local, k + STEPS, taps);
+        }
         sums = add_rows(sums, local);
         workgroupBarrier();
     }
     for (var i = 0u; i < ROWS; i++) {
-        store_quad(own.y + i, own.x, sums.r0);
-        sums = next_row(sums);
+        let pixel = corner.y + strided_row(local, i);
+        store_quad(pixel, left, sums.left.r0);
+        store_quad(pixel, right, sums.right.r0);
+        sums = next_sums(sums);
     }
 }
