@@ -66,35 +66,53 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
     store_rows(chunk, row, column, sums);
 }
 
-// Four filters of a pixel of dy, 0 past the chunk's end. Lanes past the last column compute it once more.
+// Four filters of a pixel of dy. Lanes past the last column compute it once more.
 fn dy_quad(pixel: u32, end: u32, column: u32) -> vec4f {
     let across = (filters + 3u) / 4u;
-    return or_zero(dy[min(pixel, end - 1u) * across + min(column, across - 1u)], pixel < end);
+    return dy[min(pixel, end - 1u) * across + min(column, across - 1u)];
+}
+
+// Where in x the tap of a pixel of the result lies, or -1: outside the image and past the chunk's end.
+fn row_address(pixel: u32, end: u32, tap: vec3i) -> i32 {
+    return select(-1, address(window_of(min(pixel, end - 1u)), tap), pixel < end);
+}
+
+// Four rows from here on; some of the first pixel for a tap outside the image.
+fn loaded_rows(at: i32) -> vec4f {
+    return x[u32(max(at, 0)) / 4u];
 }
 
 // The part of x and dy that an invocation loads of the 16 pixels from this one on.
 fn load_pixels(tap: vec3i, column: u32, local: u32, pixel: u32, end: u32) -> Loaded {
+    var there = 0u;
     var rows = Rows();
-    rows.r0 = row_quad(pixel + loaded_row_step(local, 0u), end, tap);
-    rows.r1 = row_quad(pixel + loaded_row_step(local, 1u), end, tap);
-    rows.r2 = row_quad(pixel + loaded_row_step(local, 2u), end, tap);
-    rows.r3 = row_quad(pixel + loaded_row_step(local, 3u), end, tap);
+    let a0 = row_address(pixel + loaded_row_step(local, 0u), end, tap);
+    let a1 = row_address(pixel + loaded_row_step(local, 1u), end, tap);
+    let a2 = row_address(pixel + loaded_row_step(local, 2u), end, tap);
+    let a3 = row_address(pixel + loaded_row_step(local, 3u), end, tap);
+    there |= bit(0u, a0 >= 0) | bit(1u, a1 >= 0) | bit(2u, a2 >= 0) | bit(3u, a3 >= 0);
+    rows.r0 = loaded_rows(a0);
+    rows.r1 = loaded_rows(a1);
+    rows.r2 = loaded_rows(a2);
+    rows.r3 = loaded_rows(a3);
     if narrow() {
-        rows.r4 = row_quad(pixel + loaded_row_step(local, 4u), end, tap);
-        rows.r5 = row_quad(pixel + loaded_row_step(local, 5u), end, tap);
-        rows.r6 = row_quad(pixel + loaded_row_step(local, 6u), end, tap);
-        rows.r7 = row_quad(pixel + loaded_row_step(local, 7u), end, tap);
+        let a4 = row_address(pixel + loaded_row_step(local, 4u), end, tap);
+        let a5 = row_address(pixel + loaded_row_step(local, 5u), end, tap);
+        let a6 = row_address(pixel + loaded_row_step(local, 6u), end, tap);
+        let a7 = row_address(pixel + loaded_row_step(local, 7u), end, tap);
+        there |= bit(4u, a4 >= 0) | bit(5u, a5 >= 0) | bit(6u, a6 >= 0) | bit(7u, a7 >= 0);
+        rows.r4 = loaded_rows(a4);
+        rows.r5 = loaded_rows(a5);
+        rows.r6 = loaded_rows(a6);
+        rows.r7 = loaded_rows(a7);
     }
-    var loaded = Loaded(
-        rows,
-        dy_quad(pixel + loaded_step(local, 0u), end, column),
-        dy_quad(pixel + loaded_step(local, 1u), end, column),
-        vec4f(),
-        vec4f(),
-    );
+    let step = vec4u(loaded_step(local, 0u), loaded_step(local, 1u), loaded_step(local, 2u), loaded_step(local, 3u)) + pixel;
+    there |= steps_there(step, end);
+    var loaded =
+        Loaded(rows, dy_quad(step.x, end, column), dy_quad(step.y, end, column), vec4f(), vec4f(), there);
     if !narrow() {
-        loaded.b2 = dy_quad(pixel + loaded_step(local, 2u), end, column);
-        loaded.b3 = dy_quad(pixel + loaded_step(local, 3u), end, column);
+        loaded.b2 = dy_quad(step.z, end, column);
+        loaded.b3 = dy_quad(step.w, end, column);
     }
     return loaded;
 }

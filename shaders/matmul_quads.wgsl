@@ -165,31 +165,25 @@ fn merge(
     c[at] = finish(at, total);
 }
 
-// Four steps of a row of a, 0 past the last.
+// Four steps of a row of a.
 fn row_steps(row: u32, four: u32) -> vec4f {
-    let at = min(row, params.rows - 1u) * params.a_stride + min(four, params.a_stride - 1u);
-    return or_zero(a[at], four < params.a_stride);
+    return a[min(row, params.rows - 1u) * params.a_stride + min(four, params.a_stride - 1u)];
 }
 
-// Four columns of a step of b, 0 past the last step. Lanes past the last column compute it once more.
+// Four columns of a step of b. Lanes past the last column compute it once more.
 fn step_columns(step: u32, quad: u32) -> vec4f {
-    let bottom = params.inner - 1u;
-    return or_zero(b[min(step, bottom) * params.b_stride + min(quad, params.b_stride - 1u)], step <= bottom);
+    return b[min(step, params.inner - 1u) * params.b_stride + min(quad, params.b_stride - 1u)];
 }
 
-// The part of b that an invocation loads of the 16 steps from k on.
-fn load_b(corner: vec2u, local: u32, k: u32, rows: Rows) -> Loaded {
+// The part of b that an invocation loads of the 16 steps from k on, beside what it loads of a.
+fn load_b(corner: vec2u, local: u32, k: u32, rows: Rows, rows_there: u32) -> Loaded {
     let quad = corner.x / 4u + loaded_quad(local);
-    var loaded = Loaded(
-        rows,
-        step_columns(k + loaded_step(local, 0u), quad),
-        step_columns(k + loaded_step(local, 1u), quad),
-        vec4f(),
-        vec4f(),
-    );
+    let step = vec4u(loaded_step(local, 0u), loaded_step(local, 1u), loaded_step(local, 2u), loaded_step(local, 3u)) + k;
+    let there = rows_there | steps_there(step, params.inner);
+    var loaded = Loaded(rows, step_columns(step.x, quad), step_columns(step.y, quad), vec4f(), vec4f(), there);
     if !narrow() {
-        loaded.b2 = step_columns(k + loaded_step(local, 2u), quad);
-        loaded.b3 = step_columns(k + loaded_step(local, 3u), quad);
+        loaded.b2 = step_columns(step.z, quad);
+        loaded.b3 = step_columns(step.w, quad);
     }
     return loaded;
 }
@@ -208,7 +202,7 @@ fn load_nn(corner: vec2u, local: u32, k: u32) -> Loaded {
         rows.r6 = row_steps(row + loaded_row(local, 6u), four);
         rows.r7 = row_steps(row + loaded_row(local, 7u), four);
     }
-    return load_b(corner, local, k, rows);
+    return load_b(corner, local, k, rows, select(0u, ALL_OF_A, four < params.a_stride));
 }
 
 // The sums of steps from `first` up to `end`, in blocks of the inner axis.
@@ -265,10 +259,9 @@ fn split(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) l
     }
 }
 
-// Four rows of a step of a, 0 past the last step. Rows past the last compute it once more.
+// Four rows of a step of a. Rows past the last compute it once more.
 fn step_rows(step: u32, quad: u32) -> vec4f {
-    let bottom = params.inner - 1u;
-    return or_zero(a[min(step, bottom) * params.a_stride + min(quad, params.a_stride - 1u)], step <= bottom);
+    return a[min(step, params.inner - 1u) * params.a_stride + min(quad, params.a_stride - 1u)];
 }
 
 fn load_tn(corner: vec2u, local: u32, k: u32) -> Loaded {
@@ -284,7 +277,7 @@ fn load_tn(corner: vec2u, local: u32, k: u32) -> Loaded {
         rows.r6 = step_rows(k + loaded_row_step(local, 6u), quad);
         rows.r7 = step_rows(k + loaded_row_step(local, 7u), quad);
     }
-    return load_b(corner, local, k, rows);
+    return load_b(corner, local, k, rows, row_steps_there(local, k, params.inner));
 }
 
 @compute @workgroup_size(SHARED_INVOCATIONS)

@@ -92,51 +92,77 @@ fn tap_place(tap: u32) -> vec2u {
     return first_tap() + vec2u(tap / across, tap % across) * tap_step();
 }
 
-// Four values of the source from here on, 0 outside the image and past the last tap.
-fn tap_quad(at: i32, q: u32, there: bool) -> vec4f {
-    return or_zero(source[u32(max(at, 0)) / 4u + q], at >= 0 && there);
+// Four values of the source from here on; those of the first pixel for a tap outside the image.
+fn tap_quad(at: i32, q: u32) -> vec4f {
+    return source[u32(max(at, 0)) / 4u + q];
 }
 
-// Four columns of the weights for a step along taps and channels, 0 past the last tap and for channels that fill up.
-fn weight_quad(step: u32, taps: u32, column: u32) -> vec4f {
-    let stride = (columns + 3u) / 4u;
-    let right = min(column, stride - 1u);
+// Whether each is not -1, as bits from the first on.
+fn addressed(upper: vec4i, lower: vec4i) -> u32 {
+    let u = select(vec4u(), vec4u(1u, 2u, 4u, 8u), upper >= vec4i());
+    let l = select(vec4u(), vec4u(16u, 32u, 64u, 128u), lower >= vec4i());
+    let bits = u | l;
+    return bits.x | bits.y | bits.z | bits.w;
+}
+
+// The row of the weights for a step along taps and channels, or -1 past the last tap and for channels that fill up.
+fn weight_row(step: u32, taps: u32) -> i32 {
     if depth == inner && !skips_taps() {
-        let last = taps * depth - 1u;
-        return or_zero(weights4[min(step, last) * stride + right], step <= last);
+        return select(-1, i32(step), step < taps * depth);
     }
     let tap = tap_place(min(step / depth, taps - 1u));
-    return or_zero(channel_weights((tap.x * window_width + tap.y) * inner, step % depth, stride, right), step < taps * depth);
+    let channel = step % depth;
+    let row = (tap.x * window_width + tap.y) * inner + channel;
+    return select(-1, i32(row), step < taps * depth && channel < inner);
+}
+
+// Four columns of a row of the weights. Lanes past the last column compute it once more.
+fn weight_quad(row: i32, column: u32) -> vec4f {
+    let stride = (columns + 3u) / 4u;
+    return weights4[u32(max(row, 0)) * stride + min(column, stride - 1u)];
 }
 
 // The part of source and weights that an invocation loads of the 16 steps from k on.
 fn load_steps(pixels: Pixels, column: u32, local: u32, k: u32, taps: u32) -> Loaded {
-    let at = k + loaded_four(local) * 4u;
-    let tap = at / depth;
-    let q = at % depth / 4u;
-    let there = tap < taps;
-    let place = tap_place(tap);
-    var rows = Rows();
-    rows.r0 = tap_quad(address(pixels.p0, place.x, place.y), q, there);
-    rows.r1 = tap_quad(address(pixels.p1, place.x, place.y), q, there);
-    rows.r2 = tap_quad(address(pixels.p2, place.x, place.y), q, there);
-    rows.r3 = tap_quad(address(pixels.p3, place.x, place.y), q, there);
-    if narrow() {
-        rows.r4 = tap_quad(address(pixels.p4, place.x, place.y), q, there);
-        rows.r5 = tap_quad(address(pixels.p5, place.x, place.y), q, there);
-        rows.r6 = tap_quad(address(pixels.p6, place.x, place.y), q, there);
-        rows.r7 = tap_quad(address(pixels.p7, place.x, place.y), q, there);
-    }
-    var loaded = Loaded(
-        rows,
-        weight_quad(k + loaded_step(local, 0u), taps, column),
-        weight_quad(k + loaded_step(local, 1u), taps, column),
-        vec4f(),
-        vec4f(),
+    let step = k + loaded_four(local) * 4u;
+    let tap = step / depth;
+    let q = step % depth / 4u;
+    let at = tap_place(tap);
+    let upper = vec4i(
+        address(pixels.p0, at.x, at.y),
+        address(pixels.p1, at.x, at.y),
+        address(pixels.p2, at.x, at.y),
+        address(pixels.p3, at.x, at.y),
     );
+    var rows = Rows();
+    rows.r0 = tap_quad(upper.x, q);
+    rows.r1 = tap_quad(upper.y, q);
+    rows.r2 = tap_quad(upper.z, q);
+    rows.r3 = tap_quad(upper.w, q);
+    var lower = vec4i();
+    if narrow() {
+        lower = vec4i(
+            address(pixels.p4, at.x, at.y),
+            address(pixels.p5, at.x, at.y),
+            address(pixels.p6, at.x, at.y),
+            address(pixels.p7, at.x, at.y),
+        );
+        rows.r4 = tap_quad(lower.x, q);
+        rows.r5 = tap_quad(lower.y, q);
+        rows.r6 = tap_quad(lower.z, q);
+        rows.r7 = tap_quad(lower.w, q);
+    }
+    let w = vec4i(
+        weight_row(k + loaded_step(local, 0u), taps),
+        weight_row(k + loaded_step(local, 1u), taps),
+        weight_row(k + loaded_step(local, 2u), taps),
+        weight_row(k + loaded_step(local, 3u), taps),
+    );
+    let there = select(0u, addressed(upper, lower), tap < taps) | addressed(w, vec4i(-1)) << FIRST_OF_B;
+    var loaded = Loaded(rows, weight_quad(w.x, column), weight_quad(w.y, column), vec4f(), vec4f(), there);
     if !narrow() {
-        loaded.b2 = weight_quad(k + loaded_step(local, 2u), taps, column);
-        loaded.b3 = weight_quad(k + loaded_step(local, 3u), taps, column);
+        loaded.b2 = weight_quad(w.z, column);
+        loaded.b3 = weight_quad(w.w, column);
     }
     return loaded;
 }

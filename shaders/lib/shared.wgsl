@@ -30,8 +30,22 @@ fn next_sums(s: Sums) -> Sums {
     return Sums(next_row(s.left), next_row(s.right));
 }
 
-// The values of a block that one invocation loads: up to 8 quads of a and 4 of b.
-struct Loaded { a: Rows, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f }
+// The values of a block that one invocation loads: up to 8 quads of a and 4 of b; `there` has a bit for each of these 12 that
+// is not past an end. The others count as 0 when they are put into workgroup memory, not when they are loaded: a test
+// would wait for the load.
+struct Loaded { a: Rows, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f, there: u32 }
+
+const ALL_OF_A: u32 = 0xffu;
+const FIRST_OF_B: u32 = 8u; // the bit
+
+fn bit(i: u32, there: bool) -> u32 {
+    return select(0u, 1u << i, there);
+}
+
+// A quad to put, 0 if it is past an end.
+fn put_quad(v: vec4f, loaded: Loaded, i: u32) -> vec4f {
+    return or_zero(v, (loaded.there >> i & 1u) != 0u);
+}
 
 // Whether the tile is the one for few columns: 8 loads of a and 2 of b instead of 4 and 4.
 fn narrow() -> bool {
@@ -100,42 +114,60 @@ fn loaded_row_quad(local: u32) -> u32 {
     return local % (tile_rows() / 4u);
 }
 
+// The bits of b's loads whose steps lie before an end.
+fn steps_there(step: vec4u, end: u32) -> u32 {
+    let there = step < vec4u(end);
+    return bit(FIRST_OF_B, there.x)
+        | bit(FIRST_OF_B + 1u, there.y)
+        | bit(FIRST_OF_B + 2u, there.z)
+        | bit(FIRST_OF_B + 3u, there.w);
+}
+
+// The bits of a's loads whose steps, which have their rows in fours, lie before an end: of 16 steps from k on.
+fn row_steps_there(local: u32, k: u32, end: u32) -> u32 {
+    var there = 0u;
+    for (var j = 0u; j < 8u; j++) {
+        there |= bit(j, k + loaded_row_step(local, j) < end);
+    }
+    return there;
+}
+
 fn put_b(loaded: Loaded, local: u32) {
-    block_b[local] = loaded.b0;
-    block_b[local + 64u] = loaded.b1;
+    block_b[local] = put_quad(loaded.b0, loaded, FIRST_OF_B);
+    block_b[local + 64u] = put_quad(loaded.b1, loaded, FIRST_OF_B + 1u);
     if !narrow() {
-        block_b[local + 128u] = loaded.b2;
-        block_b[local + 192u] = loaded.b3;
+        block_b[local + 128u] = put_quad(loaded.b2, loaded, FIRST_OF_B + 2u);
+        block_b[local + 192u] = put_quad(loaded.b3, loaded, FIRST_OF_B + 3u);
     }
 }
 
 // Puts values into workgroup memory, where a row of a has its steps in fours.
 fn put_rows(loaded: Loaded, local: u32) {
     let at = local / 4u * ROW_QUADS + local % 4u;
-    block_a[at] = loaded.a.r0;
-    block_a[at + 80u] = loaded.a.r1;
-    block_a[at + 160u] = loaded.a.r2;
-    block_a[at + 240u] = loaded.a.r3;
+    block_a[at] = put_quad(loaded.a.r0, loaded, 0u);
+    block_a[at + 80u] = put_quad(loaded.a.r1, loaded, 1u);
+    block_a[at + 160u] = put_quad(loaded.a.r2, loaded, 2u);
+    block_a[at + 240u] = put_quad(loaded.a.r3, loaded, 3u);
     if narrow() {
-        block_a[at + 320u] = loaded.a.r4;
-        block_a[at + 400u] = loaded.a.r5;
-        block_a[at + 480u] = loaded.a.r6;
-        block_a[at + 560u] = loaded.a.r7;
+        block_a[at + 320u] = put_quad(loaded.a.r4, loaded, 4u);
+        block_a[at + 400u] = put_quad(loaded.a.r5, loaded, 5u);
+        block_a[at + 480u] = put_quad(loaded.a.r6, loaded, 6u);
+        block_a[at + 560u] = put_quad(loaded.a.r7, loaded, 7u);
     }
     put_b(loaded, local);
 }
 
 // The same where a step of a has its rows in fours.
 fn put_steps(loaded: Loaded, local: u32) {
-    block_a[local] = loaded.a.r0;
-    block_a[local + 64u] = loaded.a.r1;
-    block_a[local + 128u] = loaded.a.r2;
-    block_a[local + 192u] = loaded.a.r3;
+    block_a[local] = put_quad(loaded.a.r0, loaded, 0u);
+    block_a[local + 64u] = put_quad(loaded.a.r1, loaded, 1u);
+    block_a[local + 128u] = put_quad(loaded.a.r2, loaded, 2u);
+    block_a[local + 192u] = put_quad(loaded.a.r3, loaded, 3u);
     if narrow() {
-        block_a[local + 256u] = loaded.a.r4;
-        block_a[local + 320u] = loaded.a.r5;
-        block_a[local + 384u] = loaded.a.r6;
-        block_a[local + 448u] = loaded.a.r7;
+        block_a[local + 256u] = put_quad(loaded.a.r4, loaded, 4u);
+        block_a[local + 320u] = put_quad(loaded.a.r5, loaded, 5u);
+        block_a[local + 384u] = put_quad(loaded.a.r6, loaded, 6u);
+        block_a[local + 448u] = put_quad(loaded.a.r7, loaded, 7u);
     }
     put_b(loaded, local);
 }
