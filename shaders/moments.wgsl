@@ -25,8 +25,8 @@ const MERGERS: u32 = 16u;
 
 var<workgroup> sums: array<f32, 256>; // [MERGERS, LANES]
 
-// Mean and sum of squared differences of so many rows of a column.
-fn block_moments(first: u32, count: u32) -> vec2f {
+// Sum, mean and sum of squared differences of so many rows of a column.
+fn block_moments(first: u32, count: u32) -> vec3f {
     var total = 0.0;
     var at = first;
     for (var row = 0u; row < count; row++) {
@@ -41,7 +41,7 @@ fn block_moments(first: u32, count: u32) -> vec2f {
         differences += difference * difference;
         at += params.width;
     }
-    return vec2f(mean, differences);
+    return vec3f(total, mean, differences);
 }
 
 @compute @workgroup_size(LANES, PIXEL_GROUPS)
@@ -57,6 +57,7 @@ fn chunks(
     if column >= params.width || first >= end {
         return;
     }
+    var chunk_total = 0.0;
     var chunk_mean = 0.0;
     var chunk_squares = 0.0;
     for (var row = first; row < end; row += BLOCK) {
@@ -64,11 +65,13 @@ fn chunks(
         let moments = block_moments(row * params.width + column, stop - row);
         // The block joins the rows before it (Chan, Golub and LeVeque 1979).
         let share = f32(stop - row) / f32(stop - first);
-        let apart = moments.x - chunk_mean;
+        let apart = moments.y - chunk_mean;
+        chunk_total += moments.x;
         chunk_mean += apart * share;
-        chunk_squares += moments.y + apart * apart * (f32(row - first) * share);
+        chunk_squares += moments.z + apart * apart * (f32(row - first) * share);
     }
-    means[chunk * params.width + column] = chunk_mean;
+    // Not the mean so far, which is NaN behind an infinite value.
+    means[chunk * params.width + column] = chunk_total / f32(end - first);
     squares[chunk * params.width + column] = chunk_squares;
 }
 

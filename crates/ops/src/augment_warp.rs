@@ -38,7 +38,7 @@ pub struct AugmentWarp {
 }
 
 impl AugmentWarp {
-    /// The pixels of an axis that a place on it takes its value from, each with its share of it; none outside.
+    /// The pixels of an axis that a finite place on it takes its value from, each with its share of it; none outside.
     fn taps(&self, place: f64, size: usize) -> Option<[(usize, f64); 2]> {
         let n = size as f64;
         let last = n - 1.0;
@@ -113,14 +113,20 @@ impl Op for AugmentWarp {
             let pixel = |r: usize, q: usize, c: usize| x.data[((n * height + r) * width + q) * channels + c];
             for (r, q) in (0..height).flat_map(|r| (0..width).map(move |q| (r, q))) {
                 let (down, right) = (r as f64, q as f64);
-                let rows = self.taps(d[0] * down + d[1] * right + d[2], height);
-                let columns = self.taps(d[3] * down + d[4] * right + d[5], width);
+                let place = [d[0] * down + d[1] * right + d[2], d[3] * down + d[4] * right + d[5]];
+                if !place.iter().all(|place| place.is_finite()) {
+                    y.extend(std::iter::repeat_n(f64::NAN, channels));
+                    continue;
+                }
+                let (rows, columns) = (self.taps(place[0], height), self.taps(place[1], width));
                 for c in 0..channels {
                     let value = match (rows, columns) {
                         (Some(rows), Some(columns)) => {
-                            let along =
-                                |r: usize| columns.iter().map(|&(q, share)| share * pixel(r, q, c)).sum::<f64>();
-                            rows.iter().map(|&(r, share)| share * along(r)).sum::<f64>()
+                            // A pixel without a share counts for nothing, even if it is NaN.
+                            let shared = |taps: &[(usize, f64)], of: &dyn Fn(usize) -> f64| {
+                                taps.iter().filter(|tap| tap.1 != 0.0).map(|&(at, share)| share * of(at)).sum::<f64>()
+                            };
+                            shared(&rows, &|r| shared(&columns, &|q| pixel(r, q, c)))
                         }
                         _ => f64::from(self.cval),
                     };
