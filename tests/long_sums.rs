@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use kiln::graph::{Array, DType, Op};
+use kiln::Alone;
+use kiln::graph::{Array, DType, Op, Shape, Step, TensorType};
 use kiln::ops::{
     AvgPool2d, BatchNormSums, ClipByNorm, CrossEntropy, Distance, GlobalAvgPool2d, ImageStatistics, MeanLoss, Moments,
     Padding, Penalty, Record, Softmax, SoftmaxCrossEntropy, Sum, SumRows,
 };
-use kiln::{Alone, graph::Step};
 
 use crate::common::device;
 
@@ -17,7 +17,7 @@ const TENTH: f64 = 0.1f32 as f64;
 /// A few units in the last place.
 const ALLOWED: f64 = 1e-6;
 
-fn tenths(shape: impl Into<kiln::graph::Shape>) -> Array {
+fn tenths(shape: impl Into<Shape>) -> Array {
     let mut array = Array::zeros(shape);
     array.data.fill(TENTH);
     array
@@ -29,6 +29,11 @@ fn results(op: impl Op + 'static, inputs: &[Array], rewritten: &[Array]) -> Vec<
     alone.results().unwrap()
 }
 
+/// The first value of the first result.
+fn first(op: impl Op + 'static, inputs: &[Array], rewritten: &[Array]) -> f64 {
+    results(op, inputs, rewritten)[0].data[0]
+}
+
 fn assert_near(what: &str, found: f64, expected: f64) {
     let error = (found - expected).abs() / expected.abs();
     assert!(error < ALLOWED, "{what}: {found}, expected {expected}: off by {error:.1e}");
@@ -36,26 +41,23 @@ fn assert_near(what: &str, found: f64, expected: f64) {
 
 #[test]
 fn the_mean_of_4100_by_4100_pixels_of_a_tenth_is_a_tenth() {
-    assert_near("mean", results(GlobalAvgPool2d, &[tenths([1, 4100, 4100, 1])], &[])[0].data[0], TENTH);
+    assert_near("mean", first(GlobalAvgPool2d, &[tenths([1, 4100, 4100, 1])], &[]), TENTH);
 }
 
 #[test]
 fn sums_of_four_million_tenths_are_right() {
     const N: usize = 4_000_000;
     let count = N as f64;
-    let first = |op: &dyn Fn() -> Vec<Array>| op().remove(0).data[0];
-    assert_near("sum", first(&|| results(Sum { scale: 1.0 }, &[tenths([N])], &[])), count * TENTH);
-    assert_near("rows", first(&|| results(SumRows, &[tenths([N / 2, 2])], &[])), count / 2.0 * TENTH);
-    let penalty = Penalty { l1: 1.0, l2: 0.0 };
-    assert_near("penalty", first(&|| results(penalty, &[tenths([N])], &[])), count * TENTH);
+    assert_near("sum", first(Sum { scale: 1.0 }, &[tenths([N])], &[]), count * TENTH);
+    assert_near("rows", first(SumRows, &[tenths([N / 2, 2])], &[]), count / 2.0 * TENTH);
+    assert_near("penalty", first(Penalty { l1: 1.0, l2: 0.0 }, &[tenths([N])], &[]), count * TENTH);
     let loss = MeanLoss { distance: Distance::AbsoluteError };
-    assert_near("loss", first(&|| results(loss, &[tenths([1, N]), Array::zeros([1, N])], &[])), TENTH);
-    let clip = ClipByNorm { limit: 1.0, count: N };
-    assert_near("norm", first(&|| results(clip, &[], &[tenths([N])])), 1.0 / count.sqrt());
-    let figures = results(Record { rows: 1, columns: 1, first: 0 }, &[tenths([N / 40])], &[Array::zeros([1, 1])]);
-    assert_near("record", figures[0].data[0], count / 40.0 * TENTH);
+    assert_near("loss", first(loss, &[tenths([1, N]), Array::zeros([1, N])], &[]), TENTH);
+    assert_near("norm", first(ClipByNorm { limit: 1.0, count: N }, &[], &[tenths([N])]), 1.0 / count.sqrt());
+    let record = Record { rows: 1, columns: 1, first: 0 };
+    assert_near("record", first(record, &[tenths([N / 40])], &[Array::zeros([1, 1])]), count / 40.0 * TENTH);
     let pool = AvgPool2d { pool_size: [1000, 1000], strides: [1000, 1000], padding: Padding::Valid };
-    assert_near("pooling", first(&|| results(pool, &[tenths([1, 1000, 1000, 1])], &[])), TENTH);
+    assert_near("pooling", first(pool, &[tenths([1, 1000, 1000, 1])], &[]), TENTH);
 }
 
 #[test]
@@ -82,8 +84,8 @@ fn sums_over_a_hundred_thousand_classes_are_right() {
     const CLASSES: usize = 100_000;
     let classes = CLASSES as f64;
     let x = tenths([1, CLASSES]);
-    let label = Array::new(kiln::graph::TensorType::new([1], DType::U32), vec![7.0]);
-    assert_near("softmax", results(Softmax, &[x.clone()], &[])[0].data[99], 1.0 / classes);
-    assert_near("softmax loss", results(SoftmaxCrossEntropy, &[x.clone(), label.clone()], &[])[0].data[0], classes.ln());
-    assert_near("loss", results(CrossEntropy, &[x, label], &[])[0].data[0], classes.ln());
+    let label = Array::new(TensorType::new([1], DType::U32), vec![7.0]);
+    assert_near("softmax", first(Softmax, &[x.clone()], &[]), 1.0 / classes);
+    assert_near("softmax loss", first(SoftmaxCrossEntropy, &[x.clone(), label.clone()], &[]), classes.ln());
+    assert_near("loss", first(CrossEntropy, &[x, label], &[]), classes.ln());
 }

@@ -144,7 +144,8 @@ impl Op for MaxPool2dGradient {
                 for c in 0..channels {
                     let at = (n * pixels + pixel) * channels + c;
                     let best: &mut Option<usize> = &mut first_best[(n * out_pixels + out) * channels + c];
-                    let [found, known] = [Some(at), *best].map(|at| at.map_or(f64::NEG_INFINITY, |at| inputs[0].data[at]));
+                    let [found, known] =
+                        [Some(at), *best].map(|at| at.map_or(f64::NEG_INFINITY, |at| inputs[0].data[at]));
                     if best.is_none() || (!known.is_nan() && (found.is_nan() || found > known)) {
                         *best = Some(at);
                     }

@@ -101,7 +101,8 @@ impl Op for ReluGradient {
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
         let Relu { max_value, threshold, negative_slope } = self.relu;
         let [most, threshold, below] = [max_value, threshold, negative_slope].map(f64::from);
-        let slope = |x: f64| if x <= threshold { below } else { f64::from(u8::from(x < most || most == f64::INFINITY)) };
+        let slope =
+            |x: f64| if x <= threshold { below } else { f64::from(u8::from(x < most || most == f64::INFINITY)) };
         let passed = |(&x, &dy): (&f64, &f64)| match slope(x) {
             _ if x.is_nan() || dy.is_nan() => f64::NAN,
             0.0 => 0.0,

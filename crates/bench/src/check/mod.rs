@@ -108,6 +108,9 @@ mod tests {
         let line = finding(Some(2.5e-7), &[]).to_string();
         assert_eq!(line, "conv2d                             24 cases                     2.5e-7  ok");
         let lines = finding(None, &["one", "two"]).to_string();
-        assert_eq!(lines, "conv2d                             24 cases                             FAILED\n    one\n    two");
+        assert_eq!(
+            lines,
+            "conv2d                             24 cases                             FAILED\n    one\n    two"
+        );
     }
 }

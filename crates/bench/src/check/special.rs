@@ -1,12 +1,12 @@
 //! NaN, infinities, zero with a sign and denormals: one of them in each input of a case in turn.
 
-use kiln::ops::Case;
 use kiln::graph::{Array, DType};
+use kiln::ops::Case;
 
 /// The values, with NaN in both of its signs: processors make the one that a `const` does not have.
 const SPECIAL: [(&str, f64); 6] = [
     ("NaN", f64::NAN),
-    ("-NaN", f64::from_bits(f64::NAN.to_bits() ^ 1 << 63)),
+    ("-NaN", f64::from_bits(f64::NAN.to_bits() ^ (1 << 63))),
     ("infinity", f64::INFINITY),
     ("-infinity", f64::NEG_INFINITY),
     ("-0", -0.0),
@@ -33,7 +33,8 @@ pub fn specials(case: &Case, number: usize) -> impl Iterator<Item = Special> + '
     };
     let inputs = floats(&case.inputs).into_iter().map(|i| (false, i));
     let rewritten = floats(&case.rewritten).into_iter().map(|i| (true, i));
-    let places = inputs.chain(rewritten).collect::<Vec<_>>().into_iter().flat_map(|at| (0..SPECIAL.len()).map(move |s| (at, s)));
+    let places =
+        inputs.chain(rewritten).collect::<Vec<_>>().into_iter().flat_map(|at| (0..SPECIAL.len()).map(move |s| (at, s)));
     places.map(move |((is_rewritten, input), s)| {
         let with = |value: f64| {
             let (mut inputs, mut rewritten) = (case.inputs.clone(), case.rewritten.clone());

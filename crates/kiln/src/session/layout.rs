@@ -99,21 +99,23 @@ impl Layout {
     /// # Errors
     /// When the device is lost.
     pub fn non_finite(&self, network: &Network, buffers: &Buffers) -> Result<Option<(String, f64)>> {
-        for (trainable, name, length) in [(true, TRAINABLE, self.trainable), (false, NON_TRAINABLE, self.non_trainable)] {
+        for (trainable, name, length) in [(true, TRAINABLE, self.trainable), (false, NON_TRAINABLE, self.non_trainable)]
+        {
             let Some(buffer) = buffers.get(name) else { continue };
             let bytes = length as u64 * 4;
             for first in (0..bytes).step_by(BLOCK as usize) {
                 let values: Vec<f32> = bytemuck::pod_collect_to_vec(&buffer.read(first, BLOCK.min(bytes - first))?);
                 let variable_at = |at: usize| {
                     let place = (first / 4) as usize + at;
-                    let holds = |(at, range): &(Place, Range<usize>)| at.trainable == trainable && range.contains(&place);
+                    let holds =
+                        |(at, range): &(Place, Range<usize>)| at.trainable == trainable && range.contains(&place);
                     let mut variables = self.ranges(network).zip(&network.variables);
                     variables.find(|(range, _)| holds(range)).map(|(_, variable)| variable.name.clone())
                 };
                 let wrong = values.iter().enumerate().filter(|(_, value)| !value.is_finite());
-                let named = wrong.filter_map(|(at, &value)| Some((variable_at(at)?, f64::from(value))));
-                if let Some(found) = { named }.next() {
-                    return Ok(Some(found));
+                let found = wrong.filter_map(|(at, &value)| Some((variable_at(at)?, f64::from(value)))).next();
+                if found.is_some() {
+                    return Ok(found);
                 }
             }
         }
