@@ -66,7 +66,7 @@ fn between(place: f32, size: u32) -> Between {
 
 // The value at a share of the way from a to b. A share of 0 takes nothing of a NaN.
 fn along(a: f32, b: f32, share: f32) -> f32 {
-    return select(select(mix(a, b, share), a, share == 0.0), b, share == 1.0);
+    return select(select(a * (1.0 - share) + b * share, a, share == 0.0), b, share == 1.0);
 }
 
 @compute @workgroup_size(COLUMNS, ROWS)
