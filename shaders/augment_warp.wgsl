@@ -1,6 +1,6 @@
 // y[n, r, q, c] = scale * (x[n, :, :, c] at row d0 r + d1 q + d2 and column d3 r + d4 q + d5, d = draws[n]) + offset.
 // One invocation computes one pixel, lanes along columns. A place between pixels is interpolated or takes the nearest one;
-// a place that is not finite is NaN.
+// an image whose transform is not finite is NaN.
 #import augment
 #import nan
 
@@ -96,7 +96,10 @@ fn forward(
     let e = (lower + u32(columns.first)) * channels;
     let f = (lower + u32(columns.second)) * channels;
     let near = select(select(a, b, columns.share >= 0.5), select(e, f, columns.share >= 0.5), rows.share >= 0.5);
-    let is_lost = max(magnitude(place.x), magnitude(place.y)) >= INFINITE;
+    var largest = 0;
+    for (var i = 0u; i < 6u; i++) {
+        largest = max(largest, magnitude(draws[d + i]));
+    }
     let out = (row * width + column) * channels;
     for (var c = 0u; c < channels; c++) {
         var value = x[near + c];
@@ -104,6 +107,6 @@ fn forward(
             value = along(along(x[a + c], x[b + c], columns.share), along(x[e + c], x[f + c], columns.share), rows.share);
         }
         value = params.scale * select(value, params.cval, is_filled) + params.offset;
-        y[out + c] = unless_any_nan(value, select(0, INFINITE + 1, is_lost));
+        y[out + c] = unless_any_nan(value, select(0, INFINITE + 1, largest >= INFINITE));
     }
 }

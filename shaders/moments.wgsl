@@ -1,6 +1,7 @@
 // mean[c] = sum over r of x[r, c] / R; variance[c] = sum over r of (x[r, c] - mean[c])^2 / R
 // `chunks`: one invocation takes one column of a chunk of rows; `merge`: 16 invocations merge the chunks of a channel.
 #import channels
+#import long_sum
 
 struct Params {
     rows: u32,     // of x, as rows of whole vectors
@@ -92,20 +93,30 @@ fn sum_of_mergers(lane: u32) -> f32 {
 @compute @workgroup_size(LANES, MERGERS)
 fn merge(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
     let c = group.x * LANES + local.x;
-    var total = 0.0;
-    for (var part = local.y; part < params.parts; part += MERGERS) {
-        total += size(part) * part_means[part * params.channels + c];
+    var levels = vec4f();
+    for (var block = 0u; block * TERMS * MERGERS < params.parts; block++) {
+        let end = min((block + 1u) * TERMS * MERGERS, params.parts);
+        var total = 0.0;
+        for (var part = block * TERMS * MERGERS + local.y; part < end; part += MERGERS) {
+            total += size(part) * part_means[part * params.channels + c];
+        }
+        levels = add_block(levels, total, block);
     }
-    sums[local.y * LANES + local.x] = total;
+    sums[local.y * LANES + local.x] = sum_of_blocks(levels);
     workgroupBarrier(); // all sums are there
     let whole = sum_of_mergers(local.x) / f32(params.count);
-    var differences = 0.0;
-    for (var part = local.y; part < params.parts; part += MERGERS) {
-        let apart = part_means[part * params.channels + c] - whole;
-        differences += part_squares[part * params.channels + c] + size(part) * (apart * apart);
+    levels = vec4f();
+    for (var block = 0u; block * TERMS * MERGERS < params.parts; block++) {
+        let end = min((block + 1u) * TERMS * MERGERS, params.parts);
+        var differences = 0.0;
+        for (var part = block * TERMS * MERGERS + local.y; part < end; part += MERGERS) {
+            let apart = part_means[part * params.channels + c] - whole;
+            differences += part_squares[part * params.channels + c] + size(part) * (apart * apart);
+        }
+        levels = add_block(levels, differences, block);
     }
     workgroupBarrier(); // all sums are read
-    sums[local.y * LANES + local.x] = differences;
+    sums[local.y * LANES + local.x] = sum_of_blocks(levels);
     workgroupBarrier(); // all differences are there
     if local.y == 0u && c < params.channels {
         mean[c] = whole;

@@ -21,7 +21,7 @@ pub enum FillMode {
 }
 
 /// Images as they are drawn through a transform: `(x [N, H, W, C], draws [N, 10]) -> [N, H, W, C]`, with draws as
-/// [`AugmentDraw`](crate::AugmentDraw) gives them.
+/// [`AugmentDraw`](crate::AugmentDraw) gives them. An image whose transform is not finite is NaN.
 #[derive(Clone, Copy, Debug)]
 pub struct AugmentWarp {
     /// Whether a place between pixels gets a value between theirs (Keras' `interpolation_order` 1), or the nearest
@@ -111,14 +111,14 @@ impl Op for AugmentWarp {
         for n in 0..images {
             let d = &draws.data[n * kernel::DRAWS as usize..][..kernel::DRAWS as usize];
             let pixel = |r: usize, q: usize, c: usize| x.data[((n * height + r) * width + q) * channels + c];
+            if !d[..6].iter().all(|d| d.is_finite()) {
+                y.extend(std::iter::repeat_n(f64::NAN, height * width * channels));
+                continue;
+            }
             for (r, q) in (0..height).flat_map(|r| (0..width).map(move |q| (r, q))) {
                 let (down, right) = (r as f64, q as f64);
-                let place = [d[0] * down + d[1] * right + d[2], d[3] * down + d[4] * right + d[5]];
-                if !place.iter().all(|place| place.is_finite()) {
-                    y.extend(std::iter::repeat_n(f64::NAN, channels));
-                    continue;
-                }
-                let (rows, columns) = (self.taps(place[0], height), self.taps(place[1], width));
+                let rows = self.taps(d[0] * down + d[1] * right + d[2], height);
+                let columns = self.taps(d[3] * down + d[4] * right + d[5], width);
                 for c in 0..channels {
                     let value = match (rows, columns) {
                         (Some(rows), Some(columns)) => {
