@@ -123,6 +123,20 @@ fn gradient(
     }
 }
 
+// Which tap of a window has its first NaN, where there is one.
+fn first_nan(image: u32, c: u32, top: u32, left: u32) -> u32 {
+    var first = window_height * window_width;
+    for (var r = 0u; r < window_height; r++) {
+        for (var s = 0u; s < window_width; s++) {
+            if top + r < height && left + s < width {
+                let found = is_nan(x[(image + (top + r) * width + left + s) * channels + c]);
+                first = select(first, min(first, r * window_width + s), found);
+            }
+        }
+    }
+    return first;
+}
+
 // The gradient where windows lie apart: one invocation computes one channel of the pixels of 8 windows, each with what lies
 // between it and the next. There are as many of these cells as it takes to cover the image.
 @compute @workgroup_size(LANES, PIXEL_GROUPS)
@@ -146,6 +160,7 @@ fn gradient_apart(
         let left = cell.z * stride_x - pad_left;
         var best = 0.0;
         var best_at = window_height * window_width; // none
+        var largest = 0;
         var d = 0.0;
         if cell.y < out_height && cell.z < out_width {
             d = dy[((cell.x * out_height + cell.y) * out_width + cell.z) * channels + c];
@@ -153,13 +168,16 @@ fn gradient_apart(
                 for (var s = 0u; s < window_width; s++) {
                     if top + r < height && left + s < width {
                         let v = x[(image + (top + r) * width + left + s) * channels + c];
-                        let larger = !is_nan(best) && (is_nan(v) || v > best);
-                        let better = larger || best_at == window_height * window_width;
+                        let better = v > best || best_at == window_height * window_width;
+                        largest = max(largest, magnitude(v));
                         best = select(best, v, better);
                         best_at = select(best_at, r * window_width + s, better);
                     }
                 }
             }
+        }
+        if largest > INFINITE {
+            best_at = first_nan(image, c, top, left);
         }
         for (var r = 0u; r < stride_y; r++) {
             for (var s = 0u; s < stride_x; s++) {

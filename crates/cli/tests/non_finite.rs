@@ -80,19 +80,16 @@ fn a_nan_that_comes_with_a_resumed_training_leaves_the_weights_of_the_last_epoch
         let arguments = ["--batch-size", "64", "--optimizer", "sgd", "--learning-rate", "1e30"];
         let once = [&arguments[..], &["--epochs", "1"]].concat();
         let (status, error) = train(device, &finite(folder.path()), &out, &once);
-        if status == 0 {
-            let (weights, checkpoint) = ("weights.safetensors", "checkpoint.safetensors");
-            let before = [weights, checkpoint].map(|file| std::fs::read(out.join(file)).unwrap());
-            assert!(values(&out.join(weights)).iter().all(|v| v.is_finite()), "{device}");
-            let again = [&arguments[..], &["--epochs", "5", "--resume"]].concat();
-            let (status, error) = train(device, &finite(folder.path()), &out, &again);
-            assert_eq!(status, 1, "{device}: {error}");
-            assert!(error.contains("the last finite weights, those of epoch 1, are in "), "{device}: {error}");
-            let after = [weights, checkpoint].map(|file| std::fs::read(out.join(file)).unwrap());
-            assert!(before == after, "{device}: the files of epoch 1 have changed");
-        } else {
-            panic!("{device}: {error}");
-        }
+        assert_eq!(status, 0, "{device}: {error}");
+        let (weights, checkpoint) = ("weights.safetensors", "checkpoint.safetensors");
+        let before = [weights, checkpoint].map(|file| std::fs::read(out.join(file)).unwrap());
+        assert!(values(&out.join(weights)).iter().all(|v| v.is_finite()), "{device}");
+        let again = [&arguments[..], &["--epochs", "5", "--resume"]].concat();
+        let (status, error) = train(device, &finite(folder.path()), &out, &again);
+        assert_eq!(status, 1, "{device}: {error}");
+        assert!(error.contains("the last finite weights, those of epoch 1, are in "), "{device}: {error}");
+        let after = [weights, checkpoint].map(|file| std::fs::read(out.join(file)).unwrap());
+        assert!(before == after, "{device}: the files of epoch 1 have changed");
     }
 }
 
