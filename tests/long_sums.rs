@@ -1,6 +1,7 @@
 //! Long sums: each is a tree of short ones, so that its error does not grow with its length. Many equal values make the
 //! worst case, in which all rounding errors of a chain have one sign.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use kiln::Alone;
@@ -66,10 +67,10 @@ fn statistics_of_four_million_values_are_right() {
     let mut image = tenths([1, 2000, 2000, 1]);
     image.data.iter_mut().step_by(2).for_each(|v| *v = 0.3f32 as f64);
     let (mean, deviation) = ((TENTH + 0.3f32 as f64) / 2.0, (0.3f32 as f64 - TENTH) / 2.0);
-    let found = results(ImageStatistics, &[image.clone()], &[]).remove(0).data;
+    let found = results(ImageStatistics, from_ref(&image), &[]).remove(0).data;
     assert_near("mean", found[2], mean);
     assert_near("deviation", found[3], deviation);
-    let found = results(Moments, &[image.clone()], &[]);
+    let found = results(Moments, from_ref(&image), &[]);
     assert_near("moments' mean", found[0].data[0], mean);
     assert_near("moments' variance", found[1].data[0], deviation * deviation);
     let statistics = [Array::f32([1], vec![0.0]), Array::f32([1], vec![1.0])];
@@ -85,7 +86,7 @@ fn sums_over_a_hundred_thousand_classes_are_right() {
     let classes = CLASSES as f64;
     let x = tenths([1, CLASSES]);
     let label = Array::new(TensorType::new([1], DType::U32), vec![7.0]);
-    assert_near("softmax", first(Softmax, &[x.clone()], &[]), 1.0 / classes);
+    assert_near("softmax", first(Softmax, from_ref(&x), &[]), 1.0 / classes);
     assert_near("softmax loss", first(SoftmaxCrossEntropy, &[x.clone(), label.clone()], &[]), classes.ln());
     assert_near("loss", first(CrossEntropy, &[x, label], &[]), classes.ln());
 }
