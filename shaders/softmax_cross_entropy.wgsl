@@ -1,4 +1,4 @@
-// loss[n] = sum over the c with a t[n, c] of t[n, c] (lse[n] - x[n, c]), lse[n] = log sum over c of exp(x[n, c]); dx[n, c] = dloss[n] (softmax(x)[n, c] sum t[n] - t[n, c])
+// loss[n] = sum over the c with t[n, c] != 0 of t[n, c] (lse[n] - x[n, c]), lse[n] = log sum over c of exp(x[n, c]); dx[n, c] = dloss[n] (softmax(x)[n, c] sum t[n] - t[n, c])
 // `forward`: one invocation computes one row. `gradient`: one element. The target t is an index or a row of weights.
 #import linear
 #import nan

@@ -1,4 +1,4 @@
-//! `loss[n] = sum over the c with a t[n, c] of t[n, c] (lse[n] - x[n, c])`, with `lse[n] = log sum over c of exp(x[n, c])`.
+//! `loss[n] = sum over the c with t[n, c] != 0 of t[n, c] (lse[n] - x[n, c])`, with `lse[n] = log sum over c of exp(x[n, c])`.
 
 use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
