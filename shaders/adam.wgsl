@@ -2,6 +2,7 @@
 // With AMSGrad, the largest v so far stands under the root. One invocation updates one parameter; the host computes
 // rate = lr sqrt(1 - b2^t) / (1 - b1^t), the step's x, and decay, its y.
 #import linear
+#import nan
 #import step
 
 struct Params {
@@ -55,7 +56,7 @@ fn update_amsgrad(
     let i = linear_index(group, groups, local);
     if i < params.count {
         let now = means(i);
-        let square = max(largest[i], now.y);
+        let square = max_or_nan(largest[i], now.y);
         largest[i] = square;
         change(i, now.x, square);
     }

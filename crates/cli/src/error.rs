@@ -49,6 +49,14 @@ pub enum Error {
     /// Images are damaged.
     #[error("{0}\nto leave them out, pass --skip-corrupt")]
     Corrupt(kiln::data::DataError),
+    /// Training has diverged.
+    #[error("{source}\n{kept}")]
+    Diverged {
+        /// How.
+        source: kiln::Error,
+        /// Where the last finite weights are.
+        kept: String,
+    },
     /// An archive names a file outside it.
     #[error("{}: expected paths inside the archive, found {}", .archive.display(), .path.display())]
     Outside {

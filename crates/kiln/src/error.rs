@@ -62,17 +62,19 @@ pub enum Error {
         /// What the data set has.
         found: String,
     },
-    /// The loss is no longer a number: training has diverged.
+    /// The loss or a weight is no longer a finite number: training has diverged.
     #[error(
-        "the loss is {loss} at epoch {epoch}, step {step}; use a smaller learning rate, and check the data for values that are not finite"
+        "{what} is {value} at epoch {epoch}, step {step}; use a smaller learning rate, and check the data and the initial weights for values that are not finite"
     )]
     NonFinite {
         /// The epoch, the first being 1.
         epoch: usize,
         /// The step of the epoch, the first being 1.
         step: usize,
-        /// The loss.
-        loss: f64,
+        /// `the loss`, or a value of a weight: `conv2d/kernel`.
+        what: String,
+        /// Its value: NaN or infinite.
+        value: f64,
     },
     /// Weights do not fit the model.
     #[error(transparent)]

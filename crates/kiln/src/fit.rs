@@ -90,8 +90,9 @@ impl Model {
     ///
     /// # Errors
     /// When the model is not compiled, an argument makes no sense, the data set does not fit the model or the device,
-    /// the device fails, or [`Error::NonFinite`] when training diverges and no
-    /// callback stops it then ([`TerminateOnNaN`](crate::callbacks::TerminateOnNaN) does). The weights are those of the last step.
+    /// the device fails, or [`Error::NonFinite`] when the loss of a batch or, at the end of an epoch, a weight is not finite
+    /// and no callback stops training then ([`TerminateOnNaN`](crate::callbacks::TerminateOnNaN) does). The weights are those of
+    /// the last step. Callbacks are told of an epoch's end only after this test, so what they save is finite.
     pub fn fit(&mut self, data: &Dataset, fit: Fit<'_>) -> Result<History> {
         self.fit_from(self.input(), data, fit)
     }
@@ -182,16 +183,18 @@ fn train_epoch(
     let mut totals = session.totals();
     let mut logs = EpochLogs { epoch: epoch + 1, ..EpochLogs::default() };
     let mut flow = ControlFlow::Continue(());
+    let mut is_finite = true;
     let (epochs, batch_size) = (fit.epochs, fit.batch_size);
     session.measure(Mode::Train, Role::Train, batch_size, &mut |batch| {
         let batch_loss = batch.loss();
         totals.add(&batch);
         logs.batch_losses.push(batch_loss);
         if flow.is_continue() {
+            let step = logs.batch_losses.len();
             let batch_logs = BatchLogs {
                 epoch: epoch + 1,
                 epochs,
-                batch: logs.batch_losses.len(),
+                batch: step,
                 batches: samples.div_ceil(batch_size),
                 samples: totals.samples,
                 all_samples: samples,
@@ -200,15 +203,34 @@ fn train_epoch(
                 metrics: totals.metrics(),
             };
             flow = tell(&mut fit.callbacks, |callback| callback.on_batch_end(&batch_logs));
-            if flow.is_continue() && !batch_loss.is_finite() {
-                return Err(Error::NonFinite { epoch: epoch + 1, step: logs.batch_losses.len(), loss: batch_loss });
+            if !batch_loss.is_finite() {
+                is_finite = false;
+                let what = "the loss".to_owned();
+                let error = Error::NonFinite { epoch: epoch + 1, step, what, value: batch_loss };
+                flow = diverged(&mut fit.callbacks, error)?;
             }
         }
         Ok(flow)
     })?;
+    // The last step may have made weights of which no loss has told yet, and a training that is stopped has steps behind it.
+    if let (Some((what, value)), true) = (session.non_finite_weight()?, is_finite) {
+        let error = Error::NonFinite { epoch: epoch + 1, step: logs.batch_losses.len(), what, value };
+        flow = diverged(&mut fit.callbacks, error)?;
+    }
     logs.loss = totals.loss();
     logs.metrics = totals.metrics();
     logs.seconds = began.elapsed().as_secs_f64();
     logs.images_per_second = totals.samples as f64 / logs.seconds;
     Ok((logs, flow))
+}
+
+/// Whether a callback stops a training that has diverged.
+///
+/// # Errors
+/// That it has, if none does.
+fn diverged(callbacks: &mut [&mut dyn Callback], error: Error) -> Result<ControlFlow<()>> {
+    match tell(callbacks, |callback| callback.on_non_finite(&error)) {
+        ControlFlow::Break(()) => Ok(ControlFlow::Break(())),
+        ControlFlow::Continue(()) => Err(error),
+    }
 }

@@ -4,6 +4,7 @@ use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType, l
 
 use crate::case::Case;
 use crate::kernels::adam as kernel;
+use crate::nan::larger;
 
 /// Adam (Kingma and Ba, 2015) in Keras' form: rewrites parameters, `m`, `v` and with AMSGrad the largest `v` so far, all
 /// flat and of one shape, by the gradients. The step's first rate is `lr sqrt(1 - b2^t) / (1 - b1^t)`, with t counted
@@ -59,10 +60,11 @@ impl Op for Adam {
         let mut rewritten: Vec<Array> = inputs[1..].iter().map(|&array| array.clone()).collect();
         for (i, &g) in inputs[0].data.iter().enumerate() {
             let mut now: Vec<f64> = rewritten.iter().map(|array| array.data[i]).collect();
-            now[1] = beta_1 * now[1] + (1.0 - beta_1) * g;
-            now[2] = beta_2 * now[2] + (1.0 - beta_2) * g * g;
+            // As Keras computes both means: an infinite one becomes NaN.
+            now[1] += (1.0 - beta_1) * (g - now[1]);
+            now[2] += (1.0 - beta_2) * (g * g - now[2]);
             if self.amsgrad {
-                now[3] = now[3].max(now[2]);
+                now[3] = larger(now[3], now[2]);
             }
             now[0] -= decay * now[0] + rate * now[1] / (now[now.len() - 1].sqrt() + epsilon);
             rewritten.iter_mut().zip(now).for_each(|(array, value)| array.data[i] = value);

@@ -72,6 +72,7 @@ ops![
 
 mod case;
 mod gradients;
+mod nan;
 mod random;
 mod tiles;
 mod window;

@@ -36,8 +36,8 @@ pub struct SumGradient {
     pub shape: Shape,
 }
 
-/// Pushes the calls that add the rows of `x` in a fixed order: one pass over chunks and, if there are several, one over
-/// their sums.
+/// Pushes the calls that add the rows of `x` in a fixed order: one pass over chunks and, as long as there are several, one
+/// over chunks of their sums.
 pub(crate) fn sum_rows(lowering: &mut Lowering, x: Tensor, y: Tensor, [rows, columns]: [usize; 2], scale: f32) {
     let pass = |lowering: &mut Lowering, x, y, rows: usize, chunk: usize, scale| {
         let chunks = rows.div_ceil(chunk);
@@ -51,16 +51,16 @@ pub(crate) fn sum_rows(lowering: &mut Lowering, x: Tensor, y: Tensor, [rows, col
             false => kernel::Forward { x, y }.call(params, linear_workgroups(count, 256)),
         });
     };
-    let chunks = rows.div_ceil(CHUNK);
-    if chunks <= 1 {
-        pass(lowering, x, y, rows, CHUNK, scale);
-        return;
+    let (mut x, mut rows) = (x, rows);
+    while rows > CHUNK {
+        let chunks = rows.div_ceil(CHUNK);
+        let sums = lowering.scratch(TensorType::f32([chunks, columns]));
+        for Window { units, parts: [x, sums] } in lowering.windows(chunks, [(x, CHUNK * columns), (sums, columns)]) {
+            pass(lowering, x, sums, rows.min(units.end * CHUNK) - units.start * CHUNK, CHUNK, 1.0);
+        }
+        (x, rows) = (sums, chunks);
     }
-    let sums = lowering.scratch(TensorType::f32([chunks, columns]));
-    for Window { units, parts: [x, sums] } in lowering.windows(chunks, [(x, CHUNK * columns), (sums, columns)]) {
-        pass(lowering, x, sums, rows.min(units.end * CHUNK) - units.start * CHUNK, CHUNK, 1.0);
-    }
-    pass(lowering, sums, y, chunks, chunks, scale);
+    pass(lowering, x, y, rows, CHUNK, scale);
 }
 
 fn one_f32<'a>(op: &'static str, inputs: &'a [TensorType]) -> Result<&'a Shape> {

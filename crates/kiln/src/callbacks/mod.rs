@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 
 use crate::figures::Figures;
 use crate::history::EpochLogs;
-use crate::{Model, Result};
+use crate::{Error, Model, Result};
 
 pub use csv_logger::{CSVLogger, CSVLoggerState};
 pub use early_stopping::{EarlyStopping, EarlyStoppingState};
@@ -83,10 +83,16 @@ pub trait Callback {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// When the figures of a batch have come back from the device, which may already be some batches further. A loss that
-    /// is not finite ends training with an error, unless a callback stops it here.
+    /// When the figures of a batch have come back from the device, which may already be some batches further.
     fn on_batch_end(&mut self, logs: &BatchLogs) -> ControlFlow<()> {
         let _ = logs;
+        ControlFlow::Continue(())
+    }
+
+    /// When the loss of a batch or, at the end of an epoch, a weight is not finite: `fit` ends with this error, unless a
+    /// callback stops training here.
+    fn on_non_finite(&mut self, error: &Error) -> ControlFlow<()> {
+        let _ = error;
         ControlFlow::Continue(())
     }
 

@@ -69,7 +69,7 @@ impl Layer for ReLU {
         if *self == ReLU::default() {
             return call.add(Activation { function: Function::Relu }, &[call.input()]);
         }
-        let max_value = self.max_value.map_or(f32::MAX, |max_value| max_value as f32);
+        let max_value = self.max_value.map_or(f32::INFINITY, |max_value| max_value as f32);
         let [threshold, negative_slope] = [self.threshold, self.negative_slope].map(|value| value as f32);
         call.add(Relu { max_value, threshold, negative_slope }, &[call.input()])
     }
@@ -130,7 +130,7 @@ impl Layer for LeakyReLU {
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
         let negative_slope = self.negative_slope as f32;
-        call.add(Relu { max_value: f32::MAX, threshold: 0.0, negative_slope }, &[call.input()])
+        call.add(Relu { max_value: f32::INFINITY, threshold: 0.0, negative_slope }, &[call.input()])
     }
 
     fn config(&self) -> Map<String, Value> {

@@ -141,6 +141,14 @@ impl Session {
         self.layout.read(&self.network, &self.buffers)
     }
 
+    /// A variable with a value that is not finite, and that value, if there is one. Waits for all that runs.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn non_finite_weight(&self) -> Result<Option<(String, f64)>> {
+        self.layout.non_finite(&self.network, &self.buffers)
+    }
+
     /// Replaces the weights.
     ///
     /// # Errors

@@ -18,6 +18,8 @@ use crate::commands::weights::Weights;
 /// goes on. Model, history and checkpoint are saved after every epoch.
 ///
 /// Ctrl-C finishes the batch, saves and ends with status 130; so does the signal to terminate, with 143.
+/// When the loss or a weight is no longer a finite number, it ends with status 1, and the weights of the last epoch before
+/// that stay in --out.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

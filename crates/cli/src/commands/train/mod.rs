@@ -2,6 +2,7 @@
 
 pub mod arguments;
 mod callbacks;
+mod diverged;
 pub mod report;
 
 use std::path::Path;
@@ -57,7 +58,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let mut callbacks: Vec<&mut dyn Callback> = vec![&mut interrupt, &mut progress, &mut budget, &mut saver];
     callbacks.extend(board.as_mut().map(|callback| callback as &mut dyn Callback));
     callbacks.extend(patience.as_mut().map(|callback| callback as &mut dyn Callback));
-    model.fit(
+    let trained = model.fit(
         &train,
         Fit {
             epochs: arguments.epochs().unwrap_or(usize::MAX),
@@ -70,8 +71,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
             callbacks,
             ..Fit::default()
         },
-    )?;
+    );
     let history = saver.history();
+    trained.map_err(|error| diverged::explain(error, &history, &out, || build(arguments, &train)))?;
     history.save(&out)?;
     model.save(&out)?; // once more: the best weights may have been restored
     report::speed(&progress, &history);
