@@ -10,26 +10,19 @@ use std::process::{Command, Stdio};
 use common::{epochs, fail, kiln, read, succeed, write_over, write_pictures};
 
 /// A network that learns by heart what it has seen: the validation loss is the smallest after the first epoch.
-const OVER: [&str; 9] = [
-    "train",
-    "over.json",
-    "--data",
-    "over.safetensors",
-    "--validation-split",
-    "0.5",
-    "--learning-rate",
-    "0.1",
-    "--out",
-];
+const OVER: [&str; 6] = ["train", "over.json", "--data", "over.safetensors", "--validation-split", "0.5"];
+/// How far its steps go, and a rate with which the first epoch has no end, as its loss is not finite.
+const RATE: [&str; 2] = ["--learning-rate", "0.1"];
+const DIVERGING: [&str; 4] = ["--learning-rate", "1e30", "--batch-size", "8"];
 
 /// Trains it into a folder, with more arguments.
 fn over(folder: &Path, out: &str, more: &[&str]) -> String {
-    succeed(folder, &[&OVER[..], &[out], more].concat())
+    succeed(folder, &[&OVER[..], &RATE, &["--out", out], more].concat())
 }
 
 /// Fails to.
 fn over_fails(folder: &Path, out: &str, more: &[&str]) -> String {
-    fail(folder, &[&OVER[..], &[out], more].concat())
+    fail(folder, &[&OVER[..], &["--out", out], more].concat())
 }
 
 #[test]
@@ -111,8 +104,7 @@ fn what_would_be_another_training_is_refused_and_changes_nothing() {
     assert!(text.contains("network: that of over.json before, another one now, by wide.json"), "{text}");
 
     let mut data = std::fs::read(folder.join("over.safetensors")).unwrap();
-    *data.last_mut().unwrap() ^= 0; // labels are i32: the lowest byte of the last one is the fourth from the end
-    let label = data.len() - 4;
+    let label = data.len() - 4; // the lowest byte of the last label, an i32
     data[label] ^= 1;
     std::fs::write(folder.join("relabelled.safetensors"), data).unwrap();
     let text = resume(&["--data", "relabelled.safetensors"]);
@@ -150,8 +142,7 @@ fn where_nothing_can_be_resumed_the_error_says_why() {
     assert!(text.contains("none: expected a training to resume, found no training;"), "{text}");
 
     over(folder, "run", &["--epochs", "1"]);
-    // The loss of the first epoch is not finite, so that it has no end.
-    over_fails(folder, "run", &["--overwrite", "--learning-rate", "1e30", "--epochs", "3", "--batch-size", "8"]);
+    over_fails(folder, "run", &[&DIVERGING[..], &["--overwrite"]].concat());
     assert!(!folder.join("run/checkpoint.safetensors").exists(), "that of the training before is gone");
     let text = over_fails(folder, "run", &["--resume"]);
     assert!(text.contains("found a training that ended before its first epoch did;"), "{text}");
@@ -173,7 +164,7 @@ fn a_job_that_is_started_again_and_again_goes_on_if_there_is_something() {
     let folder = folder.path();
     let job = ["--resume-if-present", "--patience", "4", "--epochs", "8"];
     // Dies before its first epoch does.
-    over_fails(folder, "run", &["--learning-rate", "1e30", "--batch-size", "8"]);
+    over_fails(folder, "run", &DIVERGING);
     let first = over(folder, "run", &job);
     assert!(!first.contains("goes on after") && first.contains("Epoch 1/8"), "{first}");
     let weights = read(folder, "run", "weights.safetensors");
@@ -190,12 +181,12 @@ fn a_training_that_is_killed_again_and_again_ends_with_the_same_bits() {
 
     let folder = write_over();
     let folder = folder.path();
-    let arguments = ["--epochs", "400", "--batch-size", "4", "--patience", "400", "--no-shuffle"];
+    let arguments = ["--epochs", "150", "--batch-size", "4", "--patience", "150"];
     over(folder, "whole", &arguments);
     let mut killed = 0;
     for milliseconds in [150, 230, 310, 170, 390, 190, 450, 210, 530, 250] {
         let mut training = Command::new(env!("CARGO_BIN_EXE_kiln"))
-            .args([&OVER[..], &["part", "--resume-if-present"], &arguments].concat())
+            .args([&OVER[..], &RATE, &["--out", "part", "--resume-if-present"], &arguments].concat())
             .current_dir(folder)
             .env("KILN_DEVICE", "cpu")
             .stdout(Stdio::null())
@@ -223,11 +214,11 @@ fn a_training_that_is_killed_again_and_again_ends_with_the_same_bits() {
 fn a_command_that_resumes_needs_no_other_option_of_the_training() {
     let folder = write_over();
     let folder = folder.path();
-    let options = ["--optimizer", "sgd", "--momentum", "0.5", "--batch-size", "16", "--from-logits"];
+    let options = ["--optimizer", "sgd", "--momentum", "0.5", "--batch-size", "16", "--no-shuffle"];
     over(folder, "whole", &[&options[..], &["--epochs", "4"]].concat());
     over(folder, "part", &[&options[..], &["--epochs", "2"]].concat());
     let text = succeed(folder, &["train", "part", "--resume", "--epochs", "4"]);
-    assert!(text.contains("--optimizer=sgd") && text.contains("--from-logits"), "{text}");
+    assert!(text.contains("--optimizer=sgd") && text.contains("--no-shuffle"), "{text}");
     assert!(read(folder, "part", "weights.safetensors") == read(folder, "whole", "weights.safetensors"));
     let (status, text) = kiln(folder, &["train", "part", "--resume", "--momentum", "0.9"]);
     assert!(status == 1 && text.contains("--momentum: 0.5 before, 0.9 now"), "{text}");
