@@ -88,13 +88,20 @@ impl RunFolder {
         if !FILES.iter().any(|file| self.path.join(file).exists()) {
             return Ok(if training { Contents::Begun } else { Contents::Nothing });
         }
-        let epochs = match History::load(&self.path) {
-            Ok(history) => history.epochs.iter().filter(|logs| logs.complete).count(),
-            Err(kiln::Error::File { source, .. }) if source.kind() == ErrorKind::NotFound => 0,
-            Err(error) => return Err(error.into()),
-        };
+        let complete = self.history()?.epochs.iter().any(|logs| logs.complete);
         // The weights of an epoch that was interrupted or is being saved. A model of another origin stays a model.
-        Ok(if training && epochs == 0 { Contents::Begun } else { Contents::Model })
+        Ok(if training && !complete { Contents::Begun } else { Contents::Model })
+    }
+
+    /// The figures of the epochs so far, none if there is no file of them.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds something else.
+    pub fn history(&self) -> Result<History, Error> {
+        match History::load(&self.path) {
+            Err(kiln::Error::File { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(History::default()),
+            history => Ok(history?),
+        }
     }
 
     /// # Errors

@@ -46,11 +46,13 @@ pub fn run(given: &Arguments) -> Result<ExitCode, Error> {
     let optimizer = arguments.optimizer();
     let mut written = report::describe(arguments, &device, optimizer.as_ref(), &data.train);
     let training = Training::new(arguments, optimizer.as_ref(), &data.train)?;
-    match &resumed {
-        Some(resumed) => resumed.check(&training, &data.train, &model, &folder)?,
-        None => initialize(&mut model, arguments)?,
-    }
-    written.training = Some(training);
+    written.training = Some(match &resumed {
+        Some(resumed) => resumed.checked(training, &data.train, &model, &folder)?,
+        None => {
+            initialize(&mut model, arguments)?;
+            training
+        }
+    });
     let loss = arguments.loss.unwrap_or(run::usual_loss(&data.train));
     model.compile(&device, Compile { optimizer, loss, from_logits: arguments.from_logits, ..Compile::default() })?;
     report::introduce(&written, &model, data.parts, data.test.as_ref());

@@ -77,6 +77,11 @@ impl Training {
         Ok(Training { options: given, defaults, data: Identity::of(train)? })
     }
 
+    /// What is asked for now, of a training that began as another one says: how it began stays.
+    pub fn continuing(self, before: &Training) -> Training {
+        Training { options: self.options.or(&before.options.only(&AT_THE_START, true)), ..self }
+    }
+
     /// What this training of `model` was asked for, with what a command that resumes it gives.
     ///
     /// # Errors
@@ -204,6 +209,15 @@ mod tests {
         let arguments = merged.arguments;
         assert_eq!((arguments.batch_size, arguments.no_shuffle, arguments.epochs()), (64, true, Some(8)));
         assert!(arguments.weights.is_none() && arguments.place.resume);
+    }
+
+    #[test]
+    fn how_a_training_began_stays_written_down() {
+        let before = training(&["--weights=w", "--epochs=3"]);
+        let after = training(&["--epochs=8"]).continuing(&before);
+        assert_eq!(after.options.words(), ["--epochs=8", "--weights=w"]);
+        assert!(after.merge(&arguments(&["--weights=w"]), "lenet", Path::new("run")).is_ok());
+        assert!(after.merge(&arguments(&["--weights=v"]), "lenet", Path::new("run")).is_err());
     }
 
     #[test]

@@ -60,9 +60,17 @@ impl Resumed {
         Ok(Model::from_json_file(folder.path().join("model.json"))?)
     }
 
+    /// What is asked for now, once it is known to be the same training.
+    ///
     /// # Errors
     /// When the data, their classes or the network are not those of the training.
-    pub fn check(&self, now: &Training, train: &Dataset, model: &Model, folder: &RunFolder) -> Result<(), Error> {
+    pub fn checked(
+        &self,
+        now: Training,
+        train: &Dataset,
+        model: &Model,
+        folder: &RunFolder,
+    ) -> Result<Training, Error> {
         let mut differences: Vec<String> = self.training.data.difference(&now.data).into_iter().collect();
         if self.run.classes != train.class_names() {
             let words = |names: &[String]| if names.is_empty() { "no names".to_owned() } else { names.join(", ") };
@@ -74,7 +82,7 @@ impl Resumed {
             differences.push(format!("network: that of {before} before, another one now, by {now}"));
         }
         match differences.is_empty() {
-            true => Ok(()),
+            true => Ok(now.continuing(&self.training)),
             false => Err(Error::OtherTraining { folder: folder.path().to_owned(), differences }),
         }
     }
@@ -82,7 +90,7 @@ impl Resumed {
     /// Puts the model where the training ended. Returns how many epochs are over, and their figures.
     pub fn restore(&self, model: &mut Model, folder: &RunFolder) -> Result<(usize, History), Error> {
         let epochs = model.load_checkpoint(folder.path().join(CHECKPOINT))?;
-        let mut history = History::load(folder.path())?;
+        let mut history = folder.history()?;
         history.epochs.truncate(epochs);
         history.stopped = false;
         Ok((epochs, history))
