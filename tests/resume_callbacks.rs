@@ -317,3 +317,49 @@ fn an_epoch_that_was_stopped_leaves_no_checkpoint() {
     whole(&mut compiled(), 2, folder.path(), vec![&mut Stop]);
     assert!(files(folder.path()).is_empty());
 }
+
+/// A pseudo-random number, the next of Marsaglia's xorshift64.
+fn next(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+#[test]
+fn a_damaged_checkpoint_is_an_error_that_names_it_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let stopping = || EarlyStopping { patience: 2, restore_best_weights: true, ..EarlyStopping::default() };
+    let mut model = compiled();
+    whole(&mut model, 2, folder.path(), vec![&mut stopping(), &mut CSVLogger::new(folder.path().join("log.csv"))]);
+    let whole = std::fs::read(of_epoch(folder.path(), 2)).unwrap();
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    let path = folder.path().join("damaged.safetensors");
+    let (mut random, mut errors) = (0x2545_f491_4f6c_dd1d, 0);
+    for round in 0..600 {
+        let mut bytes = whole.clone();
+        match round % 3 {
+            0 => bytes.truncate(next(&mut random) as usize % whole.len()),
+            1 => bytes[next(&mut random) as usize % header] ^= 1 << (next(&mut random) % 8),
+            _ => {
+                let from = next(&mut random) as usize % header;
+                let to = next(&mut random) as usize % header;
+                bytes.swap(from, to);
+                bytes[next(&mut random) as usize % header] = b"0\"}{[],:"[next(&mut random) as usize % 8];
+            }
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        let before = bits(&model.get_weights().unwrap());
+        if let Err(error) = model.load_checkpoint(&path) {
+            errors += 1;
+            assert!(error.to_string().contains("damaged.safetensors"), "{error}");
+            assert_eq!(bits(&model.get_weights().unwrap()), before);
+        } else {
+            // What is left is a state: whatever it says, a training with it ends or is an error.
+            let fit = Fit { epochs: 3, initial_epoch: 2, validation_split: 0.3, ..Fit::default() };
+            let _ = model.fit(&bars(70), Fit { callbacks: vec![&mut stopping()], ..fit });
+            model = compiled();
+        }
+    }
+    assert!(errors > 400, "{errors}");
+}

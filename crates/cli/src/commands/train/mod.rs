@@ -41,7 +41,7 @@ pub fn run(given: &Arguments) -> Result<ExitCode, Error> {
     let device = devices::open(arguments.device.as_deref())?;
     let mut model = match &resumed {
         Some(resumed) if resumed.itself => resumed.network(&folder)?,
-        _ => network(arguments, &data.train)?,
+        _ => untrained(arguments, &data.train)?,
     };
     let optimizer = arguments.optimizer();
     let mut written = report::describe(arguments, &device, optimizer.as_ref(), &data.train);
@@ -103,7 +103,7 @@ impl Data {
 }
 
 /// The network with fresh weights.
-fn network(arguments: &Arguments, train: &Dataset) -> Result<Model, Error> {
+fn untrained(arguments: &Arguments, train: &Dataset) -> Result<Model, Error> {
     match Known::named(&arguments.model) {
         Some(known) => Ok(known.build(train.sample_shape().clone(), train.classes())),
         None => network::find(&arguments.model),

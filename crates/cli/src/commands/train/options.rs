@@ -2,7 +2,7 @@
 //! those that other files add to `kiln train`.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
@@ -120,7 +120,7 @@ fn name(argument: &Arg) -> Option<String> {
 /// The values of one occurrence.
 fn joined(values: &[&OsStr], argument: &Arg) -> String {
     let delimiter = argument.get_value_delimiter().unwrap_or(',').to_string();
-    values.join(&OsString::from(delimiter)).to_string_lossy().into_owned()
+    values.join(OsStr::new(&delimiter)).to_string_lossy().into_owned()
 }
 
 impl FromArgMatches for Options {

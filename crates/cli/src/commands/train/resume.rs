@@ -100,6 +100,10 @@ impl Resumed {
     pub fn introduce(&self, model: &Model, epochs: usize, now: &Run) -> Result<(), Error> {
         println!("goes on after epoch {epochs}, with a learning rate of {}", model.learning_rate()?);
         self.notes.iter().for_each(|note| println!("{note}"));
+        // As another version of Kiln may have other defaults.
+        if self.run.optimizer != now.optimizer {
+            println!("changed: the optimizer: {} before, {} now", self.run.optimizer, now.optimizer);
+        }
         if self.run.device != now.device {
             let (before, now) = (&self.run.device, &now.device);
             println!("changed: the device: {before} before, {now} now; their results differ in the last digits");
