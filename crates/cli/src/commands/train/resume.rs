@@ -25,13 +25,13 @@ pub struct Resumed {
 /// # Errors
 /// When there is none though there must be, what is asked for is another one, or one that would be lost is there.
 pub fn find(arguments: &Arguments, folder: &RunFolder) -> Result<Option<Resumed>, Error> {
-    let (path, contents) = (folder.path(), folder.contents()?);
+    let path = folder.path();
     if !arguments.place.resumes() {
         folder.check(arguments.place.overwrite)?;
         return Ok(None);
     }
     let nothing = |found| Err(Error::NothingToResume { folder: path.to_owned(), found });
-    match contents {
+    match folder.contents()? {
         Contents::Checkpoint => {}
         Contents::Nothing | Contents::Begun if arguments.place.resume_if_present => {
             return arguments.conflict().map_or(Ok(None), |conflict| Err(Error::Usage(conflict)));
