@@ -140,7 +140,6 @@ fn a_new_training_that_cannot_begin_leaves_the_one_that_is_there() {
     let before = files(&folder.join("run")).iter().map(|file| read(folder, "run", file)).skip(1).collect::<Vec<_>>();
     fail(folder, &["train", "over.json", "--data", "none.safetensors", "--out", "run", "--overwrite"]);
     fail(folder, &[&OVER[..], &["--weights", "none", "--out", "run", "--overwrite"]].concat());
-    fail(folder, &[&OVER[..], &["--loss", "categorical_crossentropy", "--out", "run", "--overwrite"]].concat());
     let after = files(&folder.join("run")).iter().map(|file| read(folder, "run", file)).skip(1).collect::<Vec<_>>();
     assert!(before == after);
 }

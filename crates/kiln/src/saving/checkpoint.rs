@@ -40,6 +40,8 @@ pub(crate) struct Progress {
 struct SavedState {
     name: String,
     values: Value,
+    /// The names of its tensors in their order, which is not that of the file.
+    tensors: Vec<String>,
 }
 
 /// Writes a compiled model's training into a file.
@@ -57,7 +59,8 @@ pub(crate) fn save(model: &Model, path: &Path) -> Result<()> {
     for (index, state) in session.callback_states.iter().enumerate() {
         let named = |tensor: &Weight| Weight { name: format!("{CALLBACK}{index}/{}", tensor.name), ..tensor.clone() };
         tensors.extend(state.tensors().iter().map(named));
-        callbacks.push(SavedState { name: state.name().to_owned(), values: state.json().clone() });
+        let names = state.tensors().iter().map(|tensor| tensor.name.clone()).collect();
+        callbacks.push(SavedState { name: state.name().to_owned(), values: state.json().clone(), tensors: names });
     }
     let format = |error: serde_json::Error| Error::Format { path: path.to_owned(), problem: error.to_string() };
     let progress = serde_json::to_string(&session.progress()?).map_err(format)?;
@@ -106,6 +109,9 @@ fn states(saved: Vec<SavedState>, tensors: Vec<Weight>) -> std::result::Result<V
             None => return Err(format!("{}: expected a tensor of one of {} callbacks", tensor.name, saved.len())),
         }
     }
-    let pairs = saved.into_iter().zip(own);
-    Ok(pairs.map(|(state, own)| CallbackState::of(state.name, state.values, own.into())).collect())
+    let state = |(saved, mut own): (SavedState, Vec<Weight>)| {
+        own.sort_by_key(|tensor| saved.tensors.iter().position(|name| *name == tensor.name));
+        CallbackState::of(saved.name, saved.values, own.into())
+    };
+    Ok(saved.into_iter().zip(own).map(state).collect())
 }
