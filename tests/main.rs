@@ -33,6 +33,7 @@ mod recorder;
 mod regularizers;
 mod replay;
 mod resume;
+mod resume_callbacks;
 mod session;
 mod stream;
 mod tuning;

@@ -12,7 +12,7 @@ pub fn demo(shell: &mut Shell) -> Result {
     shell.run("cargo build --release -p kiln-cli")?;
     shell.run(&format!("{kiln} devices"))?;
     shell.run(&format!("{kiln} data mnist"))?;
-    shell.run(&format!("{kiln} train lenet --epochs 20 --minutes 5 --out {RUN}"))?;
+    shell.run(&format!("{kiln} train lenet --epochs 20 --minutes 5 --out {RUN} --overwrite"))?;
     shell.run(&format!("{kiln} evaluate {RUN}"))?;
 
     let run = shell.root().join(RUN);

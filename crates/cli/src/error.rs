@@ -133,6 +133,41 @@ pub enum Error {
         /// The folder.
         found: PathBuf,
     },
+    /// Another process trains in a folder.
+    #[error("{}: another training {}writes there; wait until it ends, or choose another folder with --out", .folder.display(), by(.process))]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// The number of the process, if it is known.
+        process: String,
+    },
+    /// A folder holds a training that nobody said is to be overwritten.
+    #[error("{}: expected a folder without a training, found {what}; choose another one with --out, or replace it with --overwrite (train: or go on with --resume)", .folder.display())]
+    HoldsRun {
+        /// The folder.
+        folder: PathBuf,
+        /// What is there.
+        what: String,
+    },
+    /// A folder holds nothing to go on with.
+    #[error("{}: expected a training to resume, found {found}; begin one without --resume, with --overwrite if what is there is not needed", .folder.display())]
+    NothingToResume {
+        /// The folder.
+        folder: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
+    /// What is asked for is not the training that is to go on.
+    #[error("{}: the training there cannot be resumed as another one:{}\nleave these options out to go on with it, or begin a new training with another --out", .folder.display(), lines(.differences))]
+    OtherTraining {
+        /// The folder.
+        folder: PathBuf,
+        /// What differs.
+        differences: Vec<String>,
+    },
+    /// Arguments do not fit together.
+    #[error("{0}")]
+    Usage(String),
     /// A file of ours holds something other than it should.
     #[error("cannot read or write {}", .path.display())]
     Json {
@@ -247,6 +282,14 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+fn lines(items: &[String]) -> String {
+    items.iter().map(|item| format!("\n  {item}")).collect()
+}
+
+fn by(process: &str) -> String {
+    if process.is_empty() { String::new() } else { format!("(process {process}) ") }
 }
 
 fn list(tried: &[(String, Error)]) -> String {

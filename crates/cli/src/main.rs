@@ -62,6 +62,7 @@ enum Command {
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
     if let Command::Train(arguments) = &command
+        && !arguments.place.resumes()
         && let Some(conflict) = arguments.conflict()
     {
         Arguments::command().error(ErrorKind::ArgumentConflict, conflict).exit();

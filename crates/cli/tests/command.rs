@@ -133,7 +133,7 @@ fn a_model_of_a_training_that_was_killed_is_evaluated_on_the_data_of_that_traini
     let arguments = ["train", "lenet", "--device", "cpu", "--epochs", "1000000", "--data", data, "--out", run];
     let mut training = Command::new(env!("CARGO_BIN_EXE_kiln")).args(arguments).stdout(Stdio::null()).spawn().unwrap();
     let end = Instant::now() + Duration::from_secs(120);
-    while !out.join("run.json").is_file() && Instant::now() < end {
+    while !out.join("history.json").is_file() && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(20));
     }
     training.kill().unwrap();

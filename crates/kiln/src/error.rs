@@ -79,6 +79,19 @@ pub enum Error {
     /// Weights do not fit the model.
     #[error(transparent)]
     Weights(Box<WeightsError>),
+    /// The state of a callback cannot be written, or is not one of this callback.
+    #[error("the state of the callback `{name}`: {problem}")]
+    CallbackState {
+        /// The name of the state.
+        name: String,
+        /// What was expected, and what was found.
+        problem: String,
+    },
+    /// A checkpoint was to be saved in `on_epoch_end`, when not all callbacks have seen the epoch.
+    #[error(
+        "save_checkpoint: expected a call when all callbacks have seen the end of the epoch, found one in `on_epoch_end`; call it in `Callback::on_checkpoint`"
+    )]
+    CheckpointTooEarly,
     /// A file holds something other than it should.
     #[error("{}: {problem}", .path.display())]
     Format {

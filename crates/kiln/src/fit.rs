@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use crate::augmentation::Augmentation;
-use crate::callbacks::{BatchLogs, Callback, tell};
+use crate::callbacks::{self, BatchLogs, Callback, tell};
 use crate::data::Dataset;
 use crate::history::{EpochLogs, History};
 use crate::network::Node;
@@ -31,7 +31,8 @@ pub struct Fit<'a> {
     pub augmentation: Option<&'a Augmentation>,
     /// How much the samples of a class count, 1 where nothing is said: the loss of a training sample is multiplied by it.
     pub class_weight: Option<BTreeMap<usize, f32>>,
-    /// How many epochs were trained before: the first is the one after.
+    /// How many epochs were trained before: the first is the one after. Where it is what [`Model::load_checkpoint`]
+    /// returned, the callbacks go on from their states in the checkpoint.
     pub initial_epoch: usize,
     /// Who is told how it goes.
     pub callbacks: Vec<&'a mut dyn Callback>,
@@ -124,6 +125,10 @@ impl Model {
         for callback in &mut fit.callbacks {
             callback.on_train_begin(self)?;
         }
+        if let Some(states) = self.session("fit")?.take_resumed(fit.initial_epoch) {
+            callbacks::restore(&mut fit.callbacks, states)?;
+        }
+        self.session("fit")?.callback_states = callbacks::states(&fit.callbacks)?;
         let mut history = History::default();
         for epoch in fit.initial_epoch..fit.epochs {
             let mut begin = ControlFlow::Continue(());
@@ -153,10 +158,8 @@ impl Model {
             if logs.complete {
                 self.session("fit")?.epochs = epoch + 1;
             }
-            for callback in &mut fit.callbacks {
-                if callback.on_epoch_end(self, &logs)?.is_break() {
-                    flow = ControlFlow::Break(());
-                }
+            if self.end_epoch(&mut fit.callbacks, &logs)?.is_break() {
+                flow = ControlFlow::Break(());
             }
             history.epochs.push(logs);
             if flow.is_break() {
@@ -168,6 +171,27 @@ impl Model {
             callback.on_train_end(self)?;
         }
         Ok(history)
+    }
+
+    /// Tells all callbacks of an epoch's end, and then of the moment to save a checkpoint.
+    fn end_epoch(&mut self, callbacks: &mut [&mut dyn Callback], logs: &EpochLogs) -> Result<ControlFlow<()>> {
+        let mut flow = ControlFlow::Continue(());
+        self.session("fit")?.ending_epoch = true;
+        let told: Result<()> = callbacks.iter_mut().try_for_each(|callback| {
+            if callback.on_epoch_end(self, logs)?.is_break() {
+                flow = ControlFlow::Break(());
+            }
+            Ok(())
+        });
+        self.session("fit")?.ending_epoch = false;
+        told?;
+        if logs.complete {
+            self.session("fit")?.callback_states = callbacks::states(callbacks)?;
+            for callback in callbacks {
+                callback.on_checkpoint(self, logs)?;
+            }
+        }
+        Ok(flow)
     }
 }
 

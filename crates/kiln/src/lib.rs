@@ -36,6 +36,7 @@ pub mod data;
 mod device;
 mod error;
 mod figures;
+pub mod files;
 mod fit;
 mod history;
 #[cfg(feature = "hub")]

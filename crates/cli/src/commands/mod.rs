@@ -16,6 +16,7 @@ mod pictures;
 pub mod predict;
 pub mod profile;
 mod run;
+mod run_folder;
 mod source;
 pub mod summary;
 pub mod train;

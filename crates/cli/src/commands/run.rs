@@ -9,11 +9,13 @@ use kiln::data::{Dataset, Labels, Preprocessing};
 use serde::{Deserialize, Serialize};
 
 use super::augment;
+use super::train::Training;
 
 use crate::error::Error;
 use crate::files;
 
-const FILE: &str = "run.json";
+/// The file's name in a folder.
+pub const FILE: &str = "run.json";
 
 /// A training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +43,8 @@ pub struct Run {
     pub augment: Option<String>,
     /// What weights and order depend on.
     pub seed: u64,
+    /// What `kiln train` was asked for, so that `--resume` can go on with it.
+    pub training: Option<Training>,
     /// The loss of the test samples, unless training was stopped.
     pub test_loss: Option<f64>,
     /// The share of the test samples whose class was the most probable one, unless training was stopped.
@@ -62,6 +66,7 @@ impl Default for Run {
             validation_split: 0.0,
             augment: None,
             seed: 0,
+            training: None,
             test_loss: None,
             test_accuracy: None,
         }

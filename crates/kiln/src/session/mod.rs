@@ -14,6 +14,7 @@ use std::sync::Arc;
 use kiln_graph::{Buffers, Profile, Program, Step};
 
 use crate::augmentation::Augmentation;
+use crate::callbacks::CallbackState;
 use crate::compile::{Compile, MOST_STEPS};
 use crate::data::Dataset;
 use crate::network::{Network, Node};
@@ -68,6 +69,12 @@ pub(crate) struct Session {
     iterations: u64,
     /// How many epochs are over.
     pub epochs: usize,
+    /// The states of the last `fit`'s callbacks, as they were after its last epoch that ran to its end.
+    pub callback_states: Vec<CallbackState>,
+    /// Whether callbacks are being told of an epoch's end.
+    pub ending_epoch: bool,
+    /// The states of a checkpoint, for the next `fit`.
+    resumed: Option<Vec<CallbackState>>,
     /// What the random draws of training steps depend on.
     pub seed: u64,
     submissions: usize,
@@ -97,6 +104,9 @@ impl Session {
             learning_rate: learning_rate.unwrap_or(LearningRate::Constant(0.0)),
             iterations: 0,
             epochs: 0,
+            callback_states: Vec::new(),
+            ending_epoch: false,
+            resumed: None,
             seed: 0,
             submissions: 0,
             programs: HashMap::new(),
@@ -229,14 +239,33 @@ impl Session {
             LearningRate::Constant(rate) => Some(rate),
             LearningRate::Schedule(_) => None,
         };
-        Ok(Progress { optimizer, epochs: self.epochs, iterations: self.iterations, learning_rate })
+        let compiled_learning_rate = self.compiled_learning_rate();
+        let (epochs, iterations) = (self.epochs, self.iterations);
+        Ok(Progress { optimizer, epochs, iterations, learning_rate, compiled_learning_rate })
     }
 
-    /// Puts training where it was: the weights one after the other, what the optimizer kept, and how far it was.
+    /// The learning rate that the network was compiled with, in words.
+    fn compiled_learning_rate(&self) -> String {
+        self.compiled.as_ref().map_or(String::new(), |compiled| format!("{:?}", compiled.optimizer.learning_rate()))
+    }
+
+    /// The states of the checkpoint that was restored last, if no `fit` has had them and the next one goes on from there.
+    pub fn take_resumed(&mut self, initial_epoch: usize) -> Option<Vec<CallbackState>> {
+        self.resumed.take().filter(|_| initial_epoch == self.epochs)
+    }
+
+    /// Puts training where it was: the weights one after the other, what the optimizer kept, and how far it was. The
+    /// learning rate is that of then if the network was compiled with the same; another one stays.
     ///
     /// # Errors
     /// When the device is lost.
-    pub fn restore(&mut self, weights: &[f32], slots: &[Vec<f32>], progress: &Progress) -> Result<()> {
+    pub fn restore(
+        &mut self,
+        weights: &[f32],
+        slots: &[Vec<f32>],
+        progress: &Progress,
+        callbacks: Vec<CallbackState>,
+    ) -> Result<()> {
         self.write_weights(weights)?;
         for (name, flat) in self.slot_names()?.iter().zip(slots) {
             if let (Some(buffer), false) = (self.buffers.get(&graphs::slot_buffer(name)), flat.is_empty()) {
@@ -244,8 +273,16 @@ impl Session {
             }
         }
         (self.epochs, self.iterations) = (progress.epochs, progress.iterations);
-        if let (LearningRate::Constant(rate), Some(saved)) = (&mut self.learning_rate, progress.learning_rate) {
-            *rate = saved;
+        (self.callback_states, self.resumed) = (callbacks.clone(), Some(callbacks));
+        let compiled = self.compiled_learning_rate();
+        match (&mut self.learning_rate, progress.learning_rate) {
+            (LearningRate::Constant(rate), Some(saved)) if compiled == progress.compiled_learning_rate => *rate = saved,
+            _ if compiled == progress.compiled_learning_rate => {}
+            _ => tracing::info!(
+                "the learning rate is {compiled}, which the model is compiled with now; the checkpoint's training was \
+                 compiled with {}",
+                progress.compiled_learning_rate
+            ),
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ pub use arguments::Arguments;
 
 use super::network::{self, Known};
 use super::run::Run;
+use super::run_folder::RunFolder;
 use super::train::report;
 use super::{devices, source};
 use crate::error::Error;
@@ -22,12 +23,13 @@ use stages::Stages;
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let (known, backbone) = Known::backbone(&arguments.model)?;
+    let folder = RunFolder::lock(&arguments.out)?;
+    folder.check(arguments.overwrite)?;
     let preprocessing = arguments.preprocessing.unwrap_or(backbone.preprocessing);
     let [height, width, _] = known.input_shape;
     let samples = source::load(&arguments.data, &arguments.images.or_of_size([height, width]))?;
     let train = samples.train.preprocess_input(preprocessing)?;
     let test = samples.test.map(|test| test.preprocess_input(preprocessing)).transpose()?;
-    std::fs::create_dir_all(&arguments.out).map_err(Error::file("create the folder", &arguments.out))?;
     interrupt::watch()?;
 
     let device = devices::open(arguments.device.as_deref())?;
@@ -50,6 +52,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     println!("{} on {}", run.model, run.device);
     let tested = test.as_ref().map(|test| format!(", {} to test", test.len())).unwrap_or_default();
     println!("{}: {} images to train, {} to validate{tested}", run.data, trained.len(), validated.len());
+
+    folder.begin(&run)?;
 
     let mut stages = Stages { arguments, device: &device, train: &train, history: Default::default() };
     run.optimizer = stages.head(&mut model)?;

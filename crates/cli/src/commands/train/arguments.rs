@@ -1,13 +1,13 @@
 //! What `kiln train` is asked for.
 
-use std::path::{Path, PathBuf};
-
 use clap::ValueEnum;
 use kiln::Loss;
 use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, LearningRate, Nadam, Optimizer, RMSprop, SGD};
 
+use super::options::Options;
+use super::place::Place;
 use crate::commands::network::Known;
-use crate::commands::source::{Images, is_tensors};
+use crate::commands::source::{self, Images, is_tensors};
 use crate::commands::weights::Weights;
 
 /// Train a network and save it.
@@ -15,7 +15,8 @@ use crate::commands::weights::Weights;
 /// Trains, evaluates on the test images and leaves in the folder --out: model.json and weights.safetensors (the model),
 /// history.json and history.csv (the figures of each epoch, in the first also of each batch), history.png and
 /// history.svg (the same as a picture), run.json (what was asked for) and checkpoint.safetensors, from which --resume
-/// goes on. Model, history and checkpoint are saved after every epoch.
+/// goes on. Model, history and checkpoint are saved after every epoch. A folder that holds a training is written into with
+/// --resume or --overwrite only, and by one training at a time.
 ///
 /// Ctrl-C finishes the batch, saves and ends with status 130; so does the signal to terminate, with 143.
 /// When the loss or a weight is no longer a finite number, it ends with status 1, and the weights of the last epoch before
@@ -30,11 +31,16 @@ Examples:
   kiln train cifar-deep --data photos/ --epochs 40 --augment
   kiln train cifar-deep --augment rotation_range=15,width_shift_range=0.1,horizontal_flip=true
   kiln train cifar-deep --epochs 60 --resume
+  kiln train runs/lenet --data more/ --out runs/lenet-more
   kiln train model.json --weights init.safetensors --data xy.safetensors --no-shuffle --out runs/mine
 
 Runs with the same arguments on the same device give the same weights, bit for bit.")]
 pub struct Arguments {
-    /// The network: lenet, cifar-simple, cifar-deep, or a model.json in the form of Keras' to_json.
+    // The first, for the fields behind it take what they read away.
+    #[command(flatten)]
+    pub options: Options,
+    /// The network: lenet, cifar-simple, cifar-deep, or a model.json in the form of Keras' to_json, with random weights; or a
+    /// folder that `kiln train` left, with the weights that are there.
     pub model: String,
     /// What to learn: mnist, fashion-mnist, cifar10, cifar100 (fetched if need be), a folder with their files, a folder
     /// with the folders train and test, each with a folder of images for each class, an archive of one (.tar.gz), or a
@@ -45,7 +51,7 @@ pub struct Arguments {
     #[command(flatten)]
     pub images: Images,
     /// Begin with these weights instead of random ones: safetensors, Keras' HDF5, or a file of the Hugging Face hub.
-    #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]", conflicts_with = "resume")]
+    #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]")]
     pub weights: Option<Weights>,
     /// How many times to go through the training images [default: 20, or as --minutes allows].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
@@ -88,18 +94,14 @@ pub struct Arguments {
     /// Write event files for TensorBoard into OUT/tensorboard.
     #[arg(long)]
     pub tensorboard: bool,
-    /// Go on from the checkpoint in --out, up to --epochs in all: to the bits of a training that was not interrupted.
-    #[arg(long)]
-    pub resume: bool,
+    #[command(flatten)]
+    pub place: Place,
     /// What the first weights, the order of the images and other random draws depend on.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
     /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     pub device: Option<String>,
-    /// Where the result goes; what an earlier run left there is replaced [default: runs/MODEL].
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
 }
 
 /// Keras' optimizers.
@@ -125,7 +127,8 @@ pub fn share(text: &str) -> Result<f64, String> {
 }
 
 impl Arguments {
-    /// What is wrong with the arguments together, if anything is.
+    /// What is wrong with the arguments together, if anything is. Those of a training that goes on are not complete before
+    /// it is found.
     pub fn conflict(&self) -> Option<String> {
         let rule = self.rule();
         if self.momentum.is_some() && !matches!(rule, Rule::Sgd | Rule::Rmsprop) {
@@ -159,10 +162,17 @@ impl Arguments {
         self.epochs.map(|epochs| epochs as usize).or(if self.minutes.is_some() { None } else { Some(20) })
     }
 
-    /// The folder of the result.
-    pub fn out(&self) -> PathBuf {
-        let name = Path::new(&self.model).file_stem().unwrap_or_default();
-        self.out.clone().unwrap_or_else(|| Path::new("runs").join(name))
+    /// What options that are not given are, where that depends on others.
+    pub fn computed_defaults(&self, optimizer: &dyn Optimizer) -> Vec<(String, String)> {
+        let epochs = self.epochs().map(|epochs| ("--epochs", epochs.to_string()));
+        let rest = [
+            ("--data", source::from_anywhere(self.data())),
+            ("--optimizer", optimizer.name().to_owned()),
+            ("--learning-rate", format!("{:?}", optimizer.learning_rate())),
+            ("--momentum", "0".to_owned()),
+            ("--validation-split", self.validation_split().to_string()),
+        ];
+        epochs.into_iter().chain(rest).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// How the weights are changed.

@@ -3,19 +3,27 @@
 pub mod arguments;
 mod callbacks;
 mod diverged;
+mod options;
+mod place;
+mod record;
 pub mod report;
+mod resume;
 
 use std::path::Path;
 use std::process::ExitCode;
 
+use kiln::augmentation::Augmentation;
 use kiln::callbacks::{EarlyStopping, TensorBoard};
 use kiln::data::Dataset;
 use kiln::{Callback, Compile, Fit, History, Model};
 
 pub use arguments::Arguments;
+pub use record::Training;
 
-use self::callbacks::{Budget, CHECKPOINT, Saver};
+use self::callbacks::{Budget, Saver};
 use super::network::{self, Known};
+use super::run::Run;
+use super::run_folder::{self, BOARD, RunFolder};
 use super::source::{self, Samples};
 use super::{augment, devices, run};
 use crate::error::Error;
@@ -23,69 +31,168 @@ use crate::interrupt::{self, Interrupt};
 use crate::plot;
 use crate::progress::{Progress, words};
 
-pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let out = arguments.out();
-    std::fs::create_dir_all(&out).map_err(Error::file("create the folder", &out))?;
-    let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
-    let Samples { train, test } = source::load(arguments.data(), &arguments.images)?;
-    let (trained, validated) = train.split(arguments.validation_split());
-    let augmentation = augmentation.map(|augmentation| augmentation.fit(&trained)).transpose()?;
-    let test = match (&augmentation, test) {
-        (Some(augmentation), Some(test)) => Some(augmentation.standardize(&test)?),
-        (_, test) => test,
-    };
+pub fn run(given: &Arguments) -> Result<ExitCode, Error> {
+    let folder = RunFolder::lock(&given.place.out(&given.model)?)?;
+    let resumed = resume::find(given, &folder)?;
+    let arguments = resumed.as_ref().map_or(given, |resumed| &resumed.arguments);
+    let data = Data::load(arguments)?;
     interrupt::watch()?;
 
     let mut progress = Progress::new(arguments.epochs());
     let device = devices::open(arguments.device.as_deref())?;
-    let mut model = build(arguments, &train)?;
+    let mut model = match &resumed {
+        Some(resumed) if resumed.itself => resumed.network(&folder)?,
+        _ => untrained(arguments, &data.train)?,
+    };
     let optimizer = arguments.optimizer();
-    let mut written = report::describe(arguments, &device, optimizer.as_ref(), &train);
-    let loss = arguments.loss.unwrap_or(run::usual_loss(&train));
+    let mut written = report::describe(arguments, &device, optimizer.as_ref(), &data.train);
+    let training = Training::new(arguments, optimizer.as_ref(), &data.train)?;
+    written.training = Some(match &resumed {
+        Some(resumed) => resumed.checked(training, &data.train, &model, &folder)?,
+        None => {
+            initialize(&mut model, arguments)?;
+            training
+        }
+    });
+    let loss = arguments.loss.unwrap_or(run::usual_loss(&data.train));
     model.compile(&device, Compile { optimizer, loss, from_logits: arguments.from_logits, ..Compile::default() })?;
-    let (initial_epoch, before) = if arguments.resume { resume(&mut model, &out)? } else { Default::default() };
-    report::introduce(&written, &model, [trained.len(), validated.len()], test.as_ref());
+    report::introduce(&written, &model, data.parts, data.test.as_ref());
+    let (initial_epoch, before) = match &resumed {
+        Some(resumed) => resumed.restore(&mut model, &folder)?,
+        None => Default::default(),
+    };
+    match &resumed {
+        Some(resumed) => {
+            resumed.introduce(&model, initial_epoch, &written)?;
+            written.save(folder.path())?;
+        }
+        None => begin(arguments, &model, &folder, &written)?,
+    }
 
-    let mut saver = Saver::new(&out, written.clone(), before);
+    let history = fit(arguments, &mut model, &data, (initial_epoch, before), &mut progress, folder.path())?;
+    report::speed(&progress, &history);
+    if let (Some(test), None) = (&data.test, interrupt::asked())
+        && let Some(score) = model.evaluate_with_callbacks(test, &mut [&mut Interrupt])?
+    {
+        println!("test images: {}", words(&score.figures()));
+        (written.test_loss, written.test_accuracy) = (Some(score.loss), score.get("accuracy"));
+    }
+    end(&written, &history, folder.path())
+}
+
+/// What is learned from.
+struct Data {
+    train: Dataset,
+    test: Option<Dataset>,
+    augmentation: Option<Augmentation>,
+    /// How many samples are trained on and validated with.
+    parts: [usize; 2],
+}
+
+impl Data {
+    fn load(arguments: &Arguments) -> Result<Data, Error> {
+        let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
+        let Samples { train, test } = source::load(arguments.data(), &arguments.images)?;
+        let (trained, validated) = train.split(arguments.validation_split());
+        let augmentation = augmentation.map(|augmentation| augmentation.fit(&trained)).transpose()?;
+        let test = match (&augmentation, test) {
+            (Some(augmentation), Some(test)) => Some(augmentation.standardize(&test)?),
+            (_, test) => test,
+        };
+        Ok(Data { train, test, augmentation, parts: [trained.len(), validated.len()] })
+    }
+}
+
+/// The network with fresh weights.
+fn untrained(arguments: &Arguments, train: &Dataset) -> Result<Model, Error> {
+    match Known::named(&arguments.model) {
+        Some(known) => Ok(known.build(train.sample_shape().clone(), train.classes())),
+        None => network::find(&arguments.model),
+    }
+}
+
+/// The network as it was before it was trained.
+fn first(arguments: &Arguments, train: &Dataset) -> Result<Model, Error> {
+    let mut model = untrained(arguments, train)?;
+    initialize(&mut model, arguments)?;
+    Ok(model)
+}
+
+/// The first weights: those of --weights, or of the folder in which the model was found, or random ones.
+fn initialize(model: &mut Model, arguments: &Arguments) -> Result<(), Error> {
+    model.initialize(arguments.seed)?;
+    let beside = run_folder::named(&arguments.model).map(|folder| folder.join("weights.safetensors"));
+    match (&arguments.weights, beside.filter(|file| file.is_file())) {
+        (Some(weights), _) => model.load_weights(weights.path()?)?,
+        (None, Some(file)) => {
+            model.load_weights(&file)?;
+            println!("begins with the weights in {}", file.display());
+        }
+        (None, None) => {}
+    }
+    Ok(())
+}
+
+/// Makes the folder the training's own. A model that was found there itself is not lost if the training ends early.
+fn begin(arguments: &Arguments, model: &Model, folder: &RunFolder, run: &Run) -> Result<(), Error> {
+    folder.begin(run)?;
+    if run_folder::named(&arguments.model).is_some_and(|model| run_folder::is_same(model, folder.path())) {
+        model.save(folder.path())?;
+    }
+    Ok(())
+}
+
+/// Trains, and saves after each epoch. Returns the figures of all epochs, also of those before.
+fn fit(
+    arguments: &Arguments,
+    model: &mut Model,
+    data: &Data,
+    (initial_epoch, before): (usize, History),
+    progress: &mut Progress,
+    out: &Path,
+) -> Result<History, Error> {
+    let mut saver = Saver::new(out, before);
     let mut budget = Budget::new(arguments.minutes);
     let mut patience = arguments.patience.map(|epochs| EarlyStopping {
         patience: epochs as usize,
         restore_best_weights: true,
         ..EarlyStopping::default()
     });
-    let mut board = arguments.tensorboard.then(|| TensorBoard::new(out.join("tensorboard")));
+    let mut board = arguments.tensorboard.then(|| TensorBoard::new(out.join(BOARD)));
     let mut interrupt = Interrupt;
-    let mut callbacks: Vec<&mut dyn Callback> = vec![&mut interrupt, &mut progress, &mut budget, &mut saver];
+    let mut callbacks: Vec<&mut dyn Callback> = vec![&mut interrupt, progress, &mut budget, &mut saver];
     callbacks.extend(board.as_mut().map(|callback| callback as &mut dyn Callback));
     callbacks.extend(patience.as_mut().map(|callback| callback as &mut dyn Callback));
-    let trained = model.fit(
-        &train,
+    let fitted = model.fit(
+        &data.train,
         Fit {
             epochs: arguments.epochs().unwrap_or(usize::MAX),
             batch_size: arguments.batch_size as usize,
             validation_split: arguments.validation_split(),
             shuffle: !arguments.no_shuffle,
             seed: arguments.seed,
-            augmentation: augmentation.as_ref(),
+            augmentation: data.augmentation.as_ref(),
             initial_epoch,
             callbacks,
             ..Fit::default()
         },
     );
-    let history = saver.history();
-    trained.map_err(|error| diverged::explain(error, &history, &out, || build(arguments, &train)))?;
-    history.save(&out)?;
-    model.save(&out)?; // once more: the best weights may have been restored
-    report::speed(&progress, &history);
-
-    if let (Some(test), None) = (&test, interrupt::asked())
-        && let Some(score) = model.evaluate_with_callbacks(test, &mut [&mut Interrupt])?
-    {
-        println!("test images: {}", words(&score.figures()));
-        (written.test_loss, written.test_accuracy) = (Some(score.loss), score.get("accuracy"));
+    let ended = saver.history();
+    let fitted = fitted.map_err(|error| diverged::explain(error, &ended, out, || first(arguments, &data.train)))?;
+    let history = History { stopped: fitted.stopped, ..ended };
+    if fitted.epochs.is_empty() {
+        let why = if fitted.stopped { "it was stopped early" } else { "raise --epochs to go on" };
+        println!("no epoch is left after epoch {}: {why}", history.epochs.len());
     }
-    written.save(&out)?;
-    let curves = report::curves(&written, &history);
+    history.save(out)?;
+    model.save(out)?; // once more: the best weights may have been restored
+    Ok(history)
+}
+
+/// Writes down how it ended.
+fn end(run: &Run, history: &History, out: &Path) -> Result<ExitCode, Error> {
+    run.save(out)?;
+    let curves = report::curves(run, history);
     plot::draw(&curves, &out.join("history.svg"))?;
     plot::draw(&curves, &out.join("history.png"))?;
     if let Some(status) = interrupt::asked() {
@@ -94,27 +201,4 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     }
     println!("saved in {}; see history.png there", out.display());
     Ok(ExitCode::SUCCESS)
-}
-
-/// The network with its first weights.
-fn build(arguments: &Arguments, train: &Dataset) -> Result<Model, Error> {
-    let known = Known::named(&arguments.model);
-    let mut model = match known {
-        Some(known) => known.build(train.sample_shape().clone(), train.classes()),
-        None => network::find(&arguments.model)?,
-    };
-    model.initialize(arguments.seed)?;
-    if let Some(weights) = &arguments.weights {
-        model.load_weights(weights.path()?)?;
-    }
-    Ok(model)
-}
-
-/// Puts the model where the training in a folder ended. Gives how many epochs are over, and their figures.
-fn resume(model: &mut Model, out: &Path) -> Result<(usize, History), Error> {
-    let epochs = model.load_checkpoint(out.join(CHECKPOINT))?;
-    let mut history = History::load(out)?;
-    history.epochs.truncate(epochs);
-    history.stopped = false;
-    Ok((epochs, history))
 }
