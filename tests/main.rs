@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod allocations;
 mod augment;
 mod backbones;
 mod batch_normalization;
@@ -16,6 +17,7 @@ mod fit;
 mod fixtures;
 mod freezing;
 mod functional;
+mod fuzz;
 #[cfg(feature = "hub")]
 mod hub;
 mod layers;

@@ -4,10 +4,13 @@ mod commands;
 mod error;
 mod fetch;
 mod files;
+#[cfg(test)]
+mod fuzz;
 mod interrupt;
 mod plot;
 mod progress;
 mod tensors;
+mod unpack;
 
 use std::process::ExitCode;
 

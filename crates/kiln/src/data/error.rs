@@ -111,6 +111,14 @@ pub enum DataError {
         /// The shape of one sample.
         shape: Shape,
     },
+    /// Samples need more memory than there is.
+    #[error("not enough memory for {what}: {} needed; use smaller images, fewer samples or a data set that is streamed", crate::memory::readable(*.bytes))]
+    Memory {
+        /// What needs it.
+        what: String,
+        /// How much it needs, in bytes.
+        bytes: u64,
+    },
     /// There is no folder to keep data in.
     #[error("expected KILN_DATA or a home folder to keep data in, found neither; set KILN_DATA to a folder")]
     NoFolder,

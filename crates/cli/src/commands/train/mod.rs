@@ -2,6 +2,7 @@
 
 pub mod arguments;
 mod callbacks;
+mod memory;
 pub mod report;
 
 use std::path::Path;
@@ -26,6 +27,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let out = arguments.out();
     std::fs::create_dir_all(&out).map_err(Error::file("create the folder", &out))?;
     let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
+    memory::check(arguments)?;
     let Samples { train, test } = source::load(arguments.data(), &arguments.images)?;
     let (trained, validated) = train.split(arguments.validation_split());
     let augmentation = augmentation.map(|augmentation| augmentation.fit(&trained)).transpose()?;
