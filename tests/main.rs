@@ -21,6 +21,7 @@ mod fuzz;
 #[cfg(feature = "hub")]
 mod hub;
 mod layers;
+mod limits;
 mod load_img;
 mod losses;
 mod native;

@@ -4,8 +4,6 @@ mod commands;
 mod error;
 mod fetch;
 mod files;
-#[cfg(test)]
-mod fuzz;
 mod interrupt;
 mod plot;
 mod progress;

@@ -410,6 +410,26 @@ mod tests {
     }
 
     #[test]
+    fn a_network_of_a_hundred_thousand_layers_is_built_checked_and_ordered() {
+        const LAYERS: usize = 100_000;
+        let mut network = Network::new(ModelClass::Functional, Shape::from([2]));
+        for _ in 0..LAYERS {
+            network.push(Flatten.into());
+        }
+        network.check().unwrap();
+        assert_eq!(network.layers[LAYERS - 1].name, format!("flatten_{}", LAYERS - 1));
+        let ordered = network.ordered();
+        assert_eq!((ordered.len(), ordered[LAYERS]), (LAYERS + 1, network.output));
+    }
+
+    #[test]
+    fn a_name_that_was_given_is_passed_over() {
+        let network = network([Flatten.named("flatten_1"), Flatten.into(), Flatten.into(), Flatten.into()]);
+        let names: Vec<&str> = network.layers.iter().map(|placed| placed.name.as_str()).collect();
+        assert_eq!(names, ["flatten_1", "flatten", "flatten_2", "flatten_3"]);
+    }
+
+    #[test]
     fn tensors_that_no_kernel_can_index_are_an_error() {
         let wide = network([Flatten.into(), Dense::new(usize::MAX).into()]).check().unwrap_err().to_string();
         assert_eq!(

@@ -8,7 +8,7 @@ use std::io::Write;
 use flate2::{Compression, write::GzEncoder};
 use kiln_bench::mutations;
 
-use crate::commands::run::Run;
+use super::run::Run;
 use crate::unpack::unpack;
 
 #[test]
