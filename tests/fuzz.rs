@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use kiln::data::{LoadImg, cifar10, idx, load_img, load_safetensors, mnist};
-use kiln::{Fit, History, Model, Tune, models};
+use kiln::{Fit, History, LoadWeights, Model, Tune, models};
 use kiln_bench::mutations;
 
 use crate::allocations::largest;
 use crate::common::{bars, compiled, device, model};
+use crate::weights::vgg16;
 
 /// How many mutations of a file are read in a usual run.
 const USUAL: usize = 250;
@@ -67,18 +68,30 @@ fn mutations_of_weights_in_safetensors() {
     let mut model = model();
     read_mutations("weights.safetensors", &bytes, USUAL, |path| drop(model.load_weights(path)));
     let torch = std::fs::read(fixture("weights/vgg16_torchvision.safetensors")).unwrap();
-    read_mutations("torch.safetensors", &torch, USUAL, |path| drop(model.load_weights(path)));
+    let mut vgg16 = vgg16(5);
+    read_mutations("torch.safetensors", &torch, USUAL, |path| drop(vgg16.load_weights_with(path, LENIENT)));
 }
+
+/// Reads what fits, whatever else there is.
+const LENIENT: LoadWeights = LoadWeights { by_name: true, skip_mismatch: true };
 
 #[cfg(feature = "hdf5")]
 #[test]
 fn mutations_of_weights_in_hdf5() {
-    let files = ["keras3.weights.h5.gz", "keras3_model.h5.gz", "tf_keras.weights.h5.gz", "tf_keras_weights.h5.gz"];
-    let mut model = model();
-    for name in files {
+    use kiln::layers::{BatchNormalization, Conv2D, Dense, Flatten, Layer};
+
+    let mut model = kiln::Sequential::new([4, 4, 1]);
+    model
+        .add(Conv2D::new(2, [3, 3]))
+        .add(BatchNormalization::new().scale(false))
+        .add(Conv2D::new(3, [1, 2]).use_bias(false))
+        .add(Flatten)
+        .add(Dense::new(2).named("head"));
+    for name in ["keras3.weights", "keras3_model", "tf_keras.weights", "tf_keras_weights", "applications"] {
         let mut bytes = Vec::new();
-        std::io::copy(&mut idx::open(fixture("weights").join(name)).unwrap(), &mut bytes).unwrap();
-        read_mutations("weights.h5", &bytes, USUAL, |path| drop(model.load_weights(path)));
+        let packed = fixture("weights").join(format!("{name}.h5.gz"));
+        std::io::copy(&mut idx::open(packed).unwrap(), &mut bytes).unwrap();
+        read_mutations(&format!("{name}.h5"), &bytes, USUAL, |path| drop(model.load_weights_with(path, LENIENT)));
     }
 }
 

@@ -16,7 +16,10 @@ const STEP: usize = 64 << 20;
 pub(crate) fn free() -> Option<u64> {
     static SYSTEM: Mutex<Option<System>> = Mutex::new(None);
     let mut system = SYSTEM.lock().unwrap_or_else(PoisonError::into_inner);
-    let system = system.get_or_insert_with(System::new);
+    if system.is_none() {
+        *system = System::new().ok();
+    }
+    let system = system.as_mut()?;
     system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
     let machine = Some(system.available_memory()).filter(|&bytes| bytes > 0)?;
     let group = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);

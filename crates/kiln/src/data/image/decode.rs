@@ -69,15 +69,16 @@ fn jpeg(bytes: &[u8]) -> Result<Pixels, String> {
 fn others(bytes: &[u8], format: ImageFormat) -> Result<Pixels, String> {
     let damaged = |error: ImageError| format!("a damaged {} file ({error})", name(format));
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    // What the header says is not bounded yet; the pixels are, below.
-    reader.limits(Limits::no_limits());
+    // Of what stands before the pixels; they have their own, below.
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(LARGE);
+    reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     let size = [height as usize, width as usize];
     // The pixels, and what the decoder and the change of channels take beside them.
     let needed = decoder.total_bytes().saturating_mul(2);
     let _alone = room_for(needed).map_err(|limit| too_large(size, needed, Some(limit)))?;
-    let mut limits = Limits::default();
     limits.max_alloc = Some(needed.max(LARGE));
     decoder.set_limits(limits).map_err(damaged)?;
     let (channels, values) = bytes_per_channel(DynamicImage::from_decoder(decoder).map_err(damaged)?);
