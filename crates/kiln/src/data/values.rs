@@ -90,7 +90,7 @@ pub(crate) fn rows<T: Pod>(values: &[T], order: &[u32], elements: usize) -> Resu
 
 /// The error of so many samples that take so many bytes.
 pub(super) fn no_memory(samples: usize, bytes: usize) -> DataError {
-    DataError::Memory { what: format!("{samples} samples"), bytes: bytes as u64 }
+    DataError::Memory { what: format!("{samples} samples"), bytes: bytes as u64, limit: None }
 }
 
 /// The labels of all samples.

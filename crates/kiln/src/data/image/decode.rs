@@ -20,26 +20,39 @@ const LARGE: u64 = 256 << 20;
 /// Reads a file of any kind that [`decode`] knows; what it is does not depend on its name.
 ///
 /// # Errors
-/// [`DataError::Read`] when it cannot be read, [`DataError::Format`] when it is no whole image.
+/// [`DataError::Read`] when it cannot be read, [`DataError::Format`] when it is no whole image, [`DataError::Memory`] when
+/// it takes more than half of the free memory to decode.
 pub fn read(path: &Path, color_mode: ColorMode) -> Result<Image, DataError> {
     let bytes = std::fs::read(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
-    decode(&bytes, color_mode).map_err(|found| DataError::Format {
-        path: path.to_owned(),
-        expected: "an image".to_owned(),
-        found,
+    decode(&bytes, color_mode).map_err(|refused| match refused {
+        Refused::NoImage(found) => DataError::Format { path: path.to_owned(), expected: "an image".to_owned(), found },
+        Refused::TooLarge { size: [height, width], needed, limit } => {
+            let what = format!("{}, an image of {height} x {width} pixels", path.display());
+            DataError::Memory { what, bytes: needed, limit }
+        }
     })
+}
+
+/// Why bytes do not become an image.
+#[derive(Debug, PartialEq)]
+enum Refused {
+    /// What they are instead.
+    NoImage(String),
+    /// They need more memory than they may take, both in bytes.
+    TooLarge { size: [usize; 2], needed: u64, limit: Option<u64> },
 }
 
 /// The first frame of a BMP, GIF, JPEG, PNG or WebP file. 16 bits per channel become 8; rotations that a camera noted
 /// beside the pixels are not carried out, nor does Keras.
 ///
 /// # Errors
-/// What the bytes are instead.
-fn decode(bytes: &[u8], color_mode: ColorMode) -> Result<Image, String> {
+/// Why there is none.
+fn decode(bytes: &[u8], color_mode: ColorMode) -> Result<Image, Refused> {
+    let no_image = |found: &str| Refused::NoImage(found.to_owned());
     if bytes.is_empty() {
-        return Err("an empty file".to_owned());
+        return Err(no_image("an empty file"));
     }
-    let format = image::guess_format(bytes).map_err(|_| "a file of another kind".to_owned())?;
+    let format = image::guess_format(bytes).map_err(|_| no_image("a file of another kind"))?;
     let (size, channels, values) = match format {
         ImageFormat::Jpeg => jpeg(bytes)?,
         _ => others(bytes, format)?,
@@ -52,22 +65,24 @@ fn decode(bytes: &[u8], color_mode: ColorMode) -> Result<Image, String> {
 type Pixels = ([usize; 2], usize, Vec<u8>);
 
 /// The pixels of a JPEG file.
-fn jpeg(bytes: &[u8]) -> Result<Pixels, String> {
+fn jpeg(bytes: &[u8]) -> Result<Pixels, Refused> {
     let mut room = Ok(None);
     let decoded = jpeg::decode(bytes, |needed| {
         room = room_for(needed);
         room.is_ok()
     });
     decoded.map(|image| ([image.height, image.width], image.channels, image.values)).map_err(|problem| match problem {
-        Problem::CutShort => "a JPEG file that is cut short".to_owned(),
-        Problem::Damaged(problem) => format!("a damaged JPEG file ({problem})"),
-        Problem::Memory { height, width, needed } => too_large([height, width], needed, room.err()),
+        Problem::CutShort => Refused::NoImage("a JPEG file that is cut short".to_owned()),
+        Problem::Damaged(problem) => Refused::NoImage(format!("a damaged JPEG file ({problem})")),
+        Problem::Memory { height, width, needed } => {
+            Refused::TooLarge { size: [height, width], needed, limit: room.err() }
+        }
     })
 }
 
 /// The pixels of a file of another format.
-fn others(bytes: &[u8], format: ImageFormat) -> Result<Pixels, String> {
-    let damaged = |error: ImageError| format!("a damaged {} file ({error})", name(format));
+fn others(bytes: &[u8], format: ImageFormat) -> Result<Pixels, Refused> {
+    let damaged = |error: ImageError| Refused::NoImage(format!("a damaged {} file ({error})", name(format)));
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     // Of what stands before the pixels; they have their own, below.
     let mut limits = Limits::default();
@@ -78,7 +93,7 @@ fn others(bytes: &[u8], format: ImageFormat) -> Result<Pixels, String> {
     let size = [height as usize, width as usize];
     // The pixels, and what the decoder and the change of channels take beside them.
     let needed = decoder.total_bytes().saturating_mul(2);
-    let _alone = room_for(needed).map_err(|limit| too_large(size, needed, Some(limit)))?;
+    let _alone = room_for(needed).map_err(|limit| Refused::TooLarge { size, needed, limit: Some(limit) })?;
     limits.max_alloc = Some(needed.max(LARGE));
     decoder.set_limits(limits).map_err(damaged)?;
     let (channels, values) = bytes_per_channel(DynamicImage::from_decoder(decoder).map_err(damaged)?);
@@ -95,11 +110,6 @@ fn room_for(needed: u64) -> Result<Option<MutexGuard<'static, ()>>, u64> {
     let limit = if needed > LARGE { memory::free().map_or(u64::MAX, |free| free / 2) } else { LARGE };
     let room = || memory::with_capacity::<u8>(usize::try_from(needed).unwrap_or(usize::MAX)).map(drop);
     if needed > limit || room().is_err() { Err(limit.min(needed)) } else { Ok(alone) }
-}
-
-fn too_large([height, width]: [usize; 2], needed: u64, limit: Option<u64>) -> String {
-    let [needed, limit] = [needed, limit.unwrap_or(needed)].map(memory::readable);
-    format!("one of {height} x {width} pixels, which takes {needed} to decode, and the free memory allows for {limit}")
 }
 
 fn name(format: ImageFormat) -> &'static str {
@@ -244,9 +254,17 @@ mod tests {
         png[16..24].copy_from_slice(&[0, 15, 0, 0, 0, 15, 0, 0]); // the header's width and height
         let header: [u8; 17] = png[12..29].try_into().unwrap();
         png[29..33].copy_from_slice(&crc(&header).to_be_bytes());
-        let error = decode(&png, ColorMode::Grayscale).unwrap_err();
-        let expected = "one of 983040 x 983040 pixels, which takes 1.9 TB to decode, and the free memory allows for ";
-        assert!(error.starts_with(expected), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large.png");
+        std::fs::write(&path, png).unwrap();
+        let error = read(&path, ColorMode::Grayscale).unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, DataError::Memory { limit: Some(_), .. }), "{text}");
+        let expected = "large.png, an image of 983040 x 983040 pixels: 1.9 TB needed, at most ";
+        assert!(
+            text.contains(expected) && text.contains("(half of what is free) allowed; use smaller images"),
+            "{text}"
+        );
     }
 
     /// The checksum of a PNG chunk.
@@ -257,9 +275,13 @@ mod tests {
 
     #[test]
     fn what_is_no_image_says_what_it_is() {
-        assert_eq!(decode(b"", ColorMode::Rgb).unwrap_err(), "an empty file");
-        assert_eq!(decode(b"<html></html>", ColorMode::Rgb).unwrap_err(), "a file of another kind");
-        assert_eq!(decode(&STRAY[..STRAY.len() - 2], ColorMode::Rgb).unwrap_err(), "a JPEG file that is cut short");
-        assert_eq!(decode(&STRAY[..3], ColorMode::Rgb).unwrap_err(), "a JPEG file that is cut short");
+        let found = |bytes: &[u8]| match decode(bytes, ColorMode::Rgb).unwrap_err() {
+            Refused::NoImage(found) => found,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found(b""), "an empty file");
+        assert_eq!(found(b"<html></html>"), "a file of another kind");
+        assert_eq!(found(&STRAY[..STRAY.len() - 2]), "a JPEG file that is cut short");
+        assert_eq!(found(&STRAY[..3]), "a JPEG file that is cut short");
     }
 }

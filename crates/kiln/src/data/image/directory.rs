@@ -101,7 +101,8 @@ impl fmt::Debug for Corrupt<'_> {
 ///
 /// # Errors
 /// When a folder cannot be read or has no images, an image has another size than the first and no `image_size` is
-/// given, or (unless they are skipped) files are damaged.
+/// given, or (unless they are skipped) files are damaged. An image that takes more than half of the free memory to decode
+/// is not damaged, and is not skipped.
 ///
 /// # Example
 /// ```no_run

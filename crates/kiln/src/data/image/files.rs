@@ -40,6 +40,7 @@ impl Rule {
     pub fn read(&self, path: &Path, place: &mut [u8]) -> Result<Option<DataError>, DataError> {
         let mut image = match decode::read(path, self.color_mode) {
             Ok(image) => image,
+            Err(error @ DataError::Memory { .. }) => return Err(error), // the file may be as good as any
             Err(damage) => return Ok(Some(damage)),
         };
         let [height, width] = [self.shape[0], self.shape[1]];

@@ -20,10 +20,9 @@ pub struct LoadImg {
 /// converted, then the image is resized, without keeping its aspect ratio. Values are the same as PIL's, in JPEG files as
 /// libjpeg-turbo decodes them.
 ///
-/// An image that takes more than half of the free memory to decode is an error that names both figures.
-///
 /// # Errors
-/// [`DataError::Read`] when the file cannot be read, [`DataError::Format`] when it is no whole image.
+/// [`DataError::Read`] when the file cannot be read, [`DataError::Format`] when it is no whole image,
+/// [`DataError::Memory`] when it takes more than half of the free memory to decode.
 ///
 /// # Example
 /// ```no_run
