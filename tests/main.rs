@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod allocations;
 mod augment;
 mod backbones;
 mod batch_normalization;
@@ -16,9 +17,11 @@ mod fit;
 mod fixtures;
 mod freezing;
 mod functional;
+mod fuzz;
 #[cfg(feature = "hub")]
 mod hub;
 mod layers;
+mod limits;
 mod load_img;
 mod long_sums;
 mod losses;

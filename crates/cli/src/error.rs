@@ -65,6 +65,14 @@ pub enum Error {
         /// The path in it.
         path: PathBuf,
     },
+    /// An archive holds more than is unpacked.
+    #[error("{}: {problem}", .archive.display())]
+    Archive {
+        /// The archive.
+        archive: PathBuf,
+        /// What was expected, what was found and what to do.
+        problem: String,
+    },
     /// A folder lacks an archive.
     #[error("expected {name} in {}, found no such file", .folder.display())]
     NoArchive {

@@ -8,6 +8,7 @@ mod interrupt;
 mod plot;
 mod progress;
 mod tensors;
+mod unpack;
 
 use std::process::ExitCode;
 

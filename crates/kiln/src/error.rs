@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use kiln_graph::{DeviceError, Shape};
 
 use crate::data::DataError;
+use crate::memory;
 
 /// The result of what a model does.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -136,12 +137,26 @@ pub enum Error {
         /// The node, the tensor, its size and the limit.
         source: kiln_graph::Error,
     },
+    /// Something needs more memory than is free.
+    #[error("not enough memory for {what}: {} needed{}", memory::readable(*.bytes), left(*.free))]
+    Memory {
+        /// What needs it.
+        what: String,
+        /// How much it needs, in bytes.
+        bytes: u64,
+        /// How much is free, in bytes, if that is known.
+        free: Option<u64>,
+    },
     /// A graph cannot be built or planned.
     #[error(transparent)]
     Graph(#[from] kiln_graph::Error),
     /// The device cannot do what is asked of it.
     #[error(transparent)]
     Device(#[from] DeviceError),
+}
+
+fn left(free: Option<u64>) -> String {
+    free.map(|free| format!(", {} free", memory::readable(free))).unwrap_or_default()
 }
 
 fn fitting(samples: usize) -> String {

@@ -44,6 +44,7 @@ pub mod hub;
 mod initializers;
 pub mod layers;
 mod losses;
+mod memory;
 mod metrics;
 mod model;
 pub mod models;

@@ -11,6 +11,8 @@ pub mod devices;
 pub mod evaluate;
 pub mod features;
 pub mod finetune;
+#[cfg(test)]
+mod fuzz;
 mod network;
 mod pictures;
 pub mod predict;

@@ -246,7 +246,7 @@ impl Dataset {
         Ok(Dataset {
             samples: numbers.len(),
             values: self.values.take(numbers, self.sample_shape.elements())?,
-            labels: self.labels.take(numbers),
+            labels: self.labels.take(numbers)?,
             sample_weights: self.sample_weights.as_ref().map(of_weights),
             ..self.clone()
         })

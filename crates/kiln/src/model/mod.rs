@@ -15,7 +15,7 @@ use crate::compile::Compile;
 use crate::data::{Dataset, Labels};
 use crate::layers::Named;
 use crate::network::{ModelClass, Network, Node};
-use crate::session::{INFERENCE_BATCH, Role, Session};
+use crate::session::{INFERENCE_BATCH, Role, Session, check_memory};
 use crate::summary::Summary;
 use crate::weights::Weight;
 use crate::{Device, Error, Result, weights};
@@ -164,7 +164,7 @@ impl Model {
     pub fn initialize(&mut self, seed: u64) -> Result<()> {
         self.network.check()?;
         self.seed = seed;
-        let drawn = weights::draw(&self.network, seed, Vec::new());
+        let drawn = weights::draw(&self.network, seed, Vec::new())?;
         self.put_weights(drawn)
     }
 
@@ -183,6 +183,18 @@ impl Model {
             );
         }
         self.start_session(device, Some(compile))
+    }
+
+    /// Whether a device's memory may suffice to compile the model like this and train it with batches of this size: by
+    /// the variables, their gradients, what the optimizer keeps, and the layer whose input and output take most. It is
+    /// known at once, before weights are drawn and data are read. Where nobody says how much memory is free, as for
+    /// discrete GPUs, all counts as fitting.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] when it does not, and when the layers do not fit together.
+    pub fn check_memory(&self, device: &Device, compile: &Compile, batch_size: usize) -> Result<()> {
+        self.network.check()?;
+        check_memory(&self.network, device, Some(compile), batch_size)
     }
 
     /// Makes the model ready to predict on a device. [`Model::compile`] does that too.
@@ -336,6 +348,7 @@ impl Model {
 
     fn start_session(&mut self, device: &Device, compile: Option<Compile>) -> Result<()> {
         self.network.check()?;
+        check_memory(&self.network, device, compile.as_ref(), 1)?;
         let weights = self.flat_weights()?;
         self.session = Some(Session::new(device, &self.network, compile, &weights)?);
         self.weights = Vec::new();
@@ -348,7 +361,7 @@ impl Model {
             Some(session) => session.weights()?,
             None => self.weights.clone(),
         };
-        Ok(weights::draw(&self.network, self.seed, known))
+        weights::draw(&self.network, self.seed, known)
     }
 
     fn put_weights(&mut self, flat: Vec<f32>) -> Result<()> {

@@ -13,6 +13,7 @@ use kiln_graph::{Graph, Shape, Tensor};
 use crate::layers::{Call, Expected, Initializer, Layer, Named, Regularizer, Variable};
 use crate::{Error, LayerError, Result};
 
+use names::Names;
 pub(crate) use names::snake_case;
 
 /// What comes into a model, or what one of its layers gives: what another layer takes.
@@ -60,6 +61,7 @@ pub(crate) struct Network {
     /// What the model gives.
     pub output: Node,
     broken: Option<LayerError>,
+    names: Names,
 }
 
 /// A layer in its place.
@@ -118,6 +120,7 @@ impl Network {
             variables: Vec::new(),
             output: Node { network: id, index: 0 },
             broken: None,
+            names: Names::default(),
         }
     }
 
@@ -142,7 +145,7 @@ impl Network {
         if *inputs != [self.output] {
             self.class = ModelClass::Functional;
         }
-        let name = name.unwrap_or_else(|| self.free_name(layer.class_name()));
+        let name = name.unwrap_or_else(|| self.names.free(layer.class_name()));
         let first = self.variables.len();
         let placed = match self.input_shapes(&name, &*layer, inputs) {
             Ok(Some(inputs)) => self.fit(&name, &*layer, &inputs).map(|fits| Some((inputs, fits))),
@@ -159,6 +162,7 @@ impl Network {
                 None
             }
         };
+        self.names.insert(&name);
         let inputs = inputs.iter().copied().filter(|&input| self.has(input)).collect();
         let variables = first..self.variables.len();
         self.layers.push(PlacedLayer { name, layer, inputs, shapes, variables, trainable });
@@ -292,7 +296,7 @@ impl Network {
         let error = |expected: String, found: String| {
             Err(LayerError { layer: name.to_owned(), class_name: layer.class_name(), expected, found })
         };
-        if name.is_empty() || name.contains('/') || self.layers.iter().any(|placed| placed.name == name) {
+        if name.is_empty() || name.contains('/') || self.names.contains(name) {
             return error("a name that no other layer has, without `/`".to_owned(), format!("`{name}`"));
         }
         let sizes = || format!("tensors of 1 to {} elements", u32::MAX);
@@ -403,6 +407,26 @@ mod tests {
                 .to_string()
                 .contains("has no layer")
         );
+    }
+
+    #[test]
+    fn a_network_of_a_hundred_thousand_layers_is_built_checked_and_ordered() {
+        const LAYERS: usize = 100_000;
+        let mut network = Network::new(ModelClass::Functional, Shape::from([2]));
+        for _ in 0..LAYERS {
+            network.push(Flatten.into());
+        }
+        network.check().unwrap();
+        assert_eq!(network.layers[LAYERS - 1].name, format!("flatten_{}", LAYERS - 1));
+        let ordered = network.ordered();
+        assert_eq!((ordered.len(), ordered[LAYERS]), (LAYERS + 1, network.output));
+    }
+
+    #[test]
+    fn a_name_that_was_given_is_passed_over() {
+        let network = network([Flatten.named("flatten_1"), Flatten.into(), Flatten.into(), Flatten.into()]);
+        let names: Vec<&str> = network.layers.iter().map(|placed| placed.name.as_str()).collect();
+        assert_eq!(names, ["flatten_1", "flatten", "flatten_2", "flatten_3"]);
     }
 
     #[test]

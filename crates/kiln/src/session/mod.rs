@@ -2,6 +2,7 @@
 
 mod graphs;
 mod layout;
+mod memory;
 mod pass;
 mod penalties;
 mod plans;
@@ -24,6 +25,7 @@ use crate::saving::checkpoint::Progress;
 use crate::{Device, Error, Result};
 
 use layout::Layout;
+pub(crate) use memory::check_memory;
 pub(crate) use pass::Totals;
 use plans::most_at_once;
 pub(crate) use resident::{Resident, Role, write_new};
@@ -79,6 +81,8 @@ pub(crate) struct Session {
     pub seed: u64,
     submissions: usize,
     programs: HashMap<(Mode, Role, usize), Ready>,
+    /// The most bytes that the slots of a program took so far.
+    slot_bytes: u64,
     resident: HashMap<Role, Resident>,
     /// The node that gives the samples that lie there.
     entries: HashMap<Role, Node>,
@@ -110,6 +114,7 @@ impl Session {
             seed: 0,
             submissions: 0,
             programs: HashMap::new(),
+            slot_bytes: 0,
             resident: HashMap::new(),
             entries: HashMap::new(),
         };
@@ -125,6 +130,7 @@ impl Session {
             }
         }
         session.write_weights(weights)?;
+        session.compile_if_weak()?;
         Ok(session)
     }
 
@@ -366,6 +372,7 @@ impl Session {
         if !self.programs.contains_key(&key) {
             let plan = self.plan(mode, role, batch)?;
             tracing::debug!("{mode:?} {role:?}, batches of {batch}:\n{plan}");
+            self.check_slots(&plan, batch)?;
             let program = self.buffers.program(&plan)?;
             let fixed = self.compiled.as_ref().and_then(|compiled| compiled.steps_per_execution);
             let steps = fixed.filter(|_| mode != Mode::Predict).unwrap_or(1);

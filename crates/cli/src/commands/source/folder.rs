@@ -42,6 +42,16 @@ pub fn load(folder: &Path, images: &Images) -> Result<(Dataset, Dataset), Error>
     }
 }
 
+/// The folder with the training images, if a folder holds images.
+pub fn training_images(folder: &Path) -> Option<PathBuf> {
+    let train = folder.join("train");
+    match &entries(folder).ok()?[..] {
+        _ if train.is_dir() => Some(train),
+        [only] if only.is_dir() && !only.is_symlink() => training_images(only),
+        _ => None,
+    }
+}
+
 /// What is in a folder and not hidden, sorted.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = std::fs::read_dir(folder).map_err(Error::file("read", folder))?;

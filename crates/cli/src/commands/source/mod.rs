@@ -7,6 +7,7 @@ mod images;
 use std::path::{Path, PathBuf};
 
 use kiln::data::{self, Dataset};
+use kiln::graph::Shape;
 
 pub use folder::load as load_folder;
 pub use images::{Images, size};
@@ -41,6 +42,18 @@ pub fn load(source: &str, images: &Images) -> Result<Samples, Error> {
     };
     let (train, test) = folder::load(&folder, images)?;
     Ok(Samples { train, test: Some(test) })
+}
+
+/// The shape of a sample and the number of classes of a folder of images, or of an archive of one, if images are
+/// resized: without a look into any of them.
+pub fn described(source: &str, images: &Images) -> Result<Option<(Shape, usize)>, Error> {
+    let path = Path::new(source);
+    let folder = match Known::named(source) {
+        None if path.is_dir() => path.to_owned(),
+        None if path.is_file() && !is_tensors(source) => archive::unpacked(path)?,
+        _ => return Ok(None),
+    };
+    folder::training_images(&folder).map_or(Ok(None), |folder| images.described(&folder))
 }
 
 /// A source in words that mean the same in every folder.

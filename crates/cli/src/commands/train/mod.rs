@@ -3,6 +3,7 @@
 pub mod arguments;
 mod callbacks;
 mod diverged;
+mod memory;
 mod options;
 mod place;
 mod record;
@@ -92,6 +93,7 @@ struct Data {
 impl Data {
     fn load(arguments: &Arguments) -> Result<Data, Error> {
         let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
+        memory::check(arguments)?;
         let Samples { train, test } = source::load(arguments.data(), &arguments.images)?;
         let (trained, validated) = train.split(arguments.validation_split());
         let augmentation = augmentation.map(|augmentation| augmentation.fit(&trained)).transpose()?;
