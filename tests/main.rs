@@ -21,6 +21,8 @@ mod hub;
 mod layers;
 mod load_img;
 mod losses;
+mod memory;
+mod model_files;
 mod native;
 mod ops;
 mod optimizers;

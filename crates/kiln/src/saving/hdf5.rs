@@ -2,7 +2,7 @@
 //!
 //! - Keras 3's `.weights.h5`: `layers/conv2d_4/vars/0`, the groups counted by class in the order of the model's layers,
 //!   with the layer's own name as an attribute of `vars` in files of later versions.
-//! - Keras 1's and 2's, in which `layer_names` lists groups and each group's `weight_names` its data sets, on top in files
+//! - Keras 1's and 2's, in which `layer_names` lists groups, in that order, and each group's `weight_names` its data sets, on top in files
 //!   of weights, below `model_weights` in files of models. What the data sets are called has changed often; their order
 //!   has not.
 
@@ -36,15 +36,16 @@ impl Hdf5Weights {
     /// A file's weights, and which variables of a model they are.
     ///
     /// # Errors
-    /// When the file cannot be read or is none of Keras'.
-    pub fn open(path: &Path, network: &Network) -> Result<(Hdf5Weights, Vec<Candidate>)> {
+    /// When the file cannot be read or is none of Keras', or the order of its layers contradicts their names.
+    pub fn open(path: &Path, network: &Network, by_name: bool) -> Result<(Hdf5Weights, Vec<Candidate>)> {
         let format = |problem: String| Error::Format { path: path.to_owned(), problem };
         let layers = Hdf5File::open(path).and_then(|file| layers(&file, network));
         let Some(layers) = layers.map_err(|error| format(error.to_string()))? else {
             let expected = "expected Keras' weights (an attribute `layer_names` or a group `layers`), found neither";
             return Err(format(expected.to_owned()));
         };
-        let names = keras_names::in_model(layers.iter().map(|layer| layer.name.as_str()), network);
+        let names = keras_names::in_model(layers.iter().map(|layer| layer.name.as_str()), network, by_name);
+        let names = names.map_err(format)?;
         let (mut candidates, mut datasets) = (Vec::new(), Vec::new());
         for (layer, name) in layers.into_iter().zip(names) {
             let placed = network.layers.iter().find(|placed| placed.name == name);
@@ -103,6 +104,9 @@ fn layers(file: &Hdf5File, network: &Network) -> Hdf5Result<Option<Vec<FileLayer
 
 fn keras3(layers: &Group, network: &Network) -> Hdf5Result<Vec<FileLayer>> {
     let counted = keras_names::counted_by_class(network);
+    // Their numbers within a class are the order of the model's layers.
+    let mut groups = layers.groups()?;
+    groups.sort_by(|a, b| keras_names::split(a.name()).cmp(&keras_names::split(b.name())));
     let layer = |group: Group| {
         let Some(variables) = group.groups()?.into_iter().find(|group| group.name() == "vars") else {
             return Ok(FileLayer { name: group.name().to_owned(), datasets: Vec::new() });
@@ -113,7 +117,7 @@ fn keras3(layers: &Group, network: &Network) -> Hdf5Result<Vec<FileLayer>> {
         datasets.sort_by_key(|dataset| dataset.name().parse().unwrap_or(usize::MAX));
         Ok(FileLayer { name: name.unwrap_or_else(|| group.name().to_owned()), datasets })
     };
-    layers.groups()?.into_iter().map(layer).collect()
+    groups.into_iter().map(layer).collect()
 }
 
 /// A layer's group, and in it the data sets that it lists.
