@@ -30,10 +30,10 @@ fn predictions_of_rising_batches_hold_as_much_as_the_largest_alone() {
     }
     largest.predict(&images(128)).unwrap();
     assert_eq!(rising.device_bytes(), largest.device_bytes());
-    // What 128 samples of the largest layer take, 20 channels of 28 x 28, and a little more than as much again.
+    // What 128 samples of the largest layer take, 20 channels of 28 x 28, and what convolutions unfold.
     let layer = 128 * 20 * 784 * 4;
     let held = rising.device_bytes() - before;
-    assert!((layer..3 * layer).contains(&held), "{held} bytes, one layer has {layer}");
+    assert!((layer..4 * layer).contains(&held), "{held} bytes, one layer has {layer}");
     rising.predict(&images(1)).unwrap();
     assert!(rising.device_bytes() < before + layer / 10, "what nothing uses any more is freed");
 }

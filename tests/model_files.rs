@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use kiln::data::{Dataset, Labels};
 use kiln::layers::{BatchNormalization, Dense, Dropout, Layer, Rescaling};
-use kiln::losses::Loss;
 use kiln::optimizers::SGD;
-use kiln::{Compile, Fit, Model, Sequential, Weight};
+use kiln::{Compile, Fit, Loss, Model, Sequential, Weight};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 

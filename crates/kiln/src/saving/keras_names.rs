@@ -17,7 +17,7 @@ pub(crate) fn counted_by_class(network: &Network) -> HashMap<String, &str> {
     };
     let layers: Vec<&PlacedLayer> = in_order(network).collect();
     let names: Vec<String> = layers.iter().copied().map(counted).collect();
-    names.into_iter().zip(layers.iter().map(|placed| placed.name.as_str())).collect()
+    names.into_iter().zip(layers.into_iter().map(|placed| placed.name.as_str())).collect()
 }
 
 /// What a file's layers with weights, in their order, are called in the model. Where the file has as many layers with
@@ -62,7 +62,7 @@ pub(crate) fn in_model<'a>(
 
 /// A network's layers in Keras' order.
 fn in_order(network: &Network) -> impl Iterator<Item = &PlacedLayer> {
-    network.ordered().into_iter().filter_map(Node::layer).map(|index| &network.layers[index])
+    network.ordered().into_iter().filter_map(Node::layer).map(move |index| &network.layers[index])
 }
 
 /// Names by what stands before their number, in their order.

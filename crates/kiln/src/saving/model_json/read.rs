@@ -44,7 +44,7 @@ fn sequential(config: &Value) -> Result<Network, String> {
     let layers = layers.as_array().ok_or("expected a list `config.layers`, found none")?;
     let first = layers.first().ok_or("expected an InputLayer first in `config.layers`, found no layer")?;
     let has_input = string(first, "class_name")? == "InputLayer";
-    let shape = if has_input { input(first)?.1 } else { first_shape(first)? };
+    let shape = if has_input { input(first)? } else { first_shape(first)? };
     let mut network = Network::new(ModelClass::Sequential, shape);
     if config.get("layers").is_some() {
         network.name = string(config, "name")?.to_owned();
@@ -68,8 +68,7 @@ fn functional(config: &Value) -> Result<Network, String> {
     let input_name = one("input_layers", "input")?;
     let place = layers.iter().position(|json| json.get("name").and_then(Value::as_str) == Some(input_name));
     let place = place.ok_or_else(|| format!("expected an InputLayer {input_name}, found none"))?;
-    let (_, shape) = input(&layers[place])?;
-    let mut network = Network::new(ModelClass::Functional, shape);
+    let mut network = Network::new(ModelClass::Functional, input(&layers[place])?);
     network.name = string(config, "name")?.to_owned();
     network.input_name = input_name.to_owned();
     let mut nodes: HashMap<&str, Node> = [(input_name, network.input())].into();
@@ -122,14 +121,14 @@ fn title(json: &Value) -> String {
     format!("layer {} ({})", text(name), json.get("class_name").and_then(Value::as_str).unwrap_or("without class"))
 }
 
-/// The name and the shape of a sample of an InputLayer.
-fn input(json: &Value) -> Result<(Option<String>, Shape), String> {
+/// The shape of a sample of an InputLayer.
+fn input(json: &Value) -> Result<Shape, String> {
     let named = |problem: String| format!("{}: {problem}", title(json));
     let object = KerasObject::read(json, Package::Layers, &["name", "inbound_nodes"]).map_err(named)?;
     if object.class != "InputLayer" {
         return Err(named("expected an InputLayer".to_owned()));
     }
-    let (common, config) = split_config(object).map_err(named)?;
+    let (_, config) = split_config(object).map_err(named)?;
     for member in ["sparse", "ragged", "optional"] {
         if let Some(found) = config.get(member).filter(|found| !found.is_null() && **found != Value::Bool(false)) {
             return Err(named(format!("{member}: expected false, found {}", shown(found))));
@@ -141,7 +140,7 @@ fn input(json: &Value) -> Result<(Option<String>, Shape), String> {
     }
     let shape = config.get("batch_shape").or_else(|| config.get("batch_input_shape"));
     let missing = || format!("input: expected a batch_shape [null, …], found {}", shown(object.config));
-    Ok((common.name, sample_shape(shape.ok_or_else(missing)?)?))
+    sample_shape(shape.ok_or_else(missing)?)
 }
 
 /// The shape of a sample of a chain whose first layer tells it.
