@@ -366,6 +366,12 @@ mod hdf5 {
     }
 
     #[test]
+    fn kernels_that_theano_turns_around_are_refused() {
+        let error = of_one("theano.h5", LoadWeights::default()).unwrap_err().to_string();
+        assert!(error.contains("weights.h5: backend: expected tensorflow, found theano"), "{error}");
+    }
+
+    #[test]
     fn names_of_the_model_in_another_order_are_an_error_unless_names_are_asked_for() {
         for name in ["contradiction_keras2.h5", "contradiction_keras3.weights.h5"] {
             let error = of_one(name, LoadWeights::default()).unwrap_err().to_string();

@@ -11,7 +11,7 @@ Each `NAME.json` is a model as Keras 3 (`act_obj`, `dropout_seed`, `op_add`) or 
 the weights afterwards under `final/` and the loss of each step, `losses`.
 
 The files `NAME.h5.gz` are weights of two convolutions of one shape, `first` and then `second`, whose names count the other
-way round. Recorded with Keras 3.15.1 and tf_keras 2.21.0.
+way round, or, in `theano.h5`, do not. Recorded with Keras 3.15.1 and tf_keras 2.21.0.
 """
 
 import gzip
@@ -20,6 +20,7 @@ import os
 import pathlib
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import h5py
 import keras
 import numpy as np
 import tf_keras
@@ -85,19 +86,23 @@ def called_with_training():
 called_with_training()
 
 
-def swapped(k, first, second, name):
+def swapped(k, first, second, name, backend=None):
     """A chain of two convolutions. The first one multiplies by 2, the second by 3."""
     layers = [k.layers.Conv2D(1, 1, name=first), k.layers.Conv2D(1, 1, name=second)]
     model = k.Sequential([k.Input([2, 2, 1]), *layers])
     model.set_weights([np.float32([[[[2]]]]), np.float32([0]), np.float32([[[[3]]]]), np.float32([1])])
     path = FOLDER / name
     model.save_weights(path)
+    if backend:
+        with h5py.File(path, "r+") as file:
+            file.attrs["backend"] = backend.encode()
     path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
     path.unlink()
 
 
 swapped(tf_keras, "conv2d_5", "conv2d_4", "counted_down_keras2.h5")
 swapped(keras, "conv2d_5", "conv2d_4", "counted_down_keras3.weights.h5")
+swapped(tf_keras, "conv2d", "conv2d_1", "theano.h5", backend="theano")
 swapped(tf_keras, "conv2d_1", "conv2d", "contradiction_keras2.h5")
 swapped(keras, "conv2d_1", "conv2d", "contradiction_keras3.weights.h5")
 for path in sorted(FOLDER.iterdir()):

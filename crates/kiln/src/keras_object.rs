@@ -66,7 +66,7 @@ impl<'a> KerasObject<'a> {
         let class = string(json, "class_name")?;
         own_class(json, class, package)?;
         let own = ["module", "class_name", "config", "registered_name"];
-        check_members(json, &[&own, known].concat())?;
+        check_members(json, &[&own[..], known].concat())?;
         Ok(KerasObject { class, config: json.get("config").unwrap_or(&Value::Null) })
     }
 

@@ -39,8 +39,14 @@ impl Hdf5Weights {
     /// When the file cannot be read or is none of Keras', or the order of its layers contradicts their names.
     pub fn open(path: &Path, network: &Network, by_name: bool) -> Result<(Hdf5Weights, Vec<Candidate>)> {
         let format = |problem: String| Error::Format { path: path.to_owned(), problem };
-        let layers = Hdf5File::open(path).and_then(|file| layers(&file, network));
-        let Some(layers) = layers.map_err(|error| format(error.to_string()))? else {
+        let failed = |error: hdf5_reader::error::Error| format(error.to_string());
+        let file = Hdf5File::open(path).map_err(failed)?;
+        if backend(&file).map_err(failed)?.as_deref() == Some("theano") {
+            let expected =
+                "backend: expected tensorflow, found theano, whose kernels of convolutions are turned around";
+            return Err(format(format!("{expected}; load and save the weights with Keras 2.3 on TensorFlow first")));
+        }
+        let Some(layers) = layers(&file, network).map_err(failed)? else {
             let expected = "expected Keras' weights (an attribute `layer_names` or a group `layers`), found neither";
             return Err(format(expected.to_owned()));
         };
@@ -89,17 +95,30 @@ impl Hdf5Weights {
 /// The layers with weights of a file of either form.
 fn layers(file: &Hdf5File, network: &Network) -> Hdf5Result<Option<Vec<FileLayer>>> {
     let root = file.root_group()?;
-    let (groups, _) = root.member_names()?;
-    let has = |name: &str| groups.iter().any(|group| group == name);
-    let layers = if has("layers") {
+    let layers = if has(&root, "layers")? {
         keras3(&root.group("layers")?, network)?
     } else {
-        let group = if has("model_weights") { root.group("model_weights")? } else { root };
+        let group = keras2_group(file)?;
         let Some(names) = names(&group, "layer_names")? else { return Ok(None) };
         let layers: Hdf5Result<Vec<FileLayer>> = names.into_iter().map(|name| keras2(&group, name)).collect();
         layers?
     };
     Ok(Some(layers.into_iter().filter(|layer| !layer.datasets.is_empty()).collect()))
+}
+
+fn has(group: &Group, name: &str) -> Hdf5Result<bool> {
+    Ok(group.member_names()?.0.iter().any(|group| group == name))
+}
+
+/// Where Keras 1 and 2 list a file's layers.
+fn keras2_group(file: &Hdf5File) -> Hdf5Result<Group> {
+    let root = file.root_group()?;
+    if has(&root, "model_weights")? { root.group("model_weights") } else { Ok(root) }
+}
+
+/// What computed the model that Keras 1 or 2 wrote.
+fn backend(file: &Hdf5File) -> Hdf5Result<Option<String>> {
+    Ok(names(&keras2_group(file)?, "backend")?.and_then(|names| names.into_iter().next()))
 }
 
 fn keras3(layers: &Group, network: &Network) -> Hdf5Result<Vec<FileLayer>> {
