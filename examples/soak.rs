@@ -57,7 +57,7 @@ fn quarters(count: usize) -> Result<Dataset> {
     Ok(Dataset::from_u8([12, 12, 1], (0..count * 144).map(value).collect(), labels)?)
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let mut numbers = std::env::args().skip(1).map(|number| number.parse::<usize>());
     let steps = numbers.next().transpose()?.unwrap_or(20_000);
     let per_epoch = numbers.next().transpose()?.unwrap_or(400);
