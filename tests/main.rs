@@ -25,6 +25,8 @@ mod limits;
 mod load_img;
 mod long_sums;
 mod losses;
+mod memory;
+mod model_files;
 mod native;
 mod non_finite;
 mod ops;

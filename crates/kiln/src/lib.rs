@@ -42,6 +42,7 @@ mod history;
 #[cfg(feature = "hub")]
 pub mod hub;
 mod initializers;
+mod keras_object;
 pub mod layers;
 mod losses;
 mod memory;

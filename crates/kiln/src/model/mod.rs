@@ -205,6 +205,12 @@ impl Model {
         self.start_session(device, None)
     }
 
+    /// The memory that the model takes on its device, in bytes: weights, what the optimizer keeps, the data sets that lie
+    /// there, and what training steps, evaluations and predictions compute with. 0 if it is on no device.
+    pub fn device_bytes(&self) -> u64 {
+        self.session.as_ref().map_or(0, Session::bytes)
+    }
+
     /// The learning rate of the next training step.
     ///
     /// # Errors

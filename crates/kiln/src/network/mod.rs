@@ -77,6 +77,8 @@ pub(crate) struct PlacedLayer {
     pub variables: Range<usize>,
     /// Whether training changes them.
     pub trainable: bool,
+    /// Whether the layer is called as in a training step; as the network is, if nothing is said.
+    pub training: Option<bool>,
 }
 
 /// A variable in its place.
@@ -141,8 +143,9 @@ impl Network {
 
     /// Appends a layer that takes what these nodes give, and has the network give what it gives. One that does not fit
     /// is kept, and [`Network::check`] tells.
-    pub fn push_on(&mut self, Named { name, layer, trainable }: Named, inputs: &[Node]) -> Node {
-        if *inputs != [self.output] {
+    pub fn push_on(&mut self, Named { name, layer, trainable, training }: Named, inputs: &[Node]) -> Node {
+        // A chain has no place for how a layer is called.
+        if *inputs != [self.output] || training.is_some() {
             self.class = ModelClass::Functional;
         }
         let name = name.unwrap_or_else(|| self.names.free(layer.class_name()));
@@ -165,7 +168,7 @@ impl Network {
         self.names.insert(&name);
         let inputs = inputs.iter().copied().filter(|&input| self.has(input)).collect();
         let variables = first..self.variables.len();
-        self.layers.push(PlacedLayer { name, layer, inputs, shapes, variables, trainable });
+        self.layers.push(PlacedLayer { name, layer, inputs, shapes, variables, trainable, training });
         self.output = self.output_of(self.layers.len() - 1);
         self.output
     }
@@ -216,6 +219,12 @@ impl Network {
         if self.layers.is_empty() {
             return Err(Error::Empty(self.name.clone()));
         }
+        if let Some(placed) = self.layers.iter().find(|placed| self.moves_in_predictions(placed)) {
+            let expected = "to be frozen, or called without `training=True`".to_owned();
+            let found = "`training=True`, with which a prediction would use and move the statistics of its batch";
+            let (layer, class_name) = (placed.name.clone(), placed.layer.class_name());
+            return Err(LayerError { layer, class_name, expected, found: found.to_owned() }.into());
+        }
         let needed = self.needed_for(self.output);
         match (0..self.layers.len()).find(|index| !needed.contains(index)) {
             Some(index) => {
@@ -226,6 +235,16 @@ impl Network {
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether a layer keeps statistics of its own, as batch normalization does.
+    pub fn keeps_statistics(&self, placed: &PlacedLayer) -> bool {
+        self.variables[placed.variables.clone()].iter().any(|variable| !variable.trainable)
+    }
+
+    /// Whether a layer is called so that it would move its statistics outside of a training, too.
+    fn moves_in_predictions(&self, placed: &PlacedLayer) -> bool {
+        placed.training == Some(true) && placed.trainable && self.keeps_statistics(placed)
     }
 
     /// Which layer does not fit, and why.
@@ -280,6 +299,7 @@ impl Network {
             graph.scope(placed.name.clone());
             let (trainable, stream) = (placed.trainable, index as u32 + 1);
             let variables = &variables[placed.variables.clone()];
+            let training = placed.training.unwrap_or(training);
             let mut call = Call { graph, inputs: &inputs, variables, training, trainable, stream };
             given[index + 1] = Some(placed.layer.call(&mut call)?);
         }

@@ -45,12 +45,10 @@ pub(crate) fn check_memory(network: &Network, device: &Device, compiled: Option<
 impl Session {
     /// # Errors
     /// [`Error::Memory`] when what a program needs beside the variables does not fit the device's memory.
-    pub(super) fn check_slots(&mut self, plan: &Plan, batch: usize) -> Result<()> {
-        let more = plan.slot_bytes().saturating_sub(self.slot_bytes);
+    pub(super) fn check_slots(&self, plan: &Plan, batch: usize) -> Result<()> {
+        let more = plan.slot_bytes().saturating_sub(self.buffers.slot_bytes());
         let what = || format!("model `{}` with batches of {batch}; use smaller ones", self.network.name);
-        memory::check(what, more, memory::free_on(&self.device))?;
-        self.slot_bytes = self.slot_bytes.max(plan.slot_bytes());
-        Ok(())
+        memory::check(what, more, memory::free_on(&self.device))
     }
 
     /// On a device with weaker limits than every WebGPU device has, tries whether the network's kernels compile, for a

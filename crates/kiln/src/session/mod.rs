@@ -6,13 +6,14 @@ mod memory;
 mod pass;
 mod penalties;
 mod plans;
+mod programs;
 mod resident;
 mod stream;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kiln_graph::{Buffers, Profile, Program, Step};
+use kiln_graph::{Buffers, Profile, Step};
 
 use crate::augmentation::Augmentation;
 use crate::callbacks::CallbackState;
@@ -28,6 +29,7 @@ use layout::Layout;
 pub(crate) use memory::check_memory;
 pub(crate) use pass::Totals;
 use plans::most_at_once;
+use programs::{Programs, Ready};
 pub(crate) use resident::{Resident, Role, write_new};
 use stream::Reader;
 
@@ -45,13 +47,6 @@ pub(crate) enum Mode {
     Train,
     Evaluate,
     Predict,
-}
-
-/// A program for batches of one size, and how many of its steps make up a submission.
-#[derive(Debug)]
-struct Ready {
-    program: Box<dyn Program>,
-    steps: usize,
 }
 
 /// A network on a device.
@@ -80,9 +75,9 @@ pub(crate) struct Session {
     /// What the random draws of training steps depend on.
     pub seed: u64,
     submissions: usize,
-    programs: HashMap<(Mode, Role, usize), Ready>,
-    /// The most bytes that the slots of a program took so far.
-    slot_bytes: u64,
+    /// How many steps of evaluations and predictions have run since the last training step.
+    inferences: u64,
+    programs: Programs,
     resident: HashMap<Role, Resident>,
     /// The node that gives the samples that lie there.
     entries: HashMap<Role, Node>,
@@ -113,8 +108,8 @@ impl Session {
             resumed: None,
             seed: 0,
             submissions: 0,
-            programs: HashMap::new(),
-            slot_bytes: 0,
+            inferences: 0,
+            programs: Programs::default(),
             resident: HashMap::new(),
             entries: HashMap::new(),
         };
@@ -301,7 +296,7 @@ impl Session {
     /// Sets the random changes of training images. Training programs with others are dropped.
     pub fn set_augmentation(&mut self, augmentation: Option<&Augmentation>) {
         if self.augmentation.as_ref() != augmentation {
-            self.programs.retain(|(mode, ..), _| *mode != Mode::Train);
+            self.programs.retain(|(mode, ..)| mode != Mode::Train);
             self.augmentation = augmentation.cloned();
         }
     }
@@ -326,7 +321,7 @@ impl Session {
         if same_entry && self.resident.get(&role).is_some_and(|resident| resident.holds(data)) {
             return Ok(());
         }
-        self.programs.retain(|(_, other, _), _| *other != role);
+        self.programs.retain(|(_, other, _)| other != role);
         self.resident.remove(&role);
         let resident = Resident::upload(data, role, &self.device, &mut self.buffers)?;
         self.resident.insert(role, resident);
@@ -369,17 +364,23 @@ impl Session {
 
     fn ready(&mut self, mode: Mode, role: Role, batch: usize) -> Result<&mut Ready> {
         let key = (mode, role, batch);
-        if !self.programs.contains_key(&key) {
+        if self.programs.get(key).is_none() {
             let plan = self.plan(mode, role, batch)?;
             tracing::debug!("{mode:?} {role:?}, batches of {batch}:\n{plan}");
             self.check_slots(&plan, batch)?;
             let program = self.buffers.program(&plan)?;
             let fixed = self.compiled.as_ref().and_then(|compiled| compiled.steps_per_execution);
             let steps = fixed.filter(|_| mode != Mode::Predict).unwrap_or(1);
-            self.programs.insert(key, Ready { program, steps });
+            let ready = Ready { program, steps, slot_bytes: plan.slot_bytes() };
+            self.programs.insert(key, ready, &self.buffers);
         }
         let missing = || Error::NotReady { model: self.network.name.clone(), action: "a program", call: "compile" };
-        self.programs.get_mut(&key).ok_or_else(missing)
+        self.programs.get(key).ok_or_else(missing)
+    }
+
+    /// The device memory that the network, its programs and its data sets take, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.buffers.bytes()
     }
 
     /// What the next `count` steps from sample `first` on are told.
@@ -393,15 +394,26 @@ impl Session {
                     let iterations = self.iterations + i as u64;
                     let key = bits(Stream::Step, [self.seed, iterations, 0]);
                     let rates = compiled.optimizer.rates(iterations, self.learning_rate.at(iterations));
-                    Step { key: [key as u32, (key >> 32) as u32], rates, ..step }
+                    Step { key: words(key), rates, ..step }
                 }
-                _ => step,
+                // For layers that are called with `training` set.
+                _ => {
+                    let inferences = self.inferences + i as u64;
+                    Step { key: words(bits(Stream::Inference, [self.seed, self.iterations, inferences])), ..step }
+                }
             }
         });
         let steps = steps.collect();
         if mode == Mode::Train {
-            self.iterations += count as u64;
+            (self.iterations, self.inferences) = (self.iterations + count as u64, 0);
+        } else {
+            self.inferences += count as u64;
         }
         steps
     }
+}
+
+/// The low and the high half.
+fn words(bits: u64) -> [u32; 2] {
+    [bits as u32, (bits >> 32) as u32]
 }
