@@ -14,7 +14,7 @@ use std::sync::Arc;
 use kiln_graph::{Buffers, Profile, Program, Step};
 
 use crate::augmentation::Augmentation;
-use crate::compile::{Compile, MOST_STEPS};
+use crate::compile::{AVERAGE, Compile, MOST_STEPS};
 use crate::data::Dataset;
 use crate::network::{Network, Node};
 use crate::optimizers::LearningRate;
@@ -22,7 +22,7 @@ use crate::random::{Stream, bits};
 use crate::saving::checkpoint::Progress;
 use crate::{Device, Error, Result};
 
-use layout::Layout;
+use layout::{Layout, TRAINABLE};
 pub(crate) use pass::Totals;
 use plans::most_at_once;
 pub(crate) use resident::{Resident, Role, write_new};
@@ -107,7 +107,7 @@ impl Session {
         session.buffers.named(graphs::METRICS, METRICS_ROWS as u64 * session.row_bytes())?;
         let outputs = network.output_shape().batched(session.most_at_once.min(INFERENCE_BATCH)).elements() as u64 * 4;
         session.buffers.named(graphs::PREDICTIONS, outputs.max(4))?;
-        for slot in session.compiled.iter().flat_map(|compiled| compiled.optimizer.slots()) {
+        for slot in session.compiled.iter().flat_map(Compile::slots) {
             let count = session.layout.trainable_len().max(1);
             let buffer = session.buffers.named(&graphs::slot_buffer(slot.name), count as u64 * 4)?;
             if slot.initial != 0.0 {
@@ -192,7 +192,7 @@ impl Session {
     /// # Errors
     /// When the network is not compiled.
     pub fn slot_names(&self) -> Result<Vec<String>> {
-        let slots = self.compiled_for("the optimizer's state")?.optimizer.slots();
+        let slots = self.compiled_for("the optimizer's state")?.slots();
         Ok(slots.iter().map(|slot| slot.name.to_owned()).collect())
     }
 
@@ -209,6 +209,19 @@ impl Session {
             Ok((slot, bytemuck::pod_collect_to_vec(&flat)))
         };
         self.slot_names()?.into_iter().map(read).collect()
+    }
+
+    /// Replaces the weights by their moving average, if one is kept and a step was taken: what ends a training.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn average_weights(&self) -> Result<()> {
+        let bytes = self.layout.trainable_len() as u64 * 4;
+        let averaged = self.compiled.as_ref().is_some_and(|compiled| compiled.use_ema) && self.iterations > 0;
+        match (self.buffers.get(&graphs::slot_buffer(AVERAGE)), self.buffers.get(TRAINABLE)) {
+            (Some(average), Some(weights)) if averaged && bytes > 0 => Ok(weights.write(0, &average.read(0, bytes)?)?),
+            _ => Ok(()),
+        }
     }
 
     /// How far training is.
@@ -340,8 +353,10 @@ impl Session {
                 Some(compiled) if mode == Mode::Train => {
                     let iterations = self.iterations + i as u64;
                     let key = bits(Stream::Step, [self.seed, iterations, 0]);
-                    let rates = compiled.optimizer.rates(iterations, self.learning_rate.at(iterations));
-                    Step { key: [key as u32, (key >> 32) as u32], rates, ..step }
+                    let key = [key as u32, (key >> 32) as u32];
+                    let learning_rate = self.learning_rate.at(iterations);
+                    let rates = compiled.optimizer.rates(iterations, learning_rate);
+                    Step { key, rates, learning_rate, iteration: iterations as u32, ..step }
                 }
                 _ => step,
             }
