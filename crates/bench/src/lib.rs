@@ -19,7 +19,7 @@ mod kernels {
 }
 
 pub use check::{Check, Finding, Replay, checks};
-pub use measure::{Measured, measure};
+pub use measure::{Measured, Samples, measure};
 pub use peak::Peak;
 pub use training::{Training, made_up};
 pub use workloads::{Given, Workload, workloads};
