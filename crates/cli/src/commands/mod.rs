@@ -17,6 +17,7 @@ pub mod predict;
 pub mod profile;
 mod run;
 mod source;
+mod spec;
 pub mod summary;
 pub mod train;
 mod weights;

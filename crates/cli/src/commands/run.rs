@@ -39,6 +39,10 @@ pub struct Run {
     pub validation_split: f64,
     /// What `--augment` said.
     pub augment: Option<String>,
+    /// What `--reduce-lr-on-plateau` said.
+    pub reduce_lr_on_plateau: Option<String>,
+    /// What `--class-weight` said.
+    pub class_weight: Vec<String>,
     /// What weights and order depend on.
     pub seed: u64,
     /// The loss of the test samples, unless training was stopped.
@@ -61,6 +65,8 @@ impl Default for Run {
             batch_size: 0,
             validation_split: 0.0,
             augment: None,
+            reduce_lr_on_plateau: None,
+            class_weight: Vec::new(),
             seed: 0,
             test_loss: None,
             test_accuracy: None,

@@ -2,7 +2,11 @@
 
 pub mod arguments;
 mod callbacks;
+mod class_weight;
+mod optimizer;
+mod plateau;
 pub mod report;
+mod schedule;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -38,10 +42,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let mut progress = Progress::new(arguments.epochs());
     let device = devices::open(arguments.device.as_deref())?;
     let mut model = build(arguments, &train)?;
-    let optimizer = arguments.optimizer();
-    let mut written = report::describe(arguments, &device, optimizer.as_ref(), &train);
+    let compile = arguments.compile(trained.len())?;
+    let class_weight = class_weight::resolve(&arguments.class_weight, &train)?;
+    let mut written = report::describe(arguments, &device, &compile, &train);
     let loss = arguments.loss.unwrap_or(run::usual_loss(&train));
-    model.compile(&device, Compile { optimizer, loss, from_logits: arguments.from_logits, ..Compile::default() })?;
+    model.compile(&device, Compile { loss, from_logits: arguments.from_logits, ..compile })?;
     let (initial_epoch, before) = if arguments.resume { resume(&mut model, &out)? } else { Default::default() };
     report::introduce(&written, &model, [trained.len(), validated.len()], test.as_ref());
 
@@ -52,10 +57,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         restore_best_weights: true,
         ..EarlyStopping::default()
     });
+    let mut plateau = arguments.reduce_lr_on_plateau.clone();
     let mut board = arguments.tensorboard.then(|| TensorBoard::new(out.join("tensorboard")));
     let mut interrupt = Interrupt;
     let mut callbacks: Vec<&mut dyn Callback> = vec![&mut interrupt, &mut progress, &mut budget, &mut saver];
     callbacks.extend(board.as_mut().map(|callback| callback as &mut dyn Callback));
+    callbacks.extend(plateau.as_mut().map(|callback| callback as &mut dyn Callback));
     callbacks.extend(patience.as_mut().map(|callback| callback as &mut dyn Callback));
     model.fit(
         &train,
@@ -66,6 +73,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
             shuffle: !arguments.no_shuffle,
             seed: arguments.seed,
             augmentation: augmentation.as_ref(),
+            class_weight,
             initial_epoch,
             callbacks,
             ..Fit::default()
