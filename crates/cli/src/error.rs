@@ -265,7 +265,7 @@ fn option(argument: &str, command: &clap::Command) -> Option<String> {
         "ema_momentum" => "ema".to_owned(),
         _ => argument.replace('_', "-"),
     };
-    let known = command.get_arguments().any(|argument| argument.get_long() == Some(&name));
+    let known = command.get_arguments().any(|argument| argument.get_long() == Some(name.as_str()));
     known.then(|| format!("--{name}"))
 }
 

@@ -58,7 +58,7 @@ mod tests {
             assert_eq!(blocks.of(name), name);
         }
         let mut sizes: HashMap<&str, usize> = HashMap::new();
-        blocks.of_layers.values().for_each(|block| *sizes.entry(block).or_default() += 1);
+        blocks.of_layers.values().for_each(|block| *sizes.entry(block.as_str()).or_default() += 1);
         assert_eq!((sizes["mixed0"], sizes["mixed8"], sizes["conv2d"]), (23, 20, 1));
         assert_eq!(blocks.of("mixed5/kernel"), "mixed5");
         assert_eq!(blocks.of("adam"), "adam");

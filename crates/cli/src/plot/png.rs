@@ -13,7 +13,8 @@ pub fn render(svg: &str) -> Result<Vec<u8>, String> {
     let mut options = Options::default();
     let fonts = options.fontdb_mut();
     fonts.load_font_data(FONT.to_vec());
-    if let Some(family) = fonts.faces().next().and_then(|face| Some(face.families.first()?.0.clone())) {
+    let family = fonts.faces().next().and_then(|face| Some(face.families.first()?.0.clone()));
+    if let Some(family) = family {
         fonts.set_sans_serif_family(family);
     }
     let tree = Tree::from_str(svg, &options).map_err(|error| error.to_string())?;

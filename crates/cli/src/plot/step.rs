@@ -103,15 +103,27 @@ impl Picture for Step<'_> {
 impl Step<'_> {
     /// A box for each run of neighbouring calls that have a name in common.
     fn parts<'a>(&'a self, colour: RGBColor, name: impl Fn(&'a CallTime) -> &'a str) -> Vec<Part> {
+        let mut parts: Vec<(usize, Part)> = Vec::new();
         let mut start = 0.0;
-        let part = |calls: &'a [CallTime]| {
-            let seconds: f64 = calls.iter().map(|call| call.seconds).sum();
-            let details = vec![format!("{} kernel call{}", calls.len(), if calls.len() == 1 { "" } else { "s" })];
-            let part = Part { name: name(&calls[0]).to_owned(), start, seconds, colour, details };
-            start += seconds;
-            part
+        for call in &self.profile.calls {
+            let name = name(call);
+            match parts.last_mut().filter(|(_, part)| part.name == name) {
+                Some((calls, part)) => {
+                    *calls += 1;
+                    part.seconds += call.seconds;
+                }
+                None => {
+                    let (name, seconds) = (name.to_owned(), call.seconds);
+                    parts.push((1, Part { name, start, seconds, colour, details: Vec::new() }));
+                }
+            }
+            start += call.seconds;
+        }
+        let detailed = |(calls, part): (usize, Part)| {
+            let details = vec![format!("{calls} kernel call{}", if calls == 1 { "" } else { "s" })];
+            Part { details, ..part }
         };
-        self.profile.calls.chunk_by(|a, b| name(a) == name(b)).map(part).collect()
+        parts.into_iter().map(detailed).collect()
     }
 
     /// A box for each call.
@@ -161,7 +173,8 @@ fn joined(mut run: Vec<Part>, total: f64) -> Option<Part> {
     if run.len() < 2 {
         return run.pop();
     }
-    let (start, seconds, count) = (run[0].start, run.iter().map(|part| part.seconds).sum(), run.len());
+    let seconds: f64 = run.iter().map(|part| part.seconds).sum();
+    let (start, count) = (run[0].start, run.len());
     let colour = if run.iter().all(|part| part.colour == run[0].colour) { run[0].colour } else { OTHER };
     run.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     let details = run.iter().take(TOOLTIP).map(|part| format!("{}: {}", part.name, figures(part.seconds, total)));
