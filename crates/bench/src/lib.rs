@@ -21,7 +21,7 @@ mod kernels {
 }
 
 pub use check::{Check, Finding, Replay, checks};
-pub use measure::{Measured, measure};
+pub use measure::{Measured, Samples, measure};
 pub use mutations::{FUZZ_VARIABLE, mutations};
 pub use peak::Peak;
 pub use training::{Training, made_up};

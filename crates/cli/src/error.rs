@@ -119,6 +119,14 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// An option says something that makes no sense.
+    #[error("{option}: {problem}")]
+    Option {
+        /// The option, as it is spelled.
+        option: &'static str,
+        /// What was expected, and what was found.
+        problem: String,
+    },
     /// A network does not take pictures.
     #[error("model `{model}` takes {takes}, expected images [height, width, 1 or 3]; use --input for tensors")]
     NoPictures {
@@ -278,6 +286,40 @@ impl Error {
     }
 }
 
+/// An error and its causes in words, the library's arguments by the names of a command's options.
+pub fn words(error: &Error, command: &clap::Command) -> String {
+    let text = chain(error);
+    let Error::Kiln(error) = error else { return text };
+    match error {
+        kiln::Error::Argument { name, .. } => match option(name, command) {
+            Some(option) => format!("{option}{}", text.strip_prefix(name).unwrap_or_default()),
+            None => text,
+        },
+        kiln::Error::NoSoftmax { .. } => match option("from_logits", command) {
+            Some(option) => text.replace("set `from_logits: true`", &format!("pass {option}")),
+            None => text,
+        },
+        kiln::Error::BatchTooLarge { fits, .. } if *fits > 0 => match option("batch_size", command) {
+            Some(option) => format!("{text}; pass {option} {fits}"),
+            None => text,
+        },
+        _ => text,
+    }
+}
+
+/// The option of a command that sets an argument of the library.
+fn option(argument: &str, command: &clap::Command) -> Option<String> {
+    let name = match argument {
+        "clipnorm" => "clip-norm".to_owned(),
+        "clipvalue" => "clip-value".to_owned(),
+        "global_clipnorm" => "global-clip-norm".to_owned(),
+        "ema_momentum" => "ema".to_owned(),
+        _ => argument.replace('_', "-"),
+    };
+    let known = command.get_arguments().any(|argument| argument.get_long() == Some(name.as_str()));
+    known.then(|| format!("--{name}"))
+}
+
 /// An error and its causes, as far as it does not name them itself.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -302,4 +344,22 @@ fn by(process: &str) -> String {
 
 fn list(tried: &[(String, Error)]) -> String {
     tried.iter().map(|(source, error)| format!("\n  {source}: {}", chain(error))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_named_as_the_command_line_spells_them() {
+        let command =
+            clap::Command::new("train").args(["batch-size", "clip-norm"].map(|name| clap::Arg::new(name).long(name)));
+        let error = |name| {
+            let (expected, found) = ("1 to 8".to_owned(), "9".to_owned());
+            words(&kiln::Error::Argument { name, expected, found }.into(), &command)
+        };
+        assert_eq!(error("batch_size"), "--batch-size: expected 1 to 8, found 9");
+        assert_eq!(error("clipnorm"), "--clip-norm: expected 1 to 8, found 9");
+        assert_eq!(error("layers"), "layers: expected 1 to 8, found 9", "no option sets it");
+    }
 }

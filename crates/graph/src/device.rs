@@ -118,6 +118,12 @@ pub struct Step {
     /// What the optimizer makes of its learning rate for this step, schedules and bias corrections included: one step
     /// size in most, up to four figures in some.
     pub rates: [f32; 4],
+    /// The learning rate itself, which weight decay depends on.
+    pub learning_rate: f32,
+    /// The number of training steps before this one.
+    pub iteration: u32,
+    /// Fills a uniform's multiple of 16 bytes.
+    pub unused: [u32; 2],
 }
 
 /// What a device is.

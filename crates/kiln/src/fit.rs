@@ -30,6 +30,7 @@ pub struct Fit<'a> {
     /// How training images are changed at random, and how those that validate are standardized with them.
     pub augmentation: Option<&'a Augmentation>,
     /// How much the samples of a class count, 1 where nothing is said: the loss of a training sample is multiplied by it.
+    /// A class that the labels do not have is an error.
     pub class_weight: Option<BTreeMap<usize, f32>>,
     /// How many epochs were trained before: the first is the one after. Where it is what [`Model::load_checkpoint`]
     /// returned, the callbacks go on from their states in the checkpoint.
@@ -167,6 +168,7 @@ impl Model {
                 break;
             }
         }
+        self.session("fit")?.average_weights()?;
         for callback in &mut fit.callbacks {
             callback.on_train_end(self)?;
         }

@@ -20,6 +20,7 @@ pub mod profile;
 mod run;
 mod run_folder;
 mod source;
+mod spec;
 pub mod summary;
 pub mod train;
 mod weights;

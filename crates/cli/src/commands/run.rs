@@ -41,6 +41,10 @@ pub struct Run {
     pub validation_split: f64,
     /// What `--augment` said.
     pub augment: Option<String>,
+    /// What `--reduce-lr-on-plateau` said.
+    pub reduce_lr_on_plateau: Option<String>,
+    /// What `--class-weight` said.
+    pub class_weight: Vec<String>,
     /// What weights and order depend on.
     pub seed: u64,
     /// What `kiln train` was asked for, so that `--resume` can go on with it.
@@ -65,6 +69,8 @@ impl Default for Run {
             batch_size: 0,
             validation_split: 0.0,
             augment: None,
+            reduce_lr_on_plateau: None,
+            class_weight: Vec::new(),
             seed: 0,
             training: None,
             test_loss: None,

@@ -175,6 +175,7 @@ impl Model {
     pub fn compile(&mut self, device: &Device, compile: Compile) -> Result<()> {
         self.network.check()?;
         compile.check()?;
+        compile.optimizer.weight_decay().check(&self.network)?;
         compile.metrics.iter().try_for_each(|metric| metric.check(&self.network, compile.loss))?;
         for (layer, normalization) in self.network.split_normalizations() {
             tracing::warn!(

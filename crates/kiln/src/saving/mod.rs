@@ -7,6 +7,7 @@ mod hdf5;
 mod keras_names;
 mod load_weights;
 mod model_json;
+mod other_files;
 mod tensors;
 mod torch;
 mod weight_file;
@@ -64,7 +65,11 @@ pub(crate) fn load(folder: &Path) -> Result<Model> {
 /// The model that a file describes, with fresh weights.
 pub(crate) fn load_model_json(path: &Path) -> Result<Model> {
     let format = |problem: String| Error::Format { path: path.to_owned(), problem };
-    let json = serde_json::from_slice(&read(path)?).map_err(|error| format(error.to_string()))?;
+    let bytes = read(path)?;
+    if let Some(problem) = other_files::instead_of_json(&bytes) {
+        return Err(format(problem.to_owned()));
+    }
+    let json = serde_json::from_slice(&bytes).map_err(|error| format(error.to_string()))?;
     let model = Model::of(model_json::from_json(&json).map_err(format)?);
     model.output_shape()?;
     Ok(model)

@@ -17,7 +17,7 @@ use kiln_graph::{Buffers, Profile, Step};
 
 use crate::augmentation::Augmentation;
 use crate::callbacks::CallbackState;
-use crate::compile::{Compile, MOST_STEPS};
+use crate::compile::{AVERAGE, Compile, MOST_STEPS};
 use crate::data::Dataset;
 use crate::network::{Network, Node};
 use crate::optimizers::LearningRate;
@@ -25,7 +25,7 @@ use crate::random::{Stream, bits};
 use crate::saving::checkpoint::Progress;
 use crate::{Device, Error, Result};
 
-use layout::Layout;
+use layout::{Layout, TRAINABLE};
 pub(crate) use memory::check_memory;
 pub(crate) use pass::Totals;
 use plans::most_at_once;
@@ -117,7 +117,7 @@ impl Session {
         session.buffers.named(graphs::METRICS, METRICS_ROWS as u64 * session.row_bytes())?;
         let outputs = network.output_shape().batched(session.most_at_once.min(INFERENCE_BATCH)).elements() as u64 * 4;
         session.buffers.named(graphs::PREDICTIONS, outputs.max(4))?;
-        for slot in session.compiled.iter().flat_map(|compiled| compiled.optimizer.slots()) {
+        for slot in session.compiled.iter().flat_map(Compile::slots) {
             let count = session.layout.trainable_len().max(1);
             let buffer = session.buffers.named(&graphs::slot_buffer(slot.name), count as u64 * 4)?;
             if slot.initial != 0.0 {
@@ -211,7 +211,7 @@ impl Session {
     /// # Errors
     /// When the network is not compiled.
     pub fn slot_names(&self) -> Result<Vec<String>> {
-        let slots = self.compiled_for("the optimizer's state")?.optimizer.slots();
+        let slots = self.compiled_for("the optimizer's state")?.slots();
         Ok(slots.iter().map(|slot| slot.name.to_owned()).collect())
     }
 
@@ -228,6 +228,19 @@ impl Session {
             Ok((slot, bytemuck::pod_collect_to_vec(&flat)))
         };
         self.slot_names()?.into_iter().map(read).collect()
+    }
+
+    /// Replaces the weights by their moving average, if one is kept and a step was taken: what ends a training.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn average_weights(&self) -> Result<()> {
+        let bytes = self.layout.trainable_len() as u64 * 4;
+        let averaged = self.compiled.as_ref().is_some_and(|compiled| compiled.use_ema) && self.iterations > 0;
+        match (self.buffers.get(&graphs::slot_buffer(AVERAGE)), self.buffers.get(TRAINABLE)) {
+            (Some(average), Some(weights)) if averaged && bytes > 0 => Ok(weights.write(0, &average.read(0, bytes)?)?),
+            _ => Ok(()),
+        }
     }
 
     /// How far training is.
@@ -393,8 +406,9 @@ impl Session {
                 Some(compiled) if mode == Mode::Train => {
                     let iterations = self.iterations + i as u64;
                     let key = bits(Stream::Step, [self.seed, iterations, 0]);
-                    let rates = compiled.optimizer.rates(iterations, self.learning_rate.at(iterations));
-                    Step { key: words(key), rates, ..step }
+                    let learning_rate = self.learning_rate.at(iterations);
+                    let rates = compiled.optimizer.rates(iterations, learning_rate);
+                    Step { key: words(key), rates, learning_rate, iteration: iterations as u32, ..step }
                 }
                 // For layers that are called with `training` set.
                 _ => {

@@ -1,14 +1,19 @@
 //! What `kiln train` is asked for.
 
-use clap::ValueEnum;
-use kiln::Loss;
-use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, LearningRate, Nadam, Optimizer, RMSprop, SGD};
+use kiln::callbacks::ReduceLROnPlateau;
+use kiln::optimizers::Optimizer;
+use kiln::{Compile, Loss};
 
+use super::class_weight::ClassWeight;
+use super::optimizer::OptimizerArguments;
 use super::options::Options;
 use super::place::Place;
+use super::plateau;
+use super::schedule::Length;
 use crate::commands::network::Known;
 use crate::commands::source::{self, Images, is_tensors};
 use crate::commands::weights::Weights;
+use crate::error::Error;
 
 /// Train a network and save it.
 ///
@@ -26,6 +31,7 @@ use crate::commands::weights::Weights;
 Examples:
   kiln train lenet
   kiln train lenet --epochs 5 --optimizer sgd --learning-rate 0.05 --momentum 0.9
+  kiln train lenet --optimizer adamw --schedule cosine:warmup_epochs=1 --weight-decay 0.05 --ema 0.999
   kiln train lenet --data fashion-mnist --out runs/fashion
   kiln train lenet --minutes 5 --device nvidia
   kiln train cifar-deep --data photos/ --epochs 40 --augment
@@ -62,16 +68,9 @@ pub struct Arguments {
     /// Images per step.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     pub batch_size: u32,
-    /// How the weights are changed [default: rmsprop for cifar-simple and cifar-deep, else adam].
-    #[arg(long, value_enum)]
-    optimizer: Option<Rule>,
-    /// How far a step goes [default: Keras' for the optimizer: 0.001, but 0.01 for sgd].
-    #[arg(long, value_parser = positive, value_name = "RATE")]
-    learning_rate: Option<f64>,
-    /// How much of the last step rmsprop or sgd takes again [default: 0].
-    #[arg(long, value_parser = share, value_name = "SHARE")]
-    momentum: Option<f64>,
-    /// What is made small, by Keras' name [default: cross-entropy of the classes].
+    #[command(flatten)]
+    optimizer: OptimizerArguments,
+    /// What is made small, by Keras' name, like mse or binary_crossentropy [default: cross-entropy of the classes].
     #[arg(long, value_name = "NAME")]
     pub loss: Option<Loss>,
     /// Whether the network gives logits, not probabilities.
@@ -91,6 +90,13 @@ pub struct Arguments {
     /// Stop when the validation loss has not become smaller for so many epochs, and keep the best weights.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "EPOCHS")]
     pub patience: Option<u32>,
+    /// Multiply the learning rate by `factor` when `monitor` has not improved for `patience` epochs: Keras' arguments of
+    /// ReduceLROnPlateau as name=value [default: factor=0.1,patience=10,monitor=val_loss].
+    #[arg(long, value_parser = plateau::parse, value_name = "SPEC", num_args = 0..=1, default_missing_value = "")]
+    pub reduce_lr_on_plateau: Option<ReduceLROnPlateau>,
+    /// How much the loss of a class's samples counts, like cat=2,dog=0.5 or 0=2,1=0.5; 1 where nothing is said.
+    #[arg(long, value_parser = ClassWeight::parse, value_delimiter = ',', value_name = "CLASS=WEIGHT")]
+    pub class_weight: Vec<ClassWeight>,
     /// Write event files for TensorBoard into OUT/tensorboard.
     #[arg(long)]
     pub tensorboard: bool,
@@ -102,18 +108,6 @@ pub struct Arguments {
     /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     pub device: Option<String>,
-}
-
-/// Keras' optimizers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Rule {
-    Adadelta,
-    Adagrad,
-    Adam,
-    Adamw,
-    Nadam,
-    Rmsprop,
-    Sgd,
 }
 
 pub fn positive(text: &str) -> Result<f64, String> {
@@ -130,9 +124,21 @@ impl Arguments {
     /// What is wrong with the arguments together, if anything is. Those of a training that goes on are not complete before
     /// it is found.
     pub fn conflict(&self) -> Option<String> {
-        let rule = self.rule();
-        if self.momentum.is_some() && !matches!(rule, Rule::Sgd | Rule::Rmsprop) {
-            return Some("--momentum is for --optimizer sgd or rmsprop; the others have none, or their own".to_owned());
+        if let Some(conflict) = self.optimizer.conflict(&self.model) {
+            return Some(conflict);
+        }
+        if self.reduce_lr_on_plateau.is_some() && self.optimizer.is_scheduled() {
+            return Some(
+                "--reduce-lr-on-plateau cannot change a learning rate that --schedule or --decay sets".to_owned(),
+            );
+        }
+        let watched = self.reduce_lr_on_plateau.as_ref().map(|reduce| reduce.monitor.as_str());
+        if let Some(monitor) = watched.filter(|name| name.starts_with("val_"))
+            && self.validation_split() == 0.0
+        {
+            return Some(format!(
+                "--reduce-lr-on-plateau needs {monitor}; give a --validation-split above 0, or monitor=loss"
+            ));
         }
         if self.patience.is_some() && self.validation_split() == 0.0 {
             return Some("--patience needs a validation loss; give a --validation-split above 0".to_owned());
@@ -175,44 +181,12 @@ impl Arguments {
         epochs.into_iter().chain(rest).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// How the weights are changed.
-    pub fn optimizer(&self) -> Box<dyn Optimizer> {
-        let rate = |default: LearningRate| self.learning_rate.map_or(default, LearningRate::from);
-        let momentum = self.momentum.unwrap_or(0.0);
-        match self.rule() {
-            Rule::Adadelta => {
-                let default = Adadelta::default();
-                Adadelta { learning_rate: rate(default.learning_rate.clone()), ..default }.into()
-            }
-            Rule::Adagrad => {
-                let default = Adagrad::default();
-                Adagrad { learning_rate: rate(default.learning_rate.clone()), ..default }.into()
-            }
-            Rule::Adam => {
-                let default = Adam::default();
-                Adam { learning_rate: rate(default.learning_rate.clone()), ..default }.into()
-            }
-            Rule::Adamw => {
-                let default = AdamW::default();
-                AdamW { learning_rate: rate(default.learning_rate.clone()), ..default }.into()
-            }
-            Rule::Nadam => {
-                let default = Nadam::default();
-                Nadam { learning_rate: rate(default.learning_rate.clone()), ..default }.into()
-            }
-            Rule::Rmsprop => {
-                let default = RMSprop::default();
-                RMSprop { learning_rate: rate(default.learning_rate.clone()), momentum, ..default }.into()
-            }
-            Rule::Sgd => {
-                let default = SGD::default();
-                SGD { learning_rate: rate(default.learning_rate.clone()), momentum, ..default }.into()
-            }
-        }
-    }
-
-    fn rule(&self) -> Rule {
-        let usual = if self.model.starts_with("cifar-") { Rule::Rmsprop } else { Rule::Adam };
-        self.optimizer.unwrap_or(usual)
+    /// How the weights are changed in a training on so many samples; all else is the default.
+    ///
+    /// # Errors
+    /// When the learning rate's schedule does not fit the length of the training.
+    pub fn compile(&self, samples: usize) -> Result<Compile, Error> {
+        let steps_per_epoch = samples.div_ceil(self.batch_size as usize) as u64;
+        self.optimizer.compile(&self.model, Length { steps_per_epoch, epochs: self.epochs() })
     }
 }

@@ -1,7 +1,5 @@
 //! Whether a training may fit the memory: told before photographs are decoded.
 
-use kiln::Compile;
-
 use super::Arguments;
 use crate::commands::network::{self, Known};
 use crate::commands::{devices, source};
@@ -17,6 +15,6 @@ pub fn check(arguments: &Arguments) -> Result<(), Error> {
         None => network::find(&arguments.model)?,
     };
     let device = devices::open(arguments.device.as_deref())?;
-    let compile = Compile { optimizer: arguments.optimizer(), ..Compile::default() };
+    let compile = arguments.compile(arguments.batch_size as usize)?;
     Ok(model.check_memory(&device, &compile, arguments.batch_size as usize)?)
 }

@@ -2,14 +2,19 @@
 
 pub mod arguments;
 mod callbacks;
+mod class_weight;
 mod diverged;
 mod memory;
+mod optimizer;
 mod options;
 mod place;
+mod plateau;
 mod record;
 pub mod report;
 mod resume;
+mod schedule;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -45,9 +50,9 @@ pub fn run(given: &Arguments) -> Result<ExitCode, Error> {
         Some(resumed) if resumed.itself => resumed.network(&folder)?,
         _ => untrained(arguments, &data.train)?,
     };
-    let optimizer = arguments.optimizer();
-    let mut written = report::describe(arguments, &device, optimizer.as_ref(), &data.train);
-    let training = Training::new(arguments, optimizer.as_ref(), &data.train)?;
+    let compile = arguments.compile(data.parts[0])?;
+    let mut written = report::describe(arguments, &device, &compile, &data.train);
+    let training = Training::new(arguments, compile.optimizer.as_ref(), &data.train)?;
     written.training = Some(match &resumed {
         Some(resumed) => resumed.checked(training, &data.train, &model, &folder)?,
         None => {
@@ -56,7 +61,7 @@ pub fn run(given: &Arguments) -> Result<ExitCode, Error> {
         }
     });
     let loss = arguments.loss.unwrap_or(run::usual_loss(&data.train));
-    model.compile(&device, Compile { optimizer, loss, from_logits: arguments.from_logits, ..Compile::default() })?;
+    model.compile(&device, Compile { loss, from_logits: arguments.from_logits, ..compile })?;
     report::introduce(&written, &model, data.parts, data.test.as_ref());
     let (initial_epoch, before) = match &resumed {
         Some(resumed) => resumed.restore(&mut model, &folder)?,
@@ -86,6 +91,7 @@ struct Data {
     train: Dataset,
     test: Option<Dataset>,
     augmentation: Option<Augmentation>,
+    class_weight: Option<BTreeMap<usize, f32>>,
     /// How many samples are trained on and validated with.
     parts: [usize; 2],
 }
@@ -101,7 +107,8 @@ impl Data {
             (Some(augmentation), Some(test)) => Some(augmentation.standardize(&test)?),
             (_, test) => test,
         };
-        Ok(Data { train, test, augmentation, parts: [trained.len(), validated.len()] })
+        let class_weight = class_weight::resolve(&arguments.class_weight, &train)?;
+        Ok(Data { train, test, augmentation, class_weight, parts: [trained.len(), validated.len()] })
     }
 }
 
@@ -160,10 +167,12 @@ fn fit(
         restore_best_weights: true,
         ..EarlyStopping::default()
     });
+    let mut plateau = arguments.reduce_lr_on_plateau.clone();
     let mut board = arguments.tensorboard.then(|| TensorBoard::new(out.join(BOARD)));
     let mut interrupt = Interrupt;
     let mut callbacks: Vec<&mut dyn Callback> = vec![&mut interrupt, progress, &mut budget, &mut saver];
     callbacks.extend(board.as_mut().map(|callback| callback as &mut dyn Callback));
+    callbacks.extend(plateau.as_mut().map(|callback| callback as &mut dyn Callback));
     callbacks.extend(patience.as_mut().map(|callback| callback as &mut dyn Callback));
     let fitted = model.fit(
         &data.train,
@@ -174,6 +183,7 @@ fn fit(
             shuffle: !arguments.no_shuffle,
             seed: arguments.seed,
             augmentation: data.augmentation.as_ref(),
+            class_weight: data.class_weight.clone(),
             initial_epoch,
             callbacks,
             ..Fit::default()
