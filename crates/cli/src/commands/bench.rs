@@ -42,7 +42,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME|N")]
     device: Option<String>,
     /// About how long to measure each op; a training takes ten times as long.
-    #[arg(long, default_value_t = 0.5, value_parser = super::train::arguments::positive, value_name = "S")]
+    #[arg(long, default_value_t = 0.5, value_parser = super::train::arguments::positive, allow_negative_numbers = true, value_name = "S")]
     seconds: f64,
     /// Print JSON instead of a table.
     #[arg(long)]

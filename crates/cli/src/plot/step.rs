@@ -275,8 +275,9 @@ mod tests {
 
     /// What stands in tags of a name.
     fn inside<'a>(svg: &'a str, tag: &str) -> Vec<&'a str> {
-        let parts = svg.split(&format!("<{tag}")).skip(1);
-        parts.filter_map(|part| part.split_once('>')?.1.split(&format!("</{tag}>")).next()).collect()
+        let [open, close] = [format!("<{tag}"), format!("</{tag}>")];
+        let parts = svg.split(&open).skip(1);
+        parts.filter_map(|part| part.split_once('>')?.1.split(&close).next()).collect()
     }
 
     #[test]

@@ -31,10 +31,10 @@ pub struct Arguments {
     /// or a model.json.
     model: String,
     /// Samples per step [default: 128, or 8 where a sample has more than 10,000 values].
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     batch_size: Option<u32>,
     /// How many steps to time, after one that warms up.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     steps: u32,
     /// What is made small, by Keras' name.
     #[arg(long, default_value = "sparse_categorical_crossentropy", value_name = "NAME")]

@@ -60,13 +60,13 @@ pub struct Arguments {
     #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]")]
     pub weights: Option<Weights>,
     /// How many times to go through the training images [default: 20, or as --minutes allows].
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     epochs: Option<u32>,
     /// Train as many epochs as fit into about so many minutes, at least one, and with --epochs at most so many.
-    #[arg(long, value_parser = positive, value_name = "M")]
+    #[arg(long, value_parser = positive, allow_negative_numbers = true, value_name = "M")]
     pub minutes: Option<f64>,
     /// Images per step.
-    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     pub batch_size: u32,
     #[command(flatten)]
     optimizer: OptimizerArguments,
@@ -78,7 +78,7 @@ pub struct Arguments {
     pub from_logits: bool,
     /// The share of the training images, at their end, that is not trained on but validated with [default: 0.2; 0 for a
     /// safetensors file].
-    #[arg(long, value_parser = share, value_name = "SHARE")]
+    #[arg(long, value_parser = share, allow_negative_numbers = true, value_name = "SHARE")]
     validation_split: Option<f64>,
     /// Take the images in their order, in every epoch.
     #[arg(long)]
@@ -88,7 +88,7 @@ pub struct Arguments {
     #[arg(long, value_name = "SPEC", num_args = 0..=1, default_missing_value = crate::commands::augment::USUAL)]
     pub augment: Option<String>,
     /// Stop when the validation loss has not become smaller for so many epochs, and keep the best weights.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "EPOCHS")]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "EPOCHS")]
     pub patience: Option<u32>,
     /// Multiply the learning rate by `factor` when `monitor` has not improved for `patience` epochs: Keras' arguments of
     /// ReduceLROnPlateau as name=value [default: factor=0.1,patience=10,monitor=val_loss].

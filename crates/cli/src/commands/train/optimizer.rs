@@ -16,32 +16,32 @@ pub struct OptimizerArguments {
     #[arg(long, value_enum)]
     optimizer: Option<Rule>,
     /// How far a step goes [default: Keras' for the optimizer: 0.001, but 0.01 for sgd].
-    #[arg(long, value_parser = positive, value_name = "RATE")]
+    #[arg(long, value_parser = positive, allow_negative_numbers = true, value_name = "RATE")]
     learning_rate: Option<f64>,
     /// Change the learning rate from step to step: cosine, cosine-restarts, exponential, inverse-time, polynomial or
     /// piecewise, and behind a colon Keras' arguments as name=value; …_epochs stands for …_steps.
     #[arg(long, value_parser = Schedule::parse, value_name = "NAME[:SPEC]", conflicts_with = "decay")]
     schedule: Option<Schedule>,
     /// Divide the learning rate by 1 + DECAY times the number of steps, as Keras 2's decay.
-    #[arg(long, value_parser = not_negative, value_name = "DECAY")]
+    #[arg(long, value_parser = not_negative, allow_negative_numbers = true, value_name = "DECAY")]
     decay: Option<f64>,
     /// How much of the last step sgd or rmsprop takes again [default: 0].
-    #[arg(long, value_parser = share, value_name = "SHARE")]
+    #[arg(long, value_parser = share, allow_negative_numbers = true, value_name = "SHARE")]
     momentum: Option<f64>,
     /// Look ahead along the momentum (Nesterov): sgd.
     #[arg(long)]
     nesterov: bool,
     /// How slowly the mean of the squared gradients changes: rmsprop [default: 0.9] and adadelta [default: 0.95].
-    #[arg(long, value_parser = share, value_name = "SHARE")]
+    #[arg(long, value_parser = share, allow_negative_numbers = true, value_name = "SHARE")]
     rho: Option<f64>,
     /// How slowly the mean of the gradients changes: adam, adamw and nadam [default: 0.9].
-    #[arg(long = "beta-1", value_parser = share, value_name = "SHARE")]
+    #[arg(long = "beta-1", value_parser = share, allow_negative_numbers = true, value_name = "SHARE")]
     beta_1: Option<f64>,
     /// How slowly the mean of the squared gradients changes: adam, adamw and nadam [default: 0.999].
-    #[arg(long = "beta-2", value_parser = share, value_name = "SHARE")]
+    #[arg(long = "beta-2", value_parser = share, allow_negative_numbers = true, value_name = "SHARE")]
     beta_2: Option<f64>,
     /// What keeps quotients of small gradients small: all but sgd [default: 1e-7].
-    #[arg(long, value_parser = not_negative, value_name = "EPSILON")]
+    #[arg(long, value_parser = not_negative, allow_negative_numbers = true, value_name = "EPSILON")]
     epsilon: Option<f64>,
     /// Add epsilon to the root of the mean square, as Keras 2 does, not under it, as Keras 3: rmsprop.
     #[arg(long)]
@@ -53,29 +53,29 @@ pub struct OptimizerArguments {
     #[arg(long)]
     amsgrad: bool,
     /// What the sum of the squared gradients begins with: adagrad [default: 0.1].
-    #[arg(long, value_parser = not_negative, value_name = "VALUE")]
+    #[arg(long, value_parser = not_negative, allow_negative_numbers = true, value_name = "VALUE")]
     initial_accumulator_value: Option<f64>,
     /// The share of the weights that decays in a step, times the learning rate [default: 0, but 0.004 for adamw].
-    #[arg(long, value_parser = not_negative, value_name = "RATE")]
+    #[arg(long, value_parser = not_negative, allow_negative_numbers = true, value_name = "RATE")]
     weight_decay: Option<f64>,
     /// Variables that do not decay: part of their names, like bias,gamma,beta, or layer/variable.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     exclude_from_weight_decay: Vec<String>,
     /// Limit the absolute value of each element of the gradients.
-    #[arg(long, value_parser = positive, value_name = "LIMIT", conflicts_with_all = ["clip_norm", "global_clip_norm"])]
+    #[arg(long, value_parser = positive, allow_negative_numbers = true, value_name = "LIMIT", conflicts_with_all = ["clip_norm", "global_clip_norm"])]
     clip_value: Option<f64>,
     /// Limit the norm of each variable's gradient.
-    #[arg(long, value_parser = positive, value_name = "LIMIT", conflicts_with = "global_clip_norm")]
+    #[arg(long, value_parser = positive, allow_negative_numbers = true, value_name = "LIMIT", conflicts_with = "global_clip_norm")]
     clip_norm: Option<f64>,
     /// Limit the norm of all gradients together.
-    #[arg(long, value_parser = positive, value_name = "LIMIT")]
+    #[arg(long, value_parser = positive, allow_negative_numbers = true, value_name = "LIMIT")]
     global_clip_norm: Option<f64>,
     /// Keep a moving average of the weights, which replaces them at the end; of it, MOMENTUM is kept in each step
     /// [default: 0.99].
-    #[arg(long, value_parser = share, value_name = "MOMENTUM", num_args = 0..=1, default_missing_value = "0.99")]
+    #[arg(long, value_parser = share, allow_negative_numbers = true, value_name = "MOMENTUM", num_args = 0..=1, default_missing_value = "0.99")]
     ema: Option<f64>,
     /// Replace the weights by their moving average after every N steps, too.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N", requires = "ema")]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N", requires = "ema")]
     ema_overwrite_frequency: Option<u32>,
 }
 

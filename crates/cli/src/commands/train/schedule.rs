@@ -3,10 +3,10 @@
 use std::fmt;
 
 use clap::ValueEnum;
+use kiln::optimizers::LearningRate;
 use kiln::optimizers::schedules::{
     CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay,
 };
-use kiln::optimizers::{LearningRate, Schedule as _};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
