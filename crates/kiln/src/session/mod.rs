@@ -325,6 +325,7 @@ impl Session {
     fn ready(&mut self, mode: Mode, role: Role, batch: usize) -> Result<&mut Ready> {
         let key = (mode, role, batch);
         if !self.programs.contains_key(&key) {
+            self.check_step(batch)?;
             let plan = self.plan(mode, role, batch)?;
             tracing::debug!("{mode:?} {role:?}, batches of {batch}:\n{plan}");
             self.check_slots(&plan, batch)?;
