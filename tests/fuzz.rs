@@ -25,7 +25,7 @@ const MOST: usize = 300 << 20;
 fn read_mutations(name: &str, bytes: &[u8], usual: usize, mut read: impl FnMut(&Path)) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
-    let seed = name.bytes().fold(0, |seed, byte| seed * 31 + u64::from(byte));
+    let seed = name.bytes().fold(0u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
     for (number, mutated) in mutations(bytes, seed, usual).enumerate() {
         std::fs::write(&path, &mutated).unwrap();
         let most = largest(|| read(&path));

@@ -44,6 +44,15 @@ pub(crate) fn check_memory(network: &Network, device: &Device, compiled: Option<
 
 impl Session {
     /// # Errors
+    /// [`Error::Memory`] when the least that a batch of this size needs does not fit the device's memory: found out before
+    /// a plan is made, in which much else may be too large.
+    pub(super) fn check_step(&self, batch: usize) -> Result<()> {
+        let more = step_bytes(&self.network, batch).saturating_sub(self.buffers.slot_bytes());
+        let what = || format!("model `{}` with batches of {batch}; use smaller ones", self.network.name);
+        memory::check(what, more, memory::free_on(&self.device))
+    }
+
+    /// # Errors
     /// [`Error::Memory`] when what a program needs beside the variables does not fit the device's memory.
     pub(super) fn check_slots(&self, plan: &Plan, batch: usize) -> Result<()> {
         let more = plan.slot_bytes().saturating_sub(self.buffers.slot_bytes());

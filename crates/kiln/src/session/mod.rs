@@ -378,6 +378,7 @@ impl Session {
     fn ready(&mut self, mode: Mode, role: Role, batch: usize) -> Result<&mut Ready> {
         let key = (mode, role, batch);
         if self.programs.get(key).is_none() {
+            self.check_step(batch)?;
             let plan = self.plan(mode, role, batch)?;
             tracing::debug!("{mode:?} {role:?}, batches of {batch}:\n{plan}");
             self.check_slots(&plan, batch)?;
