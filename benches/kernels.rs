@@ -2,7 +2,7 @@
 //!
 //! The shapes are those of LeNet and of the deeper network for CIFAR-10, in batches of 128, and of three of InceptionV3's
 //! layers. An op is timed alone, with all of its kernel calls, many runs per submission. The table at the end has the
-//! median of each: products in GFLOP/s, all else in GB/s of the tensors that are taken and given, and the share of the
+//! median of each and how far its samples lie apart: products in GFLOP/s, all else in GB/s of the tensors that are taken and given, and the share of the
 //! device's peak. The peak is measured in the same run, before and after, and the better counts: chains of multiply-adds
 //! on the whole device, and a copy larger than its caches. Smaller tensors may stay in a cache from run to run and exceed
 //! it. `kiln bench` prints the same table without Criterion's statistics.
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode};
 use kiln::{Alone, Device};
-use kiln_bench::{Measured, Peak, Workload, workloads};
+use kiln_bench::{Measured, Peak, Samples, Workload, workloads};
 
 const SAMPLES: usize = 10;
 
@@ -35,9 +35,8 @@ fn measure(criterion: &mut Criterion, device: &Device, workload: &Workload) -> O
     group.finish();
     let alone = alone?;
     // The last ones are the samples, those before warmed up.
-    let mut samples = seconds.split_off(seconds.len().saturating_sub(SAMPLES));
-    samples.sort_by(f64::total_cmp);
-    Some(Measured::new(workload, &alone, *samples.get(samples.len() / 2)?))
+    let samples = Samples::new(seconds.split_off(seconds.len().saturating_sub(SAMPLES)));
+    Some(Measured::new(workload, &alone, &samples))
 }
 
 fn main() {

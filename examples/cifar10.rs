@@ -1,7 +1,7 @@
 //! Trains one of the two networks for CIFAR-10 with RMSprop and tells how well it does on the test images.
 //!
-//! `cargo run --release --example cifar10 -- simple FOLDER [EPOCHS [SEED [keras3] [augment]]]` (or `deep`), where FOLDER
-//! has the images as `train/CLASS/*.jpg` and `test/CLASS/*.jpg`; with `keras3`, RMSprop adds epsilon where Keras 3 does;
+//! `cargo run --release --example cifar10 -- simple FOLDER [EPOCHS [SEED [keras2] [augment]]]` (or `deep`), where FOLDER
+//! has the images as `train/CLASS/*.jpg` and `test/CLASS/*.jpg`; with `keras2`, RMSprop adds epsilon where Keras 2 does;
 //! with `augment`, images are shifted by up to a tenth and mirrored at random.
 //!
 //! Needs the images.
@@ -28,7 +28,7 @@ impl Callback for Lines {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [network, folder, rest @ ..] = &arguments[..] else {
-        return Err("expected: simple|deep FOLDER [EPOCHS [SEED [keras3] [augment]]]".into());
+        return Err("expected: simple|deep FOLDER [EPOCHS [SEED [keras2] [augment]]]".into());
     };
     let number = |place: usize, default: u64| rest.get(place).map_or(Ok(default), |text| text.parse());
     let (epochs, seed) = (number(0, 20)? as usize, number(1, 0)?);
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", model.summary());
     model.initialize(seed)?;
     let asked = |word: &str| rest.iter().skip(2).any(|found| found == word);
-    let epsilon_under_root = asked("keras3");
+    let epsilon_under_root = !asked("keras2");
     let optimizer = RMSprop { epsilon_under_root, ..RMSprop::default() }.into();
     let loss = Loss::SparseCategoricalCrossentropy;
     model.compile(&Device::best()?, Compile { optimizer, loss, ..Default::default() })?;

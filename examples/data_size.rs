@@ -1,11 +1,9 @@
 //! How the test accuracy of a network grows with the number of samples: a network of dense layers and LeNet on parts of
-//! MNIST, drawn to `runs/data_size.svg` and `.png`.
+//! MNIST, drawn to `runs/data_size.svg`.
 //!
 //! `cargo run --release --example data_size -- [EPOCHS]` (10 by default).
 //!
 //! Needs MNIST: `kiln data mnist`.
-
-use std::path::Path;
 
 use epaint_default_fonts::UBUNTU_LIGHT;
 use kiln::data::Dataset;
@@ -38,10 +36,7 @@ fn accuracy(mut model: Model, train: &Dataset, test: &Dataset, epochs: usize) ->
     Ok(score.accuracy())
 }
 
-fn draw<B: DrawingBackend>(area: &DrawingArea<B, Shift>, found: &[[f64; 2]]) -> Result<(), Box<dyn std::error::Error>>
-where
-    B::ErrorType: 'static,
-{
+fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, found: &[[f64; 2]]) -> Result<(), Box<dyn std::error::Error>> {
     let font = |size: u32| ("sans-serif", size);
     let lowest = found.iter().flatten().fold(1.0f64, |least, &value| least.min(value));
     area.fill(&WHITE)?;
@@ -77,6 +72,5 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     std::fs::create_dir_all("runs")?;
     let _ = register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT); // refused only if its bytes are no font
-    draw(&SVGBackend::new(Path::new("runs/data_size.svg"), (900, 600)).into_drawing_area(), &found)?;
-    draw(&BitMapBackend::new(Path::new("runs/data_size.png"), (900, 600)).into_drawing_area(), &found)
+    draw(&SVGBackend::new("runs/data_size.svg", (900, 600)).into_drawing_area(), &found)
 }

@@ -1,5 +1,5 @@
 //! A network that knows the digits 0 to 4 learns 5 to 9 from 200 images: its convolutions frozen, with new dense layers
-//! behind them, beside one that learns them from scratch. Drawn to `runs/fine_tune.png`.
+//! behind them, beside one that learns them from scratch. Drawn to `runs/fine_tune.svg`.
 //!
 //! `cargo run --release --example fine_tune -- [EPOCHS]` (20 by default).
 //!
@@ -33,7 +33,7 @@ fn compiled(mut model: Model) -> kiln::Result<Model> {
 fn draw(series: [(&str, &History, RGBColor); 2], epochs: usize) -> Result<(), Box<dyn std::error::Error>> {
     let _ = register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT); // refused only if its bytes are no font
     std::fs::create_dir_all("runs")?;
-    let area = BitMapBackend::new("runs/fine_tune.png", (900, 600)).into_drawing_area();
+    let area = SVGBackend::new("runs/fine_tune.svg", (900, 600)).into_drawing_area();
     area.fill(&WHITE)?;
     let caption = format!("Digits 5 to 9 from {IMAGES} images: accuracy on the test images");
     let mut builder = ChartBuilder::on(&area);

@@ -1,6 +1,7 @@
 // y = f(x) and dx = dy * f'(x), element by element.
-// One invocation computes one element.
+// One invocation computes one element. A rectifier that lets nothing pass makes 0 of infinite gradients too.
 #import linear
+#import nan
 
 const RELU: u32 = 0u;
 const SIGMOID: u32 = 1u;
@@ -66,7 +67,6 @@ fn value(v: f32) -> f32 {
 // f' from y = f(x) where that is enough, else (gelu, swish) from x.
 fn slope(v: f32) -> f32 {
     switch function {
-        case RELU: { return select(0.0, 1.0, v > 0.0); }
         case SIGMOID: { return v * (1.0 - v); }
         case TANH: { return 1.0 - v * v; }
         case ELU: { return select(v + 1.0, 1.0, v > 0.0); }
@@ -87,7 +87,7 @@ fn forward(
 ) {
     let i = linear_index(group, groups, local);
     if i < params.count {
-        y[i] = value(x[i]);
+        y[i] = unless_nan(value(x[i]), x[i]);
     }
 }
 
@@ -99,6 +99,10 @@ fn gradient(
 ) {
     let i = linear_index(group, groups, local);
     if i < params.count {
-        dx[i] = dy[i] * slope(x[i]);
+        if function == RELU {
+            dx[i] = gated_or_nan(dy[i], x[i]);
+        } else {
+            dx[i] = unless_nan(dy[i] * slope(x[i]), x[i]);
+        }
     }
 }

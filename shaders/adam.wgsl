@@ -1,7 +1,8 @@
-// p = (1 - decay) p; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p = p - rate m / (sqrt(v) + epsilon)
+// m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p = p - rate m / (sqrt(v) + epsilon)
 // With AMSGrad, the largest v so far stands under the root. One invocation updates one parameter; the host computes
-// rate = lr sqrt(1 - b2^t) / (1 - b1^t), the step's x, and decay, its y.
+// rate = lr sqrt(1 - b2^t) / (1 - b1^t), the step's x.
 #import linear
+#import nan
 #import step
 
 struct Params {
@@ -29,8 +30,7 @@ fn means(i: u32) -> vec2f {
 }
 
 fn change(i: u32, mean: f32, square: f32) {
-    let p = parameters[i];
-    parameters[i] = p - step.rates.y * p - step.rates.x * mean / (sqrt(square) + params.epsilon);
+    parameters[i] -= step.rates.x * mean / (sqrt(square) + params.epsilon);
 }
 
 @compute @workgroup_size(256)
@@ -55,7 +55,7 @@ fn update_amsgrad(
     let i = linear_index(group, groups, local);
     if i < params.count {
         let now = means(i);
-        let square = max(largest[i], now.y);
+        let square = max_or_nan(largest[i], now.y);
         largest[i] = square;
         change(i, now.x, square);
     }

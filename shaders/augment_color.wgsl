@@ -2,6 +2,7 @@
 // clamp(v + channel shift, least of image n, most of image n), then clamp(v * brightness, 0, 255).
 // One invocation computes one element, lanes along a row of the image.
 #import augment
+#import nan
 
 override height: u32;        // H
 override elements: u32;      // W * C, of a row
@@ -42,14 +43,15 @@ fn forward(
     var value = x[row * elements + element];
     if shifts {
         let range = statistics[image];
-        value = clamp(value + draws[d + CHANNEL_SHIFT], range.x, range.y);
+        value = clamp_or_nan(value + draws[d + CHANNEL_SHIFT], range.x, range.y);
     }
     if brightens {
-        value = clamp(value * draws[d + BRIGHTNESS], 0.0, 255.0);
+        value = clamp_or_nan(value * draws[d + BRIGHTNESS], 0.0, 255.0);
     }
-    let below = i32(row % height) - i32(draws[d + CUTOUT]);
-    let right = i32(element) - i32(draws[d + CUTOUT + 1u]) * i32(channels);
-    let side = i32(params.cutout);
-    let is_cut = below >= 0 && below < side && right >= 0 && right < side * i32(channels);
-    y[row * elements + element] = params.scale * select(value, params.cval, is_cut) + params.offset;
+    let below = f32(row % height) - draws[d + CUTOUT];
+    let right = f32(element) - draws[d + CUTOUT + 1u] * f32(channels);
+    let side = f32(params.cutout);
+    let is_cut = below >= 0.0 && below < side && right >= 0.0 && right < side * f32(channels);
+    let filled = unless_nan(select(value, params.cval, is_cut), value);
+    y[row * elements + element] = params.scale * filled + params.offset;
 }

@@ -1,6 +1,8 @@
 // y[n, r, q, c] = scale * (x[n, :, :, c] at row d0 r + d1 q + d2 and column d3 r + d4 q + d5, d = draws[n]) + offset.
-// One invocation computes one pixel, lanes along columns. A place between pixels is interpolated or takes the nearest one.
+// One invocation computes one pixel, lanes along columns. A place between pixels is interpolated or takes the nearest one;
+// an image whose transform is not finite is NaN.
 #import augment
+#import nan
 
 override height: u32;       // H
 override width: u32;        // W
@@ -62,6 +64,11 @@ fn between(place: f32, size: u32) -> Between {
     return Between(clamp(b.first, 0, n - 1), clamp(b.second, 0, n - 1), b.share);
 }
 
+// The value at a share of the way from a to b. A share of 0 takes nothing of a NaN.
+fn along(a: f32, b: f32, share: f32) -> f32 {
+    return select(select(a * (1.0 - share) + b * share, a, share == 0.0), b, share == 1.0);
+}
+
 @compute @workgroup_size(COLUMNS, ROWS)
 fn forward(
     @builtin(workgroup_id) group: vec3u,
@@ -89,12 +96,17 @@ fn forward(
     let e = (lower + u32(columns.first)) * channels;
     let f = (lower + u32(columns.second)) * channels;
     let near = select(select(a, b, columns.share >= 0.5), select(e, f, columns.share >= 0.5), rows.share >= 0.5);
+    var largest = 0;
+    for (var i = 0u; i < 6u; i++) {
+        largest = max(largest, magnitude(draws[d + i]));
+    }
     let out = (row * width + column) * channels;
     for (var c = 0u; c < channels; c++) {
         var value = x[near + c];
         if interpolated {
-            value = mix(mix(x[a + c], x[b + c], columns.share), mix(x[e + c], x[f + c], columns.share), rows.share);
+            value = along(along(x[a + c], x[b + c], columns.share), along(x[e + c], x[f + c], columns.share), rows.share);
         }
-        y[out + c] = params.scale * select(value, params.cval, is_filled) + params.offset;
+        value = params.scale * select(value, params.cval, is_filled) + params.offset;
+        y[out + c] = unless_any_nan(value, select(0, INFINITE + 1, largest >= INFINITE));
     }
 }

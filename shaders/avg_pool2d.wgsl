@@ -43,12 +43,14 @@ fn forward(
         var total = 0.0;
         for (var r = 0u; r < window_height; r++) {
             let iy = out.y * stride_y + r - pad_top; // wraps to a huge number above the image
+            var part = 0.0;
             for (var s = 0u; s < window_width; s++) {
                 let ix = out.z * stride_x + s - pad_left;
                 if iy < height && ix < width {
-                    total += x[(image + iy * width + ix) * channels + c];
+                    part += x[(image + iy * width + ix) * channels + c];
                 }
             }
+            total += part;
         }
         y[pixel * channels + c] = total / cells(out.y, out.z);
         out = next(out, out_height, out_width);
@@ -73,9 +75,11 @@ fn gradient(
         let columns = windows_over(at.z + pad_left, window_width, stride_x, out_width);
         var total = 0.0;
         for (var oy = rows.x; oy < rows.y; oy++) {
+            var part = 0.0;
             for (var ox = columns.x; ox < columns.y; ox++) {
-                total += dy[((at.x * out_height + oy) * out_width + ox) * channels + c] / cells(oy, ox);
+                part += dy[((at.x * out_height + oy) * out_width + ox) * channels + c] / cells(oy, ox);
             }
+            total += part;
         }
         dx[pixel * channels + c] = total;
         at = next(at, height, width);

@@ -2,6 +2,8 @@
 // `squares`: a workgroup adds up the squares of 64 rows of 256 elements, by column. `total`: one workgroup adds up all columns
 // of all workgroups, in order. `scale`: one invocation scales one element.
 #import linear
+#import long_sum
+#import nan
 
 const ROWS: u32 = 64u; // that one invocation of `squares` adds up
 
@@ -40,11 +42,18 @@ fn squares(
 
 @compute @workgroup_size(256)
 fn total(@builtin(local_invocation_index) local: u32) {
-    var sum = 0.0;
-    for (var i = local; i < params.count; i += 256u) {
-        sum += source[i];
+    var sums_of_blocks = vec4f();
+    var row = 0u;
+    let rows = params.count / 256u; // whole workgroups wrote them
+    for (var block = 0u; row < rows; block++) {
+        let end = min(row + TERMS, rows);
+        var part = 0.0;
+        for (; row < end; row++) {
+            part += source[row * 256u + local];
+        }
+        sums_of_blocks = add_block(sums_of_blocks, part, block);
     }
-    columns[local] = sum;
+    columns[local] = sum_of_blocks(sums_of_blocks);
     // The first invocation reads what the others wrote.
     workgroupBarrier();
     if local == 0u {
@@ -64,6 +73,6 @@ fn scale(
 ) {
     let i = linear_index(group, groups, local);
     if i < params.count {
-        x[i] = x[i] * params.limit / max(sqrt(squared_norm[0]), params.limit);
+        x[i] = x[i] * params.limit / max_or_nan(sqrt(squared_norm[0]), params.limit);
     }
 }

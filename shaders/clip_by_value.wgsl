@@ -1,6 +1,7 @@
 // x = min(max(x, -limit), limit).
 // One invocation clips one element, in place.
 #import linear
+#import nan
 
 struct Params {
     count: u32,
@@ -18,6 +19,6 @@ fn update(
 ) {
     let i = linear_index(group, groups, local);
     if i < params.count {
-        x[i] = min(max(x[i], -params.limit), params.limit);
+        x[i] = clamp_or_nan(x[i], -params.limit, params.limit);
     }
 }

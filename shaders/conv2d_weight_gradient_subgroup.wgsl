@@ -27,7 +27,7 @@ fn forward(
     for (var pixel = first; pixel < end; pixel += HANDING) {
         let u = row_quad(pixel + lane.place, end, upper);
         let l = row_quad(pixel + lane.place, end, lower);
-        let steps = Rows(
+        var steps = Rows(
             dy[at],
             dy[min(at + across, last)],
             dy[min(at + 2u * across, last)],
@@ -37,6 +37,9 @@ fn forward(
             dy[min(at + 6u * across, last)],
             dy[min(at + 7u * across, last)],
         );
+        if pixel + HANDING > end {
+            steps = rows_up_to(steps, end - 1u - pixel);
+        }
         sums = add_eight_steps(u, l, lane, steps, sums);
         at += HANDING * across;
     }

@@ -1,11 +1,13 @@
 // loss[n] = -sum over c of t[n, c] log q[n, c], with q = p / (sum of p[n]) clipped to [1e-7, 1 - 1e-7]
 // dp[n, c] = dloss[n] / (sum of p[n]) (T - t[n, c] / q[n, c]), T the sum of the t[n] whose q is not clipped; T alone where it is.
 // One invocation computes one row. The target t is an index or a row of weights.
+#import nan
 
 override one_hot: bool; // whether targets are rows of f32, else indices
 
 const LEAST: f32 = 1e-7;
 const MOST: f32 = 0.9999999;
+const BLOCK: u32 = 64u; // classes of a short sum
 
 struct Params {
     rows: u32,
@@ -28,10 +30,22 @@ fn target_of(row: u32, label: u32) -> f32 {
 
 fn total(row: u32) -> f32 {
     var sum = 0.0;
-    for (var c = 0u; c < params.classes; c++) {
-        sum += probabilities[row * params.classes + c];
+    var i = row * params.classes;
+    let end = i + params.classes;
+    while i < end {
+        let stop = min(i + BLOCK, end);
+        var part = 0.0;
+        for (; i < stop; i++) {
+            part += probabilities[i];
+        }
+        sum += part;
     }
     return sum;
+}
+
+// Whether q is not clipped. NaN is not.
+fn is_kept(q: f32) -> bool {
+    return is_nan(q) || (q >= LEAST && q <= MOST);
 }
 
 @compute @workgroup_size(64)
@@ -42,9 +56,15 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
     }
     let sum = total(row);
     var found = 0.0;
-    for (var c = 0u; c < params.classes; c++) {
-        let q = min(max(probabilities[row * params.classes + c] / sum, LEAST), MOST);
-        found -= target_of(row, c) * log(q);
+    var c = 0u;
+    while c < params.classes {
+        let stop = min(c + BLOCK, params.classes);
+        var part = 0.0;
+        for (; c < stop; c++) {
+            let q = clamp_or_nan(probabilities[row * params.classes + c] / sum, LEAST, MOST);
+            part -= target_of(row, c) * log(q);
+        }
+        found += part;
     }
     loss[row] = found;
 }
@@ -57,13 +77,20 @@ fn gradient(@builtin(global_invocation_id) id: vec3u) {
     }
     let sum = total(row);
     var kept = 0.0;
-    for (var c = 0u; c < params.classes; c++) {
-        let q = probabilities[row * params.classes + c] / sum;
-        kept += select(0.0, target_of(row, c), q >= LEAST && q <= MOST);
+    var first = 0u;
+    while first < params.classes {
+        let stop = min(first + BLOCK, params.classes);
+        var part = 0.0;
+        for (var c = first; c < stop; c++) {
+            let t = target_of(row, c);
+            part += unless_nan(select(0.0, t, is_kept(probabilities[row * params.classes + c] / sum)), t);
+        }
+        kept += part;
+        first = stop;
     }
     for (var c = 0u; c < params.classes; c++) {
         let i = row * params.classes + c;
         let q = probabilities[i] / sum;
-        dp[i] = dloss[row] / sum * (kept - select(0.0, target_of(row, c) / q, q >= LEAST && q <= MOST));
+        dp[i] = dloss[row] / sum * (kept - select(0.0, target_of(row, c) / q, is_kept(q)));
     }
 }

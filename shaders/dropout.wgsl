@@ -1,5 +1,6 @@
-// y[i] = x[i] / (1 - rate) where a draw that depends on the place and the step is at least `rate`, else 0.
+// y[i] = x[i] / (1 - rate) where a draw that depends on the place and the step is at least `rate`, else 0, or NaN where x is.
 // One invocation computes 4 elements, 64 apart so that neighbours write neighbours: one hash gives the draws of all four.
+#import nan
 #import random
 #import step
 
@@ -29,7 +30,7 @@ fn forward(
     for (var k = 0u; k < 4u; k++) {
         let i = first + k * LANES;
         if i < params.count {
-            y[i] = select(0.0, x[i] * params.scale, uniform_of(draws[k]) >= params.rate);
+            y[i] = unless_nan(select(0.0, x[i] * params.scale, uniform_of(draws[k]) >= params.rate), x[i]);
         }
     }
 }

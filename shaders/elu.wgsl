@@ -1,6 +1,7 @@
 // y = x for x > 0, else alpha (exp(x) - 1), element by element; dx = dy for y > 0, else dy (y + alpha).
 // One invocation computes one element.
 #import linear
+#import nan
 
 struct Params {
     count: u32,
@@ -22,7 +23,8 @@ fn forward(
 ) {
     let i = linear_index(group, groups, local);
     if i < params.count {
-        y[i] = select(params.alpha * (exp(min(x[i], 0.0)) - 1.0), x[i], x[i] > 0.0);
+        let v = x[i];
+        y[i] = unless_nan(select(params.alpha * (exp(min(v, 0.0)) - 1.0), v, v > 0.0), v);
     }
 }
 
@@ -34,6 +36,7 @@ fn gradient(
 ) {
     let i = linear_index(group, groups, local);
     if i < params.count {
-        dx[i] = dy[i] * select(result[i] + params.alpha, 1.0, result[i] > 0.0);
+        let v = result[i];
+        dx[i] = unless_nan(dy[i] * select(v + params.alpha, 1.0, v > 0.0), v);
     }
 }

@@ -1,8 +1,7 @@
 // y[n, c] = sum over the pixels p of x[n, p, c] / P; dx[n, p, c] = dy[n, c] / P.
 // One invocation adds, or fills, one channel of one image, in order.
 #import image_channels
-
-const BLOCK: u32 = 16u; // pixels of a short sum
+#import long_sum
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;        // [N, P, C]
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;  // [N, C]
@@ -21,19 +20,18 @@ fn forward(
     if c >= params.channels || image >= params.images {
         return;
     }
-    // A sum of short sums, so that a large image does not round off what its last pixels add.
-    var total = 0.0;
+    var sums = vec4f();
     var pixel = image * params.pixels;
     let end = pixel + params.pixels;
-    while pixel < end {
-        let stop = min(pixel + BLOCK, end);
+    for (var block = 0u; pixel < end; block++) {
+        let stop = min(pixel + TERMS, end);
         var part = 0.0;
         for (; pixel < stop; pixel++) {
             part += x[pixel * params.channels + c];
         }
-        total += part;
+        sums = add_block(sums, part, block);
     }
-    y[image * params.channels + c] = total / f32(params.pixels);
+    y[image * params.channels + c] = sum_of_blocks(sums) / f32(params.pixels);
 }
 
 @compute @workgroup_size(LANES, IMAGES)

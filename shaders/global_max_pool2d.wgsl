@@ -1,8 +1,7 @@
-// y[n, c] = max over the pixels p of x[n, p, c]; dx[n, p, c] = dy[n, c] at the first maximum in scan order, else 0.
+// y[n, c] = max over the pixels p of x[n, p, c]; dx[n, p, c] = dy[n, c] / (how many x[n, :, c] are y[n, c]) where x is y, else 0.
 // One invocation walks over one channel of one image.
 #import image_channels
-
-const LOWEST: f32 = -3.4028234e38;
+#import nan
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;        // [N, P, C]
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;  // [N, C]
@@ -22,11 +21,14 @@ fn forward(
         return;
     }
     let first = image * params.pixels;
-    var best = LOWEST;
+    var best = x[first * params.channels + c];
+    var largest = 0;
     for (var pixel = first; pixel < first + params.pixels; pixel++) {
-        best = max(best, x[pixel * params.channels + c]);
+        let v = x[pixel * params.channels + c];
+        best = max(best, v);
+        largest = max(largest, magnitude(v));
     }
-    y[image * params.channels + c] = best;
+    y[image * params.channels + c] = unless_any_nan(best, largest);
 }
 
 @compute @workgroup_size(LANES, IMAGES)
@@ -43,14 +45,17 @@ fn gradient(
     let first = image * params.pixels;
     let end = first + params.pixels;
     var best = x[first * params.channels + c];
-    var best_pixel = first;
+    var largest = magnitude(best);
+    var ties = 1.0;
     for (var pixel = first + 1u; pixel < end; pixel++) {
         let v = x[pixel * params.channels + c];
-        best_pixel = select(best_pixel, pixel, v > best);
+        ties = select(ties + select(0.0, 1.0, v == best), 1.0, v > best);
         best = max(best, v);
+        largest = max(largest, magnitude(v));
     }
-    let arriving = dy[image * params.channels + c];
+    let share = dy[image * params.channels + c] / ties;
     for (var pixel = first; pixel < end; pixel++) {
-        dx[pixel * params.channels + c] = select(0.0, arriving, pixel == best_pixel);
+        let i = pixel * params.channels + c;
+        dx[i] = unless_any_nan(select(0.0, share, x[i] == best), largest);
     }
 }

@@ -1,5 +1,7 @@
 // y[n] = (least, most, mean, standard deviation) of all values of image n: the mean and the deviation of a whole population.
 // One workgroup per image: each invocation takes every 64th value, then all of them add what the 64 found, in order.
+#import long_sum
+#import nan
 
 struct Params {
     images: u32,   // N
@@ -13,6 +15,7 @@ struct Params {
 const WIDTH: u32 = 64u; // invocations per image
 
 var<workgroup> found: array<vec3f, WIDTH>; // least, most and sum
+var<workgroup> magnitudes: array<i32, WIDTH>;
 var<workgroup> squares: array<f32, WIDTH>;
 
 @compute @workgroup_size(WIDTH)
@@ -23,31 +26,53 @@ fn forward(
 ) {
     let n = min(group.y * groups.x + group.x, params.images - 1u);
     let first = n * params.elements;
-    var part = vec3f(x[first], x[first], 0.0);
-    for (var i = local; i < params.elements; i += WIDTH) {
-        let value = x[first + i];
-        part = vec3f(min(part.x, value), max(part.y, value), part.z + value);
+    var range = vec2f(x[first]);
+    var largest = 0;
+    var sums = vec4f();
+    var i = local;
+    for (var block = 0u; block * TERMS * WIDTH < params.elements; block++) {
+        let end = min((block + 1u) * TERMS * WIDTH, params.elements);
+        var part = 0.0;
+        for (; i < end; i += WIDTH) {
+            let value = x[first + i];
+            range = vec2f(min(range.x, value), max(range.y, value));
+            largest = max(largest, magnitude(value));
+            part += value;
+        }
+        sums = add_block(sums, part, block);
     }
-    found[local] = part;
+    found[local] = vec3f(range, sum_of_blocks(sums));
+    magnitudes[local] = largest;
     // Each invocation reads what the others found.
     workgroupBarrier();
     var all = found[0];
-    for (var i = 1u; i < WIDTH; i++) {
-        all = vec3f(min(all.x, found[i].x), max(all.y, found[i].y), all.z + found[i].z);
+    largest = magnitudes[0];
+    for (var other = 1u; other < WIDTH; other++) {
+        let more = found[other];
+        all = vec3f(min(all.x, more.x), max(all.y, more.y), all.z + more.z);
+        largest = max(largest, magnitudes[other]);
     }
     let mean = all.z / f32(params.elements);
-    var square = 0.0;
-    for (var i = local; i < params.elements; i += WIDTH) {
-        square += (x[first + i] - mean) * (x[first + i] - mean);
+    sums = vec4f();
+    i = local;
+    for (var block = 0u; block * TERMS * WIDTH < params.elements; block++) {
+        let end = min((block + 1u) * TERMS * WIDTH, params.elements);
+        var part = 0.0;
+        for (; i < end; i += WIDTH) {
+            part += (x[first + i] - mean) * (x[first + i] - mean);
+        }
+        sums = add_block(sums, part, block);
     }
-    squares[local] = square;
+    squares[local] = sum_of_blocks(sums);
     // The first invocation reads what the others summed.
     workgroupBarrier();
     if local == 0u {
         var total = 0.0;
-        for (var i = 0u; i < WIDTH; i++) {
-            total += squares[i];
+        for (var other = 0u; other < WIDTH; other++) {
+            total += squares[other];
         }
-        y[n] = vec4f(all.xy, mean, sqrt(total / f32(params.elements)));
+        let least = unless_any_nan(all.x, largest);
+        let most = unless_any_nan(all.y, largest);
+        y[n] = vec4f(least, most, mean, sqrt(total / f32(params.elements)));
     }
 }

@@ -15,7 +15,7 @@ fn nn(
     let corner = subgroup_corner(group, groups, subgroup * subgroup_size + in_subgroup);
     let row = min(corner.y + lane.place, params.rows - 1u) * params.a_stride;
     var sums = all_rows(start(corner.x));
-    // Lanes past the last column compute it once more; where rows of a are filled up with zeros, any row of b will do.
+    // Lanes past the last column compute it once more.
     let right = min(corner.x / 4u, params.b_stride - 1u);
     let bottom = params.inner - 1u;
     for (var first = 0u; first < params.inner; first += BLOCK) {
@@ -24,9 +24,14 @@ fn nn(
         for (var k = first; k < end; k += 4u) {
             let four = handed(a[row + k / 4u], lane);
             let b0 = b[k * params.b_stride + right];
-            let b1 = b[min(k + 1u, bottom) * params.b_stride + right];
-            let b2 = b[min(k + 2u, bottom) * params.b_stride + right];
-            let b3 = b[min(k + 3u, bottom) * params.b_stride + right];
+            var b1 = b[min(k + 1u, bottom) * params.b_stride + right];
+            var b2 = b[min(k + 2u, bottom) * params.b_stride + right];
+            var b3 = b[min(k + 3u, bottom) * params.b_stride + right];
+            if k + 3u > bottom {
+                b1 = or_zero(b1, k + 1u <= bottom);
+                b2 = or_zero(b2, k + 2u <= bottom);
+                b3 = vec4f();
+            }
             block = add_four_steps(four, b0, b1, b2, b3, block);
         }
         sums = plus(sums, block);
@@ -55,7 +60,7 @@ fn tn(
         let at = min(mine, bottom) * params.a_stride;
         let u = select(vec4f(), a[at + upper], mine <= bottom);
         let l = select(vec4f(), a[at + lower], mine <= bottom);
-        let steps = Rows(
+        var steps = Rows(
             b[k * params.b_stride + right],
             b[min(k + 1u, bottom) * params.b_stride + right],
             b[min(k + 2u, bottom) * params.b_stride + right],
@@ -65,6 +70,9 @@ fn tn(
             b[min(k + 6u, bottom) * params.b_stride + right],
             b[min(k + 7u, bottom) * params.b_stride + right],
         );
+        if k + 7u > bottom {
+            steps = rows_up_to(steps, bottom - k);
+        }
         sums = add_eight_steps(u, l, lane, steps, sums);
     }
     store_rows(corner.y, corner.x, sums);

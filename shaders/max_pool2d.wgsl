@@ -1,13 +1,16 @@
 // y[n, oy, ox, c] = max over r, s of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c]; padding never wins.
-// One invocation computes one channel of 8 pixels. The first maximum of a window in scan order takes the window's gradient.
+// One invocation computes one channel of 8 pixels. The first maximum of a window in scan order takes the window's gradient;
+// a NaN is larger than all else.
 #import channels
 #import epilogue
+#import nan
 #import window
 
 override channels: u32; // C
 
 struct Params {
     pixels: u32, // of y or of dx, or cells of dx
+    lowest: f32, // minus infinity, for which WGSL has no literal
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;        // [N, H, W, C]
@@ -16,8 +19,6 @@ struct Params {
 @group(0) @binding(3) var<storage, read> gates: array<f32>;    // [N, H, W, C]; bound but not read without a gate
 @group(0) @binding(4) var<storage, read_write> dx: array<f32>; // [N, H, W, C]
 @group(0) @binding(5) var<uniform> params: Params;
-
-const LOWEST: f32 = -3.4028234e38;
 
 @compute @workgroup_size(LANES, PIXEL_GROUPS)
 fn forward(
@@ -34,30 +35,50 @@ fn forward(
     var out = place(first, out_height, out_width);
     for (var pixel = first; pixel < end; pixel++) {
         let image = out.x * height * width;
-        var best = LOWEST;
+        var best = params.lowest;
+        var largest = 0;
         for (var r = 0u; r < window_height; r++) {
             let iy = out.y * stride_y + r - pad_top; // wraps to a huge number above the image
             for (var s = 0u; s < window_width; s++) {
                 let ix = out.z * stride_x + s - pad_left;
                 if iy < height && ix < width {
-                    best = max(best, x[(image + iy * width + ix) * channels + c]);
+                    let v = x[(image + iy * width + ix) * channels + c];
+                    best = max(best, v);
+                    largest = max(largest, magnitude(v));
                 }
             }
         }
-        y[pixel * channels + c] = best;
+        y[pixel * channels + c] = unless_any_nan(best, largest);
         out = next(out, out_height, out_width);
     }
+}
+
+// Whether x at (iy, ix), of this value, is the first NaN of the window at (oy, ox).
+fn is_first_nan(image: u32, c: u32, oy: u32, ox: u32, iy: u32, ix: u32, v: f32) -> bool {
+    var first = is_nan(v);
+    for (var r = 0u; r < window_height; r++) {
+        let y_other = oy * stride_y + r - pad_top;
+        for (var s = 0u; s < window_width; s++) {
+            let x_other = ox * stride_x + s - pad_left;
+            if y_other < height && x_other < width && (y_other < iy || (y_other == iy && x_other < ix)) {
+                first = first && !is_nan(x[(image + y_other * width + x_other) * channels + c]);
+            }
+        }
+    }
+    return first;
 }
 
 // Whether x at (iy, ix), of this value, is the first maximum of the window at (oy, ox).
 fn is_first_maximum(image: u32, c: u32, oy: u32, ox: u32, iy: u32, ix: u32, v: f32) -> bool {
     var first = true;
+    var largest = 0;
     for (var r = 0u; r < window_height; r++) {
         let y_other = oy * stride_y + r - pad_top;
         for (var s = 0u; s < window_width; s++) {
             let x_other = ox * stride_x + s - pad_left;
             if y_other < height && x_other < width {
                 let other = x[(image + y_other * width + x_other) * channels + c];
+                largest = max(largest, magnitude(other));
                 if y_other < iy || (y_other == iy && x_other < ix) {
                     first = first && !(other >= v);
                 } else {
@@ -65,6 +86,9 @@ fn is_first_maximum(image: u32, c: u32, oy: u32, ox: u32, iy: u32, ix: u32, v: f
                 }
             }
         }
+    }
+    if largest > INFINITE {
+        first = is_first_nan(image, c, oy, ox, iy, ix, v);
     }
     return first;
 }
@@ -99,6 +123,20 @@ fn gradient(
     }
 }
 
+// Which tap of a window has its first NaN, where there is one.
+fn first_nan(image: u32, c: u32, top: u32, left: u32) -> u32 {
+    var first = window_height * window_width;
+    for (var r = 0u; r < window_height; r++) {
+        for (var s = 0u; s < window_width; s++) {
+            if top + r < height && left + s < width {
+                let found = is_nan(x[(image + (top + r) * width + left + s) * channels + c]);
+                first = select(first, min(first, r * window_width + s), found);
+            }
+        }
+    }
+    return first;
+}
+
 // The gradient where windows lie apart: one invocation computes one channel of the pixels of 8 windows, each with what lies
 // between it and the next. There are as many of these cells as it takes to cover the image.
 @compute @workgroup_size(LANES, PIXEL_GROUPS)
@@ -122,6 +160,7 @@ fn gradient_apart(
         let left = cell.z * stride_x - pad_left;
         var best = 0.0;
         var best_at = window_height * window_width; // none
+        var largest = 0;
         var d = 0.0;
         if cell.y < out_height && cell.z < out_width {
             d = dy[((cell.x * out_height + cell.y) * out_width + cell.z) * channels + c];
@@ -130,11 +169,15 @@ fn gradient_apart(
                     if top + r < height && left + s < width {
                         let v = x[(image + (top + r) * width + left + s) * channels + c];
                         let better = v > best || best_at == window_height * window_width;
+                        largest = max(largest, magnitude(v));
                         best = select(best, v, better);
                         best_at = select(best_at, r * window_width + s, better);
                     }
                 }
             }
+        }
+        if largest > INFINITE {
+            best_at = first_nan(image, c, top, left);
         }
         for (var r = 0u; r < stride_y; r++) {
             for (var s = 0u; s < stride_x; s++) {

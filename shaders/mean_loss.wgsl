@@ -1,6 +1,8 @@
 // loss[n] = mean over e of f(y[n, e], t[n, e]); dy[n, e] = dloss[n] / E f'(y[n, e], t[n, e])
 // `narrow`: one invocation computes one row. `wide`: one workgroup does. `gradient`: one invocation computes one element.
 #import linear
+#import long_sum
+#import nan
 
 override function: u32;
 
@@ -38,14 +40,16 @@ fn value(x: f32, t: f32) -> f32 {
             return abs(x - t);
         }
         case CROSS_ENTROPY: {
-            let p = min(max(x, LEAST), MOST);
+            let p = clamp_or_nan(x, LEAST, MOST);
             return -(t * log(p) + (1.0 - t) * log(1.0 - p));
         }
         case CROSS_ENTROPY_OF_LOGITS: {
             return max(x, 0.0) - x * t + log(1.0 + exp(-abs(x)));
         }
         default: {
-            return select(0.0, 1.0, select(0.0, 1.0, x > params.threshold) == t);
+            // What is not a number is never right.
+            let is_right = select(0.0, 1.0, x > params.threshold) == t;
+            return select(0.0, 1.0, is_right && !is_nan(x) && !is_nan(t));
         }
     }
 }
@@ -56,11 +60,12 @@ fn slope(x: f32, t: f32) -> f32 {
             return 2.0 * (x - t);
         }
         case ABSOLUTE_ERROR: {
-            return sign(x - t);
+            return unless_nan(sign(x - t), x - t);
         }
         case CROSS_ENTROPY: {
-            let p = min(max(x, LEAST), MOST);
-            return select(0.0, (1.0 - t) / (1.0 - p) - t / p, p == x);
+            let p = clamp_or_nan(x, LEAST, MOST);
+            let inside = (1.0 - t) / (1.0 - p) - t / p;
+            return select(inside, 0.0, p != x && !is_nan(x) && !is_nan(t));
         }
         default: {
             return 1.0 / (1.0 + exp(-x)) - t;
@@ -95,11 +100,17 @@ fn wide(
     let row = group.y * groups.x + group.x;
     let elements = select(0u, params.elements, row < params.rows);
     let first = row * params.elements;
-    var sum = 0.0;
-    for (var e = local; e < elements; e += 64u) {
-        sum += value(y[first + e], targets[first + e]);
+    var sums_of_blocks = vec4f();
+    var e = local;
+    for (var block = 0u; block * TERMS * 64u < elements; block++) {
+        let end = min((block + 1u) * TERMS * 64u, elements);
+        var part = 0.0;
+        for (; e < end; e += 64u) {
+            part += value(y[first + e], targets[first + e]);
+        }
+        sums_of_blocks = add_block(sums_of_blocks, part, block);
     }
-    sums[local] = sum;
+    sums[local] = sum_of_blocks(sums_of_blocks);
     // The first invocation reads what the others wrote.
     workgroupBarrier();
     if local == 0u && row < params.rows {

@@ -1,6 +1,7 @@
 // mean[c] = sum over r of x[r, c] / R; variance[c] = sum over r of (x[r, c] - mean[c])^2 / R
 // `chunks`: one invocation takes one column of a chunk of rows; `merge`: 16 invocations merge the chunks of a channel.
 #import channels
+#import long_sum
 
 struct Params {
     rows: u32,     // of x, as rows of whole vectors
@@ -25,8 +26,8 @@ const MERGERS: u32 = 16u;
 
 var<workgroup> sums: array<f32, 256>; // [MERGERS, LANES]
 
-// Mean and sum of squared differences of so many rows of a column.
-fn block_moments(first: u32, count: u32) -> vec2f {
+// Sum, mean and sum of squared differences of so many rows of a column.
+fn block_moments(first: u32, count: u32) -> vec3f {
     var total = 0.0;
     var at = first;
     for (var row = 0u; row < count; row++) {
@@ -41,7 +42,7 @@ fn block_moments(first: u32, count: u32) -> vec2f {
         differences += difference * difference;
         at += params.width;
     }
-    return vec2f(mean, differences);
+    return vec3f(total, mean, differences);
 }
 
 @compute @workgroup_size(LANES, PIXEL_GROUPS)
@@ -57,6 +58,7 @@ fn chunks(
     if column >= params.width || first >= end {
         return;
     }
+    var chunk_total = 0.0;
     var chunk_mean = 0.0;
     var chunk_squares = 0.0;
     for (var row = first; row < end; row += BLOCK) {
@@ -64,11 +66,13 @@ fn chunks(
         let moments = block_moments(row * params.width + column, stop - row);
         // The block joins the rows before it (Chan, Golub and LeVeque 1979).
         let share = f32(stop - row) / f32(stop - first);
-        let apart = moments.x - chunk_mean;
+        let apart = moments.y - chunk_mean;
+        chunk_total += moments.x;
         chunk_mean += apart * share;
-        chunk_squares += moments.y + apart * apart * (f32(row - first) * share);
+        chunk_squares += moments.z + apart * apart * (f32(row - first) * share);
     }
-    means[chunk * params.width + column] = chunk_mean;
+    // Not the mean so far, which is NaN behind an infinite value.
+    means[chunk * params.width + column] = chunk_total / f32(end - first);
     squares[chunk * params.width + column] = chunk_squares;
 }
 
@@ -89,20 +93,30 @@ fn sum_of_mergers(lane: u32) -> f32 {
 @compute @workgroup_size(LANES, MERGERS)
 fn merge(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
     let c = group.x * LANES + local.x;
-    var total = 0.0;
-    for (var part = local.y; part < params.parts; part += MERGERS) {
-        total += size(part) * part_means[part * params.channels + c];
+    var levels = vec4f();
+    for (var block = 0u; block * TERMS * MERGERS < params.parts; block++) {
+        let end = min((block + 1u) * TERMS * MERGERS, params.parts);
+        var total = 0.0;
+        for (var part = block * TERMS * MERGERS + local.y; part < end; part += MERGERS) {
+            total += size(part) * part_means[part * params.channels + c];
+        }
+        levels = add_block(levels, total, block);
     }
-    sums[local.y * LANES + local.x] = total;
+    sums[local.y * LANES + local.x] = sum_of_blocks(levels);
     workgroupBarrier(); // all sums are there
     let whole = sum_of_mergers(local.x) / f32(params.count);
-    var differences = 0.0;
-    for (var part = local.y; part < params.parts; part += MERGERS) {
-        let apart = part_means[part * params.channels + c] - whole;
-        differences += part_squares[part * params.channels + c] + size(part) * (apart * apart);
+    levels = vec4f();
+    for (var block = 0u; block * TERMS * MERGERS < params.parts; block++) {
+        let end = min((block + 1u) * TERMS * MERGERS, params.parts);
+        var differences = 0.0;
+        for (var part = block * TERMS * MERGERS + local.y; part < end; part += MERGERS) {
+            let apart = part_means[part * params.channels + c] - whole;
+            differences += part_squares[part * params.channels + c] + size(part) * (apart * apart);
+        }
+        levels = add_block(levels, differences, block);
     }
     workgroupBarrier(); // all sums are read
-    sums[local.y * LANES + local.x] = differences;
+    sums[local.y * LANES + local.x] = sum_of_blocks(levels);
     workgroupBarrier(); // all differences are there
     if local.y == 0u && c < params.channels {
         mean[c] = whole;

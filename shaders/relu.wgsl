@@ -1,10 +1,11 @@
 // y = min(x, max_value) for x > threshold, else negative_slope (x - threshold), element by element.
-// One invocation computes one element.
+// One invocation computes one element. Where the slope is 0, infinities become 0 too.
 #import linear
+#import nan
 
 struct Params {
     count: u32,
-    max_value: f32,
+    max_value: f32, // infinite for no bound
     threshold: f32,
     negative_slope: f32,
 }
@@ -23,8 +24,9 @@ fn forward(
 ) {
     let i = linear_index(group, groups, local);
     if i < params.count {
-        let below = params.negative_slope * (x[i] - params.threshold);
-        y[i] = select(below, min(x[i], params.max_value), x[i] > params.threshold);
+        let v = x[i];
+        let below = select(params.negative_slope * (v - params.threshold), 0.0, params.negative_slope == 0.0);
+        y[i] = unless_nan(select(below, min(v, params.max_value), v > params.threshold), v);
     }
 }
 
@@ -36,7 +38,10 @@ fn gradient(
 ) {
     let i = linear_index(group, groups, local);
     if i < params.count {
-        let above = select(0.0, 1.0, x[i] < params.max_value);
-        dx[i] = dy[i] * select(params.negative_slope, above, x[i] > params.threshold);
+        let v = x[i];
+        let above = select(0.0, 1.0, v < params.max_value || magnitude(params.max_value) == INFINITE);
+        let slope = select(params.negative_slope, above, v > params.threshold);
+        let passed = select(dy[i] * slope, 0.0, slope == 0.0);
+        dx[i] = unless_any_nan(passed, max(magnitude(v), magnitude(dy[i])));
     }
 }

@@ -1,6 +1,7 @@
 // v = rho v + (1 - rho) g^2; p = p - lr g / (sqrt(v + inner) + outer), or with momentum b = momentum b + lr g / (...), p = p - b
 // Centered: a = rho a + (1 - rho) g, and v - a^2 in place of v under the root. One invocation updates one parameter.
 #import linear
+#import nan
 #import step
 
 struct Params {
@@ -35,7 +36,7 @@ fn variance(i: u32, g: f32) -> f32 {
 }
 
 fn change(g: f32, square: f32) -> f32 {
-    return step.rates.x * g / (sqrt(max(square, 0.0) + params.inner) + params.outer);
+    return step.rates.x * g / (sqrt(relu_or_nan(square) + params.inner) + params.outer);
 }
 
 // Adds to the step before and gives the sum.

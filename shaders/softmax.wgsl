@@ -2,6 +2,8 @@
 // One invocation computes one row, in order.
 #import linear
 
+const BLOCK: u32 = 64u; // classes of a short sum
+
 struct Params {
     rows: u32,
     classes: u32,
@@ -31,8 +33,14 @@ fn forward(
         largest = max(largest, x[i]);
     }
     var total = 0.0;
-    for (var i = first; i < end; i++) {
-        total += exp(x[i] - largest);
+    var c = 0u;
+    while c < params.classes {
+        let stop = min(c + BLOCK, params.classes);
+        var part = 0.0;
+        for (; c < stop; c++) {
+            part += exp(x[first + c] - largest);
+        }
+        total += part;
     }
     for (var i = first; i < end; i++) {
         y[i] = exp(x[i] - largest) / total;
@@ -52,8 +60,14 @@ fn gradient(
     let first = row * params.classes;
     let end = first + params.classes;
     var product = 0.0;
-    for (var i = first; i < end; i++) {
-        product += dy[i] * probabilities[i];
+    var c = 0u;
+    while c < params.classes {
+        let stop = min(c + BLOCK, params.classes);
+        var part = 0.0;
+        for (; c < stop; c++) {
+            part += dy[first + c] * probabilities[first + c];
+        }
+        product += part;
     }
     for (var i = first; i < end; i++) {
         dx[i] = probabilities[i] * (dy[i] - product);

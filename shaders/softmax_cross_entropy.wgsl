@@ -1,8 +1,11 @@
-// loss[n] = sum over c of t[n, c] (lse[n] - x[n, c]), lse[n] = log sum over c of exp(x[n, c]); dx[n, c] = dloss[n] (softmax(x)[n, c] sum t[n] - t[n, c])
+// loss[n] = sum over the c with t[n, c] != 0 of t[n, c] (lse[n] - x[n, c]), lse[n] = log sum over c of exp(x[n, c]); dx[n, c] = dloss[n] (softmax(x)[n, c] sum t[n] - t[n, c])
 // `forward`: one invocation computes one row. `gradient`: one element. The target t is an index or a row of weights.
 #import linear
+#import nan
 
 override one_hot: bool; // whether targets are rows of f32, else indices
+
+const BLOCK: u32 = 64u; // classes of a short sum
 
 struct Params {
     rows: u32,
@@ -12,7 +15,7 @@ struct Params {
 @group(0) @binding(0) var<storage, read> logits: array<f32>;      // [rows, classes]
 @group(0) @binding(1) var<storage, read> targets: array<u32>;     // [rows], or [rows, classes] bits of f32
 @group(0) @binding(2) var<storage, read_write> loss: array<f32>;  // [rows]
-@group(0) @binding(3) var<storage, read_write> hits: array<f32>;  // [rows], 1 where the first largest logit is the first largest target
+@group(0) @binding(3) var<storage, read_write> hits: array<f32>;  // [rows], 1 where the first largest logit is the first largest target and none is NaN
 @group(0) @binding(4) var<storage, read_write> lse: array<f32>;   // [rows]
 @group(0) @binding(5) var<uniform> params: Params;
 @group(0) @binding(6) var<storage, read> normalizer: array<f32>;  // [rows], the lse of `forward`
@@ -37,6 +40,7 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
     var predicted = 0u;
     var likeliest = target_of(row, 0u);
     var wanted = 0u;
+    var worst = max(magnitude(largest), magnitude(likeliest));
     for (var c = 1u; c < params.classes; c++) {
         let x = logits[first + c];
         if x > largest {
@@ -48,18 +52,33 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
             likeliest = t;
             wanted = c;
         }
+        worst = max(worst, max(magnitude(x), magnitude(t)));
     }
     var total = 0.0;
-    for (var c = 0u; c < params.classes; c++) {
-        total += exp(logits[first + c] - largest);
+    var c = 0u;
+    while c < params.classes {
+        let stop = min(c + BLOCK, params.classes);
+        var part = 0.0;
+        for (; c < stop; c++) {
+            part += exp(logits[first + c] - largest);
+        }
+        total += part;
     }
     let shifted = log(total);
     var sum = 0.0;
-    for (var c = 0u; c < params.classes; c++) {
-        sum += target_of(row, c) * (shifted + (largest - logits[first + c]));
+    c = 0u;
+    while c < params.classes {
+        let stop = min(c + BLOCK, params.classes);
+        var part = 0.0;
+        for (; c < stop; c++) {
+            // A class that is not wanted counts for nothing, even if it is impossible: 0 times infinity is NaN.
+            let t = target_of(row, c);
+            part += select(t * (shifted + (largest - logits[first + c])), 0.0, magnitude(t) == 0);
+        }
+        sum += part;
     }
     loss[row] = sum;
-    hits[row] = select(0.0, 1.0, predicted == wanted);
+    hits[row] = select(0.0, 1.0, predicted == wanted && worst <= INFINITE);
     lse[row] = largest + shifted;
 }
 
@@ -77,8 +96,14 @@ fn gradient(
     var weight = 1.0;
     if one_hot {
         weight = 0.0;
-        for (var c = 0u; c < params.classes; c++) {
-            weight += target_of(row, c);
+        var c = 0u;
+        while c < params.classes {
+            let stop = min(c + BLOCK, params.classes);
+            var part = 0.0;
+            for (; c < stop; c++) {
+                part += target_of(row, c);
+            }
+            weight += part;
         }
     }
     dx[i] = dloss[row] * (weight * exp(logits[i] - normalizer[row]) - target_of(row, i % params.classes));

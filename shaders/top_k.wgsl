@@ -1,5 +1,6 @@
-// hits[n] = 1 where fewer than k of x[n] are larger than that of the target's first largest class, else 0
+// hits[n] = 1 where fewer than k of x[n] are larger than that of the target's first largest class and none is NaN, else 0
 // One invocation computes one row. The target is an index or a row of weights.
+#import nan
 
 override one_hot: bool;       // whether targets are rows of f32, else indices
 override first_of_ties: bool; // whether an equal one before it counts as larger
@@ -42,10 +43,15 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
     let label = wanted(row);
     let value = x[first + label];
     var larger = 0u;
+    var worst = 0;
     for (var c = 0u; c < params.classes; c++) {
         let other = x[first + c];
         let tie = first_of_ties && other == value && c < label;
         larger += select(0u, 1u, other > value || tie);
+        worst = max(worst, magnitude(other));
+        if one_hot {
+            worst = max(worst, magnitude(bitcast<f32>(targets[first + c])));
+        }
     }
-    hits[row] = select(0.0, 1.0, larger < params.k);
+    hits[row] = select(0.0, 1.0, larger < params.k && worst <= INFINITE);
 }

@@ -36,7 +36,7 @@ fn every_optimizer_learns_to_tell_bars_apart() {
         RMSprop { learning_rate: 0.01.into(), ..RMSprop::default() }.into(),
         SGD { learning_rate: 0.5.into(), ..SGD::default() }.into(),
         SGD { learning_rate: InverseTimeDecay::new(0.1, 1, 0.01).into(), momentum: 0.9, ..SGD::default() }.into(),
-        SGD { learning_rate: 0.1.into(), momentum: 0.9, nesterov: true }.into(),
+        SGD { learning_rate: 0.1.into(), momentum: 0.9, nesterov: true, ..SGD::default() }.into(),
     ];
     for optimizer in optimizers {
         let name = format!("{optimizer:?}");

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod allocations;
 mod augment;
 mod backbones;
 mod batch_normalization;
@@ -11,17 +12,24 @@ mod callback_files;
 mod callbacks;
 mod check;
 mod common;
+mod ema;
 mod errors;
 mod fit;
 mod fixtures;
 mod freezing;
 mod functional;
+mod fuzz;
 #[cfg(feature = "hub")]
 mod hub;
 mod layers;
+mod limits;
 mod load_img;
+mod long_sums;
 mod losses;
+mod memory;
+mod model_files;
 mod native;
+mod non_finite;
 mod ops;
 mod optimizers;
 mod portability;
@@ -31,9 +39,11 @@ mod recorder;
 mod regularizers;
 mod replay;
 mod resume;
+mod resume_callbacks;
 mod session;
 mod stream;
 mod tuning;
+mod weight_decay;
 mod weights;
 mod window_cases;
 mod windows;

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use kiln::Compile;
 use kiln::graph::{Array, DType, Op, Step, TensorType};
-use kiln::ops::{ClipByNorm, ClipByValue, Gather};
+use kiln::ops::{ClipByNorm, ClipByValue, Ema, Gather, WeightDecay};
 use kiln::optimizers::schedules::{
-    CosineDecay, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay,
+    CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay,
 };
 use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, LearningRate, Nadam, Optimizer, RMSprop, SGD};
 use serde_json::Value;
@@ -22,21 +23,22 @@ fn optimizer_of(case: &Value) -> Box<dyn Optimizer> {
     let number = |key: &str, default: f64| case[key].as_f64().unwrap_or(default);
     let rate =
         |default: &dyn Optimizer| LearningRate::Constant(number("learning_rate", default.learning_rate().at(0).into()));
+    let weight_decay = number("weight_decay", 0.0).into();
     match case["rule"].as_str().unwrap() {
         "adam" => {
             let default = Adam::default();
-            Adam { learning_rate: rate(&default), amsgrad: case["amsgrad"] == true, ..default }.into()
+            Adam { learning_rate: rate(&default), amsgrad: case["amsgrad"] == true, weight_decay, ..default }.into()
         }
         "adamw" => {
             let default = AdamW::default();
-            let weight_decay = number("weight_decay", default.weight_decay);
+            let weight_decay = number("weight_decay", default.weight_decay.rate).into();
             AdamW { learning_rate: rate(&default), weight_decay, amsgrad: case["amsgrad"] == true, ..default }.into()
         }
         "nadam" => {
             let default = Nadam::default();
             let [beta_1, beta_2] = [number("beta_1", default.beta_1), number("beta_2", default.beta_2)];
             let epsilon = number("epsilon", default.epsilon);
-            Nadam { learning_rate: rate(&default), beta_1, beta_2, epsilon }.into()
+            Nadam { learning_rate: rate(&default), beta_1, beta_2, epsilon, weight_decay }.into()
         }
         "rmsprop" => {
             let default = RMSprop::default();
@@ -45,24 +47,26 @@ fn optimizer_of(case: &Value) -> Box<dyn Optimizer> {
                 rho: number("rho", default.rho),
                 momentum: number("momentum", default.momentum),
                 epsilon: number("epsilon", default.epsilon),
-                epsilon_under_root: true,
                 centered: case["centered"] == true,
+                weight_decay,
+                ..default
             }
             .into()
         }
         "adagrad" => {
             let default = Adagrad::default();
             let initial_accumulator_value = number("initial_accumulator_value", default.initial_accumulator_value);
-            Adagrad { learning_rate: rate(&default), initial_accumulator_value, ..default }.into()
+            Adagrad { learning_rate: rate(&default), initial_accumulator_value, weight_decay, ..default }.into()
         }
         "adadelta" => {
             let default = Adadelta::default();
             let [rho, epsilon] = [number("rho", default.rho), number("epsilon", default.epsilon)];
-            Adadelta { learning_rate: rate(&default), rho, epsilon }.into()
+            Adadelta { learning_rate: rate(&default), rho, epsilon, weight_decay }.into()
         }
         "sgd" => {
-            let momentum = number("momentum", 0.0);
-            SGD { momentum, nesterov: case["nesterov"] == true, ..SGD::default() }.into()
+            let default = SGD::default();
+            let (learning_rate, momentum) = (rate(&default), number("momentum", 0.0));
+            SGD { learning_rate, momentum, nesterov: case["nesterov"] == true, weight_decay }.into()
         }
         other => panic!("{other}"),
     }
@@ -73,17 +77,18 @@ fn older_optimizer_of(case: &Value) -> Option<Box<dyn Optimizer>> {
     let number = |key: &str, default: f64| case[key].as_f64().unwrap_or(default);
     match case["rule"].as_str()? {
         "adam" => Some(Adam::default().into()),
-        "rmsprop" => Some(RMSprop::default().into()),
+        "rmsprop" => Some(RMSprop { epsilon_under_root: false, ..RMSprop::default() }.into()),
         rule if rule.starts_with("sgd") => {
             let learning_rate = InverseTimeDecay::new(number("lr", 0.01), 1, number("decay", 0.0)).into();
             let nesterov = case["nesterov"] == true;
-            Some(SGD { learning_rate, momentum: number("mom", 0.0), nesterov }.into())
+            Some(SGD { learning_rate, momentum: number("mom", 0.0), nesterov, ..SGD::default() }.into())
         }
         _ => None,
     }
 }
 
-/// Takes eight steps with the gradients of a case and compares the parameters after each.
+/// Takes eight steps with the gradients of a case and compares the parameters after each, and their average if there is
+/// one.
 fn compare(recorded: &Recorded, i: usize, case: &Value, optimizer: &dyn Optimizer) {
     let [parameters, gradients, expected] = ["p0", "gradients", "p"].map(|name| recorded.get(i, name).unwrap());
     let filled = |value: f32| Array::f32(parameters.shape().clone(), vec![f64::from(value); parameters.data.len()]);
@@ -96,19 +101,38 @@ fn compare(recorded: &Recorded, i: usize, case: &Value, optimizer: &dyn Optimize
     let [gradients, order] = [&gradients, &order].map(|value| bench.given(value));
     let gradient = bench.graph.add(Gather { batch: 1, scale: 1.0, offset: 0.0 }, &[gradients, order]).unwrap();
     let gradient = bench.graph.reshape(gradient, parameters.shape().clone()).unwrap();
+    let count = parameters.data.len();
+    let weights = rewritten[0];
+    if optimizer.weight_decay().rate != 0.0 {
+        let rate = optimizer.weight_decay().rate as f32;
+        bench.graph.update(Arc::new(WeightDecay { rate, count }), &[], &[weights]).unwrap();
+    }
     bench.graph.update(optimizer.op(), &[gradient], &rewritten).unwrap();
+    let average_name = format!("given {}", bench.values.len());
+    if case["use_ema"] == true {
+        let momentum = case["ema_momentum"].as_f64().unwrap_or(Compile::default().ema_momentum) as f32;
+        let overwrite_frequency = case["ema_overwrite_frequency"].as_u64().unwrap_or(0) as u32;
+        let average = bench.given(&filled(0.0));
+        let ema = Ema { momentum, overwrite_frequency, count };
+        bench.graph.update(Arc::new(ema), &[], &[weights, average]).unwrap();
+    }
 
     let (buffers, mut program) = bench.program();
-    let rows: Vec<&[f64]> = expected.data.chunks(parameters.data.len()).collect();
+    let averages = recorded.get(i, "average");
+    let rows: Vec<&[f64]> = expected.data.chunks(count).collect();
     assert_eq!(rows.len(), 8);
     for (step, expected) in rows.into_iter().enumerate() {
         let learning_rate = optimizer.learning_rate().at(step as u64);
         let rates = optimizer.rates(step as u64, learning_rate);
-        let told = Step { first: step as u32, rates, ..Step::default() };
+        let (first, iteration) = (step as u32, step as u32);
+        let told = Step { first, rates, learning_rate, iteration, ..Step::default() };
         program.run(&[told], None).unwrap().wait().unwrap();
-        let expected = Array::f32(parameters.shape().clone(), expected.to_vec());
-        let error = read(&buffers, &parameters_name, &parameters.ty).relative_error(&expected);
-        assert!(error < TOLERANCE, "case {i} {case}: after step {} off by {error:.1e}", step + 1);
+        let average = averages.as_ref().map(|averages| (&average_name, &averages.data[step * count..][..count]));
+        for (name, expected) in [(&parameters_name, expected)].into_iter().chain(average) {
+            let expected = Array::f32(parameters.shape().clone(), expected.to_vec());
+            let error = read(&buffers, name, &parameters.ty).relative_error(&expected);
+            assert!(error < TOLERANCE, "case {i} {case}: {name} after step {} off by {error:.1e}", step + 1);
+        }
     }
 }
 
@@ -117,7 +141,8 @@ fn eight_steps_of_an_optimizer_are_those_of_keras() {
     let recorded = Recorded::open("optimizers");
     let cases = recorded.cases();
     let cases: Vec<(usize, &Value)> = cases.iter().enumerate().filter(|(_, case)| case["op"] == "optimizer").collect();
-    assert_eq!(cases.len(), 15);
+    assert_eq!(cases.len(), 25);
+    assert_eq!(cases.iter().filter(|(i, _)| recorded.get(*i, "average").is_some()).count(), 3);
     for (i, case) in cases {
         compare(&recorded, i, case, optimizer_of(case).as_ref());
     }
@@ -194,6 +219,11 @@ fn schedule_of(case: &Value) -> LearningRate {
             let (alpha, warmup_target) = (number("alpha"), case["warmup_target"].as_f64());
             CosineDecay { initial_learning_rate, decay_steps, alpha, warmup_target, warmup_steps }.into()
         }
+        "CosineDecayRestarts" => {
+            let first_decay_steps = case["first_decay_steps"].as_u64().unwrap();
+            let [t_mul, m_mul, alpha] = ["t_mul", "m_mul", "alpha"].map(number);
+            CosineDecayRestarts { initial_learning_rate, first_decay_steps, t_mul, m_mul, alpha }.into()
+        }
         other => panic!("{other}"),
     }
 }
@@ -212,7 +242,7 @@ fn learning_rates_are_those_of_kerases_schedules() {
         }
         checked += 1;
     }
-    assert_eq!(checked, 9);
+    assert_eq!(checked, 12);
 }
 
 #[test]
@@ -228,4 +258,7 @@ fn a_schedule_that_makes_no_sense_says_why() {
     assert_eq!(found, "boundaries: expected steps that rise, found [5, 3]");
     assert_eq!(error(CosineDecay::new(0.1, 0).into()), "decay_steps: expected at least 1, found 0");
     assert_eq!(error((-1.0).into()), "learning_rate: expected a number, 0 or more, found -1");
+    assert_eq!(error(CosineDecayRestarts::new(0.1, 0).into()), "first_decay_steps: expected at least 1, found 0");
+    let shrinking = CosineDecayRestarts { t_mul: 0.5, ..CosineDecayRestarts::new(0.1, 10) };
+    assert_eq!(error(shrinking.into()), "t_mul: expected a number, 1 or more, found 0.5");
 }

@@ -16,7 +16,7 @@ pub fn fixture(name: &str) -> PathBuf {
 /// The channels of the VGG16 that was recorded.
 const FILTERS: [&[usize]; 5] = [&[2, 3], &[2, 3], &[2, 3, 2], &[3, 2, 3], &[2, 3, 4]];
 
-fn vgg16(classes: usize) -> Model {
+pub fn vgg16(classes: usize) -> Model {
     let mut model = vgg16_without_top();
     model
         .add(Flatten)

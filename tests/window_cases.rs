@@ -7,10 +7,10 @@ use kiln::graph::{Array, DType, Op, Step};
 use kiln::ops::{
     Activation, ActivationGradient, Adam, AvgPool2d, AvgPool2dGradient, BatchNorm, BatchNormInference,
     BatchNormInputGradient, BatchNormSums, Case, ClipByNorm, ClipByValue, Concatenate, ConcatenateGradient, Conv2d,
-    Conv2dInputGradient, Conv2dWeightGradient, Copy, CrossEntropy, Distance, Dropout, Fill, Function, Gather,
+    Conv2dInputGradient, Conv2dWeightGradient, Copy, CrossEntropy, Distance, Dropout, Ema, Fill, Function, Gather,
     GlobalAvgPool2d, GlobalMaxPool2d, GlobalMaxPool2dGradient, Matmul, MaxPool2d, MaxPool2dGradient, MeanLoss, Moments,
     Padding, Penalty, PenaltyGradient, Relu, Sgd, Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
-    StandardizeFeatures, Sum, SumGradient, SumRows, TopK, Transpose, Weigh, ZeroPad2d, ZeroPad2dGradient,
+    StandardizeFeatures, Sum, SumGradient, SumRows, TopK, Transpose, Weigh, WeightDecay, ZeroPad2d, ZeroPad2dGradient,
 };
 
 use crate::common::{alone, device, run};
@@ -18,7 +18,8 @@ use crate::common::{alone, device, run};
 const KIB: u64 = 1 << 10;
 
 fn case(name: &str, op: impl Op + 'static, inputs: &[Array], rewritten: &[Array]) -> Case {
-    let step = Step { first: 2, key: [3, 5], rates: [0.1, 0.01, 0.5, 0.25], ..Step::default() };
+    let rates = [0.1, 0.01, 0.5, 0.25];
+    let step = Step { first: 2, key: [3, 5], rates, learning_rate: 0.1, iteration: 5, ..Step::default() };
     let (inputs, rewritten, differentiable) = (inputs.to_vec(), rewritten.to_vec(), Vec::new());
     Case { name: name.to_owned(), op: Arc::new(op), inputs, rewritten, step, differentiable }
 }
@@ -126,6 +127,8 @@ fn rows_and_elements() -> Vec<Case> {
         case("activation", Activation { function: Function::Tanh }, &[flat()], &[]),
         case("adam", adam, &[flat()], &[flat(), flat(), positive([9000])]),
         case("sgd", Sgd { momentum: 0.9, nesterov: true }, &[flat()], &[flat(), flat()]),
+        case("weight_decay", WeightDecay { rate: 0.5, count: 9000 }, &[], &[flat()]),
+        case("ema", Ema { momentum: 0.9, overwrite_frequency: 3, count: 9000 }, &[], &[flat(), positive([9000])]),
         case("clip_by_value", ClipByValue { limit: 0.5, count: 9000 }, &[], &[flat()]),
         case("copy", Copy, &[flat()], &[]),
         case("dropout", Dropout { rate: 0.25, stream: 3 }, &[flat()], &[]),

@@ -1,7 +1,7 @@
 //! Shaders to typed kernels.
 
 /// The tiles that a processor does not take: those in quads, in workgroup memory and in subgroups.
-const GPU_ONLY: [&str; 22] = [
+const GPU_ONLY: [&str; 23] = [
     "conv2d.quads",
     "conv2d.shared_tiles",
     "conv2d_input_gradient.quads",
@@ -24,6 +24,7 @@ const GPU_ONLY: [&str; 22] = [
     "matmul_quads.merge",
     "matmul_quads.shared_nn",
     "matmul_quads.shared_tn",
+    "sum.tree",
 ];
 
 fn main() {

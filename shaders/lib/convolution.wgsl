@@ -42,3 +42,11 @@ fn store_quad(pixel: u32, column: u32, value: vec4f) {
         }
     }
 }
+
+// Four columns of the weights of a channel of a tap, 0 for channels that fill rows up.
+fn channel_weights(tap: u32, channel: u32, stride: u32, quad: u32) -> vec4f {
+    if inner == depth {
+        return weights4[(tap + channel) * stride + quad];
+    }
+    return select(vec4f(), weights4[(tap + min(channel, inner - 1u)) * stride + quad], channel < inner);
+}

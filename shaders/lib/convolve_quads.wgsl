@@ -1,5 +1,5 @@
 // A convolution where one invocation computes 8 pixels x 4 columns and loads four neighbouring values at once. `shared_tiles`
-// computes the same by way of workgroup memory.
+// computes the same by way of workgroup memory, 8 x 8.
 #import convolution
 #import shared
 
@@ -51,11 +51,10 @@ fn quads(
                     source[l.z + q],
                     source[l.w + q],
                 );
-                // Where the source is filled up with zeros, any weight will do.
                 let b0 = weights4[(tap + d) * stride + w];
-                let b1 = weights4[(tap + min(d + 1u, inner - 1u)) * stride + w];
-                let b2 = weights4[(tap + min(d + 2u, inner - 1u)) * stride + w];
-                let b3 = weights4[(tap + min(d + 3u, inner - 1u)) * stride + w];
+                let b1 = channel_weights(tap, d + 1u, stride, w);
+                let b2 = channel_weights(tap, d + 2u, stride, w);
+                let b3 = channel_weights(tap, d + 3u, stride, w);
                 t = add_four_steps(a, b0, b1, b2, b3, t);
             }
             sums = where_inside(sums, t, upper >= vec4i(), lower >= vec4i());
@@ -93,19 +92,98 @@ fn tap_place(tap: u32) -> vec2u {
     return first_tap() + vec2u(tap / across, tap % across) * tap_step();
 }
 
-// Four values of the source that follow the tap of a pixel; 0 outside the image and past the last tap.
-fn tap_quad(pixel: vec3i, tap: u32, taps: u32, q: u32) -> vec4f {
-    let at_tap = tap_place(tap);
-    let at = address(pixel, at_tap.x, at_tap.y);
-    return select(vec4f(), source[u32(max(at, 0)) / 4u + q], at >= 0 && tap < taps);
+// Four values of the source from here on; those of the first pixel for a tap outside the image.
+fn tap_quad(at: i32, q: u32) -> vec4f {
+    return source[u32(max(at, 0)) / 4u + q];
 }
 
-// Four columns of the weights for a step along taps and channels. Where the source is 0, any weight will do.
-fn weight_quad(step: u32, taps: u32, column: u32) -> vec4f {
+// Whether each is not -1, as bits from the first on.
+fn addressed(upper: vec4i, lower: vec4i) -> u32 {
+    let u = select(vec4u(), vec4u(1u, 2u, 4u, 8u), upper >= vec4i());
+    let l = select(vec4u(), vec4u(16u, 32u, 64u, 128u), lower >= vec4i());
+    let bits = u | l;
+    return bits.x | bits.y | bits.z | bits.w;
+}
+
+// The row of the weights for a step along taps and channels, or -1 past the last tap and for channels that fill up.
+fn weight_row(step: u32, taps: u32) -> i32 {
+    if depth == inner && !skips_taps() {
+        return select(-1, i32(step), step < taps * depth);
+    }
     let tap = tap_place(min(step / depth, taps - 1u));
-    let row = (tap.x * window_width + tap.y) * inner + min(step % depth, inner - 1u);
+    let channel = step % depth;
+    let row = (tap.x * window_width + tap.y) * inner + channel;
+    return select(-1, i32(row), step < taps * depth && channel < inner);
+}
+
+// Four columns of a row of the weights. Lanes past the last column compute it once more.
+fn weight_quad(row: i32, column: u32) -> vec4f {
     let stride = (columns + 3u) / 4u;
-    return weights4[row * stride + min(column, stride - 1u)];
+    return weights4[u32(max(row, 0)) * stride + min(column, stride - 1u)];
+}
+
+// The part of source and weights that an invocation loads of the 16 steps from k on.
+fn load_steps(pixels: Pixels, column: u32, local: u32, k: u32, taps: u32) -> Loaded {
+    let step = k + loaded_four(local) * 4u;
+    let tap = step / depth;
+    let q = step % depth / 4u;
+    let at = tap_place(tap);
+    let upper = vec4i(
+        address(pixels.p0, at.x, at.y),
+        address(pixels.p1, at.x, at.y),
+        address(pixels.p2, at.x, at.y),
+        address(pixels.p3, at.x, at.y),
+    );
+    var rows = Rows();
+    rows.r0 = tap_quad(upper.x, q);
+    rows.r1 = tap_quad(upper.y, q);
+    rows.r2 = tap_quad(upper.z, q);
+    rows.r3 = tap_quad(upper.w, q);
+    var lower = vec4i();
+    if narrow() {
+        lower = vec4i(
+            address(pixels.p4, at.x, at.y),
+            address(pixels.p5, at.x, at.y),
+            address(pixels.p6, at.x, at.y),
+            address(pixels.p7, at.x, at.y),
+        );
+        rows.r4 = tap_quad(lower.x, q);
+        rows.r5 = tap_quad(lower.y, q);
+        rows.r6 = tap_quad(lower.z, q);
+        rows.r7 = tap_quad(lower.w, q);
+    }
+    let w = vec4i(
+        weight_row(k + loaded_step(local, 0u), taps),
+        weight_row(k + loaded_step(local, 1u), taps),
+        weight_row(k + loaded_step(local, 2u), taps),
+        weight_row(k + loaded_step(local, 3u), taps),
+    );
+    let there = select(0u, addressed(upper, lower), tap < taps) | addressed(w, vec4i(-1)) << FIRST_OF_B;
+    var loaded = Loaded(rows, weight_quad(w.x, column), weight_quad(w.y, column), vec4f(), vec4f(), there);
+    if !narrow() {
+        loaded.b2 = weight_quad(w.z, column);
+        loaded.b3 = weight_quad(w.w, column);
+    }
+    return loaded;
+}
+
+// The windows of the pixels that an invocation loads.
+struct Pixels { p0: vec3i, p1: vec3i, p2: vec3i, p3: vec3i, p4: vec3i, p5: vec3i, p6: vec3i, p7: vec3i }
+
+fn pixels_of(first: u32, local: u32) -> Pixels {
+    let last = params.pixels - 1u;
+    var pixels: Pixels;
+    pixels.p0 = locate(min(first + loaded_row(local, 0u), last));
+    pixels.p1 = locate(min(first + loaded_row(local, 1u), last));
+    pixels.p2 = locate(min(first + loaded_row(local, 2u), last));
+    pixels.p3 = locate(min(first + loaded_row(local, 3u), last));
+    if narrow() {
+        pixels.p4 = locate(min(first + loaded_row(local, 4u), last));
+        pixels.p5 = locate(min(first + loaded_row(local, 5u), last));
+        pixels.p6 = locate(min(first + loaded_row(local, 6u), last));
+        pixels.p7 = locate(min(first + loaded_row(local, 7u), last));
+    }
+    return pixels;
 }
 
 @compute @workgroup_size(SHARED_INVOCATIONS)
@@ -115,30 +193,28 @@ fn shared_tiles(
     @builtin(local_invocation_index) local: u32,
 ) {
     let corner = shared_corner(group, groups);
-    let last = params.pixels - 1u;
-    let row = local / 4u;
-    let upper = locate(min(corner.y + row, last));
-    let lower = locate(min(corner.y + row + SIDE / 2u, last));
-    let column = corner.x / 4u + local % SIDE_QUADS;
-    let own = corner + owned(local);
-    var sums = all_rows(bias_quad(own.x));
+    let left = corner.x + left_column(local);
+    let right = corner.x + right_column(local);
+    let pixels = pixels_of(corner.y, local);
+    let column = corner.x / 4u + loaded_quad(local);
     let counts = tap_counts();
     let taps = counts.x * counts.y;
-    for (var k = 0u; k < taps * depth; k += STEPS) {
-        let at = k + local % 4u * 4u;
-        let tap = at / depth;
-        let q = at % depth / 4u;
-        block_a[row * ROW_QUADS + local % 4u] = tap_quad(upper, tap, taps, q);
-        block_a[(row + SIDE / 2u) * ROW_QUADS + local % 4u] = tap_quad(lower, tap, taps, q);
-        let step = k + local / SIDE_QUADS;
-        block_b[local] = weight_quad(step, taps, column);
-        block_b[local + SHARED_INVOCATIONS] = weight_quad(step + STEPS / 2u, taps, column);
+    let steps = taps * depth;
+    var sums = sums_of(bias_quad(left), bias_quad(right));
+    var loaded = load_steps(pixels, column, local, 0u, taps);
+    for (var k = 0u; k < steps; k += STEPS) {
+        put_rows(loaded, local);
         workgroupBarrier();
+        if k + STEPS < steps {
+            loaded = load_steps(pixels, column, local, k + STEPS, taps);
+        }
         sums = add_rows(sums, local);
         workgroupBarrier();
     }
     for (var i = 0u; i < ROWS; i++) {
-        store_quad(own.y + i, own.x, sums.r0);
-        sums = next_row(sums);
+        let pixel = corner.y + strided_row(local, i);
+        store_quad(pixel, left, sums.left.r0);
+        store_quad(pixel, right, sums.right.r0);
+        sums = next_sums(sums);
     }
 }

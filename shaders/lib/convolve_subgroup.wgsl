@@ -26,11 +26,10 @@ fn forward(
             let tap = (r * window_width + s) * inner;
             for (var d = 0u; d < depth; d += 4u) {
                 let a = handed(select(vec4f(), source[start + d / 4u], at >= 0), lane);
-                // Where the source is filled up with zeros, any weight will do.
                 let b0 = weights4[(tap + d) * stride + w];
-                let b1 = weights4[(tap + min(d + 1u, inner - 1u)) * stride + w];
-                let b2 = weights4[(tap + min(d + 2u, inner - 1u)) * stride + w];
-                let b3 = weights4[(tap + min(d + 3u, inner - 1u)) * stride + w];
+                let b1 = channel_weights(tap, d + 1u, stride, w);
+                let b2 = channel_weights(tap, d + 2u, stride, w);
+                let b3 = channel_weights(tap, d + 3u, stride, w);
                 sums = add_four_steps(a, b0, b1, b2, b3, sums);
             }
         }

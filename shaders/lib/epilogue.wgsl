@@ -1,5 +1,7 @@
 // What a kernel makes of a value before it stores it, so that nobody has to load it again for that. The importing file
 // binds `gates`, in the layout of what it stores.
+#import nan
+
 const PLAIN: u32 = 0u;
 const RELU: u32 = 1u;          // max(v, 0)
 const RELU_GRADIENT: u32 = 2u; // v where the gate is above 0, else 0
@@ -8,10 +10,10 @@ override epilogue: u32;
 
 fn finish(at: u32, v: f32) -> f32 {
     if epilogue == RELU {
-        return max(v, 0.0);
+        return relu_or_nan(v);
     }
     if epilogue == RELU_GRADIENT {
-        return v * select(0.0, 1.0, gates[at] > 0.0);
+        return gated_or_nan(v, gates[at]);
     }
     return v;
 }

@@ -55,6 +55,25 @@ fn add_four_steps(a: Rows, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f, s: Rows) 
     );
 }
 
+// A value, or 0 past an end: what fills rows up to a multiple of 4 is multiplied by 0, but 0 times infinity is not 0.
+fn or_zero(v: vec4f, there: bool) -> vec4f {
+    return select(vec4f(), v, there);
+}
+
+// The rows up to one of them, and 0 behind it.
+fn rows_up_to(s: Rows, last: u32) -> Rows {
+    return Rows(
+        s.r0,
+        or_zero(s.r1, last >= 1u),
+        or_zero(s.r2, last >= 2u),
+        or_zero(s.r3, last >= 3u),
+        or_zero(s.r4, last >= 4u),
+        or_zero(s.r5, last >= 5u),
+        or_zero(s.r6, last >= 6u),
+        or_zero(s.r7, last >= 7u),
+    );
+}
+
 // One step, of which the first four rows and the last four lie in a quad each.
 fn add_step(upper: vec4f, lower: vec4f, b: vec4f, s: Rows) -> Rows {
     return Rows(

@@ -1,63 +1,214 @@
-// The tile of products in workgroup memory: a workgroup of 128 invocations computes 64 rows x 64 columns of the result, an
-// invocation 8 rows x 4 neighbouring columns of them.
+// The tile of products in workgroup memory: a workgroup of 64 invocations computes 64 rows x 64 columns of the result, or 128
+// rows x 32 columns where there are few columns; an invocation 8 rows x 2 quads of columns of them.
 //
-// 16 steps along the inner axis at a time, the workgroup puts what they take of both factors into its memory: each value
-// is loaded once by a workgroup, where the tile in registers has many invocations load it. Sums are added in the same
-// order; what lies past an end is 0.
+// 16 steps along the inner axis at a time, the workgroup puts the values of both factors into its memory, each loaded once by
+// a workgroup; the next block is loaded into registers while this one is multiplied. An invocation makes 64 multiply-adds for
+// 4 loads of a quad from workgroup memory, one multiply-add per byte. Sums are added in the same order as in all tiles; values
+// past an end are 0. `lanes` is 16 or 8: the quads of a workgroup along columns.
 #import quads
 
-const SHARED_INVOCATIONS: u32 = 128u;
-const SIDE: u32 = 64u;      // rows and columns of a workgroup
-const SIDE_QUADS: u32 = 16u;
-const STEPS: u32 = 16u;     // along the inner axis, at once
-const ROW_QUADS: u32 = 5u;  // of a row of `block_a`: the four steps' and one that sets rows apart in memory's banks
+const SHARED_INVOCATIONS: u32 = 64u;
+const TILE_VALUES: u32 = 4096u; // rows x columns of a workgroup
+const STEPS: u32 = 16u;         // along the inner axis, at once
+const ROW_QUADS: u32 = 5u;      // of a row of `block_a`: the four steps' and one that sets rows apart in memory's banks
 
-var<workgroup> block_a: array<vec4f, 320>; // [64, 5], rows with the steps in fours; or [16, 16], steps with the rows in fours
-var<workgroup> block_b: array<vec4f, 256>; // [16, 16], steps with the columns in fours
+var<workgroup> block_a: array<vec4f, 640>; // [rows, 5], rows with the steps in fours; or [16, rows / 4], steps with rows in fours
+var<workgroup> block_b: array<vec4f, 256>; // [16, lanes], steps with the columns in fours
+
+// 8 rows by two quads of columns.
+struct Sums { left: Rows, right: Rows }
+
+fn sums_of(left: vec4f, right: vec4f) -> Sums {
+    return Sums(all_rows(left), all_rows(right));
+}
+
+fn plus_sums(a: Sums, b: Sums) -> Sums {
+    return Sums(plus(a.left, b.left), plus(a.right, b.right));
+}
+
+fn next_sums(s: Sums) -> Sums {
+    return Sums(next_row(s.left), next_row(s.right));
+}
+
+// The values of a block that one invocation loads: up to 8 quads of a and 4 of b; `there` has a bit for each of these 12 that
+// is not past an end. The others count as 0 when they are put into workgroup memory, not when they are loaded: a test
+// would wait for the load.
+struct Loaded { a: Rows, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f, there: u32 }
+
+const ALL_OF_A: u32 = 0xffu;
+const FIRST_OF_B: u32 = 8u; // the bit
+
+fn bit(i: u32, there: bool) -> u32 {
+    return select(0u, 1u << i, there);
+}
+
+// A quad to put, 0 if it is past an end.
+fn put_quad(v: vec4f, loaded: Loaded, i: u32) -> vec4f {
+    return or_zero(v, (loaded.there >> i & 1u) != 0u);
+}
+
+// Whether the tile is the one for few columns: 8 loads of a and 2 of b instead of 4 and 4.
+fn narrow() -> bool {
+    return lanes == 8u;
+}
+
+fn tile_rows() -> u32 {
+    return TILE_VALUES / 4u / lanes;
+}
 
 // The first column of a workgroup and its first row, where tiles of rows run along y and fold into z.
 fn shared_corner(group: vec3u, groups: vec3u) -> vec2u {
-    return vec2u(group.x * SIDE, (group.z * groups.y + group.y) * SIDE);
+    return vec2u(group.x * lanes * 4u, (group.z * groups.y + group.y) * tile_rows());
 }
 
-// The first column and the first row that an invocation owns, within its workgroup's.
-fn owned(local: u32) -> vec2u {
-    return vec2u(local % SIDE_QUADS * 4u, local / SIDE_QUADS * ROWS);
+// An invocation's place among those of its workgroup along columns and along rows.
+fn seat(local: u32) -> vec2u {
+    return vec2u(local % (lanes / 2u), local / (lanes / 2u));
+}
+
+// The column of an invocation's left quad within its workgroup's; the right one lies `lanes / 2` quads further.
+fn left_column(local: u32) -> u32 {
+    return seat(local).x * 4u;
+}
+
+fn right_column(local: u32) -> u32 {
+    return (seat(local).x + lanes / 2u) * 4u;
+}
+
+// Row i of an invocation's 8 within its workgroup's, where a row of `block_a` has its steps in fours: neighbouring
+// invocations own neighbouring rows, which lie in different banks.
+fn strided_row(local: u32, i: u32) -> u32 {
+    return seat(local).y + i * tile_rows() / 8u;
+}
+
+// The same where a step of `block_a` has its rows in fours.
+fn quad_row(local: u32, i: u32) -> u32 {
+    return seat(local).y * 4u + i % 4u + i / 4u * tile_rows() / 2u;
+}
+
+// The row of the factor with rows whose steps an invocation loads in its j-th load, and which four of the 16 steps.
+fn loaded_row(local: u32, j: u32) -> u32 {
+    return local / 4u + 16u * j;
+}
+
+fn loaded_four(local: u32) -> u32 {
+    return local % 4u;
+}
+
+// The step that an invocation loads in its j-th load of the factor with columns, and the quad of columns.
+fn loaded_step(local: u32, j: u32) -> u32 {
+    return local / lanes + j * (SHARED_INVOCATIONS / lanes);
+}
+
+fn loaded_quad(local: u32) -> u32 {
+    return local % lanes;
+}
+
+// The same for the factor with steps that have their rows in fours.
+fn loaded_row_step(local: u32, j: u32) -> u32 {
+    let quads = tile_rows() / 4u;
+    return local / quads + j * (SHARED_INVOCATIONS / quads);
+}
+
+fn loaded_row_quad(local: u32) -> u32 {
+    return local % (tile_rows() / 4u);
+}
+
+// The bits of b's loads whose steps lie before an end.
+fn steps_there(step: vec4u, end: u32) -> u32 {
+    let there = step < vec4u(end);
+    return bit(FIRST_OF_B, there.x)
+        | bit(FIRST_OF_B + 1u, there.y)
+        | bit(FIRST_OF_B + 2u, there.z)
+        | bit(FIRST_OF_B + 3u, there.w);
+}
+
+// The bits of a's loads whose steps, which have their rows in fours, lie before an end: of 16 steps from k on.
+fn row_steps_there(local: u32, k: u32, end: u32) -> u32 {
+    var there = 0u;
+    for (var j = 0u; j < 8u; j++) {
+        there |= bit(j, k + loaded_row_step(local, j) < end);
+    }
+    return there;
+}
+
+fn put_b(loaded: Loaded, local: u32) {
+    block_b[local] = put_quad(loaded.b0, loaded, FIRST_OF_B);
+    block_b[local + 64u] = put_quad(loaded.b1, loaded, FIRST_OF_B + 1u);
+    if !narrow() {
+        block_b[local + 128u] = put_quad(loaded.b2, loaded, FIRST_OF_B + 2u);
+        block_b[local + 192u] = put_quad(loaded.b3, loaded, FIRST_OF_B + 3u);
+    }
+}
+
+// Puts values into workgroup memory, where a row of a has its steps in fours.
+fn put_rows(loaded: Loaded, local: u32) {
+    let at = local / 4u * ROW_QUADS + local % 4u;
+    block_a[at] = put_quad(loaded.a.r0, loaded, 0u);
+    block_a[at + 80u] = put_quad(loaded.a.r1, loaded, 1u);
+    block_a[at + 160u] = put_quad(loaded.a.r2, loaded, 2u);
+    block_a[at + 240u] = put_quad(loaded.a.r3, loaded, 3u);
+    if narrow() {
+        block_a[at + 320u] = put_quad(loaded.a.r4, loaded, 4u);
+        block_a[at + 400u] = put_quad(loaded.a.r5, loaded, 5u);
+        block_a[at + 480u] = put_quad(loaded.a.r6, loaded, 6u);
+        block_a[at + 560u] = put_quad(loaded.a.r7, loaded, 7u);
+    }
+    put_b(loaded, local);
+}
+
+// The same where a step of a has its rows in fours.
+fn put_steps(loaded: Loaded, local: u32) {
+    block_a[local] = put_quad(loaded.a.r0, loaded, 0u);
+    block_a[local + 64u] = put_quad(loaded.a.r1, loaded, 1u);
+    block_a[local + 128u] = put_quad(loaded.a.r2, loaded, 2u);
+    block_a[local + 192u] = put_quad(loaded.a.r3, loaded, 3u);
+    if narrow() {
+        block_a[local + 256u] = put_quad(loaded.a.r4, loaded, 4u);
+        block_a[local + 320u] = put_quad(loaded.a.r5, loaded, 5u);
+        block_a[local + 384u] = put_quad(loaded.a.r6, loaded, 6u);
+        block_a[local + 448u] = put_quad(loaded.a.r7, loaded, 7u);
+    }
+    put_b(loaded, local);
+}
+
+// One step, whose two quads of columns lie in `block_b` from here on.
+fn add_shared_step(upper: vec4f, lower: vec4f, at: u32, s: Sums) -> Sums {
+    return Sums(add_step(upper, lower, block_b[at], s.left), add_step(upper, lower, block_b[at + lanes / 2u], s.right));
 }
 
 // All steps, where a row of a has its steps in fours.
-fn add_rows(sums: Rows, local: u32) -> Rows {
-    let at = local / SIDE_QUADS * ROWS * ROW_QUADS;
-    let column = local % SIDE_QUADS;
+fn add_rows(sums: Sums, local: u32) -> Sums {
+    let seat = seat(local);
+    let step = tile_rows() / 8u * ROW_QUADS;
     var s = sums;
     for (var q = 0u; q < STEPS / 4u; q++) {
-        let a = Rows(
-            block_a[at + q],
-            block_a[at + ROW_QUADS + q],
-            block_a[at + 2u * ROW_QUADS + q],
-            block_a[at + 3u * ROW_QUADS + q],
-            block_a[at + 4u * ROW_QUADS + q],
-            block_a[at + 5u * ROW_QUADS + q],
-            block_a[at + 6u * ROW_QUADS + q],
-            block_a[at + 7u * ROW_QUADS + q],
-        );
-        let b0 = block_b[4u * q * SIDE_QUADS + column];
-        let b1 = block_b[(4u * q + 1u) * SIDE_QUADS + column];
-        let b2 = block_b[(4u * q + 2u) * SIDE_QUADS + column];
-        let b3 = block_b[(4u * q + 3u) * SIDE_QUADS + column];
-        s = add_four_steps(a, b0, b1, b2, b3, s);
+        let at = seat.y * ROW_QUADS + q;
+        let a0 = block_a[at];
+        let a1 = block_a[at + step];
+        let a2 = block_a[at + 2u * step];
+        let a3 = block_a[at + 3u * step];
+        let a4 = block_a[at + 4u * step];
+        let a5 = block_a[at + 5u * step];
+        let a6 = block_a[at + 6u * step];
+        let a7 = block_a[at + 7u * step];
+        let b = 4u * q * lanes + seat.x;
+        s = add_shared_step(vec4f(a0.x, a1.x, a2.x, a3.x), vec4f(a4.x, a5.x, a6.x, a7.x), b, s);
+        s = add_shared_step(vec4f(a0.y, a1.y, a2.y, a3.y), vec4f(a4.y, a5.y, a6.y, a7.y), b + lanes, s);
+        s = add_shared_step(vec4f(a0.z, a1.z, a2.z, a3.z), vec4f(a4.z, a5.z, a6.z, a7.z), b + 2u * lanes, s);
+        s = add_shared_step(vec4f(a0.w, a1.w, a2.w, a3.w), vec4f(a4.w, a5.w, a6.w, a7.w), b + 3u * lanes, s);
     }
     return s;
 }
 
 // All steps, where a step of a has its rows in fours.
-fn add_steps(sums: Rows, local: u32) -> Rows {
-    let row = local / SIDE_QUADS * ROWS / 4u;
-    let column = local % SIDE_QUADS;
+fn add_steps(sums: Sums, local: u32) -> Sums {
+    let seat = seat(local);
+    let quads = tile_rows() / 4u;
     var s = sums;
     for (var k = 0u; k < STEPS; k++) {
-        let at = k * SIDE_QUADS;
-        s = add_step(block_a[at + row], block_a[at + row + 1u], block_b[at + column], s);
+        let at = k * quads + seat.y;
+        s = add_shared_step(block_a[at], block_a[at + quads / 2u], k * lanes + seat.x, s);
     }
     return s;
 }

@@ -41,11 +41,15 @@ fn window_quad(window: vec3i, tap: vec3i) -> vec4f {
     return select(vec4f(), x[u32(max(at, 0)) / 4u], at >= 0);
 }
 
-// Four rows of a pixel of the result; 0 outside the image and past the chunk's end.
-fn row_quad(pixel: u32, end: u32, tap: vec3i) -> vec4f {
-    let out = place(min(pixel, end - 1u), out_height, out_width);
+// The top left corner of the window of a pixel of the result, without padding, and where it lies in x.
+fn window_of(pixel: u32) -> vec3i {
+    let out = place(pixel, out_height, out_width);
     let iy = out.y * stride_y;
     let ix = out.z * stride_x;
-    let window = vec3i(i32(iy), i32(ix), i32(((out.x * height + iy) * width + ix) * channels));
-    return select(vec4f(), window_quad(window, tap), pixel < end);
+    return vec3i(i32(iy), i32(ix), i32(((out.x * height + iy) * width + ix) * channels));
+}
+
+// Four rows of a pixel of the result; 0 outside the image and past the chunk's end.
+fn row_quad(pixel: u32, end: u32, tap: vec3i) -> vec4f {
+    return select(vec4f(), window_quad(window_of(min(pixel, end - 1u)), tap), pixel < end);
 }

@@ -30,6 +30,17 @@ OPTIMIZERS = [
     ("adadelta", {}),
     ("adadelta", {"learning_rate": 1.0, "rho": 0.9, "epsilon": 1e-4}),
     ("sgd", {"momentum": 0.9, "nesterov": True}),
+    ("sgd", {"weight_decay": 0.5, "learning_rate": 0.1}),
+    ("sgd", {"weight_decay": 0.5, "learning_rate": 0.1, "momentum": 0.9}),
+    ("adam", {"weight_decay": 0.5, "learning_rate": 0.1}),
+    ("nadam", {"weight_decay": 0.5, "learning_rate": 0.1}),
+    ("rmsprop", {"weight_decay": 0.5, "learning_rate": 0.1}),
+    ("adagrad", {"weight_decay": 0.5, "learning_rate": 0.1}),
+    ("adadelta", {"weight_decay": 0.5, "learning_rate": 0.1}),
+    ("sgd", {"use_ema": True, "learning_rate": 0.1}),
+    ("sgd", {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 1, "learning_rate": 0.1}),
+    ("adam", {"use_ema": True, "ema_momentum": 0.8, "ema_overwrite_frequency": 3, "learning_rate": 0.1,
+              "weight_decay": 0.5}),
 ]
 
 SCHEDULES = [
@@ -46,13 +57,19 @@ SCHEDULES = [
                      "warmup_steps": 0}),
     ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 30, "alpha": 0.1, "warmup_target": 0.5,
                      "warmup_steps": 10}),
+    ("CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 30, "t_mul": 2.0, "m_mul": 1.0,
+                             "alpha": 0.0}),
+    ("CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 10, "t_mul": 1.0, "m_mul": 0.9,
+                             "alpha": 0.1}),
+    ("CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 10, "t_mul": 1.5, "m_mul": 0.8,
+                             "alpha": 0.01}),
 ]
 
 CLIPPINGS = [{"clipvalue": 0.5}, {"clipnorm": 1.5}, {"global_clipnorm": 1.5}, {"global_clipnorm": 100.0}]
 
 
 def optimizer_case(name, arguments, draw):
-    """The parameters after each of eight steps."""
+    """The parameters after each of eight steps, and their moving average, if there is one."""
     gradients = draw.normal(size=[STEPS, PARAMETERS]).astype("float32")
     gradients[:, 0] = 0.0
     gradients[:, 1] *= 1e-4
@@ -60,12 +77,15 @@ def optimizer_case(name, arguments, draw):
     variable = keras.Variable(start)
     optimizer = keras.optimizers.get({"class_name": name, "config": arguments})
     optimizer.build([variable])
-    after = []
+    after, averages = [], []
     for gradient in gradients:
         optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
         after.append(keras.ops.convert_to_numpy(variable))
+        if optimizer.use_ema:
+            averages.append(keras.ops.convert_to_numpy(optimizer._model_variables_moving_average[0]))
     description = {"op": "optimizer", "rule": name, **arguments}
-    return description, {"p0": start, "gradients": gradients, "p": np.stack(after)}
+    averages = {"average": np.stack(averages)} if averages else {}
+    return description, {"p0": start, "gradients": gradients, "p": np.stack(after), **averages}
 
 
 def schedule_case(name, arguments):

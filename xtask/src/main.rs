@@ -13,8 +13,8 @@ use shell::{Profile, Shell};
 
 const USAGE: &str = "usage: cargo xtask <command>
 
-  demo    from nothing to a trained network: fetches MNIST, trains LeNet for 20 epochs, or as many as fit into five
-          minutes, on the GPU or else the processor, and shows what it has learnt
+  demo    from nothing to a trained network: fetches MNIST, trains LeNet for 6 epochs on the GPU or else the processor,
+          and shows what it has learnt
   test    finds or installs a Vulkan device, then checks format, lints and documents and runs all tests, those of
           models on the processor and on that device, and the quick examples
   setup   only finds or installs a Vulkan device";

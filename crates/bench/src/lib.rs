@@ -6,9 +6,11 @@
 //! - [`Training`] trains a whole network on made-up images.
 //! - [`checks`] lists what a driver must get right: every op against its f64 reference, a training that Keras recorded,
 //!   the same bits twice, and the same bits where tensors do not fit into a binding.
+//! - [`mutations`] damages files, for tests that none of them can end the process.
 
 mod check;
 mod measure;
+mod mutations;
 mod peak;
 mod training;
 mod workloads;
@@ -19,7 +21,8 @@ mod kernels {
 }
 
 pub use check::{Check, Finding, Replay, checks};
-pub use measure::{Measured, measure};
+pub use measure::{Measured, Samples, measure};
+pub use mutations::{FUZZ_VARIABLE, mutations};
 pub use peak::Peak;
 pub use training::{Training, made_up};
 pub use workloads::{Given, Workload, workloads};

@@ -13,6 +13,8 @@ use crate::workloads::Workload;
 const SAMPLES: u32 = 7;
 /// The most runs of a sample: more would not make it better.
 const MOST_RUNS: f64 = 4096.0;
+/// The most that are timed by the device's clock at once.
+const MOST_PROFILED: u64 = 64;
 
 /// What an op was measured to take.
 #[derive(Clone, Debug, Serialize)]
@@ -21,8 +23,10 @@ pub struct Measured {
     pub id: String,
     /// The first two shapes that go in: `128x28x28x1 5x5x1x20`.
     pub shapes: String,
-    /// Seconds of one run.
+    /// Seconds of one run: the median of some samples.
     pub seconds: f64,
+    /// How far the samples lie apart: the slowest less the fastest, as a share of the median.
+    pub spread: f64,
     /// Floating-point operations of one run; 0 where memory traffic is what counts.
     pub flops: u64,
     /// Bytes of the tensors that a run takes and gives; what it rewrites counts twice.
@@ -31,9 +35,10 @@ pub struct Measured {
 
 impl Measured {
     /// What one run of a workload was measured to take.
-    pub fn new(workload: &Workload, alone: &Alone, seconds: f64) -> Measured {
+    pub fn new(workload: &Workload, alone: &Alone, samples: &Samples) -> Measured {
         let (id, shapes) = (workload.id(), workload.shapes());
-        Measured { id, shapes, seconds, flops: alone.flops(), bytes: alone.bytes() }
+        let (seconds, spread) = (samples.median(), samples.spread());
+        Measured { id, shapes, seconds, spread, flops: alone.flops(), bytes: alone.bytes() }
     }
 
     /// Floating-point operations per second, or, where memory traffic is what counts, bytes per second; and its unit,
@@ -53,14 +58,18 @@ impl Measured {
 
     /// The heading of a table of [`Measured::line`]s.
     pub fn heading() -> String {
-        format!("{:<54} {:<30} {:>9} {:>16} {:>7}", "op/network.layer", "shape", "ms", "rate", "of peak")
+        format!(
+            "{:<54} {:<30} {:>9} {:>6} {:>16} {:>7}",
+            "op/network.layer", "shape", "ms", "spread", "rate", "of peak"
+        )
     }
 
     /// A line of a table.
     pub fn line(&self, peak: &Peak) -> String {
         let ((rate, unit), share) = (self.rate(), 100.0 * self.share(peak));
         let (id, shapes, ms) = (&self.id, &self.shapes, self.seconds * 1e3);
-        format!("{id:<54} {shapes:<30} {ms:>9.3} {:>8.1} {unit:<7} {share:>5.0} %", rate * 1e-9)
+        let spread = 100.0 * self.spread;
+        format!("{id:<54} {shapes:<30} {ms:>9.3} {spread:>4.0} % {:>8.1} {unit:<7} {share:>5.0} %", rate * 1e-9)
     }
 }
 
@@ -75,19 +84,60 @@ pub fn measure(device: &Device, workload: &Workload, budget: Duration) -> Result
     let once = alone.run(1)?.as_secs_f64().max(1e-9);
     let runs = |seconds: f64| (seconds / once).clamp(1.0, MOST_RUNS) as u64;
     let whole = budget.as_secs_f64();
-    let profile = alone.profile(runs(whole).min(64))?;
-    let seconds = match profile.timing {
-        Timing::Timestamps => profile.seconds(),
-        Timing::WallClock => {
-            let times = runs(whole / f64::from(SAMPLES));
-            let samples = SAMPLES.min(runs(whole) as u32);
-            let mut seconds = Vec::new();
-            for _ in 0..samples {
-                seconds.push(alone.run(times)?.as_secs_f64() / times as f64);
-            }
-            seconds.sort_by(f64::total_cmp);
-            seconds[seconds.len() / 2]
+    let (samples, times) = (SAMPLES.min(runs(whole) as u32).max(2), runs(whole / f64::from(SAMPLES)));
+    let first = alone.profile(times.min(MOST_PROFILED))?;
+    let timing = first.timing;
+    let mut seconds = Vec::new();
+    for _ in 0..samples {
+        seconds.push(match timing {
+            Timing::Timestamps => alone.profile(times.min(MOST_PROFILED))?.seconds(),
+            Timing::WallClock => alone.run(times)?.as_secs_f64() / times as f64,
+        });
+    }
+    Ok((Measured::new(workload, &alone, &Samples::new(seconds)), timing))
+}
+
+/// Times of the same work, in seconds.
+#[derive(Clone, Debug)]
+pub struct Samples {
+    sorted: Vec<f64>,
+}
+
+impl Samples {
+    /// Some times, in any order.
+    pub fn new(mut seconds: Vec<f64>) -> Samples {
+        seconds.sort_by(f64::total_cmp);
+        Samples { sorted: seconds }
+    }
+
+    /// The one in the middle, the slower of two; 0 if there is none.
+    pub fn median(&self) -> f64 {
+        self.sorted.get(self.sorted.len() / 2).copied().unwrap_or(0.0)
+    }
+
+    /// The least; 0 if there is none.
+    pub fn fastest(&self) -> f64 {
+        self.sorted.first().copied().unwrap_or(0.0)
+    }
+
+    /// The slowest less the fastest, as a share of the median: 0 if all are the same.
+    pub fn spread(&self) -> f64 {
+        match (self.sorted.first(), self.sorted.last()) {
+            (Some(first), Some(last)) if last > first => (last - first) / self.median(),
+            _ => 0.0,
         }
-    };
-    Ok((Measured::new(workload, &alone, seconds), profile.timing))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_is_a_share_of_the_median() {
+        let samples = Samples::new(vec![1.0, 4.0, 2.0, 2.0, 3.0]);
+        assert_eq!((samples.median(), samples.fastest(), samples.spread()), (2.0, 1.0, 1.5));
+        assert_eq!(Samples::new(vec![2.0, 2.0]).spread(), 0.0);
+        assert_eq!((Samples::new(vec![]).median(), Samples::new(vec![]).spread()), (0.0, 0.0));
+    }
 }

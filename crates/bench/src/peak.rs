@@ -52,6 +52,13 @@ impl Peak {
         Ok(Peak { flops_per_second: flops / fastest(multiply_adds)?, bytes_per_second: bytes / fastest(copy)? })
     }
 
+    /// The larger of the two ratios of the figures of two measurements, 1 or more: how much the machine changed between.
+    pub fn change(self, other: Peak) -> f64 {
+        let ratio = |a: f64, b: f64| (a / b).max(b / a);
+        let flops = ratio(self.flops_per_second, other.flops_per_second);
+        flops.max(ratio(self.bytes_per_second, other.bytes_per_second))
+    }
+
     /// The better of two measurements.
     pub fn max(self, other: Peak) -> Peak {
         Peak {

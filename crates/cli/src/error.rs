@@ -108,6 +108,14 @@ pub enum Error {
     /// Images are damaged.
     #[error("{0}\nto leave them out, pass --skip-corrupt")]
     Corrupt(kiln::data::DataError),
+    /// Training has diverged.
+    #[error("{source}\n{kept}")]
+    Diverged {
+        /// How.
+        source: kiln::Error,
+        /// Where the last finite weights are.
+        kept: String,
+    },
     /// An archive names a file outside it.
     #[error("{}: expected paths inside the archive, found {}", .archive.display(), .path.display())]
     Outside {
@@ -115,6 +123,14 @@ pub enum Error {
         archive: PathBuf,
         /// The path in it.
         path: PathBuf,
+    },
+    /// An archive holds more than is unpacked.
+    #[error("{}: {problem}", .archive.display())]
+    Archive {
+        /// The archive.
+        archive: PathBuf,
+        /// What was expected, what was found and what to do.
+        problem: String,
     },
     /// A folder lacks an archive.
     #[error("expected {name} in {}, found no such file", .folder.display())]
@@ -162,6 +178,14 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// An option says something that makes no sense.
+    #[error("{option}: {problem}")]
+    Option {
+        /// The option, as it is spelled.
+        option: &'static str,
+        /// What was expected, and what was found.
+        problem: String,
+    },
     /// A network does not take pictures.
     #[error("model `{model}` takes {takes}, expected images [height, width, 1 or 3]; use --input for tensors")]
     NoPictures {
@@ -184,6 +208,41 @@ pub enum Error {
         /// The folder.
         found: PathBuf,
     },
+    /// Another process trains in a folder.
+    #[error("{}: another training {}writes there; wait until it ends, or choose another folder with --out", .folder.display(), by(.process))]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// The number of the process, if it is known.
+        process: String,
+    },
+    /// A folder holds a training that nobody said is to be overwritten.
+    #[error("{}: expected a folder without a training, found {what}; choose another one with --out, or replace it with --overwrite (train: or go on with --resume)", .folder.display())]
+    HoldsRun {
+        /// The folder.
+        folder: PathBuf,
+        /// What is there.
+        what: String,
+    },
+    /// A folder holds nothing to go on with.
+    #[error("{}: expected a training to resume, found {found}; begin one without --resume, with --overwrite if what is there is not needed", .folder.display())]
+    NothingToResume {
+        /// The folder.
+        folder: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
+    /// What is asked for is not the training that is to go on.
+    #[error("{}: the training there cannot be resumed as another one:{}\nleave these options out to go on with it, or begin a new training with another --out", .folder.display(), lines(.differences))]
+    OtherTraining {
+        /// The folder.
+        folder: PathBuf,
+        /// What differs.
+        differences: Vec<String>,
+    },
+    /// Arguments do not fit together.
+    #[error("{0}")]
+    Usage(String),
     /// A file of ours holds something other than it should.
     #[error("cannot read or write {}", .path.display())]
     Json {
@@ -286,6 +345,40 @@ impl Error {
     }
 }
 
+/// An error and its causes in words, the library's arguments by the names of a command's options.
+pub fn words(error: &Error, command: &clap::Command) -> String {
+    let text = chain(error);
+    let Error::Kiln(error) = error else { return text };
+    match error {
+        kiln::Error::Argument { name, .. } => match option(name, command) {
+            Some(option) => format!("{option}{}", text.strip_prefix(name).unwrap_or_default()),
+            None => text,
+        },
+        kiln::Error::NoSoftmax { .. } => match option("from_logits", command) {
+            Some(option) => text.replace("set `from_logits: true`", &format!("pass {option}")),
+            None => text,
+        },
+        kiln::Error::BatchTooLarge { fits, .. } if *fits > 0 => match option("batch_size", command) {
+            Some(option) => format!("{text}; pass {option} {fits}"),
+            None => text,
+        },
+        _ => text,
+    }
+}
+
+/// The option of a command that sets an argument of the library.
+fn option(argument: &str, command: &clap::Command) -> Option<String> {
+    let name = match argument {
+        "clipnorm" => "clip-norm".to_owned(),
+        "clipvalue" => "clip-value".to_owned(),
+        "global_clipnorm" => "global-clip-norm".to_owned(),
+        "ema_momentum" => "ema".to_owned(),
+        _ => argument.replace('_', "-"),
+    };
+    let known = command.get_arguments().any(|argument| argument.get_long() == Some(name.as_str()));
+    known.then(|| format!("--{name}"))
+}
+
 /// An error and its causes, as far as it does not name them itself.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -310,6 +403,32 @@ fn some(names: &[String]) -> String {
     }
 }
 
+fn lines(items: &[String]) -> String {
+    items.iter().map(|item| format!("\n  {item}")).collect()
+}
+
+fn by(process: &str) -> String {
+    if process.is_empty() { String::new() } else { format!("(process {process}) ") }
+}
+
 fn list(tried: &[(String, Error)]) -> String {
     tried.iter().map(|(source, error)| format!("\n  {source}: {}", chain(error))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_named_as_the_command_line_spells_them() {
+        let command =
+            clap::Command::new("train").args(["batch-size", "clip-norm"].map(|name| clap::Arg::new(name).long(name)));
+        let error = |name| {
+            let (expected, found) = ("1 to 8".to_owned(), "9".to_owned());
+            words(&kiln::Error::Argument { name, expected, found }.into(), &command)
+        };
+        assert_eq!(error("batch_size"), "--batch-size: expected 1 to 8, found 9");
+        assert_eq!(error("clipnorm"), "--clip-norm: expected 1 to 8, found 9");
+        assert_eq!(error("layers"), "layers: expected 1 to 8, found 9", "no option sets it");
+    }
 }

@@ -8,11 +8,12 @@ mod interrupt;
 mod plot;
 mod progress;
 mod tensors;
+mod unpack;
 
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
     augment_preview, bench, check, data, devices, evaluate, features, finetune, predict, profile, summary, train,
@@ -21,6 +22,7 @@ use crate::commands::{
 /// Trains convolutional networks on the GPU or the processor, with kernels written by hand in WGSL.
 #[derive(Debug, Parser)]
 #[command(
+    name = "kiln",
     version,
     after_help = "\
 First steps:
@@ -60,11 +62,17 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = Arguments::parse().command;
+    let matches = Arguments::command().get_matches();
+    let command = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command;
+    let mut program = Arguments::command();
+    program.build();
+    let options = matches.subcommand_name().and_then(|name| program.find_subcommand_mut(name));
+    let mut options = options.cloned().unwrap_or_default();
     if let Command::Train(arguments) = &command
+        && !arguments.place.resumes()
         && let Some(conflict) = arguments.conflict()
     {
-        Arguments::command().error(ErrorKind::ArgumentConflict, conflict).exit();
+        options.error(ErrorKind::ArgumentConflict, conflict).exit();
     }
     let result = match command {
         Command::Devices(arguments) => devices::run(&arguments),
@@ -83,7 +91,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", error::chain(&error));
+            eprintln!("error: {}", error::words(&error, &options));
             ExitCode::FAILURE
         }
     }

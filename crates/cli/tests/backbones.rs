@@ -57,6 +57,9 @@ fn a_backbone_gives_features_learns_a_task_and_predicts() {
         assert!(folder.join("run").join(file).is_file(), "{file}");
     }
     assert!(folder.join("cache.safetensors").is_file());
+    let (status, text) = kiln(folder, &[&finetune[..], &backbone, &["--out", "run"]].concat());
+    let expected = "run: expected a folder without a training, found vgg16 trained on ";
+    assert!(status == 1 && text.contains(expected) && text.contains("--overwrite"), "{text}");
 
     let text = succeed(folder, &["predict", "run", picture]);
     assert!(text.contains("bright") && text.contains("dark"), "{text}");

@@ -15,8 +15,8 @@ const MOST_THREADS: usize = 1024;
 /// How the device is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The number of threads, 1 to 1024. `None`: what the environment variable `KILN_THREADS` says, else one per core
-    /// that the process may use.
+    /// The number of threads, 1 to 1024. `None`: what the environment variable `KILN_THREADS` says; where it is missing or
+    /// empty, one per core that the process may use.
     pub threads: Option<usize>,
     /// Whether trusted kernels, too, test every access. True in debug builds.
     pub checked: bool,
@@ -43,10 +43,7 @@ impl Options {
         match self.threads {
             Some(threads) if (1..=MOST_THREADS).contains(&threads) => Ok(threads),
             Some(threads) => Err(format!("{threads} threads were asked for, expected 1 to {MOST_THREADS}")),
-            None => match std::env::var_os(VARIABLE) {
-                Some(text) => parse_threads(&text.to_string_lossy()),
-                None => Ok(available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS)),
-            },
+            None => parse_threads(&std::env::var_os(VARIABLE).unwrap_or_default().to_string_lossy()),
         }
     }
 
@@ -60,7 +57,11 @@ impl Options {
     }
 }
 
+/// The number of threads that the environment variable asks for: one per core where it is empty.
 fn parse_threads(text: &str) -> Result<usize, String> {
+    if text.trim().is_empty() {
+        return Ok(available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS));
+    }
     let threads = text.trim().parse().ok().filter(|threads| (1..=MOST_THREADS).contains(threads));
     threads.ok_or_else(|| {
         format!("the environment variable {VARIABLE} is `{text}`, expected a number of threads, 1 to {MOST_THREADS}")
@@ -81,8 +82,14 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_variable_is_none() {
+        let default = available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
+        assert_eq!(["", "  "].map(parse_threads), [Ok(default), Ok(default)]);
+    }
+
+    #[test]
     fn other_text_is_an_error_that_names_the_variable_and_what_it_holds() {
-        for text in ["abc", "", "0", "-1", "1.5", "1025", "99999999999999999999"] {
+        for text in ["abc", "0", "-1", "1.5", "1025", "99999999999999999999"] {
             let rule = parse_threads(text).unwrap_err();
             assert!(rule.contains("KILN_THREADS") && rule.contains(&format!("`{text}`")), "{rule}");
         }

@@ -1,12 +1,20 @@
 //! What a driver makes of pipelines, kept in a file: the next process that needs them compiles nothing. For drivers
 //! without a cache of their own.
+//!
+//! A file is the SHA-256 of the data, then the data. Drivers trust what they are given, so damaged data must not reach
+//! them: a file whose hash does not match, or that wgpu refuses, is deleted and made anew.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::context::lock;
+use sha2::{Digest, Sha256};
+
+use crate::context::{capture, lock};
+
+/// The length of the hash, in bytes.
+const HASH: usize = 32;
 
 /// The pipeline cache of a device, and its file.
 #[derive(Debug)]
@@ -25,12 +33,20 @@ impl PipelineCache {
             return None;
         }
         let path = folder.join(wgpu::util::pipeline_cache_key(info)?);
-        let data = fs::read(&path).ok();
-        let descriptor = wgpu::PipelineCacheDescriptor { label: Some("kiln"), data: data.as_deref(), fallback: true };
-        // SAFETY: the file holds what `get_data` gave for this key, written whole or not at all; wgpu tests that it is of
-        // this driver's version. That nobody else writes it is up to the user's own cache folder.
-        let raw = unsafe { device.create_pipeline_cache(&descriptor) };
-        Some(PipelineCache { raw, path, saved: Mutex::new(data.unwrap_or_default()) })
+        let data = read(&path);
+        if let Some(data) = data {
+            match create(device, Some(&data)) {
+                Ok(raw) => return Some(PipelineCache { raw, path, saved: Mutex::new(data) }),
+                Err(error) => discard(&path, &error),
+            }
+        }
+        match create(device, None) {
+            Ok(raw) => Some(PipelineCache { raw, path, saved: Mutex::default() }),
+            Err(error) => {
+                tracing::debug!(error, "pipelines are not cached");
+                None
+            }
+        }
     }
 
     pub(crate) fn raw(&self) -> &wgpu::PipelineCache {
@@ -51,11 +67,47 @@ impl PipelineCache {
     }
 }
 
+/// The driver's cache with this data, or an empty one.
+///
+/// # Errors
+/// What wgpu says against the data.
+fn create(device: &wgpu::Device, data: Option<&[u8]>) -> Result<wgpu::PipelineCache, String> {
+    let descriptor = wgpu::PipelineCacheDescriptor { label: Some("kiln"), data, fallback: true };
+    // SAFETY: the data is what `get_data` returned for this key, by its hash; wgpu tests that it is of this driver's
+    // version. That nobody writes the file on purpose is up to the user's own cache folder.
+    match capture(device, || unsafe { device.create_pipeline_cache(&descriptor) }) {
+        (raw, None) => Ok(raw),
+        (_, Some(error)) => Err(error.to_string()),
+    }
+}
+
+/// The data in a file, if it is whole. A damaged file is deleted.
+fn read(path: &Path) -> Option<Vec<u8>> {
+    let mut file = fs::read(path).ok()?;
+    match file.split_first_chunk::<HASH>() {
+        Some((hash, data)) if hash[..] == Sha256::digest(data)[..] => {
+            file.drain(..HASH);
+            Some(file)
+        }
+        _ => {
+            discard(path, "its hash does not match");
+            None
+        }
+    }
+}
+
+fn discard(path: &Path, problem: &str) {
+    tracing::warn!(path = %path.display(), problem, "the pipeline cache is damaged and is made anew");
+    if let Err(error) = fs::remove_file(path) {
+        tracing::debug!(path = %path.display(), %error, "the damaged pipeline cache is not deleted");
+    }
+}
+
 /// Writes a file under a temporary name of this process, then gives it its own.
 fn write(path: &Path, data: &[u8]) -> io::Result<()> {
     fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
     let temporary = path.with_extension(format!("{}.new", std::process::id()));
-    fs::write(&temporary, data)
+    fs::write(&temporary, [&Sha256::digest(data)[..], data].concat())
         .and_then(|()| fs::rename(&temporary, path))
         .inspect_err(|_| drop(fs::remove_file(&temporary)))
 }

@@ -79,15 +79,6 @@ impl Context {
         DeviceError::Invalid { device: self.info.name.clone(), message: message.into() }
     }
 
-    /// Runs `f` and catches the errors that wgpu reports from it on this thread.
-    fn capture<T>(&self, f: impl FnOnce() -> T) -> (T, Option<wgpu::Error>) {
-        let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation];
-        let scopes = filters.map(|filter| self.device.push_error_scope(filter));
-        let value = f();
-        let errors = scopes.into_iter().rev().map(|scope| pollster::block_on(scope.pop()));
-        (value, errors.fold(None, Option::or))
-    }
-
     /// Runs `f`, unless the device has a fault, and turns the errors that wgpu reports from it into ours; `what` says
     /// in them what was tried.
     pub(crate) fn attempt<T>(&self, what: &str, f: impl FnOnce() -> T) -> Result<T, DeviceError> {
@@ -101,7 +92,7 @@ impl Context {
         translate: impl FnOnce(wgpu::Error) -> DeviceError,
     ) -> Result<T, DeviceError> {
         self.fault()?;
-        match self.capture(f) {
+        match capture(&self.device, f) {
             (value, None) => Ok(value),
             (_, Some(error)) => {
                 // What is made on a lost device is invalid, and using it a rule broken; but the loss is what counts.
@@ -153,7 +144,8 @@ impl Context {
             usage: wgpu::BufferUsages::MAP_WRITE,
             mapped_at_creation: true,
         };
-        let (mapped, error) = self.capture(|| self.device.create_buffer(&descriptor).get_mapped_range_mut(..).is_ok());
+        let probe = || self.device.create_buffer(&descriptor).get_mapped_range_mut(..).is_ok();
+        let (mapped, error) = capture(&self.device, probe);
         if mapped || error.is_some() { Ok(()) } else { Err(self.lost("it takes no more work")) }
     }
 
@@ -192,6 +184,15 @@ impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("info", &self.info).field("checked", &self.checked).finish_non_exhaustive()
     }
+}
+
+/// Runs `f` and catches the errors that wgpu reports from it on this thread.
+pub(crate) fn capture<T>(device: &wgpu::Device, f: impl FnOnce() -> T) -> (T, Option<wgpu::Error>) {
+    let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation];
+    let scopes = filters.map(|filter| device.push_error_scope(filter));
+    let value = f();
+    let errors = scopes.into_iter().rev().map(|scope| pollster::block_on(scope.pop()));
+    (value, errors.fold(None, Option::or))
 }
 
 /// The lock, also when a thread panicked while it held it: nothing behind our locks is ever half changed.

@@ -1,7 +1,6 @@
 //! What a device must do to run a plan.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -119,6 +118,12 @@ pub struct Step {
     /// What the optimizer makes of its learning rate for this step, schedules and bias corrections included: one step
     /// size in most, up to four figures in some.
     pub rates: [f32; 4],
+    /// The learning rate itself, which weight decay depends on.
+    pub learning_rate: f32,
+    /// The number of training steps before this one.
+    pub iteration: u32,
+    /// Fills a uniform's multiple of 16 bytes.
+    pub unused: [u32; 2],
 }
 
 /// What a device is.
@@ -268,94 +273,4 @@ pub enum DeviceError {
         /// Which rule, and how.
         message: String,
     },
-}
-
-/// The buffers of a model on one device, shared by its programs: persistent ones by name, and slots, which hold nothing
-/// between two runs.
-#[derive(Debug)]
-pub struct Buffers {
-    device: Arc<dyn Device>,
-    named: HashMap<String, Arc<dyn DeviceBuffer>>,
-    slots: Vec<Arc<dyn DeviceBuffer>>,
-}
-
-impl Buffers {
-    /// No buffers yet.
-    pub fn new(device: Arc<dyn Device>) -> Buffers {
-        Buffers { device, named: HashMap::new(), slots: Vec::new() }
-    }
-
-    /// The persistent buffer of this name, made on first use and then as large as it was made: `bytes` and
-    /// [`READ_PAST`](crate::READ_PAST) more.
-    ///
-    /// # Errors
-    /// When memory runs out, or [`DeviceError::Invalid`] when the buffer is there and smaller.
-    pub fn named(&mut self, name: &str, bytes: u64) -> Result<Arc<dyn DeviceBuffer>, DeviceError> {
-        if let Some(buffer) = self.named.get(name) {
-            if buffer.bytes() < bytes {
-                let message = format!("buffer `{name}` has {} bytes, the plan needs {bytes}", buffer.bytes());
-                return Err(DeviceError::Invalid { device: self.device.info().name.clone(), message });
-            }
-            return Ok(buffer.clone());
-        }
-        let buffer = self.device.allocate(name, bytes.next_multiple_of(16) + READ_PAST)?;
-        self.named.insert(name.to_owned(), buffer.clone());
-        Ok(buffer)
-    }
-
-    /// The persistent buffer of this name, if there is one.
-    pub fn get(&self, name: &str) -> Option<&Arc<dyn DeviceBuffer>> {
-        self.named.get(name)
-    }
-
-    /// Puts a buffer in under a name, in place of what was there. Programs made before keep the old one. It must be
-    /// [`READ_PAST`](crate::READ_PAST) bytes longer than what lies in it.
-    pub fn insert(&mut self, name: &str, buffer: Arc<dyn DeviceBuffer>) {
-        self.named.insert(name.to_owned(), buffer);
-    }
-
-    /// Makes a plan ready: finds or makes its buffers and hands both to the device.
-    ///
-    /// # Errors
-    /// As [`Device::program`].
-    pub fn program(&mut self, plan: &Plan) -> Result<Box<dyn Program>, DeviceError> {
-        let buffers = self.of_plan(plan)?;
-        self.device.program(plan, &buffers)
-    }
-
-    /// Runs a plan once per step over its buffers and times its calls.
-    ///
-    /// # Errors
-    /// As [`Device::profile`].
-    pub fn profile(&mut self, plan: &Plan, steps: &[Step]) -> Result<Profile, DeviceError> {
-        let buffers = self.of_plan(plan)?;
-        self.device.profile(plan, &buffers, steps)
-    }
-
-    /// Finds or makes the buffers of a plan, in its order.
-    fn of_plan(&mut self, plan: &Plan) -> Result<Vec<Arc<dyn DeviceBuffer>>, DeviceError> {
-        let mut buffers = Vec::with_capacity(plan.buffers.len());
-        let mut taken = vec![false; self.slots.len()];
-        for needed in &plan.buffers {
-            let buffer = match &needed.name {
-                Some(name) => self.named(name, needed.bytes)?,
-                None => {
-                    match (0..taken.len()).filter(|&i| !taken[i]).find(|&i| self.slots[i].bytes() >= needed.bytes) {
-                        Some(free) => {
-                            taken[free] = true;
-                            self.slots[free].clone()
-                        }
-                        None => {
-                            let slot = self.device.allocate(&format!("slot {}", self.slots.len()), needed.bytes)?;
-                            self.slots.push(slot.clone());
-                            taken.push(true);
-                            slot
-                        }
-                    }
-                }
-            };
-            buffers.push(buffer);
-        }
-        Ok(buffers)
-    }
 }

@@ -11,22 +11,35 @@ pub(crate) fn fused_nodes(graph: &Graph) -> Vec<Node> {
         uses[graph.base(input).index()] += 1;
     }
     let mut nodes: Vec<Option<Node>> = Vec::new();
+    // Of each tensor, the place of the node that gives it as its first output, if only the plan knows the tensor.
+    let mut producers: Vec<Option<usize>> = vec![None; graph.tensor_count()];
     for node in needed {
         let join = |at: usize| {
-            let place = producer(graph, &nodes, node.inputs[at])?;
+            let place = producers[node.inputs[at].index()]?;
             let first = nodes[place].as_ref().filter(|_| uses[node.inputs[at].index()] == 1)?;
             let joined = joined(first, node, at)?;
             // What takes nothing else can run as early as what is before it, else both run where the second did.
             let early = node.inputs.len() == 1;
             (early || (first.outputs.len() == 1 && stays(graph, &nodes, place))).then_some((place, early, joined))
         };
-        match (0..node.inputs.len()).filter(|_| !node.updates).find_map(join) {
-            Some((place, true, joined)) => nodes[place] = Some(joined),
+        let place = match (0..node.inputs.len()).filter(|_| !node.updates).find_map(join) {
+            Some((place, true, joined)) => {
+                nodes[place] = Some(joined);
+                place
+            }
             Some((place, false, joined)) => {
                 nodes[place] = None;
                 nodes.push(Some(joined));
+                nodes.len() - 1
             }
-            None => nodes.push(Some(node.clone())),
+            None => {
+                nodes.push(Some(node.clone()));
+                nodes.len() - 1
+            }
+        };
+        // What a node joined with another gave is known to nobody any more.
+        if let Some(&first) = node.outputs.first().filter(|&&first| !node.updates && graph.is_planned(first)) {
+            producers[first.index()] = Some(place);
         }
     }
     nodes.into_iter().flatten().collect()
@@ -48,13 +61,6 @@ fn needed_nodes(graph: &Graph) -> Vec<&Node> {
     }
     needed.reverse();
     needed
-}
-
-/// The place of the node that gives this tensor as its first output, if only the plan knows the tensor.
-fn producer(graph: &Graph, nodes: &[Option<Node>], tensor: Tensor) -> Option<usize> {
-    let gives =
-        |node: &Option<Node>| node.as_ref().is_some_and(|node| !node.updates && node.outputs.first() == Some(&tensor));
-    nodes.iter().rposition(gives).filter(|_| graph.is_planned(tensor))
 }
 
 /// Both nodes in one: it takes what the first takes, then what else the second takes, and gives what the second gives, then

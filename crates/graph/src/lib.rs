@@ -21,6 +21,7 @@
 
 mod array;
 mod autodiff;
+mod buffers;
 mod check;
 mod choices;
 mod device;
@@ -41,10 +42,9 @@ mod windows;
 
 pub use array::Array;
 pub use autodiff::Gradient;
+pub use buffers::Buffers;
 pub use choices::{Choice, Choices};
-pub use device::{
-    Buffers, Device, DeviceBuffer, DeviceError, DeviceInfo, DeviceKind, Limits, Pending, Program, ReadBack, Step,
-};
+pub use device::{Device, DeviceBuffer, DeviceError, DeviceInfo, DeviceKind, Limits, Pending, Program, ReadBack, Step};
 pub use error::{Error, Result};
 pub use graph::{Buffer, Graph, Node, Storage};
 pub use interpret::Interpreter;

@@ -14,21 +14,25 @@ pub(crate) fn one_by_one(calls: Vec<PlannedCall>) -> Vec<(usize, PlannedCall)> {
 pub(crate) fn side_by_side(calls: Vec<PlannedCall>) -> Vec<(usize, PlannedCall)> {
     let mut groups = Groups::default();
     let mut grouped: Vec<(usize, PlannedCall)> = calls.into_iter().map(|call| (groups.place(&call, 0), call)).collect();
-    for index in 0..grouped.len() {
-        if let ([.., (0, call)], later) = grouped.split_at(index + 1) {
-            let awaited = later.iter().filter(|(_, other)| depend(call, other)).map(|(group, _)| *group).min();
-            grouped[index].0 = awaited.map_or(0, |group| group.saturating_sub(1));
+    // Of each buffer, the first groups of the calls behind that use it, and of those that write it.
+    let mut first: Vec<[usize; 2]> = vec![[usize::MAX; 2]; groups.free_for.len()];
+    for (group, call) in grouped.iter_mut().rev() {
+        let own = *group;
+        if own == 0 {
+            let depend = uses(call).map(|(buffer, access)| first[buffer][usize::from(access != Access::ReadWrite)]);
+            let awaited = depend.min().filter(|&group| group != usize::MAX);
+            *group = awaited.map_or(0, |group| group.saturating_sub(1));
+        }
+        for (buffer, access) in uses(call) {
+            let [used, written] = &mut first[buffer];
+            *used = (*used).min(own);
+            if access == Access::ReadWrite {
+                *written = (*written).min(own);
+            }
         }
     }
     grouped.sort_by_key(|(group, _)| *group);
     grouped
-}
-
-/// Whether one of two calls writes a buffer that the other uses.
-fn depend(a: &PlannedCall, b: &PlannedCall) -> bool {
-    uses(a).any(|(buffer, access)| {
-        uses(b).any(|(other, also)| buffer == other && (access == Access::ReadWrite || also == Access::ReadWrite))
-    })
 }
 
 fn uses(call: &PlannedCall) -> impl Iterator<Item = (usize, Access)> {

@@ -130,20 +130,28 @@ impl fmt::Display for Profile {
         let total = self.seconds().max(f64::MIN_POSITIVE);
         let heading = ["node", "kernel", "us", "%", "GFLOP/s", "GB/s"];
         let [node, kernel, us, percent, gflops, gbytes] = heading;
-        writeln!(f, "{node:<20} {kernel:<34} {us:>9} {percent:>6} {gflops:>9} {gbytes:>7}  shapes")?;
+        let width = |least: usize, name: fn(&CallTime) -> &str| {
+            self.calls.iter().map(|call| name(call).len()).fold(least, usize::max)
+        };
+        let (first, second) = (width(20, |call| &call.scope), width(34, |call| call.kernel));
+        writeln!(f, "{node:<first$} {kernel:<second$} {us:>9} {percent:>6} {gflops:>9} {gbytes:>7}  shapes")?;
         for call in &self.calls {
             let CallTime { scope, kernel, shapes, seconds, .. } = call;
             let gflops = call.gflops().map(|rate| format!("{rate:.1}")).unwrap_or_default();
             let (us, percent, gbytes) = (seconds * 1e6, 100.0 * seconds / total, call.gbytes());
-            let line = format!("{scope:<20} {kernel:<34} {us:>9.1} {percent:>6.1} {gflops:>9} {gbytes:>7.1}  {shapes}");
+            let line = format!(
+                "{scope:<first$} {kernel:<second$} {us:>9.1} {percent:>6.1} {gflops:>9} {gbytes:>7.1}  {shapes}"
+            );
             writeln!(f, "{}", line.trim_end())?;
         }
-        writeln!(f, "{:<20} {:<34} {:>9.1}", "all", "", total * 1e6)
+        writeln!(f, "{:<first$} {:<second$} {:>9.1}", "all", "", total * 1e6)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic)]
+
     use super::*;
 
     #[test]
@@ -157,6 +165,20 @@ mod tests {
         let expected = vec![call("2 calls", "x", 3, 0.5), call("1 call", "y", 0, 0.375)];
         assert_eq!(profile.by_kernel().calls, expected);
         assert_eq!(profile.by_kernel().seconds(), profile.seconds());
+    }
+
+    #[test]
+    fn a_long_name_widens_its_column() {
+        let call = |scope: &str, kernel| {
+            let (scope, shapes) = (scope.to_owned(), "shapes".to_owned());
+            CallTime { scope, kernel, shapes, flops: 2_000_000, bytes: 8, seconds: 1e-3 }
+        };
+        let long = call("a_layer_with_a_name_of_its_own/kernel", "conv2d_weight_gradient_quads.merge_of_blocks");
+        let table = Profile { timing: Timing::WallClock, calls: vec![call("a", "b"), long] }.to_string();
+        let ends = |line: &str| line.find("shapes").unwrap_or(line.len());
+        let [heading, first, second, all] = table.lines().collect::<Vec<_>>()[..] else { panic!("{table}") };
+        assert_eq!([ends(first), ends(second)], [ends(heading); 2], "{table}");
+        assert_eq!(all.len(), heading.find("us").map_or(0, |at| at + 2), "{table}");
     }
 
     #[test]

@@ -106,7 +106,11 @@ impl Alone {
         Ok(Alone { plan, buffers, program, results, bytes })
     }
 
-    fn write(&self, inputs: &[Array], rewritten: &[Array]) -> Result<()> {
+    /// Replaces the values that the op takes and those that it rewrites.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn write(&self, inputs: &[Array], rewritten: &[Array]) -> Result<()> {
         for (kind, values) in [(INPUT, inputs), (REWRITTEN, rewritten)] {
             for (i, value) in values.iter().enumerate() {
                 // What no kernel reads has no buffer.

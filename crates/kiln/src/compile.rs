@@ -2,11 +2,14 @@
 
 use crate::losses::Loss;
 use crate::metrics::Metric;
-use crate::optimizers::{Adam, Optimizer};
+use crate::optimizers::{Adam, Optimizer, Slot};
 use crate::{Error, Result};
 
 /// The most steps that one submission runs.
 pub(crate) const MOST_STEPS: usize = 32;
+
+/// Keras' name of the weights' moving average.
+pub(crate) const AVERAGE: &str = "average";
 
 /// The arguments of [`compile`](crate::Model::compile).
 #[derive(Debug)]
@@ -29,6 +32,15 @@ pub struct Compile {
     pub clipnorm: Option<f64>,
     /// The largest Euclidean norm that all gradients together keep; larger ones are scaled down together.
     pub global_clipnorm: Option<f64>,
+    /// Whether an exponential moving average (EMA) of the weights is kept: after each step
+    /// `average = ema_momentum average + (1 - ema_momentum) weights`, the average of the first step being its weights. When
+    /// [`fit`](crate::Model::fit) ends, the average replaces the weights, as in Keras; validations until then see the
+    /// weights themselves.
+    pub use_ema: bool,
+    /// How much of the average is kept in a step, 0 to 1.
+    pub ema_momentum: f64,
+    /// After how many steps the average replaces the weights, again and again; `None` for only at the end.
+    pub ema_overwrite_frequency: Option<u32>,
     /// How many training steps the device is given at once, at most 32. By default as many as take about 50 ms. More
     /// cost less overhead and let callbacks wait longer; results do not depend on it.
     pub steps_per_execution: Option<usize>,
@@ -45,6 +57,9 @@ impl Default for Compile {
             clipvalue: None,
             clipnorm: None,
             global_clipnorm: None,
+            use_ema: false,
+            ema_momentum: 0.99,
+            ema_overwrite_frequency: None,
             steps_per_execution: None,
         }
     }
@@ -68,12 +83,25 @@ impl Compile {
         }
         let learning_rate = self.optimizer.learning_rate();
         learning_rate.check()?;
+        self.optimizer.check()?;
         let rates = self.optimizer.rates(0, learning_rate.at(0));
         if rates.iter().any(|rate| !rate.is_finite()) {
             let expected = "arguments that give a finite step".to_owned();
             return argument("optimizer", expected, format!("{:?}, whose first step has {rates:?}", self.optimizer));
         }
+        if !(0.0..=1.0).contains(&self.ema_momentum) {
+            return argument("ema_momentum", "0 to 1".to_owned(), self.ema_momentum.to_string());
+        }
+        if self.ema_overwrite_frequency == Some(0) {
+            return argument("ema_overwrite_frequency", "at least 1, or none".to_owned(), "0".to_owned());
+        }
         self.check_clipping()
+    }
+
+    /// What is kept from step to step, beside the weights: what the optimizer keeps, and the weights' average.
+    pub(crate) fn slots(&self) -> Vec<Slot> {
+        let average = self.use_ema.then(|| Slot::zero(AVERAGE));
+        self.optimizer.slots().into_iter().chain(average).collect()
     }
 
     fn check_clipping(&self) -> Result<()> {

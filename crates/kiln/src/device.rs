@@ -18,6 +18,8 @@ pub const DEVICE_VARIABLE: &str = "KILN_DEVICE";
 pub struct Device {
     runs: Arc<dyn kiln_graph::Device>,
     tuning: Arc<Tuning>,
+    /// Whether it allows less than every WebGPU device does.
+    weak: bool,
 }
 
 impl Device {
@@ -95,9 +97,18 @@ impl Device {
     }
 
     /// The device of an app that uses wgpu itself. Models then share it with what the app draws, and read each other's
-    /// buffers without a copy. Works within the limits that the app asked for.
+    /// buffers without a copy. Works within the limits that the app asked for. Where these are weaker than WebGPU's
+    /// defaults, [`Model::compile`](crate::Model::compile) and [`Model::to_device`](crate::Model::to_device) compile the
+    /// model's kernels at once, so that one which needs more is their error.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Device {
-        Device::new(Arc::new(GpuDevice::from_wgpu(device, queue, kiln_gpu::Options::default().checked)))
+        let weak = !wgpu::Limits::default().check_limits(&device.limits());
+        let checked = kiln_gpu::Options::default().checked;
+        Device { weak, ..Device::new(Arc::new(GpuDevice::from_wgpu(device, queue, checked))) }
+    }
+
+    /// Whether it allows less than every WebGPU device does.
+    pub(crate) fn has_weak_limits(&self) -> bool {
+        self.weak
     }
 
     /// A device of a kind that Kiln does not know.
@@ -107,14 +118,14 @@ impl Device {
 
     fn new(runs: Arc<dyn kiln_graph::Device>) -> Device {
         let tuning = Arc::new(Tuning::of(runs.info()));
-        Device { runs, tuning }
+        Device { runs, tuning, weak: false }
     }
 
     /// This device with another way to choose kernels than `KILN_TUNE` says. What is measured is kept in a file of this
     /// folder, or only as long as the device.
     pub fn with_tuning(&self, tune: Tune, folder: Option<&Path>) -> Device {
         let tuning = Arc::new(Tuning::new(Some(tune), folder, self.info()));
-        Device { runs: self.runs.clone(), tuning }
+        Device { tuning, ..self.clone() }
     }
 
     /// What computes a graph on this device: with the kernels that were measured to be the fastest, as `KILN_TUNE`

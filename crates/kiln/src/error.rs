@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use kiln_graph::{DeviceError, Shape};
 
 use crate::data::DataError;
+use crate::memory;
 
 /// The result of what a model does.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -72,21 +73,36 @@ pub enum Error {
         /// The layer with which the model scales its input.
         layer: String,
     },
-    /// The loss is no longer a number: training has diverged.
+    /// The loss or a weight is no longer a finite number: training has diverged.
     #[error(
-        "the loss is {loss} at epoch {epoch}, step {step}; use a smaller learning rate, and check the data for values that are not finite"
+        "{what} is {value} at epoch {epoch}, step {step}; use a smaller learning rate, and check the data and the initial weights for values that are not finite"
     )]
     NonFinite {
         /// The epoch, the first being 1.
         epoch: usize,
         /// The step of the epoch, the first being 1.
         step: usize,
-        /// The loss.
-        loss: f64,
+        /// `the loss`, or a value of a weight: `conv2d/kernel`.
+        what: String,
+        /// Its value: NaN or infinite.
+        value: f64,
     },
     /// Weights do not fit the model.
     #[error(transparent)]
     Weights(Box<WeightsError>),
+    /// The state of a callback cannot be written, or is not one of this callback.
+    #[error("the state of the callback `{name}`: {problem}")]
+    CallbackState {
+        /// The name of the state.
+        name: String,
+        /// What was expected, and what was found.
+        problem: String,
+    },
+    /// A checkpoint was to be saved in `on_epoch_end`, when not all callbacks have seen the epoch.
+    #[error(
+        "save_checkpoint: expected a call when all callbacks have seen the end of the epoch, found one in `on_epoch_end`; call it in `Callback::on_checkpoint`"
+    )]
+    CheckpointTooEarly,
     /// A file holds something other than it should.
     #[error("{}: {problem}", .path.display())]
     Format {
@@ -131,12 +147,26 @@ pub enum Error {
         /// The node, the tensor, its size and the limit.
         source: kiln_graph::Error,
     },
+    /// Something needs more memory than is free.
+    #[error("not enough memory for {what}: {} needed{}", memory::readable(*.bytes), left(*.free))]
+    Memory {
+        /// What needs it.
+        what: String,
+        /// How much it needs, in bytes.
+        bytes: u64,
+        /// How much is free, in bytes, if that is known.
+        free: Option<u64>,
+    },
     /// A graph cannot be built or planned.
     #[error(transparent)]
     Graph(#[from] kiln_graph::Error),
     /// The device cannot do what is asked of it.
     #[error(transparent)]
     Device(#[from] DeviceError),
+}
+
+fn left(free: Option<u64>) -> String {
+    free.map(|free| format!(", {} free", memory::readable(free))).unwrap_or_default()
 }
 
 fn fitting(samples: usize) -> String {

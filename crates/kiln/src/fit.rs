@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use crate::augmentation::Augmentation;
-use crate::callbacks::{BatchLogs, Callback, tell};
+use crate::callbacks::{self, BatchLogs, Callback, tell};
 use crate::data::Dataset;
 use crate::history::{EpochLogs, History};
 use crate::network::Node;
@@ -30,8 +30,10 @@ pub struct Fit<'a> {
     /// How training images are changed at random, and how those that validate are standardized with them.
     pub augmentation: Option<&'a Augmentation>,
     /// How much the samples of a class count, 1 where nothing is said: the loss of a training sample is multiplied by it.
+    /// A class that the labels do not have is an error.
     pub class_weight: Option<BTreeMap<usize, f32>>,
-    /// How many epochs were trained before: the first is the one after.
+    /// How many epochs were trained before: the first is the one after. Where it is what [`Model::load_checkpoint`]
+    /// returned, the callbacks go on from their states in the checkpoint.
     pub initial_epoch: usize,
     /// Who is told how it goes.
     pub callbacks: Vec<&'a mut dyn Callback>,
@@ -90,8 +92,9 @@ impl Model {
     ///
     /// # Errors
     /// When the model is not compiled, an argument makes no sense, the data set does not fit the model or the device,
-    /// the device fails, or [`Error::NonFinite`] when training diverges and no
-    /// callback stops it then ([`TerminateOnNaN`](crate::callbacks::TerminateOnNaN) does). The weights are those of the last step.
+    /// the device fails, or [`Error::NonFinite`] when the loss of a batch or, at the end of an epoch, a weight is not finite
+    /// and no callback stops training then ([`TerminateOnNaN`](crate::callbacks::TerminateOnNaN) does). The weights are those of
+    /// the last step. Callbacks are told of an epoch's end only after this test, so what they save is finite.
     pub fn fit(&mut self, data: &Dataset, fit: Fit<'_>) -> Result<History> {
         self.fit_from(self.input(), data, fit)
     }
@@ -123,6 +126,10 @@ impl Model {
         for callback in &mut fit.callbacks {
             callback.on_train_begin(self)?;
         }
+        if let Some(states) = self.session("fit")?.take_resumed(fit.initial_epoch) {
+            callbacks::restore(&mut fit.callbacks, states)?;
+        }
+        self.session("fit")?.callback_states = callbacks::states(&fit.callbacks)?;
         let mut history = History::default();
         for epoch in fit.initial_epoch..fit.epochs {
             let mut begin = ControlFlow::Continue(());
@@ -152,10 +159,8 @@ impl Model {
             if logs.complete {
                 self.session("fit")?.epochs = epoch + 1;
             }
-            for callback in &mut fit.callbacks {
-                if callback.on_epoch_end(self, &logs)?.is_break() {
-                    flow = ControlFlow::Break(());
-                }
+            if self.end_epoch(&mut fit.callbacks, &logs)?.is_break() {
+                flow = ControlFlow::Break(());
             }
             history.epochs.push(logs);
             if flow.is_break() {
@@ -163,10 +168,32 @@ impl Model {
                 break;
             }
         }
+        self.session("fit")?.average_weights()?;
         for callback in &mut fit.callbacks {
             callback.on_train_end(self)?;
         }
         Ok(history)
+    }
+
+    /// Tells all callbacks of an epoch's end, and then of the moment to save a checkpoint.
+    fn end_epoch(&mut self, callbacks: &mut [&mut dyn Callback], logs: &EpochLogs) -> Result<ControlFlow<()>> {
+        let mut flow = ControlFlow::Continue(());
+        self.session("fit")?.ending_epoch = true;
+        let told: Result<()> = callbacks.iter_mut().try_for_each(|callback| {
+            if callback.on_epoch_end(self, logs)?.is_break() {
+                flow = ControlFlow::Break(());
+            }
+            Ok(())
+        });
+        self.session("fit")?.ending_epoch = false;
+        told?;
+        if logs.complete {
+            self.session("fit")?.callback_states = callbacks::states(callbacks)?;
+            for callback in callbacks {
+                callback.on_checkpoint(self, logs)?;
+            }
+        }
+        Ok(flow)
     }
 }
 
@@ -182,16 +209,18 @@ fn train_epoch(
     let mut totals = session.totals();
     let mut logs = EpochLogs { epoch: epoch + 1, ..EpochLogs::default() };
     let mut flow = ControlFlow::Continue(());
+    let mut is_finite = true;
     let (epochs, batch_size) = (fit.epochs, fit.batch_size);
     session.measure(Mode::Train, Role::Train, batch_size, &mut |batch| {
         let batch_loss = batch.loss();
         totals.add(&batch);
         logs.batch_losses.push(batch_loss);
         if flow.is_continue() {
+            let step = logs.batch_losses.len();
             let batch_logs = BatchLogs {
                 epoch: epoch + 1,
                 epochs,
-                batch: logs.batch_losses.len(),
+                batch: step,
                 batches: samples.div_ceil(batch_size),
                 samples: totals.samples,
                 all_samples: samples,
@@ -200,15 +229,34 @@ fn train_epoch(
                 metrics: totals.metrics(),
             };
             flow = tell(&mut fit.callbacks, |callback| callback.on_batch_end(&batch_logs));
-            if flow.is_continue() && !batch_loss.is_finite() {
-                return Err(Error::NonFinite { epoch: epoch + 1, step: logs.batch_losses.len(), loss: batch_loss });
+            if !batch_loss.is_finite() {
+                is_finite = false;
+                let what = "the loss".to_owned();
+                let error = Error::NonFinite { epoch: epoch + 1, step, what, value: batch_loss };
+                flow = diverged(&mut fit.callbacks, error)?;
             }
         }
         Ok(flow)
     })?;
+    // The last step may have made weights of which no loss has told yet, and a training that is stopped has steps behind it.
+    if let (Some((what, value)), true) = (session.non_finite_weight()?, is_finite) {
+        let error = Error::NonFinite { epoch: epoch + 1, step: logs.batch_losses.len(), what, value };
+        flow = diverged(&mut fit.callbacks, error)?;
+    }
     logs.loss = totals.loss();
     logs.metrics = totals.metrics();
     logs.seconds = began.elapsed().as_secs_f64();
     logs.images_per_second = totals.samples as f64 / logs.seconds;
     Ok((logs, flow))
+}
+
+/// Whether a callback stops a training that has diverged.
+///
+/// # Errors
+/// That it has, if none does.
+fn diverged(callbacks: &mut [&mut dyn Callback], error: Error) -> Result<ControlFlow<()>> {
+    match tell(callbacks, |callback| callback.on_non_finite(&error)) {
+        ControlFlow::Break(()) => Ok(ControlFlow::Break(())),
+        ControlFlow::Continue(()) => Err(error),
+    }
 }

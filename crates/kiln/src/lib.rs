@@ -36,13 +36,16 @@ pub mod data;
 mod device;
 mod error;
 mod figures;
+pub mod files;
 mod fit;
 mod history;
 #[cfg(feature = "hub")]
 pub mod hub;
 mod initializers;
+mod keras_object;
 pub mod layers;
 mod losses;
+mod memory;
 mod metrics;
 mod model;
 pub mod models;

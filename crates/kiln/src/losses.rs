@@ -69,6 +69,17 @@ impl Loss {
         }
     }
 
+    /// Keras' other names: that of the class, and short ones.
+    fn other_names(self) -> &'static [&'static str] {
+        match self {
+            Loss::CategoricalCrossentropy => &["CategoricalCrossentropy"],
+            Loss::SparseCategoricalCrossentropy => &["SparseCategoricalCrossentropy"],
+            Loss::BinaryCrossentropy => &["BinaryCrossentropy", "bce", "BCE"],
+            Loss::MeanSquaredError => &["MeanSquaredError", "mse", "MSE"],
+            Loss::MeanAbsoluteError => &["MeanAbsoluteError", "mae", "MAE"],
+        }
+    }
+
     /// Whether labels are quantities rather than classes.
     pub(crate) fn is_regression(self) -> bool {
         matches!(self, Loss::MeanSquaredError | Loss::MeanAbsoluteError)
@@ -220,11 +231,12 @@ pub(crate) fn soft_targets(
 impl FromStr for Loss {
     type Err = String;
 
-    /// The loss of Keras' name.
+    /// The loss of one of Keras' names: `mean_squared_error`, `MeanSquaredError`, `mse` or `MSE`.
     fn from_str(name: &str) -> std::result::Result<Loss, String> {
-        Loss::ALL.into_iter().find(|loss| loss.name() == name).ok_or_else(|| {
+        let named = |loss: &Loss| loss.name() == name || loss.other_names().contains(&name);
+        Loss::ALL.into_iter().find(named).ok_or_else(|| {
             let names = Loss::ALL.map(Loss::name).join(", ");
-            format!("expected one of {names}; found `{name}`")
+            format!("expected one of {names} (short: bce, mse, mae); found `{name}`")
         })
     }
 }
@@ -240,6 +252,13 @@ mod tests {
         for loss in Loss::ALL {
             assert_eq!(loss.name().parse::<Loss>().unwrap(), loss);
         }
-        assert!("mse".parse::<Loss>().unwrap_err().contains("mean_squared_error"));
+        let found =
+            ["CategoricalCrossentropy", "SparseCategoricalCrossentropy", "bce", "BCE", "mse", "MSE", "mae", "MAE"]
+                .map(|name| name.parse::<Loss>().unwrap());
+        let [bce, mse, mae] = [Loss::BinaryCrossentropy, Loss::MeanSquaredError, Loss::MeanAbsoluteError];
+        let [one_hot, index] = [Loss::CategoricalCrossentropy, Loss::SparseCategoricalCrossentropy];
+        assert_eq!(found, [one_hot, index, bce, bce, mse, mse, mae, mae]);
+        let error = "hinge".parse::<Loss>().unwrap_err();
+        assert!(error.contains("mean_squared_error") && error.ends_with("found `hinge`"), "{error}");
     }
 }

@@ -11,6 +11,11 @@ pub(crate) enum Stream {
     Step,
     /// The order of the files of a folder: keyed by seed and position.
     Files,
+    /// What the device draws within a step of an evaluation or prediction: keyed by seed, the number of training steps
+    /// before, and the number of such steps since.
+    Inference,
+    /// What a layer with a seed of its own draws: keyed by that seed.
+    Layer,
 }
 
 /// 64 random bits for a key: each word is added to the state, which Sebastiano Vigna's splitmix64 then mixes.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+use crate::keras_object::{KerasObject, Package};
+
 /// A penalty for a variable's values that is added to the loss, by Keras' names. The factors are 0 or more.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -110,8 +112,13 @@ impl Serialize for Regularizer {
 impl<'de> Deserialize<'de> for Regularizer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Regularizer, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        let class = value.as_str().or_else(|| value.get("class_name")?.as_str()).unwrap_or_default();
-        let config = value.get("config").and_then(Value::as_object).cloned().unwrap_or_default();
+        let (class, config) = match &value {
+            Value::Object(_) => {
+                let object = KerasObject::read(&value, Package::Regularizers, &[]).map_err(serde::de::Error::custom)?;
+                (object.class, object.arguments().map_err(serde::de::Error::custom)?)
+            }
+            _ => (value.as_str().unwrap_or_default(), Map::new()),
+        };
         let found = Regularizer::from_config(class, &config).filter(|regularizer| regularizer.misfit().is_none());
         found.ok_or_else(|| {
             let expected = "expected a regularizer (L1, L2, L1L2) with factors of 0 or more";

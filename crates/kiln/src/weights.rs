@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kiln_graph::Shape;
 
 use crate::network::Network;
-use crate::{Result, WeightsError};
+use crate::{Error, Result, WeightsError, memory};
 
 /// The values of one variable.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,15 +19,28 @@ pub struct Weight {
 }
 
 /// The values of all variables of a network whose first ones are `known`: those behind get their first values.
-pub(crate) fn draw(network: &Network, seed: u64, known: Vec<f32>) -> Vec<f32> {
+///
+/// # Errors
+/// [`Error::Memory`] when there is no room for them.
+pub(crate) fn draw(network: &Network, seed: u64, known: Vec<f32>) -> Result<Vec<f32>> {
     let mut flat = known;
     let done = flat.len();
+    if network.values() > done {
+        // The largest variable is drawn beside what there is.
+        let largest = network.variables.iter().map(|variable| variable.shape.elements()).max().unwrap_or(0);
+        let (what, bytes) =
+            (|| format!("the weights of model `{}`", network.name), (network.values() - done + largest) as u64 * 4);
+        let free = memory::free();
+        memory::check(what, bytes, free)?;
+        let room = flat.try_reserve_exact(network.values() - done);
+        room.map_err(|_| Error::Memory { what: what(), bytes, free })?;
+    }
     flat.resize(network.values(), 0.0);
     for (index, variable) in network.variables.iter().enumerate().filter(|(_, variable)| variable.start >= done) {
         let values = variable.initializer.values(&variable.shape, seed, index);
         flat[variable.range()].copy_from_slice(&values);
     }
-    flat
+    Ok(flat)
 }
 
 /// The variables whose values are given one after the other.

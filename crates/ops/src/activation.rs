@@ -4,6 +4,7 @@ use kiln_graph::{Array, Error, Gradient, Lowering, Op, Pieces, Result, Step, Ten
 
 use crate::case::Case;
 use crate::kernels::activation as kernel;
+use crate::nan::larger;
 
 /// Keras' element-wise activation functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +87,7 @@ impl Function {
     fn value(self, x: f64) -> f64 {
         let selu = (f64::from(kernel::SELU_SCALE), f64::from(kernel::SELU_ALPHA));
         match self {
-            Function::Relu => x.max(0.0),
+            Function::Relu => larger(x, 0.0),
             Function::Sigmoid => sigmoid(x),
             Function::Tanh => x.tanh(),
             Function::Elu => {
@@ -103,10 +104,25 @@ impl Function {
                     0.2 * x
                 }
             }
-            Function::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+            Function::Softplus => larger(x, 0.0) + (-x.abs()).exp().ln_1p(),
             Function::Selu => selu.0 * if x > 0.0 { x } else { selu.1 * x.exp_m1() },
             Function::Gelu => 0.5 * x * (1.0 + erf(x * 0.5f64.sqrt())),
             Function::Swish => x * sigmoid(x),
+        }
+    }
+
+    /// `dy f'`, from what [`Function::slope_follows_from_output`] says. A closed rectifier passes 0, whatever arrives.
+    fn passed(self, v: f64, dy: f64) -> f64 {
+        match self {
+            _ if v.is_nan() || dy.is_nan() => f64::NAN,
+            Function::Relu => {
+                if v > 0.0 {
+                    dy
+                } else {
+                    0.0
+                }
+            }
+            _ => dy * self.slope(v),
         }
     }
 
@@ -219,7 +235,8 @@ impl Op for Activation {
     }
 }
 
-/// `dx = dy f'`, with `f'` from `y` or, for gelu and swish, from `x`: `([…], […]) -> […]`.
+/// `dx = dy f'`, with `f'` from `y` or, for gelu and swish, from `x`: `([…], […]) -> […]`. Where a rectifier is closed,
+/// `dx` is 0 even if `dy` is infinite.
 #[derive(Clone, Copy, Debug)]
 pub struct ActivationGradient {
     /// Which `f`.
@@ -253,7 +270,7 @@ impl Op for ActivationGradient {
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
         let pairs = inputs[0].data.iter().zip(&inputs[1].data);
-        let dx = pairs.map(|(&v, &dy)| dy * self.function.slope(v)).collect();
+        let dx = pairs.map(|(&v, &dy)| self.function.passed(v, dy)).collect();
         vec![Array::f32(inputs[0].shape().clone(), dx)]
     }
 }

@@ -6,6 +6,7 @@ use crate::augment_warp::images_and_draws;
 use crate::case::Case;
 use crate::image_statistics::STATISTICS;
 use crate::kernels::augment_color as kernel;
+use crate::nan::clamped;
 use crate::tiles::spread;
 
 /// Images with other colours: `(x [N, H, W, C], draws [N, 10]) -> [N, H, W, C]`, with draws as
@@ -88,12 +89,12 @@ impl Op for AugmentColor {
             let mut value = x;
             if self.shifts {
                 let range = &inputs[2].data[n * STATISTICS..];
-                value = (value + draws[6]).clamp(range[0], range[1]);
+                value = clamped(value + draws[6], range[0], range[1]);
             }
             if self.brightens {
-                value = (value * draws[7]).clamp(0.0, 255.0);
+                value = clamped(value * draws[7], 0.0, 255.0);
             }
-            if in_square(r, draws[8]) && in_square(q, draws[9]) {
+            if in_square(r, draws[8]) && in_square(q, draws[9]) && !value.is_nan() {
                 value = f64::from(self.cval);
             }
             f64::from(self.scale) * value + f64::from(self.offset)

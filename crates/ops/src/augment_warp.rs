@@ -21,7 +21,7 @@ pub enum FillMode {
 }
 
 /// Images as they are drawn through a transform: `(x [N, H, W, C], draws [N, 10]) -> [N, H, W, C]`, with draws as
-/// [`AugmentDraw`](crate::AugmentDraw) gives them.
+/// [`AugmentDraw`](crate::AugmentDraw) gives them. An image whose transform is not finite is NaN.
 #[derive(Clone, Copy, Debug)]
 pub struct AugmentWarp {
     /// Whether a place between pixels gets a value between theirs (Keras' `interpolation_order` 1), or the nearest
@@ -38,7 +38,7 @@ pub struct AugmentWarp {
 }
 
 impl AugmentWarp {
-    /// The pixels of an axis that a place on it takes its value from, each with its share of it; none outside.
+    /// The pixels of an axis that a finite place on it takes its value from, each with its share of it; none outside.
     fn taps(&self, place: f64, size: usize) -> Option<[(usize, f64); 2]> {
         let n = size as f64;
         let last = n - 1.0;
@@ -111,6 +111,10 @@ impl Op for AugmentWarp {
         for n in 0..images {
             let d = &draws.data[n * kernel::DRAWS as usize..][..kernel::DRAWS as usize];
             let pixel = |r: usize, q: usize, c: usize| x.data[((n * height + r) * width + q) * channels + c];
+            if !d[..6].iter().all(|d| d.is_finite()) {
+                y.extend(std::iter::repeat_n(f64::NAN, height * width * channels));
+                continue;
+            }
             for (r, q) in (0..height).flat_map(|r| (0..width).map(move |q| (r, q))) {
                 let (down, right) = (r as f64, q as f64);
                 let rows = self.taps(d[0] * down + d[1] * right + d[2], height);
@@ -118,9 +122,11 @@ impl Op for AugmentWarp {
                 for c in 0..channels {
                     let value = match (rows, columns) {
                         (Some(rows), Some(columns)) => {
-                            let along =
-                                |r: usize| columns.iter().map(|&(q, share)| share * pixel(r, q, c)).sum::<f64>();
-                            rows.iter().map(|&(r, share)| share * along(r)).sum::<f64>()
+                            // A pixel without a share counts for nothing, even if it is NaN.
+                            let shared = |taps: &[(usize, f64)], of: &dyn Fn(usize) -> f64| {
+                                taps.iter().filter(|tap| tap.1 != 0.0).map(|&(at, share)| share * of(at)).sum::<f64>()
+                            };
+                            shared(&rows, &|r| shared(&columns, &|q| pixel(r, q, c)))
                         }
                         _ => f64::from(self.cval),
                     };

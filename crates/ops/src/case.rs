@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use kiln_graph::{Array, Op, Step};
+use kiln_graph::{Array, Graph, Interpreter, Op, Result, Step, Tensor};
+
+use crate::ScaleAdd;
 
 /// An op with inputs: checked on a device against the f64 reference, and by finite differences.
 #[derive(Clone, Debug)]
@@ -32,6 +34,41 @@ impl Case {
             step: Step::default(),
             differentiable: Vec::new(),
         }
+    }
+
+    /// The ops that compute this case's gradient, on the inputs that they get when the gradient of its first output is
+    /// random. Empty where it has none.
+    ///
+    /// # Errors
+    /// When the op refuses its own inputs.
+    pub fn gradients(&self) -> Result<Vec<Case>> {
+        if self.differentiable.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (mut graph, mut interpreter) = (Graph::new(), Interpreter::new());
+        let mut given = |graph: &mut Graph, value: Array| {
+            let buffer = graph.buffer(&format!("given {}", graph.nodes().len()));
+            let tensor = graph.persistent(value.ty.clone(), buffer, 0);
+            interpreter.set(tensor, value);
+            tensor
+        };
+        let inputs: Vec<Tensor> = self.inputs.iter().map(|input| given(&mut graph, input.clone())).collect();
+        let y = graph.add_shared(self.op.clone(), &inputs)?[0];
+        let dy = Array::random(graph.shape(y).clone(), 11);
+        let dy = given(&mut graph, dy);
+        let wanted: Vec<Tensor> = self.differentiable.iter().map(|&input| inputs[input]).collect();
+        let sum: Arc<dyn Op> = Arc::new(ScaleAdd { a: 1.0, b: 1.0 });
+        graph.gradients(y, dy, &wanted, &sum)?;
+        interpreter.run(&graph, &self.step);
+        let case = |node: &kiln_graph::Node| Case {
+            name: format!("{} of {}", node.op.name(), self.name),
+            op: node.op.clone(),
+            inputs: node.inputs.iter().map(|&input| interpreter.get(&graph, input)).collect(),
+            rewritten: Vec::new(),
+            step: self.step,
+            differentiable: Vec::new(),
+        };
+        Ok(graph.nodes()[1..].iter().map(case).collect())
     }
 
     /// This case, with a gradient with respect to these inputs.

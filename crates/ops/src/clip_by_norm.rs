@@ -4,6 +4,7 @@ use kiln_graph::{Array, Error, Lowering, Op, Result, Step, TensorType, Window, l
 
 use crate::case::Case;
 use crate::kernels::clip_by_norm as kernel;
+use crate::nan::larger;
 
 /// Elements of which one workgroup of the first pass adds up the squares.
 const CHUNK: usize = 64 * 256;
@@ -51,7 +52,7 @@ impl Op for ClipByNorm {
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
         let limit = f64::from(self.limit);
         let norm = inputs[0].data.iter().map(|value| value * value).sum::<f64>().sqrt();
-        let clipped = inputs[0].data.iter().map(|value| value * limit / norm.max(limit)).collect();
+        let clipped = inputs[0].data.iter().map(|value| value * limit / larger(norm, limit)).collect();
         vec![Array::f32([self.count], clipped)]
     }
 }

@@ -11,7 +11,7 @@ use crate::fused::{self, Epilogue, Finishes};
 use crate::kernels::{conv2d as kernel, conv2d_subgroup as subgroup};
 use crate::pad::{in_fours, quads_fit};
 use crate::sum::SumRows;
-use crate::tiles::{Tile, quad_tiles, shared_tiles, subgroup_tiles, subgroups_of_8, tiles};
+use crate::tiles::{Tile, subgroup_tiles, subgroups_of_8, tiles};
 use crate::unfold::Source;
 use crate::window::{Padding, Window, window_overrides};
 
@@ -29,9 +29,9 @@ pub struct Conv2d {
 
 /// The tiles that compute it.
 const TILES: [(Tile, &Kernel); 4] = [
+    (Tile::Shared, kernel::SharedTiles::KERNEL),
     (Tile::Quads, kernel::Quads::KERNEL),
     (Tile::Subgroup, subgroup::Forward::KERNEL),
-    (Tile::Shared, kernel::SharedTiles::KERNEL),
     (Tile::Columns, kernel::Forward::KERNEL),
 ];
 
@@ -158,7 +158,7 @@ impl Finishes for Conv2d {
         let source = Source::new(window, images, depth);
         let fit = quads_fit(lowering, source.inner, [source.elements, r * s * depth * columns.next_multiple_of(4)]);
         let tile = Tile::choose(lowering, fit, &TILES);
-        let spread = quad_tiles(pixels, columns);
+        let spread = tile.spread(pixels, columns);
         let overrides = |window: Window, depth: usize, inner: usize| {
             window_overrides!(
                 conv2d,
@@ -196,11 +196,10 @@ impl Finishes for Conv2d {
                     let tensors = subgroup::Forward { source, weights4, bias, gates, result };
                     tensors.call(params, overrides, subgroup_tiles(pixels, columns))
                 }
-                Tile::Shared => kernel::SharedTiles { source, weights4, bias, gates, result }.call(
-                    params,
-                    overrides,
-                    shared_tiles(pixels, columns),
-                ),
+                Tile::Shared => {
+                    let tensors = kernel::SharedTiles { source, weights4, bias, gates, result };
+                    tensors.call(params, overrides, spread.workgroups)
+                }
                 _ => kernel::Quads { source, weights4, bias, gates, result }.call(params, overrides, spread.workgroups),
             }
         };

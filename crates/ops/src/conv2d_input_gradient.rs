@@ -12,7 +12,7 @@ use crate::kernels::{
     conv2d_strided_input_gradient_subgroup,
 };
 use crate::pad::{in_fours, quads_fit, transposed_in_fours};
-use crate::tiles::{Tile, quad_tiles, shared_tiles, subgroup_tiles, subgroups_of_8, tiles};
+use crate::tiles::{Tile, subgroup_tiles, subgroups_of_8, tiles};
 use crate::transpose;
 use crate::window::{Padding, Window, window_overrides};
 
@@ -71,15 +71,15 @@ struct Product {
 macro_rules! product {
     ($tiles:ident, $call:ident, $kernels:ident, $subgroup:ident) => {
         const $tiles: [(Tile, &Kernel); 4] = [
+            (Tile::Shared, $kernels::SharedTiles::KERNEL),
             (Tile::Quads, $kernels::Quads::KERNEL),
             (Tile::Subgroup, $subgroup::Forward::KERNEL),
-            (Tile::Shared, $kernels::SharedTiles::KERNEL),
             (Tile::Columns, $kernels::Forward::KERNEL),
         ];
 
         fn $call(product: &Product, tile: Tile, pixels: usize, [phase_y, phase_x]: [u32; 2]) -> Call {
             let &Product { window, source, weights, unread, gates, result, channels, .. } = product;
-            let spread = quad_tiles(pixels, channels);
+            let spread = tile.spread(pixels, channels);
             let [inner, depth, columns] = [product.inner, product.depth, channels].map(|n| n as u32);
             let epilogue = product.epilogue;
             let (bias, weights4) = (unread, weights);
@@ -103,7 +103,7 @@ macro_rules! product {
                 Tile::Columns => $kernels::Forward { source, weights, bias, gates, result }
                     .call(params, overrides, tiles(pixels, channels)),
                 Tile::Shared => $kernels::SharedTiles { source, weights4, bias, gates, result }
-                    .call(params, overrides, shared_tiles(pixels, channels)),
+                    .call(params, overrides, spread.workgroups),
                 _ => $kernels::Quads { source, weights4, bias, gates, result }.call(params, overrides, spread.workgroups),
             }
         }

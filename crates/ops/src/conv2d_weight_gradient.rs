@@ -1,6 +1,6 @@
 //! `dkernel[r, s, c, k] = sum over n, oy, ox of x[n, oy*stride_y + r - top, ox*stride_x + s - left, c] dy[n, oy, ox, k]`.
 
-use kiln_graph::{Array, DType, Error, Kernel, Lowering, Op, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Kernel, Limits, Lowering, Op, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::conv2d::{geometries, window};
@@ -10,12 +10,14 @@ use crate::kernels::{
 };
 use crate::pad::{in_fours, quads_fit};
 use crate::sum::sum_rows;
-use crate::tiles::{QuadTiles, Tile, quad_tiles, shared_tiles, subgroup_tiles, subgroups_of_8, tiles};
+use crate::tiles::{QuadTiles, Tile, shared_tiles, subgroup_tiles, subgroups_of_8, tiles};
 use crate::unfold::Source;
 use crate::window::{Padding, Window, window_overrides};
 
-/// Workgroups that keep a device busy: as many chunks of pixels are summed apart as it takes to have these.
+/// Workgroups that keep a processor's threads busy: as many chunks of pixels are summed apart as it takes to have these.
 const BUSY: usize = 256;
+/// Workgroups of 64 invocations that keep a GPU busy: several for each of the more than 100 multiprocessors of large ones.
+const BUSY_GPU: usize = 1024;
 /// Chunks are not made smaller than this many pixels.
 const SMALLEST_CHUNK: usize = 128;
 /// Values that the second-level cache of any processor of today has room for.
@@ -35,15 +37,31 @@ pub struct Conv2dWeightGradient {
 
 /// The tiles that compute it.
 const TILES: [(Tile, &Kernel); 4] = [
+    (Tile::Shared, quads::SharedTiles::KERNEL),
     (Tile::Quads, quads::Forward::KERNEL),
     (Tile::Subgroup, subgroup::Forward::KERNEL),
-    (Tile::Shared, quads::SharedTiles::KERNEL),
     (Tile::Columns, kernel::Forward::KERNEL),
 ];
 /// Those of a gradient with few rows, as of a first layer: a subgroup's would be half empty.
-const TILES_OF_FEW_ROWS: [(Tile, &Kernel); 3] = [TILES[0], TILES[2], TILES[3]];
+const TILES_OF_FEW_ROWS: [(Tile, &Kernel); 3] = [TILES[0], TILES[1], TILES[3]];
 /// So many rows, filled up to multiples of 4, are few.
 const FEW_ROWS: usize = 32;
+
+/// The pixels whose products are summed apart, for a gradient of so many `[rows, channels, filters]`.
+fn chunk(limits: &Limits, pixels: usize, [rows, channels, filters]: [usize; 3]) -> usize {
+    let workgroups = |[across, down, z]: [u32; 3]| across as usize * down as usize * z as usize;
+    let wanted = if limits.gpu_kernels && !subgroups_of_8(limits) {
+        BUSY_GPU.div_ceil(workgroups(shared_tiles(rows, filters).workgroups))
+    } else {
+        // On a processor, chunks that stay in its cache while all tiles walk over them, if their sums are no larger.
+        let in_cache = match limits.gpu_kernels {
+            true => 1,
+            false => pixels * (channels + filters) / CACHED.max(rows * filters),
+        };
+        BUSY.div_ceil(workgroups(tiles(rows, filters))).max(in_cache)
+    };
+    pixels.div_ceil(wanted.min(pixels.div_ceil(SMALLEST_CHUNK)).max(1))
+}
 
 impl Conv2dWeightGradient {
     /// The window, and the shape of the kernel's gradient.
@@ -87,13 +105,7 @@ impl Op for Conv2dWeightGradient {
         let pixels = images * area;
         let flops = 2 * pixels * rows * filters;
         let [across, down, _] = tiles(rows, filters);
-        // On a processor, chunks that stay in its cache while all tiles walk over them, if their sums are no larger.
-        let in_cache = match lowering.limits().gpu_kernels {
-            true => 1,
-            false => pixels * (channels + filters) / CACHED.max(rows * filters),
-        };
-        let wanted = BUSY.div_ceil(across as usize * down as usize).max(in_cache);
-        let chunk = pixels.div_ceil(wanted.min(pixels.div_ceil(SMALLEST_CHUNK)).max(1));
+        let chunk = chunk(lowering.limits(), pixels, [rows, channels, filters]);
         let chunks = pixels.div_ceil(chunk);
         let partial = match chunks {
             1 => dkernel,
@@ -107,7 +119,7 @@ impl Op for Conv2dWeightGradient {
         let fitting: &[_] = if rows_in_fours <= FEW_ROWS { &TILES_OF_FEW_ROWS } else { &TILES };
         let tile = Tile::choose(lowering, fit, fitting);
         if tile != Tile::Columns {
-            let QuadTiles { lanes, workgroups } = quad_tiles(rows_in_fours, filters);
+            let QuadTiles { lanes, workgroups } = tile.spread(rows_in_fours, filters);
             let overrides = window_overrides!(
                 conv2d_weight_gradient_quads,
                 source.window,
@@ -137,7 +149,7 @@ impl Op for Conv2dWeightGradient {
                     subgroup::Forward { x, dy, partial }.call(params, overrides, [across, down, chunks as u32])
                 }
                 Tile::Shared => {
-                    let [across, down, _] = shared_tiles(rows_in_fours, filters);
+                    let [across, down, _] = workgroups;
                     quads::SharedTiles { x, dy, partial }.call(params, overrides, [across, down, chunks as u32])
                 }
                 _ => {

@@ -4,6 +4,7 @@ use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, St
 
 use crate::case::Case;
 use crate::kernels::cross_entropy as kernel;
+use crate::nan::clamped;
 use crate::softmax_cross_entropy::{fit, weights};
 
 /// 1e-7 and 1 - 1e-7, as Keras' f32 have them.
@@ -69,7 +70,7 @@ impl Op for CrossEntropy {
         let targets = weights(inputs[1], [rows, classes]);
         let loss = inputs[0].data.chunks(classes).zip(targets.chunks(classes)).map(|(p, t)| {
             let total: f64 = p.iter().sum();
-            -p.iter().zip(t).map(|(p, t)| t * (p / total).clamp(CLIPPED[0], CLIPPED[1]).ln()).sum::<f64>()
+            -p.iter().zip(t).map(|(p, t)| t * clamped(p / total, CLIPPED[0], CLIPPED[1]).ln()).sum::<f64>()
         });
         vec![Array::f32([rows], loss.collect())]
     }
@@ -116,8 +117,8 @@ impl Op for CrossEntropyGradient {
         let mut dp = Vec::with_capacity(rows * classes);
         for ((p, t), dloss) in inputs[0].data.chunks(classes).zip(targets.chunks(classes)).zip(&inputs[2].data) {
             let total: f64 = p.iter().sum();
-            let is_kept = |p: &f64| (CLIPPED[0]..=CLIPPED[1]).contains(&(p / total));
-            let kept: f64 = p.iter().zip(t).filter(|(p, _)| is_kept(p)).map(|(_, t)| t).sum();
+            let is_kept = |p: &f64| (p / total).is_nan() || (CLIPPED[0]..=CLIPPED[1]).contains(&(p / total));
+            let kept: f64 = p.iter().zip(t).filter(|(p, t)| is_kept(p) || t.is_nan()).map(|(_, t)| t).sum();
             let slope = |(p, t): (&f64, &f64)| kept - if is_kept(p) { t * total / p } else { 0.0 };
             dp.extend(p.iter().zip(t).map(|pair| dloss / total * slope(pair)));
         }

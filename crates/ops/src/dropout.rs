@@ -65,7 +65,8 @@ impl Op for Dropout {
     }
 
     fn reference(&self, inputs: &[&Array], step: &Step) -> Vec<Array> {
-        let kept = |(i, &x): (usize, &f64)| if self.keeps(i, step) { x * f64::from(self.scale()) } else { 0.0 };
+        let kept =
+            |(i, &x): (usize, &f64)| if x.is_nan() || self.keeps(i, step) { x * f64::from(self.scale()) } else { 0.0 };
         vec![Array::f32(inputs[0].shape().clone(), inputs[0].data.iter().enumerate().map(kept).collect())]
     }
 }

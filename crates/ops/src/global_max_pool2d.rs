@@ -5,13 +5,15 @@ use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, St
 use crate::case::Case;
 use crate::global_avg_pool2d::images;
 use crate::kernels::global_max_pool2d as kernel;
+use crate::nan::larger;
 use crate::tiles::image_channel_tiles;
 
-/// The largest value of each channel of each image: `[N, H, W, C] -> [N, C]`.
+/// The largest value of each channel of each image, or NaN where it has one: `[N, H, W, C] -> [N, C]`.
 #[derive(Clone, Copy, Debug)]
 pub struct GlobalMaxPool2d;
 
-/// `dx = dy` at the first maximum of a channel in scan order, else 0: `(x [N, H, W, C], dy [N, C]) -> [N, H, W, C]`.
+/// `dx = dy / m` at each of the `m` maxima of a channel, which share the gradient as in TensorFlow, else 0:
+/// `(x [N, H, W, C], dy [N, C]) -> [N, H, W, C]`. A channel with a NaN gets NaN everywhere.
 #[derive(Clone, Copy, Debug)]
 pub struct GlobalMaxPool2dGradient;
 
@@ -20,14 +22,14 @@ fn params([images, height, width, channels]: [usize; 4]) -> kernel::Params {
     kernel::Params { images, pixels, channels }
 }
 
-/// For each image and channel, where the first maximum lies.
-fn first_maxima(x: &Array, [images, height, width, channels]: [usize; 4]) -> Vec<usize> {
-    let pixels = height * width;
-    let first_of = |image: usize, c: usize| {
-        let places = (0..pixels).map(|pixel| (image * pixels + pixel) * channels + c);
-        places.reduce(|best, at| if x.data[at] > x.data[best] { at } else { best }).unwrap_or_default()
-    };
-    (0..images * channels).map(|i| first_of(i / channels, i % channels)).collect()
+/// For each image and channel, the largest value.
+fn maxima(x: &Array, [images, height, width, channels]: [usize; 4]) -> Vec<f64> {
+    let mut most = vec![f64::NEG_INFINITY; images * channels];
+    for (at, &v) in x.data.iter().enumerate() {
+        let most = &mut most[at / (height * width * channels) * channels + at % channels];
+        *most = larger(*most, v);
+    }
+    most
 }
 
 impl Op for GlobalMaxPool2d {
@@ -62,8 +64,7 @@ impl Op for GlobalMaxPool2d {
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
         let Ok(extents) = images(self.name(), &[inputs[0].ty.clone()]) else { return Vec::new() };
-        let y = first_maxima(inputs[0], extents).into_iter().map(|at| inputs[0].data[at]).collect();
-        vec![Array::f32([extents[0], extents[3]], y)]
+        vec![Array::f32([extents[0], extents[3]], maxima(inputs[0], extents))]
     }
 }
 
@@ -108,11 +109,19 @@ impl Op for GlobalMaxPool2dGradient {
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
         let Ok(extents) = images(self.name(), &[inputs[0].ty.clone()]) else { return Vec::new() };
-        let mut dx = Array::zeros(extents);
-        for (at, dy) in first_maxima(inputs[0], extents).into_iter().zip(&inputs[1].data) {
-            dx.data[at] = *dy;
+        let [_, height, width, channels] = extents;
+        let y = maxima(inputs[0], extents);
+        let channel = |at: usize| at / (height * width * channels) * channels + at % channels;
+        let mut ties = vec![0.0; y.len()];
+        for (at, &v) in inputs[0].data.iter().enumerate() {
+            ties[channel(at)] += f64::from(u8::from(v == y[channel(at)]));
         }
-        vec![dx]
+        let share = |(at, &v): (usize, &f64)| match channel(at) {
+            i if y[i].is_nan() => f64::NAN,
+            i if v == y[i] => inputs[1].data[i] / ties[i],
+            _ => 0.0,
+        };
+        vec![Array::f32(extents, inputs[0].data.iter().enumerate().map(share).collect())]
     }
 }
 

@@ -4,6 +4,7 @@ use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, Tensor
 
 use crate::case::Case;
 use crate::kernels::image_statistics as kernel;
+use crate::nan::{larger, smaller};
 
 /// How many figures there are for an image.
 pub(crate) const STATISTICS: usize = 4;
@@ -44,8 +45,8 @@ impl Op for ImageStatistics {
         let images = inputs[0].shape()[0];
         let elements = inputs[0].shape().sample().elements();
         let figures = inputs[0].data.chunks(elements.max(1)).flat_map(|image| {
-            let least = image.iter().fold(f64::INFINITY, |least, &v| least.min(v));
-            let most = image.iter().fold(f64::NEG_INFINITY, |most, &v| most.max(v));
+            let least = image.iter().fold(f64::INFINITY, |least, &v| smaller(least, v));
+            let most = image.iter().fold(f64::NEG_INFINITY, |most, &v| larger(most, v));
             let mean = image.iter().sum::<f64>() / elements as f64;
             let variance = image.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / elements as f64;
             [least, most, mean, variance.sqrt()]

@@ -38,6 +38,7 @@ ops![
     cross_entropy,
     dropout,
     elu,
+    ema,
     fill,
     fused,
     gather,
@@ -67,11 +68,13 @@ ops![
     transpose,
     unfold,
     weigh,
+    weight_decay,
     zero_pad2d,
 ];
 
 mod case;
 mod gradients;
+mod nan;
 mod random;
 mod tiles;
 mod window;
@@ -102,6 +105,7 @@ pub use copy::Copy;
 pub use cross_entropy::{CrossEntropy, CrossEntropyGradient};
 pub use dropout::Dropout;
 pub use elu::{Elu, EluGradient};
+pub use ema::Ema;
 pub use fill::Fill;
 pub use gather::Gather;
 pub use global_avg_pool2d::{GlobalAvgPool2d, GlobalAvgPool2dGradient};
@@ -132,5 +136,6 @@ pub use top_k::TopK;
 pub use transpose::Transpose;
 pub use unfold::Unfold;
 pub use weigh::Weigh;
+pub use weight_decay::WeightDecay;
 pub use window::Padding;
 pub use zero_pad2d::{ZeroPad2d, ZeroPad2dGradient};

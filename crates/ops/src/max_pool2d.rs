@@ -7,10 +7,11 @@ use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, St
 use crate::case::Case;
 use crate::fused::{self, Epilogue, Finishes};
 use crate::kernels::max_pool2d as kernel;
+use crate::nan::larger;
 use crate::tiles::channel_tiles;
 use crate::window::{Padding, Window, pooling, window_overrides};
 
-/// The largest value of each window; padding never wins: `[N, H, W, C] -> [N, OH, OW, C]`.
+/// The largest value of each window, or NaN where it has one; padding never wins: `[N, H, W, C] -> [N, OH, OW, C]`.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool2d {
     /// The window's height and width, in pixels.
@@ -21,11 +22,16 @@ pub struct MaxPool2d {
     pub padding: Padding,
 }
 
-/// The gradient of [`MaxPool2d`]: `(x [N, H, W, C], dy [N, OH, OW, C]) -> [N, H, W, C]`.
+/// The gradient of [`MaxPool2d`], all of it at the first maximum (or NaN) of a window:
+/// `(x [N, H, W, C], dy [N, OH, OW, C]) -> [N, H, W, C]`.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool2dGradient {
     /// The pooling.
     pub pool: MaxPool2d,
+}
+
+fn params(pixels: usize) -> kernel::Params {
+    kernel::Params { pixels: pixels as u32, lowest: f32::NEG_INFINITY }
 }
 
 impl MaxPool2d {
@@ -57,7 +63,7 @@ impl Op for MaxPool2d {
         let pixels = lowering.shape(y).elements() / channels.max(1);
         let epilogue = Epilogue::Plain.code();
         let overrides = window_overrides!(max_pool2d, window, channels: channels as u32, epilogue: epilogue);
-        let params = kernel::Params { pixels: pixels as u32 };
+        let params = params(pixels);
         lowering.push(kernel::Forward { x, y }.call(params, overrides, channel_tiles(pixels, channels)));
         Ok(())
     }
@@ -80,7 +86,7 @@ impl Op for MaxPool2d {
             window.each(|out, pixel, _| {
                 for c in 0..channels {
                     let best = &mut y.data[(n * out_pixels + out) * channels + c];
-                    *best = best.max(inputs[0].data[(n * pixels + pixel) * channels + c]);
+                    *best = larger(*best, inputs[0].data[(n * pixels + pixel) * channels + c]);
                 }
             });
         }
@@ -138,7 +144,9 @@ impl Op for MaxPool2dGradient {
                 for c in 0..channels {
                     let at = (n * pixels + pixel) * channels + c;
                     let best: &mut Option<usize> = &mut first_best[(n * out_pixels + out) * channels + c];
-                    if best.is_none_or(|best| inputs[0].data[at] > inputs[0].data[best]) {
+                    let [found, known] =
+                        [Some(at), *best].map(|at| at.map_or(f64::NEG_INFINITY, |at| inputs[0].data[at]));
+                    if best.is_none() || (!known.is_nan() && (found.is_nan() || found > known)) {
                         *best = Some(at);
                     }
                 }
@@ -169,7 +177,7 @@ impl Finishes for MaxPool2dGradient {
             true => images * (0..2).map(|axis| window.cells(axis)).product::<usize>(),
             false => images * window.pixels().0,
         };
-        let (params, workgroups) = (kernel::Params { pixels: pixels as u32 }, channel_tiles(pixels, channels));
+        let (params, workgroups) = (params(pixels), channel_tiles(pixels, channels));
         lowering.push(match apart {
             true => kernel::GradientApart { x, dy, gates, dx }.call(params, overrides, workgroups),
             false => kernel::Gradient { x, dy, gates, dx }.call(params, overrides, workgroups),

@@ -4,6 +4,7 @@ use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, St
 
 use crate::case::Case;
 use crate::kernels::mean_loss as kernel;
+use crate::nan::{clamped, larger};
 
 /// From so many elements of a row on, a workgroup adds them up rather than an invocation.
 const WIDE: usize = 64;
@@ -21,7 +22,7 @@ pub enum Distance {
     BinaryCrossEntropy,
     /// `max(y, 0) - y t + log(1 + exp(-|y|))`: the cross-entropy of the sigmoid of `y`.
     BinaryCrossEntropyOfLogits,
-    /// 1 where `y` is above the threshold and `t` is 1, or `y` is not and `t` is 0; else 0. Has no gradient.
+    /// 1 where `y` is above the threshold and `t` is 1, or `y` is not and `t` is 0; else, and for NaN, 0. Has no gradient.
     Hit {
         /// The threshold.
         threshold: f32,
@@ -64,16 +65,18 @@ impl Distance {
             Distance::SquaredError => (y - t).powi(2),
             Distance::AbsoluteError => (y - t).abs(),
             Distance::BinaryCrossEntropy => {
-                let p = y.clamp(CLIPPED[0], CLIPPED[1]);
+                let p = clamped(y, CLIPPED[0], CLIPPED[1]);
                 -(t * p.ln() + (1.0 - t) * (1.0 - p).ln())
             }
-            Distance::BinaryCrossEntropyOfLogits => y.max(0.0) - y * t + (-y.abs()).exp().ln_1p(),
+            Distance::BinaryCrossEntropyOfLogits => larger(y, 0.0) - y * t + (-y.abs()).exp().ln_1p(),
+            Distance::Hit { .. } if y.is_nan() => 0.0,
             Distance::Hit { threshold } => f64::from(f64::from(y > f64::from(threshold)) == t),
         }
     }
 
     fn slope(self, y: f64, t: f64) -> f64 {
         match self {
+            _ if y.is_nan() || t.is_nan() => f64::NAN,
             Distance::SquaredError => 2.0 * (y - t),
             Distance::AbsoluteError if y == t => 0.0,
             Distance::AbsoluteError => (y - t).signum(),

@@ -48,8 +48,9 @@ impl Op for Nadam {
         let [gain_1, gain_2, epsilon] = [self.gain_1, self.gain_2, self.epsilon].map(f64::from);
         let [rate, rate_now, scale, _] = step.rates.map(f64::from);
         for (i, &g) in gradients.data.iter().enumerate() {
-            m.data[i] = (1.0 - gain_1) * m.data[i] + gain_1 * g;
-            v.data[i] = (1.0 - gain_2) * v.data[i] + gain_2 * g * g;
+            // As Keras computes both means: an infinite one becomes NaN.
+            m.data[i] += gain_1 * (g - m.data[i]);
+            v.data[i] += gain_2 * (g * g - v.data[i]);
             parameters.data[i] -= (rate * m.data[i] + rate_now * g) / ((scale * v.data[i]).sqrt() + epsilon);
         }
         vec![parameters, m, v]

@@ -8,15 +8,16 @@ use crate::kernels::relu as kernel;
 /// The rectifier with all of Keras' arguments: `[…] -> […]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Relu {
-    /// What `y` does not exceed; `f32::MAX` for no bound.
+    /// What `y` does not exceed; infinite for no bound.
     pub max_value: f32,
     /// Above which `x` passes.
     pub threshold: f32,
-    /// The slope up to the threshold.
+    /// The slope up to the threshold. Where it is 0, so is `y`, even if `x` is infinite.
     pub negative_slope: f32,
 }
 
-/// `dx = dy y'(x)`, where `y'` is 0 from `max_value` on: `(x […], dy […]) -> […]`.
+/// `dx = dy y'(x)`, where `y'` is 0 from `max_value` on: `(x […], dy […]) -> […]`. Where `y'` is 0, so is `dx`, even if
+/// `dy` is infinite.
 #[derive(Clone, Copy, Debug)]
 pub struct ReluGradient {
     /// The rectifier.
@@ -64,7 +65,12 @@ impl Op for Relu {
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
         let [most, threshold, slope] = [self.max_value, self.threshold, self.negative_slope].map(f64::from);
-        let value = |&x: &f64| if x > threshold { x.min(most) } else { slope * (x - threshold) };
+        let value = |&x: &f64| match x {
+            _ if x.is_nan() => x,
+            _ if x > threshold => x.min(most),
+            _ if slope == 0.0 => 0.0,
+            _ => slope * (x - threshold),
+        };
         vec![Array::f32(inputs[0].shape().clone(), inputs[0].data.iter().map(value).collect())]
     }
 }
@@ -95,8 +101,14 @@ impl Op for ReluGradient {
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
         let Relu { max_value, threshold, negative_slope } = self.relu;
         let [most, threshold, below] = [max_value, threshold, negative_slope].map(f64::from);
-        let slope = |x: f64| if x <= threshold { below } else { f64::from(u8::from(x < most)) };
-        let dx = inputs[0].data.iter().zip(&inputs[1].data).map(|(&x, dy)| dy * slope(x)).collect();
+        let slope =
+            |x: f64| if x <= threshold { below } else { f64::from(u8::from(x < most || most == f64::INFINITY)) };
+        let passed = |(&x, &dy): (&f64, &f64)| match slope(x) {
+            _ if x.is_nan() || dy.is_nan() => f64::NAN,
+            0.0 => 0.0,
+            slope => dy * slope,
+        };
+        let dx = inputs[0].data.iter().zip(&inputs[1].data).map(passed).collect();
         vec![Array::f32(inputs[0].shape().clone(), dx)]
     }
 }
@@ -104,7 +116,7 @@ impl Op for ReluGradient {
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for [max_value, threshold, negative_slope] in
-        [[f32::MAX, 0.0, 0.0], [f32::MAX, 0.0, 0.3], [0.5, 0.0, 0.0], [0.75, 0.25, 0.125]]
+        [[f32::INFINITY, 0.0, 0.0], [f32::INFINITY, 0.0, 0.3], [0.5, 0.0, 0.0], [0.75, 0.25, 0.125]]
     {
         let op = Relu { max_value, threshold, negative_slope };
         for count in [1, 3, 257] {

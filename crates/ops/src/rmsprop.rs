@@ -5,6 +5,7 @@ use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType, l
 
 use crate::case::Case;
 use crate::kernels::rmsprop as kernel;
+use crate::nan::larger;
 
 /// RMSprop (Hinton, 2012), with what keeps the quotient small under the root, added to it, or both: rewrites parameters, `v`, then `b` unless the
 /// momentum is 0, then `a` if it is centered, all flat and of one shape, by the gradients.
@@ -81,7 +82,8 @@ impl Op for RmsProp {
             };
             let square = mean(&mut rewritten[1].data[i], g * g);
             let offset = if centered { mean(&mut rewritten[last].data[i], g).powi(2) } else { 0.0 };
-            let mut change = rate * g / ((square - offset + inner).sqrt() + outer);
+            // Rounding may leave less than 0.
+            let mut change = rate * g / ((larger(square - offset, 0.0) + inner).sqrt() + outer);
             if momentum != 0.0 {
                 change += momentum * rewritten[2].data[i];
                 rewritten[2].data[i] = change;

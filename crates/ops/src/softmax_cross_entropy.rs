@@ -1,4 +1,4 @@
-//! `loss[n] = sum over c of t[n, c] (lse[n] - x[n, c])`, with `lse[n] = log sum over c of exp(x[n, c])`.
+//! `loss[n] = sum over the c with t[n, c] != 0 of t[n, c] (lse[n] - x[n, c])`, with `lse[n] = log sum over c of exp(x[n, c])`.
 
 use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
@@ -7,7 +7,8 @@ use crate::kernels::softmax_cross_entropy as kernel;
 
 /// Softmax and cross-entropy in one: `(logits [N, C], targets) -> (loss [N], hits [N], lse [N])`. Targets are classes
 /// (u32 `[N]`) or weights (f32 `[N, C]`, one-hot or smoothed). A hit is 1 where the first largest logit is the target's
-/// first largest class. Unlike Keras' loss on probabilities, nothing is clipped at 1e-7.
+/// first largest class and neither row has a NaN. A class whose weight is 0 counts for nothing, even if its logit is
+/// minus infinity. Unlike Keras' loss on probabilities, nothing is clipped at 1e-7.
 #[derive(Clone, Copy, Debug)]
 pub struct SoftmaxCrossEntropy;
 
@@ -94,8 +95,9 @@ impl Op for SoftmaxCrossEntropy {
             let (x, t) = (&inputs[0].data[n * classes..][..classes], &targets[n * classes..][..classes]);
             let largest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let lse = largest + x.iter().map(|x| (x - largest).exp()).sum::<f64>().ln();
-            outputs[0].data[n] = x.iter().zip(t).map(|(x, t)| t * (lse - x)).sum();
-            outputs[1].data[n] = f64::from(first_largest(x) == first_largest(t));
+            outputs[0].data[n] = x.iter().zip(t).filter(|(_, t)| **t != 0.0).map(|(x, t)| t * (lse - x)).sum();
+            outputs[1].data[n] =
+                f64::from(first_largest(x) == first_largest(t) && !x.iter().chain(t).any(|v| v.is_nan()));
             outputs[2].data[n] = lse;
         }
         outputs

@@ -8,9 +8,13 @@ use kiln_graph::{
 use crate::case::Case;
 use crate::kernels::sum as kernel;
 use crate::scale_add::ScaleAdd;
+use crate::tiles::spread;
 
 /// Rows that one invocation adds up before its sum becomes a row of the second pass.
 const CHUNK: usize = 256;
+
+/// With fewer columns a workgroup of the kernel for GPUs would be mostly idle.
+const FEW_COLUMNS: usize = 8;
 
 /// The sum of all elements times `scale`: `[…] -> [1]`.
 #[derive(Clone, Copy, Debug)]
@@ -32,25 +36,31 @@ pub struct SumGradient {
     pub shape: Shape,
 }
 
-/// Pushes the calls that add the rows of `x` in a fixed order: one pass over chunks and, if there are several, one over
-/// their sums.
+/// Pushes the calls that add the rows of `x` in a fixed order: one pass over chunks and, as long as there are several, one
+/// over chunks of their sums.
 pub(crate) fn sum_rows(lowering: &mut Lowering, x: Tensor, y: Tensor, [rows, columns]: [usize; 2], scale: f32) {
     let pass = |lowering: &mut Lowering, x, y, rows: usize, chunk: usize, scale| {
-        let count = rows.div_ceil(chunk) * columns;
+        let chunks = rows.div_ceil(chunk);
+        let count = chunks * columns;
+        let tree = lowering.limits().gpu_kernels && columns >= FEW_COLUMNS;
+        let tiles = spread(chunks, 1, columns, kernel::TREE_COLUMNS);
         let [rows, columns, chunk, elements] = [rows, columns, chunk, count].map(|n| n as u32);
         let params = kernel::Params { rows, columns, chunk, count: elements, scale };
-        lowering.push(kernel::Forward { x, y }.call(params, linear_workgroups(count, 256)));
+        lowering.push(match tree {
+            true => kernel::Tree { x, y }.call(params, tiles),
+            false => kernel::Forward { x, y }.call(params, linear_workgroups(count, 256)),
+        });
     };
-    let chunks = rows.div_ceil(CHUNK);
-    if chunks <= 1 {
-        pass(lowering, x, y, rows, CHUNK, scale);
-        return;
+    let (mut x, mut rows) = (x, rows);
+    while rows > CHUNK {
+        let chunks = rows.div_ceil(CHUNK);
+        let sums = lowering.scratch(TensorType::f32([chunks, columns]));
+        for Window { units, parts: [x, sums] } in lowering.windows(chunks, [(x, CHUNK * columns), (sums, columns)]) {
+            pass(lowering, x, sums, rows.min(units.end * CHUNK) - units.start * CHUNK, CHUNK, 1.0);
+        }
+        (x, rows) = (sums, chunks);
     }
-    let sums = lowering.scratch(TensorType::f32([chunks, columns]));
-    for Window { units, parts: [x, sums] } in lowering.windows(chunks, [(x, CHUNK * columns), (sums, columns)]) {
-        pass(lowering, x, sums, rows.min(units.end * CHUNK) - units.start * CHUNK, CHUNK, 1.0);
-    }
-    pass(lowering, sums, y, chunks, chunks, scale);
+    pass(lowering, x, y, rows, CHUNK, scale);
 }
 
 fn one_f32<'a>(op: &'static str, inputs: &'a [TensorType]) -> Result<&'a Shape> {

@@ -25,7 +25,7 @@ pub(crate) enum Tile {
     Quads,
     /// As [`Tile::Quads`] with one row to an invocation.
     Single,
-    /// As [`Tile::Quads`] or [`Tile::Single`], blocks of the inner axis side by side.
+    /// As [`Tile::Shared`] or [`Tile::Single`], blocks of the inner axis side by side.
     Split,
     /// `shaders/lib/shared.wgsl`
     Shared,
@@ -35,8 +35,9 @@ pub(crate) enum Tile {
 
 impl Tile {
     /// The best of these, of which the first is the one to take where nothing was measured; or, where those in quads do
-    /// not fit, [`Tile::Columns`]. Where subgroups have the size of their tile, that tile comes first: so it is with
-    /// drivers that compute on the processor, to which a load costs more than all else.
+    /// not fit, [`Tile::Columns`]. Where subgroups have the size of their tile, that tile comes first and those in workgroup
+    /// memory last: so it is with drivers that compute on the processor, to which a load costs more than all else and
+    /// a barrier even more.
     pub(crate) fn choose(lowering: &mut Lowering, quads_fit: bool, tiles: &[(Tile, &'static Kernel)]) -> Tile {
         if !quads_fit {
             return Tile::Columns;
@@ -45,10 +46,23 @@ impl Tile {
         let mut tiles = tiles.to_vec();
         tiles.retain(|(tile, _)| *tile != Tile::Subgroup || smallest >= conv2d_subgroup::HANDING);
         if subgroups_of_8(lowering.limits()) {
-            tiles.sort_by_key(|(tile, _)| *tile != Tile::Subgroup);
+            tiles.sort_by_key(|(tile, _)| match tile {
+                Tile::Subgroup => 0,
+                Tile::Shared | Tile::Split => 2,
+                _ => 1,
+            });
         }
         let kernels: Vec<&'static Kernel> = tiles.iter().map(|(_, kernel)| *kernel).collect();
         tiles.get(lowering.choose(&kernels)).map_or(Tile::Columns, |(tile, _)| *tile)
+    }
+
+    /// How a product is spread over workgroups in quads: those of [`Tile::Shared`], or of [`Tile::Quads`] for all else.
+    pub(crate) fn spread(self, rows: usize, columns: usize) -> QuadTiles {
+        match self {
+            Tile::Shared => shared_tiles(rows, columns),
+            Tile::Single => single_tiles(rows, columns),
+            _ => quad_tiles(rows, columns),
+        }
     }
 }
 
@@ -62,7 +76,7 @@ pub(crate) fn subgroup_tiles(rows: usize, columns: usize) -> [u32; 3] {
     spread(rows, conv2d_subgroup::SUBGROUP_ROWS, columns, conv2d_subgroup::SUBGROUP_COLUMNS)
 }
 
-/// How a product is spread over workgroups as in `shaders/lib/quads.wgsl`.
+/// How a product is spread over workgroups as in `shaders/lib/quads.wgsl` or `shaders/lib/shared.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QuadTiles {
     /// Quads of a workgroup along columns, the kernels' override.
@@ -92,9 +106,15 @@ fn quad_tiles_of(rows: usize, columns: usize, rows_of_invocation: u32) -> QuadTi
     QuadTiles { lanes, workgroups: spread(rows, rows_each, quads as usize, lanes) }
 }
 
-/// How a product is spread over workgroups as in `shaders/lib/shared.wgsl`.
-pub(crate) fn shared_tiles(rows: usize, columns: usize) -> [u32; 3] {
-    spread(rows, conv2d::SIDE, columns, conv2d::SIDE)
+/// How a product is spread over workgroups as in `shaders/lib/shared.wgsl`: tiles of 64 rows x 64 columns, or of 128 x 32
+/// where these leave fewer columns idle and rows enough.
+pub(crate) fn shared_tiles(rows: usize, columns: usize) -> QuadTiles {
+    const WIDE: usize = 64;
+    const NARROW: usize = 32;
+    let idle = columns.next_multiple_of(WIDE) - columns.next_multiple_of(NARROW);
+    let lanes = if idle > 0 && columns <= 3 * NARROW && rows > WIDE { NARROW / 4 } else { WIDE / 4 } as u32;
+    let rows_each = conv2d::TILE_VALUES / 4 / lanes;
+    QuadTiles { lanes, workgroups: spread(rows, rows_each, columns, 4 * lanes) }
 }
 
 /// Pixels by channels, as in `shaders/lib/channels.wgsl`.
@@ -131,5 +151,19 @@ mod tests {
         assert_eq!(quad_tiles(64, 512), QuadTiles { lanes: 16, workgroups: [8, 2, 1] });
         assert_eq!(quad_tiles(64, 500).lanes, 16);
         assert_eq!(quad_tiles(64, 544).lanes, 8);
+    }
+
+    #[test]
+    fn shared_tiles_cover_every_row_and_column_and_are_narrow_for_few_columns() {
+        for columns in [1, 10, 20, 32, 50, 64, 65, 96, 97, 500, 513] {
+            for rows in [1, 64, 65, 128, 129, 25_088] {
+                let QuadTiles { lanes, workgroups: [x, y, z] } = shared_tiles(rows, columns);
+                assert!(x * lanes * 4 >= columns as u32, "{rows} x {columns}");
+                assert!(y * z * (1024 / lanes) >= rows as u32, "{rows} x {columns}");
+            }
+        }
+        let lanes = |rows, columns| shared_tiles(rows, columns).lanes;
+        assert_eq!([lanes(25_088, 20), lanes(25_088, 32), lanes(25_088, 80)], [8; 3]);
+        assert_eq!([lanes(25_088, 50), lanes(25_088, 64), lanes(25_088, 160), lanes(64, 20)], [16; 4]);
     }
 }

@@ -1,4 +1,4 @@
-//! `hits[n] = 1` where fewer than `k` of `x[n]` are larger than that of the target's first largest class, else 0.
+//! `hits[n] = 1` where fewer than `k` of `x[n]` are larger than that of the target's first largest class and none is NaN, else 0.
 
 use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, TensorType};
 
@@ -6,7 +6,8 @@ use crate::case::Case;
 use crate::kernels::top_k as kernel;
 use crate::softmax_cross_entropy::{fit, weights};
 
-/// Whether a sample's class is among the `k` with the largest outputs: `(x [N, C], targets) -> hits [N]`. Targets are
+/// Whether a sample's class is among the `k` with the largest outputs, never where one is NaN:
+/// `(x [N, C], targets) -> hits [N]`. Targets are
 /// classes (u32 `[N]`) or weights (f32 `[N, C]`).
 #[derive(Clone, Copy, Debug)]
 pub struct TopK {
@@ -57,7 +58,8 @@ impl Op for TopK {
         let hits = inputs[0].data.chunks(classes).zip(targets.chunks(classes)).map(|(x, t)| {
             let label = (1..classes).fold(0, |best, c| if t[c] > t[best] { c } else { best });
             let before = |c: &usize| x[*c] > x[label] || (self.first_of_ties && x[*c] == x[label] && *c < label);
-            f64::from((0..classes).filter(before).count() < self.k as usize)
+            let is_number = !x.iter().chain(t).any(|v| v.is_nan());
+            f64::from(is_number && (0..classes).filter(before).count() < self.k as usize)
         });
         vec![Array::f32([rows], hits.collect())]
     }

@@ -3,6 +3,7 @@
 mod limits;
 mod ops;
 mod replay;
+mod special;
 mod twice;
 
 use std::fmt;
@@ -24,7 +25,7 @@ pub struct Check {
 
 /// What a check found.
 struct Outcome {
-    /// How much was checked: `36 cases`.
+    /// How much was checked: `36 cases, 410 special`.
     extent: String,
     /// The largest error, relative to the largest value, where results are compared with a reference.
     error: Option<f64>,
@@ -37,7 +38,7 @@ struct Outcome {
 pub struct Finding {
     /// What was checked.
     pub check: String,
-    /// How much was checked: `36 cases`.
+    /// How much was checked: `36 cases, 410 special`, the latter being those with NaN, an infinity, -0 or a denormal.
     pub extent: String,
     /// The largest error, relative to the largest value, where results are compared with a reference.
     pub error: Option<f64>,
@@ -79,13 +80,13 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let error = self.error.map(|error| format!("{error:.1e}")).unwrap_or_default();
         let verdict = if self.passed() { "ok" } else { "FAILED" };
-        write!(f, "{:<34} {:<12} {error:>10}  {verdict}", self.check, self.extent)?;
+        write!(f, "{:<34} {:<24} {error:>10}  {verdict}", self.check, self.extent)?;
         self.problems.iter().try_for_each(|problem| write!(f, "\n    {problem}"))
     }
 }
 
-/// Everything that is checked: each op's cases against its reference in f64, a training against what Keras made of it,
-/// the same training twice, and one within small bindings.
+/// Everything that is checked: each op's cases against its reference in f64, also with NaN, infinities, -0 and a denormal
+/// in each input; a training against what Keras made of it, the same training twice, and one within small bindings.
 pub fn checks() -> Vec<Check> {
     let mut checks = ops::checks();
     checks.extend([replay::check(), twice::check(), limits::check()]);
@@ -105,8 +106,11 @@ mod tests {
             problems: problems.iter().map(ToString::to_string).collect(),
         };
         let line = finding(Some(2.5e-7), &[]).to_string();
-        assert_eq!(line, "conv2d                             24 cases         2.5e-7  ok");
+        assert_eq!(line, "conv2d                             24 cases                     2.5e-7  ok");
         let lines = finding(None, &["one", "two"]).to_string();
-        assert_eq!(lines, "conv2d                             24 cases                 FAILED\n    one\n    two");
+        assert_eq!(
+            lines,
+            "conv2d                             24 cases                             FAILED\n    one\n    two"
+        );
     }
 }

@@ -1,13 +1,19 @@
-//! Every op against its reference in f64.
+//! Every op against its reference in f64, with ordinary and with special values.
 
 use kiln::graph::{Array, Choices, DeviceKind};
 use kiln::ops::{Case, cases};
 use kiln::{Alone, Device, Result};
 
+use super::special::specials;
 use super::{Check, Outcome};
 
 /// The largest error of an output, relative to its largest value.
 const ALLOWED: f64 = 1e-5;
+/// Special cases need as many references as there are values; cases of more elements have none.
+const MOST_SPECIAL: usize = 20_000;
+/// Software drivers take a second to compile a kernel: of their other tiles, one case in so many is enough, and of
+/// gradients that follow from an op's cases too.
+const SHARE: usize = 5;
 
 /// A check for each op, by its name.
 pub fn checks() -> Vec<Check> {
@@ -22,43 +28,80 @@ pub fn checks() -> Vec<Check> {
     by_name.into_iter().map(|(name, cases)| Check::new(name, move |device| Ok(compare(device, &cases)))).collect()
 }
 
+/// What a comparison of cases found so far.
+#[derive(Default)]
+struct Comparison {
+    cases: usize,
+    specials: usize,
+    largest: f64,
+    problems: Vec<String>,
+}
+
 fn compare(device: &Device, cases: &[Case]) -> Outcome {
-    let (mut largest, mut problems) = (0.0f64, Vec::new());
+    let mut comparison = Comparison::default();
+    let is_software = device.info().kind == DeviceKind::Software;
     for (i, case) in cases.iter().enumerate() {
-        // Software drivers take a second to compile a kernel: of their other tiles, some cases are enough.
-        let all_kernels = device.info().kind != DeviceKind::Software || i % 5 == 0;
-        match errors_of(device, case, all_kernels) {
-            Ok(errors) => errors.into_iter().for_each(|(kernel, error)| {
-                largest = largest.max(error);
-                if error > ALLOWED {
-                    problems.push(format!("{}{kernel}: differs from the reference by {error:.1e}", case.name));
-                }
-            }),
-            Err(error) => problems.push(format!("{}: {error}", case.name)),
+        let is_chosen = !is_software || i % SHARE == 0;
+        comparison.add(device, case, is_chosen);
+        match case.gradients() {
+            Ok(gradients) if is_chosen => gradients.iter().for_each(|case| comparison.add(device, case, false)),
+            Ok(_) => {}
+            Err(error) => comparison.problems.push(format!("{}: {error}", case.name)),
         }
     }
-    let extent = format!("{} case{}", cases.len(), if cases.len() == 1 { "" } else { "s" });
+    let Comparison { cases, specials, largest, problems } = comparison;
+    let extent = format!("{cases} case{}, {specials} special", if cases == 1 { "" } else { "s" });
     Outcome { extent, error: Some(largest), problems }
 }
 
-/// The largest error of a case's outputs (infinite where there are others than expected): as it is computed by default,
-/// and with each of the other kernels that can compute it, behind their names.
-fn errors_of(device: &Device, case: &Case, all_kernels: bool) -> Result<Vec<(String, f64)>> {
-    let taken: Vec<_> = case.inputs.iter().chain(&case.rewritten).collect();
-    let expected = case.op.reference(&taken, &case.step);
-    let with = |choices: &Choices| Alone::with_choices(device, case.op.clone(), &case.inputs, &case.rewritten, choices);
-    let mut by_default = with(&Choices::default())?;
-    let mut errors = vec![(String::new(), error_of(&mut by_default, case, &expected)?)];
-    for choice in by_default.plan().choices.iter().filter(|_| all_kernels) {
-        for (place, kernel) in choice.kernels.iter().enumerate().skip(1) {
-            let mut choices = Choices::default();
-            choices.set(choice, place);
-            errors.push((format!(" by {}", kernel.name), error_of(&mut with(&choices)?, case, &expected)?));
+impl Comparison {
+    /// Compares a case as it is computed by default and, if asked to, with each of the other kernels that can compute it.
+    fn add(&mut self, device: &Device, case: &Case, all_kernels: bool) {
+        if let Err(error) = self.try_add(device, case, all_kernels) {
+            self.problems.push(format!("{}: {error}", case.name));
         }
+        self.cases += 1;
     }
-    Ok(errors)
+
+    fn try_add(&mut self, device: &Device, case: &Case, all_kernels: bool) -> Result<()> {
+        let with =
+            |choices: &Choices| Alone::with_choices(device, case.op.clone(), &case.inputs, &case.rewritten, choices);
+        let mut by_default = with(&Choices::default())?;
+        self.run(&mut by_default, case, "")?;
+        for choice in by_default.plan().choices.iter().filter(|_| all_kernels) {
+            for (place, kernel) in choice.kernels.iter().enumerate().skip(1) {
+                let mut choices = Choices::default();
+                choices.set(choice, place);
+                self.run(&mut with(&choices)?, case, &format!(" by {}", kernel.name))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, alone: &mut Alone, case: &Case, kernel: &str) -> Result<()> {
+        let taken: Vec<&Array> = case.inputs.iter().chain(&case.rewritten).collect();
+        let elements: usize = taken.iter().map(|array| array.data.len()).sum();
+        let error = error_of(alone, case, &case.op.reference(&taken, &case.step))?;
+        self.largest = self.largest.max(error);
+        if error > ALLOWED {
+            self.problems.push(format!("{}{kernel}: differs from the reference by {error:.1e}", case.name));
+        }
+        if elements > MOST_SPECIAL {
+            return Ok(());
+        }
+        for special in specials(case, self.cases) {
+            alone.write(&special.inputs, &special.rewritten)?;
+            alone.run_in(case.step, 1)?;
+            if let Some(problem) = special.problem(&alone.results()?, ALLOWED) {
+                self.problems.push(format!("{}{kernel}, {}: {problem}", case.name, special.name));
+            }
+            self.specials += 1;
+        }
+        Ok(())
+    }
 }
 
+/// The largest error of a case's outputs, infinite where there are others than expected.
 fn error_of(alone: &mut Alone, case: &Case, expected: &[Array]) -> Result<f64> {
     alone.run_in(case.step, 1)?;
     let found = alone.results()?;

@@ -90,7 +90,7 @@ impl Replay {
         let expected: Expected =
             serde_json::from_slice(&expected).map_err(|error| format(folder, error.to_string()))?;
         let Rule { learning_rate, beta_1, beta_2, epsilon } = expected.optimizer;
-        let optimizer = Adam { learning_rate: learning_rate.into(), amsgrad: false, beta_1, beta_2, epsilon };
+        let optimizer = Adam { learning_rate: learning_rate.into(), beta_1, beta_2, epsilon, ..Adam::default() };
 
         let mut model = Model::from_json_file(folder.join("model.json"))?;
         model.load_weights(folder.join("initial.safetensors"))?;

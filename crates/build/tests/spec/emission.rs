@@ -141,9 +141,10 @@ fn a_step_of_another_layout_does_not_compile() {
     let generated = generated(&Options::default()).unwrap();
 
     for line in [
-        "const _: fn(::kiln_graph::Step) -> (u32, u32, [u32; 2], [f32; 4]) =",
-        "assert!(::core::mem::size_of::<::kiln_graph::Step > () == 32);",
+        "-> (u32, u32, [u32; 2], [f32; 4], f32, u32, [u32; 2]) =",
+        "assert!(::core::mem::size_of::<::kiln_graph::Step > () == 48);",
         "assert!(::core::mem::offset_of!(::kiln_graph::Step, rates) == 16);",
+        "assert!(::core::mem::offset_of!(::kiln_graph::Step, iteration) == 36);",
     ] {
         assert!(generated.contains(line), "{line}");
     }

@@ -1,36 +1,16 @@
 //! `--augment`: Keras' arguments of ImageDataGenerator in words.
 
 use kiln::augmentation::Augmentation;
-use serde_json::{Map, Value};
 
+use super::spec;
 use crate::error::Error;
 
 /// What `--augment` means without a value: changes that leave small pictures recognisable.
 pub const USUAL: &str = "width_shift_range=0.1,height_shift_range=0.1,horizontal_flip=true";
 
-/// The arguments that a text gives as `name=value` with commas between them. A name alone means true; a value is a
-/// number, true, false, a word or a list in brackets.
+/// What a text says: see [`spec::parse`].
 pub fn parse(text: &str) -> Result<Augmentation, Error> {
-    let wrong = |problem: String| Error::Augmentation { found: text.to_owned(), problem };
-    let mut arguments = Map::new();
-    for part in parts(text) {
-        let (name, value) = part.split_once('=').unwrap_or((part, "true"));
-        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
-        if arguments.insert(name.trim().to_owned(), value).is_some() {
-            return Err(wrong(format!("{name} is there twice")));
-        }
-    }
-    serde_json::from_value(Value::Object(arguments)).map_err(|error| wrong(error.to_string()))
-}
-
-/// What lies between the commas that are not inside brackets.
-fn parts(text: &str) -> Vec<&str> {
-    let mut depth = 0i32;
-    let between = |letter: char| {
-        depth += i32::from(letter == '[') - i32::from(letter == ']');
-        letter == ',' && depth == 0
-    };
-    text.split(between).map(str::trim).filter(|part| !part.is_empty()).collect()
+    spec::parse(text).map_err(|problem| Error::Augmentation { found: text.to_owned(), problem })
 }
 
 #[cfg(test)]

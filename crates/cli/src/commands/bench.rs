@@ -6,21 +6,27 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use kiln::graph::Timing;
 use kiln::{Device, Model, models};
-use kiln_bench::{Measured, Peak, Training, Workload, measure, workloads};
+use kiln_bench::{Measured, Peak, Samples, Training, Workload, measure, workloads};
 use serde_json::{Value, json};
 
 use super::{devices, show};
 use crate::error::Error;
+use crate::progress::rate;
 
 const BATCH: usize = 128;
+/// A machine whose peak changes by more than this factor does something else, too.
+const CHANGE: f64 = 1.1;
+/// So does one on which more than a quarter of all times spread by more than this share.
+const SPREAD: f64 = 0.3;
 
 /// Measure how fast a device runs the kernels of a training, and whole trainings.
 ///
 /// Each op runs alone, on the shapes of LeNet, of the deeper network for CIFAR-10 and of some of InceptionV3's layers.
 /// Products are told in GFLOP/s, all else in GB/s of the tensors that are taken and given; beside it the share of what
-/// the device was measured to do at most in the same run: a loop of multiply-adds, and a copy larger than its caches.
-/// Tensors that stay in a cache may exceed the copy. Times are those of the device's own clock, where it has one. What
-/// fails is told at the end, and makes the exit status 1.
+/// the device was measured to do at most at the beginning: a loop of multiply-adds, and a copy larger than its caches.
+/// Tensors that stay in a cache may exceed the copy. Times are those of the device's own clock, where it has one: the
+/// median of some, and of trainings the best; beside it how far they lie apart. The last lines say whether something
+/// disturbed the machine meanwhile, and what failed, which makes the exit status 1.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -36,7 +42,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME|N")]
     device: Option<String>,
     /// About how long to measure each op; a training takes ten times as long.
-    #[arg(long, default_value_t = 0.5, value_parser = super::train::arguments::positive, value_name = "S")]
+    #[arg(long, default_value_t = 0.5, value_parser = super::train::arguments::positive, allow_negative_numbers = true, value_name = "S")]
     seconds: f64,
     /// Print JSON instead of a table.
     #[arg(long)]
@@ -52,12 +58,15 @@ fn networks() -> [Model; 2] {
 struct Trained {
     id: String,
     images_per_second: f64,
+    /// How far the times of its runs lie apart, as a share of their median.
+    spread: f64,
     first_step: Duration,
 }
 
 /// All that was measured.
 struct Report {
-    peak: Peak,
+    /// The device's peak before and after all else.
+    peaks: [Peak; 2],
     timing: Option<Timing>,
     kernels: Vec<Measured>,
     trainings: Vec<Trained>,
@@ -76,6 +85,30 @@ impl Failure {
     }
 }
 
+/// A bar on a terminal, and lines of a table above it as soon as they are known, unless JSON is asked for.
+struct Output {
+    bar: ProgressBar,
+    json: bool,
+}
+
+impl Output {
+    fn new(steps: usize, json: bool) -> Output {
+        let style = ProgressStyle::with_template("{pos}/{len} [{bar:30}] {msg}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=>.");
+        Output { bar: ProgressBar::new(steps as u64).with_style(style), json }
+    }
+
+    fn doing(&self, what: &str) {
+        self.bar.set_message(what.to_owned());
+    }
+
+    fn line(&self, line: &str) {
+        if !self.json {
+            self.bar.suspend(|| show(&format!("{line}\n")));
+        }
+    }
+}
+
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let id_of = |model: &Model| format!("training/{}", model.name());
     let names = || workloads().iter().map(Workload::id).chain(networks().iter().map(id_of)).collect();
@@ -88,38 +121,49 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let device = devices::open(arguments.device.as_deref())?;
     let budget = Duration::from_secs_f64(arguments.seconds);
 
-    let style = ProgressStyle::with_template("{pos}/{len} [{bar:30}] {msg}");
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=>.");
-    let bar = ProgressBar::new((workloads.len() + networks.len()) as u64).with_style(style);
-    bar.set_message("the device's peak");
-    let before = Peak::measure(&device)?;
-    let mut report = Report::new(before);
+    let output = Output::new(workloads.len() + networks.len(), arguments.json);
+    output.line(&devices::words(device.info()));
+    output.doing("the device's peak");
+    let peak = Peak::measure(&device)?;
+    output.line(&peak.to_string());
+    let mut report = Report::new(peak);
+    if !workloads.is_empty() {
+        output.line(&format!("\n{}", Measured::heading()));
+    }
     for workload in &workloads {
-        bar.set_message(workload.id());
+        output.doing(&workload.id());
         match measure(&device, workload, budget) {
             Ok((measured, timing)) => {
+                output.line(&measured.line(&peak));
                 report.timing = Some(timing);
                 report.kernels.push(measured);
             }
             Err(error) => report.failures.push(Failure::new(workload.id(), &error.into())),
         }
-        bar.inc(1);
+        output.bar.inc(1);
+    }
+    if !networks.is_empty() {
+        output.line(&format!("\n{}", Trained::heading()));
     }
     for model in networks {
         let id = id_of(&model);
-        bar.set_message(id.clone());
+        output.doing(&id);
         match train(id.clone(), &device, model, budget) {
-            Ok(trained) => report.trainings.push(trained),
+            Ok(trained) => {
+                output.line(&trained.line());
+                report.trainings.push(trained);
+            }
             Err(error) => report.failures.push(Failure::new(id, &error)),
         }
-        bar.inc(1);
+        output.bar.inc(1);
     }
-    bar.set_message("the device's peak again");
-    report.peak = before.max(Peak::measure(&device)?);
-    bar.finish_and_clear();
-
-    let text = if arguments.json { format!("{:#}\n", report.json(&device)) } else { report.table(&device) };
-    show(&text);
+    output.doing("the device's peak again");
+    report.peaks[1] = Peak::measure(&device)?;
+    output.bar.finish_and_clear();
+    report.end().iter().for_each(|line| output.line(line));
+    if arguments.json {
+        show(&format!("{:#}\n", report.json(&device)));
+    }
     Ok(if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -127,59 +171,82 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 fn train(id: String, device: &Device, model: Model, budget: Duration) -> Result<Trained, Error> {
     const RUNS: usize = 10;
     let mut training = Training::new(device, model, BATCH, budget)?;
-    let mut seconds = f64::INFINITY;
+    let mut seconds = Vec::new();
     for _ in 0..RUNS {
-        seconds = seconds.min(training.run()?.as_secs_f64());
+        seconds.push(training.run()?.as_secs_f64());
     }
-    let images_per_second = training.samples() as f64 / seconds;
-    Ok(Trained { id, images_per_second, first_step: training.first_step() })
+    let seconds = Samples::new(seconds);
+    let images_per_second = training.samples() as f64 / seconds.fastest();
+    Ok(Trained { id, images_per_second, spread: seconds.spread(), first_step: training.first_step() })
+}
+
+impl Trained {
+    fn heading() -> String {
+        format!("{:<30} {:>12} {:>6} {:>14}", "training/network", "images/s", "spread", "first step s")
+    }
+
+    fn line(&self) -> String {
+        let Trained { id, images_per_second, spread, first_step } = self;
+        let (speed, spread, first_step) = (rate(*images_per_second), 100.0 * spread, first_step.as_secs_f64());
+        format!("{id:<30} {speed:>12} {spread:>4.0} % {first_step:>14.2}")
+    }
 }
 
 impl Report {
     fn new(peak: Peak) -> Report {
-        Report { peak, timing: None, kernels: Vec::new(), trainings: Vec::new(), failures: Vec::new() }
+        Report { peaks: [peak; 2], timing: None, kernels: Vec::new(), trainings: Vec::new(), failures: Vec::new() }
     }
 
-    fn table(&self, device: &Device) -> String {
-        let mut lines = vec![devices::words(device.info()), self.peak.to_string()];
-        if let Some(timing) = self.timing {
-            lines.extend([format!("timed by the {timing}"), String::new(), Measured::heading()]);
-            lines.extend(self.kernels.iter().map(|measured| measured.line(&self.peak)));
-        }
-        if !self.trainings.is_empty() {
-            lines.extend([
-                String::new(),
-                format!("{:<30} {:>12} {:>14}", "training/network", "images/s", "first step s"),
-            ]);
-        }
-        for Trained { id, images_per_second, first_step } in &self.trainings {
-            lines.push(format!("{id:<30} {images_per_second:>12.0} {:>14.2}", first_step.as_secs_f64()));
-        }
+    /// The lines below the tables.
+    fn end(&self) -> Vec<String> {
+        let mut lines = vec![String::new()];
+        lines.extend(self.timing.map(|timing| format!("times by the {timing}; spread: the slowest less the fastest")));
+        lines.extend(self.disturbance());
         if !self.failures.is_empty() {
             lines.extend([String::new(), "not measured:".to_owned()]);
         }
         lines.extend(self.failures.iter().map(|Failure { id, error }| format!("{id}: {error}")));
-        lines.push(String::new());
-        lines.join("\n")
+        lines
+    }
+
+    /// What shows that the machine did something else meanwhile, if anything does.
+    fn disturbance(&self) -> Option<String> {
+        let [before, after] = self.peaks;
+        let changed = (before.change(after) > CHANGE).then(|| format!("its {before} became {after}"));
+        let spreads = self.kernels.iter().map(|kernel| kernel.spread);
+        let spreads: Vec<f64> = spreads.chain(self.trainings.iter().map(|trained| trained.spread)).collect();
+        let wide = spreads.iter().filter(|&&spread| spread > SPREAD).count();
+        // The shortest ops vary on a quiet machine, too.
+        let scattered = (4 * wide > spreads.len())
+            .then(|| format!("{wide} of {} times spread by more than {:.0} %", spreads.len(), 100.0 * SPREAD));
+        let signs: Vec<String> = changed.into_iter().chain(scattered).collect();
+        (!signs.is_empty()).then(|| {
+            let signs = signs.join(", and ");
+            format!("the machine was disturbed: {signs}; close other programs, or wait until it is cool, and run again")
+        })
     }
 
     fn json(&self, device: &Device) -> Value {
+        let peak = self.peaks[0].max(self.peaks[1]);
         let kernel = |measured: &Measured| {
             let mut value = json!(measured);
-            value["share_of_peak"] = measured.share(&self.peak).into();
+            value["share_of_peak"] = measured.share(&peak).into();
             value
         };
         let training = |trained: &Trained| {
-            let Trained { id, images_per_second, first_step } = trained;
-            let first_step = first_step.as_secs_f64();
-            json!({ "id": id, "batch_size": BATCH, "images_per_second": images_per_second, "first_step_seconds": first_step })
+            let Trained { id, images_per_second, spread, first_step } = trained;
+            json!({
+                "id": id, "batch_size": BATCH, "images_per_second": images_per_second, "spread": spread,
+                "first_step_seconds": first_step.as_secs_f64(),
+            })
         };
         json!({
             "device": devices::json(device.info()),
-            "peak": self.peak,
+            "peak": peak,
             "timing": self.timing.map(|timing| timing.to_string()),
             "kernels": self.kernels.iter().map(kernel).collect::<Vec<_>>(),
             "trainings": self.trainings.iter().map(training).collect::<Vec<_>>(),
+            "disturbance": self.disturbance(),
             "failures": self.failures.iter().map(|Failure { id, error }| json!({ "id": id, "error": error })).collect::<Vec<_>>(),
         })
     }
@@ -191,14 +258,42 @@ mod tests {
 
     use super::*;
 
+    fn report() -> Report {
+        Report::new(Peak { flops_per_second: 1e9, bytes_per_second: 1e9 })
+    }
+
     #[test]
     fn what_could_not_be_measured_is_told_in_the_table_and_in_json() {
         let device = Device::cpu().unwrap();
-        let mut report = Report::new(Peak { flops_per_second: 1e9, bytes_per_second: 1e9 });
-        assert!(!report.table(&device).contains("not measured"));
+        let mut report = report();
+        assert_eq!(report.end(), [""]);
         report.failures.push(Failure { id: "conv2d/lenet.conv1".to_owned(), error: "the device was lost".to_owned() });
-        assert!(report.table(&device).ends_with("not measured:\nconv2d/lenet.conv1: the device was lost\n"));
+        assert!(
+            report.end().ends_with(&["not measured:", "conv2d/lenet.conv1: the device was lost"].map(str::to_owned))
+        );
         let expected = json!([{ "id": "conv2d/lenet.conv1", "error": "the device was lost" }]);
         assert_eq!(report.json(&device)["failures"], expected);
+    }
+
+    #[test]
+    fn a_disturbed_machine_is_told_by_its_peak_and_by_spreads() {
+        let trained = |spread| {
+            let (id, first_step) = ("training/lenet".to_owned(), Duration::ZERO);
+            Trained { id, images_per_second: 1.254, spread, first_step }
+        };
+        let mut quiet = report();
+        quiet.trainings.extend([0.05, 0.02, 0.04, 0.03, 0.9].map(trained));
+        assert_eq!(quiet.disturbance(), None);
+        let mut slower = report();
+        slower.peaks[1].flops_per_second = 0.5e9;
+        assert!(
+            slower.disturbance().unwrap().contains("its peak 1 GFLOP/s and 1.0 GB/s became peak"),
+            "{:?}",
+            slower.end()
+        );
+        let mut scattered = report();
+        scattered.trainings.extend([0.05, 0.9].map(trained));
+        assert!(scattered.disturbance().unwrap().contains("1 of 2 times spread by more than 30 %"));
+        assert_eq!(trained(0.25).line(), "training/lenet                         1.25   25 %           0.00");
     }
 }

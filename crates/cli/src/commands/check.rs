@@ -10,9 +10,10 @@ use crate::error::Error;
 
 /// Check whether a device and its driver compute right.
 ///
-/// Every op runs on inputs of all sizes and is compared with a reference in 64-bit floats; a training is compared with
-/// what Keras recorded; the same training runs twice, and once with tensors cut to fit small bindings, to the same bits.
-/// The table has the largest error of each, relative to the largest value. Please add it to a report about a driver.
+/// Every op runs on inputs of all sizes and is compared with a reference in 64-bit floats, also with a NaN, an infinity,
+/// a -0 or a denormal in each input in turn (the "special" cases); a training is compared with what Keras recorded; the
+/// same training runs twice, and once with tensors cut to fit small bindings, to the same bits. The table has the largest
+/// error of each, relative to the largest value. Please add it to a report about a driver.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -43,7 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     }
     let device = devices::open(arguments.device.as_deref())?;
     if !arguments.json {
-        show(&format!("{}\n\n{:<34} {:<12} {:>10}\n", devices::words(device.info()), "check", "", "error"));
+        show(&format!("{}\n\n{:<34} {:<24} {:>10}\n", devices::words(device.info()), "check", "", "error"));
     }
     let mut findings: Vec<Finding> = Vec::new();
     for check in &checks {

@@ -11,12 +11,16 @@ pub mod devices;
 pub mod evaluate;
 pub mod features;
 pub mod finetune;
+#[cfg(test)]
+mod fuzz;
 mod network;
 mod pictures;
 pub mod predict;
 pub mod profile;
 mod run;
+mod run_folder;
 mod source;
+mod spec;
 pub mod summary;
 pub mod train;
 mod weights;

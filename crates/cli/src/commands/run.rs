@@ -22,10 +22,12 @@ pub use outcome::{Outcome, usual_loss, usual_metrics};
 pub use scale::Rescale;
 
 use super::network::{self, Known};
+use super::train::Training;
 use crate::error::Error;
 use crate::files;
 
-const FILE: &str = "run.json";
+/// The file's name in a folder.
+pub const FILE: &str = "run.json";
 
 /// A training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,8 +73,14 @@ pub struct Run {
     pub batch_size: usize,
     /// The share of the training samples that was validated with.
     pub validation_split: f64,
+    /// What `--reduce-lr-on-plateau` said.
+    pub reduce_lr_on_plateau: Option<String>,
+    /// What `--class-weight` said.
+    pub class_weight: Vec<String>,
     /// What weights and order depend on.
     pub seed: u64,
+    /// What `kiln train` was asked for, so that `--resume` can go on with it.
+    pub training: Option<Training>,
     /// The loss of the test samples, unless training was stopped.
     pub test_loss: Option<f64>,
     /// The share of the test samples whose class was the most probable one, unless training was stopped.
@@ -102,7 +110,10 @@ impl Default for Run {
             optimizer: String::new(),
             batch_size: 0,
             validation_split: 0.0,
+            reduce_lr_on_plateau: None,
+            class_weight: Vec::new(),
             seed: 0,
+            training: None,
             test_loss: None,
             test_accuracy: None,
         }

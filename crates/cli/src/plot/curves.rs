@@ -6,7 +6,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::axis::Axis;
-use super::{Picture, text};
+use super::{Picture, on_white, text};
 
 /// Width and height of the picture in pixels.
 const SIZE: (u32, u32) = (1440, 600);
@@ -32,17 +32,15 @@ pub struct Curves {
 }
 
 impl Picture for Curves {
-    fn size(&self) -> (u32, u32) {
-        SIZE
-    }
-
-    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
-        let area = area.margin(20, 0, 0, 0).titled(&self.title, text(30))?;
-        let (left, right) = area.split_horizontally(SIZE.0 / 2);
-        let accuracy = Panel { name: "accuracy", most: 1.0, legend: SeriesLabelPosition::LowerRight };
-        let loss = Panel { name: "loss", most: f64::INFINITY, legend: SeriesLabelPosition::UpperRight };
-        accuracy.draw(&left, [&self.accuracy, &self.val_accuracy])?;
-        loss.draw(&right, [&self.loss, &self.val_loss])
+    fn svg(&self) -> Result<String, String> {
+        on_white(SIZE, |area| {
+            let area = area.margin(20, 0, 0, 0).titled(&self.title, text(30))?;
+            let (left, right) = area.split_horizontally(SIZE.0 / 2);
+            let accuracy = Panel { name: "accuracy", most: 1.0, legend: SeriesLabelPosition::LowerRight };
+            let loss = Panel { name: "loss", most: f64::INFINITY, legend: SeriesLabelPosition::UpperRight };
+            accuracy.draw(&left, [&self.accuracy, &self.val_accuracy])?;
+            loss.draw(&right, [&self.loss, &self.val_loss])
+        })
     }
 }
 

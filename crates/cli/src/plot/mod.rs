@@ -1,9 +1,12 @@
-//! Pictures.
+//! Pictures, as SVG and PNG.
 
 mod axis;
+mod blocks;
 mod curves;
+mod png;
 mod step;
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Once;
 
@@ -11,45 +14,56 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
+pub use self::blocks::Blocks;
 pub use self::curves::Curves;
 pub use self::step::Step;
 use crate::error::Error;
 use crate::files;
 
 const INK: RGBColor = RGBColor(60, 60, 60);
+/// A font of our own: a machine without a screen often has none.
+const FONT: &[u8] = epaint_default_fonts::UBUNTU_LIGHT;
 
 /// Something that can be drawn.
 pub trait Picture {
-    /// Width and height in pixels.
-    fn size(&self) -> (u32, u32);
-
-    /// Draws it on a white area of that size.
-    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), DrawingAreaErrorKind<B::ErrorType>>;
+    /// The picture as an SVG document.
+    ///
+    /// # Errors
+    /// Why it cannot be drawn.
+    fn svg(&self) -> Result<String, String>;
 }
 
 /// Draws a picture to a file: SVG or PNG, as its extension says.
 pub fn draw(picture: &impl Picture, path: &Path) -> Result<(), Error> {
     register_fonts();
-    let staged = files::stage(path)?;
-    let drawn = match path.extension().is_some_and(|extension| extension == "svg") {
-        true => on(&SVGBackend::new(staged.path(), picture.size()).into_drawing_area(), picture),
-        false => on(&BitMapBackend::new(staged.path(), picture.size()).into_drawing_area(), picture),
+    let failed = |message| Error::Picture { path: path.to_owned(), message };
+    let svg = picture.svg().map_err(failed)?;
+    let bytes = match path.extension().is_some_and(|extension| extension == "svg") {
+        true => svg.into_bytes(),
+        false => png::render(&svg).map_err(failed)?,
     };
-    drawn.map_err(|message| Error::Picture { path: path.to_owned(), message })?;
+    let mut staged = files::stage(path)?;
+    staged.write_all(&bytes).map_err(Error::file("write", path))?;
     files::publish(staged, path)
 }
 
-fn on<B: DrawingBackend>(area: &DrawingArea<B, Shift>, picture: &impl Picture) -> Result<(), String> {
-    let drawn = area.fill(&WHITE).and_then(|()| picture.draw(area)).and_then(|()| area.present());
-    drawn.map_err(|error| error.to_string())
+/// What a function draws on a white area of this size, as an SVG document.
+fn on_white<F>(size: (u32, u32), draw: F) -> Result<String, String>
+where
+    F: for<'a> FnOnce(&DrawingArea<SVGBackend<'a>, Shift>) -> Result<(), DrawingAreaErrorKind<std::io::Error>>,
+{
+    let mut svg = String::new();
+    let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+    let drawn = area.fill(&WHITE).and_then(|()| draw(&area)).and_then(|()| area.present());
+    drop(area);
+    drawn.map_err(|error| error.to_string()).map(|()| svg)
 }
 
-/// A font of our own: a machine without a screen often has none.
 fn register_fonts() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // Refused only if the bytes are no font; then drawing says so.
-        let _ = register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
+        let _ = register_font("sans-serif", FontStyle::Normal, FONT);
     });
 }
 

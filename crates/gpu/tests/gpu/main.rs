@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod buffers;
+mod cache;
 mod devices;
 mod errors;
 mod kernels;

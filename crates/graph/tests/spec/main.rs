@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod buffers;
 mod fusion;
 mod gradients;
 mod graphs;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::Callback;
+use super::{Callback, CallbackState};
 use crate::history::EpochLogs;
 use crate::saving::{file_error, make_folder, read};
 use crate::{Error, Model, Result};
@@ -16,6 +16,9 @@ const MISSING: &str = "NA";
 /// Writes the figures of each epoch as a line of a file when the epoch ends, as Keras' `CSVLogger` does. The first line
 /// names the columns: `epoch`, counted from 0 as in Keras' files, then the figures in the order of
 /// [`EpochLogs::figures`], those of a validation as `NA` where there is none.
+///
+/// The file is replaced when the first epoch ends. A resumed training adds its lines to the file, also without `append`,
+/// after it has removed those at its end that are of epochs after the checkpoint.
 ///
 /// # Example
 /// ```
@@ -36,10 +39,14 @@ pub struct CSVLogger {
     pub state: CSVLoggerState,
 }
 
-/// What a [`CSVLogger`] keeps from epoch to epoch. Each training starts anew.
+/// What a [`CSVLogger`] keeps from epoch to epoch. Each training starts anew, unless it is resumed.
 #[derive(Debug, Default)]
 pub struct CSVLoggerState {
     file: Option<File>,
+    /// Whether what is in the file is removed before the first line is written.
+    fresh: bool,
+    /// How many epochs are over.
+    epochs: usize,
     /// The figures that have a column, once the file has its first line.
     columns: Option<Vec<String>>,
 }
@@ -79,8 +86,26 @@ impl CSVLogger {
     /// Writes at once, so that a training that is killed leaves whole lines.
     fn write(&mut self, text: &str) -> Result<()> {
         let Some(file) = &mut self.state.file else { return Ok(()) };
-        file.write_all(text.as_bytes()).map_err(|source| file_error("write", &self.filename, source))
+        let fresh = std::mem::take(&mut self.state.fresh);
+        let emptied = if fresh { file.set_len(0) } else { Ok(()) };
+        let written = emptied.and_then(|()| file.write_all(text.as_bytes()));
+        written.map_err(|source| file_error("write", &self.filename, source))
     }
+}
+
+/// The length in bytes of a file without the lines at its end that are of this epoch, counted from 0, or later ones, or
+/// cut short.
+fn length_before(file: &[u8], epoch: usize, separator: char) -> usize {
+    let mut kept = file.len();
+    for line in file.split_inclusive(|&byte| byte == b'\n').rev() {
+        let text = String::from_utf8_lossy(line);
+        let number = text.split(separator).next().and_then(|field| field.parse::<usize>().ok());
+        if text.ends_with('\n') && number.is_none_or(|number| number < epoch) {
+            break;
+        }
+        kept -= line.len();
+    }
+    kept
 }
 
 /// The figures of an epoch, and those of a validation even where there was none.
@@ -97,10 +122,9 @@ impl Callback for CSVLogger {
     fn on_train_begin(&mut self, _: &mut Model) -> Result<()> {
         self.filename.parent().map_or(Ok(()), make_folder)?;
         self.state.columns = if self.append { self.columns_of_the_file()? } else { None };
-        let mut options = File::options();
-        let options = if self.append { options.append(true) } else { options.write(true).truncate(true) };
-        let file = options.create(true).open(&self.filename);
+        let file = File::options().append(true).create(true).open(&self.filename);
         self.state.file = Some(file.map_err(|source| file_error("write", &self.filename, source))?);
+        (self.state.fresh, self.state.epochs) = (!self.append, 0);
         Ok(())
     }
 
@@ -118,11 +142,41 @@ impl Callback for CSVLogger {
         text += &self.row(&logs.epoch.saturating_sub(1).to_string(), columns.iter().map(field));
         self.state.columns = Some(columns);
         self.write(&text)?;
+        self.state.epochs = logs.epoch;
         Ok(ControlFlow::Continue(()))
     }
 
     fn on_train_end(&mut self, _: &mut Model) -> Result<()> {
         self.state = CSVLoggerState::default();
         Ok(())
+    }
+
+    fn state(&self) -> Result<Option<CallbackState>> {
+        CallbackState::new("CSVLogger", &self.state.epochs).map(Some)
+    }
+
+    fn restore(&mut self, state: &CallbackState) -> Result<()> {
+        self.state.epochs = state.values()?;
+        self.state.fresh = false;
+        self.state.columns = self.columns_of_the_file()?;
+        let length = length_before(&read(&self.filename)?, self.state.epochs, self.separator);
+        let Some(file) = &self.state.file else { return Ok(()) };
+        file.set_len(length as u64).map_err(|source| file_error("write", &self.filename, source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lines_at_the_end_of_epochs_that_come_again_are_removed() {
+        let kept = |text: &str, epoch| text[..length_before(text.as_bytes(), epoch, ',')].to_owned();
+        assert_eq!(kept("epoch,loss\n0,1\n1,1\n2,1\n", 2), "epoch,loss\n0,1\n1,1\n");
+        assert_eq!(kept("epoch,loss\n0,1\n1,1\n2,0.", 2), "epoch,loss\n0,1\n1,1\n");
+        assert_eq!(kept("epoch,loss\n0,1\n1,1\n", 2), "epoch,loss\n0,1\n1,1\n");
+        assert_eq!(kept("epoch,loss\n0,1\n5,1\n0,1\n1,1\n", 1), "epoch,loss\n0,1\n5,1\n0,1\n");
+        assert_eq!(kept("epoch,loss\n0,1\n", 0), "epoch,loss\n");
+        assert_eq!(kept("", 0), "");
     }
 }

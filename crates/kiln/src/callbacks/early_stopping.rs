@@ -1,17 +1,24 @@
 //! Training ends when it no longer helps.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::monitor::{Improvement, figure};
-use super::{Callback, Mode};
+use super::state::exact;
+use super::{Callback, CallbackState, Mode};
 use crate::history::EpochLogs;
 use crate::weights::Weight;
-use crate::{Model, Result};
+use crate::{Error, Model, Result};
 
 /// Stops training when a figure has not improved for some epochs, as Keras' `EarlyStopping` does.
 ///
 /// An epoch that another callback stopped does not count. A figure that is not a number is no improvement, where Keras
 /// takes one as the best if it is the first.
+///
+/// A resumed training goes on with the best figure, its weights and the number of epochs without improvement. One that
+/// was stopped is stopped again before its next epoch, unless `patience` is larger now.
 ///
 /// # Example
 /// ```
@@ -42,13 +49,15 @@ pub struct EarlyStopping {
     pub state: EarlyStoppingState,
 }
 
-/// What an [`EarlyStopping`] keeps from epoch to epoch. Each training starts anew.
-#[derive(Clone, Debug, Default)]
+/// What an [`EarlyStopping`] keeps from epoch to epoch. Each training starts anew, unless it is resumed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct EarlyStoppingState {
     wait: usize,
+    #[serde(with = "exact")]
     best: Option<f64>,
     best_epoch: Option<usize>,
-    best_weights: Option<Vec<Weight>>,
+    #[serde(skip)]
+    best_weights: Option<Arc<[Weight]>>,
     stopped_epoch: Option<usize>,
 }
 
@@ -86,7 +95,7 @@ impl EarlyStopping {
     fn keep(&mut self, model: &Model, epoch: usize) -> Result<()> {
         self.state.best_epoch = Some(epoch);
         if self.restore_best_weights {
-            self.state.best_weights = Some(model.get_weights()?);
+            self.state.best_weights = Some(model.get_weights()?.into());
         }
         Ok(())
     }
@@ -96,6 +105,16 @@ impl Callback for EarlyStopping {
     fn on_train_begin(&mut self, _: &mut Model) -> Result<()> {
         self.state = EarlyStoppingState::default();
         Improvement::new(self.mode, &self.monitor, self.min_delta).map(|_| ())
+    }
+
+    fn on_epoch_begin(&mut self, _: &mut Model, _: usize, _: usize) -> Result<ControlFlow<()>> {
+        // Only in a resumed training is there a stop before an epoch.
+        let Some(stopped) = self.state.stopped_epoch.filter(|_| self.state.wait >= self.patience) else {
+            self.state.stopped_epoch = None;
+            return Ok(ControlFlow::Continue(()));
+        };
+        tracing::info!("early stopping ended the training that is resumed after epoch {stopped}");
+        Ok(ControlFlow::Break(()))
     }
 
     fn on_epoch_end(&mut self, model: &mut Model, logs: &EpochLogs) -> Result<ControlFlow<()>> {
@@ -132,5 +151,22 @@ impl Callback for EarlyStopping {
             Some(weights) => model.set_weights(&weights),
             None => Ok(()),
         }
+    }
+
+    fn state(&self) -> Result<Option<CallbackState>> {
+        let state = CallbackState::new(format!("EarlyStopping {}", self.monitor), &self.state)?;
+        Ok(Some(state.with_tensors(self.state.best_weights.clone().unwrap_or_default())))
+    }
+
+    fn restore(&mut self, state: &CallbackState) -> Result<()> {
+        let saved: EarlyStoppingState = state.values()?;
+        let best_weights = Some(state.tensors().clone()).filter(|weights| !weights.is_empty());
+        if self.restore_best_weights && saved.best_epoch.is_some() && best_weights.is_none() {
+            let problem = "expected the weights of the best epoch, for `restore_best_weights`, found none".to_owned();
+            return Err(Error::CallbackState { name: state.name().to_owned(), problem });
+        }
+        let best_weights = best_weights.filter(|_| self.restore_best_weights);
+        self.state = EarlyStoppingState { best_weights, ..saved };
+        Ok(())
     }
 }

@@ -6,7 +6,8 @@ use super::Callback;
 use crate::{Model, Result};
 
 /// Sets the learning rate before each epoch, as Keras' `LearningRateScheduler` does: a function is given how many epochs
-/// are over, 0 before the first one, and the learning rate so far, and gives the new one.
+/// are over, 0 before the first one, and the learning rate so far, and gives the new one. A resumed training calls it with
+/// the checkpoint's learning rate; what the function itself remembers is not in a checkpoint.
 ///
 /// # Example
 /// ```

@@ -9,6 +9,7 @@ mod model_checkpoint;
 mod monitor;
 mod pattern;
 mod reduce_lr_on_plateau;
+mod state;
 mod tensor_board;
 mod terminate_on_nan;
 
@@ -16,7 +17,7 @@ use std::ops::ControlFlow;
 
 use crate::figures::Figures;
 use crate::history::EpochLogs;
-use crate::{Model, Result};
+use crate::{Error, Model, Result};
 
 pub use csv_logger::{CSVLogger, CSVLoggerState};
 pub use early_stopping::{EarlyStopping, EarlyStoppingState};
@@ -24,6 +25,8 @@ pub use learning_rate_scheduler::LearningRateScheduler;
 pub use model_checkpoint::{ModelCheckpoint, ModelCheckpointState};
 pub use monitor::Mode;
 pub use reduce_lr_on_plateau::{ReduceLROnPlateau, ReduceLROnPlateauState};
+pub use state::CallbackState;
+pub(crate) use state::{restore, states};
 pub use tensor_board::{TensorBoard, TensorBoardState, UpdateFreq};
 pub use terminate_on_nan::TerminateOnNaN;
 
@@ -33,6 +36,10 @@ pub use terminate_on_nan::TerminateOnNaN;
 ///
 /// Callbacks are told in the order in which they were given. An error ends training at once and is what
 /// [`fit`](Model::fit) gives.
+///
+/// A training that is resumed from a checkpoint ([`Model::load_checkpoint`]) ends as one that was not interrupted if
+/// callbacks go on from where they were. One that keeps something from epoch to epoch implements [`Callback::state`]
+/// and [`Callback::restore`]; those of Kiln do. One that saves checkpoints does so in [`Callback::on_checkpoint`].
 ///
 /// # Example
 /// A training that ends when it is good enough:
@@ -83,10 +90,16 @@ pub trait Callback {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// When the figures of a batch have come back from the device, which may already be some batches further. A loss that
-    /// is not finite ends training with an error, unless a callback stops it here.
+    /// When the figures of a batch have come back from the device, which may already be some batches further.
     fn on_batch_end(&mut self, logs: &BatchLogs) -> ControlFlow<()> {
         let _ = logs;
+        ControlFlow::Continue(())
+    }
+
+    /// When the loss of a batch or, at the end of an epoch, a weight is not finite: `fit` ends with this error, unless a
+    /// callback stops training here.
+    fn on_non_finite(&mut self, error: &Error) -> ControlFlow<()> {
+        let _ = error;
         ControlFlow::Continue(())
     }
 
@@ -106,12 +119,43 @@ pub trait Callback {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// When all callbacks have been called for the end of an epoch that ran to its end: the place to call
+    /// [`Model::save_checkpoint`], whose file then holds the states of all callbacks, also of those that come later in the
+    /// list. (In [`Callback::on_epoch_end`] that is an error, as some have seen the epoch and others have not.)
+    ///
+    /// # Errors
+    /// What ends training.
+    fn on_checkpoint(&mut self, model: &mut Model, logs: &EpochLogs) -> Result<()> {
+        let _ = (model, logs);
+        Ok(())
+    }
+
     /// After the last epoch, also of a training that was stopped, but not after an error.
     ///
     /// # Errors
     /// What `fit` gives in place of the history.
     fn on_train_end(&mut self, model: &mut Model) -> Result<()> {
         let _ = model;
+        Ok(())
+    }
+
+    /// What the callback must know to go on with a training, for checkpoints; by default nothing. Called after
+    /// [`Callback::on_train_begin`] and after each epoch that ran to its end.
+    ///
+    /// # Errors
+    /// What ends training.
+    fn state(&self) -> Result<Option<CallbackState>> {
+        Ok(None)
+    }
+
+    /// Puts the callback where it was when the checkpoint was saved that [`Model::load_checkpoint`] loaded before
+    /// [`fit`](Model::fit). Called after [`Callback::on_train_begin`], if the checkpoint has a state of the name that
+    /// [`Callback::state`] returns.
+    ///
+    /// # Errors
+    /// What ends training before it begins: a state that is not the callback's, for example.
+    fn restore(&mut self, state: &CallbackState) -> Result<()> {
+        let _ = state;
         Ok(())
     }
 }

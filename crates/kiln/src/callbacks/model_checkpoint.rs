@@ -1,11 +1,14 @@
 //! The model in files, while it is trained.
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use super::monitor::{Improvement, figure};
 use super::pattern::Pattern;
-use super::{Callback, Mode};
+use super::state::exact;
+use super::{Callback, CallbackState, Mode};
 use crate::history::EpochLogs;
 use crate::saving::make_folder;
 use crate::{Error, Model, Result};
@@ -19,7 +22,8 @@ const WEIGHTS: &str = ".safetensors";
 /// that `checkpoint.safetensors`, with which training goes on ([`Model::load_checkpoint`]); or its weights alone
 /// into a safetensors file.
 ///
-/// An epoch that another callback stopped leaves nothing. The best value stays from one training to the next.
+/// An epoch that another callback stopped leaves nothing. The best value stays from one training to the next, and a
+/// resumed training has that of the checkpoint.
 ///
 /// # Example
 /// ```
@@ -51,10 +55,14 @@ pub struct ModelCheckpoint {
 }
 
 /// What a [`ModelCheckpoint`] keeps from epoch to epoch.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ModelCheckpointState {
+    #[serde(with = "exact")]
     best: Option<f64>,
     epochs_since_last_save: usize,
+    /// The checkpoint to be written when all callbacks have seen the epoch.
+    #[serde(skip)]
+    due: Option<PathBuf>,
 }
 
 impl ModelCheckpoint {
@@ -81,13 +89,14 @@ impl ModelCheckpoint {
         self.save_best_only.then(|| Improvement::new(self.mode, &self.monitor, 0.0)).transpose()
     }
 
-    fn save(&self, model: &Model, path: &Path) -> Result<()> {
+    fn save(&mut self, model: &Model, path: &Path) -> Result<()> {
         if self.save_weights_only {
             path.parent().map_or(Ok(()), make_folder)?;
             return model.save_weights(path);
         }
         model.save(path)?;
-        model.save_checkpoint(path.join(CHECKPOINT))
+        self.state.due = Some(path.join(CHECKPOINT));
+        Ok(())
     }
 }
 
@@ -104,7 +113,7 @@ impl Callback for ModelCheckpoint {
             (false, true) => return argument("filepath", "a folder, or `save_weights_only`", &self.filepath),
             _ => {}
         }
-        self.state.epochs_since_last_save = 0;
+        (self.state.epochs_since_last_save, self.state.due) = (0, None);
         self.improvement()?;
         Pattern::parse(&self.filepath).map(|_| ())
     }
@@ -126,5 +135,18 @@ impl Callback for ModelCheckpoint {
         self.save(model, Path::new(&path))?;
         tracing::info!("epoch {}: the model is saved in {path}", logs.epoch);
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn on_checkpoint(&mut self, model: &mut Model, _: &EpochLogs) -> Result<()> {
+        self.state.due.take().map_or(Ok(()), |path| model.save_checkpoint(path))
+    }
+
+    fn state(&self) -> Result<Option<CallbackState>> {
+        CallbackState::new(format!("ModelCheckpoint {}", self.monitor), &self.state).map(Some)
+    }
+
+    fn restore(&mut self, state: &CallbackState) -> Result<()> {
+        self.state = state.values()?;
+        Ok(())
     }
 }

@@ -2,8 +2,11 @@
 
 use std::ops::ControlFlow;
 
+use serde::{Deserialize, Serialize};
+
 use super::monitor::{Improvement, figure};
-use super::{Callback, Mode};
+use super::state::exact;
+use super::{Callback, CallbackState, Mode};
 use crate::history::EpochLogs;
 use crate::{Error, Model, Result};
 
@@ -40,11 +43,12 @@ pub struct ReduceLROnPlateau {
     pub state: ReduceLROnPlateauState,
 }
 
-/// What a [`ReduceLROnPlateau`] keeps from epoch to epoch. Each training starts anew.
-#[derive(Clone, Debug, Default)]
+/// What a [`ReduceLROnPlateau`] keeps from epoch to epoch. Each training starts anew, unless it is resumed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ReduceLROnPlateauState {
     wait: usize,
     cooldown: usize,
+    #[serde(with = "exact")]
     best: Option<f64>,
 }
 
@@ -109,5 +113,14 @@ impl Callback for ReduceLROnPlateau {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn state(&self) -> Result<Option<CallbackState>> {
+        CallbackState::new(format!("ReduceLROnPlateau {}", self.monitor), &self.state).map(Some)
+    }
+
+    fn restore(&mut self, state: &CallbackState) -> Result<()> {
+        self.state = state.values()?;
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{DataError, Dataset, Labels};
+use crate::memory;
 
 /// The files of CIFAR-10 for training.
 const CIFAR10_TRAIN: [&str; 5] =
@@ -119,10 +120,9 @@ fn find(folder: &Path, name: &str) -> Option<PathBuf> {
 }
 
 fn contents(path: &Path) -> Result<Vec<u8>, DataError> {
-    let mut bytes = Vec::new();
-    let read = super::idx::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
-    read.map_err(|source| DataError::Read { path: path.to_owned(), source })?;
-    Ok(bytes)
+    let unreadable = |source| DataError::Read { path: path.to_owned(), source };
+    let (bytes, read) = memory::read_to_end(super::idx::open(path).map_err(unreadable)?);
+    read.map_err(unreadable).map(|()| bytes)
 }
 
 #[cfg(test)]

@@ -131,14 +131,28 @@ impl Dataset {
     /// The same samples, weighted by their classes.
     ///
     /// # Errors
-    /// When they have weights already.
+    /// When they have weights already, a class is not among theirs, or a weight is negative or no number.
     pub(crate) fn with_class_weight(self, class_weight: &BTreeMap<usize, f32>) -> crate::Result<Dataset> {
         if self.sample_weights.is_some() {
             let expected = "weights of samples or of classes, not both".to_owned();
             return Err(Error::Argument { name: "class_weight", expected, found: "a data set with both".to_owned() });
         }
+        let argument = |expected, found| Err(Error::Argument { name: "class_weight", expected, found });
+        let indices = self.labels.class_indices();
+        let classes = match self.labels {
+            Labels::Values { size: 1, .. } => indices.iter().max().map_or(0, |last| last + 1),
+            _ => self.classes(),
+        };
+        if let Some((class, _)) = class_weight.iter().find(|(class, _)| **class >= classes) {
+            let last = classes.saturating_sub(1);
+            return argument(format!("classes 0 to {last}, as the labels have"), format!("class {class}"));
+        }
+        if let Some((class, weight)) = class_weight.iter().find(|(_, weight)| !(weight.is_finite() && **weight >= 0.0))
+        {
+            return argument("weights that are numbers, 0 or more".to_owned(), format!("{weight} for class {class}"));
+        }
         let weight = |class: &usize| class_weight.get(class).copied().unwrap_or(1.0);
-        let weights = self.labels.class_indices().iter().map(weight).collect();
+        let weights = indices.iter().map(weight).collect();
         Ok(self.with_sample_weights(weights)?)
     }
 
@@ -261,7 +275,7 @@ impl Dataset {
         Ok(Dataset {
             samples: numbers.len(),
             values: self.values.take(numbers, self.sample_shape.elements())?,
-            labels: self.labels.take(numbers),
+            labels: self.labels.take(numbers)?,
             sample_weights: self.sample_weights.as_ref().map(of_weights),
             ..self.clone()
         })

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use kiln_graph::Shape;
 
+use crate::memory;
+
 /// What can go wrong when a data set is read or put together.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -111,9 +113,25 @@ pub enum DataError {
         /// The shape of one sample.
         shape: Shape,
     },
+    /// Samples need more memory than there is.
+    #[error("not enough memory for {what}: {} needed{}; use smaller images, or fewer at a time", memory::readable(*.bytes), allowed(*.limit))]
+    Memory {
+        /// What needs it.
+        what: String,
+        /// How much it needs, in bytes.
+        bytes: u64,
+        /// How much it may take, in bytes, if that is less: half of the free memory.
+        limit: Option<u64>,
+    },
     /// There is no folder to keep data in.
     #[error("expected KILN_DATA or a home folder to keep data in, found neither; set KILN_DATA to a folder")]
     NoFolder,
+}
+
+fn allowed(limit: Option<u64>) -> String {
+    limit
+        .map(|limit| format!(", at most {} (half of what is free) allowed", memory::readable(limit)))
+        .unwrap_or_default()
 }
 
 fn list(damaged: &[DataError], count: usize) -> String {

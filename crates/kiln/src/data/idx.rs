@@ -11,6 +11,7 @@ use flate2::bufread::MultiGzDecoder;
 use kiln_graph::Shape;
 
 use super::DataError;
+use crate::memory;
 
 /// What an IDX file holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,8 +47,8 @@ pub fn read(path: impl AsRef<Path>) -> Result<Idx, DataError> {
         return Err(format_error(path, "fewer than 2^64 values", format!("the shape {shape}")));
     };
 
-    let mut values = Vec::new();
-    up_to_the_end(file.by_ref().take(expected).read_to_end(&mut values)).map_err(|source| unreadable(path, source))?;
+    let (values, read) = memory::read_to_end(file.by_ref().take(expected));
+    up_to_the_end(read).map_err(|source| unreadable(path, source))?;
     let mut found = values.len() as u64;
     if found == expected {
         found += io::copy(&mut file, &mut io::sink()).map_err(|source| unreadable(path, source))?;
@@ -83,13 +84,13 @@ pub fn find(folder: impl AsRef<Path>, name: &str) -> Option<PathBuf> {
 
 fn header<const N: usize>(file: &mut dyn Read, path: &Path, expected: &str) -> Result<[u8; N], DataError> {
     let mut bytes = Vec::with_capacity(N);
-    up_to_the_end(file.take(N as u64).read_to_end(&mut bytes)).map_err(|source| unreadable(path, source))?;
+    up_to_the_end(file.take(N as u64).read_to_end(&mut bytes).map(drop)).map_err(|source| unreadable(path, source))?;
     let found = bytes.len();
     bytes.try_into().map_err(|_| format_error(path, expected, format!("{found} bytes (the file is cut short)")))
 }
 
 /// A gzip file that is cut short gives an error where a plain one just ends. Both are the same to us.
-fn up_to_the_end(read: io::Result<usize>) -> io::Result<()> {
+fn up_to_the_end(read: io::Result<()>) -> io::Result<()> {
     match read {
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
         _ => Ok(()),

@@ -7,6 +7,8 @@ use kiln_graph::Shape;
 use rayon::prelude::*;
 
 use super::DataError;
+use super::values::no_memory;
+use crate::memory;
 
 /// Where samples come from that are read when they are needed: files, a data base, a generator. Several threads read at
 /// once, and each sample is read once per epoch.
@@ -82,7 +84,8 @@ impl Streamed {
 
     /// Reads these samples on all cores.
     pub(super) fn gather(&self, order: &[u32], elements: usize) -> Result<Vec<u8>, DataError> {
-        let mut bytes = vec![0; order.len() * elements];
+        let count = order.len().saturating_mul(elements);
+        let mut bytes = memory::zeroed(count).map_err(|_| no_memory(order.len(), count))?;
         let places = bytes.par_chunks_exact_mut(elements).zip(order);
         places.try_for_each(|(place, &sample)| self.source.read(self.first + sample as usize, place))?;
         Ok(bytes)

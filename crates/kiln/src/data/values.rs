@@ -8,6 +8,7 @@ use bytemuck::Pod;
 use kiln_graph::{DType, TensorType};
 
 use super::{DataError, Streamed};
+use crate::memory;
 
 /// The values of all samples, one sample after the other, images as `[H, W, C]`.
 #[derive(Clone, PartialEq)]
@@ -67,20 +68,29 @@ impl Values {
     /// What the source of streamed values says.
     pub(crate) fn gather(&self, order: &[u32], elements: usize) -> Result<Vec<u8>, DataError> {
         match self {
-            Values::U8(values) => Ok(rows(values, order, elements)),
-            Values::F32(values) => Ok(rows(values, order, elements)),
+            Values::U8(values) => rows(values, order, elements),
+            Values::F32(values) => rows(values, order, elements),
             Values::Streamed(streamed) => streamed.gather(order, elements),
         }
     }
 }
 
 /// The rows of these numbers, each of so many values, as a device holds them.
-pub(crate) fn rows<T: Pod>(values: &[T], order: &[u32], elements: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(order.len() * elements * size_of::<T>());
+///
+/// # Errors
+/// [`DataError::Memory`].
+pub(crate) fn rows<T: Pod>(values: &[T], order: &[u32], elements: usize) -> Result<Vec<u8>, DataError> {
+    let count = order.len().saturating_mul(elements).saturating_mul(size_of::<T>());
+    let mut bytes = memory::with_capacity(count).map_err(|_| no_memory(order.len(), count))?;
     for &row in order {
         bytes.extend_from_slice(bytemuck::cast_slice(&values[row as usize * elements..][..elements]));
     }
-    bytes
+    Ok(bytes)
+}
+
+/// The error of so many samples that take so many bytes.
+pub(super) fn no_memory(samples: usize, bytes: usize) -> DataError {
+    DataError::Memory { what: format!("{samples} samples"), bytes: bytes as u64, limit: None }
 }
 
 /// The labels of all samples.
@@ -165,12 +175,15 @@ impl Labels {
     }
 
     /// The labels of the samples of these numbers.
-    pub(super) fn take(&self, numbers: &[u32]) -> Labels {
-        let bytes = self.gather(numbers);
-        match self {
+    ///
+    /// # Errors
+    /// [`DataError::Memory`].
+    pub(super) fn take(&self, numbers: &[u32]) -> Result<Labels, DataError> {
+        let bytes = self.gather(numbers)?;
+        Ok(match self {
             Labels::Index { classes, .. } => Labels::index(bytemuck::pod_collect_to_vec(&bytes), *classes),
             Labels::Values { size, .. } => Labels::values(bytemuck::pod_collect_to_vec(&bytes), *size),
-        }
+        })
     }
 
     /// Whether these are the same memory, not only equal values.
@@ -191,7 +204,10 @@ impl Labels {
     }
 
     /// The labels of the samples of these numbers, as a device holds them.
-    pub(crate) fn gather(&self, order: &[u32]) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// [`DataError::Memory`].
+    pub(crate) fn gather(&self, order: &[u32]) -> Result<Vec<u8>, DataError> {
         match self {
             Labels::Index { values, .. } => rows(values, order, 1),
             Labels::Values { values, size } => rows(values, order, *size),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::{Distribution, FanMode, Initializer, Rule};
+use crate::keras_object::{KerasObject, Package};
 use crate::network::snake_case;
 
 /// One of each class, with Keras' defaults.
@@ -150,8 +151,13 @@ impl Serialize for Initializer {
 impl<'de> Deserialize<'de> for Initializer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Initializer, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        let class = value.as_str().or_else(|| value.get("class_name")?.as_str()).unwrap_or_default();
-        let config = value.get("config").and_then(Value::as_object).cloned().unwrap_or_default();
+        let (class, config) = match &value {
+            Value::Object(_) => {
+                let object = KerasObject::read(&value, Package::Initializers, &[]).map_err(serde::de::Error::custom)?;
+                (object.class, object.arguments().map_err(serde::de::Error::custom)?)
+            }
+            _ => (value.as_str().unwrap_or_default(), Map::new()),
+        };
         Initializer::from_config(class, &config).ok_or_else(|| {
             let known = all().map(Initializer::class_name).join(", ");
             serde::de::Error::custom(format!("expected an initializer ({known}) with Keras' arguments, found {value}"))

@@ -28,7 +28,7 @@ impl Layer for Activation {
     }
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
-        Ok(input.clone())
+        self.activation.output_shape(input.clone())
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {

@@ -106,7 +106,7 @@ fn epsilon() -> f64 {
 fn axis<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<i64, D::Error> {
     let value = Value::deserialize(deserializer)?;
     let single = value.as_array().filter(|axes| axes.len() == 1).map_or(&value, |axes| &axes[0]);
-    let expected = || serde::de::Error::custom(format!("axis: expected one axis, the last one, found {value}"));
+    let expected = || serde::de::Error::custom(format!("expected one axis, the last one, found {value}"));
     single.as_i64().ok_or_else(expected)
 }
 

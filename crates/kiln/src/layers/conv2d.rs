@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::dense::yes;
-use super::saved::{Saved, padding, to_config};
+use super::saved::{Saved, padding, pair, to_config};
 use super::{ActivationFunction, Call, Expected, Initializer, Layer, Regularizer, Variable, window_grid};
 
 /// `y[n, h, w, k] = f(sum over r, s, c of x[n, h stride + r, w stride + s, c] W[r, s, c, k] + b[k])`.
@@ -18,9 +18,10 @@ pub struct Conv2D {
     /// The number of channels of what comes out.
     pub filters: usize,
     /// Rows and columns of the kernel.
+    #[serde(deserialize_with = "pair")]
     pub kernel_size: [usize; 2],
     /// How far apart neighbouring windows are, down and to the right.
-    #[serde(default = "ones")]
+    #[serde(default = "ones", deserialize_with = "pair")]
     pub strides: [usize; 2],
     /// What happens at the edges.
     #[serde(with = "padding", default = "valid")]
@@ -121,7 +122,7 @@ impl Layer for Conv2D {
         if channels == 0 || self.filters == 0 {
             return Err(Expected("at least 1 channel and 1 filter".to_owned()));
         }
-        Ok(Shape::from([rows, columns, self.filters]))
+        self.activation.output_shape(Shape::from([rows, columns, self.filters]))
     }
 
     fn variables(&self, input: &Shape) -> Vec<Variable> {

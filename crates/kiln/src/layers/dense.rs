@@ -92,7 +92,7 @@ impl Layer for Dense {
         match **input {
             _ if self.units == 0 => Err(Expected("at least 1 unit".to_owned())),
             [] => Err(Expected("an input [..., features]".to_owned())),
-            [ref outer @ .., _] => Ok(Shape::from([outer, &[self.units]].concat())),
+            [ref outer @ .., _] => self.activation.output_shape(Shape::from([outer, &[self.units]].concat())),
         }
     }
 

@@ -5,22 +5,33 @@ use serde_json::{Map, Value, json};
 
 use super::saved::{Saved, to_config};
 use super::{Call, Expected, Layer};
+use crate::random::{Stream, bits};
 
 /// `y = x / (1 - rate)` with probability `1 - rate`, else 0, drawn for each value and each step of a training; else
-/// `y = x` (Srivastava et al. 2014, inverted as in Keras).
+/// `y = x` (Srivastava et al. 2014, inverted as in Keras). With a rate of 1, all is 0 in a training.
 ///
 /// # Shapes
 /// Any; the same out as in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Dropout {
-    /// The share of the values that is dropped, below 1.
+    /// The share of the values that is dropped, 0 to 1.
     pub rate: f64,
+    /// What the draws depend on beside the seed of the training: layers of one seed drop the same values of one step, layers
+    /// of different seeds draw independently. Without, every layer of a model draws independently. The draws are not
+    /// Keras', with whatever seed.
+    #[serde(default)]
+    pub seed: Option<u64>,
 }
 
 impl Dropout {
-    /// A layer that drops this share of the values, 0 or more and below 1.
+    /// A layer that drops this share of the values, 0 to 1.
     pub fn new(rate: f64) -> Dropout {
-        Dropout { rate }
+        Dropout { rate, seed: None }
+    }
+
+    /// What the draws depend on beside the seed of the training.
+    pub fn seed(self, seed: u64) -> Dropout {
+        Dropout { seed: Some(seed), ..self }
     }
 }
 
@@ -30,9 +41,9 @@ impl Layer for Dropout {
     }
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
-        match (0.0..1.0).contains(&self.rate) {
+        match (0.0..=1.0).contains(&self.rate) {
             true => Ok(input.clone()),
-            false => Err(Expected(format!("a rate of 0 or more and below 1, not {}", self.rate))),
+            false => Err(Expected(format!("a rate of 0 to 1, not {}", self.rate))),
         }
     }
 
@@ -40,7 +51,13 @@ impl Layer for Dropout {
         if !call.training() || self.rate == 0.0 {
             return Ok(call.input());
         }
-        call.add(ops::Dropout { rate: self.rate as f32, stream: call.stream() }, &[call.input()])
+        let rate = self.rate as f32;
+        if rate == 1.0 {
+            let shape = call.shape(call.input()).clone();
+            return call.add(ops::Fill { value: 0.0, shape }, &[]);
+        }
+        let stream = self.seed.map_or(call.stream(), |seed| bits(Stream::Layer, [seed, 0, 0]) as u32);
+        call.add(ops::Dropout { rate, stream }, &[call.input()])
     }
 
     fn is_random(&self) -> bool {
@@ -60,6 +77,6 @@ impl Saved for Dropout {
     const CLASS_NAME: &'static str = "Dropout";
 
     fn fixed() -> Value {
-        json!({"seed": null, "noise_shape": null})
+        json!({"noise_shape": null})
     }
 }

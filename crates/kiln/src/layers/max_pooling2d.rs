@@ -3,7 +3,7 @@ use kiln_ops::{MaxPool2d, Padding};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::saved::{Saved, padding, to_config};
+use super::saved::{Saved, complete_pooling, padding, pair, to_config};
 use super::{Call, Expected, Layer, window_grid};
 
 /// `y[n, h, w, c] = max over r, s of x[n, h stride + r, w stride + s, c]`.
@@ -14,8 +14,10 @@ use super::{Call, Expected, Layer, window_grid};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MaxPooling2D {
     /// Rows and columns of a window.
+    #[serde(deserialize_with = "pair")]
     pub pool_size: [usize; 2],
     /// How far apart neighbouring windows are, down and to the right.
+    #[serde(deserialize_with = "pair")]
     pub strides: [usize; 2],
     /// What happens at the edges. Cells beyond them never win.
     #[serde(with = "padding")]
@@ -64,6 +66,10 @@ impl Layer for MaxPooling2D {
 
 impl Saved for MaxPooling2D {
     const CLASS_NAME: &'static str = "MaxPooling2D";
+
+    fn complete(config: &mut Map<String, Value>) {
+        complete_pooling(config);
+    }
 
     fn fixed() -> Value {
         json!({"data_format": "channels_last"})

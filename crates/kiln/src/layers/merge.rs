@@ -62,14 +62,19 @@ impl Saved for Add {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Concatenate {
     /// The axis, -1 for the last one. A number of 0 or more counts the batch as axis 0; only the last axis is known.
+    #[serde(default = "last")]
     axis: i64,
 }
 
 impl Concatenate {
     /// Along the last axis: an image's channels.
     pub fn new() -> Concatenate {
-        Concatenate { axis: -1 }
+        Concatenate { axis: last() }
     }
+}
+
+fn last() -> i64 {
+    -1
 }
 
 impl Default for Concatenate {

@@ -37,7 +37,7 @@ pub use kiln_ops::{Function, Padding};
 pub use max_pooling2d::MaxPooling2D;
 pub use merge::{Add, Concatenate};
 pub use rectifiers::{ELU, LeakyReLU, ReLU};
-pub use rescaling::Rescaling;
+pub use rescaling::{PerChannel, Rescaling};
 pub use softmax::Softmax;
 pub use zero_padding2d::{PaddingWidths, ZeroPadding2D};
 
@@ -45,7 +45,7 @@ pub use crate::activations::{ActivationFunction, UnknownActivation};
 pub use crate::initializers::{Distribution, FanMode, Initializer};
 pub use crate::regularizers::Regularizer;
 
-pub(crate) use saved::from_config;
+pub(crate) use saved::{from_config, read_as, split_config};
 
 /// A function of a tensor, with variables that training changes.
 pub trait Layer: Debug + Send + Sync {
@@ -110,6 +110,17 @@ pub trait Layer: Debug + Send + Sync {
     {
         Named { trainable, ..self.into() }
     }
+
+    /// The layer, called as in a training step or as in a prediction, whatever the model does at the time: what Keras 2
+    /// writes `layer(x, training=True)`. `Dropout::new(0.5).training(true)` also drops in predictions (Gal and Ghahramani
+    /// 2016); a batch normalization with `training(false)` learns gamma and beta while it uses and keeps its moving
+    /// statistics.
+    fn training(self, training: bool) -> Named
+    where
+        Self: Sized + 'static,
+    {
+        Named { training: Some(training), ..self.into() }
+    }
 }
 
 /// What a layer takes, in words: `an input [height, width, channels]`.
@@ -131,12 +142,14 @@ pub struct Variable {
     pub trainable: bool,
 }
 
-/// A layer, the name that it was given, if any, and whether training changes its variables.
+/// A layer, the name that it was given, if any, whether training changes its variables, and how it is called.
 #[derive(Clone, Debug)]
 pub struct Named {
     pub(crate) name: Option<String>,
     pub(crate) layer: Arc<dyn Layer>,
     pub(crate) trainable: bool,
+    /// Whether it is called as in a training step; as the model is, if nothing is said.
+    pub(crate) training: Option<bool>,
 }
 
 impl Named {
@@ -144,11 +157,16 @@ impl Named {
     pub fn trainable(self, trainable: bool) -> Named {
         Named { trainable, ..self }
     }
+
+    /// See [`Layer::training`].
+    pub fn training(self, training: bool) -> Named {
+        Named { training: Some(training), ..self }
+    }
 }
 
 impl<L: Layer + 'static> From<L> for Named {
     fn from(layer: L) -> Named {
-        Named { name: None, layer: Arc::new(layer), trainable: true }
+        Named { name: None, layer: Arc::new(layer), trainable: true, training: None }
     }
 }
 
@@ -184,7 +202,8 @@ impl Call<'_> {
         self.variables
     }
 
-    /// Whether this is a step of a training, not an evaluation or a prediction.
+    /// Whether this is a step of a training, not an evaluation or a prediction, or the layer is [called as in
+    /// one](Layer::training).
     pub fn training(&self) -> bool {
         self.training
     }

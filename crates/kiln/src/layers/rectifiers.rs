@@ -12,7 +12,7 @@ use super::{Call, Expected, Layer};
 ///
 /// # Shapes
 /// Any; the same out as in.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReLU {
     /// What comes out at most, 0 or more, if there is a bound.
     #[serde(default)]
@@ -45,6 +45,15 @@ impl ReLU {
     pub fn threshold(self, threshold: f64) -> ReLU {
         ReLU { threshold, ..self }
     }
+
+    pub(crate) fn apply(self, call: &mut Call<'_>, x: Tensor) -> Result<Tensor> {
+        if self == ReLU::default() {
+            return call.add(Activation { function: Function::Relu }, &[x]);
+        }
+        let max_value = self.max_value.map_or(f32::INFINITY, |max_value| max_value as f32);
+        let [threshold, negative_slope] = [self.threshold, self.negative_slope].map(|value| value as f32);
+        call.add(Relu { max_value, threshold, negative_slope }, &[x])
+    }
 }
 
 /// The input's shape, if these arguments are 0 or more.
@@ -66,12 +75,7 @@ impl Layer for ReLU {
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
-        if *self == ReLU::default() {
-            return call.add(Activation { function: Function::Relu }, &[call.input()]);
-        }
-        let max_value = self.max_value.map_or(f32::MAX, |max_value| max_value as f32);
-        let [threshold, negative_slope] = [self.threshold, self.negative_slope].map(|value| value as f32);
-        call.add(Relu { max_value, threshold, negative_slope }, &[call.input()])
+        self.apply(call, call.input())
     }
 
     fn config(&self) -> Map<String, Value> {
@@ -95,7 +99,7 @@ impl Saved for ReLU {
 ///
 /// # Shapes
 /// Any; the same out as in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LeakyReLU {
     /// The slope for negative values, 0 or more. Keras 2 calls it alpha.
     #[serde(default = "leaky_slope")]
@@ -106,6 +110,11 @@ impl LeakyReLU {
     /// A layer with this slope for negative values. Keras' default is 0.3.
     pub fn new(negative_slope: f64) -> LeakyReLU {
         LeakyReLU { negative_slope }
+    }
+
+    pub(crate) fn apply(self, call: &mut Call<'_>, x: Tensor) -> Result<Tensor> {
+        let negative_slope = self.negative_slope as f32;
+        call.add(Relu { max_value: f32::INFINITY, threshold: 0.0, negative_slope }, &[x])
     }
 }
 
@@ -129,8 +138,7 @@ impl Layer for LeakyReLU {
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
-        let negative_slope = self.negative_slope as f32;
-        call.add(Relu { max_value: f32::MAX, threshold: 0.0, negative_slope }, &[call.input()])
+        self.apply(call, call.input())
     }
 
     fn config(&self) -> Map<String, Value> {
@@ -155,7 +163,7 @@ impl Saved for LeakyReLU {
 ///
 /// # Shapes
 /// Any; the same out as in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ELU {
     /// Minus what `y` tends to for negative `x`, 0 or more.
     #[serde(default = "elu_alpha")]
@@ -166,6 +174,10 @@ impl ELU {
     /// A layer with this scale of its negative part. Keras' default is 1.
     pub fn new(alpha: f64) -> ELU {
         ELU { alpha }
+    }
+
+    pub(crate) fn apply(self, call: &mut Call<'_>, x: Tensor) -> Result<Tensor> {
+        call.add(Elu { alpha: self.alpha as f32 }, &[x])
     }
 }
 
@@ -189,7 +201,7 @@ impl Layer for ELU {
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
-        call.add(Elu { alpha: self.alpha as f32 }, &[call.input()])
+        self.apply(call, call.input())
     }
 
     fn config(&self) -> Map<String, Value> {

@@ -1,33 +1,93 @@
 use kiln_graph::{Result, Shape, Tensor};
-use kiln_ops::Rescale;
+use kiln_ops::{BatchNormInference, Fill, Rescale};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::saved::{Saved, to_config};
 use super::{Call, Expected, Layer};
 
-/// `y = scale x + offset`.
+/// `y = scale x + offset`, with one scale and offset for all values or one for each channel.
 ///
 /// # Shapes
-/// Any; the same out as in.
+/// Any; the same out as in. Lists have one number for each place along the last axis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rescaling {
     /// The factor: `1.0 / 255.0` brings the values of an image to 0 to 1.
-    pub scale: f64,
+    pub scale: PerChannel,
     /// What is added.
     #[serde(default)]
-    pub offset: f64,
+    pub offset: PerChannel,
+}
+
+/// One number for all values, or one for each channel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a number, or a list of one number for each channel")]
+pub enum PerChannel {
+    /// One number for all values.
+    All(f64),
+    /// One number for each place along the last axis.
+    Channels(Vec<f64>),
+}
+
+impl Default for PerChannel {
+    fn default() -> PerChannel {
+        PerChannel::All(0.0)
+    }
+}
+
+impl From<f64> for PerChannel {
+    fn from(value: f64) -> PerChannel {
+        PerChannel::All(value)
+    }
+}
+
+impl From<Vec<f64>> for PerChannel {
+    fn from(values: Vec<f64>) -> PerChannel {
+        PerChannel::Channels(values)
+    }
+}
+
+impl<const N: usize> From<[f64; N]> for PerChannel {
+    fn from(values: [f64; N]) -> PerChannel {
+        PerChannel::Channels(values.into())
+    }
+}
+
+impl PerChannel {
+    fn values(&self) -> &[f64] {
+        match self {
+            PerChannel::All(value) => std::slice::from_ref(value),
+            PerChannel::Channels(values) => values,
+        }
+    }
+
+    /// The number that stands for all values, if there is but one.
+    fn single(&self) -> Option<f32> {
+        let (&first, others) = self.values().split_first()?;
+        others.iter().all(|&other| other == first).then_some(first as f32)
+    }
+
+    /// The numbers as a tensor `[channels]`: one fill for each run of equal ones, side by side.
+    fn append(&self, call: &mut Call<'_>, channels: usize) -> Result<Tensor> {
+        if let Some(value) = self.single() {
+            return call.add(Fill { value, shape: [channels].into() }, &[]);
+        }
+        let runs = self.values().chunk_by(|a, b| a == b);
+        let fill = |run: &[f64]| Fill { value: run[0] as f32, shape: [run.len()].into() };
+        let parts: Result<Vec<Tensor>> = runs.map(|run| call.add(fill(run), &[])).collect();
+        call.add(kiln_ops::Concatenate, &parts?)
+    }
 }
 
 impl Rescaling {
-    /// A layer that multiplies by this and adds nothing.
-    pub fn new(scale: f64) -> Rescaling {
-        Rescaling { scale, offset: 0.0 }
+    /// A layer that multiplies by this, or each channel by one of these, and adds nothing.
+    pub fn new(scale: impl Into<PerChannel>) -> Rescaling {
+        Rescaling { scale: scale.into(), offset: PerChannel::default() }
     }
 
-    /// What is added.
-    pub fn offset(self, offset: f64) -> Rescaling {
-        Rescaling { offset, ..self }
+    /// What is added, to all values or to each channel.
+    pub fn offset(self, offset: impl Into<PerChannel>) -> Rescaling {
+        Rescaling { offset: offset.into(), ..self }
     }
 }
 
@@ -37,11 +97,28 @@ impl Layer for Rescaling {
     }
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+        let channels = input.last().copied().unwrap_or(1);
+        for (name, factors) in [("scale", &self.scale), ("offset", &self.offset)] {
+            let count = factors.values().len();
+            if count != 1 && count != channels {
+                return Err(Expected(format!("an input of {count} channels, as many as {name} has numbers")));
+            }
+        }
         Ok(input.clone())
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
-        call.add(Rescale { scale: self.scale as f32, offset: self.offset as f32 }, &[call.input()])
+        if let (Some(scale), Some(offset)) = (self.scale.single(), self.offset.single()) {
+            return call.add(Rescale { scale, offset }, &[call.input()]);
+        }
+        // gamma (x - 0) / sqrt(1 + 0) + beta
+        let channels = call.shape(call.input()).last().copied().unwrap_or(1);
+        let [mean, variance] = [0.0, 1.0].map(PerChannel::All);
+        let mut inputs = vec![call.input()];
+        for numbers in [&mean, &variance, &self.scale, &self.offset] {
+            inputs.push(numbers.append(call, channels)?);
+        }
+        call.add(BatchNormInference { epsilon: 0.0, scale: true, center: true }, &inputs)
     }
 
     fn config(&self) -> Map<String, Value> {

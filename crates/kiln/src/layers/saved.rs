@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::keras_object::{KerasObject, check_float32, first_unknown, shown, unknown};
+
 use super::{
     Activation, Add, AveragePooling2D, BatchNormalization, Concatenate, Conv2D, Dense, Dropout, ELU, Flatten,
     GlobalAveragePooling2D, GlobalMaxPooling2D, Layer, LeakyReLU, MaxPooling2D, ReLU, Rescaling, Softmax,
@@ -20,6 +22,11 @@ pub(crate) trait Saved: Layer + Serialize + DeserializeOwned + 'static {
 
     /// What Keras 2 calls arguments that have another name in Keras 3, and that name.
     const OLD_NAMES: &'static [(&'static str, &'static str)] = &[];
+
+    /// Puts Keras' defaults in for arguments that are not there, where they depend on others.
+    fn complete(config: &mut Map<String, Value>) {
+        let _ = config;
+    }
 
     /// Arguments that Keras has and for which Kiln knows one value only: they are written, and checked on reading.
     fn fixed() -> Value;
@@ -61,6 +68,14 @@ pub(super) fn to_config<L: Saved>(layer: &L) -> Map<String, Value> {
 }
 
 fn read<L: Saved>(config: &Map<String, Value>) -> Result<Arc<dyn Layer>, String> {
+    Ok(Arc::new(read_as::<L>(config)?))
+}
+
+/// A layer with these arguments, those that all layers have left out.
+///
+/// # Errors
+/// The argument that is unknown, missing or has a value that the layer does not know.
+pub(crate) fn read_as<L: Saved>(config: &Map<String, Value>) -> Result<L, String> {
     let fixed = L::fixed();
     let fixed = fixed.as_object().cloned().unwrap_or_default();
     let new_name = |key: &String| {
@@ -68,18 +83,80 @@ fn read<L: Saved>(config: &Map<String, Value>) -> Result<Arc<dyn Layer>, String>
         renamed.map_or_else(|| key.clone(), |(_, new)| (*new).to_owned())
     };
     let own = config.iter().filter(|(key, _)| !fixed.contains_key(*key));
-    let own: Map<String, Value> = own.map(|(key, value)| (new_name(key), value.clone())).collect();
+    let mut own: Map<String, Value> = own.map(|(key, value)| (new_name(key), value.clone())).collect();
     for (key, expected) in &fixed {
         if let Some(found) = config.get(key).filter(|found| *found != expected) {
-            return Err(format!("{key}: expected {expected}, found {found}"));
+            return Err(format!("{key}: expected {expected}, found {}", shown(found)));
         }
     }
-    let layer: L = serde_json::from_value(Value::Object(own.clone())).map_err(|error| error.to_string())?;
+    L::complete(&mut own);
+    let layer: L = serde_path_to_error::deserialize(Value::Object(own.clone())).map_err(|error| {
+        let path = error.path().to_string();
+        let found = own.get(path.split(['.', '[']).next().unwrap_or_default());
+        match (found, error.into_inner().to_string()) {
+            (None, problem) => problem,
+            (Some(_), problem) if problem.contains("found ") => format!("{path}: {problem}"),
+            (Some(found), problem) => format!("{path}: {problem}, found {}", shown(found)),
+        }
+    })?;
     let known = to_config(&layer);
-    match own.iter().find(|(key, value)| !value.is_null() && !known.contains_key(*key)) {
-        Some((key, value)) => Err(format!("{key}: Kiln does not know this argument, found {value}")),
-        None => Ok(Arc::new(layer)),
+    let known: Vec<&str> = known.keys().map(String::as_str).collect();
+    match first_unknown(&own, &known) {
+        Some((key, value)) => Err(unknown(key, value)),
+        None => Ok(layer),
     }
+}
+
+/// What the configurations of all layers have.
+pub(crate) struct Common {
+    pub name: Option<String>,
+    pub trainable: bool,
+}
+
+/// What all layers have in a configuration, and the arguments of the layer's own class.
+///
+/// # Errors
+/// When the layer computes with other numbers than 32-bit floats, or a value is of another type.
+pub(crate) fn split_config(object: KerasObject<'_>) -> Result<(Common, Map<String, Value>), String> {
+    let mut own = object.arguments()?;
+    check_float32(object.config)?;
+    own.remove("dtype");
+    let name = match own.remove("name") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) => Some(name),
+        Some(found) => return Err(format!("name: expected a string, found {}", shown(&found))),
+    };
+    let trainable = match own.remove("trainable") {
+        None | Some(Value::Null) => true,
+        Some(Value::Bool(trainable)) => trainable,
+        Some(found) => return Err(format!("trainable: expected true or false, found {}", shown(&found))),
+    };
+    Ok((Common { name, trainable }, own))
+}
+
+/// Rows and columns: two numbers, or one for both.
+pub(super) fn pair<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[usize; 2], D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let number = |value: &Value| value.as_u64().and_then(|number| usize::try_from(number).ok());
+    let pair = match value.as_array().map(Vec::as_slice) {
+        None => number(&value).map(|both| [both; 2]),
+        Some([both]) => number(both).map(|both| [both; 2]),
+        Some([rows, columns]) => number(rows).zip(number(columns)).map(<[usize; 2]>::from),
+        Some(_) => None,
+    };
+    let expected =
+        || serde::de::Error::custom(format!("expected a number or [rows, columns], found {}", shown(&value)));
+    pair.ok_or_else(expected)
+}
+
+/// What poolings do by Keras' defaults: windows of 2 x 2, side by side.
+pub(super) fn complete_pooling(config: &mut Map<String, Value>) {
+    let size = config.entry("pool_size").or_insert_with(|| serde_json::json!([2, 2])).clone();
+    let strides = config.entry("strides").or_insert(Value::Null);
+    if strides.is_null() {
+        *strides = size;
+    }
+    config.entry("padding").or_insert_with(|| "valid".into());
 }
 
 /// [`Padding`] by Keras' names.
@@ -123,7 +200,7 @@ mod tests {
 
     #[test]
     fn every_layer_reads_what_it_writes() {
-        let layers: [Box<dyn Layer>; 21] = [
+        let layers: [Box<dyn Layer>; 24] = [
             Box::new(crate::layers::Add::default()),
             Box::new(crate::layers::Concatenate::new()),
             Box::new(Activation::new(Function::LeakyRelu)),
@@ -137,6 +214,9 @@ mod tests {
                     .bias_regularizer(Regularizer::l1(0.5)),
             ),
             Box::new(Dropout::new(0.25)),
+            Box::new(Dropout::new(1.0).seed(42)),
+            Box::new(Dense::new(3).activation(LeakyReLU::new(0.1))),
+            Box::new(Rescaling::new([0.5, 2.0]).offset(vec![1.0, -1.0])),
             Box::new(Flatten),
             Box::new(MaxPooling2D::new([2, 2])),
             Box::new(GlobalAveragePooling2D::new().keepdims(true)),
@@ -172,6 +252,25 @@ mod tests {
         check(&Softmax::new(), json!({"axis": -1}));
     }
 
+    /// What Keras' constructors take for arguments that are not given.
+    #[test]
+    fn arguments_that_are_not_there_have_keras_defaults() {
+        let read = |class_name, config: Value| from_config(class_name, config.as_object().unwrap()).unwrap();
+        let same = |found: Arc<dyn Layer>, layer: &dyn Layer| assert_eq!(format!("{found:?}"), format!("{layer:?}"));
+        same(read("Concatenate", json!({})), &crate::layers::Concatenate::new());
+        same(read("MaxPooling2D", json!({})), &MaxPooling2D::new([2, 2]));
+        same(read("AveragePooling2D", json!({"pool_size": [3, 2], "strides": null})), &AveragePooling2D::new([3, 2]));
+        same(read("MaxPooling2D", json!({"pool_size": 3, "strides": 1})), &MaxPooling2D::new([3, 3]).strides([1, 1]));
+        same(read("Conv2D", json!({"filters": 4, "kernel_size": 3})), &Conv2D::new(4, [3, 3]));
+        same(read("Dense", json!({"units": 4})), &Dense::new(4));
+        same(read("BatchNormalization", json!({})), &BatchNormalization::new());
+        same(read("ReLU", json!({})), &ReLU::new());
+        same(read("LeakyReLU", json!({})), &LeakyReLU::default());
+        same(read("ZeroPadding2D", json!({})), &ZeroPadding2D::new(1));
+        same(read("GlobalMaxPooling2D", json!({})), &GlobalMaxPooling2D::new());
+        same(read("Rescaling", json!({"scale": 2.0})), &Rescaling::new(2.0));
+    }
+
     #[test]
     fn what_keras_2_calls_otherwise_is_read() {
         let read = |class_name, config: Value| from_config(class_name, config.as_object().unwrap()).unwrap();
@@ -192,9 +291,18 @@ mod tests {
         assert_eq!(unknown, "order: Kiln does not know this argument, found \"C,H,W\"");
         let initializer = json!({"class_name": "Xavier"});
         let xavier = error("Dense", json!({"units": 1, "kernel_initializer": initializer}));
-        assert!(xavier.starts_with("expected an initializer (Zeros, Ones, "), "{xavier}");
+        assert!(xavier.starts_with("kernel_initializer: expected an initializer (Zeros, Ones, "), "{xavier}");
         let padding = error("ZeroPadding2D", json!({"padding": [1, 2, 3]}));
-        assert_eq!(padding, "expected a number, [rows, columns] or [[top, bottom], [left, right]]");
+        let expected = "padding: expected a number, [rows, columns] or [[top, bottom], [left, right]], found [1,2,3]";
+        assert_eq!(padding, expected);
+        assert_eq!(
+            error("MaxPooling2D", json!({"pool_size": "big"})),
+            "pool_size: expected a number or [rows, columns], found \"big\""
+        );
+        let rate = error("Dropout", json!({"rate": "half"}));
+        assert_eq!(rate, "rate: invalid type: string \"half\", expected f64, found \"half\"");
+        let noise = error("Dropout", json!({"rate": 0.5, "noise_shape": [null, 1, 1, 5]}));
+        assert_eq!(noise, "noise_shape: expected null, found [null,1,1,5]");
         assert!(error("Activation", json!({"activation": "gelu2"})).contains("found `gelu2`"));
     }
 }

@@ -31,6 +31,14 @@ impl Model {
         saving::load_model_json(path.as_ref())
     }
 
+    /// The text of `model.json`: the layers in the form of Keras' `to_json`, without weights.
+    ///
+    /// # Errors
+    /// When a layer has no such form.
+    pub fn to_json(&self) -> Result<String> {
+        saving::model_json(self)
+    }
+
     /// Writes all weights into a safetensors file, with keys `layer/variable` and Keras' layouts.
     ///
     /// # Errors
@@ -70,18 +78,26 @@ impl Model {
         Ok(loaded.kept)
     }
 
-    /// Writes the training of a compiled model into a safetensors file: the weights, what the optimizer keeps, and how
-    /// far training is. See [`Model::load_checkpoint`].
+    /// Writes the training of a compiled model into a safetensors file: the weights, what the optimizer keeps, how far
+    /// training is, the learning rate, and the states of the callbacks of the last [`fit`](Model::fit). See
+    /// [`Model::load_checkpoint`]. A callback calls it in
+    /// [`on_checkpoint`](crate::Callback::on_checkpoint).
     ///
     /// # Errors
-    /// When the model is not compiled, the file cannot be written or the device fails.
+    /// When the model is not compiled, the file cannot be written or the device fails, and
+    /// [`Error::CheckpointTooEarly`](crate::Error::CheckpointTooEarly) within `on_epoch_end`.
     pub fn save_checkpoint(&self, path: impl AsRef<Path>) -> Result<()> {
         saving::checkpoint::save(self, path.as_ref())
     }
 
     /// Puts a compiled model where the training was that [`Model::save_checkpoint`] wrote into a file, and gives how
     /// many epochs were over then. With that as [`Fit::initial_epoch`](crate::Fit::initial_epoch) and the same data,
-    /// arguments and device, training goes on to the same bits as one that was not interrupted.
+    /// arguments and device, training goes on to the same bits as one that was not interrupted: the callbacks of the
+    /// next `fit` are restored from their states, found by their names
+    /// ([`CallbackState`](crate::callbacks::CallbackState)).
+    ///
+    /// Arguments that are not the same take effect. The learning rate of the checkpoint, which callbacks may have changed,
+    /// is restored if the model is compiled with the one that it was compiled with then; another one stays.
     ///
     /// # Errors
     /// When the model is not compiled, the file cannot be read or does not fit the model or its optimizer.

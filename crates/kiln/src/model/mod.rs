@@ -16,7 +16,7 @@ use crate::compile::Compile;
 use crate::data::{Dataset, Labels};
 use crate::layers::Named;
 use crate::network::{ModelClass, Network, Node};
-use crate::session::{INFERENCE_BATCH, Role, Session};
+use crate::session::{INFERENCE_BATCH, Role, Session, check_memory};
 use crate::summary::Summary;
 use crate::weights::Weight;
 use crate::{Device, Error, Result, weights};
@@ -165,7 +165,7 @@ impl Model {
     pub fn initialize(&mut self, seed: u64) -> Result<()> {
         self.network.check()?;
         self.seed = seed;
-        let drawn = weights::draw(&self.network, seed, Vec::new());
+        let drawn = weights::draw(&self.network, seed, Vec::new())?;
         self.put_weights(drawn)
     }
 
@@ -176,6 +176,7 @@ impl Model {
     pub fn compile(&mut self, device: &Device, compile: Compile) -> Result<()> {
         self.network.check()?;
         compile.check()?;
+        compile.optimizer.weight_decay().check(&self.network)?;
         compile.metrics.iter().try_for_each(|metric| metric.check(&self.network, compile.loss))?;
         for (layer, normalization) in self.network.split_normalizations() {
             tracing::warn!(
@@ -186,12 +187,30 @@ impl Model {
         self.start_session(device, Some(compile))
     }
 
+    /// Whether a device's memory may suffice to compile the model like this and train it with batches of this size: by
+    /// the variables, their gradients, what the optimizer keeps, and the layer whose input and output take most. It is
+    /// known at once, before weights are drawn and data are read. Where nobody says how much memory is free, as for
+    /// discrete GPUs, all counts as fitting.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] when it does not, and when the layers do not fit together.
+    pub fn check_memory(&self, device: &Device, compile: &Compile, batch_size: usize) -> Result<()> {
+        self.network.check()?;
+        check_memory(&self.network, device, Some(compile), batch_size)
+    }
+
     /// Makes the model ready to predict on a device. [`Model::compile`] does that too.
     ///
     /// # Errors
     /// When the layers do not fit together or the device fails.
     pub fn to_device(&mut self, device: &Device) -> Result<()> {
         self.start_session(device, None)
+    }
+
+    /// The memory that the model takes on its device, in bytes: weights, what the optimizer keeps, the data sets that lie
+    /// there, and what training steps, evaluations and predictions compute with. 0 if it is on no device.
+    pub fn device_bytes(&self) -> u64 {
+        self.session.as_ref().map_or(0, Session::bytes)
     }
 
     /// The learning rate of the next training step.
@@ -340,6 +359,7 @@ impl Model {
 
     fn start_session(&mut self, device: &Device, compile: Option<Compile>) -> Result<()> {
         self.network.check()?;
+        check_memory(&self.network, device, compile.as_ref(), 1)?;
         let weights = self.flat_weights()?;
         self.session = Some(Session::new(device, &self.network, compile, &weights)?);
         self.weights = Vec::new();
@@ -352,7 +372,7 @@ impl Model {
             Some(session) => session.weights()?,
             None => self.weights.clone(),
         };
-        Ok(weights::draw(&self.network, self.seed, known))
+        weights::draw(&self.network, self.seed, known)
     }
 
     fn put_weights(&mut self, flat: Vec<f32>) -> Result<()> {

@@ -13,6 +13,7 @@ use kiln_graph::{Graph, Shape, Tensor};
 use crate::layers::{Call, Expected, Initializer, Layer, Named, Regularizer, Variable};
 use crate::{Error, LayerError, Result};
 
+use names::Names;
 pub(crate) use names::snake_case;
 
 /// What comes into a model, or what one of its layers gives: what another layer takes.
@@ -60,6 +61,7 @@ pub(crate) struct Network {
     /// What the model gives.
     pub output: Node,
     broken: Option<LayerError>,
+    names: Names,
 }
 
 /// A layer in its place.
@@ -75,6 +77,8 @@ pub(crate) struct PlacedLayer {
     pub variables: Range<usize>,
     /// Whether training changes them.
     pub trainable: bool,
+    /// Whether the layer is called as in a training step; as the network is, if nothing is said.
+    pub training: Option<bool>,
 }
 
 /// A variable in its place.
@@ -118,6 +122,7 @@ impl Network {
             variables: Vec::new(),
             output: Node { network: id, index: 0 },
             broken: None,
+            names: Names::default(),
         }
     }
 
@@ -138,11 +143,12 @@ impl Network {
 
     /// Appends a layer that takes what these nodes give, and has the network give what it gives. One that does not fit
     /// is kept, and [`Network::check`] tells.
-    pub fn push_on(&mut self, Named { name, layer, trainable }: Named, inputs: &[Node]) -> Node {
-        if *inputs != [self.output] {
+    pub fn push_on(&mut self, Named { name, layer, trainable, training }: Named, inputs: &[Node]) -> Node {
+        // A chain has no place for how a layer is called.
+        if *inputs != [self.output] || training.is_some() {
             self.class = ModelClass::Functional;
         }
-        let name = name.unwrap_or_else(|| self.free_name(layer.class_name()));
+        let name = name.unwrap_or_else(|| self.names.free(layer.class_name()));
         let first = self.variables.len();
         let placed = match self.input_shapes(&name, &*layer, inputs) {
             Ok(Some(inputs)) => self.fit(&name, &*layer, &inputs).map(|fits| Some((inputs, fits))),
@@ -159,9 +165,10 @@ impl Network {
                 None
             }
         };
+        self.names.insert(&name);
         let inputs = inputs.iter().copied().filter(|&input| self.has(input)).collect();
         let variables = first..self.variables.len();
-        self.layers.push(PlacedLayer { name, layer, inputs, shapes, variables, trainable });
+        self.layers.push(PlacedLayer { name, layer, inputs, shapes, variables, trainable, training });
         self.output = self.output_of(self.layers.len() - 1);
         self.output
     }
@@ -212,6 +219,12 @@ impl Network {
         if self.layers.is_empty() {
             return Err(Error::Empty(self.name.clone()));
         }
+        if let Some(placed) = self.layers.iter().find(|placed| self.moves_in_predictions(placed)) {
+            let expected = "to be frozen, or called without `training=True`".to_owned();
+            let found = "`training=True`, with which a prediction would use and move the statistics of its batch";
+            let (layer, class_name) = (placed.name.clone(), placed.layer.class_name());
+            return Err(LayerError { layer, class_name, expected, found: found.to_owned() }.into());
+        }
         let needed = self.needed_for(self.output);
         match (0..self.layers.len()).find(|index| !needed.contains(index)) {
             Some(index) => {
@@ -222,6 +235,16 @@ impl Network {
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether a layer keeps statistics of its own, as batch normalization does.
+    pub fn keeps_statistics(&self, placed: &PlacedLayer) -> bool {
+        self.variables[placed.variables.clone()].iter().any(|variable| !variable.trainable)
+    }
+
+    /// Whether a layer is called so that it would move its statistics outside of a training, too.
+    fn moves_in_predictions(&self, placed: &PlacedLayer) -> bool {
+        placed.training == Some(true) && placed.trainable && self.keeps_statistics(placed)
     }
 
     /// Which layer does not fit, and why.
@@ -276,6 +299,7 @@ impl Network {
             graph.scope(placed.name.clone());
             let (trainable, stream) = (placed.trainable, index as u32 + 1);
             let variables = &variables[placed.variables.clone()];
+            let training = placed.training.unwrap_or(training);
             let mut call = Call { graph, inputs: &inputs, variables, training, trainable, stream };
             given[index + 1] = Some(placed.layer.call(&mut call)?);
         }
@@ -292,7 +316,7 @@ impl Network {
         let error = |expected: String, found: String| {
             Err(LayerError { layer: name.to_owned(), class_name: layer.class_name(), expected, found })
         };
-        if name.is_empty() || name.contains('/') || self.layers.iter().any(|placed| placed.name == name) {
+        if name.is_empty() || name.contains('/') || self.names.contains(name) {
             return error("a name that no other layer has, without `/`".to_owned(), format!("`{name}`"));
         }
         let sizes = || format!("tensors of 1 to {} elements", u32::MAX);
@@ -403,6 +427,26 @@ mod tests {
                 .to_string()
                 .contains("has no layer")
         );
+    }
+
+    #[test]
+    fn a_network_of_a_hundred_thousand_layers_is_built_checked_and_ordered() {
+        const LAYERS: usize = 100_000;
+        let mut network = Network::new(ModelClass::Functional, Shape::from([2]));
+        for _ in 0..LAYERS {
+            network.push(Flatten.into());
+        }
+        network.check().unwrap();
+        assert_eq!(network.layers[LAYERS - 1].name, format!("flatten_{}", LAYERS - 1));
+        let ordered = network.ordered();
+        assert_eq!((ordered.len(), ordered[LAYERS]), (LAYERS + 1, network.output));
+    }
+
+    #[test]
+    fn a_name_that_was_given_is_passed_over() {
+        let network = network([Flatten.named("flatten_1"), Flatten.into(), Flatten.into(), Flatten.into()]);
+        let names: Vec<&str> = network.layers.iter().map(|placed| placed.name.as_str()).collect();
+        assert_eq!(names, ["flatten_1", "flatten", "flatten_2", "flatten_3"]);
     }
 
     #[test]

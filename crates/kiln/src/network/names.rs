@@ -1,14 +1,35 @@
 //! The names that Keras gives to layers that have none, after their classes.
 
-use super::Network;
+use std::collections::{HashMap, HashSet};
 
-impl Network {
+/// The names of a network's layers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    taken: HashSet<String>,
+    /// Of each stem, how many of its names are known to be taken.
+    numbers: HashMap<String, usize>,
+}
+
+impl Names {
+    pub fn contains(&self, name: &str) -> bool {
+        self.taken.contains(name)
+    }
+
+    pub fn insert(&mut self, name: &str) {
+        self.taken.insert(name.to_owned());
+    }
+
     /// The name that Keras gives to the next layer of a class: `conv2d`, `conv2d_1`, ….
-    pub(super) fn free_name(&self, class_name: &str) -> String {
+    pub fn free(&mut self, class_name: &str) -> String {
         let stem = snake_case(class_name);
-        let numbered = (1..).map(|number| format!("{stem}_{number}"));
-        let mut names = std::iter::once(stem.clone()).chain(numbered);
-        names.find(|name| self.layers.iter().all(|placed| placed.name != *name)).unwrap_or(stem)
+        let number = self.numbers.entry(stem.clone()).or_default();
+        loop {
+            let name = if *number == 0 { stem.clone() } else { format!("{stem}_{number}") };
+            if !self.taken.contains(&name) {
+                return name;
+            }
+            *number += 1;
+        }
     }
 }
 

@@ -23,7 +23,9 @@ impl Network {
         met.sort_by_key(|node: &Node| std::cmp::Reverse(distance[node.index])); // stable
         let skipped = usize::from(self.class == super::ModelClass::Sequential);
         let all = (0..self.layers.len()).map(|index| self.output_of(index));
-        let unmet: Vec<Node> = all.filter(|node| !met.contains(node)).collect();
+        let mut is_met = vec![false; self.layers.len() + 1]; // by node
+        met.iter().for_each(|node| is_met[node.index] = true);
+        let unmet: Vec<Node> = all.filter(|node| !is_met[node.index]).collect();
         met.into_iter().chain(unmet).filter(|node| node.index >= skipped).collect()
     }
 

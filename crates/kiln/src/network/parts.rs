@@ -18,8 +18,8 @@ impl Network {
         for &index in &needed {
             let placed = &self.layers[index];
             let inputs: Vec<Node> = placed.inputs.iter().filter_map(|input| new[input.index]).collect();
-            let layer =
-                Named { name: Some(placed.name.clone()), layer: placed.layer.clone(), trainable: placed.trainable };
+            let PlacedLayer { name, layer, trainable, training, .. } = placed.clone();
+            let layer = Named { name: Some(name), layer, trainable, training };
             new[index + 1] = Some(part.push_on(layer, &inputs));
             variables.extend(placed.variables.clone());
         }
@@ -55,7 +55,8 @@ impl Network {
     pub fn frozen_up_to(&self) -> Node {
         let changes = |index: usize| {
             let placed = &self.layers[index];
-            (placed.trainable && !placed.variables.is_empty()) || placed.layer.is_random()
+            let random = placed.layer.is_random() && placed.training != Some(false);
+            (placed.trainable && !placed.variables.is_empty()) || random
         };
         let all_that_leads_to = |node: Node| self.needed_for(node);
         let is_a_cut = |node: &Node| {

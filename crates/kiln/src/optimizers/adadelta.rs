@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kiln_graph::Op;
 use kiln_ops as ops;
 
-use super::{LearningRate, Optimizer, Slot};
+use super::{LearningRate, Optimizer, Slot, WeightDecay};
 
 /// Adadelta (Zeiler 2012), as Keras has it: `a = rho a + (1 - rho) g^2; u = g sqrt(d + epsilon) / sqrt(a + epsilon);
 /// d = rho d + (1 - rho) u^2; p = p - learning_rate u`. The paper has a `learning_rate` of 1, as has Keras 2.
@@ -17,11 +17,13 @@ pub struct Adadelta {
     pub rho: f64,
     /// What lets the first steps begin.
     pub epsilon: f64,
+    /// The share of each parameter that decays before a step, per unit of the learning rate: none by default.
+    pub weight_decay: WeightDecay,
 }
 
 impl Default for Adadelta {
     fn default() -> Adadelta {
-        Adadelta { learning_rate: 0.001.into(), rho: 0.95, epsilon: 1e-7 }
+        Adadelta { learning_rate: 0.001.into(), rho: 0.95, epsilon: 1e-7, weight_decay: 0.0.into() }
     }
 }
 
@@ -32,6 +34,10 @@ impl Optimizer for Adadelta {
 
     fn learning_rate(&self) -> &LearningRate {
         &self.learning_rate
+    }
+
+    fn weight_decay(&self) -> &WeightDecay {
+        &self.weight_decay
     }
 
     fn slots(&self) -> Vec<Slot> {

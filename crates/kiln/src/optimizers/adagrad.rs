@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kiln_graph::Op;
 use kiln_ops as ops;
 
-use super::{LearningRate, Optimizer, Slot};
+use super::{LearningRate, Optimizer, Slot, WeightDecay};
 
 /// Adagrad (Duchi, Hazan and Singer 2011), as Keras 3 has it: `a = a + g^2; p = p - learning_rate g / sqrt(a + epsilon)`.
 #[derive(Clone, Debug)]
@@ -16,11 +16,13 @@ pub struct Adagrad {
     pub initial_accumulator_value: f64,
     /// What keeps the quotient small where `a` is.
     pub epsilon: f64,
+    /// The share of each parameter that decays before a step, per unit of the learning rate: none by default.
+    pub weight_decay: WeightDecay,
 }
 
 impl Default for Adagrad {
     fn default() -> Adagrad {
-        Adagrad { learning_rate: 0.001.into(), initial_accumulator_value: 0.1, epsilon: 1e-7 }
+        Adagrad { learning_rate: 0.001.into(), initial_accumulator_value: 0.1, epsilon: 1e-7, weight_decay: 0.0.into() }
     }
 }
 
@@ -31,6 +33,10 @@ impl Optimizer for Adagrad {
 
     fn learning_rate(&self) -> &LearningRate {
         &self.learning_rate
+    }
+
+    fn weight_decay(&self) -> &WeightDecay {
+        &self.weight_decay
     }
 
     fn slots(&self) -> Vec<Slot> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kiln_graph::Op;
 use kiln_ops as ops;
 
-use super::{LearningRate, Optimizer, Slot};
+use super::{LearningRate, Optimizer, Slot, WeightDecay};
 
 /// Adam (Kingma and Ba 2015), as Keras has it:
 /// `m = beta_1 m + (1 - beta_1) g; v = beta_2 v + (1 - beta_2) g^2; p = p - a m / (sqrt(v) + epsilon)` with
@@ -23,11 +23,20 @@ pub struct Adam {
     pub epsilon: f64,
     /// Whether the largest `v` so far stands in its place (Reddi, Kale and Kumar 2018).
     pub amsgrad: bool,
+    /// The share of each parameter that decays before a step, per unit of the learning rate: none by default.
+    pub weight_decay: WeightDecay,
 }
 
 impl Default for Adam {
     fn default() -> Adam {
-        Adam { learning_rate: 0.001.into(), beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad: false }
+        Adam {
+            learning_rate: 0.001.into(),
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-7,
+            amsgrad: false,
+            weight_decay: 0.0.into(),
+        }
     }
 }
 
@@ -38,6 +47,10 @@ impl Optimizer for Adam {
 
     fn learning_rate(&self) -> &LearningRate {
         &self.learning_rate
+    }
+
+    fn weight_decay(&self) -> &WeightDecay {
+        &self.weight_decay
     }
 
     fn slots(&self) -> Vec<Slot> {

@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use kiln_graph::Op;
 
-use super::{Adam, LearningRate, Optimizer, Slot};
+use super::{Adam, LearningRate, Optimizer, Slot, WeightDecay};
 
-/// AdamW (Loshchilov and Hutter 2019), as Keras has it: `p = p - weight_decay learning_rate p`, then a step of [`Adam`],
-/// whose gradients know nothing of the decay. All variables decay.
+/// AdamW (Loshchilov and Hutter 2019), as Keras has it: [`Adam`] with a [`WeightDecay`] of 0.004 unless another is given.
 #[derive(Clone, Debug)]
 pub struct AdamW {
     /// How far a step goes.
     pub learning_rate: LearningRate,
-    /// How fast parameters decay.
-    pub weight_decay: f64,
+    /// The share of each parameter that decays before a step, per unit of the learning rate.
+    pub weight_decay: WeightDecay,
     /// How slowly the mean of the gradients `m` changes.
     pub beta_1: f64,
     /// How slowly the mean of their squares `v` changes.
@@ -26,16 +25,16 @@ pub struct AdamW {
 
 impl Default for AdamW {
     fn default() -> AdamW {
-        let Adam { learning_rate, beta_1, beta_2, epsilon, amsgrad } = Adam::default();
-        AdamW { learning_rate, weight_decay: 0.004, beta_1, beta_2, epsilon, amsgrad }
+        let Adam { learning_rate, beta_1, beta_2, epsilon, amsgrad, .. } = Adam::default();
+        AdamW { learning_rate, weight_decay: 0.004.into(), beta_1, beta_2, epsilon, amsgrad }
     }
 }
 
 impl AdamW {
-    /// The rule without the decay.
+    /// The same rule, by its other name.
     fn adam(&self) -> Adam {
-        let AdamW { learning_rate, weight_decay: _, beta_1, beta_2, epsilon, amsgrad } = self.clone();
-        Adam { learning_rate, beta_1, beta_2, epsilon, amsgrad }
+        let AdamW { learning_rate, weight_decay, beta_1, beta_2, epsilon, amsgrad } = self.clone();
+        Adam { learning_rate, weight_decay, beta_1, beta_2, epsilon, amsgrad }
     }
 }
 
@@ -48,6 +47,10 @@ impl Optimizer for AdamW {
         &self.learning_rate
     }
 
+    fn weight_decay(&self) -> &WeightDecay {
+        &self.weight_decay
+    }
+
     fn slots(&self) -> Vec<Slot> {
         self.adam().slots()
     }
@@ -57,7 +60,6 @@ impl Optimizer for AdamW {
     }
 
     fn rates(&self, iterations: u64, learning_rate: f32) -> [f32; 4] {
-        let [rate, ..] = self.adam().rates(iterations, learning_rate);
-        [rate, self.weight_decay as f32 * learning_rate, 0.0, 0.0]
+        self.adam().rates(iterations, learning_rate)
     }
 }

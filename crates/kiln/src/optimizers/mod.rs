@@ -9,11 +9,14 @@ mod nadam;
 mod rmsprop;
 pub mod schedules;
 mod sgd;
+mod weight_decay;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use kiln_graph::Op;
+
+use crate::Result;
 
 pub use adadelta::Adadelta;
 pub use adagrad::Adagrad;
@@ -23,6 +26,7 @@ pub use learning_rate::{LearningRate, Schedule};
 pub use nadam::Nadam;
 pub use rmsprop::RMSprop;
 pub use sgd::SGD;
+pub use weight_decay::WeightDecay;
 
 /// A rule that changes parameters, given their gradients. It sees all variables of a model as one flat tensor.
 pub trait Optimizer: Debug + Send + Sync {
@@ -31,6 +35,19 @@ pub trait Optimizer: Debug + Send + Sync {
 
     /// How far a step goes.
     fn learning_rate(&self) -> &LearningRate;
+
+    /// How parameters decay before each step of the rule: not at all, unless the optimizer says otherwise.
+    fn weight_decay(&self) -> &WeightDecay {
+        WeightDecay::NONE
+    }
+
+    /// Whether the arguments of the rule make sense. Learning rate and weight decay are looked at elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::Argument`](crate::Error::Argument) where one does not.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// The tensors that the rule keeps from step to step.
     fn slots(&self) -> Vec<Slot>;

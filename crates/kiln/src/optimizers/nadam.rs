@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kiln_graph::Op;
 use kiln_ops as ops;
 
-use super::{LearningRate, Optimizer, Slot};
+use super::{LearningRate, Optimizer, Slot, WeightDecay};
 
 /// Nadam (Dozat 2016), as Keras has it: [`Adam`](super::Adam)'s `m` and `v`, and in step `t`, the first being 1,
 /// `p = p - learning_rate (u(t+1) / (1 - U(t+1)) m + (1 - u(t)) / (1 - U(t)) g) / (sqrt(v / (1 - beta_2^t)) + epsilon)` with
@@ -20,11 +20,14 @@ pub struct Nadam {
     pub beta_2: f64,
     /// What keeps the quotient small where `v` is.
     pub epsilon: f64,
+    /// The share of each parameter that decays before a step, per unit of the learning rate: none by default.
+    pub weight_decay: WeightDecay,
 }
 
 impl Default for Nadam {
     fn default() -> Nadam {
-        Nadam { learning_rate: 0.001.into(), beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 }
+        let weight_decay = 0.0.into();
+        Nadam { learning_rate: 0.001.into(), beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, weight_decay }
     }
 }
 
@@ -35,6 +38,10 @@ impl Optimizer for Nadam {
 
     fn learning_rate(&self) -> &LearningRate {
         &self.learning_rate
+    }
+
+    fn weight_decay(&self) -> &WeightDecay {
+        &self.weight_decay
     }
 
     fn slots(&self) -> Vec<Slot> {

@@ -1,18 +1,19 @@
-//! `p = p - learning_rate g / (sqrt(v) + epsilon)`.
+//! `p = p - learning_rate g / sqrt(v + epsilon)`.
 
 use std::sync::Arc;
 
 use kiln_graph::Op;
 use kiln_ops as ops;
 
-use super::{LearningRate, Optimizer, Slot};
+use super::{LearningRate, Optimizer, Slot, WeightDecay};
 
-/// RMSprop (Hinton 2012): `v = rho v + (1 - rho) g^2; p = p - learning_rate g / (sqrt(v) + epsilon)`. With momentum,
-/// `b = momentum b + learning_rate g / (sqrt(v) + epsilon); p = p - b`. If it is centered, `a = rho a + (1 - rho) g`, and
-/// `v - a^2` stands in place of `v` under the root.
+/// RMSprop (Hinton 2012), as Keras 3 computes it: `v = rho v + (1 - rho) g^2; p = p - learning_rate g / sqrt(v + epsilon)`.
+/// With momentum, `b = momentum b + learning_rate g / sqrt(v + epsilon); p = p - b`. If it is centered,
+/// `a = rho a + (1 - rho) g`, and `v - a^2` stands in place of `v` under the root.
 ///
-/// Keras' documentation calls `epsilon` the "epsilon hat" of Kingma and Ba, which is added to the root, and Keras 2 adds
-/// it there. Keras 3 adds it under the root, which makes steps of small gradients smaller: `epsilon_under_root` does too.
+/// Keras' documentation calls `epsilon` the "epsilon hat" of Kingma and Ba, which is added to the root, and Keras 2 and
+/// torch add it there: without `epsilon_under_root` the quotient is `g / (sqrt(v) + epsilon)`, which makes steps of small
+/// gradients larger.
 #[derive(Clone, Debug)]
 pub struct RMSprop {
     /// How far a step goes.
@@ -23,10 +24,12 @@ pub struct RMSprop {
     pub momentum: f64,
     /// What keeps the quotient small where `v` is.
     pub epsilon: f64,
-    /// Whether `epsilon` is added under the root, not to it.
+    /// Whether `epsilon` is added under the root, as in Keras 3, or to it, as in Keras 2.
     pub epsilon_under_root: bool,
     /// Whether gradients are scaled by their variance rather than by their mean square.
     pub centered: bool,
+    /// The share of each parameter that decays before a step, per unit of the learning rate: none by default.
+    pub weight_decay: WeightDecay,
 }
 
 impl Default for RMSprop {
@@ -36,8 +39,9 @@ impl Default for RMSprop {
             rho: 0.9,
             momentum: 0.0,
             epsilon: 1e-7,
-            epsilon_under_root: false,
+            epsilon_under_root: true,
             centered: false,
+            weight_decay: 0.0.into(),
         }
     }
 }
@@ -49,6 +53,10 @@ impl Optimizer for RMSprop {
 
     fn learning_rate(&self) -> &LearningRate {
         &self.learning_rate
+    }
+
+    fn weight_decay(&self) -> &WeightDecay {
+        &self.weight_decay
     }
 
     fn slots(&self) -> Vec<Slot> {

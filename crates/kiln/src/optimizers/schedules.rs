@@ -196,3 +196,57 @@ impl Schedule for CosineDecay {
         check_steps(self.decay_steps)
     }
 }
+
+/// A [`CosineDecay`] that begins again whenever it has come to its end (Loshchilov and Hutter 2017, "SGDR"):
+/// `initial_learning_rate ((1 - alpha) m_mul^i (1 + cos(pi f)) / 2 + alpha)` in the `i`-th of its periods, the first being
+/// 0, of which the share `f` is over. Each period takes `t_mul` times as many steps as the one before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CosineDecayRestarts {
+    /// The rate of the first step.
+    pub initial_learning_rate: f64,
+    /// How many steps the first period takes.
+    pub first_decay_steps: u64,
+    /// How many times as long as the one before each period is: 1 or more.
+    pub t_mul: f64,
+    /// How many times as large as in the one before the rate is at the beginning of each period.
+    pub m_mul: f64,
+    /// The last rate of a period, as a share of the initial one.
+    pub alpha: f64,
+}
+
+impl CosineDecayRestarts {
+    /// A rate that falls to 0 again and again, each time in twice as many steps.
+    pub fn new(initial_learning_rate: f64, first_decay_steps: u64) -> CosineDecayRestarts {
+        CosineDecayRestarts { initial_learning_rate, first_decay_steps, t_mul: 2.0, m_mul: 1.0, alpha: 0.0 }
+    }
+}
+
+impl Schedule for CosineDecayRestarts {
+    fn learning_rate(&self, step: u64) -> f32 {
+        let [initial, t_mul, m_mul, alpha] =
+            [self.initial_learning_rate, self.t_mul, self.m_mul, self.alpha].map(|value| value as f32);
+        let periods = step as f32 / self.first_decay_steps as f32;
+        let (restarts, share) = if t_mul == 1.0 {
+            (periods.floor(), periods - periods.floor())
+        } else {
+            // The lengths of the periods are a geometric series.
+            let restarts = ((1.0 - periods * (1.0 - t_mul)).ln() / t_mul.ln()).floor();
+            let before = (1.0 - t_mul.powf(restarts)) / (1.0 - t_mul);
+            (restarts, (periods - before) / t_mul.powf(restarts))
+        };
+        let cosine = 0.5 * m_mul.powf(restarts) * (1.0 + (std::f32::consts::PI * share).cos());
+        initial * ((1.0 - alpha) * cosine + alpha)
+    }
+
+    fn check(&self) -> Result<()> {
+        let argument =
+            |name, expected: &str, found: String| Err(Error::Argument { name, expected: expected.to_owned(), found });
+        match self.first_decay_steps {
+            0 => argument("first_decay_steps", "at least 1", "0".to_owned()),
+            _ if !(self.t_mul.is_finite() && self.t_mul >= 1.0) => {
+                argument("t_mul", "a number, 1 or more", self.t_mul.to_string())
+            }
+            _ => Ok(()),
+        }
+    }
+}

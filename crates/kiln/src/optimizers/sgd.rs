@@ -5,7 +5,8 @@ use std::sync::Arc;
 use kiln_graph::Op;
 use kiln_ops as ops;
 
-use super::{LearningRate, Optimizer, Slot};
+use super::{LearningRate, Optimizer, Slot, WeightDecay};
+use crate::{Error, Result};
 
 /// Stochastic gradient descent, as Keras has it: `v = momentum v - a g; p = p + v`, or with `nesterov`
 /// `p = p + momentum v - a g`, where `a` is the learning rate. The `decay` of Keras 2 is
@@ -18,11 +19,13 @@ pub struct SGD {
     pub momentum: f64,
     /// Whether the gradient counts as taken where the momentum leads.
     pub nesterov: bool,
+    /// The share of each parameter that decays before a step, per unit of the learning rate: none by default.
+    pub weight_decay: WeightDecay,
 }
 
 impl Default for SGD {
     fn default() -> SGD {
-        SGD { learning_rate: 0.01.into(), momentum: 0.0, nesterov: false }
+        SGD { learning_rate: 0.01.into(), momentum: 0.0, nesterov: false, weight_decay: 0.0.into() }
     }
 }
 
@@ -33,6 +36,20 @@ impl Optimizer for SGD {
 
     fn learning_rate(&self) -> &LearningRate {
         &self.learning_rate
+    }
+
+    fn weight_decay(&self) -> &WeightDecay {
+        &self.weight_decay
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.momentum {
+            momentum if (0.0..=1.0).contains(&momentum) => Ok(()),
+            momentum => {
+                let (expected, found) = ("0 to 1".to_owned(), momentum.to_string());
+                Err(Error::Argument { name: "momentum", expected, found })
+            }
+        }
     }
 
     fn slots(&self) -> Vec<Slot> {

@@ -1,19 +1,24 @@
 //! A training in one safetensors file: the weights under `layer/variable`, what the optimizer keeps under
-//! `optimizer/slot/layer/variable`, and how far training is in the file's metadata. One file, so that its parts are
-//! always of one moment.
+//! `optimizer/slot/layer/variable`, the tensors of the n-th callback under `callback/n/name`, and in the file's metadata how
+//! far training is and what else the callbacks keep. One file, so that its parts are always of one moment.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::tensors::{TensorFile, write_tensors};
+use crate::callbacks::CallbackState;
 use crate::weights::{self, Weight};
 use crate::{Error, Model, Result};
 
-/// The key of the metadata.
-const KEY: &str = "kiln.training";
+/// The keys of the metadata.
+const TRAINING: &str = "kiln.training";
+const CALLBACKS: &str = "kiln.callbacks";
 /// What the names of an optimizer's tensors begin with.
 const OPTIMIZER: &str = "optimizer/";
+/// What the names of callbacks' tensors begin with.
+const CALLBACK: &str = "callback/";
 
 /// How far a training is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,31 +31,57 @@ pub(crate) struct Progress {
     pub iterations: u64,
     /// The learning rate, unless a schedule tells it.
     pub learning_rate: Option<f64>,
+    /// The learning rate or schedule that the model was compiled with, in words.
+    pub compiled_learning_rate: String,
+}
+
+/// What a callback keeps beside tensors.
+#[derive(Serialize, Deserialize)]
+struct SavedState {
+    name: String,
+    values: Value,
+    /// The names of its tensors in their order, which is not that of the file.
+    tensors: Vec<String>,
 }
 
 /// Writes a compiled model's training into a file.
 pub(crate) fn save(model: &Model, path: &Path) -> Result<()> {
     let mut tensors = model.get_weights()?;
     let session = model.trained("save_checkpoint")?;
+    if session.ending_epoch {
+        return Err(Error::CheckpointTooEarly);
+    }
     for (slot, values) in session.slots()? {
         let named = |weight: Weight| Weight { name: format!("{OPTIMIZER}{slot}/{}", weight.name), ..weight };
         tensors.extend(session.layout().unpack(session.network(), &values).into_iter().map(named));
     }
-    let progress = serde_json::to_string(&session.progress()?)
-        .map_err(|error| Error::Format { path: path.to_owned(), problem: error.to_string() })?;
-    write_tensors(path, &tensors, Some([(KEY.to_owned(), progress)].into()))
+    let mut callbacks = Vec::with_capacity(session.callback_states.len());
+    for (index, state) in session.callback_states.iter().enumerate() {
+        let named = |tensor: &Weight| Weight { name: format!("{CALLBACK}{index}/{}", tensor.name), ..tensor.clone() };
+        tensors.extend(state.tensors().iter().map(named));
+        let names = state.tensors().iter().map(|tensor| tensor.name.clone()).collect();
+        callbacks.push(SavedState { name: state.name().to_owned(), values: state.json().clone(), tensors: names });
+    }
+    let format = |error: serde_json::Error| Error::Format { path: path.to_owned(), problem: error.to_string() };
+    let progress = serde_json::to_string(&session.progress()?).map_err(format)?;
+    let callbacks = serde_json::to_string(&callbacks).map_err(format)?;
+    write_tensors(path, &tensors, Some([(TRAINING.to_owned(), progress), (CALLBACKS.to_owned(), callbacks)].into()))
 }
 
-/// Puts a compiled model where a file's training is. Gives how many epochs are over.
+/// Puts a compiled model where a file's training is, and keeps the callbacks' states for the next `fit`. Returns how
+/// many epochs are over.
 pub(crate) fn load(model: &mut Model, path: &Path) -> Result<usize> {
     let file = TensorFile::open(path)?;
     let format = |problem: String| Error::Format { path: path.to_owned(), problem };
-    let Some(progress) = file.metadata.get(KEY) else {
+    let (Some(progress), Some(callbacks)) = (file.metadata.get(TRAINING), file.metadata.get(CALLBACKS)) else {
         return Err(format("expected what `save_checkpoint` wrote, found no state of a training".to_owned()));
     };
     let progress: Progress = serde_json::from_str(progress).map_err(|error| format(error.to_string()))?;
+    let callbacks: Vec<SavedState> = serde_json::from_str(callbacks).map_err(|error| format(error.to_string()))?;
     let (slots, weights): (Vec<Weight>, Vec<Weight>) =
         file.read_all(model.name())?.into_iter().partition(|tensor| tensor.name.starts_with(OPTIMIZER));
+    let (kept, weights) = weights.into_iter().partition(|tensor| tensor.name.starts_with(CALLBACK));
+    let callbacks = states(callbacks, kept).map_err(format)?;
 
     let session = model.session("load_checkpoint")?;
     let expected = session.progress()?.optimizer;
@@ -63,6 +94,24 @@ pub(crate) fn load(model: &mut Model, path: &Path) -> Result<usize> {
     let source = path.display().to_string();
     let weights = weights::pack(session.network(), &source, &weights)?;
     let slots = session.layout().pack_slots(session.network(), &source, OPTIMIZER, &session.slot_names()?, &slots)?;
-    session.restore(&weights, &slots, &progress)?;
+    session.restore(&weights, &slots, &progress, callbacks)?;
     Ok(progress.epochs)
+}
+
+/// The states of callbacks, each with those of the tensors that are named after its place.
+fn states(saved: Vec<SavedState>, tensors: Vec<Weight>) -> std::result::Result<Vec<CallbackState>, String> {
+    let mut own = vec![Vec::new(); saved.len()];
+    for tensor in tensors {
+        let place = tensor.name.strip_prefix(CALLBACK).and_then(|name| name.split_once('/'));
+        let place = place.and_then(|(index, name)| Some((index.parse::<usize>().ok()?, name.to_owned())));
+        match place.and_then(|(index, name)| Some((own.get_mut(index)?, name))) {
+            Some((own, name)) => own.push(Weight { name, ..tensor }),
+            None => return Err(format!("{}: expected a tensor of one of {} callbacks", tensor.name, saved.len())),
+        }
+    }
+    let state = |(saved, mut own): (SavedState, Vec<Weight>)| {
+        own.sort_by_key(|tensor| saved.tensors.iter().position(|name| *name == tensor.name));
+        CallbackState::of(saved.name, saved.values, own.into())
+    };
+    Ok(saved.into_iter().zip(own).map(state).collect())
 }

@@ -2,7 +2,7 @@
 //!
 //! - Keras 3's `.weights.h5`: `layers/conv2d_4/vars/0`, the groups counted by class in the order of the model's layers,
 //!   with the layer's own name as an attribute of `vars` in files of later versions.
-//! - Keras 1's and 2's, in which `layer_names` lists groups and each group's `weight_names` its data sets, on top in files
+//! - Keras 1's and 2's, in which `layer_names` lists groups, in that order, and each group's `weight_names` its data sets, on top in files
 //!   of weights, below `model_weights` in files of models. What the data sets are called has changed often; their order
 //!   has not.
 
@@ -36,15 +36,22 @@ impl Hdf5Weights {
     /// A file's weights, and which variables of a model they are.
     ///
     /// # Errors
-    /// When the file cannot be read or is none of Keras'.
-    pub fn open(path: &Path, network: &Network) -> Result<(Hdf5Weights, Vec<Candidate>)> {
+    /// When the file cannot be read or is none of Keras', or the order of its layers contradicts their names.
+    pub fn open(path: &Path, network: &Network, by_name: bool) -> Result<(Hdf5Weights, Vec<Candidate>)> {
         let format = |problem: String| Error::Format { path: path.to_owned(), problem };
-        let layers = Hdf5File::open(path).and_then(|file| layers(&file, network));
-        let Some(layers) = layers.map_err(|error| format(error.to_string()))? else {
+        let failed = |error: hdf5_reader::error::Error| format(error.to_string());
+        let file = Hdf5File::open(path).map_err(failed)?;
+        if backend(&file).map_err(failed)?.as_deref() == Some("theano") {
+            let expected =
+                "backend: expected tensorflow, found theano, whose kernels of convolutions are turned around";
+            return Err(format(format!("{expected}; load and save the weights with Keras 2.3 on TensorFlow first")));
+        }
+        let Some(layers) = layers(&file, network).map_err(failed)? else {
             let expected = "expected Keras' weights (an attribute `layer_names` or a group `layers`), found neither";
             return Err(format(expected.to_owned()));
         };
-        let names = keras_names::in_model(layers.iter().map(|layer| layer.name.as_str()), network);
+        let names = keras_names::in_model(layers.iter().map(|layer| layer.name.as_str()), network, by_name);
+        let names = names.map_err(format)?;
         let (mut candidates, mut datasets) = (Vec::new(), Vec::new());
         for (layer, name) in layers.into_iter().zip(names) {
             let placed = network.layers.iter().find(|placed| placed.name == name);
@@ -88,12 +95,10 @@ impl Hdf5Weights {
 /// The layers with weights of a file of either form.
 fn layers(file: &Hdf5File, network: &Network) -> Hdf5Result<Option<Vec<FileLayer>>> {
     let root = file.root_group()?;
-    let (groups, _) = root.member_names()?;
-    let has = |name: &str| groups.iter().any(|group| group == name);
-    let layers = if has("layers") {
+    let layers = if has(&root, "layers")? {
         keras3(&root.group("layers")?, network)?
     } else {
-        let group = if has("model_weights") { root.group("model_weights")? } else { root };
+        let group = keras2_group(file)?;
         let Some(names) = names(&group, "layer_names")? else { return Ok(None) };
         let layers: Hdf5Result<Vec<FileLayer>> = names.into_iter().map(|name| keras2(&group, name)).collect();
         layers?
@@ -101,8 +106,26 @@ fn layers(file: &Hdf5File, network: &Network) -> Hdf5Result<Option<Vec<FileLayer
     Ok(Some(layers.into_iter().filter(|layer| !layer.datasets.is_empty()).collect()))
 }
 
+fn has(group: &Group, name: &str) -> Hdf5Result<bool> {
+    Ok(group.member_names()?.0.iter().any(|group| group == name))
+}
+
+/// Where Keras 1 and 2 list a file's layers.
+fn keras2_group(file: &Hdf5File) -> Hdf5Result<Group> {
+    let root = file.root_group()?;
+    if has(&root, "model_weights")? { root.group("model_weights") } else { Ok(root) }
+}
+
+/// What computed the model that Keras 1 or 2 wrote.
+fn backend(file: &Hdf5File) -> Hdf5Result<Option<String>> {
+    Ok(names(&keras2_group(file)?, "backend")?.and_then(|names| names.into_iter().next()))
+}
+
 fn keras3(layers: &Group, network: &Network) -> Hdf5Result<Vec<FileLayer>> {
     let counted = keras_names::counted_by_class(network);
+    // Their numbers within a class are the order of the model's layers.
+    let mut groups = layers.groups()?;
+    groups.sort_by(|a, b| keras_names::split(a.name()).cmp(&keras_names::split(b.name())));
     let layer = |group: Group| {
         let Some(variables) = group.groups()?.into_iter().find(|group| group.name() == "vars") else {
             return Ok(FileLayer { name: group.name().to_owned(), datasets: Vec::new() });
@@ -113,7 +136,7 @@ fn keras3(layers: &Group, network: &Network) -> Hdf5Result<Vec<FileLayer>> {
         datasets.sort_by_key(|dataset| dataset.name().parse().unwrap_or(usize::MAX));
         Ok(FileLayer { name: name.unwrap_or_else(|| group.name().to_owned()), datasets })
     };
-    layers.groups()?.into_iter().map(layer).collect()
+    groups.into_iter().map(layer).collect()
 }
 
 /// A layer's group, and in it the data sets that it lists.

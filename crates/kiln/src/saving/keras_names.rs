@@ -1,7 +1,8 @@
 //! The names that Keras gives to layers that have none: `conv2d`, `conv2d_1`, …. Keras 2 begins with `conv2d_1`, and all
-//! of them count on from model to model within a process, so that a file may well tell of `conv2d_95`.
+//! of them count on from model to model within a process, so that a file may well tell of `conv2d_95`. What counts is the
+//! order in which a file lists its layers, which is that of the model's layers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::network::{Network, Node, PlacedLayer, snake_case};
 
@@ -14,39 +15,67 @@ pub(crate) fn counted_by_class(network: &Network) -> HashMap<String, &str> {
         *count += 1;
         if *count == 1 { stem } else { format!("{stem}_{}", *count - 1) }
     };
-    let layers: Vec<usize> = network.ordered().into_iter().filter_map(Node::layer).collect();
-    let names: Vec<String> = layers.iter().map(|&index| &network.layers[index]).map(counted).collect();
-    names.into_iter().zip(layers.iter().map(|&index| network.layers[index].name.as_str())).collect()
+    let layers: Vec<&PlacedLayer> = in_order(network).collect();
+    let names: Vec<String> = layers.iter().copied().map(counted).collect();
+    names.into_iter().zip(layers.into_iter().map(|placed| placed.name.as_str())).collect()
 }
 
-/// What a file's layers with weights are called in the model. Where the file has as many layers with names that Keras
-/// counted as the model has of that class, the first is the first, and so on; all others keep their names.
-pub(crate) fn in_model<'a>(names: impl Iterator<Item = &'a str>, network: &Network) -> Vec<String> {
+/// What a file's layers with weights, in their order, are called in the model. Where the file has as many layers with
+/// names that Keras counted as the model has of that class, the first is the first, and so on; all others keep their
+/// names. With `by_name`, so do those that all have a name of the model's.
+///
+/// # Errors
+/// When the names are the model's in another order: either may be meant.
+pub(crate) fn in_model<'a>(
+    names: impl Iterator<Item = &'a str>,
+    network: &Network,
+    by_name: bool,
+) -> Result<Vec<String>, String> {
     let names: Vec<&str> = names.collect();
-    let of_file = by_number(names.iter().copied());
-    let with_weights = network.layers.iter().filter(|placed| !placed.variables.is_empty());
-    let counted = with_weights.filter(|placed| split(&placed.name).0 == snake_case(placed.layer.class_name()));
-    let of_model = by_number(counted.map(|placed| placed.name.as_str()));
+    let of_file = by_stem(names.iter().copied());
+    let counted = |placed: &&PlacedLayer| {
+        !placed.variables.is_empty() && split(&placed.name).0 == snake_case(placed.layer.class_name())
+    };
+    let of_model = by_stem(in_order(network).filter(counted).map(|placed| placed.name.as_str()));
+    let as_made = by_stem(network.layers.iter().filter(counted).map(|placed| placed.name.as_str()));
     let mut renamed = HashMap::new();
-    for (stem, of_model) in of_model {
-        let of_file = of_file.get(stem).filter(|of_file| of_file.len() == of_model.len());
-        renamed.extend(of_file.into_iter().flatten().copied().zip(of_model));
+    for (stem, of_model) in &of_model {
+        let Some(of_file) = of_file.get(stem).filter(|of_file| of_file.len() == of_model.len()) else { continue };
+        let same_names = || of_file.iter().collect::<HashSet<_>>() == of_model.iter().collect::<HashSet<_>>();
+        // The order in which layers were made is that of the file from which a model came.
+        let same_order = of_file == of_model || as_made.get(stem) == Some(of_file);
+        match same_names() {
+            true if same_order || by_name => {}
+            true => {
+                return Err(format!(
+                    "the file lists {}, the model has {}: which of them are the same layers is not clear; load `by_name` if \
+                     their names say it, or name the model's layers in the order of the file",
+                    of_file.join(", "),
+                    of_model.join(", ")
+                ));
+            }
+            false => renamed.extend(of_file.iter().copied().zip(of_model.iter().copied())),
+        }
     }
-    names.iter().map(|name| renamed.get(name).unwrap_or(name).to_string()).collect()
+    Ok(names.iter().map(|name| renamed.get(name).unwrap_or(name).to_string()).collect())
 }
 
-/// Names by what stands before their number, in the order of the numbers.
-fn by_number<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<&'a str, Vec<&'a str>> {
+/// A network's layers in Keras' order.
+fn in_order(network: &Network) -> impl Iterator<Item = &PlacedLayer> {
+    network.ordered().into_iter().filter_map(Node::layer).map(move |index| &network.layers[index])
+}
+
+/// Names by what stands before their number, in their order.
+fn by_stem<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<&'a str, Vec<&'a str>> {
     let mut stems: HashMap<&str, Vec<&str>> = HashMap::new();
     for name in names {
         stems.entry(split(name).0).or_default().push(name);
     }
-    stems.values_mut().for_each(|names| names.sort_by_key(|name| split(name).1));
     stems
 }
 
 /// `conv2d` and 7 of `conv2d_7`; a name without a number comes first.
-fn split(name: &str) -> (&str, Option<u64>) {
+pub(crate) fn split(name: &str) -> (&str, Option<u64>) {
     let number = |(stem, number): (&'_ str, &str)| number.parse().ok().map(|number| (stem.len(), number));
     match name.rsplit_once('_').and_then(number) {
         Some((stem, number)) => (&name[..stem], Some(number)),
@@ -56,6 +85,8 @@ fn split(name: &str) -> (&str, Option<u64>) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
     use super::*;
     use crate::layers::{Dense, Flatten, Layer};
     use crate::{Model, Sequential};
@@ -67,7 +98,7 @@ mod tests {
     }
 
     fn renamed(names: &[&str]) -> Vec<String> {
-        in_model(names.iter().copied(), model().network())
+        in_model(names.iter().copied(), model().network(), false).unwrap()
     }
 
     #[test]
@@ -75,6 +106,20 @@ mod tests {
         assert_eq!(renamed(&["dense", "dense_1", "head", "dense_2"]), ["dense", "dense_1", "head", "dense_2"]);
         assert_eq!(renamed(&["dense_1", "dense_2", "head", "dense_3"]), ["dense", "dense_1", "head", "dense_2"]);
         assert_eq!(renamed(&["dense_9", "dense_10", "head", "dense_11"]), ["dense", "dense_1", "head", "dense_2"]);
+    }
+
+    #[test]
+    fn the_order_of_the_file_counts_not_the_numbers() {
+        assert_eq!(renamed(&["dense_7", "dense_5", "head", "dense_6"]), ["dense", "dense_1", "head", "dense_2"]);
+    }
+
+    #[test]
+    fn the_same_names_in_another_order_are_an_error_unless_names_are_asked_for() {
+        let names = ["dense_1", "dense", "head", "dense_2"];
+        let error = in_model(names.into_iter(), model().network(), false).unwrap_err();
+        let both = "the file lists dense_1, dense, dense_2, the model has dense, dense_1, dense_2: ";
+        assert!(error.starts_with(both), "{error}");
+        assert_eq!(in_model(names.into_iter(), model().network(), true).unwrap(), names);
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::{Result, WeightsError};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadWeights {
     /// Whether layers that only the file or only the model has are left out: for a model without the file's top, or with
-    /// another one.
+    /// another one. In Keras' HDF5 files, names that Keras counted (`conv2d_5`) otherwise mean the order in which the file
+    /// lists its layers, and a file whose names are the model's in another order is an error.
     pub by_name: bool,
     /// Whether layers whose variables have another number, shape or type in the file are left out: for a model with
     /// another number of classes.
@@ -38,7 +39,7 @@ pub(crate) fn load_weights(
     options: LoadWeights,
     values: impl FnOnce() -> Result<Vec<f32>>,
 ) -> Result<Loaded> {
-    let (file, candidates) = WeightFile::open(path, network)?;
+    let (file, candidates) = WeightFile::open(path, network, options.by_name)?;
     let source = path.display().to_string();
     let mut choice = choose(network, &source, &candidates, options)?;
     if choice.variables.iter().all(Option::is_none) {

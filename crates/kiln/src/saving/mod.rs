@@ -7,15 +7,15 @@ mod hdf5;
 mod keras_names;
 mod load_weights;
 mod model_json;
+mod other_files;
 mod tensors;
 mod torch;
 mod weight_file;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::weights::Weight;
-use crate::{Error, Model, Result};
+use crate::{Error, Model, Result, files};
 
 pub use load_weights::LoadWeights;
 pub(crate) use load_weights::load_weights;
@@ -65,7 +65,11 @@ pub(crate) fn load(folder: &Path) -> Result<Model> {
 /// The model that a file describes, with fresh weights.
 pub(crate) fn load_model_json(path: &Path) -> Result<Model> {
     let format = |problem: String| Error::Format { path: path.to_owned(), problem };
-    let json = serde_json::from_slice(&read(path)?).map_err(|error| format(error.to_string()))?;
+    let bytes = read(path)?;
+    if let Some(problem) = other_files::instead_of_json(&bytes) {
+        return Err(format(problem.to_owned()));
+    }
+    let json = serde_json::from_slice(&bytes).map_err(|error| format(error.to_string()))?;
     let model = Model::of(model_json::from_json(&json).map_err(format)?);
     model.output_shape()?;
     Ok(model)
@@ -80,24 +84,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|source| file_error("read", path, source))
 }
 
-/// Writes a file under another name beside it and renames it, so that no one ever finds half of it.
+/// Writes a file so that no one ever finds half of it.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        {
-            // As any other file that a program makes; the process' umask still counts.
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let mut file = builder.prefix(".kiln-").tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(|source| file_error("write", path, source))
+    files::write(path, bytes).map_err(|source| file_error("write", path, source))
 }
 
 pub(crate) fn file_error(action: &'static str, path: &Path, source: std::io::Error) -> Error {

@@ -38,13 +38,14 @@ pub(crate) enum WeightFile {
 }
 
 impl WeightFile {
-    /// A file, and what is in it for a model.
+    /// A file, and what is in it for a model. With `by_name`, names that are the model's count more than the order of the
+    /// file.
     ///
     /// # Errors
     /// When the file cannot be read or is of no kind that is read.
-    pub fn open(path: &Path, network: &Network) -> Result<(WeightFile, Vec<Candidate>)> {
+    pub fn open(path: &Path, network: &Network, by_name: bool) -> Result<(WeightFile, Vec<Candidate>)> {
         match &first_bytes(path)? {
-            b"\x89HDF\r\n\x1a\n" => open_hdf5(path, network),
+            b"\x89HDF\r\n\x1a\n" => open_hdf5(path, network, by_name),
             [b'P', b'K', 3, 4, ..] => {
                 let problem = "expected a file of weights, found an archive, as Keras' `.keras` files are; save the \
                                model's weights with `model.save_weights(\"model.weights.h5\")`";
@@ -96,13 +97,13 @@ fn first_bytes(path: &Path) -> Result<[u8; 8]> {
 }
 
 #[cfg(feature = "hdf5")]
-fn open_hdf5(path: &Path, network: &Network) -> Result<(WeightFile, Vec<Candidate>)> {
-    let (file, candidates) = Hdf5Weights::open(path, network)?;
+fn open_hdf5(path: &Path, network: &Network, by_name: bool) -> Result<(WeightFile, Vec<Candidate>)> {
+    let (file, candidates) = Hdf5Weights::open(path, network, by_name)?;
     Ok((WeightFile::Hdf5(file), candidates))
 }
 
 #[cfg(not(feature = "hdf5"))]
-fn open_hdf5(path: &Path, _: &Network) -> Result<(WeightFile, Vec<Candidate>)> {
+fn open_hdf5(path: &Path, _: &Network, _: bool) -> Result<(WeightFile, Vec<Candidate>)> {
     let problem = "it is a HDF5 file, and this Kiln was built without the feature `hdf5`; build it with the feature";
     Err(Error::Format { path: path.to_owned(), problem: problem.to_owned() })
 }

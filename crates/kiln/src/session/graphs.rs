@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use kiln_graph::{DType, Graph, Tensor, TensorType};
-use kiln_ops::{ClipByNorm, ClipByValue, Copy, Gather, Record, Sum, Weigh, gradients};
+use kiln_ops::{ClipByNorm, ClipByValue, Copy, Ema, Gather, Record, Sum, Weigh, WeightDecay, gradients};
 
 use super::layout::{Layout, TRAINABLE};
 use super::{METRICS_ROWS, Mode, Resident, Role, penalties};
 use crate::Result;
 use crate::augmentation::{Augmentation, Source, append};
-use crate::compile::Compile;
+use crate::compile::{AVERAGE, Compile};
 use crate::network::{Network, Node};
 
 /// The buffer with a row per step: the sum of the losses, and of each metric.
@@ -109,11 +109,15 @@ pub(super) fn training(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
     let loss = graph.add(Sum { scale: 1.0 / batch.size as f32 }, &[losses])?;
     let parameters: Vec<Tensor> = trained.iter().map(|&variable| forward.variables[variable]).collect();
     let found = gradients(&mut graph, loss, &parameters)?;
+    let with_gradient =
+        trained.iter().copied().zip(&found).filter_map(|(variable, gradient)| gradient.map(|_| variable));
+    let with_gradient: Vec<usize> = with_gradient.collect();
     for (variable, gradient) in trained.into_iter().zip(found) {
         place_gradient(&mut graph, batch, variable, gradient)?;
     }
 
     clip(&mut graph, batch, compiled)?;
+    decay(&mut graph, batch, compiled, &with_gradient)?;
 
     graph.scope(compiled.optimizer.name());
     let mut flat = |name: &str| {
@@ -123,8 +127,38 @@ pub(super) fn training(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
     let flat_gradients = flat(GRADIENTS);
     let mut rewritten = vec![flat(TRAINABLE)];
     rewritten.extend(compiled.optimizer.slots().iter().map(|slot| flat(&slot_buffer(slot.name))));
+    let averaged = compiled.use_ema.then(|| [rewritten[0], flat(&slot_buffer(AVERAGE))]);
     graph.update(compiled.optimizer.op(), &[flat_gradients], &rewritten)?;
+    if let Some(averaged) = averaged {
+        graph.scope("ema");
+        let overwrite_frequency = compiled.ema_overwrite_frequency.unwrap_or(0);
+        let (momentum, count) = (compiled.ema_momentum as f32, batch.layout.trainable_len());
+        graph.update(Arc::new(Ema { momentum, overwrite_frequency, count }), &[], &averaged)?;
+    }
     Ok(graph)
+}
+
+/// Has the weights decay that do so, neighbours together. As in Keras, those without a gradient stay.
+fn decay(graph: &mut Graph, batch: &Batch<'_>, compiled: &Compile, with_gradient: &[usize]) -> Result<()> {
+    let decay = compiled.optimizer.weight_decay();
+    let applies = |variable: usize| with_gradient.contains(&variable) && decay.applies_to(name(batch, variable));
+    let of_optimizer = (0..batch.network.variables.len()).filter(|&variable| batch.layout.offset(variable).is_some());
+    let of_optimizer: Vec<usize> = of_optimizer.collect();
+    graph.scope("weight_decay");
+    let buffer = graph.buffer(TRAINABLE);
+    for run in of_optimizer.chunk_by(|&a, &b| applies(a) == applies(b)).filter(|run| applies(run[0])) {
+        let (first, last) = (run[0], run[run.len() - 1]);
+        let [start, end] = [first, last].map(|variable| batch.layout.offset(variable).unwrap_or_default());
+        let count = (end - start) as usize / 4 + batch.network.variables[last].shape.elements();
+        let weights = graph.persistent(TensorType::f32([count]), buffer, start);
+        graph.update(Arc::new(WeightDecay { rate: decay.rate as f32, count }), &[], &[weights])?;
+    }
+    Ok(())
+}
+
+/// A variable's name as `layer/variable`.
+fn name<'a>(batch: &Batch<'a>, variable: usize) -> &'a str {
+    &batch.network.variables[variable].name
 }
 
 /// Has a gradient computed in its variable's range of one flat buffer. A variable that the loss does not depend on has

@@ -15,6 +15,8 @@ pub(super) const NON_TRAINABLE: &str = "non_trainable";
 
 /// The alignment of a variable in the flat buffers, in floats: what WebGPU demands of a binding's start.
 const ALIGN: usize = 256 / 4;
+/// How much of a flat buffer is read at a time to test its values, in bytes.
+const BLOCK: u64 = 16 << 20;
 
 /// The place of each of a network's variables.
 #[derive(Clone, Debug)]
@@ -89,6 +91,35 @@ impl Layout {
             values.extend_from_slice(&if place.trainable { &trainable } else { &kept }[range]);
         }
         Ok(values)
+    }
+
+    /// The name and the value of a variable that is not finite, if there is one: the first in its flat buffer, block by
+    /// block, so that a large network does not need its size again in memory. Waits for all that runs.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn non_finite(&self, network: &Network, buffers: &Buffers) -> Result<Option<(String, f64)>> {
+        for (trainable, name, length) in [(true, TRAINABLE, self.trainable), (false, NON_TRAINABLE, self.non_trainable)]
+        {
+            let Some(buffer) = buffers.get(name) else { continue };
+            let bytes = length as u64 * 4;
+            for first in (0..bytes).step_by(BLOCK as usize) {
+                let values: Vec<f32> = bytemuck::pod_collect_to_vec(&buffer.read(first, BLOCK.min(bytes - first))?);
+                let variable_at = |at: usize| {
+                    let place = (first / 4) as usize + at;
+                    let holds =
+                        |(at, range): &(Place, Range<usize>)| at.trainable == trainable && range.contains(&place);
+                    let mut variables = self.ranges(network).zip(&network.variables);
+                    variables.find(|(range, _)| holds(range)).map(|(_, variable)| variable.name.clone())
+                };
+                let wrong = values.iter().enumerate().filter(|(_, value)| !value.is_finite());
+                let found = wrong.filter_map(|(at, &value)| Some((variable_at(at)?, f64::from(value)))).next();
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Replaces the values of all variables, given one after the other.

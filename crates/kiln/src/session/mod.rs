@@ -2,19 +2,22 @@
 
 mod graphs;
 mod layout;
+mod memory;
 mod pass;
 mod penalties;
 mod plans;
+mod programs;
 mod resident;
 mod stream;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kiln_graph::{Buffers, Profile, Program, Step};
+use kiln_graph::{Buffers, Profile, Step};
 
 use crate::augmentation::Augmentation;
-use crate::compile::{Compile, MOST_STEPS};
+use crate::callbacks::CallbackState;
+use crate::compile::{AVERAGE, Compile, MOST_STEPS};
 use crate::data::Dataset;
 use crate::network::{Network, Node};
 use crate::optimizers::LearningRate;
@@ -22,9 +25,11 @@ use crate::random::{Stream, bits};
 use crate::saving::checkpoint::Progress;
 use crate::{Device, Error, Result};
 
-use layout::Layout;
+use layout::{Layout, TRAINABLE};
+pub(crate) use memory::check_memory;
 pub(crate) use pass::Totals;
 use plans::most_at_once;
+use programs::{Programs, Ready};
 pub(crate) use resident::{Resident, Role, write_new};
 use stream::Reader;
 
@@ -44,13 +49,6 @@ pub(crate) enum Mode {
     Predict,
 }
 
-/// A program for batches of one size, and how many of its steps make up a submission.
-#[derive(Debug)]
-struct Ready {
-    program: Box<dyn Program>,
-    steps: usize,
-}
-
 /// A network on a device.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -68,10 +66,18 @@ pub(crate) struct Session {
     iterations: u64,
     /// How many epochs are over.
     pub epochs: usize,
+    /// The states of the last `fit`'s callbacks, as they were after its last epoch that ran to its end.
+    pub callback_states: Vec<CallbackState>,
+    /// Whether callbacks are being told of an epoch's end.
+    pub ending_epoch: bool,
+    /// The states of a checkpoint, for the next `fit`.
+    resumed: Option<Vec<CallbackState>>,
     /// What the random draws of training steps depend on.
     pub seed: u64,
     submissions: usize,
-    programs: HashMap<(Mode, Role, usize), Ready>,
+    /// How many steps of evaluations and predictions have run since the last training step.
+    inferences: u64,
+    programs: Programs,
     resident: HashMap<Role, Resident>,
     /// The node that gives the samples that lie there.
     entries: HashMap<Role, Node>,
@@ -97,9 +103,13 @@ impl Session {
             learning_rate: learning_rate.unwrap_or(LearningRate::Constant(0.0)),
             iterations: 0,
             epochs: 0,
+            callback_states: Vec::new(),
+            ending_epoch: false,
+            resumed: None,
             seed: 0,
             submissions: 0,
-            programs: HashMap::new(),
+            inferences: 0,
+            programs: Programs::default(),
             resident: HashMap::new(),
             entries: HashMap::new(),
         };
@@ -107,7 +117,7 @@ impl Session {
         session.buffers.named(graphs::METRICS, METRICS_ROWS as u64 * session.row_bytes())?;
         let outputs = network.output_shape().batched(session.most_at_once.min(INFERENCE_BATCH)).elements() as u64 * 4;
         session.buffers.named(graphs::PREDICTIONS, outputs.max(4))?;
-        for slot in session.compiled.iter().flat_map(|compiled| compiled.optimizer.slots()) {
+        for slot in session.compiled.iter().flat_map(Compile::slots) {
             let count = session.layout.trainable_len().max(1);
             let buffer = session.buffers.named(&graphs::slot_buffer(slot.name), count as u64 * 4)?;
             if slot.initial != 0.0 {
@@ -115,6 +125,7 @@ impl Session {
             }
         }
         session.write_weights(weights)?;
+        session.compile_if_weak()?;
         Ok(session)
     }
 
@@ -139,6 +150,14 @@ impl Session {
     /// When the device is lost.
     pub fn weights(&self) -> Result<Vec<f32>> {
         self.layout.read(&self.network, &self.buffers)
+    }
+
+    /// A variable with a value that is not finite, and that value, if there is one. Waits for all that runs.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn non_finite_weight(&self) -> Result<Option<(String, f64)>> {
+        self.layout.non_finite(&self.network, &self.buffers)
     }
 
     /// Replaces the weights.
@@ -192,7 +211,7 @@ impl Session {
     /// # Errors
     /// When the network is not compiled.
     pub fn slot_names(&self) -> Result<Vec<String>> {
-        let slots = self.compiled_for("the optimizer's state")?.optimizer.slots();
+        let slots = self.compiled_for("the optimizer's state")?.slots();
         Ok(slots.iter().map(|slot| slot.name.to_owned()).collect())
     }
 
@@ -211,6 +230,19 @@ impl Session {
         self.slot_names()?.into_iter().map(read).collect()
     }
 
+    /// Replaces the weights by their moving average, if one is kept and a step was taken: what ends a training.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn average_weights(&self) -> Result<()> {
+        let bytes = self.layout.trainable_len() as u64 * 4;
+        let averaged = self.compiled.as_ref().is_some_and(|compiled| compiled.use_ema) && self.iterations > 0;
+        match (self.buffers.get(&graphs::slot_buffer(AVERAGE)), self.buffers.get(TRAINABLE)) {
+            (Some(average), Some(weights)) if averaged && bytes > 0 => Ok(weights.write(0, &average.read(0, bytes)?)?),
+            _ => Ok(()),
+        }
+    }
+
     /// How far training is.
     ///
     /// # Errors
@@ -221,14 +253,33 @@ impl Session {
             LearningRate::Constant(rate) => Some(rate),
             LearningRate::Schedule(_) => None,
         };
-        Ok(Progress { optimizer, epochs: self.epochs, iterations: self.iterations, learning_rate })
+        let compiled_learning_rate = self.compiled_learning_rate();
+        let (epochs, iterations) = (self.epochs, self.iterations);
+        Ok(Progress { optimizer, epochs, iterations, learning_rate, compiled_learning_rate })
     }
 
-    /// Puts training where it was: the weights one after the other, what the optimizer kept, and how far it was.
+    /// The learning rate that the network was compiled with, in words.
+    fn compiled_learning_rate(&self) -> String {
+        self.compiled.as_ref().map_or(String::new(), |compiled| format!("{:?}", compiled.optimizer.learning_rate()))
+    }
+
+    /// The states of the checkpoint that was restored last, if no `fit` has had them and the next one goes on from there.
+    pub fn take_resumed(&mut self, initial_epoch: usize) -> Option<Vec<CallbackState>> {
+        self.resumed.take().filter(|_| initial_epoch == self.epochs)
+    }
+
+    /// Puts training where it was: the weights one after the other, what the optimizer kept, and how far it was. The
+    /// learning rate is that of then if the network was compiled with the same; another one stays.
     ///
     /// # Errors
     /// When the device is lost.
-    pub fn restore(&mut self, weights: &[f32], slots: &[Vec<f32>], progress: &Progress) -> Result<()> {
+    pub fn restore(
+        &mut self,
+        weights: &[f32],
+        slots: &[Vec<f32>],
+        progress: &Progress,
+        callbacks: Vec<CallbackState>,
+    ) -> Result<()> {
         self.write_weights(weights)?;
         for (name, flat) in self.slot_names()?.iter().zip(slots) {
             if let (Some(buffer), false) = (self.buffers.get(&graphs::slot_buffer(name)), flat.is_empty()) {
@@ -236,8 +287,16 @@ impl Session {
             }
         }
         (self.epochs, self.iterations) = (progress.epochs, progress.iterations);
-        if let (LearningRate::Constant(rate), Some(saved)) = (&mut self.learning_rate, progress.learning_rate) {
-            *rate = saved;
+        (self.callback_states, self.resumed) = (callbacks.clone(), Some(callbacks));
+        let compiled = self.compiled_learning_rate();
+        match (&mut self.learning_rate, progress.learning_rate) {
+            (LearningRate::Constant(rate), Some(saved)) if compiled == progress.compiled_learning_rate => *rate = saved,
+            _ if compiled == progress.compiled_learning_rate => {}
+            _ => tracing::info!(
+                "the learning rate is {compiled}, which the model is compiled with now; the checkpoint's training was \
+                 compiled with {}",
+                progress.compiled_learning_rate
+            ),
         }
         Ok(())
     }
@@ -250,7 +309,7 @@ impl Session {
     /// Sets the random changes of training images. Training programs with others are dropped.
     pub fn set_augmentation(&mut self, augmentation: Option<&Augmentation>) {
         if self.augmentation.as_ref() != augmentation {
-            self.programs.retain(|(mode, ..), _| *mode != Mode::Train);
+            self.programs.retain(|(mode, ..)| mode != Mode::Train);
             self.augmentation = augmentation.cloned();
         }
     }
@@ -275,7 +334,7 @@ impl Session {
         if same_entry && self.resident.get(&role).is_some_and(|resident| resident.holds(data)) {
             return Ok(());
         }
-        self.programs.retain(|(_, other, _), _| *other != role);
+        self.programs.retain(|(_, other, _)| other != role);
         self.resident.remove(&role);
         let resident = Resident::upload(data, role, &self.device, &mut self.buffers)?;
         self.resident.insert(role, resident);
@@ -318,16 +377,24 @@ impl Session {
 
     fn ready(&mut self, mode: Mode, role: Role, batch: usize) -> Result<&mut Ready> {
         let key = (mode, role, batch);
-        if !self.programs.contains_key(&key) {
+        if self.programs.get(key).is_none() {
+            self.check_step(batch)?;
             let plan = self.plan(mode, role, batch)?;
             tracing::debug!("{mode:?} {role:?}, batches of {batch}:\n{plan}");
+            self.check_slots(&plan, batch)?;
             let program = self.buffers.program(&plan)?;
             let fixed = self.compiled.as_ref().and_then(|compiled| compiled.steps_per_execution);
             let steps = fixed.filter(|_| mode != Mode::Predict).unwrap_or(1);
-            self.programs.insert(key, Ready { program, steps });
+            let ready = Ready { program, steps, slot_bytes: plan.slot_bytes() };
+            self.programs.insert(key, ready, &self.buffers);
         }
         let missing = || Error::NotReady { model: self.network.name.clone(), action: "a program", call: "compile" };
-        self.programs.get_mut(&key).ok_or_else(missing)
+        self.programs.get(key).ok_or_else(missing)
+    }
+
+    /// The device memory that the network, its programs and its data sets take, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.buffers.bytes()
     }
 
     /// What the next `count` steps from sample `first` on are told.
@@ -340,16 +407,28 @@ impl Session {
                 Some(compiled) if mode == Mode::Train => {
                     let iterations = self.iterations + i as u64;
                     let key = bits(Stream::Step, [self.seed, iterations, 0]);
-                    let rates = compiled.optimizer.rates(iterations, self.learning_rate.at(iterations));
-                    Step { key: [key as u32, (key >> 32) as u32], rates, ..step }
+                    let learning_rate = self.learning_rate.at(iterations);
+                    let rates = compiled.optimizer.rates(iterations, learning_rate);
+                    Step { key: words(key), rates, learning_rate, iteration: iterations as u32, ..step }
                 }
-                _ => step,
+                // For layers that are called with `training` set.
+                _ => {
+                    let inferences = self.inferences + i as u64;
+                    Step { key: words(bits(Stream::Inference, [self.seed, self.iterations, inferences])), ..step }
+                }
             }
         });
         let steps = steps.collect();
         if mode == Mode::Train {
-            self.iterations += count as u64;
+            (self.iterations, self.inferences) = (self.iterations + count as u64, 0);
+        } else {
+            self.inferences += count as u64;
         }
         steps
     }
+}
+
+/// The low and the high half.
+fn words(bits: u64) -> [u32; 2] {
+    [bits as u32, (bits >> 32) as u32]
 }

@@ -226,7 +226,7 @@ impl Pass<'_> {
             let began = self.last_done.map_or(submitted, |done| done.max(submitted));
             let done = Instant::now();
             self.last_done = Some(done);
-            self.adapt(batch, steps, done - began)?;
+            self.adapt(batch, steps, done - began);
             if (self.on_flight)(batch, &bytes)?.is_break() {
                 flow = ControlFlow::Break(());
             }
@@ -235,12 +235,11 @@ impl Pass<'_> {
     }
 
     /// Has the next submission of a program run more steps, if one of as many as now took little time.
-    fn adapt(&mut self, batch: usize, steps: usize, took: Duration) -> Result<()> {
+    fn adapt(&mut self, batch: usize, steps: usize, took: Duration) {
         let fixed = self.session.compiled().and_then(|compiled| compiled.steps_per_execution).is_some();
-        let ready = self.session.ready(self.mode, self.role, batch)?;
+        let Some(ready) = self.session.programs.get((self.mode, self.role, batch)) else { return };
         if !fixed && self.mode != Mode::Predict && steps == ready.steps && took < SHORT {
             ready.steps = (steps * 2).min(MOST_STEPS);
         }
-        Ok(())
     }
 }

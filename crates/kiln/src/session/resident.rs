@@ -8,7 +8,7 @@ use kiln_graph::{Buffers, DeviceBuffer, READ_PAST, TensorType};
 use super::stream::{self, Reader};
 use crate::augmentation::Standardization;
 use crate::data::{Dataset, Values};
-use crate::{Device, Error, Result};
+use crate::{Device, Error, Result, memory};
 
 /// What a data set on the device is for. Each has buffers of its own, so that training and validation alternate
 /// without an upload.
@@ -78,7 +78,9 @@ impl Resident {
             (x, data.labels().ty(samples))
         };
         let limit = device.info().limits.max_binding_bytes;
-        let capacity = stream::capacity(data, types(1), limit);
+        // A copy of what lies in memory, or all that is streamed, may take half of the memory.
+        let room = memory::free_on(device).map_or(limit, |free| limit.min(free / 2));
+        let capacity = stream::capacity(data, types(1), room);
         let (x, y) = types(capacity);
         for ty in [&x, &y] {
             if ty.bytes() > limit {
@@ -96,7 +98,7 @@ impl Resident {
                 streamed => Cow::from(streamed.gather(&order, data.sample_shape().elements())?),
             };
             write_new(&role.buffer("x"), &values, device, buffers)?;
-            write_new(&role.buffer("y"), &data.labels().gather(&order), device, buffers)?;
+            write_new(&role.buffer("y"), &data.labels().gather(&order)?, device, buffers)?;
             if let Some(weights) = data.sample_weights() {
                 write_new(&role.buffer("weights"), bytemuck::cast_slice(weights), device, buffers)?;
             }

@@ -9,17 +9,22 @@ use super::{Role, resident};
 use crate::Result;
 use crate::data::{DataError, Dataset, rows};
 
-/// The most bytes that the samples of a data set that is streamed take on the device.
+/// The most bytes that the samples of a data set that is streamed take on the device, unless few samples take more.
 const DEVICE_BYTES: u64 = 128 << 20;
 
 /// About how many bytes are read at a time, unless a batch is larger.
 const CHUNK_BYTES: u64 = 32 << 20;
 
+/// So many samples lie on the device in any case, if it can bind them: a batch should fit.
+const DEVICE_SAMPLES: u64 = 128;
+
 /// How many samples of a data set lie on a device at a time. `x` and `y` are the types of one.
 pub(super) fn capacity(data: &Dataset, (x, y): (TensorType, TensorType), limit: u64) -> usize {
     let samples = data.len();
-    let fit = |bytes: u64| (bytes / x.bytes().max(y.bytes()).max(1)) as usize;
-    let all = if fit(limit) >= samples { samples } else { fit(limit.min(DEVICE_BYTES)).max(1) };
+    let sample = x.bytes().max(y.bytes()).max(1);
+    let fit = |bytes: u64| (bytes / sample) as usize;
+    let some = DEVICE_BYTES.max(sample.saturating_mul(DEVICE_SAMPLES));
+    let all = if fit(limit) >= samples { samples } else { fit(limit.min(some)).max(1) };
     data.chunk().map_or(all, |chunk| chunk.min(samples))
 }
 
@@ -99,8 +104,9 @@ impl Reader {
 
     fn read(&self, order: &[u32]) -> std::result::Result<Chunk, DataError> {
         let x = self.data.values().gather(order, self.data.sample_shape().elements())?;
-        let weights = self.data.sample_weights().map(|weights| rows(weights, order, 1));
-        Ok(Chunk { samples: order.len(), x, y: self.data.labels().gather(order), weights: weights.unwrap_or_default() })
+        let weights = self.data.sample_weights().map(|weights| rows(weights, order, 1)).transpose()?;
+        let y = self.data.labels().gather(order)?;
+        Ok(Chunk { samples: order.len(), x, y, weights: weights.unwrap_or_default() })
     }
 }
 

@@ -6,7 +6,7 @@ use super::Matmul;
 use crate::fused::Epilogue;
 use crate::kernels::{matmul as kernel, matmul_quads as quads, matmul_subgroup as subgroup};
 use crate::pad::{in_fours, transposed_in_fours};
-use crate::tiles::{QuadTiles, Tile, quad_tiles, shared_tiles, single_tiles, subgroup_tiles, subgroups_of_8};
+use crate::tiles::{QuadTiles, Tile, shared_tiles, single_tiles, subgroup_tiles, subgroups_of_8};
 
 impl Matmul {
     /// What the kernels compute for `c [M, N]`.
@@ -48,12 +48,8 @@ impl Matmul {
             row_stride: strides[0] as u32,
             column_stride: strides[1] as u32,
         };
-        let spread = match tile {
-            Tile::Single => single_tiles(rows, columns),
-            _ => quad_tiles(rows, columns),
-        };
+        let spread = tile.spread(rows, columns);
         let overrides = quads::Overrides { lanes: spread.lanes, has_bias: self.bias, epilogue: epilogue.code() };
-        let shared = shared_tiles(rows, columns);
         let call = match (tile, self.transpose_a) {
             (Tile::Split, _) => {
                 self.push_split(lowering, [a, b, bias, gates], params, epilogue);
@@ -74,8 +70,8 @@ impl Matmul {
                     false => subgroup::Nn { a, b, bias, gates, c }.call(params, overrides, tiles),
                 }
             }
-            (Tile::Shared, true) => quads::SharedTn { a, b, bias, gates, c }.call(params, overrides, shared),
-            (Tile::Shared, false) => quads::SharedNn { a, b, bias, gates, c }.call(params, overrides, shared),
+            (Tile::Shared, true) => quads::SharedTn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
+            (Tile::Shared, false) => quads::SharedNn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
             (Tile::Single, _) => quads::Single { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
             (_, true) => quads::Tn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
             (_, false) => quads::Nn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
@@ -96,7 +92,7 @@ impl Matmul {
         let partial = lowering.scratch(TensorType::f32([blocks, rows, columns]));
         let single = rows <= FEW_ROWS;
         let QuadTiles { lanes, workgroups: [x, y, _] } =
-            if single { single_tiles(rows, columns) } else { quad_tiles(rows, columns) };
+            if single { single_tiles(rows, columns) } else { shared_tiles(rows, columns) };
         let overrides = quads::Overrides { lanes, has_bias: self.bias, epilogue: epilogue.code() };
         let workgroups = [x, y, blocks as u32];
         let call = match single {
@@ -131,7 +127,7 @@ impl Layout {
             _ => NN.to_vec(),
         };
         let blocks = k.div_ceil(BLOCK);
-        let [x, y, z] = if few { single_tiles(rows, columns) } else { quad_tiles(rows, columns) }.workgroups;
+        let [x, y, z] = if few { single_tiles(rows, columns) } else { shared_tiles(rows, columns) }.workgroups;
         if blocks > 1 && z == 1 && 4 * (blocks * rows * columns) as u64 <= limits.window_bytes() {
             let kernel = if few { quads::SplitSingle::KERNEL } else { quads::Split::KERNEL };
             let idle = x * y < BUSY && blocks >= MANY_BLOCKS && !subgroups_of_8(limits);
@@ -143,24 +139,24 @@ impl Layout {
 
 /// Fewer workgroups leave much of a GPU without work.
 const BUSY: u32 = 128;
-/// With fewer blocks, splitting gains less than adding them up costs.
-const MANY_BLOCKS: usize = 4;
+/// With fewer blocks there is nothing to compute side by side.
+const MANY_BLOCKS: usize = 2;
 /// Of the inner axis, what is summed apart.
 const BLOCK: usize = quads::BLOCK as usize;
 /// So many rows leave most of what an invocation owns in other tiles empty.
 const FEW_ROWS: usize = 4;
 const NN: [(Tile, &Kernel); 5] = [
+    (Tile::Shared, quads::SharedNn::KERNEL),
     (Tile::Quads, quads::Nn::KERNEL),
     (Tile::Subgroup, subgroup::Nn::KERNEL),
-    (Tile::Shared, quads::SharedNn::KERNEL),
     (Tile::Columns, kernel::Nn::KERNEL),
     (Tile::Single, quads::Single::KERNEL),
 ];
 const NN_OF_FEW_ROWS: [(Tile, &Kernel); 3] =
     [(Tile::Single, quads::Single::KERNEL), (Tile::Quads, quads::Nn::KERNEL), (Tile::Columns, kernel::Nn::KERNEL)];
 const TN: [(Tile, &Kernel); 4] = [
+    (Tile::Shared, quads::SharedTn::KERNEL),
     (Tile::Quads, quads::Tn::KERNEL),
     (Tile::Subgroup, subgroup::Tn::KERNEL),
-    (Tile::Shared, quads::SharedTn::KERNEL),
     (Tile::Columns, kernel::Tn::KERNEL),
 ];

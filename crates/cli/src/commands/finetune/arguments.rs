@@ -15,7 +15,8 @@ use crate::commands::weights::Weights;
 /// --then-unfreeze N, all layers from the Nth on are trained together with SGD and a small learning rate; of
 /// inception_v3, 249 leaves the two last blocks.
 ///
-/// Leaves in the folder --out what `kiln train` leaves, but for a checkpoint.
+/// Leaves in the folder --out what `kiln train` leaves, but for a checkpoint. A folder that holds a training is written into
+/// with --overwrite only, and by one training at a time.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -70,7 +71,10 @@ pub struct Arguments {
     /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     pub device: Option<String>,
-    /// Where the result goes; what an earlier run left there is replaced.
+    /// Where the result goes: a folder without a training, or one that --overwrite removes.
     #[arg(long, default_value = "runs/finetune", value_name = "DIR")]
     pub out: PathBuf,
+    /// Remove the training in --out when the new one begins.
+    #[arg(long)]
+    pub overwrite: bool,
 }

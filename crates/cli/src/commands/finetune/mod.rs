@@ -14,6 +14,7 @@ pub use arguments::Arguments;
 use super::devices;
 use super::network::{self, Known};
 use super::run::{DType, Rescale, Run, image_of};
+use super::run_folder::RunFolder;
 use super::source::{self, Samples};
 use super::train::report;
 use crate::error::Error;
@@ -24,13 +25,14 @@ use stages::Stages;
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let (known, backbone) = Known::backbone(&arguments.model)?;
+    let folder = RunFolder::lock(&arguments.out)?;
+    folder.check(arguments.overwrite)?;
     let preprocessing = arguments.preprocessing.unwrap_or(backbone.preprocessing);
     let [height, width, _] = known.input_shape;
     let samples = source::load(&arguments.data, &arguments.images.or_of_size([height, width]))?;
     let samples = samples.preprocessed(preprocessing)?;
     let [trained, validated] = samples.split(arguments.validation_split);
     let Samples { train, test, .. } = samples;
-    std::fs::create_dir_all(&arguments.out).map_err(Error::file("create the folder", &arguments.out))?;
     interrupt::watch()?;
 
     let device = devices::open(arguments.device.as_deref())?;
@@ -66,6 +68,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let tested = test.as_ref().map(|test| format!(", {} to test", test.len())).unwrap_or_default();
     println!("{}: {} images to train, {} to validate{tested}", run.data, trained.len(), validated.len());
     println!("{}", run.input_words(&model));
+
+    folder.begin(&run)?;
 
     let validated = Some(&validated).filter(|validated| !validated.is_empty());
     let mut stages =

@@ -12,13 +12,14 @@ use kiln_bench::made_up;
 use super::run::Run;
 use super::{augment, devices, network, show};
 use crate::error::Error;
+use crate::progress::rate;
 use crate::{files, plot};
 
 /// Show where the time of a training step goes.
 ///
 /// Trains on made-up samples and times each kernel call: by the device's clock if it has one, else by the host's. Prints
 /// a table of the calls and one of the kernels, and leaves in the folder --out: trace.json (for Perfetto or
-/// chrome://tracing) and profile.svg (the step as a picture).
+/// chrome://tracing) and profile.svg (the step as a picture; in a browser, each box has a tooltip).
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -31,10 +32,10 @@ pub struct Arguments {
     /// or a model.json.
     model: String,
     /// Samples per step [default: 128, or 8 where a sample has more than 10,000 values].
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     batch_size: Option<u32>,
     /// How many steps to time, after one that warms up.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     steps: u32,
     /// What is made small, by Keras' name [default: that of the run; else the cross-entropy of the classes, the binary one
     /// for a network with one output].
@@ -94,18 +95,19 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 
     let (steps, seconds) = (arguments.steps, profile.seconds());
     let title = format!("A step of {}, {batch_size} samples, on {}", model.name(), device.info().name);
-    let speed = batch_size as f64 / seconds;
     show(&format!(
-        "{title}\nmean of {steps} steps, by the {}\n\n{profile}\n{}\n{speed:.0} samples/s in kernels\n",
+        "{title}\nmean of {steps} steps, by the {}\n\n{profile}\n{}\n{} samples/s in kernels\n",
         profile.timing,
-        profile.by_kernel()
+        profile.by_kernel(),
+        rate(batch_size as f64 / seconds)
     ));
     std::fs::create_dir_all(&out).map_err(Error::file("make the folder", &out))?;
     let (trace, picture) = (out.join("trace.json"), out.join("profile.svg"));
     let mut staged = files::stage(&trace)?;
     write!(staged, "{}", trace::events(&profile, &title)).map_err(Error::file("write", &trace))?;
     files::publish(staged, &trace)?;
-    plot::draw(&plot::Step { title: &title, profile: &profile }, &picture)?;
+    let blocks = plot::Blocks::new(&model.summary().rows);
+    plot::draw(&plot::Step { title: &title, profile: &profile, blocks: &blocks }, &picture)?;
     show(&format!("{} and {}\n", trace.display(), picture.display()));
     Ok(ExitCode::SUCCESS)
 }

@@ -1,77 +1,77 @@
 //! Archives of data sets: `.tar` or `.tar.gz`, unpacked once and kept.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
-use indicatif::{ProgressBar, ProgressStyle};
 use kiln::data;
 use sha2::{Digest, Sha256};
-use tar::EntryType;
 
 use crate::error::Error;
+use crate::unpack::unpack;
 
-/// The folder that holds what is in an archive. It lies in the folder of data sets, for as long as path, size and time
-/// of the archive stay the same, and appears whole or not at all.
+/// What the names of folders begin with that are not whole yet.
+const STAGED: &str = ".kiln-";
+/// The file in an unpacked archive's folder that says of which state of the archive it is.
+const STATE: &str = ".archive";
+
+/// The folder that holds what is in an archive. It lies in the folder of data sets, one for each archive, for as long as
+/// size and time of the archive stay the same; then it is replaced. It appears whole or not at all.
 pub fn unpacked(archive: &Path) -> Result<PathBuf, Error> {
     let folder = data::folder("archives")?;
     into(archive, &folder)
 }
 
 fn into(archive: &Path, parent: &Path) -> Result<PathBuf, Error> {
-    let target = parent.join(key(archive)?);
-    if target.is_dir() {
+    let (target, state) = (parent.join(name(archive)?), state(archive)?);
+    let is_ready = || std::fs::read_to_string(target.join(STATE)).is_ok_and(|found| found == state);
+    if is_ready() {
         return Ok(target);
     }
     std::fs::create_dir_all(parent).map_err(Error::file("create the folder", parent))?;
-    let staged = tempfile::Builder::new().prefix(".kiln-").tempdir_in(parent);
-    let staged = staged.map_err(Error::file("create a folder in", parent))?;
+    let lock = parent.join(".lock");
+    let file = File::create(&lock).map_err(Error::file("write", &lock))?;
+    file.lock().map_err(Error::file("lock", &lock))?; // until it is dropped, or the process ends
+    if is_ready() {
+        return Ok(target); // another process has unpacked it meanwhile
+    }
+    remove_leftovers(parent);
+    let stage = || tempfile::Builder::new().prefix(STAGED).tempdir_in(parent);
+    let staged = stage().map_err(Error::file("create a folder in", parent))?;
     unpack(archive, staged.path())?;
+    let mark = staged.path().join(STATE);
+    std::fs::write(&mark, state).map_err(Error::file("write", &mark))?;
+    // What the archive held before goes when `old` is dropped.
+    let old = stage().map_err(Error::file("create a folder in", parent))?;
+    if target.exists() {
+        std::fs::rename(&target, old.path().join("old")).map_err(Error::file("replace", &target))?;
+    }
     std::fs::rename(staged.path(), &target).map_err(Error::file("create the folder", &target))?;
     let _ = staged.keep(); // it has another name now
     Ok(target)
 }
 
-/// A name for what an archive holds now.
-fn key(archive: &Path) -> Result<String, Error> {
-    let read = Error::file("read", archive);
+/// Removes what processes left that were killed while they unpacked. The lock must be held.
+fn remove_leftovers(parent: &Path) {
+    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    for path in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(STAGED)).map(|e| e.path()) {
+        // One that cannot be removed takes space and does no other harm.
+        let _ = std::fs::remove_dir_all(path);
+    }
+}
+
+/// The name of an archive's folder, which follows from where the archive is.
+fn name(archive: &Path) -> Result<String, Error> {
     let path = std::path::absolute(archive).map_err(Error::file("read", archive))?;
-    let data = archive.metadata().map_err(read)?;
-    let text = format!("{} {} {:?}", path.display(), data.len(), data.modified().ok());
-    let hash: String = Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hash: String =
+        Sha256::digest(path.display().to_string()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(format!("{name}-{hash}"))
 }
 
-/// Unpacks files and folders; links and the like are passed over.
-fn unpack(archive: &Path, into: &Path) -> Result<(), Error> {
-    let failed = |error| Error::file("unpack", archive)(error);
-    let file = File::open(archive).map_err(Error::file("read", archive))?;
-    let bar = bar(archive, file.metadata().map_or(0, |data| data.len()));
-    let mut bytes = BufReader::new(bar.wrap_read(file));
-    let packed = bytes.fill_buf().map_err(failed)?.starts_with(&[0x1f, 0x8b]);
-    let contents: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(bytes)) } else { Box::new(bytes) };
-    for entry in tar::Archive::new(contents).entries().map_err(failed)? {
-        let mut entry = entry.map_err(failed)?;
-        let path = entry.path().map_err(failed)?.into_owned();
-        let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-        if !inside {
-            return Err(Error::Outside { archive: archive.to_owned(), path });
-        }
-        if matches!(entry.header().entry_type(), EntryType::Regular | EntryType::Directory) {
-            entry.unpack_in(into).map_err(failed)?;
-        }
-    }
-    bar.finish_and_clear();
-    Ok(())
-}
-
-fn bar(archive: &Path, bytes: u64) -> ProgressBar {
-    let template = "unpacking {prefix} [{wide_bar}] {bytes}/{total_bytes}";
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    ProgressBar::new(bytes).with_style(style.progress_chars("=>.")).with_prefix(name)
+/// Size and time of an archive, as text.
+fn state(archive: &Path) -> Result<String, Error> {
+    let data = archive.metadata().map_err(Error::file("read", archive))?;
+    Ok(format!("{} {:?}", data.len(), data.modified().ok()))
 }
 
 #[cfg(test)]
@@ -100,8 +100,16 @@ mod tests {
         path
     }
 
+    /// How much is in a folder that is not hidden.
     fn count(folder: &Path) -> usize {
-        std::fs::read_dir(folder).unwrap().count()
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| !name.to_string_lossy().starts_with('.')).count()
+    }
+
+    /// How much is in a folder that was not finished.
+    fn staged(folder: &Path) -> usize {
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().starts_with(STAGED)).count()
     }
 
     #[test]
@@ -116,12 +124,28 @@ mod tests {
     }
 
     #[test]
-    fn another_archive_of_the_same_name_is_unpacked_beside_it() {
+    fn an_archive_that_changes_is_unpacked_in_place_of_what_it_was() {
         let (from, parent) = (tempdir().unwrap(), tempdir().unwrap());
         let first = into(&archive(&from, &["a"]), parent.path()).unwrap();
-        let second = into(&archive(&from, &["a", "b", "c/d"]), parent.path()).unwrap();
-        assert_ne!(first, second);
-        assert!(second.join("c/d").exists());
+        let second = into(&archive(&from, &["b", "c/d"]), parent.path()).unwrap();
+        assert_eq!((&first, count(parent.path()), staged(parent.path())), (&second, 1, 0));
+        assert!(second.join("c/d").exists() && !second.join("a").exists());
+    }
+
+    #[test]
+    fn archives_of_one_name_in_two_folders_do_not_meet() {
+        let (here, there, parent) = (tempdir().unwrap(), tempdir().unwrap(), tempdir().unwrap());
+        let first = into(&archive(&here, &["a"]), parent.path()).unwrap();
+        let second = into(&archive(&there, &["b"]), parent.path()).unwrap();
+        assert!(first.join("a").exists() && second.join("b").exists() && first != second);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed() {
+        let (from, parent) = (tempdir().unwrap(), tempdir().unwrap());
+        std::fs::create_dir_all(parent.path().join(".kiln-half/train")).unwrap();
+        into(&archive(&from, &["a"]), parent.path()).unwrap();
+        assert_eq!((count(parent.path()), staged(parent.path())), (1, 0));
     }
 
     #[test]
@@ -131,7 +155,7 @@ mod tests {
             let path = archive(&from, &["a", name]);
             let error = into(&path, parent.path()).unwrap_err().to_string();
             assert_eq!(error, format!("{}: expected paths inside the archive, found {name}", path.display()));
-            assert_eq!((count(parent.path()), count(from.path())), (0, 1));
+            assert_eq!((count(parent.path()), staged(parent.path()), count(from.path())), (0, 0, 1));
         }
     }
 
@@ -142,7 +166,7 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
         assert!(into(&path, parent.path()).is_err());
-        assert_eq!(count(parent.path()), 0);
+        assert_eq!((count(parent.path()), staged(parent.path())), (0, 0));
         std::fs::write(&path, "no archive").unwrap();
         let error = into(&path, parent.path()).unwrap_err().to_string();
         assert_eq!(error, format!("cannot unpack {}", path.display()));

@@ -61,6 +61,16 @@ impl Images {
         Images { image_size: self.image_size.or(Some(size)), ..self.clone() }
     }
 
+    /// The shape of a sample and the number of classes of the images in the folders of a folder, if they are resized.
+    pub fn described(&self, folder: &Path) -> Result<Option<(Shape, usize)>, Error> {
+        if self.image_size.is_none() {
+            return Ok(None);
+        }
+        let images = Images { skip_corrupt: false, stream: true, ..self.clone() };
+        let data = images.load(folder)?;
+        Ok(Some((data.sample_shape().clone(), data.classes())))
+    }
+
     /// The images in the folders of a folder, which a model sees as 0 to 1; with a bar that tells how far it is.
     pub fn load(&self, folder: &Path) -> Result<Dataset, Error> {
         let template = "{prefix} [{wide_bar}] {pos}/{len} images, {eta} left";

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use kiln::Model;
 use kiln::data::{self, Dataset, Preprocessing};
+use kiln::graph::Shape;
 
 pub use images::{Images, size};
 
@@ -123,6 +124,21 @@ fn folder_of(source: &str) -> Result<PathBuf, Error> {
         None if path.is_dir() => Ok(path.to_owned()),
         None if path.is_file() => archive::unpacked(path),
         None => Err(Error::NoData { found: source.to_owned() }),
+    }
+}
+
+/// The shape of a sample and the number of classes of a folder of images, or of an archive of one, if images are
+/// resized: without a look into any of them.
+pub fn described(source: &str, images: &Images) -> Result<Option<(Shape, usize)>, Error> {
+    let path = Path::new(source);
+    let folder = match Known::named(source) {
+        None if path.is_dir() => path.to_owned(),
+        None if path.is_file() && !is_tensors(source) => archive::unpacked(path)?,
+        _ => return Ok(None),
+    };
+    match Layout::of(&folder)? {
+        Layout::Parts([folder, _]) | Layout::Classes(folder) => images.described(&folder),
+        _ => Ok(None),
     }
 }
 

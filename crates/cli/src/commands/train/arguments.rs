@@ -1,41 +1,55 @@
 //! What `kiln train` is asked for.
 
-use std::path::{Path, PathBuf};
-
-use clap::ValueEnum;
+use kiln::callbacks::ReduceLROnPlateau;
 use kiln::data::Preprocessing;
-use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, LearningRate, Nadam, Optimizer, RMSprop, SGD};
-use kiln::{Loss, Metric};
+use kiln::optimizers::Optimizer;
+use kiln::{Compile, Loss, Metric};
 
+use super::class_weight::ClassWeight;
+use super::optimizer::OptimizerArguments;
+use super::options::Options;
+use super::place::Place;
+use super::plateau;
+use super::schedule::Length;
 use crate::commands::augment;
 use crate::commands::network::Known;
 use crate::commands::run::Rescale;
-use crate::commands::source::{Images, is_tensors};
+use crate::commands::source::{self, Images, is_tensors};
 use crate::commands::weights::Weights;
+use crate::error::Error;
 
 /// Train a network and save it.
 ///
 /// Trains, evaluates on the test images and leaves in the folder --out: model.json and weights.safetensors (the model),
 /// history.json and history.csv (the figures of each epoch, in the first also of each batch), history.png and
-/// history.svg (the same as a picture), run.json (what was asked for: all that evaluate and predict need) and checkpoint.safetensors, from which --resume
-/// goes on. Model, history and checkpoint are saved after every epoch.
+/// history.svg (the same as a picture), run.json (what was asked for: all that evaluate and predict need) and
+/// checkpoint.safetensors, from which --resume goes on. Model, history and checkpoint are saved after every epoch. A folder
+/// that holds a training is written into with --resume or --overwrite only, and by one training at a time.
 ///
 /// Ctrl-C finishes the batch, saves and ends with status 130; so does the signal to terminate, with 143.
+/// When the loss or a weight is no longer a finite number, it ends with status 1, and the weights of the last epoch before
+/// that stay in --out.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   kiln train lenet
   kiln train lenet --epochs 5 --optimizer sgd --learning-rate 0.05 --momentum 0.9
+  kiln train lenet --optimizer adamw --schedule cosine:warmup_epochs=1 --weight-decay 0.05 --ema 0.999
   kiln train lenet --data fashion-mnist --out runs/fashion
   kiln train lenet --minutes 5 --device nvidia
   kiln train cifar-deep --data photos/ --epochs 40 --augment
   kiln train cifar-deep --augment rotation_range=15,width_shift_range=0.1,horizontal_flip=true
   kiln train cifar-deep --epochs 60 --resume
+  kiln train runs/lenet --data more/ --out runs/lenet-more
   kiln train model.json --weights init.safetensors --data xy.safetensors --no-shuffle --out runs/mine
 
 Runs with the same arguments on the same device give the same weights, bit for bit.")]
 pub struct Arguments {
-    /// The network: lenet, cifar-simple, cifar-deep, or a model.json in the form of Keras' to_json.
+    // The first, for the fields behind it take what they read away.
+    #[command(flatten)]
+    pub options: Options,
+    /// The network: lenet, cifar-simple, cifar-deep, or a model.json in the form of Keras' to_json, with random weights; or a
+    /// folder that `kiln train` left, with the weights that are there.
     pub model: String,
     /// What to learn: mnist, fashion-mnist, cifar10, cifar100 (fetched if need be), a folder with their files, a folder
     /// with the folders train and test, each with a folder of images for each class, a folder of images for each class
@@ -55,28 +69,21 @@ pub struct Arguments {
     #[arg(long, value_name = "MODE")]
     pub preprocessing: Option<Preprocessing>,
     /// Begin with these weights instead of random ones: safetensors, Keras' HDF5, or a file of the Hugging Face hub.
-    #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]", conflicts_with = "resume")]
+    #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]")]
     pub weights: Option<Weights>,
     /// How many times to go through the training images [default: 20, or as --minutes allows].
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     epochs: Option<u32>,
     /// Train as many epochs as fit into about so many minutes, at least one, and with --epochs at most so many.
-    #[arg(long, value_parser = positive, value_name = "M")]
+    #[arg(long, value_parser = positive, allow_negative_numbers = true, value_name = "M")]
     pub minutes: Option<f64>,
     /// Images per step.
-    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     pub batch_size: u32,
-    /// How the weights are changed [default: rmsprop for cifar-simple and cifar-deep, else adam].
-    #[arg(long, value_enum)]
-    optimizer: Option<Rule>,
-    /// How far a step goes [default: Keras' for the optimizer: 0.001, but 0.01 for sgd].
-    #[arg(long, value_parser = positive, value_name = "RATE")]
-    learning_rate: Option<f64>,
-    /// How much of the last step rmsprop or sgd takes again [default: 0].
-    #[arg(long, value_parser = share, value_name = "SHARE")]
-    momentum: Option<f64>,
-    /// What is made small, by Keras' name [default: cross-entropy of the classes; the binary one for a network with one
-    /// output, or labels that do not exclude each other].
+    #[command(flatten)]
+    optimizer: OptimizerArguments,
+    /// What is made small, by Keras' name, like mse or binary_crossentropy [default: cross-entropy of the classes; the
+    /// binary one for a network with one output, or labels that do not exclude each other].
     #[arg(long, value_name = "NAME")]
     pub loss: Option<Loss>,
     /// Whether the network gives logits, not probabilities.
@@ -91,7 +98,7 @@ pub struct Arguments {
     /// that are split into train and test already, all but the first int(n (1 - share)) images; of a folder of images for
     /// each class, the last int(n share) of its mixed files. `kiln evaluate` takes it where there are no test images
     /// [default: 0.2; 0 for a safetensors file].
-    #[arg(long, value_parser = share, value_name = "SHARE")]
+    #[arg(long, value_parser = share, allow_negative_numbers = true, value_name = "SHARE")]
     validation_split: Option<f64>,
     /// Take the images in their order, in every epoch.
     #[arg(long)]
@@ -101,35 +108,26 @@ pub struct Arguments {
     #[arg(long, value_name = "SPEC", num_args = 0..=1, default_missing_value = crate::commands::augment::USUAL)]
     pub augment: Option<String>,
     /// Stop when the validation loss has not become smaller for so many epochs, and keep the best weights.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "EPOCHS")]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "EPOCHS")]
     pub patience: Option<u32>,
+    /// Multiply the learning rate by `factor` when `monitor` has not improved for `patience` epochs: Keras' arguments of
+    /// ReduceLROnPlateau as name=value [default: factor=0.1,patience=10,monitor=val_loss].
+    #[arg(long, value_parser = plateau::parse, value_name = "SPEC", num_args = 0..=1, default_missing_value = "")]
+    pub reduce_lr_on_plateau: Option<ReduceLROnPlateau>,
+    /// How much the loss of a class's samples counts, like cat=2,dog=0.5 or 0=2,1=0.5; 1 where nothing is said.
+    #[arg(long, value_parser = ClassWeight::parse, value_delimiter = ',', value_name = "CLASS=WEIGHT")]
+    pub class_weight: Vec<ClassWeight>,
     /// Write event files for TensorBoard into OUT/tensorboard.
     #[arg(long)]
     pub tensorboard: bool,
-    /// Go on from the checkpoint in --out, up to --epochs in all: to the bits of a training that was not interrupted.
-    #[arg(long)]
-    pub resume: bool,
+    #[command(flatten)]
+    pub place: Place,
     /// What the first weights, the order of the images and other random draws depend on.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
     /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     pub device: Option<String>,
-    /// Where the result goes; what an earlier run left there is replaced [default: runs/MODEL].
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-}
-
-/// Keras' optimizers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Rule {
-    Adadelta,
-    Adagrad,
-    Adam,
-    Adamw,
-    Nadam,
-    Rmsprop,
-    Sgd,
 }
 
 pub fn positive(text: &str) -> Result<f64, String> {
@@ -143,11 +141,24 @@ pub fn share(text: &str) -> Result<f64, String> {
 }
 
 impl Arguments {
-    /// What is wrong with the arguments together, if anything is.
+    /// What is wrong with the arguments together, if anything is. Those of a training that goes on are not complete before
+    /// it is found.
     pub fn conflict(&self) -> Option<String> {
-        let rule = self.rule();
-        if self.momentum.is_some() && !matches!(rule, Rule::Sgd | Rule::Rmsprop) {
-            return Some("--momentum is for --optimizer sgd or rmsprop; the others have none, or their own".to_owned());
+        if let Some(conflict) = self.optimizer.conflict(&self.model) {
+            return Some(conflict);
+        }
+        if self.reduce_lr_on_plateau.is_some() && self.optimizer.is_scheduled() {
+            return Some(
+                "--reduce-lr-on-plateau cannot change a learning rate that --schedule or --decay sets".to_owned(),
+            );
+        }
+        let watched = self.reduce_lr_on_plateau.as_ref().map(|reduce| reduce.monitor.as_str());
+        if let Some(monitor) = watched.filter(|name| name.starts_with("val_"))
+            && self.validation_split() == 0.0
+        {
+            return Some(format!(
+                "--reduce-lr-on-plateau needs {monitor}; give a --validation-split above 0, or monitor=loss"
+            ));
         }
         if self.patience.is_some() && self.validation_split() == 0.0 {
             return Some("--patience needs a validation loss; give a --validation-split above 0".to_owned());
@@ -181,50 +192,25 @@ impl Arguments {
         self.epochs.map(|epochs| epochs as usize).or(if self.minutes.is_some() { None } else { Some(20) })
     }
 
-    /// The folder of the result.
-    pub fn out(&self) -> PathBuf {
-        let name = Path::new(&self.model).file_stem().unwrap_or_default();
-        self.out.clone().unwrap_or_else(|| Path::new("runs").join(name))
+    /// What options that are not given are, where that depends on others.
+    pub fn computed_defaults(&self, optimizer: &dyn Optimizer) -> Vec<(String, String)> {
+        let epochs = self.epochs().map(|epochs| ("--epochs", epochs.to_string()));
+        let rest = [
+            ("--data", source::from_anywhere(self.data())),
+            ("--optimizer", optimizer.name().to_owned()),
+            ("--learning-rate", format!("{:?}", optimizer.learning_rate())),
+            ("--momentum", "0".to_owned()),
+            ("--validation-split", self.validation_split().to_string()),
+        ];
+        epochs.into_iter().chain(rest).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// How the weights are changed.
-    pub fn optimizer(&self) -> Box<dyn Optimizer> {
-        let rate = |default: LearningRate| self.learning_rate.map_or(default, LearningRate::from);
-        let momentum = self.momentum.unwrap_or(0.0);
-        match self.rule() {
-            Rule::Adadelta => {
-                let default = Adadelta::default();
-                Adadelta { learning_rate: rate(default.learning_rate.clone()), ..default }.into()
-            }
-            Rule::Adagrad => {
-                let default = Adagrad::default();
-                Adagrad { learning_rate: rate(default.learning_rate.clone()), ..default }.into()
-            }
-            Rule::Adam => {
-                let default = Adam::default();
-                Adam { learning_rate: rate(default.learning_rate.clone()), ..default }.into()
-            }
-            Rule::Adamw => {
-                let default = AdamW::default();
-                AdamW { learning_rate: rate(default.learning_rate.clone()), ..default }.into()
-            }
-            Rule::Nadam => {
-                let default = Nadam::default();
-                Nadam { learning_rate: rate(default.learning_rate.clone()), ..default }.into()
-            }
-            Rule::Rmsprop => {
-                let default = RMSprop::default();
-                RMSprop { learning_rate: rate(default.learning_rate.clone()), momentum, ..default }.into()
-            }
-            Rule::Sgd => {
-                let default = SGD::default();
-                SGD { learning_rate: rate(default.learning_rate.clone()), momentum, ..default }.into()
-            }
-        }
-    }
-
-    fn rule(&self) -> Rule {
-        let usual = if self.model.starts_with("cifar-") { Rule::Rmsprop } else { Rule::Adam };
-        self.optimizer.unwrap_or(usual)
+    /// How the weights are changed in a training on so many samples; all else is the default.
+    ///
+    /// # Errors
+    /// When the learning rate's schedule does not fit the length of the training.
+    pub fn compile(&self, samples: usize) -> Result<Compile, Error> {
+        let steps_per_epoch = samples.div_ceil(self.batch_size as usize) as u64;
+        self.optimizer.compile(&self.model, Length { steps_per_epoch, epochs: self.epochs() })
     }
 }

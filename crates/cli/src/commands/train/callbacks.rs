@@ -1,16 +1,13 @@
 //! What watches over a training: its time, and its files.
 
-use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use kiln::{Callback, EpochLogs, History, Model};
+use kiln::callbacks::CallbackState;
+use kiln::{Callback, EpochLogs, Error, History, Model};
 
-use crate::commands::run::Run;
-
-/// The file from which a training goes on.
-pub const CHECKPOINT: &str = "checkpoint.safetensors";
+use crate::commands::run_folder::CHECKPOINT;
 
 /// Stops a training when the next epoch would not fit into its time.
 pub struct Budget {
@@ -42,17 +39,18 @@ impl Callback for Budget {
     }
 }
 
-/// Saves model, run.json, history and checkpoint after every epoch.
+/// Saves model, checkpoint and history after every epoch, in this order: a training that is killed between two of them
+/// leaves a model that is no older than the checkpoint, and a checkpoint that is no older than the history and knows the
+/// figures of its last epoch.
 pub struct Saver<'a> {
     out: &'a Path,
-    run: Run,
     history: History,
 }
 
 impl Saver<'_> {
     /// Saves into a folder. The history begins with that of the epochs before.
-    pub fn new(out: &Path, run: Run, before: History) -> Saver<'_> {
-        Saver { out, run, history: before }
+    pub fn new(out: &Path, before: History) -> Saver<'_> {
+        Saver { out, history: before }
     }
 
     /// The figures of all epochs, also of those before.
@@ -65,16 +63,32 @@ impl Callback for Saver<'_> {
     fn on_epoch_end(&mut self, model: &mut Model, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
         self.history.epochs.push(logs.clone());
         model.save(self.out)?;
-        // With the model, not before it: what lies in the folder until then is of another run.
-        self.run.save(self.out).map_err(|error| kiln::Error::File {
-            action: "write",
-            path: self.out.to_owned(),
-            source: io::Error::other(error),
-        })?;
-        self.history.save(self.out)?;
-        if logs.complete {
-            model.save_checkpoint(self.out.join(CHECKPOINT))?;
+        if !logs.complete {
+            self.history.save(self.out)?;
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn on_checkpoint(&mut self, model: &mut Model, _: &EpochLogs) -> kiln::Result<()> {
+        model.save_checkpoint(self.out.join(CHECKPOINT))?;
+        self.history.save(self.out)
+    }
+
+    fn state(&self) -> kiln::Result<Option<CallbackState>> {
+        CallbackState::new("kiln train", &self.history.epochs.last()).map(Some)
+    }
+
+    fn restore(&mut self, state: &CallbackState) -> kiln::Result<()> {
+        let Some(last) = state.values::<Option<EpochLogs>>()? else { return Ok(()) };
+        let epochs = &mut self.history.epochs;
+        epochs.truncate(last.epoch);
+        if epochs.len() + 1 == last.epoch {
+            epochs.push(last);
+        } else if epochs.len() < last.epoch {
+            let found = format!("{} epochs in history.json", epochs.len());
+            let problem = format!("expected the figures of the {} epochs before, found {found}", last.epoch);
+            return Err(Error::CallbackState { name: state.name().to_owned(), problem });
+        }
+        Ok(())
     }
 }

@@ -4,7 +4,6 @@ use kiln::Model;
 use kiln::data::{Dataset, Interpolation, Preprocessing};
 
 use super::Arguments;
-use crate::commands::network::{self, Known};
 use crate::commands::run::{DType, Run};
 use crate::commands::source::{self, Samples};
 use crate::error::Error;
@@ -21,11 +20,14 @@ pub struct Input {
 
 impl Input {
     /// Reads samples and makes the network. The network of a run sees them as in that run where nothing else is asked for.
-    pub fn new(arguments: &Arguments) -> Result<Input, Error> {
+    pub fn new(
+        arguments: &Arguments,
+        network: impl FnOnce(&Dataset) -> Result<Model, Error>,
+    ) -> Result<Input, Error> {
         let before = Run::of_model(&arguments.model)?;
         let images = before.as_ref().map_or(arguments.images.clone(), |run| arguments.images.or_of_run(run));
         let samples = source::load(arguments.data(), &images)?;
-        let model = build(arguments, &samples.train)?;
+        let model = network(&samples.train)?;
         let before = before.filter(|run| run.dtype == DType::of(&samples.train));
         let preprocessing = arguments.preprocessing.or(before.as_ref().and_then(|run| run.preprocessing));
         let preprocessing = preprocessing.filter(|_| arguments.rescale.is_none());
@@ -35,18 +37,4 @@ impl Input {
         };
         Ok(Input { model, samples, interpolation: images.interpolation(), preprocessing })
     }
-}
-
-/// The network with its first weights.
-fn build(arguments: &Arguments, train: &Dataset) -> Result<Model, Error> {
-    let known = Known::named(&arguments.model);
-    let mut model = match known {
-        Some(known) => known.build(train.sample_shape().clone(), train.classes()),
-        None => network::find(&arguments.model)?,
-    };
-    model.initialize(arguments.seed)?;
-    if let Some(weights) = &arguments.weights {
-        model.load_weights(weights.path()?)?;
-    }
-    Ok(model)
 }

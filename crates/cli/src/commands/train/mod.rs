@@ -2,21 +2,36 @@
 
 pub mod arguments;
 mod callbacks;
+mod class_weight;
+mod diverged;
 mod input;
+mod memory;
+mod optimizer;
+mod options;
+mod place;
+mod plateau;
+mod record;
 pub mod report;
+mod resume;
+mod schedule;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
+use kiln::augmentation::Augmentation;
 use kiln::callbacks::{EarlyStopping, TensorBoard};
-use kiln::data::Dataset;
+use kiln::data::{Dataset, Interpolation, Preprocessing};
 use kiln::{Callback, Compile, Fit, History, Model};
 
 pub use arguments::Arguments;
+pub use record::Training;
 
-use self::callbacks::{Budget, CHECKPOINT, Saver};
+use self::callbacks::{Budget, Saver};
 use self::input::Input;
+use super::network::{self, Known};
 use super::run::{self, Rescale, Run};
+use super::run_folder::{self, BOARD, RunFolder};
 use super::source::Samples;
 use super::{augment, devices};
 use crate::error::Error;
@@ -24,74 +39,208 @@ use crate::interrupt::{self, Interrupt};
 use crate::plot;
 use crate::progress::{Progress, words};
 
-pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let out = arguments.out();
-    std::fs::create_dir_all(&out).map_err(Error::file("create the folder", &out))?;
-    let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
-    let Input { mut model, samples, interpolation, preprocessing } = Input::new(arguments)?;
-    let [trained, validated] = samples.split(arguments.validation_split());
-    let Samples { train, test, .. } = samples;
-    let augmentation = augmentation.map(|augmentation| augmentation.fit(&trained)).transpose()?;
-    let test = match (&augmentation, test) {
-        (Some(augmentation), Some(test)) => Some(augmentation.standardize(&test)?),
-        (_, test) => test,
-    };
+pub fn run(given: &Arguments) -> Result<ExitCode, Error> {
+    let folder = RunFolder::lock(&given.place.out(&given.model)?)?;
+    let resumed = resume::find(given, &folder)?;
+    let arguments = resumed.as_ref().map_or(given, |resumed| &resumed.arguments);
+    let (mut model, data) = Data::load(arguments, |train| match &resumed {
+        Some(resumed) if resumed.itself => resumed.network(&folder),
+        _ => untrained(arguments, train),
+    })?;
     interrupt::watch()?;
 
     let mut progress = Progress::new(arguments.epochs());
     let device = devices::open(arguments.device.as_deref())?;
-    let compile = compile(arguments, &model, &train)?;
-    let rescale = augmentation.as_ref().and_then(|augmentation| augmentation.rescale);
-    let features = augmentation.as_ref().and_then(|augmentation| augmentation.features.clone());
-    let described = report::describe(arguments, &device, &compile, &train);
-    let rescale = rescale.map_or(described.rescale, |factor| Rescale(factor as f32, 0.0));
-    let mut written = Run { interpolation, rescale, preprocessing, features, ..described };
+    let compile = compile(arguments, &model, &data)?;
+    let mut written = data.describe(report::describe(arguments, &device, &compile, &data.train));
+    let training = Training::new(arguments, compile.optimizer.as_ref(), &data.train)?;
+    written.training = Some(match &resumed {
+        Some(resumed) => resumed.checked(training, &data.train, &model, &folder)?,
+        None => {
+            initialize(&mut model, arguments)?;
+            training
+        }
+    });
     model.compile(&device, compile)?;
-    if let (true, Some(before)) = (arguments.resume, Run::load(&out)?) {
-        before.check_same_classes(&out, arguments.data(), &train)?;
+    report::introduce(&written, &model, [data.trained.len(), data.validated.len()], data.test.as_ref());
+    let (initial_epoch, before) = match &resumed {
+        Some(resumed) => resumed.restore(&mut model, &folder)?,
+        None => Default::default(),
+    };
+    match &resumed {
+        Some(resumed) => {
+            resumed.introduce(&model, initial_epoch, &written)?;
+            written.save(folder.path())?;
+        }
+        None => begin(arguments, &model, &folder, &written)?,
     }
-    let (initial_epoch, before) = if arguments.resume { resume(&mut model, &out)? } else { Default::default() };
-    report::introduce(&written, &model, [trained.len(), validated.len()], test.as_ref());
 
-    let mut saver = Saver::new(&out, written.clone(), before);
+    let history = fit(arguments, &mut model, &data, (initial_epoch, before), &mut progress, folder.path())?;
+    report::speed(&progress, &history);
+    if let (Some(test), None) = (&data.test, interrupt::asked())
+        && let Some(score) = model.evaluate_with_callbacks(test, &mut [&mut Interrupt])?
+    {
+        println!("test images: {}", words(&score.figures()));
+        (written.test_loss, written.test_accuracy) = (Some(score.loss), score.get("accuracy"));
+    }
+    end(&written, &history, folder.path())
+}
+
+/// What is learned from.
+struct Data {
+    /// All training samples, those that validate included.
+    train: Dataset,
+    trained: Dataset,
+    validated: Dataset,
+    test: Option<Dataset>,
+    augmentation: Option<Augmentation>,
+    class_weight: Option<BTreeMap<usize, f32>>,
+    /// How pictures were resized.
+    interpolation: Interpolation,
+    /// What photographs went through.
+    preprocessing: Option<Preprocessing>,
+}
+
+impl Data {
+    /// The samples as a network is to see them, and the network.
+    fn load(
+        arguments: &Arguments,
+        network: impl FnOnce(&Dataset) -> Result<Model, Error>,
+    ) -> Result<(Model, Data), Error> {
+        let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
+        memory::check(arguments)?;
+        let Input { model, samples, interpolation, preprocessing } = Input::new(arguments, network)?;
+        let [trained, validated] = samples.split(arguments.validation_split());
+        let Samples { train, test, .. } = samples;
+        let augmentation = augmentation.map(|augmentation| augmentation.fit(&trained)).transpose()?;
+        let test = match (&augmentation, test) {
+            (Some(augmentation), Some(test)) => Some(augmentation.standardize(&test)?),
+            (_, test) => test,
+        };
+        let class_weight = class_weight::resolve(&arguments.class_weight, &train)?;
+        let data =
+            Data { train, trained, validated, test, augmentation, class_weight, interpolation, preprocessing };
+        Ok((model, data))
+    }
+
+    /// A run with what the network's input went through.
+    fn describe(&self, run: Run) -> Run {
+        let augmentation = self.augmentation.as_ref();
+        let rescale = augmentation.and_then(|augmentation| augmentation.rescale);
+        Run {
+            interpolation: self.interpolation,
+            rescale: rescale.map_or(run.rescale, |factor| Rescale(factor as f32, 0.0)),
+            preprocessing: self.preprocessing,
+            features: augmentation.and_then(|augmentation| augmentation.features.clone()),
+            ..run
+        }
+    }
+}
+
+/// How the network is trained, with the loss and the metrics that labels suggest where none are named.
+fn compile(arguments: &Arguments, model: &Model, data: &Data) -> Result<Compile, Error> {
+    let loss = arguments.loss.map_or_else(|| run::usual_loss(model, &data.train), Ok)?;
+    let metrics = match arguments.metrics.is_empty() {
+        true => run::usual_metrics(loss, &data.train),
+        false => arguments.metrics.clone(),
+    };
+    let compile = arguments.compile(data.trained.len())?;
+    Ok(Compile { loss, metrics, from_logits: arguments.from_logits, ..compile })
+}
+
+/// The network with fresh weights.
+fn untrained(arguments: &Arguments, train: &Dataset) -> Result<Model, Error> {
+    match Known::named(&arguments.model) {
+        Some(known) => Ok(known.build(train.sample_shape().clone(), train.classes())),
+        None => network::find(&arguments.model),
+    }
+}
+
+/// The network as it was before it was trained.
+fn first(arguments: &Arguments, train: &Dataset) -> Result<Model, Error> {
+    let mut model = untrained(arguments, train)?;
+    initialize(&mut model, arguments)?;
+    Ok(model)
+}
+
+/// The first weights: those of --weights, or of the folder in which the model was found, or random ones.
+fn initialize(model: &mut Model, arguments: &Arguments) -> Result<(), Error> {
+    model.initialize(arguments.seed)?;
+    let beside = run_folder::named(&arguments.model).map(|folder| folder.join("weights.safetensors"));
+    match (&arguments.weights, beside.filter(|file| file.is_file())) {
+        (Some(weights), _) => model.load_weights(weights.path()?)?,
+        (None, Some(file)) => {
+            model.load_weights(&file)?;
+            println!("begins with the weights in {}", file.display());
+        }
+        (None, None) => {}
+    }
+    Ok(())
+}
+
+/// Makes the folder the training's own. A model that was found there itself is not lost if the training ends early.
+fn begin(arguments: &Arguments, model: &Model, folder: &RunFolder, run: &Run) -> Result<(), Error> {
+    folder.begin(run)?;
+    if run_folder::named(&arguments.model).is_some_and(|model| run_folder::is_same(model, folder.path())) {
+        model.save(folder.path())?;
+    }
+    Ok(())
+}
+
+/// Trains, and saves after each epoch. Returns the figures of all epochs, also of those before.
+fn fit(
+    arguments: &Arguments,
+    model: &mut Model,
+    data: &Data,
+    (initial_epoch, before): (usize, History),
+    progress: &mut Progress,
+    out: &Path,
+) -> Result<History, Error> {
+    let mut saver = Saver::new(out, before);
     let mut budget = Budget::new(arguments.minutes);
     let mut patience = arguments.patience.map(|epochs| EarlyStopping {
         patience: epochs as usize,
         restore_best_weights: true,
         ..EarlyStopping::default()
     });
-    let mut board = arguments.tensorboard.then(|| TensorBoard::new(out.join("tensorboard")));
+    let mut plateau = arguments.reduce_lr_on_plateau.clone();
+    let mut board = arguments.tensorboard.then(|| TensorBoard::new(out.join(BOARD)));
     let mut interrupt = Interrupt;
-    let mut callbacks: Vec<&mut dyn Callback> = vec![&mut interrupt, &mut progress, &mut budget, &mut saver];
+    let mut callbacks: Vec<&mut dyn Callback> = vec![&mut interrupt, progress, &mut budget, &mut saver];
     callbacks.extend(board.as_mut().map(|callback| callback as &mut dyn Callback));
+    callbacks.extend(plateau.as_mut().map(|callback| callback as &mut dyn Callback));
     callbacks.extend(patience.as_mut().map(|callback| callback as &mut dyn Callback));
-    model.fit(
-        &trained,
+    let fitted = model.fit(
+        &data.trained,
         Fit {
             epochs: arguments.epochs().unwrap_or(usize::MAX),
             batch_size: arguments.batch_size as usize,
-            validation_data: Some(&validated).filter(|validated| !validated.is_empty()),
+            validation_data: Some(&data.validated).filter(|validated| !validated.is_empty()),
             shuffle: !arguments.no_shuffle,
             seed: arguments.seed,
-            augmentation: augmentation.as_ref(),
+            augmentation: data.augmentation.as_ref(),
+            class_weight: data.class_weight.clone(),
             initial_epoch,
             callbacks,
             ..Fit::default()
         },
-    )?;
-    let history = saver.history();
-    history.save(&out)?;
-    model.save(&out)?; // once more: the best weights may have been restored
-    report::speed(&progress, &history);
-
-    if let (Some(test), None) = (&test, interrupt::asked())
-        && let Some(score) = model.evaluate_with_callbacks(test, &mut [&mut Interrupt])?
-    {
-        println!("test images: {}", words(&score.figures()));
-        (written.test_loss, written.test_accuracy) = (Some(score.loss), score.get("accuracy"));
+    );
+    let ended = saver.history();
+    let fitted = fitted.map_err(|error| diverged::explain(error, &ended, out, || first(arguments, &data.train)))?;
+    let history = History { stopped: fitted.stopped, ..ended };
+    if fitted.epochs.is_empty() {
+        let why = if fitted.stopped { "it was stopped early" } else { "raise --epochs to go on" };
+        println!("no epoch is left after epoch {}: {why}", history.epochs.len());
     }
-    written.save(&out)?;
-    let curves = report::curves(&written, &history);
+    history.save(out)?;
+    model.save(out)?; // once more: the best weights may have been restored
+    Ok(history)
+}
+
+/// Writes down how it ended.
+fn end(run: &Run, history: &History, out: &Path) -> Result<ExitCode, Error> {
+    run.save(out)?;
+    let curves = report::curves(run, history);
     plot::draw(&curves, &out.join("history.svg"))?;
     plot::draw(&curves, &out.join("history.png"))?;
     if let Some(status) = interrupt::asked() {
@@ -100,24 +249,4 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     }
     println!("saved in {}; see history.png there", out.display());
     Ok(ExitCode::SUCCESS)
-}
-
-/// How the network is trained, with the loss and the metrics that labels suggest where none are named.
-fn compile(arguments: &Arguments, model: &Model, train: &Dataset) -> Result<Compile, Error> {
-    let loss = arguments.loss.map_or_else(|| run::usual_loss(model, train), Ok)?;
-    let metrics = match arguments.metrics.is_empty() {
-        true => run::usual_metrics(loss, train),
-        false => arguments.metrics.clone(),
-    };
-    let (optimizer, from_logits) = (arguments.optimizer(), arguments.from_logits);
-    Ok(Compile { optimizer, loss, metrics, from_logits, ..Compile::default() })
-}
-
-/// Puts the model where the training in a folder ended. Gives how many epochs are over, and their figures.
-fn resume(model: &mut Model, out: &Path) -> Result<(usize, History), Error> {
-    let epochs = model.load_checkpoint(out.join(CHECKPOINT))?;
-    let mut history = History::load(out)?;
-    history.epochs.truncate(epochs);
-    history.stopped = false;
-    Ok((epochs, history))
 }

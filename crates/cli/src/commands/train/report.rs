@@ -3,11 +3,11 @@
 use kiln::data::Dataset;
 use kiln::{Compile, Device, History, Model};
 
-use super::Arguments;
+use super::{Arguments, optimizer, plateau};
 use crate::commands::run::{DType, Rescale, Run, image_of};
 use crate::commands::source;
 use crate::plot::Curves;
-use crate::progress::Progress;
+use crate::progress::{Progress, rate};
 
 /// What the training was asked for.
 pub fn describe(arguments: &Arguments, device: &Device, compile: &Compile, train: &Dataset) -> Run {
@@ -25,10 +25,12 @@ pub fn describe(arguments: &Arguments, device: &Device, compile: &Compile, train
         from_logits: compile.from_logits,
         metrics: compile.metrics.clone(),
         device: device.info().name.clone(),
-        optimizer: format!("{:?}", compile.optimizer),
+        optimizer: optimizer::words(compile),
         batch_size: arguments.batch_size as usize,
         validation_split: arguments.validation_split(),
         augment: arguments.augment.clone(),
+        reduce_lr_on_plateau: arguments.reduce_lr_on_plateau.as_ref().map(plateau::words),
+        class_weight: arguments.class_weight.iter().map(ToString::to_string).collect(),
         seed: arguments.seed,
         ..Run::default()
     }
@@ -51,13 +53,13 @@ pub fn introduce(run: &Run, model: &Model, [train, validate]: [usize; 2], test: 
 pub fn speed(progress: &Progress, history: &History) {
     if let Some(took) = progress.first_step() {
         let speed = history.epochs.iter().map(|logs| logs.images_per_second).sum::<f64>() / history.epochs.len() as f64;
-        println!("first step after {:.2} s; {speed:.0} images/s on average", took.as_secs_f64());
+        println!("first step after {:.2} s; {} images/s on average", took.as_secs_f64(), rate(speed));
     }
 }
 
 /// The picture of the history.
 pub fn curves(run: &Run, history: &History) -> Curves {
-    let score = run.test_accuracy.map(|accuracy| format!(": {:.2} % of the test images", 100.0 * accuracy));
+    let score = run.test_accuracy.map(|accuracy| format!(": test accuracy {:.2} %", 100.0 * accuracy));
     let figure = |name: &str| history.epochs.iter().filter_map(|logs| logs.get(name)).collect();
     Curves {
         title: format!("{} on {}{}", run.model, run.data, score.unwrap_or_default()),

@@ -6,7 +6,7 @@ mod record;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::{BatchLogs, Callback};
+use super::{BatchLogs, Callback, CallbackState};
 use crate::history::EpochLogs;
 use crate::{Error, Model, Result};
 use event_file::EventFile;
@@ -48,7 +48,8 @@ pub enum UpdateFreq {
     Batches(usize),
 }
 
-/// What a [`TensorBoard`] keeps from batch to batch. Each training starts anew.
+/// What a [`TensorBoard`] keeps from batch to batch. Each training starts anew, in files of its own; one that is resumed
+/// goes on with the number of batches.
 #[derive(Debug, Default)]
 pub struct TensorBoardState {
     train: Option<EventFile>,
@@ -153,6 +154,15 @@ impl Callback for TensorBoard {
 
     fn on_train_end(&mut self, _: &mut Model) -> Result<()> {
         self.state = TensorBoardState::default();
+        Ok(())
+    }
+
+    fn state(&self) -> Result<Option<CallbackState>> {
+        CallbackState::new("TensorBoard", &self.state.batches).map(Some)
+    }
+
+    fn restore(&mut self, state: &CallbackState) -> Result<()> {
+        self.state.batches = state.values()?;
         Ok(())
     }
 }

@@ -124,3 +124,23 @@ fn samples_are_taken_in_any_order_with_their_labels_and_weights() {
     assert_eq!((others.classes(), others.class_names().len()), (2, 0));
     assert!(data.with_labels(Labels::index(vec![0], 3)).is_err());
 }
+
+#[test]
+fn a_class_weight_for_a_class_that_is_not_there_is_an_error() {
+    let weighted = |labels: Labels, class: usize, weight: f32| {
+        let data = Dataset::from_u8([1], vec![0; 3], labels).unwrap();
+        let weights = |data: Dataset| data.sample_weights().unwrap().to_vec();
+        data.with_class_weight(&[(class, weight)].into()).map(weights).map_err(|error| error.to_string())
+    };
+    let two_classes = || Labels::index(vec![0, 1, 1], 2);
+    assert_eq!(weighted(two_classes(), 1, 100.0).unwrap(), [1.0, 100.0, 100.0]);
+    let error = weighted(two_classes(), 7, 100.0).unwrap_err();
+    assert_eq!(error, "class_weight: expected classes 0 to 1, as the labels have, found class 7");
+    assert!(weighted(Labels::one_hot(vec![1.0, 0.0, 0.0, 1.0, 1.0, 0.0], 2), 2, 2.0).is_err());
+    // One value for each sample is its class.
+    assert_eq!(weighted(Labels::values(vec![0.0, 1.0, 0.0], 1), 1, 2.0).unwrap(), [1.0, 2.0, 1.0]);
+    assert!(weighted(Labels::values(vec![0.0, 1.0, 0.0], 1), 2, 2.0).is_err());
+    for wrong in [f32::NAN, f32::INFINITY, -1.0] {
+        assert!(weighted(two_classes(), 0, wrong).unwrap_err().contains("weights that are numbers, 0 or more"));
+    }
+}

@@ -1,61 +1,115 @@
 //! From a file's bytes to pixels.
 
+use std::io::Cursor;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use image::{DynamicImage, ImageFormat};
+use image::error::ImageError;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use kiln_graph::Shape;
 
+use super::jpeg::{self, Problem};
 use super::{ColorMode, Image};
 use crate::data::DataError;
+use crate::memory;
+
+/// An image that takes more memory than this while it is decoded, in bytes, is decoded while no other such image is, so
+/// that as many threads as there are do not fill the memory with them.
+const LARGE: u64 = 256 << 20;
 
 /// Reads a file of any kind that [`decode`] knows; what it is does not depend on its name.
 ///
 /// # Errors
-/// [`DataError::Read`] when it cannot be read, [`DataError::Format`] when it is no whole image.
+/// [`DataError::Read`] when it cannot be read, [`DataError::Format`] when it is no whole image, [`DataError::Memory`] when
+/// it takes more than half of the free memory to decode.
 pub fn read(path: &Path, color_mode: ColorMode) -> Result<Image, DataError> {
     let bytes = std::fs::read(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
-    decode(&bytes, color_mode).map_err(|found| DataError::Format {
-        path: path.to_owned(),
-        expected: "an image".to_owned(),
-        found,
+    decode(&bytes, color_mode).map_err(|refused| match refused {
+        Refused::NoImage(found) => DataError::Format { path: path.to_owned(), expected: "an image".to_owned(), found },
+        Refused::TooLarge { size: [height, width], needed, limit } => {
+            let what = format!("{}, an image of {height} x {width} pixels", path.display());
+            DataError::Memory { what, bytes: needed, limit }
+        }
     })
+}
+
+/// Why bytes do not become an image.
+#[derive(Debug, PartialEq)]
+enum Refused {
+    /// What they are instead.
+    NoImage(String),
+    /// They need more memory than they may take, both in bytes.
+    TooLarge { size: [usize; 2], needed: u64, limit: Option<u64> },
 }
 
 /// The first frame of a BMP, GIF, JPEG, PNG or WebP file. 16 bits per channel become 8; rotations that a camera noted
 /// beside the pixels are not carried out, nor does Keras.
 ///
 /// # Errors
-/// What the bytes are instead.
-fn decode(bytes: &[u8], color_mode: ColorMode) -> Result<Image, String> {
+/// Why there is none.
+fn decode(bytes: &[u8], color_mode: ColorMode) -> Result<Image, Refused> {
+    let no_image = |found: &str| Refused::NoImage(found.to_owned());
     if bytes.is_empty() {
-        return Err("an empty file".to_owned());
+        return Err(no_image("an empty file"));
     }
-    let format = image::guess_format(bytes).map_err(|_| "a file of another kind".to_owned())?;
-    if format == ImageFormat::Jpeg && is_cut_short(bytes) {
-        return Err("a JPEG file that is cut short".to_owned());
-    }
-    let image = image::load_from_memory_with_format(bytes, format)
-        .map_err(|error| format!("a damaged {} file ({error})", name(format)))?;
-    let (height, width) = (image.height() as usize, image.width() as usize);
-    let shape = Shape::from([height, width, color_mode.channels()]);
-    let (channels, values) = bytes_per_channel(image);
+    let format = image::guess_format(bytes).map_err(|_| no_image("a file of another kind"))?;
+    let (size, channels, values) = match format {
+        ImageFormat::Jpeg => jpeg(bytes)?,
+        _ => others(bytes, format)?,
+    };
+    let shape = Shape::from([size[0], size[1], color_mode.channels()]);
     Ok(Image { shape, values: convert(values, channels, color_mode) })
 }
 
-/// Whether no end marker follows the start of the first scan. The decoder fills what is missing with grey and says
-/// nothing; PIL takes it for an error.
-fn is_cut_short(bytes: &[u8]) -> bool {
-    const SCAN: u8 = 0xda;
-    const END: [u8; 2] = [0xff, 0xd9];
-    let mut at = 2; // behind the start marker; each segment is `ff marker length`, and its length counts itself
-    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
-        if marker == SCAN {
-            return !bytes[at..].windows(2).any(|pair| pair == END);
+/// Height and width, the number of channels, and the values as bytes.
+type Pixels = ([usize; 2], usize, Vec<u8>);
+
+/// The pixels of a JPEG file.
+fn jpeg(bytes: &[u8]) -> Result<Pixels, Refused> {
+    let mut room = Ok(None);
+    let decoded = jpeg::decode(bytes, |needed| {
+        room = room_for(needed);
+        room.is_ok()
+    });
+    decoded.map(|image| ([image.height, image.width], image.channels, image.values)).map_err(|problem| match problem {
+        Problem::CutShort => Refused::NoImage("a JPEG file that is cut short".to_owned()),
+        Problem::Damaged(problem) => Refused::NoImage(format!("a damaged JPEG file ({problem})")),
+        Problem::Memory { height, width, needed } => {
+            Refused::TooLarge { size: [height, width], needed, limit: room.err() }
         }
-        // A marker may be preceded by any number of ff.
-        at += if marker == 0xff { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
-    }
-    true
+    })
+}
+
+/// The pixels of a file of another format.
+fn others(bytes: &[u8], format: ImageFormat) -> Result<Pixels, Refused> {
+    let damaged = |error: ImageError| Refused::NoImage(format!("a damaged {} file ({error})", name(format)));
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    // Of what stands before the pixels; they have their own, below.
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(LARGE);
+    reader.limits(limits.clone());
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    let size = [height as usize, width as usize];
+    // The pixels, and what the decoder and the change of channels take beside them.
+    let needed = decoder.total_bytes().saturating_mul(2);
+    let _alone = room_for(needed).map_err(|limit| Refused::TooLarge { size, needed, limit: Some(limit) })?;
+    limits.max_alloc = Some(needed.max(LARGE));
+    decoder.set_limits(limits).map_err(damaged)?;
+    let (channels, values) = bytes_per_channel(DynamicImage::from_decoder(decoder).map_err(damaged)?);
+    Ok((size, channels, values))
+}
+
+/// Waits until an image that takes so many bytes may be decoded, which lasts as long as what is returned.
+///
+/// # Errors
+/// The number of bytes that the memory allows for, if those are fewer.
+fn room_for(needed: u64) -> Result<Option<MutexGuard<'static, ()>>, u64> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let alone = (needed > LARGE).then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner));
+    let limit = if needed > LARGE { memory::free().map_or(u64::MAX, |free| free / 2) } else { LARGE };
+    let room = || memory::with_capacity::<u8>(usize::try_from(needed).unwrap_or(usize::MAX)).map(drop);
+    if needed > limit || room().is_err() { Err(limit.min(needed)) } else { Ok(alone) }
 }
 
 fn name(format: ImageFormat) -> &'static str {
@@ -153,7 +207,7 @@ mod tests {
     fn a_file_cut_anywhere_is_an_error() {
         let noise = RgbImage::from_fn(17, 9, |x, y| image::Rgb([(x * 91 + y * 57) as u8, (x * y) as u8, 3]));
         for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp] {
-            let whole = file(noise.clone(), format);
+            let whole = if format == ImageFormat::Jpeg { STRAY.to_vec() } else { file(noise.clone(), format) };
             assert!(decode(&whole, ColorMode::Rgb).is_ok());
             // A PNG file's last 12 bytes hold nothing but its end.
             let needed = whole.len() - if format == ImageFormat::Png { 12 } else { 0 };
@@ -163,12 +217,71 @@ mod tests {
         }
     }
 
+    /// A JPEG file of libjpeg's with stray bytes between its segments.
+    const STRAY: &[u8] = include_bytes!("../../../../../tests/fixtures/load_img/garbage_seg.jpg");
+
+    #[test]
+    fn stray_bytes_between_segments_of_a_jpeg_are_passed_over() {
+        let image = decode(STRAY, ColorMode::Rgb).unwrap();
+        assert_eq!(image.shape, Shape::from([8, 8, 3]));
+    }
+
+    /// A PNG file of one grey value, whose header says that it has this height and width.
+    fn grey_png([height, width]: [u32; 2]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let encoder = image::codecs::png::PngEncoder::new_with_quality(
+            &mut bytes,
+            image::codecs::png::CompressionType::Fast,
+            image::codecs::png::FilterType::NoFilter,
+        );
+        let pixels = vec![7; height as usize * width as usize];
+        image::ImageEncoder::write_image(encoder, &pixels, width, height, image::ExtendedColorType::L8).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_photograph_larger_than_half_a_gigabyte_is_decoded_if_the_memory_suffices() {
+        if memory::free().is_some_and(|free| free < 4 << 30) {
+            return;
+        }
+        let image = decode(&grey_png([24_000, 24_000]), ColorMode::Grayscale).unwrap();
+        assert!(image.shape == Shape::from([24_000, 24_000, 1]) && image.values[575_999_999] == 7);
+    }
+
+    #[test]
+    fn what_no_memory_holds_says_how_much_it_needs() {
+        let mut png = grey_png([3, 3]);
+        png[16..24].copy_from_slice(&[0, 15, 0, 0, 0, 15, 0, 0]); // the header's width and height
+        let header: [u8; 17] = png[12..29].try_into().unwrap();
+        png[29..33].copy_from_slice(&crc(&header).to_be_bytes());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large.png");
+        std::fs::write(&path, png).unwrap();
+        let error = read(&path, ColorMode::Grayscale).unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, DataError::Memory { limit: Some(_), .. }), "{text}");
+        let expected = "large.png, an image of 983040 x 983040 pixels: 1.9 TB needed, at most ";
+        assert!(
+            text.contains(expected) && text.contains("(half of what is free) allowed; use smaller images"),
+            "{text}"
+        );
+    }
+
+    /// The checksum of a PNG chunk.
+    fn crc(bytes: &[u8]) -> u32 {
+        let step = |crc: u32, _| if crc & 1 == 1 { 0xedb8_8320 ^ (crc >> 1) } else { crc >> 1 };
+        !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
+    }
+
     #[test]
     fn what_is_no_image_says_what_it_is() {
-        assert_eq!(decode(b"", ColorMode::Rgb).unwrap_err(), "an empty file");
-        assert_eq!(decode(b"<html></html>", ColorMode::Rgb).unwrap_err(), "a file of another kind");
-        let mut jpeg = file(colours(), ImageFormat::Jpeg);
-        jpeg.truncate(jpeg.len() - 2);
-        assert_eq!(decode(&jpeg, ColorMode::Rgb).unwrap_err(), "a JPEG file that is cut short");
+        let found = |bytes: &[u8]| match decode(bytes, ColorMode::Rgb).unwrap_err() {
+            Refused::NoImage(found) => found,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found(b""), "an empty file");
+        assert_eq!(found(b"<html></html>"), "a file of another kind");
+        assert_eq!(found(&STRAY[..STRAY.len() - 2]), "a JPEG file that is cut short");
+        assert_eq!(found(&STRAY[..3]), "a JPEG file that is cut short");
     }
 }

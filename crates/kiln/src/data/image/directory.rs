@@ -5,13 +5,18 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::files::{File, Files, Listing, Rule};
+use super::files::{Files, Rule};
+use super::listing::{File, Listing};
 use super::{ColorMode, Interpolation};
+use crate::data::values::no_memory;
 use crate::data::{DataError, Dataset, Labels};
+use crate::memory;
 use crate::random::{Stream, permuted};
 
-/// How many files are decoded between two reports of progress.
+/// How many files are decoded between two reports of progress, at most.
 const BLOCK: usize = 256;
+/// And how many bytes their samples take at most, unless one takes more.
+const BLOCK_BYTES: usize = 256 << 20;
 
 /// How many damaged files an error names.
 const NAMED: usize = 10;
@@ -32,9 +37,9 @@ pub struct ImageOptions<'a> {
     pub seed: u64,
     /// What is done about files that cannot be decoded.
     pub corrupt: Corrupt<'a>,
-    /// Whether files are decoded when a device needs them, again in each epoch if they do not fit it, rather than now:
-    /// for folders that are larger than memory. A damaged file is then an error of what needs it, unless such files are
-    /// skipped, for which all are decoded once now.
+    /// Whether files are decoded when a device needs them, again in each epoch if they do not fit it, rather than now.
+    /// Samples that would take more than a quarter of the free memory are streamed in any case. A damaged file is then an
+    /// error of what needs it, unless such files are skipped, for which all are decoded once now.
     pub stream: bool,
     /// Is told from time to time how many files are done, of how many.
     pub progress: Option<&'a mut dyn FnMut(usize, usize)>,
@@ -99,7 +104,8 @@ impl fmt::Debug for Corrupt<'_> {
 ///
 /// # Errors
 /// When a folder cannot be read or has no images, an image has another size than the first and no `image_size` is
-/// given, or (unless they are skipped) files are damaged.
+/// given, or (unless they are skipped) files are damaged. An image that takes more than half of the free memory to decode
+/// is not damaged, and is not skipped.
 ///
 /// # Example
 /// ```no_run
@@ -123,10 +129,12 @@ pub fn image_dataset_from_directory(
     let mut files: Vec<File> = order.into_iter().map(|file| files[file as usize].clone()).collect();
 
     let skips = matches!(options.corrupt, Corrupt::Skip(_));
-    let mut values = Vec::new();
-    if !options.stream || skips {
+    let room = if options.stream { None } else { room_for(files.len().saturating_mul(rule.shape.elements())) };
+    let stream = room.is_none();
+    let mut values = room.unwrap_or_default();
+    if !stream || skips {
         let count = files.len();
-        let (whole, damaged) = decode_all(&rule, files, options.stream, &mut values, &mut options.progress)?;
+        let (whole, damaged) = decode_all(&rule, files, stream, &mut values, &mut options.progress)?;
         match options.corrupt {
             Corrupt::Skip(tell) => damaged.iter().for_each(tell),
             Corrupt::Error if damaged.is_empty() => {}
@@ -135,11 +143,22 @@ pub fn image_dataset_from_directory(
         files = whole;
     }
     let labels = Labels::index(files.iter().map(|file| file.class).collect(), class_names.len());
-    let data = match options.stream {
+    let data = match stream {
         true => Dataset::streamed(Files { rule, files }, labels)?,
         false => Dataset::from_u8(rule.shape, values, labels)?,
     };
     data.rescaled(1.0, 0.0).with_class_names(class_names)
+}
+
+/// Memory for so many bytes, or `None` where they should be streamed. A data set is copied when it is split and when it
+/// goes to a device, so a quarter of the free memory is the most that it may take.
+fn room_for(bytes: usize) -> Option<Vec<u8>> {
+    let few = memory::free().is_none_or(|free| bytes as u64 <= free / 4);
+    if !few {
+        tracing::info!(bytes, "the images are streamed: they would take more than a quarter of the free memory");
+        return None;
+    }
+    memory::with_capacity(bytes).ok()
 }
 
 /// Appends what the files hold to `values`, unless it is only wanted which of them are whole. Gives those, and what is
@@ -153,9 +172,10 @@ fn decode_all(
 ) -> Result<(Vec<File>, Vec<DataError>), DataError> {
     let (elements, count) = (rule.shape.elements(), files.len());
     let (mut whole, mut damaged) = (Vec::with_capacity(count), Vec::new());
-    values.reserve_exact(if only_check { 0 } else { count * elements });
-    let mut place = vec![0; BLOCK.min(count) * elements];
-    for files in files.chunks(BLOCK) {
+    // A block takes at most as much memory as a large photograph.
+    let block = (BLOCK_BYTES / elements).clamp(1, BLOCK.min(count.max(1)));
+    let mut place = memory::zeroed(block * elements).map_err(|_| no_memory(block, block * elements))?;
+    for files in files.chunks(block) {
         let read = |(place, file): (&mut [u8], &File)| rule.read(&file.path, place);
         let places = place.par_chunks_exact_mut(elements).zip(files);
         let results: Vec<_> = places.map(read).collect::<Result<_, DataError>>()?;

@@ -1,74 +1,13 @@
-//! The files of a folder of classes, and how each becomes a sample.
+//! How the files of a folder of classes become samples.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use kiln_graph::Shape;
 
+use super::listing::File;
 use super::{ColorMode, ImageOptions, Interpolation, decode, resize};
 use crate::data::{DataError, Source};
-
-/// What the names of images end in, as in Keras, and `.webp`.
-const EXTENSIONS: [&str; 6] = ["bmp", "gif", "jpeg", "jpg", "png", "webp"];
-
-/// What is in a folder of classes.
-pub(super) struct Listing {
-    pub class_names: Vec<String>,
-    /// By class, then by name.
-    pub files: Vec<File>,
-}
-
-/// A file and the number of its class.
-#[derive(Clone, Debug)]
-pub(super) struct File {
-    pub path: PathBuf,
-    pub class: u32,
-}
-
-impl Listing {
-    pub fn of(folder: &Path) -> Result<Listing, DataError> {
-        let mut listing = Listing { class_names: Vec::new(), files: Vec::new() };
-        for class in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
-            let index = listing.class_names.len() as u32;
-            listing.class_names.push(class.file_name().unwrap_or_default().to_string_lossy().into_owned());
-            listing.collect(&class, index)?;
-        }
-        match listing.files.is_empty() {
-            true => Err(DataError::NoImages { folder: folder.to_owned() }),
-            false => Ok(listing),
-        }
-    }
-
-    fn collect(&mut self, folder: &Path, class: u32) -> Result<(), DataError> {
-        for path in entries(folder)? {
-            if path.is_dir() {
-                self.collect(&path, class)?;
-            } else if is_image(&path) {
-                self.files.push(File { path, class });
-            }
-        }
-        Ok(())
-    }
-}
-
-fn is_image(path: &Path) -> bool {
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    extension.is_some_and(|extension| EXTENSIONS.contains(&&*extension))
-}
-
-/// What is in a folder and not hidden, sorted.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let unreadable = |source| DataError::Read { path: folder.to_owned(), source };
-    let mut entries = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        if !entry.file_name().to_string_lossy().starts_with('.') {
-            entries.push(entry.path());
-        }
-    }
-    entries.sort_unstable();
-    Ok(entries)
-}
 
 /// How a file becomes a sample.
 #[derive(Debug)]
@@ -101,6 +40,7 @@ impl Rule {
     pub fn read(&self, path: &Path, place: &mut [u8]) -> Result<Option<DataError>, DataError> {
         let mut image = match decode::read(path, self.color_mode) {
             Ok(image) => image,
+            Err(error @ DataError::Memory { .. }) => return Err(error), // the file may be as good as any
             Err(damage) => return Ok(Some(damage)),
         };
         let [height, width] = [self.shape[0], self.shape[1]];

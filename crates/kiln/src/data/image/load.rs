@@ -17,8 +17,8 @@ pub struct LoadImg {
 }
 
 /// Reads an image from a BMP, GIF, JPEG, PNG or WebP file, as Keras' `load_img` does with PIL: first the channels are
-/// converted, then the image is resized, without keeping its aspect ratio. Values are bytes, 0 to 255, the same as PIL's
-/// but for JPEG files, whose decoders differ by a level or two.
+/// converted, then the image is resized, without keeping its aspect ratio. Values are bytes, 0 to 255, the same as PIL's, in
+/// JPEG files as libjpeg-turbo decodes them.
 ///
 /// A model sees the bytes of [`Dataset::from_u8`](crate::data::Dataset::from_u8) divided by 255, unless
 /// [`Dataset::rescaled`](crate::data::Dataset::rescaled) says otherwise. For the answers of a network that
@@ -26,7 +26,8 @@ pub struct LoadImg {
 /// not the same by default.
 ///
 /// # Errors
-/// [`DataError::Read`] when the file cannot be read, [`DataError::Format`] when it is no whole image.
+/// [`DataError::Read`] when the file cannot be read, [`DataError::Format`] when it is no whole image,
+/// [`DataError::Memory`] when it takes more than half of the free memory to decode.
 ///
 /// # Example
 /// ```no_run

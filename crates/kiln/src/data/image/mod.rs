@@ -3,6 +3,8 @@
 mod decode;
 mod directory;
 mod files;
+mod jpeg;
+mod listing;
 mod load;
 mod names;
 mod resize;

@@ -1,5 +1,6 @@
 //! `model.json`: Keras' `to_json` form of a model.
 
+mod calls;
 mod read;
 mod write;
 

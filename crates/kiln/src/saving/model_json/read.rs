@@ -1,160 +1,179 @@
 //! A model from Keras' form.
 
+use std::collections::HashMap;
+
 use kiln_graph::Shape;
 use serde_json::Value;
 
-use crate::layers::{Named, from_config};
+use super::calls::{Call, call, is_op, single};
+use crate::keras_object::{KerasObject, Package, check_float32, check_members, first_unknown, shown, string, unknown};
+use crate::layers::{Named, from_config, split_config};
 use crate::network::{ModelClass, Network, Node};
 
 /// The model that Keras' form describes, that of Keras 3 or one of Keras 2.
 ///
 /// # Errors
-/// What is not known or not there, with the layer's name.
+/// What is not known or not there, with the layer's name and class and the member. No member is read past: see
+/// [`keras_object`](crate::keras_object).
 pub(in crate::saving) fn from_json(json: &Value) -> Result<Network, String> {
     let class = string(json, "class_name")?;
-    let config = json.get("config").ok_or("expected a member `config`, found none")?;
-    match class.as_str() {
-        "Sequential" => sequential(config),
-        "Functional" | "Model" => functional(config),
-        _ => Err(format!("expected a model of class Sequential or Functional, found {class}")),
+    if !["Sequential", "Functional", "Model"].contains(&class) {
+        return Err(format!("expected a model of class Sequential or Functional, found {class}"));
     }
+    let config = KerasObject::read(json, Package::Models, &[])?.config;
+    if config.is_null() {
+        return Err("expected a member `config`, found none".to_owned());
+    }
+    if class == "Sequential" {
+        return sequential(config);
+    }
+    let mut network = functional(config)?;
+    let keras2 = json.get("keras_version").and_then(Value::as_str).is_some_and(|version| version < "3");
+    if config.get("trainable") == Some(&Value::Bool(false)) && !keras2 {
+        freeze(&mut network)?;
+    }
+    Ok(network)
 }
 
 /// A chain. Before Keras 2.2.3 the configuration is the list of layers itself; where there is no InputLayer, the first
-/// layer tells what comes in.
+/// layer tells what comes in. Keras passes over whether a chain itself is trainable, so that only its layers say it.
 fn sequential(config: &Value) -> Result<Network, String> {
     let layers = config.get("layers").unwrap_or(config);
+    check_members(config, &["name", "trainable", "dtype", "layers"]).map_err(in_config)?;
+    check_float32(config).map_err(in_config)?;
     let layers = layers.as_array().ok_or("expected a list `config.layers`, found none")?;
     let first = layers.first().ok_or("expected an InputLayer first in `config.layers`, found no layer")?;
-    let mut network = Network::new(ModelClass::Sequential, input_shape(first)?);
+    let has_input = string(first, "class_name")? == "InputLayer";
+    let shape = if has_input { input(first)? } else { first_shape(first)? };
+    let mut network = Network::new(ModelClass::Sequential, shape);
     if config.get("layers").is_some() {
-        network.name = string(config, "name")?;
+        network.name = string(config, "name")?.to_owned();
     }
-    for json in &layers[usize::from(is_input(first)?)..] {
-        network.push(layer(json)?);
+    for json in &layers[usize::from(has_input)..] {
+        network.push(layer(json, &["name"])?);
     }
     Ok(network)
 }
 
 /// A graph of layers with one input and one output, of which each is called once.
 fn functional(config: &Value) -> Result<Network, String> {
+    let known = ["name", "trainable", "dtype", "layers", "input_layers", "output_layers"];
+    check_members(config, &known).map_err(in_config)?;
+    check_float32(config).map_err(in_config)?;
     let layers = config.get("layers").and_then(Value::as_array).ok_or("expected a list `config.layers`, found none")?;
-    let [input_name, output_name] = [("input_layers", "input"), ("output_layers", "output")].map(|(key, what)| {
-        single(&config[key]).ok_or_else(|| format!("expected one {what} in `{key}`, found {}", config[key]))
-    });
-    let (input_name, output_name) = (input_name?, output_name?);
-    let is_the_input = |json: &&Value| string(json, "name").is_ok_and(|name| name == input_name);
-    let input =
-        layers.iter().find(is_the_input).ok_or_else(|| format!("expected an InputLayer {input_name}, found none"))?;
-    let mut network = Network::new(ModelClass::Functional, input_shape(input)?);
-    network.name = string(config, "name")?;
-    network.input_name.clone_from(&input_name);
-    let mut nodes = vec![(input_name, network.input())];
+    let one = |key: &str, what: &str| {
+        let found = || format!("expected one {what} in `{key}`, found {}", shown(&config[key]));
+        single(&config[key]).ok_or_else(found)
+    };
+    let input_name = one("input_layers", "input")?;
+    let place = layers.iter().position(|json| json.get("name").and_then(Value::as_str) == Some(input_name));
+    let place = place.ok_or_else(|| format!("expected an InputLayer {input_name}, found none"))?;
+    let mut network = Network::new(ModelClass::Functional, input(&layers[place])?);
+    network.name = string(config, "name")?.to_owned();
+    network.input_name = input_name.to_owned();
+    let mut nodes: HashMap<&str, Node> = [(input_name, network.input())].into();
     // Keras writes a layer behind those that it takes.
-    for json in layers {
-        let name = string(json, "name")?;
-        if nodes.iter().any(|(known, _)| *known == name) {
-            continue;
-        }
-        let inputs = inputs(json).map_err(|problem| format!("layer {name}: {problem}"))?;
-        let node = |input: &String| nodes.iter().find(|(known, _)| known == input).map(|(_, node)| *node);
+    for json in layers.iter().enumerate().filter(|(index, _)| *index != place).map(|(_, json)| json) {
+        let named = |problem: String| format!("{}: {problem}", title(json));
+        let name = string(json, "name").map_err(named)?;
+        let layer = layer(json, &["name", "inbound_nodes"])?;
+        let Call { inputs, training } = call(json).map_err(named)?;
         let taken = inputs.iter().map(|input| {
-            node(input)
-                .ok_or_else(|| format!("layer {name}: expected to take what a layer before it gives, found {input}"))
+            let unknown = || named(format!("expected to take what a layer before it gives, found {input}"));
+            nodes.get(input).copied().ok_or_else(unknown)
         });
         let taken: Vec<Node> = taken.collect::<Result<_, String>>()?;
-        let given = network.push_on(layer(json)?, &taken);
-        nodes.push((name, given));
+        let node = network.push_on(Named { training, ..layer }, &taken);
+        if nodes.insert(name, node).is_some() {
+            return Err(named("expected a name that no other layer has".to_owned()));
+        }
     }
-    let output = nodes.iter().find(|(name, _)| *name == output_name);
-    network.output = output.ok_or_else(|| format!("expected a layer {output_name} to be the output, found none"))?.1;
+    let output_name = one("output_layers", "output")?;
+    let output = nodes.get(output_name);
+    network.output = *output.ok_or_else(|| format!("expected a layer {output_name} to be the output, found none"))?;
     Ok(network)
 }
 
-/// The layer of `[name, 0, 0]` (Keras 3) or `[[name, 0, 0]]` (Keras 2).
-fn single(json: &Value) -> Option<String> {
-    let [first, node, tensor] = json.as_array()?.as_slice() else {
-        let [only] = json.as_array()?.as_slice() else { return None };
-        return single(only);
-    };
-    let zero = |value: &Value| value.as_u64() == Some(0);
-    (zero(node) && zero(tensor)).then(|| first.as_str().map(str::to_owned))?
+/// Freezes all layers of a model that is not trainable itself: Keras 3 then trains none of them, whatever they say
+/// themselves.
+fn freeze(network: &mut Network) -> Result<(), String> {
+    let moved = network.layers.iter().find(|placed| placed.trainable && network.keeps_statistics(placed));
+    if let Some(placed) = moved {
+        return Err(format!(
+            "layer {} ({}): trainable: expected false, as in the model's own configuration, found true: Keras would train \
+             nothing and still move the layer's statistics",
+            placed.name,
+            placed.layer.class_name()
+        ));
+    }
+    network.layers.iter_mut().for_each(|placed| placed.trainable = false);
+    Ok(())
 }
 
-/// The names of the layers that a layer takes.
-fn inputs(json: &Value) -> Result<Vec<String>, String> {
-    let calls =
-        json.get("inbound_nodes").and_then(Value::as_array).ok_or("expected a list `inbound_nodes`, found none")?;
-    let [call] = calls.as_slice() else {
-        return Err(format!("expected a layer that is called once, found {} calls", calls.len()));
-    };
-    let unknown = || format!("expected `inbound_nodes` in the form of Keras 2 or 3, found {call}");
-    let tensors = match call.get("args") {
-        Some(arguments) => {
-            let argument = arguments.as_array().filter(|arguments| arguments.len() == 1).map(|arguments| &arguments[0]);
-            let argument = argument.ok_or_else(unknown)?;
-            let histories = argument.as_array().map_or_else(|| vec![argument], |list| list.iter().collect());
-            histories.into_iter().map(|tensor| tensor.pointer("/config/keras_history").and_then(single)).collect()
-        }
-        None => {
-            // [name, node, tensor, arguments]
-            let tensor = |tensor: &Value| single(&Value::from(tensor.as_array()?.get(..3)?));
-            call.as_array().and_then(|tensors| tensors.iter().map(tensor).collect())
-        }
-    };
-    let tensors: Option<Vec<String>> = tensors;
-    tensors.filter(|tensors| !tensors.is_empty()).ok_or_else(unknown)
+fn in_config(problem: String) -> String {
+    format!("config.{problem}")
 }
 
-fn is_input(json: &Value) -> Result<bool, String> {
-    string(json, "class_name").map(|class| class == "InputLayer")
+/// A layer in a message.
+fn title(json: &Value) -> String {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or("without name").to_owned();
+    let name = json.pointer("/config/name").or_else(|| json.get("name"));
+    format!("layer {} ({})", text(name), json.get("class_name").and_then(Value::as_str).unwrap_or("without class"))
 }
 
-/// The shape of a sample that an InputLayer, or the first layer of a chain, takes.
-fn input_shape(json: &Value) -> Result<Shape, String> {
-    let config = &json["config"];
-    let keys = ["batch_shape", "batch_input_shape"];
-    let Some(shape) = keys.iter().find_map(|key| config.get(key)) else {
-        return Err(match is_input(json)? {
-            true => format!("input: expected a batch_shape [null, …], found {config}"),
-            false => format!("expected an InputLayer first in `config.layers`, found {}", string(json, "class_name")?),
-        });
-    };
-    sample_shape(shape)
-}
-
-fn layer(json: &Value) -> Result<Named, String> {
-    let class = string(json, "class_name")?;
-    let mut config = json.get("config").and_then(Value::as_object).cloned().unwrap_or_default();
-    let name = string(&json["config"], "name").map_err(|problem| format!("a layer of class {class}: {problem}"))?;
-    let named = |problem: String| format!("layer {name} ({class}): {problem}");
-    config.remove("name");
-    config.remove("batch_input_shape"); // of the first layer in Keras 2
-    let trainable = match config.remove("trainable") {
-        None => true,
-        Some(Value::Bool(trainable)) => trainable,
-        Some(found) => return Err(named(format!("trainable: expected true or false, found {found}"))),
-    };
-    if let Some(found) = config.remove("dtype") {
-        let found = found.pointer("/config/name").cloned().unwrap_or(found);
-        if found != "float32" {
-            return Err(named(format!("dtype: expected \"float32\", found {found}")));
+/// The shape of a sample of an InputLayer.
+fn input(json: &Value) -> Result<Shape, String> {
+    let named = |problem: String| format!("{}: {problem}", title(json));
+    let object = KerasObject::read(json, Package::Layers, &["name", "inbound_nodes"]).map_err(named)?;
+    if object.class != "InputLayer" {
+        return Err(named("expected an InputLayer".to_owned()));
+    }
+    let (_, config) = split_config(object).map_err(named)?;
+    for member in ["sparse", "ragged", "optional"] {
+        if let Some(found) = config.get(member).filter(|found| !found.is_null() && **found != Value::Bool(false)) {
+            return Err(named(format!("{member}: expected false, found {}", shown(found))));
         }
     }
-    let layer = from_config(&class, &config).map_err(named)?;
-    Ok(Named { name: Some(name.clone()), layer, trainable })
+    let known = ["batch_shape", "sparse", "ragged", "optional"];
+    if let Some((member, value)) = first_unknown(&config, &known) {
+        return Err(named(unknown(member, value)));
+    }
+    let shape = config.get("batch_shape").or_else(|| config.get("batch_input_shape"));
+    let missing = || format!("input: expected a batch_shape [null, …], found {}", shown(object.config));
+    sample_shape(shape.ok_or_else(missing)?)
 }
 
-fn string(json: &Value, key: &str) -> Result<String, String> {
-    let found = json.get(key);
-    found.and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
-        format!("expected a string `{key}`, found {}", found.map_or("none".to_owned(), ToString::to_string))
-    })
+/// The shape of a sample of a chain whose first layer tells it.
+fn first_shape(json: &Value) -> Result<Shape, String> {
+    match json.pointer("/config/batch_input_shape") {
+        Some(shape) => sample_shape(shape),
+        None => Err(format!("expected an InputLayer first in `config.layers`, found {}", string(json, "class_name")?)),
+    }
+}
+
+/// A layer, whose members beside class and arguments are `known` to the model that it is in.
+fn layer(json: &Value, known: &[&str]) -> Result<Named, String> {
+    let named = |problem: String| format!("{}: {problem}", title(json));
+    let package = if is_op(json) { Package::Ops } else { Package::Layers };
+    let object = KerasObject::read(json, package, known).map_err(named)?;
+    let (common, config) = split_config(object).map_err(named)?;
+    let name = common.name.ok_or_else(|| named("expected a string `config.name`, found none".to_owned()))?;
+    if json.get("name").is_some_and(|other| *other != *name) {
+        return Err(named(format!("name: expected \"{name}\", as in its config, found {}", json["name"])));
+    }
+    if package == Package::Ops && object.class != "Add" {
+        return Err(named("Kiln has no such operation of keras.ops".to_owned()));
+    }
+    let layer = from_config(object.class, &config).map_err(named)?;
+    Ok(Named { name: Some(name), layer, trainable: common.trainable, training: None })
 }
 
 /// `[null, 28, 28, 1]` without its batch.
 fn sample_shape(json: &Value) -> Result<Shape, String> {
-    let extents = json.as_array().and_then(|shape| shape.get(1..));
+    let extents = json.as_array().and_then(|shape| {
+        let (batch, extents) = shape.split_first()?;
+        (batch.is_null() || batch.is_u64()).then_some(extents)
+    });
     let extents = extents.and_then(|extents| extents.iter().map(|n| n.as_u64().map(|n| n as usize)).collect());
     let extents: Option<Vec<usize>> = extents;
     extents.map(Shape::from).ok_or_else(|| format!("input: expected a batch_shape [null, …] of numbers, found {json}"))

@@ -144,9 +144,12 @@ fn graphs_that_kiln_does_not_know_say_what_is_expected() {
         let call = config["layers"][1]["inbound_nodes"][0].clone();
         config["layers"][1]["inbound_nodes"] = json!([call, call]);
     });
-    assert_eq!(shared, "layer a: expected a layer that is called once, found 2 calls");
+    assert_eq!(
+        shared,
+        "layer a (Conv2D): inbound_nodes: expected a layer that is called once, found 2 calls; Kiln has no shared layers"
+    );
     let unknown = with(&|config| {
         config["layers"][1]["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0] = json!("nobody");
     });
-    assert_eq!(unknown, "layer a: expected to take what a layer before it gives, found nobody");
+    assert_eq!(unknown, "layer a (Conv2D): expected to take what a layer before it gives, found nobody");
 }

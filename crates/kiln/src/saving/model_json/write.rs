@@ -44,7 +44,10 @@ fn functional(network: &Network) -> Value {
         json["name"] = json!(network.name_of(node));
         json["inbound_nodes"] = match node.layer().map(|index| &network.layers[index]) {
             None => json!([]),
-            Some(placed) => json!([{"args": [taken(network, placed)], "kwargs": kwargs(placed)}]),
+            Some(placed) => match placed.training {
+                None => json!([{"args": [taken(network, placed)], "kwargs": kwargs(placed)}]),
+                Some(training) => json!([taken_with_training(network, placed, training)]),
+            },
         };
         json
     });
@@ -79,6 +82,13 @@ fn taken(network: &Network, placed: &PlacedLayer) -> Value {
     });
     let mut tensors: Vec<Value> = tensors.collect();
     if placed.inputs.len() == 1 { tensors.remove(0) } else { json!(tensors) }
+}
+
+/// What a layer takes that is called as in a training step or as in a prediction: in Keras 2's form, which Keras 3 and
+/// Kiln read too. In Keras 3's own form it would only say how the layer was called when the model was built.
+fn taken_with_training(network: &Network, placed: &PlacedLayer, training: bool) -> Value {
+    let tensor = |&input| json!([network.name_of(input), 0, 0, {"training": training}]);
+    placed.inputs.iter().map(tensor).collect()
 }
 
 /// The other arguments with which Keras calls a layer.

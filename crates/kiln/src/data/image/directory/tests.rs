@@ -166,3 +166,12 @@ fn a_damaged_file_that_is_streamed_is_an_error_when_it_is_needed_or_is_skipped()
     let data = image_dataset_from_directory(&folder, options).unwrap();
     assert_eq!(seen(&data.in_memory().unwrap()), (vec![0, 1, 10, 12], vec![0, 0, 1, 1]));
 }
+
+#[test]
+fn samples_that_would_fill_the_memory_are_streamed() {
+    assert!(room_for(1 << 20).is_some());
+    assert!(room_for(usize::MAX).is_none());
+    if let Some(free) = memory::free() {
+        assert!(room_for(free as usize / 2).is_none(), "they are copied when they are split and go to a device");
+    }
+}

@@ -1,0 +1,231 @@
+//! The folder of a run: one training at a time, and nothing of another one is lost or mixed up.
+
+use std::fs::{File, TryLockError};
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use kiln::History;
+
+use super::network::Known;
+use super::run::{self, Run};
+use crate::error::Error;
+
+/// The file from which a training goes on.
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
+/// The folder of TensorBoard's files.
+pub const BOARD: &str = "tensorboard";
+/// The file that the process that trains holds a lock of. It stays: a lock is of a file, not of a name.
+const LOCK: &str = ".kiln.lock";
+/// What a run consists of, in the order in which it is removed: what could be resumed comes first.
+const FILES: [&str; 7] =
+    [CHECKPOINT, "weights.safetensors", "model.json", "history.json", "history.csv", "history.png", "history.svg"];
+
+/// A folder that no other process trains in, until this is dropped or the process ends, however it ends.
+pub struct RunFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// What a folder holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// Nothing of a run.
+    Nothing,
+    /// A training that ended before its first epoch did.
+    Begun,
+    /// A training whose last complete epoch has a checkpoint.
+    Checkpoint,
+    /// A model without a checkpoint.
+    Model,
+}
+
+impl RunFolder {
+    /// Makes the folder, if it is not there, and locks it.
+    ///
+    /// # Errors
+    /// When another process trains there, or the folder cannot be written into.
+    pub fn lock(path: &Path) -> Result<RunFolder, Error> {
+        std::fs::create_dir_all(path).map_err(Error::file("create the folder", path))?;
+        let name = path.join(LOCK);
+        let mut lock = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&name)
+            .map_err(Error::file("write", &name))?;
+        match lock.try_lock() {
+            Ok(()) => {
+                let written = lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
+                written.map_err(Error::file("write", &name))?;
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut process = String::new();
+                let _ = lock.rewind().and_then(|()| lock.read_to_string(&mut process)); // only for the message
+                return Err(Error::InUse { folder: path.to_owned(), process });
+            }
+            Err(TryLockError::Error(error)) => {
+                eprintln!("warning: {} cannot be locked: {error}; let no other training write there", path.display());
+            }
+        }
+        Ok(RunFolder { path: path.to_owned(), _lock: lock })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it holds.
+    ///
+    /// # Errors
+    /// When a file of a run cannot be read.
+    pub fn contents(&self) -> Result<Contents, Error> {
+        if self.path.join(CHECKPOINT).exists() {
+            return Ok(Contents::Checkpoint);
+        }
+        let training = Run::load(&self.path)?.is_some_and(|run| run.training.is_some());
+        if !FILES.iter().any(|file| self.path.join(file).exists()) {
+            return Ok(if training { Contents::Begun } else { Contents::Nothing });
+        }
+        let complete = self.history()?.epochs.iter().any(|logs| logs.complete);
+        // The weights of an epoch that was interrupted or is being saved. A model of another origin stays a model.
+        Ok(if training && !complete { Contents::Begun } else { Contents::Model })
+    }
+
+    /// The figures of the epochs so far, none if there is no file of them.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds something else.
+    pub fn history(&self) -> Result<History, Error> {
+        match History::load(&self.path) {
+            Err(kiln::Error::File { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(History::default()),
+            history => Ok(history?),
+        }
+    }
+
+    /// # Errors
+    /// When the folder holds a run, unless that is to be overwritten.
+    pub fn check(&self, overwrite: bool) -> Result<(), Error> {
+        let anything = FILES.iter().any(|file| self.path.join(file).exists());
+        match anything && !overwrite {
+            true => Err(Error::HoldsRun { folder: self.path.clone(), what: self.describe() }),
+            false => Ok(()),
+        }
+    }
+
+    /// What is there, in words.
+    fn describe(&self) -> String {
+        match Run::load(&self.path) {
+            Ok(Some(run)) if !run.model.is_empty() => format!("{} trained on {}", run.model, run.data),
+            _ => "a model".to_owned(),
+        }
+    }
+
+    /// Makes the folder this training's own, before it trains: removes what is there of another one and writes run.json.
+    ///
+    /// # Errors
+    /// When a file cannot be removed or written.
+    pub fn begin(&self, run: &Run) -> Result<(), Error> {
+        for file in FILES {
+            remove(&self.path.join(file))?;
+        }
+        for part in ["train", "validation"] {
+            let Ok(events) = std::fs::read_dir(self.path.join(BOARD).join(part)) else { continue };
+            for event in events.flatten().filter(|event| event.file_name().to_string_lossy().contains(".kiln.")) {
+                remove(&event.path())?;
+            }
+        }
+        run.save(&self.path)
+    }
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The folder that holds a model, as `kiln train` leaves it, if that is what a model's name on the command line means.
+pub fn named(model: &str) -> Option<&Path> {
+    let folder = Path::new(model);
+    (Known::named(model).is_none() && folder.join("model.json").is_file()).then_some(folder)
+}
+
+/// Whether two paths are one folder.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+}
+
+/// A folder beside the others of `runs`, for another training of the model in a folder: the folder's name with the first
+/// number behind it that is free.
+pub fn another(model: &Path) -> Result<PathBuf, Error> {
+    let absolute = std::path::absolute(model).map_err(Error::file("read", model))?;
+    let name = absolute.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = |number: usize| Path::new("runs").join(format!("{name}-{number}"));
+    let free = (2..).map(name).find(|folder| {
+        let used = FILES.iter().chain([&run::FILE]).any(|file| folder.join(file).exists());
+        !used
+    });
+    free.ok_or_else(|| Error::NoModel { found: model.display().to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+
+    fn training() -> Run {
+        Run {
+            model: "lenet".to_owned(),
+            data: "mnist".to_owned(),
+            training: Some(Default::default()),
+            ..Run::default()
+        }
+    }
+
+    #[test]
+    fn a_folder_is_locked_once_and_says_by_whom() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = RunFolder::lock(folder.path()).unwrap();
+        let error = RunFolder::lock(folder.path()).err().unwrap().to_string();
+        let process = format!("another training (process {}) writes there", std::process::id());
+        assert!(error.contains(&process) && error.contains("--out"), "{error}");
+        drop(first);
+        assert!(RunFolder::lock(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn a_run_is_only_written_over_when_that_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::lock(folder.path()).unwrap();
+        run.check(false).unwrap();
+        assert_eq!(run.contents().unwrap(), Contents::Nothing);
+        run.begin(&training()).unwrap();
+        assert_eq!(run.contents().unwrap(), Contents::Begun);
+        run.check(false).unwrap();
+
+        for (file, contents) in [("weights.safetensors", Contents::Begun), (CHECKPOINT, Contents::Checkpoint)] {
+            std::fs::write(folder.path().join(file), "").unwrap();
+            assert_eq!(run.contents().unwrap(), contents);
+            let error = run.check(false).unwrap_err().to_string();
+            assert!(error.contains("lenet trained on mnist") && error.contains("--overwrite"), "{error}");
+        }
+        std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+        run.check(true).unwrap();
+        run.begin(&training()).unwrap();
+        assert_eq!(run.contents().unwrap(), Contents::Begun);
+        assert!(folder.path().join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_model_that_no_training_left_is_never_taken_for_one_that_can_begin_again() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("weights.safetensors"), "").unwrap();
+        let run = RunFolder::lock(folder.path()).unwrap();
+        assert_eq!(run.contents().unwrap(), Contents::Model);
+        assert!(run.check(false).is_err());
+    }
+}

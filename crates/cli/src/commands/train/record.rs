@@ -1,0 +1,259 @@
+//! What `run.json` keeps of a training so that `--resume` can go on with it, and the comparison with what is asked for then.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use kiln::data::{Dataset, Labels, Values};
+use kiln::optimizers::Optimizer;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Arguments;
+use super::options::{self, Options};
+use crate::commands::source;
+use crate::error::Error;
+
+/// Options that are about a call of the command, not about the training.
+const OF_THE_CALL: [&str; 4] = ["--out", "--resume", "--resume-if-present", "--overwrite"];
+/// Options that matter before the first epoch only.
+const AT_THE_START: [&str; 1] = ["--weights"];
+/// Options that take effect when a resumed training is given others. (The data are compared themselves.)
+const MAY_CHANGE: [&str; 9] = [
+    "--data",
+    "--epochs",
+    "--minutes",
+    "--learning-rate",
+    "--patience",
+    "--tensorboard",
+    "--device",
+    "--skip-corrupt",
+    "--stream",
+];
+/// Options of which any replaces all.
+const LIMITS: [&str; 2] = ["--epochs", "--minutes"];
+
+/// What a training was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// The options that were given, as the command line spells them.
+    pub options: Options,
+    /// What the other options were, as far as they have a default: epochs, batch size, seed, …
+    pub defaults: BTreeMap<String, String>,
+    /// What was learned from.
+    pub data: Identity,
+}
+
+/// What tells one data set from another.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The number of training samples, those that validate included.
+    pub samples: usize,
+    /// The shape of a sample.
+    pub shape: Vec<usize>,
+    /// What values are multiplied by, and what is then added, before the model sees them.
+    pub rescale: [f32; 2],
+    /// A hash of all labels and of some of the samples.
+    pub hash: String,
+}
+
+/// The arguments of a training that goes on.
+pub struct Merged {
+    /// What is given, and what the training was asked for before.
+    pub arguments: Arguments,
+    /// The options that are taken over, as the command line spells them.
+    pub kept: Vec<String>,
+    /// What is other than before, in words.
+    pub changed: Vec<String>,
+}
+
+impl Training {
+    /// What is asked for now.
+    pub fn new(arguments: &Arguments, optimizer: &dyn Optimizer, train: &Dataset) -> Result<Training, Error> {
+        let given = arguments.options.only(&OF_THE_CALL, false);
+        let mut defaults = options::defaults();
+        defaults.extend(arguments.computed_defaults(optimizer));
+        defaults.retain(|name, _| given.get(name).is_none());
+        let given = given.with("--data", source::from_anywhere(arguments.data()));
+        Ok(Training { options: given, defaults, data: Identity::of(train)? })
+    }
+
+    /// What is asked for now, of a training that began as another one says: how it began stays.
+    pub fn continuing(self, before: &Training) -> Training {
+        Training { options: self.options.or(&before.options.only(&AT_THE_START, true)), ..self }
+    }
+
+    /// What this training of `model` was asked for, with what a command that resumes it gives.
+    ///
+    /// # Errors
+    /// When that would be another training, with all that differs.
+    pub fn merge(&self, arguments: &Arguments, model: &str, folder: &Path) -> Result<Merged, Error> {
+        let given = &arguments.options;
+        let (mut changed, mut refused) = (Vec::new(), Vec::new());
+        for name in given.only(&OF_THE_CALL, false).names() {
+            let new = given.get(name).unwrap_or_default();
+            let default = self.defaults.get(name).map(|value| vec![Some(value.clone())]);
+            let old = self.options.get(name).map(<[_]>::to_vec).or(default);
+            if name == "--data" || old.as_ref().is_some_and(|old| options::equal(name, old, new)) {
+                continue;
+            }
+            let words = format!("{name}: {} before, {} now", words(old.as_deref()), words(Some(new)));
+            if MAY_CHANGE.contains(&name) { changed.push(words) } else { refused.push(words) }
+        }
+        if !refused.is_empty() {
+            return Err(Error::OtherTraining { folder: folder.to_owned(), differences: refused });
+        }
+        let mut kept = self.options.only(&AT_THE_START, false);
+        if LIMITS.iter().any(|limit| given.get(limit).is_some()) {
+            kept = kept.only(&LIMITS, false);
+        }
+        let all = given.or(&kept);
+        let usage = |error: clap::Error| {
+            let text = error.render().to_string();
+            let together = format!("together with the options of the training in {}", folder.display());
+            Error::Usage(format!("{together}: {}", text.strip_prefix("error: ").unwrap_or(&text).trim_end()))
+        };
+        let parsed = all.parse(model).map_err(usage)?;
+        let known: Vec<&str> = given.names().collect();
+        Ok(Merged { arguments: parsed, kept: kept.only(&known, false).words(), changed })
+    }
+}
+
+/// The values of an option in words.
+fn words(values: Option<&[Option<String>]>) -> String {
+    let Some(values) = values else { return "not given".to_owned() };
+    let values: Vec<&str> = values.iter().map(|value| value.as_deref().unwrap_or("given")).collect();
+    values.join(" ")
+}
+
+impl Identity {
+    /// How many samples are looked at.
+    const SAMPLES: usize = 64;
+
+    /// # Errors
+    /// When a streamed sample cannot be read.
+    pub fn of(data: &Dataset) -> Result<Identity, Error> {
+        let mut hash = Sha256::new();
+        match data.labels() {
+            Labels::Index { values, classes } => {
+                hash.update((*classes as u64).to_le_bytes());
+                values.iter().for_each(|label| hash.update(label.to_le_bytes()));
+            }
+            Labels::Values { values, size } => {
+                hash.update((*size as u64).to_le_bytes());
+                values.iter().for_each(|value| hash.update(value.to_le_bytes()));
+            }
+        }
+        let (all, some) = (data.len(), data.len().min(Identity::SAMPLES));
+        let numbers: Vec<u32> = (0..some).map(|i| (i * all / some) as u32).collect();
+        match data.take(&numbers)?.in_memory()?.values() {
+            Values::U8(values) => hash.update(values),
+            Values::F32(values) => values.iter().for_each(|value| hash.update(value.to_le_bytes())),
+            Values::Streamed(_) => {}
+        }
+        Ok(Identity {
+            samples: all,
+            shape: data.sample_shape().to_vec(),
+            rescale: [data.scale(), data.offset()],
+            hash: hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
+        })
+    }
+
+    /// How another data set differs from this one, in words, if it does.
+    pub fn difference(&self, other: &Identity) -> Option<String> {
+        let words = |what: &str, one: String, other: String| Some(format!("--data: {what} {one} before, {other} now"));
+        match self {
+            same if same == other => None,
+            _ if self.samples != other.samples => {
+                words("training samples:", self.samples.to_string(), other.samples.to_string())
+            }
+            _ if self.shape != other.shape => {
+                words("shape of a sample:", format!("{:?}", self.shape), format!("{:?}", other.shape))
+            }
+            _ if self.rescale != other.rescale => {
+                words("scale and offset:", format!("{:?}", self.rescale), format!("{:?}", other.rescale))
+            }
+            _ => Some("--data: as many samples as before, but other ones or in another order".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+
+    fn arguments(words: &[&str]) -> Arguments {
+        Options::from(words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).parse("lenet").unwrap()
+    }
+
+    fn data(values: Vec<u8>) -> Dataset {
+        Dataset::from_u8([2], values, Labels::index(vec![0, 1, 0], 2)).unwrap()
+    }
+
+    fn training(words: &[&str]) -> Training {
+        let arguments = arguments(words);
+        Training::new(&arguments, arguments.compile(3).unwrap().optimizer.as_ref(), &data(vec![1, 2, 3, 4, 5, 6])).unwrap()
+    }
+
+    fn merged(asked: &[&str], now: &[&str]) -> Result<Merged, Error> {
+        training(asked).merge(&arguments(now), "lenet", Path::new("run"))
+    }
+
+    #[test]
+    fn options_that_are_not_given_are_those_of_the_training() {
+        let asked = ["--batch-size=64", "--no-shuffle", "--epochs=3", "--learning-rate=0.01", "--weights=w"];
+        let merged = merged(&asked, &["--epochs=8", "--resume", "--out=x"]).unwrap();
+        assert_eq!(merged.kept, ["--batch-size=64", "--learning-rate=0.01", "--no-shuffle"]);
+        assert_eq!(merged.changed, ["--epochs: 3 before, 8 now"]);
+        let arguments = merged.arguments;
+        assert_eq!((arguments.batch_size, arguments.no_shuffle, arguments.epochs()), (64, true, Some(8)));
+        assert!(arguments.weights.is_none() && arguments.place.resume);
+    }
+
+    #[test]
+    fn how_a_training_began_stays_written_down() {
+        let before = training(&["--weights=w", "--epochs=3"]);
+        let after = training(&["--epochs=8"]).continuing(&before);
+        assert_eq!(after.options.words(), ["--epochs=8", "--weights=w"]);
+        assert!(after.merge(&arguments(&["--weights=w"]), "lenet", Path::new("run")).is_ok());
+        assert!(after.merge(&arguments(&["--weights=v"]), "lenet", Path::new("run")).is_err());
+    }
+
+    #[test]
+    fn one_limit_of_time_replaces_the_other() {
+        let merged = merged(&["--minutes=5"], &["--epochs=8"]).unwrap();
+        assert_eq!((merged.arguments.minutes, merged.arguments.epochs()), (None, Some(8)));
+    }
+
+    #[test]
+    fn what_makes_another_training_is_refused_all_at_once() {
+        let now = ["--seed=7", "--batch-size=32", "--validation-split=0.5", "--no-shuffle", "--augment=zoom_range=0.1"];
+        let Err(Error::OtherTraining { differences, .. }) = merged(&["--seed=1"], &now) else { panic!() };
+        let expected = [
+            "--augment: not given before, zoom_range=0.1 now",
+            "--batch-size: 128 before, 32 now",
+            "--no-shuffle: not given before, given now",
+            "--seed: 1 before, 7 now",
+            "--validation-split: 0.2 before, 0.5 now",
+        ];
+        assert_eq!(differences, expected);
+    }
+
+    #[test]
+    fn what_says_the_same_in_other_words_changes_nothing() {
+        let now = ["--learning-rate=1e-3", "--batch-size=128", "--optimizer=adam", "--epochs=20", "--seed=0"];
+        let merged = merged(&[], &now).unwrap();
+        assert_eq!((merged.changed.len(), merged.kept.len()), (0, 0));
+    }
+
+    #[test]
+    fn data_are_known_by_their_samples_and_labels() {
+        let one = Identity::of(&data(vec![1, 2, 3, 4, 5, 6])).unwrap();
+        assert_eq!(one.difference(&Identity::of(&data(vec![1, 2, 3, 4, 5, 6])).unwrap()), None);
+        let swapped = Identity::of(&data(vec![1, 2, 3, 4, 6, 5])).unwrap();
+        assert!(one.difference(&swapped).unwrap().contains("other ones"));
+        let rescaled = Identity::of(&data(vec![1, 2, 3, 4, 5, 6]).rescaled(1.0, 0.0)).unwrap();
+        assert!(one.difference(&rescaled).unwrap().contains("scale and offset"));
+    }
+}

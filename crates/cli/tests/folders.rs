@@ -1,0 +1,145 @@
+//! The folder of a run: nothing of the user's is overwritten or mixed up.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{fail, files, read, succeed, write_over};
+
+const OVER: [&str; 4] = ["train", "over.json", "--data", "over.safetensors"];
+
+fn over(folder: &Path, more: &[&str]) -> String {
+    succeed(folder, &[&OVER[..], more].concat())
+}
+
+#[test]
+fn a_folder_that_holds_a_training_is_only_written_over_when_that_is_asked_for() {
+    let folder = write_over();
+    let folder = folder.path();
+    over(folder, &["--epochs", "1", "--seed", "1"]);
+    let before: Vec<Vec<u8>> =
+        files(&folder.join("runs/over")).iter().map(|file| read(folder, "runs/over", file)).collect();
+    let text = fail(folder, &[&OVER[..], &["--epochs", "1"]].concat());
+    let expected = "runs/over: expected a folder without a training, found over.json trained on ";
+    assert!(text.contains(expected) && text.contains("--overwrite") && text.contains("--resume"), "{text}");
+    let after: Vec<Vec<u8>> = files(&folder.join("runs/over"))
+        .iter()
+        .filter(|file| *file != ".kiln.lock")
+        .map(|file| read(folder, "runs/over", file))
+        .collect();
+    assert!(before[1..] == after[..], "the first is the lock");
+
+    over(folder, &["--epochs", "1", "--overwrite", "--tensorboard"]);
+    assert!(before[1..] != after[..] || read(folder, "runs/over", "weights.safetensors") != before[before.len() - 1]);
+    over(folder, &["--epochs", "1", "--overwrite"]);
+    assert_eq!(files(&folder.join("runs/over/tensorboard/train")).len(), 0, "its curves would be drawn over");
+}
+
+#[test]
+fn a_run_as_the_model_begins_with_its_weights_and_goes_to_a_new_folder() {
+    let folder = write_over();
+    let folder = folder.path();
+    over(folder, &["--epochs", "2", "--out", "runs/ra3"]);
+    let all = ["model.json", "weights.safetensors", "checkpoint.safetensors", "history.json", "run.json"];
+    let before = all.map(|file| read(folder, "runs/ra3", file));
+
+    // Steps that are too small to change anything.
+    let tiny = ["--data", "over.safetensors", "--epochs", "1", "--learning-rate", "1e-30"];
+    let text = succeed(folder, &[&["train", "runs/ra3/"], &tiny[..]].concat());
+    assert!(text.contains("begins with the weights in runs/ra3/weights.safetensors"), "{text}");
+    assert!(text.contains("saved in runs/ra3-2;"), "{text}");
+    assert!(before == all.map(|file| read(folder, "runs/ra3", file)));
+    assert!(read(folder, "runs/ra3-2", "weights.safetensors") == before[1]);
+    let text = succeed(folder, &[&["train", "runs/ra3"], &tiny[..]].concat());
+    assert!(text.contains("saved in runs/ra3-3;"), "{text}");
+
+    let text = fail(folder, &[&["train", "runs/ra3", "--out", "runs/ra3"], &tiny[..]].concat());
+    assert!(text.contains("runs/ra3: expected a folder without a training"), "{text}");
+    let text = succeed(folder, &[&["train", "runs/ra3", "--out", "runs/ra3", "--overwrite"], &tiny[..]].concat());
+    assert!(text.contains("begins with the weights in"), "{text}");
+    assert!(read(folder, "runs/ra3", "weights.safetensors") == before[1]);
+
+    // The file alone is a network without weights.
+    let text = succeed(folder, &[&["train", "runs/ra3/model.json", "--out", "fresh"], &tiny[..]].concat());
+    assert!(!text.contains("begins with the weights"), "{text}");
+    assert!(read(folder, "fresh", "weights.safetensors") != before[1]);
+
+    // What began with another run's weights goes on without them.
+    succeed(folder, &["train", "runs/ra3-2", "--resume", "--epochs", "2"]);
+    std::fs::remove_dir_all(folder.join("runs/ra3")).unwrap();
+    succeed(folder, &["train", "runs/ra3-2", "--resume", "--epochs", "3"]);
+}
+
+/// A training into `run` that takes hours, once it has left a checkpoint.
+fn endless(folder: &Path) -> Child {
+    let arguments = [&OVER[..], &["--epochs", "1000000000", "--out", "run"]].concat();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
+    let training = command.args(arguments).current_dir(folder).env("KILN_DEVICE", "cpu").stdout(Stdio::null());
+    let training = training.spawn().unwrap();
+    let end = Instant::now() + Duration::from_secs(120);
+    while !folder.join("run/history.json").is_file() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    training
+}
+
+#[test]
+fn a_second_training_in_a_folder_is_an_error_until_the_first_is_dead() {
+    let folder = write_over();
+    let folder = folder.path();
+    let mut training = endless(folder);
+    for more in [&["--overwrite"][..], &["--resume"], &["--resume-if-present"], &[]] {
+        let text = fail(folder, &[&OVER[..], &["--out", "run"], more].concat());
+        let expected = format!("run: another training (process {}) writes there", training.id());
+        assert!(text.contains(&expected), "{more:?}: {text}");
+    }
+    training.kill().unwrap();
+    training.wait().unwrap();
+    let text = succeed(folder, &["train", "run", "--resume", "--epochs", "1"]);
+    assert!(text.contains("no epoch is left"), "{text}");
+}
+
+#[test]
+fn what_a_killed_save_left_is_removed_and_what_a_live_process_writes_is_not() {
+    let folder = write_over();
+    let folder = folder.path();
+    std::fs::create_dir(folder.join("run")).unwrap();
+    std::fs::write(folder.join("run/.kiln-abcdef-checkpoint.safetensors"), "half").unwrap();
+    std::fs::write(folder.join("run/.kiln-uvwxyz-weights.safetensors"), "half").unwrap();
+    let live = std::fs::File::open(folder.join("run/.kiln-uvwxyz-weights.safetensors")).unwrap();
+    live.lock().unwrap();
+    over(folder, &["--epochs", "1", "--out", "run"]);
+    let hidden: Vec<String> =
+        files(&folder.join("run")).into_iter().filter(|name| name.starts_with(".kiln-")).collect();
+    assert_eq!(hidden, [".kiln-uvwxyz-weights.safetensors"]);
+}
+
+#[test]
+fn a_folder_is_the_new_trainings_own_before_it_trains() {
+    let folder = write_over();
+    let folder = folder.path();
+    over(folder, &["--epochs", "2", "--out", "run"]);
+    let diverging = ["--overwrite", "--learning-rate", "1e30", "--batch-size", "8", "--seed", "7", "--out", "run"];
+    fail(folder, &[&OVER[..], &diverging].concat());
+    assert_eq!(files(&folder.join("run")), [".kiln.lock", "run.json"]);
+    let run = String::from_utf8(read(folder, "run", "run.json")).unwrap();
+    assert!(run.contains("--seed=7"), "{run}");
+    // Nothing is lost when that is begun again.
+    over(folder, &["--epochs", "1", "--out", "run"]);
+}
+
+#[test]
+fn a_new_training_that_cannot_begin_leaves_the_one_that_is_there() {
+    let folder = write_over();
+    let folder = folder.path();
+    over(folder, &["--epochs", "1", "--out", "run"]);
+    let before = files(&folder.join("run")).iter().map(|file| read(folder, "run", file)).skip(1).collect::<Vec<_>>();
+    fail(folder, &["train", "over.json", "--data", "none.safetensors", "--out", "run", "--overwrite"]);
+    fail(folder, &[&OVER[..], &["--weights", "none", "--out", "run", "--overwrite"]].concat());
+    let after = files(&folder.join("run")).iter().map(|file| read(folder, "run", file)).skip(1).collect::<Vec<_>>();
+    assert!(before == after);
+}

@@ -1,0 +1,110 @@
+//! `p = p - rate learning_rate p` before each step of an optimizer.
+
+use std::fmt::{self, Debug};
+
+use crate::network::Network;
+use crate::{Error, Result};
+
+/// Decoupled weight decay (Loshchilov and Hutter 2019), the `weight_decay` of all of Keras' optimizers:
+/// `p = p - rate learning_rate p` before each step, whose gradients do not see it. By default all variables that training
+/// changes decay, biases and the factors of normalizations included.
+///
+/// Unlike [`regularizers`](crate::layers::Regularizer), it adds nothing to the loss.
+///
+/// # Example
+/// ```
+/// use kiln::optimizers::{SGD, WeightDecay};
+///
+/// let all = SGD { weight_decay: 5e-4.into(), ..SGD::default() };
+/// let kernels = WeightDecay::from(5e-4).exclude_from_weight_decay(["bias", "gamma", "beta"]);
+/// let some = SGD { weight_decay: kernels, ..SGD::default() };
+/// ```
+#[derive(Clone, Default, PartialEq)]
+pub struct WeightDecay {
+    /// The share of a parameter that decays in a step, per unit of the learning rate: 0 or more, 0 for no decay.
+    pub rate: f64,
+    /// The variables that do not decay: see [`WeightDecay::exclude_from_weight_decay`].
+    pub excluded: Vec<String>,
+}
+
+impl WeightDecay {
+    /// No decay.
+    pub const NONE: &'static WeightDecay = &WeightDecay { rate: 0.0, excluded: Vec::new() };
+
+    /// The same decay without some variables: those whose own names contain one of these texts (`bias` for all biases:
+    /// Keras' `var_names`), or that have one of these whole names (`fc1/bias`: Keras' `var_list`).
+    pub fn exclude_from_weight_decay<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> WeightDecay {
+        self.excluded.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Whether a variable decays, by its name as `layer/variable`.
+    pub(crate) fn applies_to(&self, variable: &str) -> bool {
+        self.rate != 0.0 && !self.excluded.iter().any(|name| is_meant(name, variable))
+    }
+
+    /// # Errors
+    /// [`Error::Argument`] when the rate makes no sense, or no variable has an excluded name.
+    pub(crate) fn check(&self, network: &Network) -> Result<()> {
+        if !(self.rate.is_finite() && self.rate >= 0.0) {
+            let expected = "a number, 0 or more".to_owned();
+            return Err(Error::Argument { name: "weight_decay", expected, found: self.rate.to_string() });
+        }
+        let variables = || network.variables.iter().map(|variable| variable.name.as_str());
+        let Some(unknown) = self.excluded.iter().find(|name| !variables().any(|variable| is_meant(name, variable)))
+        else {
+            return Ok(());
+        };
+        let mut own: Vec<&str> = variables().map(own_name).collect();
+        own.sort_unstable();
+        own.dedup();
+        let expected = format!("part of a variable's name ({}) or layer/variable", own.join(", "));
+        Err(Error::Argument { name: "exclude_from_weight_decay", expected, found: format!("`{unknown}`") })
+    }
+}
+
+/// `kernel` of `fc1/kernel`.
+fn own_name(variable: &str) -> &str {
+    variable.rsplit('/').next().unwrap_or(variable)
+}
+
+fn is_meant(name: &str, variable: &str) -> bool {
+    if name.contains('/') { name == variable } else { own_name(variable).contains(name) }
+}
+
+impl From<f64> for WeightDecay {
+    fn from(rate: f64) -> WeightDecay {
+        WeightDecay { rate, ..WeightDecay::default() }
+    }
+}
+
+/// The rate alone where no variable is excluded.
+impl Debug for WeightDecay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.excluded.is_empty() {
+            true => self.rate.fmt(f),
+            false => write!(f, "{:?} but for {}", self.rate, self.excluded.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn excluded_are_variables_with_part_of_a_name_or_a_whole_one() {
+        let decay = WeightDecay::from(0.1).exclude_from_weight_decay(["bias", "fc1/kernel"]);
+        let decays = ["fc1/kernel", "fc2/kernel", "fc1/bias", "bias_layer/kernel"].map(|name| decay.applies_to(name));
+        assert_eq!(decays, [false, true, false, true]);
+        assert!(WeightDecay::from(0.1).applies_to("fc1/bias"));
+        assert!(!WeightDecay::NONE.applies_to("fc1/kernel"));
+    }
+
+    #[test]
+    fn a_decay_prints_as_its_rate() {
+        assert_eq!(format!("{:?}", WeightDecay::from(0.004)), "0.004");
+        let some = WeightDecay::from(0.004).exclude_from_weight_decay(["bias", "gamma"]);
+        assert_eq!(format!("{some:?}"), "0.004 but for bias, gamma");
+    }
+}

@@ -1,0 +1,94 @@
+//! Whether the memory of the device suffices, and whether its limits do: found out before work begins.
+
+use kiln_graph::Plan;
+
+use super::{Mode, Role, Session};
+use crate::data::{Dataset, Labels};
+use crate::losses::Loss;
+use crate::network::Network;
+use crate::{Compile, Device, Error, Result, memory};
+
+/// What all variables take while a network is trained (or only predicts), in bytes: their values, and of those that are
+/// trained the gradients and what the optimizer keeps.
+fn variable_bytes(network: &Network, compiled: Option<&Compile>) -> u64 {
+    let of = |trained: bool| {
+        let variables = network.variables.iter().filter(|variable| network.trains(variable) == trained);
+        variables.map(|variable| variable.shape.elements() as u64 * 4).sum::<u64>()
+    };
+    let copies = compiled.map_or(1, |compiled| 2 + compiled.optimizer.slots().len() as u64);
+    of(false).saturating_add(of(true).saturating_mul(copies))
+}
+
+/// The least that a training step on a batch takes beside the variables, in bytes: what goes into one layer and comes out
+/// of it, of the layer where that is most.
+fn step_bytes(network: &Network, batch: usize) -> u64 {
+    let layers = network.layers.iter().filter_map(|layer| layer.shapes.as_ref());
+    let sizes = layers.map(|(inputs, output)| {
+        inputs.iter().chain([output]).fold(0u64, |sum, shape| sum.saturating_add(shape.elements() as u64 * 4))
+    });
+    sizes.max().unwrap_or(0).saturating_mul(batch as u64)
+}
+
+/// # Errors
+/// [`Error::Memory`] when the free memory of a device, where that is known, does not suffice for the variables of a
+/// network, or for them and the least that a batch of this size needs.
+pub(crate) fn check_memory(network: &Network, device: &Device, compiled: Option<&Compile>, batch: usize) -> Result<()> {
+    let free = memory::free_on(device);
+    let variables = variable_bytes(network, compiled);
+    let all = if compiled.is_some() { "weights, gradients and optimizer state" } else { "weights" };
+    memory::check(|| format!("the {all} of model `{}`", network.name), variables, free)?;
+    let samples = if batch == 1 { "sample" } else { "samples" };
+    let what = || format!("the {all} of model `{}` and a batch of {batch} {samples}", network.name);
+    memory::check(what, variables.saturating_add(step_bytes(network, batch)), free)
+}
+
+impl Session {
+    /// # Errors
+    /// [`Error::Memory`] when the least that a batch of this size needs does not fit the device's memory: found out before
+    /// a plan is made, in which much else may be too large.
+    pub(super) fn check_step(&self, batch: usize) -> Result<()> {
+        let more = step_bytes(&self.network, batch).saturating_sub(self.buffers.slot_bytes());
+        let what = || format!("model `{}` with batches of {batch}; use smaller ones", self.network.name);
+        memory::check(what, more, memory::free_on(&self.device))
+    }
+
+    /// # Errors
+    /// [`Error::Memory`] when what a program needs beside the variables does not fit the device's memory.
+    pub(super) fn check_slots(&self, plan: &Plan, batch: usize) -> Result<()> {
+        let more = plan.slot_bytes().saturating_sub(self.buffers.slot_bytes());
+        let what = || format!("model `{}` with batches of {batch}; use smaller ones", self.network.name);
+        memory::check(what, more, memory::free_on(&self.device))
+    }
+
+    /// On a device with weaker limits than every WebGPU device has, tries whether the network's kernels compile, for a
+    /// batch of one sample.
+    ///
+    /// # Errors
+    /// What the driver says against a kernel.
+    pub(super) fn compile_if_weak(&mut self) -> Result<()> {
+        if !self.device.has_weak_limits() {
+            return Ok(());
+        }
+        let data = sample(&self.network, self.compiled.as_ref().map(|compiled| compiled.loss))?;
+        self.load(Role::Test, &data, self.network.input())?;
+        let modes = if self.compiled.is_some() { &[Mode::Train, Mode::Evaluate][..] } else { &[Mode::Predict] };
+        for &mode in modes {
+            let plan = self.plan(mode, Role::Test, 1)?;
+            self.buffers.program(&plan)?;
+        }
+        self.resident.remove(&Role::Test);
+        Ok(())
+    }
+}
+
+/// A data set of one sample, with a label of a kind that the loss takes.
+fn sample(network: &Network, loss: Option<Loss>) -> Result<Dataset> {
+    let outputs = network.output_shape().elements();
+    let values = || vec![0.0; network.input_shape.elements()];
+    let of = |labels| Ok::<_, Error>(Dataset::from_f32(network.input_shape.clone(), values(), labels)?);
+    let index = of(Labels::index(vec![0], outputs))?;
+    match loss {
+        Some(loss) if loss.check(network, &index).is_err() => of(Labels::values(vec![0.0; outputs], outputs)),
+        _ => Ok(index),
+    }
+}

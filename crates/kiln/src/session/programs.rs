@@ -1,0 +1,111 @@
+//! The programs of a session, of which the most recently used are kept.
+
+use kiln_graph::{Buffers, Program};
+
+use super::{Mode, Role};
+
+/// How many programs are kept. A `fit` with validation needs four: training and evaluation, each with a smaller last
+/// batch.
+const MOST: usize = 8;
+
+/// What a program is for: what it does, with which data set, with how many samples at once.
+pub(super) type Key = (Mode, Role, usize);
+
+/// A program for batches of one size, and how many of its steps make up a submission.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub program: Box<dyn Program>,
+    pub steps: usize,
+    /// The memory that it needs beside the persistent buffers, in bytes.
+    pub slot_bytes: u64,
+}
+
+/// Programs, the least recently used first.
+#[derive(Debug, Default)]
+pub(super) struct Programs(Vec<(Key, Ready)>);
+
+impl Programs {
+    /// A program, if it is kept, which is now the most recently used one.
+    pub fn get(&mut self, key: Key) -> Option<&mut Ready> {
+        let place = self.0.iter().position(|(kept, _)| *kept == key)?;
+        self.0[place..].rotate_left(1);
+        self.0.last_mut().map(|(_, ready)| ready)
+    }
+
+    /// Keeps a new program. Drops the least recently used ones while there are more than [`MOST`], or while the slots take
+    /// more than twice the memory that the largest program needs: several programs of growing batches share few slots.
+    pub fn insert(&mut self, key: Key, ready: Ready, buffers: &Buffers) {
+        self.0.push((key, ready));
+        let too_large = |kept: &[(Key, Ready)]| {
+            let largest = kept.iter().map(|(_, ready)| ready.slot_bytes).max().unwrap_or_default();
+            buffers.slot_bytes() > 2 * largest
+        };
+        while self.0.len() > 1 && (self.0.len() > MOST || too_large(&self.0)) {
+            self.0.remove(0);
+        }
+    }
+
+    /// Keeps only programs for which this is true.
+    pub fn retain(&mut self, keep: impl Fn(Key) -> bool) {
+        self.0.retain(|(key, _)| keep(*key));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use kiln_graph::{DeviceError, Pending, Plan, PlanBuffer, ReadBack, Step};
+
+    use super::*;
+    use crate::Device;
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl Program for Nothing {
+        fn run(&mut self, _: &[Step], _: Option<ReadBack<'_>>) -> Result<Box<dyn Pending>, DeviceError> {
+            panic!("nothing runs here")
+        }
+    }
+
+    fn key(batch: usize) -> Key {
+        (Mode::Train, Role::Train, batch)
+    }
+
+    fn buffers() -> Buffers {
+        Buffers::new(Device::cpu().unwrap().as_dyn().clone())
+    }
+
+    /// A program that needs a slot of this size.
+    fn with_slot(buffers: &mut Buffers, slot_bytes: u64) -> Ready {
+        let plan = Plan { buffers: vec![PlanBuffer { name: None, bytes: slot_bytes }], ..Plan::default() };
+        Ready { program: buffers.program(&plan).unwrap(), steps: 1, slot_bytes }
+    }
+
+    #[test]
+    fn the_most_recently_used_programs_are_kept() {
+        let (mut programs, buffers) = (Programs::default(), buffers());
+        for batch in 0..100 {
+            programs.insert(key(batch), Ready { program: Box::new(Nothing), steps: 1, slot_bytes: 0 }, &buffers);
+            assert!(programs.get(key(0)).is_some(), "used again and again");
+        }
+        let kept: Vec<usize> = (0..100).filter(|&batch| programs.get(key(batch)).is_some()).collect();
+        assert_eq!(kept, [0, 93, 94, 95, 96, 97, 98, 99]);
+    }
+
+    #[test]
+    fn slots_take_at_most_twice_what_the_largest_program_needs() {
+        let (mut programs, mut buffers) = (Programs::default(), buffers());
+        for batch in 1..=50 {
+            let ready = with_slot(&mut buffers, 1000 * batch as u64);
+            programs.insert(key(batch), ready, &buffers);
+            assert!(buffers.slot_bytes() <= 2000 * batch as u64, "{} bytes after {batch}", buffers.slot_bytes());
+        }
+        let small = with_slot(&mut buffers, 10);
+        programs.insert(key(51), small, &buffers);
+        assert!(programs.get(key(50)).is_some() && programs.get(key(51)).is_some(), "the small one lies in a slot");
+        programs.retain(|_| false);
+        assert_eq!(buffers.slot_bytes(), 0);
+    }
+}

@@ -1,0 +1,85 @@
+//! Trains a small network for very many steps, with a validation and a checkpoint after every epoch, and prints the memory
+//! at the start and the end of each: what the process holds, what the model's buffers take on the device and, where wgpu
+//! runs it, what wgpu's allocator has handed out. What only grows with the number of epochs is a leak; lines that differ
+//! in the first column alone are the driver's.
+//!
+//! `cargo run --release --example soak -- [STEPS [STEPS_PER_EPOCH]]`, 20,000 and 400 unless given otherwise
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use kiln::callbacks::Callback;
+use kiln::data::{Dataset, Labels};
+use kiln::graph::DeviceKind;
+use kiln::layers::{ActivationFunction, Conv2D, Dense, Dropout, Flatten, Function, MaxPooling2D};
+use kiln::{Compile, Device, EpochLogs, Fit, Model, Result, Sequential};
+use kiln_gpu::{GpuDevice, Options, Selector};
+
+const BATCH: usize = 16;
+
+/// Prints the memory in KiB.
+struct Memory {
+    gpu: Option<GpuDevice>,
+    checkpoint: std::path::PathBuf,
+}
+
+impl Memory {
+    /// The resident set, the buffers, and the allocations of wgpu's allocator and how many they are.
+    fn line(&self, model: &Model) -> String {
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let pages: u64 = pages.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or_default();
+        let report = self.gpu.as_ref().and_then(|gpu| gpu.wgpu_device().generate_allocator_report());
+        let wgpu = report.map_or("-".to_owned(), |report| {
+            format!("{} in {}", report.total_allocated_bytes / 1024, report.allocations.len())
+        });
+        format!("{:8} {:8} {wgpu:>14}", pages * 4, model.device_bytes() / 1024)
+    }
+}
+
+impl Callback for Memory {
+    fn on_epoch_begin(&mut self, model: &mut Model, epoch: usize, _: usize) -> Result<ControlFlow<()>> {
+        print!("{epoch:5}  {}", self.line(model));
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn on_epoch_end(&mut self, model: &mut Model, logs: &EpochLogs) -> Result<ControlFlow<()>> {
+        model.save_checkpoint(&self.checkpoint)?;
+        println!("  | {}  loss {:.4}", self.line(model), logs.loss);
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// `count` images of noise with a bright quarter, which is the class.
+fn quarters(count: usize) -> Result<Dataset> {
+    let bright = |image: usize, i: usize| (i / 12 / 6) * 2 + i % 12 / 6 == image % 4;
+    let value = |i: usize| ((i * 2_654_435_761) >> 7) as u8 / 4 + if bright(i / 144, i % 144) { 150 } else { 0 };
+    let labels = Labels::index((0..count as u32).map(|image| image % 4).collect(), 4);
+    Ok(Dataset::from_u8([12, 12, 1], (0..count * 144).map(value).collect(), labels)?)
+}
+
+fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let mut numbers = std::env::args().skip(1).map(|number| number.parse::<usize>());
+    let steps = numbers.next().transpose()?.unwrap_or(20_000);
+    let per_epoch = numbers.next().transpose()?.unwrap_or(400);
+    let mut device = Device::best()?;
+    let gpu = match device.info().kind {
+        DeviceKind::Cpu => None,
+        _ => Some(GpuDevice::open(&Selector::Name(device.info().name.clone()), Options::default())?),
+    };
+    if let Some(gpu) = &gpu {
+        device = Device::from_dyn(Arc::new(gpu.clone()));
+    }
+    println!("{}; KiB: resident, buffers, wgpu's allocations | at the end of the epoch", device.info().name);
+
+    let mut model = Sequential::new([12, 12, 1]).with_name("soak");
+    model.add(Conv2D::new(8, [3, 3]).activation(Function::Relu)).add(MaxPooling2D::new([2, 2])).add(Dropout::new(0.25));
+    model.add(Flatten).add(Dense::new(4).activation(ActivationFunction::Softmax));
+    model.compile(&device, Compile::default())?;
+    let (train, validation) = (quarters(per_epoch * BATCH - 3)?, quarters(333)?);
+    let folder = tempfile::tempdir()?;
+    let mut memory = Memory { gpu, checkpoint: folder.path().join("checkpoint.safetensors") };
+    let (epochs, validation_data) = (steps.div_ceil(per_epoch), Some(&validation));
+    let callbacks: Vec<&mut dyn Callback> = vec![&mut memory];
+    model.fit(&train, Fit { epochs, batch_size: BATCH, validation_data, callbacks, ..Fit::default() })?;
+    Ok(())
+}
