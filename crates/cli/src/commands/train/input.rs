@@ -20,10 +20,7 @@ pub struct Input {
 
 impl Input {
     /// Reads samples and makes the network. The network of a run sees them as in that run where nothing else is asked for.
-    pub fn new(
-        arguments: &Arguments,
-        network: impl FnOnce(&Dataset) -> Result<Model, Error>,
-    ) -> Result<Input, Error> {
+    pub fn new(arguments: &Arguments, network: impl FnOnce(&Dataset) -> Result<Model, Error>) -> Result<Input, Error> {
         let before = Run::of_model(&arguments.model)?;
         let images = before.as_ref().map_or(arguments.images.clone(), |run| arguments.images.or_of_run(run));
         let samples = source::load(arguments.data(), &images)?;

@@ -118,8 +118,7 @@ impl Data {
             (_, test) => test,
         };
         let class_weight = class_weight::resolve(&arguments.class_weight, &train)?;
-        let data =
-            Data { train, trained, validated, test, augmentation, class_weight, interpolation, preprocessing };
+        let data = Data { train, trained, validated, test, augmentation, class_weight, interpolation, preprocessing };
         Ok((model, data))
     }
 

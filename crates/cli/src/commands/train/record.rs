@@ -193,7 +193,8 @@ mod tests {
 
     fn training(words: &[&str]) -> Training {
         let arguments = arguments(words);
-        Training::new(&arguments, arguments.compile(3).unwrap().optimizer.as_ref(), &data(vec![1, 2, 3, 4, 5, 6])).unwrap()
+        Training::new(&arguments, arguments.compile(3).unwrap().optimizer.as_ref(), &data(vec![1, 2, 3, 4, 5, 6]))
+            .unwrap()
     }
 
     fn merged(asked: &[&str], now: &[&str]) -> Result<Merged, Error> {
