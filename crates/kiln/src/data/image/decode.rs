@@ -17,6 +17,9 @@ use crate::memory;
 /// that as many threads as there are do not fill the memory with them.
 const LARGE: u64 = 256 << 20;
 
+/// No format but WebP packs more pixels into a byte: PNG's deflate makes 1032 bytes of one, of 8 pixels each.
+const MOST_PIXELS_PER_BYTE: usize = 16_384;
+
 /// Reads a file of any kind that [`decode`] knows; what it is does not depend on its name.
 ///
 /// # Errors
@@ -91,6 +94,12 @@ fn others(bytes: &[u8], format: ImageFormat) -> Result<Pixels, Refused> {
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     let size = [height as usize, width as usize];
+    let pixels = size[0].saturating_mul(size[1]);
+    if format != ImageFormat::WebP && pixels / MOST_PIXELS_PER_BYTE > bytes.len() {
+        let ([height, width], name, length) = (size, name(format), bytes.len());
+        let found = format!("a damaged {name} file ({height} x {width} pixels in {length} bytes)");
+        return Err(Refused::NoImage(found));
+    }
     // The pixels, and what the decoder and the change of channels take beside them.
     let needed = decoder.total_bytes().saturating_mul(2);
     let _alone = room_for(needed).map_err(|limit| Refused::TooLarge { size, needed, limit: Some(limit) })?;
@@ -254,8 +263,13 @@ mod tests {
         png[16..24].copy_from_slice(&[0, 15, 0, 0, 0, 15, 0, 0]); // the header's width and height
         let header: [u8; 17] = png[12..29].try_into().unwrap();
         png[29..33].copy_from_slice(&crc(&header).to_be_bytes());
+        let short = decode(&png, ColorMode::Grayscale).unwrap_err();
+        let found = format!("a damaged PNG file (983040 x 983040 pixels in {} bytes)", png.len());
+        assert_eq!(short, Refused::NoImage(found));
+
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large.png");
+        png.resize(60_000_000, 0); // as large as a file of so many pixels is at least
         std::fs::write(&path, png).unwrap();
         let error = read(&path, ColorMode::Grayscale).unwrap_err();
         let text = error.to_string();
