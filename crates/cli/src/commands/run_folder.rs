@@ -17,8 +17,16 @@ pub const BOARD: &str = "tensorboard";
 /// The file that the process that trains holds a lock of. It stays: a lock is of a file, not of a name.
 const LOCK: &str = ".kiln.lock";
 /// What a run consists of, in the order in which it is removed: what could be resumed comes first.
-const FILES: [&str; 7] =
-    [CHECKPOINT, "weights.safetensors", "model.json", "history.json", "history.csv", "history.png", "history.svg"];
+const FILES: [&str; 8] = [
+    CHECKPOINT,
+    "weights.safetensors",
+    "model.json",
+    "standardization.safetensors",
+    "history.json",
+    "history.csv",
+    "history.png",
+    "history.svg",
+];
 
 /// A folder that no other process trains in, until this is dropped or the process ends, however it ends.
 pub struct RunFolder {

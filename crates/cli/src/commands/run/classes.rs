@@ -39,20 +39,6 @@ impl Run {
         let missing = self.classes.iter().enumerate().filter(|&(number, _)| !values.contains(&(number as u32)));
         missing.map(|(_, name)| name.clone()).collect()
     }
-
-    /// # Errors
-    /// When a training that goes on would learn other classes than it has learned so far, or in another order.
-    pub fn check_same_classes(&self, folder: &Path, source: &str, data: &Dataset) -> Result<(), Error> {
-        match self.classes == data.class_names() {
-            true => Ok(()),
-            false => Err(Error::OtherClassesThanRun {
-                run: file(folder),
-                trained: self.classes.clone(),
-                data: source.to_owned(),
-                found: data.class_names().to_vec(),
-            }),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -78,7 +64,6 @@ mod tests {
         let error = run.in_own_classes(Path::new("r"), "d", data(&["bee", "dog"], &[0, 1])).unwrap_err().to_string();
         let parts = ["run.json", "ant, bee, cow", "d: ", "bee, dog"];
         assert!(parts.iter().all(|part| error.contains(part)), "{error}");
-        assert!(run.check_same_classes(Path::new("r"), "d", &data(&["bee", "cow"], &[0])).is_err());
     }
 
     #[test]
