@@ -84,7 +84,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
     use crate::data::{Dataset, Labels};
-    use crate::layers::{Activation, Add, Dense, Dropout, Flatten, Function, Named, Rescaling};
+    use crate::layers::{Activation, Add, Dense, Dropout, Flatten, Function, Layer, Named, Rescaling};
     use crate::{Device, Error, Model, Sequential};
 
     fn of(layers: impl IntoIterator<Item = Named>) -> Model {

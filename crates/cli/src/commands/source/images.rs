@@ -4,6 +4,7 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use kiln::data::{ColorMode, Corrupt, DataError, Dataset, ImageOptions, Interpolation, image_dataset_from_directory};
+use kiln::graph::Shape;
 
 use crate::commands::run::{Rescale, Run};
 use crate::error::{Error, chain};
