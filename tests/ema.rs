@@ -82,11 +82,11 @@ fn an_average_does_not_depend_on_the_steps_per_execution() {
 struct Save(std::path::PathBuf);
 
 impl Callback for Save {
-    fn on_epoch_end(&mut self, model: &mut Model, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
+    fn on_checkpoint(&mut self, model: &mut Model, logs: &EpochLogs) -> kiln::Result<()> {
         if logs.epoch == 2 {
             model.save_checkpoint(&self.0)?;
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     }
 }
 

@@ -17,6 +17,8 @@ use crate::common::device;
 const TENTH: f64 = 0.1f32 as f64;
 /// A few units in the last place.
 const ALLOWED: f64 = 1e-6;
+/// Of sums in chains of up to 220 terms, and of merged variances: some roundings of 6e-8 each.
+const ALLOWED_IN_CHAINS: f64 = 4e-6;
 
 fn tenths(shape: impl Into<Shape>) -> Array {
     let mut array = Array::zeros(shape);
@@ -36,8 +38,12 @@ fn first(op: impl Op + 'static, inputs: &[Array], rewritten: &[Array]) -> f64 {
 }
 
 fn assert_near(what: &str, found: f64, expected: f64) {
+    assert_within(ALLOWED, what, found, expected);
+}
+
+fn assert_within(allowed: f64, what: &str, found: f64, expected: f64) {
     let error = (found - expected).abs() / expected.abs();
-    assert!(error < ALLOWED, "{what}: {found}, expected {expected}: off by {error:.1e}");
+    assert!(error < allowed, "{what}: {found}, expected {expected}: off by {error:.1e}");
 }
 
 #[test]
@@ -56,7 +62,8 @@ fn sums_of_four_million_tenths_are_right() {
     assert_near("loss", first(loss, &[tenths([1, N]), Array::zeros([1, N])], &[]), TENTH);
     assert_near("norm", first(ClipByNorm { limit: 1.0, count: N }, &[], &[tenths([N])]), 1.0 / count.sqrt());
     let record = Record { rows: 1, columns: 1, first: 0 };
-    assert_near("record", first(record, &[tenths([N / 400])], &[Array::zeros([1, 1])]), count / 400.0 * TENTH);
+    let found = first(record, &[tenths([N / 400])], &[Array::zeros([1, 1])]);
+    assert_within(ALLOWED_IN_CHAINS, "record", found, count / 400.0 * TENTH);
     let pool = AvgPool2d { pool_size: [1000, 1000], strides: [1000, 1000], padding: Padding::Valid };
     assert_near("pooling", first(pool, &[tenths([1, 1000, 1000, 1])], &[]), TENTH);
 }
@@ -72,7 +79,7 @@ fn statistics_of_four_million_values_are_right() {
     assert_near("deviation", found[3], deviation);
     let found = results(Moments, from_ref(&image), &[]);
     assert_near("moments' mean", found[0].data[0], mean);
-    assert_near("moments' variance", found[1].data[0], deviation * deviation);
+    assert_within(ALLOWED_IN_CHAINS, "moments' variance", found[1].data[0], deviation * deviation);
     let statistics = [Array::f32([1], vec![0.0]), Array::f32([1], vec![1.0])];
     let inputs = [tenths([1, 2000, 2000, 1]), tenths([1, 2000, 2000, 1])].into_iter().chain(statistics);
     let found = results(BatchNormSums { epsilon: 0.0 }, &inputs.collect::<Vec<_>>(), &[]);

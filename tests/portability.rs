@@ -128,8 +128,8 @@ fn every_kernel_of_lenet_translates_to_spirv_msl_and_hlsl() {
         };
         assert!(kernels.values().any(named), "no {kernel} with {overrides:?}");
     };
-    has("conv2d.quads", [("depth", 20.0), ("columns", 50.0)]);
-    has("conv2d_weight_gradient_quads.forward", [("inner", 25.0), ("filters", 20.0)]);
+    has("conv2d.shared_tiles", [("depth", 20.0), ("columns", 50.0)]);
+    has("conv2d_weight_gradient_quads.shared_tiles", [("inner", 25.0), ("filters", 20.0)]);
     for (name, kernel) in &kernels {
         translate(name, kernel);
     }

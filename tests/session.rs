@@ -100,7 +100,7 @@ fn a_prediction_computes_no_loss_and_an_evaluation_no_probabilities() {
     let plans = recorder.plans();
     let kernels = |plan: usize| plans[plan].calls.iter().map(|call| call.kernel.name).collect::<Vec<_>>();
     // The rectifier is in the convolution, whose grey images are unfolded. Rows of 5 filters and 3 classes are filled up.
-    let convolution = ["unfold.forward", "pad.forward", "conv2d.quads"];
+    let convolution = ["unfold.forward", "pad.forward", "conv2d.shared_tiles"];
     let layers = [&["gather.bytes"], &convolution[..], &["max_pool2d.forward", "pad.forward"]].concat();
     let dense = ["matmul_quads.single"];
     assert_eq!(kernels(0), [&layers[..], &dense, &["softmax.forward"]].concat());

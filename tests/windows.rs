@@ -119,6 +119,6 @@ fn vgg16s_largest_layers_can_be_planned_within_webgpus_limits() {
     }
     let plan = Plan::new(&graph, &Limits::WEBGPU).unwrap();
     let windows = |kernel: &str| plan.calls.iter().filter(|call| call.kernel.name == kernel).count();
-    assert_eq!((windows("matmul.tn"), windows("matmul.nn"), windows("conv2d.quads")), (4, 8, 4), "{plan}");
+    assert_eq!((windows("matmul.tn"), windows("matmul.nn"), windows("conv2d.shared_tiles")), (4, 8, 4), "{plan}");
     assert_eq!((windows("conv2d_weight_gradient.forward"), windows("sum.gradient")), (4, 5), "{plan}");
 }

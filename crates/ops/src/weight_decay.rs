@@ -40,8 +40,9 @@ impl Op for WeightDecay {
     }
 
     fn reference(&self, inputs: &[&Array], step: &Step) -> Vec<Array> {
-        let kept = 1.0 - f64::from(self.rate) * f64::from(step.learning_rate);
-        vec![Array::f32([self.count], inputs[0].data.iter().map(|p| p * kept).collect())]
+        // In Keras' form, in which an infinite weight becomes NaN.
+        let rate = f64::from(self.rate) * f64::from(step.learning_rate);
+        vec![Array::f32([self.count], inputs[0].data.iter().map(|p| p - p * rate).collect())]
     }
 }
 

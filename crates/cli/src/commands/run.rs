@@ -200,7 +200,7 @@ mod tests {
         json!({
             "model": "m", "data": "photos", "samples": 8, "classes": ["cat", "dog"], "dtype": "uint8",
             "image_size": [4, 6], "color_mode": "grayscale", "interpolation": "bilinear", "rescale": [0.5, -1.0],
-            "preprocessing": null, "augment": null, "loss": "binary_crossentropy", "from_logits": true,
+            "preprocessing": null, "augment": null, "reduce_lr_on_plateau": null, "class_weight": [], "training": null, "loss": "binary_crossentropy", "from_logits": true,
             "metrics": ["binary_accuracy", "top_k_categorical_accuracy:3"], "device": "d", "optimizer": "o",
             "batch_size": 2, "validation_split": 0.25, "seed": 7, "test_loss": 0.5, "test_accuracy": null,
         })
