@@ -112,7 +112,7 @@ pub enum Error {
     #[error("{source}\n{kept}")]
     Diverged {
         /// How.
-        source: kiln::Error,
+        source: Box<kiln::Error>,
         /// Where the last finite weights are.
         kept: String,
     },

@@ -49,7 +49,7 @@ struct Arguments {
 enum Command {
     Devices(devices::Arguments),
     Data(data::Arguments),
-    Train(train::Arguments),
+    Train(Box<train::Arguments>),
     Evaluate(evaluate::Arguments),
     Predict(predict::Arguments),
     Features(features::Arguments),
