@@ -29,6 +29,20 @@ fn products() -> Vec<(Arc<dyn Op>, Vec<Array>)> {
             Arc::new(Conv2d { strides, padding, bias: true }),
             vec![random(&[2, 7, 9, 6], 1), random(&[3, 3, 6, 70], 2), random(&[70], 3)],
         ),
+        // As many columns as make a tile of 64 x 64 in workgroup memory; the others' are 128 x 32.
+        (
+            Arc::new(Conv2d { strides, padding, bias: true }),
+            vec![random(&[2, 7, 9, 6], 1), random(&[3, 3, 6, 40], 2), random(&[40], 3)],
+        ),
+        (
+            Arc::new(Conv2dInputGradient { strides, padding, image: [7, 9] }),
+            vec![random(&[2, 7, 9, 6], 1), random(&[3, 3, 40, 6], 2)],
+        ),
+        (
+            Arc::new(Conv2dWeightGradient { strides, padding, size: [3, 3] }),
+            vec![random(&[3, 9, 9, 10], 1), random(&[3, 9, 9, 40], 2)],
+        ),
+        (product(true, false), vec![random(&[19, 70], 1), random(&[19, 40], 2)]),
         (
             Arc::new(Conv2dInputGradient { strides, padding, image: [7, 9] }),
             vec![random(&[2, 7, 9, 6], 1), random(&[3, 3, 5, 6], 2)],
