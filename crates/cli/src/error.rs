@@ -109,10 +109,10 @@ pub enum Error {
     #[error("{0}\nto leave them out, pass --skip-corrupt")]
     Corrupt(kiln::data::DataError),
     /// Training has diverged.
-    #[error("{source}\n{kept}")]
+    #[error("{error}\n{kept}")]
     Diverged {
-        /// How.
-        source: Box<kiln::Error>,
+        /// How. Not a source, which would be printed once more.
+        error: Box<kiln::Error>,
         /// Where the last finite weights are.
         kept: String,
     },

@@ -65,6 +65,7 @@ fn a_nan_pixel_ends_the_training_and_leaves_the_initial_weights() {
         assert_eq!(status, 1, "{device}: {error}");
         assert!(error.contains("the loss is NaN at epoch 1, step 1;"), "{device}: {error}");
         assert!(error.contains("the last finite weights, the initial ones, are in "), "{device}: {error}");
+        assert_eq!(error.matches("the loss is NaN").count(), 1, "{device}: {error}");
         let weights = values(&out.join("weights.safetensors"));
         assert!(weights.len() == 4 * 9 + 4 + 100 * 3 + 3 && weights.iter().all(|v| v.is_finite()), "{device}");
         assert!(!out.join("checkpoint.safetensors").exists(), "{device}");

@@ -27,7 +27,7 @@ pub fn explain(
             Err(error) => return error,
         },
     };
-    Error::Diverged { source: Box::new(error), kept }
+    Error::Diverged { error: Box::new(error), kept }
 }
 
 /// Saves a model if all of its weights are finite. Returns whether they are.
