@@ -4,6 +4,8 @@
 //! in the first column alone are the driver's.
 //!
 //! `cargo run --release --example soak -- [STEPS [STEPS_PER_EPOCH]]`, 20,000 and 400 unless given otherwise
+//!
+//! Needs some minutes.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -42,10 +44,10 @@ impl Callback for Memory {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn on_epoch_end(&mut self, model: &mut Model, logs: &EpochLogs) -> Result<ControlFlow<()>> {
+    fn on_checkpoint(&mut self, model: &mut Model, logs: &EpochLogs) -> Result<()> {
         model.save_checkpoint(&self.checkpoint)?;
         println!("  | {}  loss {:.4}", self.line(model), logs.loss);
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     }
 }
 
