@@ -15,7 +15,7 @@ fn variable_bytes(network: &Network, compiled: Option<&Compile>) -> u64 {
         let variables = network.variables.iter().filter(|variable| network.trains(variable) == trained);
         variables.map(|variable| variable.shape.elements() as u64 * 4).sum::<u64>()
     };
-    let copies = compiled.map_or(1, |compiled| 2 + compiled.optimizer.slots().len() as u64);
+    let copies = compiled.map_or(1, |compiled| 2 + compiled.slots().len() as u64);
     of(false).saturating_add(of(true).saturating_mul(copies))
 }
 
@@ -90,5 +90,23 @@ fn sample(network: &Network, loss: Option<Loss>) -> Result<Dataset> {
     match loss {
         Some(loss) if loss.check(network, &index).is_err() => of(Labels::values(vec![0.0; outputs], outputs)),
         _ => Ok(index),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Sequential;
+    use crate::layers::Dense;
+
+    #[test]
+    fn weights_gradients_slots_and_the_moving_average_count() {
+        let mut model = Sequential::new([4]);
+        model.add(Dense::new(3));
+        let values = 4 * 3 + 3;
+        let compile = |use_ema| Compile { use_ema, ..Compile::default() }; // Adam has two slots
+        assert_eq!(variable_bytes(model.network(), None), 4 * values);
+        assert_eq!(variable_bytes(model.network(), Some(&compile(false))), 4 * values * 4);
+        assert_eq!(variable_bytes(model.network(), Some(&compile(true))), 4 * values * 5);
     }
 }
