@@ -71,7 +71,9 @@ impl Matmul {
                 }
             }
             (Tile::Shared, true) => quads::SharedTn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
-            (Tile::Shared, false) => quads::SharedNn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
+            (Tile::Shared, false) => {
+                quads::SharedNn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups)
+            }
             (Tile::Single, _) => quads::Single { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
             (_, true) => quads::Tn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
             (_, false) => quads::Nn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
