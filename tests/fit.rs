@@ -130,7 +130,9 @@ fn training_in_two_parts_is_training_at_once() {
 
 /// The samples of a set of bytes as floats that are already scaled, with labels as one value per class.
 fn as_floats_and_one_hot(data: &Dataset) -> Dataset {
-    let (Values::U8(bytes), Labels::Index { values, .. }) = (data.values(), data.labels()) else { panic!() };
+    let (Values::U8(bytes), Labels::Index { values, .. }) = (data.values().unwrap(), data.labels().unwrap()) else {
+        panic!()
+    };
     let floats = bytes.iter().map(|&byte| f32::from(byte) * data.scale()).collect();
     let hot = values.iter().flat_map(|&label| (0..3).map(move |class| f32::from(class == label))).collect();
     Dataset::from_f32([6, 6, 1], floats, Labels::one_hot(hot, 3)).unwrap()

@@ -49,11 +49,10 @@ fn parts_give_what_their_layers_give() {
     assert_eq!((sum.shape.to_vec(), joined.shape.to_vec()), (vec![5, 6, 6, 4], vec![5, 6, 6, 9]));
     let added: Vec<f32> = a.values.iter().zip(&b.values).map(|(a, b)| a + b).collect();
     assert_eq!(sum.values, added);
-    let image = data.values();
+    let kiln::data::Values::U8(bytes) = data.values().unwrap() else { panic!("bytes") };
     for (i, pixel) in joined.values.chunks(9).enumerate() {
         assert_eq!(pixel[..4], sum.values[4 * i..][..4]);
         assert_eq!(pixel[4..8], a.values[4 * i..][..4]);
-        let kiln::data::Values::U8(bytes) = image else { panic!("bytes") };
         assert!((f64::from(pixel[8]) - f64::from(bytes[i]) / 255.0).abs() < 1e-7);
     }
 }

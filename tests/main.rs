@@ -33,6 +33,7 @@ mod non_finite;
 mod ops;
 mod optimizers;
 mod portability;
+mod predictions;
 mod preprocessing;
 mod recorded;
 mod recorder;

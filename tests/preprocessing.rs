@@ -15,6 +15,8 @@ const PIXELS: [u8; 24] = [0, 128, 255, 3, 9, 27, 200, 100, 50, 1, 2, 3, 255, 255
 struct Photographs;
 
 impl Source for Photographs {
+    type Value = u8;
+
     fn len(&self) -> usize {
         2
     }

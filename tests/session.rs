@@ -42,14 +42,14 @@ fn predictions_are_probabilities_and_their_classes_are_what_evaluate_counts() {
     assert_eq!(predictions.shape, [131, 3].into());
     assert!(predictions.rows().all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
     let classes = predictions.classes();
-    let Labels::Index { values, .. } = data.labels() else { panic!() };
+    let Some(Labels::Index { values, .. }) = data.labels() else { panic!() };
     let hits = classes.iter().zip(values.iter()).filter(|(found, label)| **found == **label as usize).count();
     assert!(close(model.evaluate(&data).unwrap().accuracy(), hits as f64 / 131.0, 1e-6));
 }
 
 #[test]
 fn predict_values_takes_samples_as_the_model_sees_them() {
-    let mut model = compiled();
+    let model = compiled();
     let values: Vec<f32> = (0..72).map(|i| i as f32 / 72.0).collect();
     let found = model.predict_values(values.clone()).unwrap();
     let labels = Labels::index(vec![0, 0], 3);

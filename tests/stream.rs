@@ -17,6 +17,8 @@ struct Bars {
 }
 
 impl Source for Bars {
+    type Value = u8;
+
     fn len(&self) -> usize {
         self.values.len() / 36
     }
@@ -36,15 +38,15 @@ impl Source for Bars {
 }
 
 fn streamed(n: usize, unreadable: Option<usize>) -> Dataset {
-    let Values::U8(values) = bars(n).values().clone() else { panic!() };
+    let Values::U8(values) = bars(n).values().unwrap() else { panic!() };
     let source = Bars { values: values.to_vec(), unreadable };
-    Dataset::streamed(source, bars(n).labels().clone()).unwrap()
+    Dataset::streamed(source, bars(n).labels().cloned()).unwrap()
 }
 
 /// Values as floats, labels as one value per class.
 fn floats(n: usize) -> Dataset {
-    let (Values::U8(values), Labels::Index { values: labels, .. }) =
-        (bars(n).values().clone(), bars(n).labels().clone())
+    let (Values::U8(values), Some(Labels::Index { values: labels, .. })) =
+        (bars(n).values().unwrap(), bars(n).labels().cloned())
     else {
         panic!()
     };

@@ -1,4 +1,5 @@
-"""Images per second of Keras 3 on TensorFlow, on the processor: the networks of `benches/training.rs`, trained with Adam.
+"""Keras 3 on TensorFlow, on the processor, with the networks of `benches/training.rs` and `benches/latency.rs`: images per
+second of training with Adam or, with `--latency`, the time of a prediction of one sample.
 
 Install, in an environment of its own:  python3 -m venv keras && keras/bin/pip install tensorflow-cpu keras
 Run:                                    keras/bin/python benches/peers/keras.py [--steps 60] [--threads 2] [--jit on]
@@ -6,6 +7,9 @@ Run:                                    keras/bin/python benches/peers/keras.py 
 Batches of 128 made-up images that lie in memory. Each network is compiled and warmed up by one `fit` over all steps, then
 a `fit` over the same steps is timed three times; the figure is the median. `--jit` is Keras' `jit_compile`: `auto` (its
 default) decides whether XLA compiles the step, `on` and `off` force it. Prints a table, then the same as JSON.
+
+With `--latency`, each network predicts 300 samples one by one, after 10 that warm up, as `predict_on_batch` and as a
+`tf.function` of the model; the outputs are read as numpy arrays.
 """
 
 import argparse
@@ -56,6 +60,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=60, help="training steps per timed fit (default 60)")
     parser.add_argument("--threads", type=int, help="threads per op (default: one per core)")
+    parser.add_argument("--latency", action="store_true", help="time predictions of one sample instead")
     parser.add_argument("--jit", choices=["auto", "on", "off"], default="auto", help="XLA (default: auto)")
     return parser.parse_args()
 
@@ -81,6 +86,38 @@ def images_per_second(keras, network, steps, jit):
     return model.count_params(), rates
 
 
+def vgg16_to_block4_pool(keras):
+    vgg = keras.applications.VGG16(weights=None, include_top=False, input_shape=(224, 224, 3))
+    return keras.Model(vgg.input, vgg.get_layer("block4_pool").output)
+
+
+def latencies(keras, tensorflow):
+    """The time of a prediction of one sample: a table in microseconds."""
+    import numpy
+
+    networks = {
+        "lenet": lambda: keras.Sequential(lenet(keras.layers)),
+        "cifar10_deep": lambda: keras.Sequential(cifar10_deep(keras.layers)),
+        "vgg16 to block4_pool": lambda: vgg16_to_block4_pool(keras),
+        "inception_v3": lambda: keras.applications.InceptionV3(weights=None),
+    }
+    print(f"{'us a sample':<22}{'predict_on_batch':>18}{'99th':>9}{'tf.function':>14}{'99th':>9}")
+    for name, make in networks.items():
+        model = make()
+        compiled = tensorflow.function(lambda x, model=model: model(x, training=False))
+        samples = numpy.random.default_rng(0).random([4, 1, *model.input_shape[1:]], dtype=numpy.float32)
+        figures = []
+        for predict in (model.predict_on_batch, lambda x, compiled=compiled: compiled(x).numpy()):
+            times = []
+            for call in range(310):
+                start = time.perf_counter()
+                predict(samples[call % 4])
+                times.append((time.perf_counter() - start) * 1e6)
+            times = sorted(times[10:])
+            figures += [times[150], times[297]]
+        print(f"{name:<22}{figures[0]:>18.0f}{figures[1]:>9.0f}{figures[2]:>14.0f}{figures[3]:>9.0f}", flush=True)
+
+
 def main():
     args = arguments()
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -94,6 +131,8 @@ def main():
 
     versions = {"python": platform.python_version(), "keras": keras.__version__, "tensorflow": tensorflow.__version__}
     print(", ".join(f"{name} {version}" for name, version in versions.items()), f"{threads} threads", sep=", ")
+    if args.latency:
+        return latencies(keras, tensorflow)
     print(f"batch {BATCH}, {args.steps} steps a fit, jit_compile {args.jit}\n")
     print(f"{'network':<14}{'parameters':>12}{'images/s':>10}   of three")
     results = []

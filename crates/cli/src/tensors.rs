@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use kiln::data::{Dataset, Labels};
+use kiln::data::Dataset;
 use kiln::graph::Shape;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -18,13 +18,12 @@ pub fn samples(path: &Path) -> Result<Dataset, Error> {
     let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
     let file = open(path, &bytes)?;
     let x = file.tensor("x").map_err(|_| format(format!("expected a tensor x, found {}", names(&file))))?;
-    let Some((&count, sample)) = x.shape().split_first() else {
+    let Some((_, sample)) = x.shape().split_first() else {
         return Err(format("x: expected [samples, …], found one number".to_owned()));
     };
-    let labels = Labels::index(vec![0; count], 1);
     match x.dtype() {
-        Dtype::F32 => Ok(Dataset::from_f32(sample, floats(&x), labels)?),
-        Dtype::U8 => Ok(Dataset::from_u8(sample, x.data().to_vec(), labels)?.rescaled(1.0, 0.0)),
+        Dtype::F32 => Ok(Dataset::from_f32(sample, floats(&x), None)?),
+        Dtype::U8 => Ok(Dataset::from_u8(sample, x.data().to_vec(), None)?.rescaled(1.0, 0.0)),
         found => Err(format(format!("x: expected F32 or U8, found {found}"))),
     }
 }
@@ -98,7 +97,7 @@ mod tests {
         write(&path, "x", &Shape::from([2, 3]), &[0.0, 1.0, 2.0, 3.0, 4.0, 5.5]).unwrap();
         let data = samples(&path).unwrap();
         assert_eq!((data.len(), data.sample_shape(), data.scale()), (2, &Shape::from([3]), 1.0));
-        assert_eq!(data.values(), &Values::F32([0.0, 1.0, 2.0, 3.0, 4.0, 5.5].into()));
+        assert_eq!(data.values().unwrap(), Values::F32([0.0, 1.0, 2.0, 3.0, 4.0, 5.5].into()));
         write_all(&path, &[("b", Shape::from([1]), &[2.0]), ("a", Shape::from([2]), &[0.5, 1.5])]).unwrap();
         let found: Vec<_> = read_all(&path).unwrap().into_iter().collect();
         assert_eq!(found, [("a".to_owned(), vec![0.5, 1.5]), ("b".to_owned(), vec![2.0])]);

@@ -176,6 +176,14 @@ fn fitting(samples: usize) -> String {
     }
 }
 
+impl Error {
+    /// A data set without labels, where a loss needs them.
+    pub(crate) fn unlabelled(model: &str) -> Error {
+        let expected = "a label for each sample".to_owned();
+        Error::Misfit { model: model.to_owned(), expected, found: "no labels".to_owned() }
+    }
+}
+
 impl From<WeightsError> for Error {
     fn from(error: WeightsError) -> Error {
         Error::Weights(Box::new(error))

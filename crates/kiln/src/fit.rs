@@ -204,7 +204,7 @@ fn train_epoch(
     fit: &mut Fit<'_>,
 ) -> Result<(EpochLogs, ControlFlow<()>)> {
     let order = if fit.shuffle { shuffled(samples, fit.seed, epoch as u64) } else { (0..samples as u32).collect() };
-    session.set_order(Role::Train, &order)?;
+    session.set_order(Role::Train, order)?;
     let began = Instant::now();
     let mut totals = session.totals();
     let mut logs = EpochLogs { epoch: epoch + 1, ..EpochLogs::default() };

@@ -107,7 +107,10 @@ impl Loss {
                 format!("labels for the loss {}", self.name()),
             );
         }
-        match data.labels() {
+        let Some(labels) = data.labels() else {
+            return Err(Error::unlabelled(&network.name));
+        };
+        match labels {
             Labels::Values { size, .. } if self == Loss::SparseCategoricalCrossentropy => misfit(
                 format!("labels as indices (loss {})", self.name()),
                 format!("one value for each of {size} classes; use {}", Loss::CategoricalCrossentropy.name()),

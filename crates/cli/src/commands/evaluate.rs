@@ -135,10 +135,11 @@ impl Arguments {
 
 /// How often each class was taken for which, where each sample has one.
 fn confusions(run: &Run, test: &Dataset, predictions: &Predictions) -> Result<Option<ConfusionMatrix>, Error> {
+    let Some(labels) = test.labels() else { return Ok(None) };
     let outputs = predictions.shape.sample();
     let (predicted, classes): (Vec<usize>, usize) = match run.outcome(outputs.elements()) {
         Outcome::Classes if outputs.len() == 1 => (predictions.classes(), outputs.elements()),
-        Outcome::Binary if are_bits(test.labels()) => {
+        Outcome::Binary if are_bits(labels) => {
             let threshold = if run.from_logits { 0.0 } else { 0.5 };
             (predictions.values.iter().map(|&value| usize::from(value > threshold)).collect(), 2)
         }
@@ -147,7 +148,7 @@ fn confusions(run: &Run, test: &Dataset, predictions: &Predictions) -> Result<Op
     if !(2..=MOST_CLASSES).contains(&classes) {
         return Ok(None);
     }
-    Ok(Some(ConfusionMatrix::new(&test.labels().class_indices(), &predicted, classes)?))
+    Ok(Some(ConfusionMatrix::new(&labels.class_indices(), &predicted, classes)?))
 }
 
 /// Whether labels are 0 or 1.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use kiln::Model;
-use kiln::data::{ColorMode, DataError, Dataset, Interpolation, Labels, LoadImg, load_img};
+use kiln::data::{ColorMode, DataError, Dataset, Interpolation, LoadImg, load_img};
 use kiln::graph::Shape;
 
 use crate::error::Error;
@@ -47,8 +47,7 @@ impl Reader {
                 Err(problem) => Some(problem),
             });
         }
-        let read = problems.iter().filter(|problem| problem.is_none()).count();
-        let data = Dataset::from_u8(self.shape.clone(), values, Labels::index(vec![0; read], 1))?;
+        let data = Dataset::from_u8(self.shape.clone(), values, None)?;
         Ok((data, problems))
     }
 

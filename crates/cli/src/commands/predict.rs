@@ -174,7 +174,7 @@ fn on_tensors(
 }
 
 fn on_pictures(trained: Trained, arguments: &Arguments) -> Result<ExitCode, Error> {
-    let Trained { mut model, run, folder } = trained;
+    let Trained { model, run, folder } = trained;
     let outputs = model.output_shape()?.clone();
     if outputs.len() != 1 {
         return Err(Error::NoClasses { model: model.name().to_owned(), gives: outputs.to_string() });

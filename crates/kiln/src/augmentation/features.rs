@@ -1,6 +1,5 @@
 //! What standardization needs to know of a data set.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use faer::linalg::matmul::triangular::{self, BlockStructure};
@@ -29,10 +28,13 @@ pub(crate) struct Standardization {
 }
 
 impl PartialEq for Standardization {
-    /// The same rule, with features that are the same memory.
+    /// The same rule. Features that are the same memory are equal without a look at their values.
     fn eq(&self, other: &Standardization) -> bool {
-        let pointer = |standardization: &Standardization| standardization.features.as_ref().map(Arc::as_ptr);
-        self.samples == other.samples && pointer(self) == pointer(other)
+        let same_features = match (&self.features, &other.features) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        self.samples == other.samples && same_features
     }
 }
 
@@ -126,8 +128,8 @@ impl Features {
 }
 
 /// The samples of a data set as a model sees them before they are standardized.
-struct Samples<'a> {
-    values: Numbers<'a>,
+struct Samples {
+    values: Values,
     count: usize,
     /// Values of a sample.
     elements: usize,
@@ -135,33 +137,19 @@ struct Samples<'a> {
     offset: f64,
 }
 
-/// The values of a data set in memory.
-enum Numbers<'a> {
-    Bytes(Cow<'a, [u8]>),
-    Floats(&'a [f32]),
-}
-
-impl<'a> Samples<'a> {
+impl Samples {
     /// Reads what is streamed.
-    fn new(augmentation: &Augmentation, data: &'a Dataset) -> Result<Samples<'a>> {
+    fn new(augmentation: &Augmentation, data: &Dataset) -> Result<Samples> {
         let own = (f64::from(data.scale()), f64::from(data.offset()));
         let (scale, offset) = augmentation.rescale.map_or(own, |factor| (factor, 0.0));
         let elements = data.sample_shape().elements();
-        let values = match data.values() {
-            Values::U8(values) => Numbers::Bytes(Cow::from(&values[..])),
-            Values::F32(values) => Numbers::Floats(values),
-            streamed => {
-                let order: Vec<u32> = (0..data.len() as u32).collect();
-                Numbers::Bytes(streamed.gather(&order, elements)?.into())
-            }
-        };
-        Ok(Samples { values, count: data.len(), elements, scale, offset })
+        Ok(Samples { values: data.values()?, count: data.len(), elements, scale, offset })
     }
 
     fn get(&self, at: usize) -> f64 {
         let value = match &self.values {
-            Numbers::Bytes(values) => f64::from(values[at]),
-            Numbers::Floats(values) => f64::from(values[at]),
+            Values::U8(values) => f64::from(values[at]),
+            Values::F32(values) => f64::from(values[at]),
         };
         self.scale * value + self.offset
     }

@@ -48,8 +48,8 @@ impl Augmentation {
             return Err(Error::Argument { name: "data", expected, found });
         };
         let images = self.changed(device, &data, count, seed)?;
-        let (low, high) = match data.values() {
-            Values::U8(_) | Values::Streamed(_) => (0.0, 255.0),
+        let (low, high) = match data.values()? {
+            Values::U8(_) => (0.0, 255.0),
             Values::F32(_) => images.iter().fold((f64::MAX, f64::MIN), |(low, high), &v| (low.min(v), high.max(v))),
         };
         let byte = |value: f64| ((value - low) / (high - low).max(f64::MIN_POSITIVE) * 255.0).round() as u8;
@@ -84,7 +84,7 @@ impl Augmentation {
             let buffer = graph.buffer(&Role::Train.buffer(part));
             graph.persistent(ty, buffer, 0)
         };
-        let (x, order) = (given("x", resident.x.clone()), given("order", TensorType::new([count], DType::U32)));
+        let (x, order) = (given("x", resident.ty.x.clone()), given("order", TensorType::new([count], DType::U32)));
         let x = graph.add(Gather { batch: count, scale: 1.0, offset: 0.0 }, &[x, order])?;
         let y = self.append(&mut graph, x, 1.0, 0.0)?;
         let (ty, images) = (graph.ty(y).clone(), graph.buffer("images"));

@@ -66,7 +66,7 @@ pub enum DataError {
         found: usize,
     },
     /// No sample has a number.
-    #[error("expected a number of a sample below {samples}, found {found}")]
+    #[error("sample index {found} is out of range ({samples} samples)")]
     NoSample {
         /// How many samples there are.
         samples: usize,

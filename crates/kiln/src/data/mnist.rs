@@ -87,8 +87,8 @@ mod tests {
         let (train, test) = mnist(small_mnist()).unwrap();
         assert_eq!((train.len(), test.len(), train.classes()), (3, 1, 10));
         assert_eq!(train.sample_shape(), &Shape::from([28, 28, 1]));
-        assert_eq!(train.labels(), &Labels::index(vec![5, 0, 4], 10));
-        assert_eq!(test.values(), &super::super::Values::U8([9; 784].into()));
+        assert_eq!(train.labels(), Some(&Labels::index(vec![5, 0, 4], 10)));
+        assert_eq!(test.values().unwrap(), super::super::Values::U8([9; 784].into()));
     }
 
     #[test]

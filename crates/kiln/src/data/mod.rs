@@ -13,11 +13,14 @@ mod dataset;
 mod error;
 pub mod idx;
 mod image;
+mod labels;
 mod mnist;
 mod preprocessing;
+mod rows;
+mod samples;
+mod shared;
 mod stream;
 mod tensors;
-mod values;
 
 use std::path::PathBuf;
 
@@ -27,12 +30,13 @@ pub use error::DataError;
 pub use image::{
     ColorMode, Corrupt, Image, ImageOptions, Interpolation, LoadImg, image_dataset_from_directory, load_img,
 };
+pub use labels::Labels;
 pub use mnist::{MNIST_FILES, mnist};
 pub use preprocessing::Preprocessing;
-pub use stream::{Source, Streamed};
+pub use samples::Values;
+pub use shared::Shared;
+pub use stream::{SampleValue, Source};
 pub use tensors::load_safetensors;
-pub(crate) use values::rows;
-pub use values::{Labels, Values};
 
 /// The environment variable that says where data sets are kept.
 pub const FOLDER_VARIABLE: &str = "KILN_DATA";

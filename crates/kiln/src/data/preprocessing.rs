@@ -3,10 +3,9 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use kiln_graph::Shape;
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Dataset, Source, Values};
+use super::{DataError, Dataset};
 use crate::augmentation::{Features, Standardization};
 
 /// How values from 0 to 255, red, green and blue, become what a network was trained with: Keras' modes of
@@ -73,42 +72,14 @@ impl Dataset {
                 self.rescaled(1.0 / 255.0, 0.0).standardized(features(&mean, &deviation))
             }
             Preprocessing::Caffe => {
-                let values = reversed(self.values());
                 let means = features(&[103.939, 116.779, 123.68], &[1.0; 3]);
-                self.with_values(values).rescaled(1.0, 0.0).standardized(means)
+                self.map_samples(reverse_channels, reverse_channels).rescaled(1.0, 0.0).standardized(means)
             }
         })
     }
 }
 
-/// The same pixels, the three channels of each in the other order.
-fn reversed(values: &Values) -> Values {
-    fn copy<T: Copy>(values: &[T]) -> Arc<[T]> {
-        values.chunks_exact(3).flat_map(|pixel| [pixel[2], pixel[1], pixel[0]]).collect()
-    }
-    match values {
-        Values::U8(values) => Values::U8(copy(values)),
-        Values::F32(values) => Values::F32(copy(values)),
-        Values::Streamed(streamed) => Values::Streamed(streamed.map(Reversed)),
-    }
-}
-
-/// A source with the three channels of each pixel in the other order.
-#[derive(Debug)]
-struct Reversed(Arc<dyn Source>);
-
-impl Source for Reversed {
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn sample_shape(&self) -> Shape {
-        self.0.sample_shape()
-    }
-
-    fn read(&self, index: usize, place: &mut [u8]) -> Result<(), DataError> {
-        self.0.read(index, place)?;
-        place.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
-        Ok(())
-    }
+/// Puts the three channels of each pixel in the other order.
+fn reverse_channels<T>(sample: &mut [T]) {
+    sample.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
 }

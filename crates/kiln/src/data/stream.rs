@@ -3,15 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use kiln_graph::Shape;
+use bytemuck::Pod;
+use kiln_graph::{DType, Shape};
 use rayon::prelude::*;
 
-use super::DataError;
-use super::values::no_memory;
+use self::sealed::{AnySource, Sealed};
+use super::rows::no_memory;
+use super::{DataError, Values};
 use crate::memory;
 
-/// Where samples come from that are read when they are needed: files, a data base, a generator. Several threads read at
-/// once, and each sample is read once per epoch.
+/// A source of samples that are read when they are needed: files, a data base, a generator. Several threads read at once,
+/// and each sample is read once per epoch.
 ///
 /// # Example
 /// ```
@@ -23,6 +25,8 @@ use crate::memory;
 /// struct Numbers;
 ///
 /// impl Source for Numbers {
+///     type Value = f32;
+///
 ///     fn len(&self) -> usize {
 ///         3
 ///     }
@@ -31,8 +35,8 @@ use crate::memory;
 ///         [2, 2, 1].into()
 ///     }
 ///
-///     fn read(&self, index: usize, place: &mut [u8]) -> Result<(), DataError> {
-///         place.fill(index as u8);
+///     fn read(&self, index: usize, place: &mut [f32]) -> Result<(), DataError> {
+///         place.fill(index as f32);
 ///         Ok(())
 ///     }
 /// }
@@ -42,6 +46,9 @@ use crate::memory;
 /// # Ok::<(), DataError>(())
 /// ```
 pub trait Source: fmt::Debug + Send + Sync {
+    /// The type of a value: `u8`, which takes a quarter of the memory, or `f32`.
+    type Value: SampleValue;
+
     /// The number of samples.
     fn len(&self) -> usize;
 
@@ -53,49 +60,125 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// The shape of each sample.
     fn sample_shape(&self) -> Shape;
 
-    /// Puts the bytes of the sample of this number into `place`, which has as many as the shape has elements. It must
-    /// give the same bytes each time.
+    /// Writes the values of the sample of this number to `place`, which has as many as the shape has elements: the same
+    /// values each time.
     ///
     /// # Errors
-    /// What ends the training, evaluation or prediction that needs the sample.
-    fn read(&self, index: usize, place: &mut [u8]) -> Result<(), DataError>;
+    /// An error ends the training, evaluation or prediction that needs the sample.
+    fn read(&self, index: usize, place: &mut [Self::Value]) -> Result<(), DataError>;
+}
+
+/// A type of values that samples have: `u8` or `f32`.
+pub trait SampleValue: Pod + Default + fmt::Debug + Send + Sync + sealed::Sealed {}
+
+impl SampleValue for u8 {}
+impl SampleValue for f32 {}
+
+pub(super) mod sealed {
+    use std::sync::Arc;
+
+    use super::Source;
+
+    /// A source of any type of values.
+    #[derive(Clone, Debug)]
+    pub enum AnySource {
+        U8(Arc<dyn Source<Value = u8>>),
+        F32(Arc<dyn Source<Value = f32>>),
+    }
+
+    /// What no other type implements.
+    pub trait Sealed: Sized {
+        #[doc(hidden)]
+        fn any(source: Arc<dyn Source<Value = Self>>) -> AnySource;
+    }
+
+    impl Sealed for u8 {
+        fn any(source: Arc<dyn Source<Value = u8>>) -> AnySource {
+            AnySource::U8(source)
+        }
+    }
+
+    impl Sealed for f32 {
+        fn any(source: Arc<dyn Source<Value = f32>>) -> AnySource {
+            AnySource::F32(source)
+        }
+    }
 }
 
 /// The samples of a source, from one of them on.
 #[derive(Clone)]
-pub struct Streamed {
-    source: Arc<dyn Source>,
+pub(super) struct Streamed {
+    source: AnySource,
     first: usize,
 }
 
 impl Streamed {
-    pub(super) fn new(source: impl Source + 'static) -> Streamed {
-        Streamed { source: Arc::new(source), first: 0 }
+    pub fn new<S: Source + 'static>(source: S) -> Streamed {
+        Streamed { source: S::Value::any(Arc::new(source)), first: 0 }
     }
 
-    pub(super) fn from(&self, sample: usize) -> Streamed {
+    /// The samples from one of these on.
+    pub fn from(&self, sample: usize) -> Streamed {
         Streamed { source: self.source.clone(), first: self.first + sample }
     }
 
-    /// The samples as another source makes them of this one.
-    pub(super) fn map<S: Source + 'static>(&self, to: impl FnOnce(Arc<dyn Source>) -> S) -> Streamed {
-        Streamed { source: Arc::new(to(self.source.clone())), first: self.first }
+    /// The element type of the samples.
+    pub fn dtype(&self) -> DType {
+        match self.source {
+            AnySource::U8(_) => DType::U8,
+            AnySource::F32(_) => DType::F32,
+        }
     }
 
-    /// Reads these samples on all cores.
-    pub(super) fn gather(&self, order: &[u32], elements: usize) -> Result<Vec<u8>, DataError> {
+    /// The same samples, the values of each changed once they are read.
+    pub fn map(&self, bytes: fn(&mut [u8]), floats: fn(&mut [f32])) -> Streamed {
+        let source = match self.source.clone() {
+            AnySource::U8(source) => AnySource::U8(Arc::new(Changed { source, change: bytes })),
+            AnySource::F32(source) => AnySource::F32(Arc::new(Changed { source, change: floats })),
+        };
+        Streamed { source, first: self.first }
+    }
+
+    /// Whether these are the same samples of the same source.
+    pub fn is(&self, other: &Streamed) -> bool {
+        let same_source = match (&self.source, &other.source) {
+            (AnySource::U8(a), AnySource::U8(b)) => Arc::ptr_eq(a, b),
+            (AnySource::F32(a), AnySource::F32(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        };
+        same_source && self.first == other.first
+    }
+
+    /// The samples of these numbers, each of `elements` values, read on all cores.
+    pub fn values(&self, order: &[u32], elements: usize) -> Result<Values, DataError> {
+        Ok(match &self.source {
+            AnySource::U8(source) => Values::U8(self.read(source.as_ref(), order, elements)?.into()),
+            AnySource::F32(source) => Values::F32(self.read(source.as_ref(), order, elements)?.into()),
+        })
+    }
+
+    /// As [`Streamed::values`], as a device holds them.
+    pub fn gather(&self, order: &[u32], elements: usize) -> Result<Vec<u8>, DataError> {
+        match &self.source {
+            AnySource::U8(source) => self.read(source.as_ref(), order, elements),
+            AnySource::F32(source) => {
+                let values = self.read(source.as_ref(), order, elements)?;
+                Ok(bytemuck::cast_slice(&values).to_vec())
+            }
+        }
+    }
+
+    fn read<T: SampleValue>(
+        &self,
+        source: &dyn Source<Value = T>,
+        order: &[u32],
+        elements: usize,
+    ) -> Result<Vec<T>, DataError> {
         let count = order.len().saturating_mul(elements);
-        let mut bytes = memory::zeroed(count).map_err(|_| no_memory(order.len(), count))?;
-        let places = bytes.par_chunks_exact_mut(elements).zip(order);
-        places.try_for_each(|(place, &sample)| self.source.read(self.first + sample as usize, place))?;
-        Ok(bytes)
-    }
-}
-
-impl PartialEq for Streamed {
-    /// The same source, from the same sample on.
-    fn eq(&self, other: &Streamed) -> bool {
-        Arc::ptr_eq(&self.source, &other.source) && self.first == other.first
+        let mut values = memory::zeroed(count).map_err(|_| no_memory(order.len(), count * size_of::<T>()))?;
+        let places = values.par_chunks_exact_mut(elements).zip(order);
+        places.try_for_each(|(place, &sample)| source.read(self.first + sample as usize, place))?;
+        Ok(values)
     }
 }
 
@@ -105,18 +188,45 @@ impl fmt::Debug for Streamed {
     }
 }
 
+/// A source whose samples are changed once they are read.
+#[derive(Debug)]
+struct Changed<T> {
+    source: Arc<dyn Source<Value = T>>,
+    change: fn(&mut [T]),
+}
+
+impl<T: SampleValue> Source for Changed<T> {
+    type Value = T;
+
+    fn len(&self) -> usize {
+        self.source.len()
+    }
+
+    fn sample_shape(&self) -> Shape {
+        self.source.sample_shape()
+    }
+
+    fn read(&self, index: usize, place: &mut [T]) -> Result<(), DataError> {
+        self.source.read(index, place)?;
+        (self.change)(place);
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
     use super::*;
-    use crate::data::{Dataset, Labels, Values};
+    use crate::data::{Dataset, Labels};
 
     /// Sample `i` is `[i, 2 i]`; there is no fourth.
     #[derive(Debug)]
     struct Pairs;
 
     impl Source for Pairs {
+        type Value = u8;
+
         fn len(&self) -> usize {
             5
         }
@@ -131,6 +241,27 @@ mod tests {
         }
     }
 
+    /// Sample `i` is `i / 2`.
+    #[derive(Debug)]
+    struct Halves;
+
+    impl Source for Halves {
+        type Value = f32;
+
+        fn len(&self) -> usize {
+            4
+        }
+
+        fn sample_shape(&self) -> Shape {
+            [1].into()
+        }
+
+        fn read(&self, index: usize, place: &mut [f32]) -> Result<(), DataError> {
+            place[0] = index as f32 / 2.0;
+            Ok(())
+        }
+    }
+
     fn pairs() -> Dataset {
         Dataset::streamed(Pairs, Labels::index(vec![0, 1, 2, 0, 1], 3)).unwrap()
     }
@@ -139,19 +270,26 @@ mod tests {
     fn samples_are_read_in_the_order_that_is_asked_for() {
         let data = pairs();
         assert_eq!((data.len(), data.scale()), (5, 1.0 / 255.0));
-        assert_eq!(data.values().gather(&[2, 0, 2], 2).unwrap(), [2, 4, 0, 0, 2, 4]);
+        assert_eq!(data.gather(&[2, 0, 2]).unwrap(), [2, 4, 0, 0, 2, 4]);
+    }
+
+    #[test]
+    fn floats_are_read_as_they_are() {
+        let data = Dataset::streamed(Halves, None).unwrap();
+        assert_eq!((data.len(), data.scale(), data.dtype()), (4, 1.0, DType::F32));
+        assert_eq!(data.take(&[3, 1]).unwrap().values().unwrap(), Values::F32([1.5, 0.5].into()));
     }
 
     #[test]
     fn a_range_is_a_range_of_the_source() {
         let data = pairs().range(1..5).range(1..3);
-        assert_eq!(data.labels(), &Labels::index(vec![2, 0], 3));
-        assert_eq!(data.in_memory().unwrap().values(), &Values::U8([2, 4, 3, 6].into()));
+        assert_eq!(data.labels(), Some(&Labels::index(vec![2, 0], 3)));
+        assert_eq!(data.values().unwrap(), Values::U8([2, 4, 3, 6].into()));
         assert_eq!(pairs().head(0).in_memory().unwrap().len(), 0);
     }
 
     #[test]
-    fn what_the_source_says_is_the_error() {
+    fn an_error_of_the_source_is_the_error() {
         assert!(matches!(pairs().in_memory(), Err(DataError::NoFolder)));
         assert!(Dataset::streamed(Pairs, Labels::index(vec![0], 1)).is_err());
     }

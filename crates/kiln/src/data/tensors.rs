@@ -147,23 +147,23 @@ mod tests {
     fn bytes_and_floats_are_samples() {
         let data = labelled(Dtype::U8, &[3], &[0, 1, 4]).unwrap();
         assert_eq!((data.len(), data.sample_shape(), data.classes()), (3, &Shape::from([2]), 5));
-        assert_eq!(data.values(), &Values::U8([1, 2, 3, 4, 5, 6].into()));
+        assert_eq!(data.values().unwrap(), Values::U8([1, 2, 3, 4, 5, 6].into()));
         let x: [f32; 4] = [0.5, -1.0, 2.0, 8.0];
         let floats = load(&[("x", Dtype::F32, &[2, 1, 2], bytes(&x)), ("y", Dtype::U8, &[2], &[0, 0])]).unwrap();
-        assert_eq!((floats.values(), floats.scale()), (&Values::F32(x.into()), 1.0));
+        assert_eq!((floats.values().unwrap(), floats.scale()), (Values::F32(x.into()), 1.0));
     }
 
     #[test]
     fn labels_may_be_integers_of_any_type_and_one_value_per_class() {
         let expected = Labels::index(vec![2, 0, 1], 3);
         let column = [3, 1];
-        assert_eq!(labelled(Dtype::U8, &[3], &[2, 0, 1]).unwrap().labels(), &expected);
-        assert_eq!(labelled(Dtype::U32, &[3], bytes(&[2_u32, 0, 1])).unwrap().labels(), &expected);
-        assert_eq!(labelled(Dtype::I32, &column, bytes(&[2, 0, 1])).unwrap().labels(), &expected);
-        assert_eq!(labelled(Dtype::I64, &column, bytes(&[2_i64, 0, 1])).unwrap().labels(), &expected);
+        assert_eq!(labelled(Dtype::U8, &[3], &[2, 0, 1]).unwrap().labels(), Some(&expected));
+        assert_eq!(labelled(Dtype::U32, &[3], bytes(&[2_u32, 0, 1])).unwrap().labels(), Some(&expected));
+        assert_eq!(labelled(Dtype::I32, &column, bytes(&[2, 0, 1])).unwrap().labels(), Some(&expected));
+        assert_eq!(labelled(Dtype::I64, &column, bytes(&[2_i64, 0, 1])).unwrap().labels(), Some(&expected));
         let hot: [f32; 6] = [1.0, 0.0, 0.5, 0.5, 0.0, 1.0];
         let data = labelled(Dtype::F32, &[3, 2], bytes(&hot)).unwrap();
-        assert_eq!(data.labels(), &Labels::one_hot(hot.to_vec(), 2));
+        assert_eq!(data.labels(), Some(&Labels::one_hot(hot.to_vec(), 2)));
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
         let (x, y) = (("x", Dtype::U8, &[2, 1][..], &[0; 2][..]), ("y", Dtype::U8, &[2][..], &[0; 2][..]));
         let weighted = |dtype, shape, weights| load(&[x, y, ("sample_weight", dtype, shape, weights)]);
         let data = weighted(Dtype::F32, &[2], bytes(&[0.5_f32, 2.0])).unwrap();
-        assert_eq!(data.sample_weights(), Some(&[0.5, 2.0][..]));
+        assert_eq!(data.sample_weights(), Some(&[0.5, 2.0].into()));
         let error = weighted(Dtype::U8, &[2], &[1, 2]).unwrap_err();
         assert_eq!(error, "FILE: expected sample_weight [2] of type F32, found U8 [2]");
     }

@@ -8,12 +8,13 @@ mod results;
 mod sequential;
 
 use std::ops::ControlFlow;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kiln_graph::{Profile, Shape};
 
 use crate::callbacks::Callback;
 use crate::compile::Compile;
-use crate::data::{Dataset, Labels};
+use crate::data::Dataset;
 use crate::layers::Named;
 use crate::network::{ModelClass, Network, Node};
 use crate::session::{INFERENCE_BATCH, Role, Session, check_memory};
@@ -51,8 +52,8 @@ pub struct Model {
     seed: u64,
     /// The weights of the first variables, one after the other. Those behind are drawn when they are needed.
     weights: Vec<f32>,
-    /// The device has the weights from here on.
-    session: Option<Session>,
+    /// The device has the weights from here on. The lock is for predictions, which borrow the model only.
+    session: Option<Mutex<Session>>,
 }
 
 impl Model {
@@ -210,7 +211,7 @@ impl Model {
     /// The memory that the model takes on its device, in bytes: weights, what the optimizer keeps, the data sets that lie
     /// there, and what training steps, evaluations and predictions compute with. 0 if it is on no device.
     pub fn device_bytes(&self) -> u64 {
-        self.session.as_ref().map_or(0, Session::bytes)
+        self.locked().map_or(0, |session| session.bytes())
     }
 
     /// The learning rate of the next training step.
@@ -218,7 +219,7 @@ impl Model {
     /// # Errors
     /// When the model is not compiled.
     pub fn learning_rate(&self) -> Result<f64> {
-        self.trained("learning_rate").map(Session::learning_rate)
+        self.trained("learning_rate").map(|session| session.learning_rate())
     }
 
     /// Changes the learning rate, from the next training step on. It stays until the next [`Model::compile`].
@@ -268,24 +269,25 @@ impl Model {
         self.evaluated(data, callbacks).map(|(score, flow)| flow.is_continue().then_some(score))
     }
 
-    /// What the model gives for each sample of a data set. Labels do not matter.
+    /// The model's output for each sample of a data set, with or without labels.
+    ///
+    /// The first call for samples of a type makes buffers and compiles kernels, and so do the first ones of each batch size;
+    /// later ones reuse them. Several threads may predict with one model: their calls run one after the other.
     ///
     /// # Errors
     /// When the model is on no device, or the data set does not fit the model or the device, or the device fails.
-    pub fn predict(&mut self, data: &Dataset) -> Result<Predictions> {
+    pub fn predict(&self, data: &Dataset) -> Result<Predictions> {
         self.check_scaling(data)?;
-        let values = self.session("predict")?.predict(data)?;
+        let values = self.ready("predict")?.predict(data)?;
         Ok(Predictions { shape: self.network.output_shape().batched(data.len()), values })
     }
 
-    /// What the model gives for samples that lie one after the other, as the model sees them: not rescaled.
+    /// The model's output for samples that follow one another, as the model sees them: not rescaled.
     ///
     /// # Errors
     /// As [`Model::predict`].
-    pub fn predict_values(&mut self, samples: Vec<f32>) -> Result<Predictions> {
-        let count = samples.len() / self.network.input_shape.elements().max(1);
-        let labels = Labels::index(vec![0; count], 1);
-        self.predict(&Dataset::from_f32(self.network.input_shape.clone(), samples, labels)?)
+    pub fn predict_values(&self, samples: Vec<f32>) -> Result<Predictions> {
+        self.predict(&Dataset::from_f32(self.network.input_shape.clone(), samples, None)?)
     }
 
     /// All weights, in the order of the layers.
@@ -330,20 +332,36 @@ impl Model {
     /// The session, if the model is on a device as it is now.
     pub(crate) fn session(&mut self, action: &'static str) -> Result<&mut Session> {
         self.network.check()?;
-        let not_ready = Error::NotReady { model: self.network.name.clone(), action, call: "compile" };
-        let network = &self.network;
-        self.session.as_mut().filter(|session| session.network().is_copy_of(network)).ok_or(not_ready)
+        let not_ready = self.not_ready(action, "compile");
+        let session = self.session.as_mut().map(|session| session.get_mut().unwrap_or_else(PoisonError::into_inner));
+        session.filter(|session| session.network().is_copy_of(&self.network)).ok_or(not_ready)
     }
 
-    /// The session of a compiled model, to look at.
-    pub(crate) fn trained(&self, action: &'static str) -> Result<&Session> {
-        let ready = self.session.as_ref().filter(|session| session.compiled().is_some());
-        ready.ok_or(Error::NotReady { model: self.network.name.clone(), action, call: "compile" })
+    /// The session, locked, if the model is on a device as it is now.
+    fn ready(&self, action: &'static str) -> Result<MutexGuard<'_, Session>> {
+        self.network.check()?;
+        let session = self.locked().filter(|session| session.network().is_copy_of(&self.network));
+        session.ok_or_else(|| self.not_ready(action, "to_device"))
+    }
+
+    /// The session of a compiled model, locked.
+    pub(crate) fn trained(&self, action: &'static str) -> Result<MutexGuard<'_, Session>> {
+        let session = self.locked().filter(|session| session.compiled().is_some());
+        session.ok_or_else(|| self.not_ready(action, "compile"))
+    }
+
+    /// The session, locked. A panic of another thread within a prediction leaves nothing that the next call relies on.
+    fn locked(&self) -> Option<MutexGuard<'_, Session>> {
+        self.session.as_ref().map(|session| session.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn compiled(&mut self, action: &'static str) -> Result<&Compile> {
-        let not_ready = Error::NotReady { model: self.network.name.clone(), action, call: "compile" };
+        let not_ready = self.not_ready(action, "compile");
         self.session(action)?.compiled().ok_or(not_ready)
+    }
+
+    fn not_ready(&self, action: &'static str, call: &'static str) -> Error {
+        Error::NotReady { model: self.network.name.clone(), action, call }
     }
 
     /// The device on which the model is.
@@ -361,14 +379,14 @@ impl Model {
         self.network.check()?;
         check_memory(&self.network, device, compile.as_ref(), 1)?;
         let weights = self.flat_weights()?;
-        self.session = Some(Session::new(device, &self.network, compile, &weights)?);
+        self.session = Some(Mutex::new(Session::new(device, &self.network, compile, &weights)?));
         self.weights = Vec::new();
         Ok(())
     }
 
     /// All weights, one after the other; those that no one has set or asked for before are drawn.
     fn flat_weights(&self) -> Result<Vec<f32>> {
-        let known = match &self.session {
+        let known = match self.locked() {
             Some(session) => session.weights()?,
             None => self.weights.clone(),
         };
@@ -376,13 +394,10 @@ impl Model {
     }
 
     fn put_weights(&mut self, flat: Vec<f32>) -> Result<()> {
-        match &self.session {
-            Some(session) if session.network().is_copy_of(&self.network) => session.write_weights(&flat),
-            _ => {
-                self.session = None;
-                self.weights = flat;
-                Ok(())
-            }
+        if let Some(session) = self.locked().filter(|session| session.network().is_copy_of(&self.network)) {
+            return session.write_weights(&flat);
         }
+        (self.session, self.weights) = (None, flat);
+        Ok(())
     }
 }

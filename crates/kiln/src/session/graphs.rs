@@ -6,11 +6,12 @@ use kiln_graph::{DType, Graph, Tensor, TensorType};
 use kiln_ops::{ClipByNorm, ClipByValue, Copy, Ema, Gather, Record, Sum, Weigh, WeightDecay, gradients};
 
 use super::layout::{Layout, TRAINABLE};
-use super::{METRICS_ROWS, Mode, Resident, Role, penalties};
-use crate::Result;
+use super::resident::DataType;
+use super::{METRICS_ROWS, Mode, Role, penalties};
 use crate::augmentation::{Augmentation, Source, append};
 use crate::compile::{AVERAGE, Compile};
 use crate::network::{Network, Node};
+use crate::{Error, Result};
 
 /// The buffer with a row per step: the sum of the losses, and of each metric.
 pub(super) const METRICS: &str = "metrics";
@@ -30,7 +31,7 @@ pub(super) struct Batch<'a> {
     pub layout: &'a Layout,
     /// The node that gives the samples.
     pub entry: Node,
-    pub data: &'a Resident,
+    pub data: &'a DataType,
     /// What changes the samples at random.
     pub augmentation: Option<&'a Augmentation>,
     pub role: Role,
@@ -43,7 +44,7 @@ pub(super) struct Batch<'a> {
 struct Forward {
     variables: Vec<Tensor>,
     output: Tensor,
-    labels: Tensor,
+    labels: Option<Tensor>,
     /// What the loss of each sample counts.
     weights: Option<Tensor>,
 }
@@ -55,19 +56,14 @@ fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
         let buffer = graph.buffer(&role.buffer(part));
         graph.persistent(ty.clone(), buffer, 0)
     };
-    let (x, y) = (persistent("x", &data.x), persistent("y", &data.y));
-    let order = persistent("order", &TensorType::new([data.capacity], DType::U32));
+    let x = persistent("x", &data.x);
+    let y = data.y.as_ref().map(|y| persistent("y", y));
+    let weights = data.is_weighted.then(|| persistent("weights", &TensorType::f32([data.capacity()])));
+    let order = persistent("order", &TensorType::new([data.capacity()], DType::U32));
     let gather = Gather { scale: 1.0, offset: 0.0, batch: size };
-    let labels = graph.add(gather, &[y, order])?;
-    let weights = match data.is_weighted() {
-        true => {
-            let buffer = graph.buffer(&role.buffer("weights"));
-            let weights = graph.persistent(TensorType::f32([data.capacity]), buffer, 0);
-            Some(graph.add(gather, &[weights, order])?)
-        }
-        false => None,
-    };
-    let (scale, offset, standardization) = (data.scale, data.offset, data.standardization());
+    let mut gathered = |tensor: Option<Tensor>| tensor.map(|tensor| graph.add(gather, &[tensor, order])).transpose();
+    let (labels, weights) = (gathered(y)?, gathered(weights)?);
+    let &DataType { scale, offset, ref standardization, .. } = data;
     let x = append(graph, &Source { x, order, size, scale, offset, augmentation, standardization, role })?;
     let variables = layout.tensors(network, graph);
     let output = network.call(graph, (entry, x), &variables, mode == Mode::Train)?;
@@ -77,6 +73,7 @@ fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
 /// Appends the loss of each sample and the record of the batch's metrics; gives the losses.
 fn measured(graph: &mut Graph, network: &Network, compiled: &Compile, forward: &Forward) -> Result<Tensor> {
     let Forward { output, labels, weights, ref variables } = *forward;
+    let labels = labels.ok_or_else(|| Error::unlabelled(&network.name))?;
     let scored = compiled.loss.append(graph, network, compiled, [output, labels])?;
     let losses = match weights {
         Some(weights) => graph.add(Weigh, &[scored.losses, weights])?,

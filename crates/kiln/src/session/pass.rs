@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use kiln_graph::{Pending, ReadBack};
 
-use super::{IN_FLIGHT, INFERENCE_BATCH, Mode, Role, Session, graphs};
-use crate::Result;
+use super::stream::Chunk;
+use super::{IN_FLIGHT, Mode, Role, Session, graphs};
 use crate::callbacks::{Callback, TestBatchLogs, tell};
 use crate::compile::MOST_STEPS;
 use crate::data::Dataset;
 use crate::figures::Figures;
 use crate::network::Node;
+use crate::{Error, Result, memory};
 
 /// A submission that takes less than this runs twice as many steps the next time.
 const SHORT: Duration = Duration::from_millis(50);
@@ -127,12 +128,29 @@ impl Session {
     /// # Errors
     /// When the data set does not fit the model, or a program cannot be made or run.
     pub fn predict(&mut self, data: &Dataset) -> Result<Vec<f32>> {
-        self.load(Role::Test, data, self.network().input())?;
-        let mut values = Vec::new();
-        self.pass(Mode::Predict, Role::Test, INFERENCE_BATCH, &mut |_, bytes| {
+        let batch = self.prepare_predictions(data)?;
+        let count = data.len().saturating_mul(self.network.output_shape().elements());
+        let mut values: Vec<f32> = memory::with_capacity(count).map_err(|_| Error::Memory {
+            what: format!("{} predictions", data.len()),
+            bytes: count as u64 * 4,
+            free: memory::free(),
+        })?;
+        let reader = if data.is_streamed() { self.reader(Role::Predict, batch)? } else { None };
+        let mut take = |_, bytes: &[u8]| {
             values.extend(bytemuck::pod_collect_to_vec::<u8, f32>(bytes));
             Ok(ControlFlow::Continue(()))
-        })?;
+        };
+        let mut pass = Pass::new(self, Mode::Predict, Role::Predict, &mut take);
+        match reader {
+            Some(reader) => reader.each(|chunk| pass.run_chunk(batch, chunk))?,
+            None => {
+                for first in (0..data.len()).step_by(batch) {
+                    let chunk = Chunk::of(data, first..data.len().min(first + batch))?;
+                    let _: ControlFlow<()> = pass.run_chunk(batch, &chunk)?;
+                }
+            }
+        }
+        pass.land(0).map(|_| ())?;
         Ok(values)
     }
 
@@ -141,17 +159,13 @@ impl Session {
         // How a training is cut into batches is the user's choice; else it is of no concern.
         let batch = match mode {
             Mode::Train => batch,
-            Mode::Evaluate | Mode::Predict => batch.min(resident.capacity).min(self.most_at_once),
+            Mode::Evaluate | Mode::Predict => batch.min(resident.ty.capacity()).min(self.most_at_once),
         };
-        let (samples, reader) = (resident.samples, self.reader(role, batch)?);
-        let flights = VecDeque::with_capacity(IN_FLIGHT);
-        let mut pass = Pass { session: self, mode, role, flights, last_done: None, on_flight };
+        let (samples, reader) = (resident.samples(), self.reader(role, batch)?);
+        let mut pass = Pass::new(self, mode, role, on_flight);
         match reader {
             None => pass.run(batch, samples).map(|_| ())?,
-            Some(reader) => reader.each(|chunk| {
-                chunk.write(role, &pass.session.buffers)?;
-                pass.run(batch, chunk.samples)
-            })?,
+            Some(reader) => reader.each(|chunk| pass.run_chunk(batch, chunk))?,
         }
         pass.land(0).map(|_| ())
     }
@@ -175,7 +189,18 @@ struct Pass<'a> {
     on_flight: &'a mut OnFlight<'a>,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
+    fn new(session: &'a mut Session, mode: Mode, role: Role, on_flight: &'a mut OnFlight<'a>) -> Pass<'a> {
+        let flights = VecDeque::with_capacity(IN_FLIGHT);
+        Pass { session, mode, role, flights, last_done: None, on_flight }
+    }
+
+    /// Puts a chunk on the device and submits all its batches.
+    fn run_chunk(&mut self, batch: usize, chunk: &Chunk<'_>) -> Result<ControlFlow<()>> {
+        chunk.write(self.role, &self.session.buffers)?;
+        self.run(batch, chunk.samples)
+    }
+
     /// Submits all batches of the first `samples` samples that lie on the device, the last of which may be smaller.
     fn run(&mut self, batch: usize, samples: usize) -> Result<ControlFlow<()>> {
         let mut first = 0;

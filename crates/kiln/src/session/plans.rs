@@ -43,7 +43,8 @@ impl Session {
 
     fn plan_of(&self, mode: Mode, role: Role, batch: usize) -> Result<Plan> {
         let not_ready = |action, call| Error::NotReady { model: self.network.name.clone(), action, call };
-        let data = self.resident.get(&role).ok_or_else(|| not_ready("a plan", "fit"))?;
+        let resident = self.resident.get(&role);
+        let data = &resident.ok_or_else(|| not_ready("a plan", "fit"))?.ty;
         let compiled = || self.compiled_for("a loss");
         let augmentation = self.augmentation.as_ref().filter(|_| mode == Mode::Train);
         let entry = self.entries.get(&role).copied().unwrap_or(self.network.input());

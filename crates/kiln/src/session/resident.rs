@@ -1,31 +1,70 @@
-//! Data sets that lie on the device.
+//! Data sets on the device.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use kiln_graph::{Buffers, DeviceBuffer, READ_PAST, TensorType};
 
-use super::stream::{self, Reader};
+use super::stream::{self, Chunk, Reader};
 use crate::augmentation::Standardization;
-use crate::data::{Dataset, Values};
+use crate::data::Dataset;
 use crate::{Device, Error, Result, memory};
 
-/// What a data set on the device is for. Each has buffers of its own, so that training and validation alternate
+/// The use of a data set on the device. Each has buffers of its own, so that training, validation and predictions alternate
 /// without an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Role {
     Train,
-    /// Validation, evaluation and prediction.
+    /// Validation and evaluation.
     Test,
+    /// Prediction.
+    Predict,
 }
 
 impl Role {
-    /// The name of the buffer that holds a part of the data set: `x`, `y` or `order`.
+    /// The name of the buffer of a part of the data set: `x`, `y` or `order`.
     pub fn buffer(self, part: &str) -> String {
         match self {
             Role::Train => format!("train.{part}"),
             Role::Test => format!("test.{part}"),
+            Role::Predict => format!("predict.{part}"),
         }
+    }
+}
+
+/// All that programs depend on of a data set: data of the same type are written into the buffers of others, and their
+/// programs run on them.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DataType {
+    /// `[capacity, …]`
+    pub x: TensorType,
+    /// `[capacity]` or `[capacity, classes]`; none of data that are predicted for.
+    pub y: Option<TensorType>,
+    /// Whether the samples have weights.
+    pub is_weighted: bool,
+    /// A model sees `value * scale + offset`.
+    pub scale: f32,
+    /// A model sees `value * scale + offset`.
+    pub offset: f32,
+    /// What becomes of the values after that.
+    pub standardization: Standardization,
+}
+
+impl DataType {
+    pub fn of(data: &Dataset, role: Role, capacity: usize) -> DataType {
+        let labels = data.labels().filter(|_| role != Role::Predict);
+        DataType {
+            x: TensorType::new(data.sample_shape().batched(capacity), data.dtype()),
+            y: labels.map(|labels| labels.ty(capacity)),
+            is_weighted: data.sample_weights().is_some() && role != Role::Predict,
+            scale: data.scale(),
+            offset: data.offset(),
+            standardization: data.standardization().clone(),
+        }
+    }
+
+    /// How many samples the device has room for.
+    pub fn capacity(&self) -> usize {
+        self.x.shape[0]
     }
 }
 
@@ -33,38 +72,22 @@ impl Role {
 #[derive(Debug)]
 pub(crate) struct Resident {
     data: Dataset,
-    pub samples: usize,
-    /// How many samples lie on the device at a time.
-    pub capacity: usize,
-    /// `[capacity, …]`
-    pub x: TensorType,
-    /// `[capacity]` or `[capacity, classes]`
-    pub y: TensorType,
-    pub scale: f32,
-    pub offset: f32,
+    pub ty: DataType,
+    /// Whether all samples are on the device.
+    whole: bool,
     /// The epoch's order, where chunks of it are put on the device.
     order: Vec<u32>,
 }
 
 impl Resident {
-    /// Whether these very values lie on the device: the same memory, not only equal values.
+    /// Whether this very data set is on the device.
     pub fn holds(&self, other: &Dataset) -> bool {
-        let rule = (self.scale, self.offset) == (other.scale(), other.offset());
-        let rule = rule && self.data.sample_weights() == other.sample_weights();
-        let rule = rule && self.data.standardization() == other.standardization();
-        let place = self.data.sample_shape() == other.sample_shape() && self.data.chunk() == other.chunk();
-        let same = self.data.values().is(other.values()) && self.data.labels().is(other.labels());
-        same && rule && place && self.samples == other.len()
+        self.data.is(other)
     }
 
-    /// Whether its samples have weights.
-    pub fn is_weighted(&self) -> bool {
-        self.data.sample_weights().is_some()
-    }
-
-    /// What becomes of its values after they were scaled.
-    pub fn standardization(&self) -> &Standardization {
-        self.data.standardization()
+    /// The number of samples of the data set.
+    pub fn samples(&self) -> usize {
+        self.data.len()
     }
 
     /// Copies a data set to new buffers of the device, in the order in which it is; or makes buffers for chunks of it.
@@ -73,71 +96,93 @@ impl Resident {
     /// When a chunk is larger than what the device lets a kernel see at once, memory runs out or the data cannot be
     /// read.
     pub fn upload(data: &Dataset, role: Role, device: &Device, buffers: &mut Buffers) -> Result<Resident> {
-        let types = |samples: usize| {
-            let x = TensorType::new(data.sample_shape().batched(samples), data.values().dtype());
-            (x, data.labels().ty(samples))
-        };
         let limit = device.info().limits.max_binding_bytes;
-        // A copy of what lies in memory, or all that is streamed, may take half of the memory.
+        // A copy of what is in memory, or all that is streamed, may take half of the memory.
         let room = memory::free_on(device).map_or(limit, |free| limit.min(free / 2));
-        let capacity = stream::capacity(data, types(1), room);
-        let (x, y) = types(capacity);
-        for ty in [&x, &y] {
-            if ty.bytes() > limit {
+        let capacity = stream::capacity(data, &DataType::of(data, role, 1), room);
+        let mut resident = Resident::allocate(data, role, capacity, device, buffers)?;
+        resident.whole = capacity == data.len();
+        resident.replace(data, role, buffers)?;
+        Ok(resident)
+    }
+
+    /// Makes buffers for `capacity` samples of a data set, into which chunks of it are to be written.
+    ///
+    /// # Errors
+    /// When that is more than the device lets a kernel see at once, memory runs out or the device is lost.
+    pub fn allocate(
+        data: &Dataset,
+        role: Role,
+        capacity: usize,
+        device: &Device,
+        buffers: &mut Buffers,
+    ) -> Result<Resident> {
+        let ty = DataType::of(data, role, capacity);
+        let weights = ty.is_weighted.then(|| TensorType::f32([capacity]));
+        let limit = device.info().limits.max_binding_bytes;
+        for (part, ty) in [("x", Some(&ty.x)), ("y", ty.y.as_ref()), ("weights", weights.as_ref())] {
+            let Some(bytes) = ty.map(TensorType::bytes) else { continue };
+            if bytes > limit {
                 let expected = format!("at most {limit} bytes, which is what {} binds at once", device.info().name);
-                return Err(Error::Argument { name: "data", expected, found: format!("{} bytes", ty.bytes()) });
+                return Err(Error::Argument { name: "data", expected, found: format!("{bytes} bytes") });
             }
+            new(&role.buffer(part), bytes, device, buffers)?;
         }
-        let (samples, scale, offset) = (data.len(), data.scale(), data.offset());
-        let order: Vec<u32> = (0..samples as u32).collect();
-        write_new(&role.buffer("order"), bytemuck::cast_slice(&order[..capacity]), device, buffers)?;
-        if capacity == samples {
-            let values = match data.values() {
-                Values::U8(values) => Cow::from(&values[..]),
-                Values::F32(values) => Cow::from(bytemuck::cast_slice(values)),
-                streamed => Cow::from(streamed.gather(&order, data.sample_shape().elements())?),
-            };
-            write_new(&role.buffer("x"), &values, device, buffers)?;
-            write_new(&role.buffer("y"), &data.labels().gather(&order)?, device, buffers)?;
-            if let Some(weights) = data.sample_weights() {
-                write_new(&role.buffer("weights"), bytemuck::cast_slice(weights), device, buffers)?;
-            }
-        } else {
-            for (part, ty) in [("x", &x), ("y", &y), ("weights", &TensorType::f32([capacity]))] {
-                new(&role.buffer(part), ty.bytes(), device, buffers)?;
-            }
-        }
+        let order: Vec<u32> = (0..capacity as u32).collect();
+        write_new(&role.buffer("order"), bytemuck::cast_slice(&order), device, buffers)?;
         data.standardization().upload(role, device, buffers)?;
-        Ok(Resident { data: data.clone(), samples, capacity, x, y, scale, offset, order })
+        Ok(Resident { data: data.clone(), ty, whole: false, order: Vec::new() })
+    }
+
+    /// Whether a data set can take the place of this one, with its buffers and its programs.
+    pub fn accepts(&self, data: &Dataset, role: Role) -> bool {
+        let fits = match self.whole {
+            true => data.len() <= self.ty.capacity() && data.chunk().is_none_or(|chunk| data.len() <= chunk),
+            false => role == Role::Predict || (data.len(), data.chunk()) == (self.data.len(), self.data.chunk()),
+        };
+        fits && self.ty == DataType::of(data, role, self.ty.capacity())
+    }
+
+    /// Puts a data set that is accepted in the place of this one.
+    ///
+    /// # Errors
+    /// When the data cannot be read or the device is lost.
+    pub fn replace(&mut self, data: &Dataset, role: Role, buffers: &Buffers) -> Result<()> {
+        let order: Vec<u32> = (0..data.len() as u32).collect();
+        if self.whole {
+            let chunk = Chunk::of(data, 0..data.len())?;
+            chunk.write(role, buffers)?;
+        }
+        self.data = data.clone();
+        self.set_order(role, order, buffers)
     }
 
     /// Sets the order in which the samples are taken.
     ///
     /// # Errors
     /// When the device is lost.
-    pub fn set_order(&mut self, role: Role, order: &[u32], buffers: &Buffers) -> Result<()> {
+    pub fn set_order(&mut self, role: Role, order: Vec<u32>, buffers: &Buffers) -> Result<()> {
         match buffers.get(&role.buffer("order")) {
-            Some(buffer) if self.capacity == self.samples => Ok(buffer.write(0, bytemuck::cast_slice(order))?),
-            _ => {
-                self.order = order.to_vec();
-                Ok(())
-            }
+            Some(buffer) if self.whole => buffer.write(0, bytemuck::cast_slice(&order))?,
+            _ => self.order = order,
         }
+        Ok(())
     }
 
-    /// Who reads the chunks of a pass with batches of this size, if all does not lie on the device.
+    /// A reader of the chunks of a pass with batches of this size, if not all samples are on the device.
     ///
     /// # Errors
-    /// When a batch is larger than what lies there at a time.
+    /// When a batch is larger than a chunk.
     pub(super) fn reader(&self, batch: usize) -> Result<Option<Reader>> {
-        if self.capacity == self.samples {
+        if self.whole {
             return Ok(None);
         }
-        if batch > self.capacity {
-            let expected = format!("at most {}, as many samples as lie on the device at a time", self.capacity);
+        let capacity = self.ty.capacity();
+        if batch > capacity {
+            let expected = format!("at most {capacity}, as many samples as the device holds at a time");
             return Err(Error::Argument { name: "batch_size", expected, found: batch.to_string() });
         }
-        Ok(Some(Reader::new(self.data.clone(), self.order.clone(), self.capacity, batch)))
+        Ok(Some(Reader::new(self.data.clone(), self.order.clone(), capacity, batch)))
     }
 }
 

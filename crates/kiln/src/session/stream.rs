@@ -1,13 +1,15 @@
-//! Data sets of which only a chunk lies on the device: a thread reads the next while the device computes.
+//! Data sets of which only a chunk is on the device: a thread reads the next while the device computes.
 
-use std::ops::ControlFlow;
+use std::borrow::Cow;
+use std::ops::{ControlFlow, Range};
 use std::sync::mpsc::sync_channel;
 
 use kiln_graph::{Buffers, TensorType};
 
-use super::{Role, resident};
+use super::Role;
+use super::resident::{self, DataType};
 use crate::Result;
-use crate::data::{DataError, Dataset, rows};
+use crate::data::{DataError, Dataset, Labels, Shared};
 
 /// The most bytes that the samples of a data set that is streamed take on the device, unless few samples take more.
 const DEVICE_BYTES: u64 = 128 << 20;
@@ -18,33 +20,45 @@ const CHUNK_BYTES: u64 = 32 << 20;
 /// So many samples lie on the device in any case, if it can bind them: a batch should fit.
 const DEVICE_SAMPLES: u64 = 128;
 
-/// How many samples of a data set lie on a device at a time. `x` and `y` are the types of one.
-pub(super) fn capacity(data: &Dataset, (x, y): (TensorType, TensorType), limit: u64) -> usize {
+/// How many samples of a data set a device holds at a time. `one` is the type of one sample.
+pub(super) fn capacity(data: &Dataset, one: &DataType, limit: u64) -> usize {
     let samples = data.len();
-    let sample = x.bytes().max(y.bytes()).max(1);
+    let sample = one.x.bytes().max(one.y.as_ref().map_or(0, TensorType::bytes)).max(1);
     let fit = |bytes: u64| (bytes / sample) as usize;
     let some = DEVICE_BYTES.max(sample.saturating_mul(DEVICE_SAMPLES));
     let all = if fit(limit) >= samples { samples } else { fit(limit.min(some)).max(1) };
     data.chunk().map_or(all, |chunk| chunk.min(samples))
 }
 
-/// Some samples in the order of the epoch, as they lie on the device.
-pub(super) struct Chunk {
+/// Some samples of a data set, to be put on the device.
+pub(super) struct Chunk<'a> {
     pub samples: usize,
-    x: Vec<u8>,
-    y: Vec<u8>,
-    /// Empty if all samples count the same.
-    weights: Vec<u8>,
+    x: Cow<'a, [u8]>,
+    y: Option<Labels>,
+    weights: Option<Shared<f32>>,
 }
 
-impl Chunk {
-    /// Copies the chunk to the device. What was submitted before still sees the one before.
+impl Chunk<'_> {
+    /// A range of samples.
+    ///
+    /// # Errors
+    /// When the data cannot be read.
+    pub fn of(data: &Dataset, range: Range<usize>) -> std::result::Result<Chunk<'_>, DataError> {
+        let part = data.range(range.clone());
+        let (y, weights) = (part.labels().cloned(), part.sample_weights().cloned());
+        Ok(Chunk { samples: range.len(), x: data.slice(range)?, y, weights })
+    }
+
+    /// Copies the chunk to the device, into the buffers that are there. Steps that were submitted before still see the
+    /// chunk before.
     ///
     /// # Errors
     /// When the device is lost.
     pub fn write(&self, role: Role, buffers: &Buffers) -> Result<()> {
-        for (part, bytes) in [("x", &self.x), ("y", &self.y), ("weights", &self.weights)] {
-            if let Some(buffer) = buffers.get(&role.buffer(part)) {
+        let y = self.y.as_ref().map(Labels::bytes);
+        let weights = self.weights.as_ref().map(|weights| bytemuck::cast_slice::<f32, u8>(weights));
+        for (part, bytes) in [("x", Some(&self.x[..])), ("y", y), ("weights", weights)] {
+            if let (Some(buffer), Some(bytes)) = (buffers.get(&role.buffer(part)), bytes) {
                 resident::write(buffer.as_ref(), bytes)?;
             }
         }
@@ -63,7 +77,7 @@ pub(super) struct Reader {
 impl Reader {
     /// Reads as much at a time as may lie on the device and is not much more than [`CHUNK_BYTES`].
     pub fn new(data: Dataset, order: Vec<u32>, capacity: usize, batch: usize) -> Reader {
-        let sample = data.sample_shape().elements() as u64 * data.values().dtype().bytes();
+        let sample = (data.sample_shape().elements() as u64 * data.dtype().bytes()).max(1);
         let chunk = ((CHUNK_BYTES / sample) as usize).max(batch).min(capacity);
         Reader { data, order, chunk: chunk / batch * batch }
     }
@@ -72,7 +86,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the data cannot be read.
-    pub fn first(&self) -> Result<Chunk> {
+    pub fn first(&self) -> Result<Chunk<'static>> {
         Ok(self.read(&self.order[..self.chunk.min(self.order.len())])?)
     }
 
@@ -80,7 +94,7 @@ impl Reader {
     ///
     /// # Errors
     /// What `take` gives, and when the data cannot be read.
-    pub fn each(&self, mut take: impl FnMut(&Chunk) -> Result<ControlFlow<()>>) -> Result<()> {
+    pub fn each(&self, mut take: impl FnMut(&Chunk<'_>) -> Result<ControlFlow<()>>) -> Result<()> {
         std::thread::scope(|scope| {
             // Without room: the thread holds the next chunk, and no other, until this one is done.
             let (sender, receiver) = sync_channel(0);
@@ -102,11 +116,10 @@ impl Reader {
         })
     }
 
-    fn read(&self, order: &[u32]) -> std::result::Result<Chunk, DataError> {
-        let x = self.data.values().gather(order, self.data.sample_shape().elements())?;
-        let weights = self.data.sample_weights().map(|weights| rows(weights, order, 1)).transpose()?;
-        let y = self.data.labels().gather(order)?;
-        Ok(Chunk { samples: order.len(), x, y, weights: weights.unwrap_or_default() })
+    fn read(&self, order: &[u32]) -> std::result::Result<Chunk<'static>, DataError> {
+        let part = self.data.take(order)?;
+        let (y, weights) = (part.labels().cloned(), part.sample_weights().cloned());
+        Ok(Chunk { samples: order.len(), x: Cow::Owned(self.data.gather(order)?), y, weights })
     }
 }
 
@@ -123,8 +136,7 @@ mod tests {
     }
 
     fn capacity_of(data: &Dataset, limit: u64) -> usize {
-        let x = TensorType::new(data.sample_shape().batched(1), data.values().dtype());
-        capacity(data, (x, data.labels().ty(1)), limit)
+        capacity(data, &DataType::of(data, Role::Train, 1), limit)
     }
 
     #[test]

@@ -42,8 +42,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     network::load_backbone(&mut model, &arguments.weights)?;
     let (image_size, color_mode) = image_of(train.sample_shape());
     let loss = match train.labels() {
-        Labels::Index { .. } => Loss::SparseCategoricalCrossentropy,
-        Labels::Values { .. } => Loss::CategoricalCrossentropy,
+        Some(Labels::Values { .. }) => Loss::CategoricalCrossentropy,
+        _ => Loss::SparseCategoricalCrossentropy,
     };
     let mut run = Run {
         model: known.name.to_owned(),

@@ -16,7 +16,8 @@ impl Run {
     pub fn in_own_classes(&self, folder: &Path, source: &str, data: Dataset) -> Result<Dataset, Error> {
         let names = data.class_names();
         let own = |name: &String| self.classes.iter().position(|own| own == name).map(|number| number as u32);
-        let (false, false, Labels::Index { values, .. }) = (self.classes.is_empty(), names.is_empty(), data.labels())
+        let (false, false, Some(Labels::Index { values, .. })) =
+            (self.classes.is_empty(), names.is_empty(), data.labels())
         else {
             return Ok(data);
         };
@@ -35,7 +36,7 @@ impl Run {
 
     /// The classes of which there is no sample.
     pub fn classes_without_samples(&self, data: &Dataset) -> Vec<String> {
-        let Labels::Index { values, .. } = data.labels() else { return Vec::new() };
+        let Some(Labels::Index { values, .. }) = data.labels() else { return Vec::new() };
         let missing = self.classes.iter().enumerate().filter(|&(number, _)| !values.contains(&(number as u32)));
         missing.map(|(_, name)| name.clone()).collect()
     }
@@ -57,7 +58,7 @@ mod tests {
     fn classes_are_found_by_their_names() {
         let run = Run { classes: ["ant", "bee", "cow"].map(str::to_owned).into(), ..run() };
         let found = run.in_own_classes(Path::new("r"), "d", data(&["bee", "cow"], &[0, 1, 1])).unwrap();
-        assert_eq!(found.labels(), &Labels::index(vec![1, 2, 2], 3));
+        assert_eq!(found.labels(), Some(&Labels::index(vec![1, 2, 2], 3)));
         assert_eq!(found.class_names(), run.classes);
         assert_eq!(run.classes_without_samples(&found), ["ant"]);
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use kiln::Model;
-use kiln::data::{ColorMode, Dataset, Preprocessing, Values};
+use kiln::data::{ColorMode, Dataset, Preprocessing};
 use kiln::graph::Shape;
 use serde::{Deserialize, Serialize};
 
@@ -23,9 +23,9 @@ pub enum DType {
 impl DType {
     /// Of the samples of a data set.
     pub fn of(data: &Dataset) -> DType {
-        match data.values() {
-            Values::U8(_) | Values::Streamed(_) => DType::UInt8,
-            Values::F32(_) => DType::Float32,
+        match data.dtype() {
+            kiln::graph::DType::U8 => DType::UInt8,
+            _ => DType::Float32,
         }
     }
 }

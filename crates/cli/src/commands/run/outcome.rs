@@ -58,7 +58,8 @@ impl Run {
 /// When labels are quantities, for which several are usual.
 pub fn usual_loss(model: &Model, data: &Dataset) -> Result<Loss, Error> {
     let outputs = model.output_shape()?.elements();
-    match data.labels() {
+    let Some(labels) = data.labels() else { return Err(Error::NoLoss) };
+    match labels {
         Labels::Index { classes, .. } if outputs == 1 && *classes <= 2 => Ok(Loss::BinaryCrossentropy),
         Labels::Index { .. } => Ok(Loss::SparseCategoricalCrossentropy),
         Labels::Values { values, size } if *size > 1 && are_shares(values, *size) => Ok(Loss::CategoricalCrossentropy),
@@ -73,7 +74,9 @@ pub fn usual_loss(model: &Model, data: &Dataset) -> Result<Loss, Error> {
 pub fn usual_metrics(loss: Loss, data: &Dataset) -> Vec<Metric> {
     match (loss, data.labels()) {
         (Loss::MeanSquaredError | Loss::MeanAbsoluteError, _) => Vec::new(),
-        (Loss::BinaryCrossentropy, Labels::Values { values, size }) if *size > 1 && !are_shares(values, *size) => {
+        (Loss::BinaryCrossentropy, Some(Labels::Values { values, size }))
+            if *size > 1 && !are_shares(values, *size) =>
+        {
             vec![Metric::BinaryAccuracy]
         }
         _ => vec![Metric::Accuracy],

@@ -134,21 +134,21 @@ impl Identity {
     pub fn of(data: &Dataset) -> Result<Identity, Error> {
         let mut hash = Sha256::new();
         match data.labels() {
-            Labels::Index { values, classes } => {
+            Some(Labels::Index { values, classes }) => {
                 hash.update((*classes as u64).to_le_bytes());
                 values.iter().for_each(|label| hash.update(label.to_le_bytes()));
             }
-            Labels::Values { values, size } => {
+            Some(Labels::Values { values, size }) => {
                 hash.update((*size as u64).to_le_bytes());
                 values.iter().for_each(|value| hash.update(value.to_le_bytes()));
             }
+            None => {}
         }
         let (all, some) = (data.len(), data.len().min(Identity::SAMPLES));
         let numbers: Vec<u32> = (0..some).map(|i| (i * all / some) as u32).collect();
-        match data.take(&numbers)?.in_memory()?.values() {
-            Values::U8(values) => hash.update(values),
+        match data.take(&numbers)?.values()? {
+            Values::U8(values) => hash.update(&values[..]),
             Values::F32(values) => values.iter().for_each(|value| hash.update(value.to_le_bytes())),
-            Values::Streamed(_) => {}
         }
         Ok(Identity {
             samples: all,

@@ -19,9 +19,9 @@ fn bytes_are_rescaled_to_one_and_floats_are_not() {
 #[test]
 fn split_gives_the_last_fraction_second() {
     let (train, validation) = five().split(0.4);
-    assert_eq!(train.values(), &Values::U8((0..6).collect()));
-    assert_eq!(validation.values(), &Values::U8((6..10).collect()));
-    assert_eq!(validation.labels(), &Labels::index(vec![0, 1], 3));
+    assert_eq!(train.values().unwrap(), Values::U8((0..6).collect()));
+    assert_eq!(validation.values().unwrap(), Values::U8((6..10).collect()));
+    assert_eq!(validation.labels(), Some(&Labels::index(vec![0, 1], 3)));
 }
 
 #[test]
@@ -44,9 +44,9 @@ fn a_fifth_of_sixty_thousand_is_twelve_thousand() {
 
 #[test]
 fn a_range_is_cut_to_the_samples_that_there_are() {
-    assert_eq!(five().range(3..99).values(), &Values::U8((6..10).collect()));
+    assert_eq!(five().range(3..99).values().unwrap(), Values::U8((6..10).collect()));
     assert_eq!(five().range(7..9).len(), 0);
-    assert_eq!(five().head(1).values(), &Values::U8((0..2).collect()));
+    assert_eq!(five().head(1).values().unwrap(), Values::U8((0..2).collect()));
     assert_eq!(five().head(9).len(), 5);
 }
 
@@ -62,7 +62,7 @@ fn classes_may_have_names() {
 #[test]
 fn weights_are_cut_with_their_samples() {
     let data = five().with_sample_weights(vec![1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
-    assert_eq!(data.range(1..3).sample_weights().unwrap(), [2.0, 3.0]);
+    assert_eq!(data.range(1..3).sample_weights().unwrap()[..], [2.0, 3.0]);
     let error = five().with_sample_weights(vec![1.0]).unwrap_err().to_string();
     assert_eq!(error, "expected a weight for each of 5 samples, found 1");
 }
@@ -70,7 +70,7 @@ fn weights_are_cut_with_their_samples() {
 #[test]
 fn a_class_weighs_its_samples_and_1_where_nothing_is_said() {
     let weighted = five().with_class_weight(&[(1, 0.5), (2, 4.0)].into()).unwrap();
-    assert_eq!(weighted.sample_weights().unwrap(), [1.0, 0.5, 4.0, 1.0, 0.5]);
+    assert_eq!(weighted.sample_weights().unwrap()[..], [1.0, 0.5, 4.0, 1.0, 0.5]);
     assert!(weighted.with_class_weight(&[(1, 0.5)].into()).unwrap_err().to_string().contains("not both"));
 }
 
@@ -85,7 +85,7 @@ fn the_class_of_values_is_the_place_of_the_first_largest() {
 fn one_hot_labels_are_cut_with_their_samples() {
     let labels = Labels::one_hot(vec![1.0, 0.0, 0.0, 1.0, 0.5, 0.5], 2);
     let data = Dataset::from_f32([1], vec![1.0, 2.0, 3.0], labels).unwrap();
-    assert_eq!(data.range(1..3).labels(), &Labels::one_hot(vec![0.0, 1.0, 0.5, 0.5], 2));
+    assert_eq!(data.range(1..3).labels(), Some(&Labels::one_hot(vec![0.0, 1.0, 0.5, 0.5], 2)));
 }
 
 #[test]
@@ -115,10 +115,10 @@ fn samples_are_taken_in_any_order_with_their_labels_and_weights() {
     let data = Dataset::from_f32([2], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0], labels).unwrap();
     let data = data.with_sample_weights(vec![0.5, 1.0, 2.0]).unwrap().with_class_names(names).unwrap();
     let taken = data.take(&[2, 0, 2]).unwrap();
-    assert_eq!(taken.values(), &Values::F32([4.0, 5.0, 0.0, 1.0, 4.0, 5.0].into()));
-    assert_eq!((taken.len(), taken.labels()), (3, &Labels::index(vec![2, 0, 2], 3)));
-    assert_eq!(taken.sample_weights(), Some(&[2.0, 0.5, 2.0][..]));
-    assert_eq!(data.take(&[3]).unwrap_err().to_string(), "expected a number of a sample below 3, found 3");
+    assert_eq!(taken.values().unwrap(), Values::F32([4.0, 5.0, 0.0, 1.0, 4.0, 5.0].into()));
+    assert_eq!((taken.len(), taken.labels()), (3, Some(&Labels::index(vec![2, 0, 2], 3))));
+    assert_eq!(taken.sample_weights(), Some(&[2.0, 0.5, 2.0].into()));
+    assert_eq!(data.take(&[3]).unwrap_err().to_string(), "sample index 3 is out of range (3 samples)");
 
     let others = taken.with_labels(Labels::index(vec![1, 0, 1], 2)).unwrap();
     assert_eq!((others.classes(), others.class_names().len()), (2, 0));

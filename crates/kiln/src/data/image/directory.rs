@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::files::{Files, Rule};
 use super::listing::{File, Listing};
 use super::{ColorMode, Interpolation};
-use crate::data::values::no_memory;
+use crate::data::rows::no_memory;
 use crate::data::{DataError, Dataset, Labels};
 use crate::memory;
 use crate::random::{Stream, permuted};

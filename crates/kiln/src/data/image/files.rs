@@ -65,6 +65,8 @@ pub(super) struct Files {
 }
 
 impl Source for Files {
+    type Value = u8;
+
     fn len(&self) -> usize {
         self.files.len()
     }
