@@ -43,6 +43,7 @@ mod resume;
 mod resume_callbacks;
 mod session;
 mod stream;
+mod training;
 mod tuning;
 mod weight_decay;
 mod weights;

@@ -101,7 +101,8 @@ fn predictions_between_epochs_leave_the_data_of_fit_and_evaluate_on_the_device()
         model.evaluate(&other).unwrap();
         model.predict(&bars(count)).unwrap();
     };
-    round(4);
+    // The larger data set makes room that the smaller one then uses.
+    (0..2).for_each(|_| round(4));
     let before = counted.made();
     round(4);
     assert_eq!(counted.made(), before, "a split makes the same views again");

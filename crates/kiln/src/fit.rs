@@ -8,9 +8,9 @@ use crate::augmentation::Augmentation;
 use crate::callbacks::{self, BatchLogs, Callback, tell};
 use crate::data::Dataset;
 use crate::history::{EpochLogs, History};
+use crate::model::Score;
 use crate::network::Node;
-use crate::random::shuffled;
-use crate::session::{Mode, Role, Session};
+use crate::training::{Training, TrainingOptions};
 use crate::{Error, Model, Result};
 
 /// The arguments of [`fit`](Model::fit).
@@ -99,7 +99,7 @@ impl Model {
         self.fit_from(self.input(), data, fit)
     }
 
-    /// Trains with samples that a node of the model gives.
+    /// Trains with samples that enter at a node of the model.
     pub(crate) fn fit_from(&mut self, entry: Node, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
         fit.check()?;
         let split =
@@ -109,32 +109,28 @@ impl Model {
             None => (data, fit.validation_data),
         };
         let standardized = |data: &Dataset| fit.augmentation.map_or(Ok(data.clone()), |how| how.standardize(data));
-        let mut data = standardized(data)?;
-        if let Some(class_weight) = &fit.class_weight {
-            data = data.with_class_weight(class_weight)?;
+        let validation = validation.map(standardized).transpose()?;
+        let &Fit { batch_size, shuffle, seed, augmentation, .. } = &fit;
+        let class_weight = fit.class_weight.take();
+        let options = TrainingOptions { batch_size, shuffle, seed, augmentation, class_weight };
+        let mut training = Training::begin(self, entry, data, options)?;
+        if let Some(validation) = &validation {
+            training.model().check_data("fit", validation)?;
         }
-        let (data, validation) = (&data, validation.map(standardized).transpose()?);
-        let validation = validation.as_ref();
-        for data in [Some(data), validation].into_iter().flatten() {
-            self.check_data("fit", data)?;
-        }
-        let session = self.session("fit")?;
-        session.seed = fit.seed;
-        session.set_augmentation(fit.augmentation);
-        session.load(Role::Train, data, entry)?;
 
         for callback in &mut fit.callbacks {
-            callback.on_train_begin(self)?;
+            callback.on_train_begin(training.model())?;
         }
-        if let Some(states) = self.session("fit")?.take_resumed(fit.initial_epoch) {
+        let session = training.model().session("fit")?;
+        if let Some(states) = session.take_resumed(fit.initial_epoch) {
             callbacks::restore(&mut fit.callbacks, states)?;
         }
-        self.session("fit")?.callback_states = callbacks::states(&fit.callbacks)?;
+        session.callback_states = callbacks::states(&fit.callbacks)?;
         let mut history = History::default();
-        for epoch in fit.initial_epoch..fit.epochs {
+        for epoch in fit.initial_epoch + 1..=fit.epochs {
             let mut begin = ControlFlow::Continue(());
             for callback in &mut fit.callbacks {
-                if callback.on_epoch_begin(self, epoch + 1, fit.epochs)?.is_break() {
+                if callback.on_epoch_begin(training.model(), epoch, fit.epochs)?.is_break() {
                     begin = ControlFlow::Break(());
                 }
             }
@@ -142,13 +138,11 @@ impl Model {
                 history.stopped = true;
                 break;
             }
-            self.session("fit")?.epochs = epoch;
-            let (mut logs, mut flow) = train_epoch(self.session("fit")?, data.len(), epoch, &mut fit)?;
-            if let (Some(validation), true) = (validation, flow.is_continue()) {
-                let began = Instant::now();
+            let (mut logs, mut flow) = train_epoch(&mut training, epoch, &mut fit)?;
+            if let (Some(validation), true) = (&validation, flow.is_continue()) {
+                let (began, session) = (Instant::now(), training.model().session("fit")?);
                 let totals;
-                (totals, flow) =
-                    self.session("fit")?.evaluate((entry, validation), fit.batch_size, &mut fit.callbacks)?;
+                (totals, flow) = session.evaluate((entry, validation), fit.batch_size, &mut fit.callbacks)?;
                 if flow.is_continue() {
                     logs.val_loss = Some(totals.loss());
                     logs.val_metrics = totals.metrics().of_validation();
@@ -156,10 +150,8 @@ impl Model {
                 logs.seconds += began.elapsed().as_secs_f64();
             }
             logs.complete = flow.is_continue();
-            if logs.complete {
-                self.session("fit")?.epochs = epoch + 1;
-            }
-            if self.end_epoch(&mut fit.callbacks, &logs)?.is_break() {
+            training.model().session("fit")?.epochs = if logs.complete { epoch } else { epoch - 1 };
+            if training.model().end_epoch(&mut fit.callbacks, &logs)?.is_break() {
                 flow = ControlFlow::Break(());
             }
             history.epochs.push(logs);
@@ -197,56 +189,48 @@ impl Model {
     }
 }
 
-fn train_epoch(
-    session: &mut Session,
-    samples: usize,
-    epoch: usize,
-    fit: &mut Fit<'_>,
-) -> Result<(EpochLogs, ControlFlow<()>)> {
-    let order = if fit.shuffle { shuffled(samples, fit.seed, epoch as u64) } else { (0..samples as u32).collect() };
-    session.set_order(Role::Train, order)?;
+fn train_epoch(training: &mut Training<'_>, epoch: usize, fit: &mut Fit<'_>) -> Result<(EpochLogs, ControlFlow<()>)> {
+    training.begin_epoch(epoch)?;
     let began = Instant::now();
-    let mut totals = session.totals();
-    let mut logs = EpochLogs { epoch: epoch + 1, ..EpochLogs::default() };
+    let mut logs = EpochLogs { epoch, ..EpochLogs::default() };
     let mut flow = ControlFlow::Continue(());
     let mut is_finite = true;
-    let (epochs, batch_size) = (fit.epochs, fit.batch_size);
-    session.measure(Mode::Train, Role::Train, batch_size, &mut |batch| {
-        let batch_loss = batch.loss();
-        totals.add(&batch);
-        logs.batch_losses.push(batch_loss);
-        if flow.is_continue() {
-            let step = logs.batch_losses.len();
-            let batch_logs = BatchLogs {
-                epoch: epoch + 1,
-                epochs,
-                batch: step,
-                batches: samples.div_ceil(batch_size),
-                samples: totals.samples,
-                all_samples: samples,
-                batch_loss,
-                loss: totals.loss(),
-                metrics: totals.metrics(),
-            };
-            flow = tell(&mut fit.callbacks, |callback| callback.on_batch_end(&batch_logs));
-            if !batch_loss.is_finite() {
-                is_finite = false;
-                let what = "the loss".to_owned();
-                let error = Error::NonFinite { epoch: epoch + 1, step, what, value: batch_loss };
-                flow = diverged(&mut fit.callbacks, error)?;
-            }
+    while let Some(report) = training.next_report()? {
+        logs.batch_losses.push(report.loss);
+        if flow.is_break() {
+            continue; // submitted before the callback broke
         }
-        Ok(flow)
-    })?;
+        let Score { loss, metrics } = training.score();
+        let batch_logs = BatchLogs {
+            epoch,
+            epochs: fit.epochs,
+            batch: report.step,
+            batches: training.steps_per_epoch(),
+            samples: training.reported_samples(),
+            all_samples: training.samples(),
+            batch_loss: report.loss,
+            loss,
+            metrics,
+        };
+        flow = tell(&mut fit.callbacks, |callback| callback.on_batch_end(&batch_logs));
+        if !report.loss.is_finite() {
+            is_finite = false;
+            let what = "the loss".to_owned();
+            let error = Error::NonFinite { epoch, step: report.step, what, value: report.loss };
+            flow = diverged(&mut fit.callbacks, error)?;
+        }
+        if flow.is_break() {
+            training.stop();
+        }
+    }
     // The last step may have made weights of which no loss has told yet, and a training that is stopped has steps behind it.
-    if let (Some((what, value)), true) = (session.non_finite_weight()?, is_finite) {
-        let error = Error::NonFinite { epoch: epoch + 1, step: logs.batch_losses.len(), what, value };
+    if let (Some((what, value)), true) = (training.model().session("fit")?.non_finite_weight()?, is_finite) {
+        let error = Error::NonFinite { epoch, step: logs.batch_losses.len(), what, value };
         flow = diverged(&mut fit.callbacks, error)?;
     }
-    logs.loss = totals.loss();
-    logs.metrics = totals.metrics();
+    Score { loss: logs.loss, metrics: logs.metrics } = training.score();
     logs.seconds = began.elapsed().as_secs_f64();
-    logs.images_per_second = totals.samples as f64 / logs.seconds;
+    logs.images_per_second = training.reported_samples() as f64 / logs.seconds;
     Ok((logs, flow))
 }
 

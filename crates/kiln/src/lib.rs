@@ -56,6 +56,7 @@ mod regularizers;
 mod saving;
 mod session;
 mod summary;
+mod training;
 mod tuning;
 mod weights;
 
@@ -81,6 +82,7 @@ pub use model::{FeatureCache, LayerInfo, LayerList, LayerSelection, Model, Predi
 pub use network::Node;
 pub use saving::LoadWeights;
 pub use summary::{Summary, SummaryRow};
+pub use training::{StepReport, Submitted, Training, TrainingOptions};
 pub use tuning::{TUNE_VARIABLE, Tune};
 pub use weights::Weight;
 

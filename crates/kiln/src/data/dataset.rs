@@ -268,18 +268,6 @@ impl Dataset {
         self.samples.dtype()
     }
 
-    /// The samples of these numbers, as a device holds them.
-    ///
-    /// # Errors
-    /// As [`Dataset::values`].
-    pub(crate) fn gather(&self, numbers: &[u32]) -> Result<Vec<u8>, DataError> {
-        let elements = self.sample_shape.elements();
-        match &self.order {
-            None => self.samples.gather(numbers, elements),
-            Some(order) => self.samples.gather(&rows(order, numbers, 1)?, elements),
-        }
-    }
-
     /// The samples of a range, as a device holds them.
     ///
     /// # Errors

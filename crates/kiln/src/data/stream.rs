@@ -270,7 +270,8 @@ mod tests {
     fn samples_are_read_in_the_order_that_is_asked_for() {
         let data = pairs();
         assert_eq!((data.len(), data.scale()), (5, 1.0 / 255.0));
-        assert_eq!(data.gather(&[2, 0, 2]).unwrap(), [2, 4, 0, 0, 2, 4]);
+        assert_eq!(data.take(&[2, 0, 2]).unwrap().values().unwrap(), Values::U8([2, 4, 0, 0, 2, 4].into()));
+        assert_eq!(data.take(&[2, 0]).unwrap().slice(0..2).unwrap()[..], [2, 4, 0, 0]);
     }
 
     #[test]

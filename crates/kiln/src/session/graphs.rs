@@ -18,7 +18,8 @@ pub(super) const METRICS: &str = "metrics";
 /// The buffer with what the model gives for a batch.
 pub(super) const PREDICTIONS: &str = "predictions";
 
-const GRADIENTS: &str = "gradients";
+/// The flat buffer of the gradients.
+pub(super) const GRADIENTS: &str = "gradients";
 
 /// The buffer of what an optimizer keeps under this name.
 pub(super) fn slot_buffer(slot: &str) -> String {
@@ -66,7 +67,7 @@ fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
     let &DataType { scale, offset, ref standardization, .. } = data;
     let x = append(graph, &Source { x, order, size, scale, offset, augmentation, standardization, role })?;
     let variables = layout.tensors(network, graph);
-    let output = network.call(graph, (entry, x), &variables, mode == Mode::Train)?;
+    let output = network.call(graph, (entry, x), &variables, matches!(mode, Mode::Train | Mode::Gradients))?;
     Ok(Forward { variables, output, labels, weights })
 }
 
@@ -92,27 +93,42 @@ fn measured(graph: &mut Graph, network: &Network, compiled: &Compile, forward: &
     Ok(losses)
 }
 
-/// Forward, backward and optimizer.
-pub(super) fn training(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
+/// Forward and backward, up to the gradients in their flat buffer.
+pub(super) fn gradient(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
     let mut graph = Graph::new();
-    let forward = forward(&mut graph, batch)?;
-    let losses = measured(&mut graph, batch.network, compiled, &forward)?;
+    backward(&mut graph, batch, compiled)?;
+    Ok(graph)
+}
+
+/// Appends forward and backward, and returns the variables that have a gradient.
+fn backward(graph: &mut Graph, batch: &Batch<'_>, compiled: &Compile) -> Result<Vec<usize>> {
+    let forward = forward(graph, batch)?;
+    let losses = measured(graph, batch.network, compiled, &forward)?;
     let trained = |variable: &usize| batch.layout.offset(*variable).is_some();
     let trained: Vec<usize> = (0..forward.variables.len()).filter(trained).collect();
     if trained.is_empty() {
-        return Ok(graph);
+        return Ok(trained);
     }
     graph.scope("loss");
     let loss = graph.add(Sum { scale: 1.0 / batch.size as f32 }, &[losses])?;
     let parameters: Vec<Tensor> = trained.iter().map(|&variable| forward.variables[variable]).collect();
-    let found = gradients(&mut graph, loss, &parameters)?;
+    let found = gradients(graph, loss, &parameters)?;
     let with_gradient =
         trained.iter().copied().zip(&found).filter_map(|(variable, gradient)| gradient.map(|_| variable));
     let with_gradient: Vec<usize> = with_gradient.collect();
     for (variable, gradient) in trained.into_iter().zip(found) {
-        place_gradient(&mut graph, batch, variable, gradient)?;
+        place_gradient(graph, batch, variable, gradient)?;
     }
+    Ok(with_gradient)
+}
 
+/// Forward, backward and optimizer.
+pub(super) fn training(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
+    let mut graph = Graph::new();
+    let with_gradient = backward(&mut graph, batch, compiled)?;
+    if batch.layout.trainable_len() == 0 {
+        return Ok(graph);
+    }
     clip(&mut graph, batch, compiled)?;
     decay(&mut graph, batch, compiled, &with_gradient)?;
 

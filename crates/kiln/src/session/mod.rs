@@ -19,22 +19,23 @@ use crate::augmentation::Augmentation;
 use crate::callbacks::CallbackState;
 use crate::compile::{AVERAGE, Compile, MOST_STEPS};
 use crate::data::Dataset;
-use crate::network::{Network, Node};
+use crate::network::{Network, Node, PlacedVariable};
 use crate::optimizers::LearningRate;
 use crate::random::{Stream, bits};
 use crate::saving::checkpoint::Progress;
+use crate::weights::Weight;
 use crate::{Device, Error, Result};
 
 use layout::{Layout, TRAINABLE};
 pub(crate) use memory::check_memory;
-pub(crate) use pass::Totals;
+pub(crate) use pass::{Batch, Landed, Pass, Totals};
 use plans::most_at_once;
 use programs::{Programs, Ready};
 pub(crate) use resident::{Resident, Role, write_new};
 use stream::Reader;
 
 /// How many submissions are on their way at most.
-const IN_FLIGHT: usize = 3;
+pub(crate) const IN_FLIGHT: usize = 3;
 /// One row per step, one set of rows per submission on its way, and one more for the next.
 const METRICS_ROWS: usize = MOST_STEPS * (IN_FLIGHT + 1);
 
@@ -45,6 +46,8 @@ pub(crate) const INFERENCE_BATCH: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Mode {
     Train,
+    /// As a training step, up to the gradients.
+    Gradients,
     Evaluate,
     Predict,
 }
@@ -201,9 +204,32 @@ impl Session {
         Ok(())
     }
 
+    /// The number of training steps so far.
+    pub fn iterations(&self) -> u64 {
+        self.iterations
+    }
+
     /// Where the variables lie.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// The gradients that the last step left, by the names of the variables. Waits for all that runs.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn gradients(&self) -> Result<Vec<Weight>> {
+        let bytes = self.layout.trainable_len() as u64 * 4;
+        let flat: Vec<f32> = match self.buffers.get(graphs::GRADIENTS) {
+            Some(buffer) => bytemuck::pod_collect_to_vec(&buffer.read(0, bytes)?),
+            None => Vec::new(),
+        };
+        let of = |(index, variable): (usize, &PlacedVariable)| {
+            let first = self.layout.offset(index)? as usize / 4;
+            let values = flat.get(first..first + variable.shape.elements())?.to_vec();
+            Some(Weight { name: variable.name.clone(), shape: variable.shape.clone(), values })
+        };
+        Ok(self.network.variables.iter().enumerate().filter_map(of).collect())
     }
 
     /// The names of what the optimizer keeps from step to step.
@@ -309,7 +335,7 @@ impl Session {
     /// Sets the random changes of training images. Training programs with others are dropped.
     pub fn set_augmentation(&mut self, augmentation: Option<&Augmentation>) {
         if self.augmentation.as_ref() != augmentation {
-            self.programs.retain(|(mode, ..)| mode != Mode::Train);
+            self.programs.retain(|(mode, ..)| !matches!(mode, Mode::Train | Mode::Gradients));
             self.augmentation = augmentation.cloned();
         }
     }
@@ -401,8 +427,8 @@ impl Session {
         let mut samples = self.resident.get(&role).map_or(0, Resident::samples);
         if let Some(reader) = self.reader(role, batch)? {
             let chunk = reader.first()?;
-            chunk.write(role, &self.buffers)?;
-            samples = chunk.samples;
+            resident::write_data(&chunk, role, &self.buffers)?;
+            samples = chunk.len();
         }
         let batches = (samples / batch).max(1);
         let steps = (0..count).flat_map(|i| self.steps(Mode::Train, i % batches * batch, batch, 1));
@@ -444,7 +470,7 @@ impl Session {
         let steps = (0..count).map(|i| {
             let step = Step { first: (first + i * batch) as u32, row: (first_row + i) as u32, ..Step::default() };
             match &self.compiled {
-                Some(compiled) if mode == Mode::Train => {
+                Some(compiled) if matches!(mode, Mode::Train | Mode::Gradients) => {
                     let iterations = self.iterations + i as u64;
                     let key = bits(Stream::Step, [self.seed, iterations, 0]);
                     let learning_rate = self.learning_rate.at(iterations);
@@ -459,10 +485,10 @@ impl Session {
             }
         });
         let steps = steps.collect();
-        if mode == Mode::Train {
-            (self.iterations, self.inferences) = (self.iterations + count as u64, 0);
-        } else {
-            self.inferences += count as u64;
+        match mode {
+            Mode::Train => (self.iterations, self.inferences) = (self.iterations + count as u64, 0),
+            Mode::Gradients => {}
+            Mode::Evaluate | Mode::Predict => self.inferences += count as u64,
         }
         steps
     }

@@ -1,4 +1,5 @@
-//! One pass over a data set: submissions of several steps each, a few of them on their way, and no other waiting.
+//! One pass over a data set: submissions of several steps each, a few of them on their way, and none waited for before it
+//! must be.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -7,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use kiln_graph::{Pending, ReadBack};
 
-use super::stream::Chunk;
-use super::{IN_FLIGHT, Mode, Role, Session, graphs};
+use super::stream::Chunks;
+use super::{IN_FLIGHT, Mode, Role, Session, graphs, resident};
 use crate::callbacks::{Callback, TestBatchLogs, tell};
 use crate::compile::MOST_STEPS;
 use crate::data::Dataset;
@@ -19,7 +20,7 @@ use crate::{Error, Result, memory};
 /// A submission that takes less than this runs twice as many steps the next time.
 const SHORT: Duration = Duration::from_millis(50);
 
-/// What came out of some batches.
+/// The sums of the losses and metrics of some batches.
 #[derive(Clone, Debug)]
 pub(crate) struct Totals {
     pub samples: usize,
@@ -29,7 +30,7 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// Nothing yet.
+    /// Of no batch yet.
     pub fn new(metrics: Arc<[Arc<str>]>) -> Totals {
         Totals { samples: 0, sums: vec![0.0; 1 + metrics.len()], metrics }
     }
@@ -51,9 +52,14 @@ impl Totals {
         let values = self.sums[1..].iter().map(|sum| sum / self.samples.max(1) as f64);
         self.metrics.iter().cloned().zip(values).collect()
     }
+
+    /// Of no batch yet, with the same metrics.
+    pub fn cleared(&self) -> Totals {
+        Totals::new(self.metrics.clone())
+    }
 }
 
-/// What came out of one batch.
+/// The sums of the losses and metrics of one batch.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Batch {
     /// How many samples it had.
@@ -62,40 +68,18 @@ pub(crate) struct Batch {
     sums: Vec<f32>,
 }
 
-impl Batch {
-    /// The loss, averaged over the samples.
-    pub fn loss(&self) -> f64 {
-        f64::from(self.sums[0]) / self.samples as f64
-    }
+/// The outcome of a submission.
+pub(crate) struct Landed {
+    /// Samples of a step.
+    batch: usize,
+    bytes: Vec<u8>,
 }
 
-/// Gets the samples per step of a submission and what was read back.
-type OnFlight<'a> = dyn FnMut(usize, &[u8]) -> Result<ControlFlow<()>> + 'a;
-
 impl Session {
-    /// Runs all batches of a data set in its order and hands over what came out of each, in order. The last batch may
-    /// be smaller. When `on_batch` breaks, what is on its way still ends and is handed over; nothing follows.
-    ///
-    /// # Errors
-    /// What `on_batch` gives, and when a program cannot be made or run.
-    pub fn measure(
-        &mut self,
-        mode: Mode,
-        role: Role,
-        batch: usize,
-        on_batch: &mut dyn FnMut(Batch) -> Result<ControlFlow<()>>,
-    ) -> Result<()> {
-        let row_bytes = self.row_bytes() as usize;
-        self.pass(mode, role, batch, &mut |samples, bytes| {
-            let mut flow = ControlFlow::Continue(());
-            for row in bytes.chunks_exact(row_bytes) {
-                let batch = Batch { samples, sums: bytemuck::pod_collect_to_vec(row) };
-                if on_batch(batch)?.is_break() {
-                    flow = ControlFlow::Break(());
-                }
-            }
-            Ok(flow)
-        })
+    /// The batches of a submission that measured them.
+    pub fn batches(&self, landed: &Landed) -> Vec<Batch> {
+        let rows = landed.bytes.chunks_exact(self.row_bytes() as usize);
+        rows.map(|row| Batch { samples: landed.batch, sums: bytemuck::pod_collect_to_vec(row) }).collect()
     }
 
     /// The loss and the metrics of all samples of a data set, or of those until a callback broke.
@@ -111,19 +95,21 @@ impl Session {
         self.load(Role::Test, data, entry)?;
         let mut totals = self.totals();
         let mut flow = ControlFlow::Continue(());
-        self.measure(Mode::Evaluate, Role::Test, batch, &mut |batch| {
-            totals.add(&batch);
-            if flow.is_continue() {
-                let (loss, metrics) = (totals.loss(), totals.metrics());
-                let logs = TestBatchLogs { samples: totals.samples, all_samples: data.len(), loss, metrics };
-                flow = tell(callbacks, |callback| callback.on_test_batch_end(&logs));
+        let mut pass = Pass::over(self, Mode::Evaluate, Role::Test, batch)?;
+        while let Some(landed) = pass.next(self, flow.is_continue())? {
+            for batch in self.batches(&landed) {
+                totals.add(&batch);
+                if flow.is_continue() {
+                    let (loss, metrics) = (totals.loss(), totals.metrics());
+                    let logs = TestBatchLogs { samples: totals.samples, all_samples: data.len(), loss, metrics };
+                    flow = tell(callbacks, |callback| callback.on_test_batch_end(&logs));
+                }
             }
-            Ok(flow)
-        })?;
+        }
         Ok((totals, flow))
     }
 
-    /// What the model gives for all samples of a data set, one after the other.
+    /// The outputs for all samples of a data set, one after the other.
     ///
     /// # Errors
     /// When the data set does not fit the model, or a program cannot be made or run.
@@ -135,43 +121,16 @@ impl Session {
             bytes: count as u64 * 4,
             free: memory::free(),
         })?;
-        let reader = if data.is_streamed() { self.reader(Role::Predict, batch)? } else { None };
-        let mut take = |_, bytes: &[u8]| {
-            values.extend(bytemuck::pod_collect_to_vec::<u8, f32>(bytes));
-            Ok(ControlFlow::Continue(()))
-        };
-        let mut pass = Pass::new(self, Mode::Predict, Role::Predict, &mut take);
-        match reader {
-            Some(reader) => reader.each(|chunk| pass.run_chunk(batch, chunk))?,
-            None => {
-                for first in (0..data.len()).step_by(batch) {
-                    let chunk = Chunk::of(data, first..data.len().min(first + batch))?;
-                    let _: ControlFlow<()> = pass.run_chunk(batch, &chunk)?;
-                }
-            }
+        let mut pass = Pass::over_chunks(Mode::Predict, Role::Predict, batch, Chunks::of(data, batch));
+        while let Some(landed) = pass.next(self, true)? {
+            values.extend(bytemuck::pod_collect_to_vec::<u8, f32>(&landed.bytes));
         }
-        pass.land(0).map(|_| ())?;
         Ok(values)
-    }
-
-    fn pass(&mut self, mode: Mode, role: Role, batch: usize, on_flight: &mut OnFlight<'_>) -> Result<()> {
-        let Some(resident) = self.resident.get(&role) else { return Ok(()) };
-        // How a training is cut into batches is the user's choice; else it is of no concern.
-        let batch = match mode {
-            Mode::Train => batch,
-            Mode::Evaluate | Mode::Predict => batch.min(resident.ty.capacity()).min(self.most_at_once),
-        };
-        let (samples, reader) = (resident.samples(), self.reader(role, batch)?);
-        let mut pass = Pass::new(self, mode, role, on_flight);
-        match reader {
-            None => pass.run(batch, samples).map(|_| ())?,
-            Some(reader) => reader.each(|chunk| pass.run_chunk(batch, chunk))?,
-        }
-        pass.land(0).map(|_| ())
     }
 }
 
 /// A submission on its way.
+#[derive(Debug)]
 struct Flight {
     pending: Box<dyn Pending>,
     submitted: Instant,
@@ -179,92 +138,154 @@ struct Flight {
     steps: usize,
 }
 
-/// A pass under way.
-struct Pass<'a> {
-    session: &'a mut Session,
+/// A pass over a data set under way.
+#[derive(Debug)]
+pub(crate) struct Pass {
     mode: Mode,
     role: Role,
+    batch: usize,
+    /// The samples on the device, and the first of them that is in no submission yet.
+    samples: usize,
+    first: usize,
+    /// The chunks that follow.
+    chunks: Option<Chunks>,
     flights: VecDeque<Flight>,
     last_done: Option<Instant>,
-    on_flight: &'a mut OnFlight<'a>,
 }
 
-impl<'a> Pass<'a> {
-    fn new(session: &'a mut Session, mode: Mode, role: Role, on_flight: &'a mut OnFlight<'a>) -> Pass<'a> {
+impl Pass {
+    /// A pass over the data set of a role, in batches of this size.
+    ///
+    /// # Errors
+    /// When a batch is larger than the part of the data set that the device holds.
+    pub fn over(session: &Session, mode: Mode, role: Role, batch: usize) -> Result<Pass> {
+        let missing = || Error::NotReady { model: session.network.name.clone(), action: "a pass", call: "fit" };
+        let resident = session.resident.get(&role).ok_or_else(missing)?;
+        // How a training is cut into batches is the user's choice; else it is of no concern.
+        let batch = match mode {
+            Mode::Train | Mode::Gradients => batch,
+            Mode::Evaluate | Mode::Predict => batch.min(resident.ty.capacity()).min(session.most_at_once),
+        };
+        let (chunks, samples) = match resident.reader(batch)? {
+            Some(reader) => (Some(reader.start()), 0),
+            None => (None, resident.samples()),
+        };
+        Ok(Pass { samples, chunks, ..Pass::empty(mode, role, batch) })
+    }
+
+    /// A pass over chunks that are put on the device one after the other, in batches of this size.
+    fn over_chunks(mode: Mode, role: Role, batch: usize, chunks: Chunks) -> Pass {
+        Pass { chunks: Some(chunks), ..Pass::empty(mode, role, batch) }
+    }
+
+    fn empty(mode: Mode, role: Role, batch: usize) -> Pass {
         let flights = VecDeque::with_capacity(IN_FLIGHT);
-        Pass { session, mode, role, flights, last_done: None, on_flight }
+        Pass { mode, role, batch, samples: 0, first: 0, chunks: None, flights, last_done: None }
     }
 
-    /// Puts a chunk on the device and submits all its batches.
-    fn run_chunk(&mut self, batch: usize, chunk: &Chunk<'_>) -> Result<ControlFlow<()>> {
-        chunk.write(self.role, &self.session.buffers)?;
-        self.run(batch, chunk.samples)
-    }
-
-    /// Submits all batches of the first `samples` samples that lie on the device, the last of which may be smaller.
-    fn run(&mut self, batch: usize, samples: usize) -> Result<ControlFlow<()>> {
-        let mut first = 0;
-        let mut flow = ControlFlow::Continue(());
-        while first < samples && flow.is_continue() {
-            first += self.submit(first, batch.min(samples - first), samples - first)?;
-            flow = self.land(IN_FLIGHT - 1)?;
+    /// The outcome of the next submission, which is waited for; none when all are over. Before it waits, it submits what
+    /// may be on its way meanwhile, if `more` may follow.
+    ///
+    /// # Errors
+    /// When a program cannot be made or run, or the data cannot be read.
+    pub fn next(&mut self, session: &mut Session, more: bool) -> Result<Option<Landed>> {
+        while more && self.flights.len() < IN_FLIGHT && self.submit(session, MOST_STEPS)? > 0 {
+            if let Some(landed) = self.poll(session)? {
+                return Ok(Some(landed));
+            }
         }
-        Ok(flow)
+        self.wait(session)
     }
 
-    /// Submits as many whole batches of the `left` samples as the program takes at once. Gives how many samples those
-    /// are.
-    fn submit(&mut self, first: usize, batch: usize, left: usize) -> Result<usize> {
+    /// How many submissions are on their way.
+    pub fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// Submits the next batches, as many of one size as the program runs at once but at most `most`, and returns their
+    /// number: 0 when all were submitted. Does not wait for the device.
+    ///
+    /// # Errors
+    /// As [`Pass::next`].
+    pub fn submit(&mut self, session: &mut Session, most: usize) -> Result<usize> {
+        if self.first == self.samples && !self.next_chunk(session)? {
+            return Ok(0);
+        }
         let Pass { mode, role, .. } = *self;
-        let most = self.session.ready(mode, role, batch)?.steps;
-        let count = most.min(left / batch);
-        let steps = self.session.steps(mode, first, batch, count);
-        let outputs = self.session.network().output_shape().batched(batch).elements();
+        let left = self.samples - self.first;
+        let batch = self.batch.min(left);
+        let count = session.ready(mode, role, batch)?.steps.min(left / batch).min(most);
+        let steps = session.steps(mode, self.first, batch, count);
+        let outputs = session.network().output_shape().batched(batch).elements();
         let (name, offset, bytes) = match mode {
             Mode::Predict => (graphs::PREDICTIONS, 0, outputs as u64 * 4),
             _ => {
-                let (first, row_bytes) = (steps.first().map_or(0, |step| step.row), self.session.row_bytes());
+                let (first, row_bytes) = (steps.first().map_or(0, |step| step.row), session.row_bytes());
                 (graphs::METRICS, u64::from(first) * row_bytes, count as u64 * row_bytes)
             }
         };
-        let buffer = self.session.buffers.get(name).cloned();
+        let buffer = session.buffers.get(name).cloned();
         let read_back = buffer.as_ref().map(|buffer| ReadBack { buffer, offset, bytes });
         let submitted = Instant::now();
-        let pending = self.session.ready(mode, role, batch)?.program.run(&steps, read_back)?;
+        let pending = session.ready(mode, role, batch)?.program.run(&steps, read_back)?;
         self.flights.push_back(Flight { pending, submitted, batch, steps: count });
-        Ok(count * batch)
+        self.first += count * batch;
+        Ok(count)
     }
 
-    /// Hands over the submissions that are done, and waits until at most `most` are left.
-    fn land(&mut self, most: usize) -> Result<ControlFlow<()>> {
-        let mut flow = ControlFlow::Continue(());
-        while let Some(front) = self.flights.front_mut() {
-            let early = front.pending.poll()?;
-            if early.is_none() && self.flights.len() <= most {
-                break;
-            }
-            let Some(Flight { pending, submitted, batch, steps }) = self.flights.pop_front() else { break };
-            let bytes = match early {
-                Some(bytes) => bytes,
-                None => pending.wait()?,
-            };
-            let began = self.last_done.map_or(submitted, |done| done.max(submitted));
-            let done = Instant::now();
-            self.last_done = Some(done);
-            self.adapt(batch, steps, done - began);
-            if (self.on_flight)(batch, &bytes)?.is_break() {
-                flow = ControlFlow::Break(());
+    /// Puts the next chunk on the device; false if there is none.
+    fn next_chunk(&mut self, session: &Session) -> Result<bool> {
+        let Some(chunk) = self.chunks.as_mut().map_or(Ok(None), Chunks::next)? else { return Ok(false) };
+        resident::write_data(&chunk, self.role, &session.buffers)?;
+        (self.first, self.samples) = (0, chunk.len());
+        Ok(true)
+    }
+
+    /// The outcome of the first submission on its way, if it is done. Does not wait.
+    ///
+    /// # Errors
+    /// When the device is lost or reported a fault.
+    pub fn poll(&mut self, session: &mut Session) -> Result<Option<Landed>> {
+        let Some(mut flight) = self.flights.pop_front() else { return Ok(None) };
+        match flight.pending.poll()? {
+            Some(bytes) => Ok(Some(self.land(session, flight.submitted, [flight.batch, flight.steps], bytes))),
+            None => {
+                self.flights.push_front(flight);
+                Ok(None)
             }
         }
-        Ok(flow)
+    }
+
+    /// The outcome of the first submission on its way, if there is any. Waits for it.
+    ///
+    /// # Errors
+    /// As [`Pass::poll`].
+    pub fn wait(&mut self, session: &mut Session) -> Result<Option<Landed>> {
+        let Some(Flight { pending, submitted, batch, steps }) = self.flights.pop_front() else { return Ok(None) };
+        let bytes = pending.wait()?;
+        Ok(Some(self.land(session, submitted, [batch, steps], bytes)))
     }
 
     /// Has the next submission of a program run more steps, if one of as many as now took little time.
-    fn adapt(&mut self, batch: usize, steps: usize, took: Duration) {
-        let fixed = self.session.compiled().and_then(|compiled| compiled.steps_per_execution).is_some();
-        let Some(ready) = self.session.programs.get((self.mode, self.role, batch)) else { return };
-        if !fixed && self.mode != Mode::Predict && steps == ready.steps && took < SHORT {
+    fn land(
+        &mut self,
+        session: &mut Session,
+        submitted: Instant,
+        [batch, steps]: [usize; 2],
+        bytes: Vec<u8>,
+    ) -> Landed {
+        let began = self.last_done.map_or(submitted, |done| done.max(submitted));
+        let done = Instant::now();
+        self.last_done = Some(done);
+        let fixed = session.compiled().and_then(|compiled| compiled.steps_per_execution).is_some();
+        if let Some(ready) = session.programs.get((self.mode, self.role, batch))
+            && !fixed
+            && self.mode != Mode::Predict
+            && steps == ready.steps
+            && done - began < SHORT
+        {
             ready.steps = (steps * 2).min(MOST_STEPS);
         }
+        Landed { batch, bytes }
     }
 }

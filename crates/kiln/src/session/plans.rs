@@ -46,12 +46,13 @@ impl Session {
         let resident = self.resident.get(&role);
         let data = &resident.ok_or_else(|| not_ready("a plan", "fit"))?.ty;
         let compiled = || self.compiled_for("a loss");
-        let augmentation = self.augmentation.as_ref().filter(|_| mode == Mode::Train);
+        let augmentation = self.augmentation.as_ref().filter(|_| matches!(mode, Mode::Train | Mode::Gradients));
         let entry = self.entries.get(&role).copied().unwrap_or(self.network.input());
         let (network, layout) = (&self.network, &self.layout);
         let of = Batch { network, layout, entry, data, augmentation, role, mode, size: batch };
         let graph = match mode {
             Mode::Train => graphs::training(&of, compiled()?)?,
+            Mode::Gradients => graphs::gradient(&of, compiled()?)?,
             Mode::Evaluate => graphs::evaluation(&of, compiled()?)?,
             Mode::Predict => graphs::prediction(&of)?,
         };

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use kiln_graph::{Buffers, DeviceBuffer, READ_PAST, TensorType};
 
-use super::stream::{self, Chunk, Reader};
+use super::stream::{self, Reader};
 use crate::augmentation::Standardization;
-use crate::data::Dataset;
+use crate::data::{Dataset, Labels};
 use crate::{Device, Error, Result, memory};
 
 /// The use of a data set on the device. Each has buffers of its own, so that training, validation and predictions alternate
@@ -150,8 +150,7 @@ impl Resident {
     pub fn replace(&mut self, data: &Dataset, role: Role, buffers: &Buffers) -> Result<()> {
         let order: Vec<u32> = (0..data.len() as u32).collect();
         if self.whole {
-            let chunk = Chunk::of(data, 0..data.len())?;
-            chunk.write(role, buffers)?;
+            write_data(&data.in_memory()?, role, buffers)?;
         }
         self.data = data.clone();
         self.set_order(role, order, buffers)
@@ -186,6 +185,23 @@ impl Resident {
     }
 }
 
+/// Writes samples in memory, their labels and their weights to the start of the buffers of a role. Steps that were submitted
+/// before still see those that were there.
+///
+/// # Errors
+/// When the device is lost.
+pub(super) fn write_data(data: &Dataset, role: Role, buffers: &Buffers) -> Result<()> {
+    let values = data.slice(0..data.len())?;
+    let labels = data.labels().map(Labels::bytes);
+    let weights = data.sample_weights().map(|weights| bytemuck::cast_slice::<f32, u8>(weights));
+    for (part, bytes) in [("x", Some(&values[..])), ("y", labels), ("weights", weights)] {
+        if let (Some(buffer), Some(bytes)) = (buffers.get(&role.buffer(part)), bytes) {
+            write(buffer.as_ref(), bytes)?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes a buffer of at least so many bytes, in place of the one that has this name, if there is one.
 fn new(name: &str, bytes: u64, device: &Device, buffers: &mut Buffers) -> Result<Arc<dyn DeviceBuffer>> {
     let buffer = device.as_dyn().allocate(name, bytes.next_multiple_of(16) + READ_PAST)?;
@@ -205,7 +221,7 @@ pub(crate) fn write_new(name: &str, bytes: &[u8], device: &Device, buffers: &mut
 ///
 /// # Errors
 /// When the device is lost.
-pub(super) fn write(buffer: &dyn DeviceBuffer, bytes: &[u8]) -> Result<()> {
+fn write(buffer: &dyn DeviceBuffer, bytes: &[u8]) -> Result<()> {
     let (words, rest) = bytes.split_at(bytes.len() / 4 * 4);
     buffer.write(0, words)?;
     if !rest.is_empty() {

@@ -1,15 +1,13 @@
 //! Data sets of which only a chunk is on the device: a thread reads the next while the device computes.
 
-use std::borrow::Cow;
-use std::ops::{ControlFlow, Range};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
 
-use kiln_graph::{Buffers, TensorType};
+use kiln_graph::TensorType;
 
-use super::Role;
-use super::resident::{self, DataType};
+use super::resident::DataType;
 use crate::Result;
-use crate::data::{DataError, Dataset, Labels, Shared};
+use crate::data::{DataError, Dataset};
 
 /// The most bytes that the samples of a data set that is streamed take on the device, unless few samples take more.
 const DEVICE_BYTES: u64 = 128 << 20;
@@ -17,7 +15,7 @@ const DEVICE_BYTES: u64 = 128 << 20;
 /// About how many bytes are read at a time, unless a batch is larger.
 const CHUNK_BYTES: u64 = 32 << 20;
 
-/// So many samples lie on the device in any case, if it can bind them: a batch should fit.
+/// So many samples are on the device in any case, if it can bind them: a batch should fit.
 const DEVICE_SAMPLES: u64 = 128;
 
 /// How many samples of a data set a device holds at a time. `one` is the type of one sample.
@@ -30,42 +28,6 @@ pub(super) fn capacity(data: &Dataset, one: &DataType, limit: u64) -> usize {
     data.chunk().map_or(all, |chunk| chunk.min(samples))
 }
 
-/// Some samples of a data set, to be put on the device.
-pub(super) struct Chunk<'a> {
-    pub samples: usize,
-    x: Cow<'a, [u8]>,
-    y: Option<Labels>,
-    weights: Option<Shared<f32>>,
-}
-
-impl Chunk<'_> {
-    /// A range of samples.
-    ///
-    /// # Errors
-    /// When the data cannot be read.
-    pub fn of(data: &Dataset, range: Range<usize>) -> std::result::Result<Chunk<'_>, DataError> {
-        let part = data.range(range.clone());
-        let (y, weights) = (part.labels().cloned(), part.sample_weights().cloned());
-        Ok(Chunk { samples: range.len(), x: data.slice(range)?, y, weights })
-    }
-
-    /// Copies the chunk to the device, into the buffers that are there. Steps that were submitted before still see the
-    /// chunk before.
-    ///
-    /// # Errors
-    /// When the device is lost.
-    pub fn write(&self, role: Role, buffers: &Buffers) -> Result<()> {
-        let y = self.y.as_ref().map(Labels::bytes);
-        let weights = self.weights.as_ref().map(|weights| bytemuck::cast_slice::<f32, u8>(weights));
-        for (part, bytes) in [("x", Some(&self.x[..])), ("y", y), ("weights", weights)] {
-            if let (Some(buffer), Some(bytes)) = (buffers.get(&role.buffer(part)), bytes) {
-                resident::write(buffer.as_ref(), bytes)?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Reads a data set chunk by chunk in an epoch's order.
 pub(super) struct Reader {
     data: Dataset,
@@ -75,51 +37,93 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Reads as much at a time as may lie on the device and is not much more than [`CHUNK_BYTES`].
+    /// Reads as much at a time as may be on the device and is not much more than [`CHUNK_BYTES`].
     pub fn new(data: Dataset, order: Vec<u32>, capacity: usize, batch: usize) -> Reader {
         let sample = (data.sample_shape().elements() as u64 * data.dtype().bytes()).max(1);
         let chunk = ((CHUNK_BYTES / sample) as usize).max(batch).min(capacity);
         Reader { data, order, chunk: chunk / batch * batch }
     }
 
-    /// The first chunk.
+    /// The first chunk, in memory.
     ///
     /// # Errors
     /// When the data cannot be read.
-    pub fn first(&self) -> Result<Chunk<'static>> {
+    pub fn first(&self) -> Result<Dataset> {
         Ok(self.read(&self.order[..self.chunk.min(self.order.len())])?)
     }
 
-    /// Hands over all chunks, in order, until `take` breaks. While it works on one, a thread reads the next.
-    ///
-    /// # Errors
-    /// What `take` gives, and when the data cannot be read.
-    pub fn each(&self, mut take: impl FnMut(&Chunk<'_>) -> Result<ControlFlow<()>>) -> Result<()> {
-        std::thread::scope(|scope| {
-            // Without room: the thread holds the next chunk, and no other, until this one is done.
-            let (sender, receiver) = sync_channel(0);
-            scope.spawn(move || {
-                for order in self.order.chunks(self.chunk) {
-                    let chunk = self.read(order);
-                    let failed = chunk.is_err();
-                    if sender.send(chunk).is_err() || failed {
-                        return;
-                    }
-                }
-            });
-            for chunk in receiver {
-                if take(&chunk?)?.is_break() {
-                    break;
+    /// All chunks, which a thread reads: one at a time, while the device computes on the one before.
+    pub fn start(self) -> Chunks {
+        // Without room: the thread holds the next chunk, and no other, until it is taken.
+        let (sender, receiver) = sync_channel(0);
+        let thread = std::thread::spawn(move || {
+            for order in self.order.chunks(self.chunk) {
+                let chunk = self.read(order);
+                let failed = chunk.is_err();
+                if sender.send(chunk).is_err() || failed {
+                    return;
                 }
             }
-            Ok(())
-        })
+        });
+        Chunks::Read { receiver: Some(receiver), thread: Some(thread) }
     }
 
-    fn read(&self, order: &[u32]) -> std::result::Result<Chunk<'static>, DataError> {
-        let part = self.data.take(order)?;
-        let (y, weights) = (part.labels().cloned(), part.sample_weights().cloned());
-        Ok(Chunk { samples: order.len(), x: Cow::Owned(self.data.gather(order)?), y, weights })
+    fn read(&self, order: &[u32]) -> std::result::Result<Dataset, DataError> {
+        self.data.take(order)?.in_memory()
+    }
+}
+
+/// The parts of a data set, one after the other, each in memory.
+#[derive(Debug)]
+pub(super) enum Chunks {
+    /// Parts that a thread reads.
+    Read { receiver: Option<Receiver<std::result::Result<Dataset, DataError>>>, thread: Option<JoinHandle<()>> },
+    /// Parts of a data set in memory, in its order.
+    Views { data: Dataset, next: usize, chunk: usize },
+}
+
+impl Chunks {
+    /// A data set in its order, so many samples at a time. A thread reads those that are streamed, if it is worth one.
+    pub fn of(data: &Dataset, chunk: usize) -> Chunks {
+        if data.is_streamed() && data.len() > chunk {
+            let order = (0..data.len() as u32).collect();
+            return Reader { data: data.clone(), order, chunk }.start();
+        }
+        Chunks::Views { data: data.clone(), next: 0, chunk }
+    }
+
+    /// The next chunk, if there is one. Waits until it is read.
+    ///
+    /// # Errors
+    /// When the data cannot be read.
+    pub fn next(&mut self) -> Result<Option<Dataset>> {
+        match self {
+            Chunks::Read { receiver, thread } => match receiver.as_ref().map(Receiver::recv) {
+                Some(Ok(chunk)) => Ok(Some(chunk?)),
+                _ => {
+                    if let Some(Err(panic)) = thread.take().map(JoinHandle::join) {
+                        std::panic::resume_unwind(panic);
+                    }
+                    Ok(None)
+                }
+            },
+            Chunks::Views { data, next, chunk } => {
+                let part = data.range(*next..*next + *chunk);
+                *next += part.len();
+                Ok(if part.is_empty() { None } else { Some(part.in_memory()?) })
+            }
+        }
+    }
+}
+
+impl Drop for Chunks {
+    /// Ends the thread: nothing is read of a data set that nobody waits for.
+    fn drop(&mut self) {
+        if let Chunks::Read { receiver, thread } = self {
+            *receiver = None;
+            // A panic was of a sample that is not wanted any more.
+            drop(thread.take().map(JoinHandle::join));
+        }
     }
 }
 
@@ -127,6 +131,7 @@ impl Reader {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
+    use super::super::Role;
     use super::*;
     use crate::data::Labels;
 

@@ -1,0 +1,308 @@
+//! Training step by step: the layer below [`Model::fit`].
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::augmentation::Augmentation;
+use crate::data::Dataset;
+use crate::figures::Figures;
+use crate::model::Score;
+use crate::network::Node;
+use crate::random::shuffled;
+use crate::session::{Batch, IN_FLIGHT, Landed, Mode, Pass, Role, Session, Totals};
+use crate::weights::Weight;
+use crate::{Error, Model, Result};
+
+/// The arguments of [`Model::training`].
+#[derive(Clone, Debug)]
+pub struct TrainingOptions<'a> {
+    /// Samples per step. The last batch of an epoch may be smaller.
+    pub batch_size: usize,
+    /// Whether each epoch takes the samples in an order of its own.
+    pub shuffle: bool,
+    /// What those orders depend on, beside the epoch, and what is drawn within a step.
+    pub seed: u64,
+    /// How training images are changed at random.
+    pub augmentation: Option<&'a Augmentation>,
+    /// How much the samples of a class count, 1 where nothing is said: the loss of a training sample is multiplied by it.
+    pub class_weight: Option<BTreeMap<usize, f32>>,
+}
+
+impl Default for TrainingOptions<'_> {
+    fn default() -> Self {
+        TrainingOptions { batch_size: 32, shuffle: true, seed: 0, augmentation: None, class_weight: None }
+    }
+}
+
+/// A training under way, driven step by step by its owner: an app that draws between steps, or a loop with rules of its own.
+/// [`Model::fit`] is such a loop.
+///
+/// No method but [`wait`](Training::wait) and [`next_report`](Training::next_report) waits for a GPU. A few submissions may be
+/// on their way at once, so reports come some steps late.
+///
+/// # Example
+/// ```
+/// use kiln::data::{Dataset, Labels};
+/// use kiln::layers::Dense;
+/// use kiln::{Compile, Device, Loss, Sequential, Submitted, TrainingOptions};
+///
+/// let data = Dataset::from_f32([1], vec![0.0, 1.0, 2.0, 3.0], Labels::values(vec![1.0, 3.0, 5.0, 7.0], 1))?;
+/// let mut model = Sequential::new([1]);
+/// model.add(Dense::new(1));
+/// model.compile(&Device::best()?, Compile { loss: Loss::MeanSquaredError, ..Compile::default() })?;
+///
+/// let mut training = model.training(&data, TrainingOptions { batch_size: 2, ..TrainingOptions::default() })?;
+/// for epoch in 1..=3 {
+///     training.begin_epoch(epoch)?;
+///     while training.submit(1)? != Submitted::All {
+///         // Draw a frame here.
+///         while let Some(step) = training.poll()? {
+///             println!("epoch {}, step {}: {}", step.epoch, step.step, step.loss);
+///         }
+///     }
+///     while training.wait()?.is_some() {}
+///     if training.score().loss < 0.01 {
+///         break;
+///     }
+///     let rate = training.model().learning_rate()?;
+///     training.model().set_learning_rate(rate * 0.9)?;
+/// }
+/// # Ok::<(), kiln::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Training<'a> {
+    model: &'a mut Model,
+    entry: Node,
+    data: Dataset,
+    batch_size: usize,
+    shuffle: bool,
+    seed: u64,
+    /// The number of the epoch under way, the first being 1.
+    epoch: usize,
+    pass: Option<Pass>,
+    /// Whether no more steps are to be submitted.
+    stopped: bool,
+    /// Batches that came back and were not reported yet.
+    landed: VecDeque<Batch>,
+    steps: usize,
+    totals: Totals,
+}
+
+/// The result of [`Training::submit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// So many steps were submitted.
+    Steps(usize),
+    /// None was: as many submissions are on their way as may be. [`Training::poll`] makes room.
+    Full,
+    /// None was: all steps of the epoch were submitted before.
+    All,
+}
+
+/// The figures of one training step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepReport {
+    /// The epoch, the first being 1.
+    pub epoch: usize,
+    /// The step within the epoch, the first being 1.
+    pub step: usize,
+    /// The number of samples of its batch.
+    pub samples: usize,
+    /// The loss, averaged over the batch. A loss that is not finite means that the weights are lost.
+    pub loss: f64,
+    /// The metrics, likewise.
+    pub metrics: Figures,
+}
+
+impl Model {
+    /// Begins a training that the caller drives step by step.
+    ///
+    /// # Errors
+    /// When the model is not compiled, an argument makes no sense, or the data set does not fit the model or the device.
+    pub fn training(&mut self, data: &Dataset, options: TrainingOptions<'_>) -> Result<Training<'_>> {
+        Training::begin(self, self.input(), data, options)
+    }
+
+    /// Trains for one step on all samples of a data set, and returns the loss and the metrics before the step, as Keras'
+    /// `train_on_batch`. The next call with samples and labels of the same type makes nothing new on the device.
+    ///
+    /// # Errors
+    /// As [`Model::training`], and [`Error::NonFinite`] when the loss is not finite.
+    pub fn train_on_batch(&mut self, data: &Dataset) -> Result<Score> {
+        self.single_step(Mode::Train, "train_on_batch", data)
+    }
+
+    /// The gradients of the loss, averaged over all samples of a data set, by the names of the variables that are trained:
+    /// those of the next training step, before they are clipped. Weights stay; what layers keep (the moving averages of batch
+    /// normalization) changes as in a training step.
+    ///
+    /// # Errors
+    /// As [`Model::train_on_batch`].
+    pub fn gradients(&mut self, data: &Dataset) -> Result<Vec<Weight>> {
+        self.single_step(Mode::Gradients, "gradients", data)?;
+        self.session("gradients")?.gradients()
+    }
+
+    fn single_step(&mut self, mode: Mode, action: &'static str, data: &Dataset) -> Result<Score> {
+        self.check_data(action, data)?;
+        let input = self.input();
+        let session = self.session(action)?;
+        session.set_augmentation(None);
+        session.load(Role::Train, data, input)?;
+        let mut pass = Pass::over(session, mode, Role::Train, data.len())?;
+        pass.submit(session, 1)?;
+        let mut totals = session.totals();
+        while let Some(landed) = pass.wait(session)? {
+            session.batches(&landed).iter().for_each(|batch| totals.add(batch));
+        }
+        let (epoch, step) = (session.epochs + 1, session.iterations() as usize);
+        match totals.loss() {
+            loss if loss.is_finite() => Ok(Score { loss, metrics: totals.metrics() }),
+            value => Err(Error::NonFinite { epoch, step, what: "the loss".to_owned(), value }),
+        }
+    }
+}
+
+impl<'a> Training<'a> {
+    /// Begins a training on samples that enter the model at a node.
+    pub(crate) fn begin(
+        model: &'a mut Model,
+        entry: Node,
+        data: &Dataset,
+        options: TrainingOptions<'_>,
+    ) -> Result<Training<'a>> {
+        let TrainingOptions { batch_size, shuffle, seed, augmentation, class_weight } = options;
+        if batch_size == 0 {
+            let expected = "at least 1".to_owned();
+            return Err(Error::Argument { name: "batch_size", expected, found: "0".to_owned() });
+        }
+        let mut data = augmentation.map_or(Ok(data.clone()), |how| how.standardize(data))?;
+        if let Some(class_weight) = &class_weight {
+            data = data.with_class_weight(class_weight)?;
+        }
+        model.check_data("fit", &data)?;
+        let session = model.session("fit")?;
+        session.seed = seed;
+        session.set_augmentation(augmentation);
+        session.load(Role::Train, &data, entry)?;
+        let (epoch, totals, landed) = (session.epochs, session.totals(), VecDeque::new());
+        // No epoch has begun, so there is nothing to submit.
+        let (pass, stopped, steps) = (None, true, 0);
+        Ok(Training { model, entry, data, batch_size, shuffle, seed, epoch, pass, stopped, landed, steps, totals })
+    }
+
+    /// The model, to look at or to change between two steps. Steps that were submitted may not be done.
+    pub fn model(&mut self) -> &mut Model {
+        self.model
+    }
+
+    /// The number of samples of an epoch.
+    pub fn samples(&self) -> usize {
+        self.data.len()
+    }
+
+    /// The number of steps of an epoch.
+    pub fn steps_per_epoch(&self) -> usize {
+        self.data.len().div_ceil(self.batch_size)
+    }
+
+    /// Begins an epoch, the first being 1: with `shuffle`, in an order that depends on the seed and this number. Reports of
+    /// the epoch before that were not taken are lost.
+    ///
+    /// # Errors
+    /// When the model was compiled anew or changed, or the device is lost.
+    pub fn begin_epoch(&mut self, epoch: usize) -> Result<()> {
+        let (samples, before) = (self.data.len(), epoch.saturating_sub(1));
+        let order = match self.shuffle {
+            true => shuffled(samples, self.seed, before as u64),
+            false => (0..samples as u32).collect(),
+        };
+        let session = self.model.session("fit")?;
+        session.load(Role::Train, &self.data, self.entry)?;
+        session.set_order(Role::Train, order)?;
+        session.epochs = before;
+        self.pass = Some(Pass::over(session, Mode::Train, Role::Train, self.batch_size)?);
+        self.totals = session.totals();
+        (self.epoch, self.steps, self.stopped) = (epoch, 0, false);
+        self.landed.clear();
+        Ok(())
+    }
+
+    /// Submits the next steps of the epoch, at most `most`, and does not wait for them. Where the device computes on the
+    /// processor itself, they are done when it returns.
+    ///
+    /// # Errors
+    /// When a program cannot be made or run, or the data cannot be read.
+    pub fn submit(&mut self, most: usize) -> Result<Submitted> {
+        let Some(pass) = self.pass.as_mut().filter(|_| !self.stopped) else { return Ok(Submitted::All) };
+        if pass.in_flight() == IN_FLIGHT {
+            return Ok(Submitted::Full);
+        }
+        match pass.submit(self.model.session("fit")?, most.max(1))? {
+            0 => Ok(Submitted::All),
+            steps => Ok(Submitted::Steps(steps)),
+        }
+    }
+
+    /// The report of the next step, if it is done. Does not wait.
+    ///
+    /// # Errors
+    /// When the device is lost or reported a fault.
+    pub fn poll(&mut self) -> Result<Option<StepReport>> {
+        self.advance(|pass, session| pass.poll(session))
+    }
+
+    /// The report of the next step, which is waited for; none if no step is on its way.
+    ///
+    /// # Errors
+    /// As [`Training::poll`].
+    pub fn wait(&mut self) -> Result<Option<StepReport>> {
+        self.advance(|pass, session| pass.wait(session))
+    }
+
+    /// The report of the next step, which is waited for while as many others as may be are on their way; none when the epoch
+    /// is over.
+    ///
+    /// # Errors
+    /// As [`Training::submit`] and [`Training::poll`].
+    pub fn next_report(&mut self) -> Result<Option<StepReport>> {
+        let more = !self.stopped;
+        self.advance(|pass, session| pass.next(session, more))
+    }
+
+    /// Submits no more steps of this epoch. Reports of those on their way still come.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// The loss and the metrics of the epoch, averaged over the samples of all steps that were reported.
+    pub fn score(&self) -> Score {
+        Score { loss: self.totals.loss(), metrics: self.totals.metrics() }
+    }
+
+    /// The number of samples of all steps of the epoch that were reported.
+    pub fn reported_samples(&self) -> usize {
+        self.totals.samples
+    }
+
+    fn advance(
+        &mut self,
+        landing: impl FnOnce(&mut Pass, &mut Session) -> Result<Option<Landed>>,
+    ) -> Result<Option<StepReport>> {
+        if self.landed.is_empty() {
+            let Some(pass) = &mut self.pass else { return Ok(None) };
+            let session = self.model.session("fit")?;
+            let Some(landed) = landing(pass, session)? else { return Ok(None) };
+            self.landed.extend(session.batches(&landed));
+        }
+        let Some(batch) = self.landed.pop_front() else { return Ok(None) };
+        self.totals.add(&batch);
+        self.steps += 1;
+        if self.totals.samples == self.data.len() {
+            self.model.session("fit")?.epochs = self.epoch;
+        }
+        let mut of_step = self.totals.cleared();
+        of_step.add(&batch);
+        let (loss, metrics) = (of_step.loss(), of_step.metrics());
+        Ok(Some(StepReport { epoch: self.epoch, step: self.steps, samples: batch.samples, loss, metrics }))
+    }
+}
