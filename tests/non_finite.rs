@@ -220,3 +220,21 @@ fn terminate_on_nan_stops_a_training_whose_weights_are_no_longer_finite() {
     let history = model.fit(&data, Fit { epochs: 5, callbacks: vec![&mut TerminateOnNaN], ..Fit::default() }).unwrap();
     assert!(history.stopped && history.epochs.len() <= 2 && !history.epochs.last().unwrap().complete, "{history:?}");
 }
+
+#[test]
+fn a_nan_among_the_samples_that_validate_ends_fit() {
+    let mut values = pixels();
+    values[11 * 36 + 5] = f32::NAN;
+    let data = Dataset::from_f32([6, 6, 1], values, classes()).unwrap();
+    let split = || Fit { epochs: 3, validation_split: 0.25, ..Fit::default() };
+    let mut model = behind_a_convolution(Vec::new());
+    model.compile(device(), Compile::default()).unwrap();
+    match model.fit(&data, split()) {
+        Err(Error::NonFinite { epoch: 1, what, value, .. }) => {
+            assert!(what == "the validation loss" && value.is_nan(), "{what} {value}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let history = model.fit(&data, Fit { callbacks: vec![&mut TerminateOnNaN], ..split() }).unwrap();
+    assert!(history.stopped && !history.epochs[0].complete && history.epochs[0].val_loss.is_none());
+}

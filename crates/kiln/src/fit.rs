@@ -92,9 +92,10 @@ impl Model {
     ///
     /// # Errors
     /// When the model is not compiled, an argument makes no sense, the data set does not fit the model or the device,
-    /// the device fails, or [`Error::NonFinite`] when the loss of a batch or, at the end of an epoch, a weight is not finite
-    /// and no callback stops training then ([`TerminateOnNaN`](crate::callbacks::TerminateOnNaN) does). The weights are those of
-    /// the last step. Callbacks are told of an epoch's end only after this test, so what they save is finite.
+    /// the device fails, or [`Error::NonFinite`] when the loss of a batch or, at the end of an epoch, a weight or the
+    /// validation loss is not finite and no callback stops training then
+    /// ([`TerminateOnNaN`](crate::callbacks::TerminateOnNaN) does). The weights are those of the last step. Callbacks are
+    /// told of an epoch's end only after this test, so what they save is finite.
     pub fn fit(&mut self, data: &Dataset, fit: Fit<'_>) -> Result<History> {
         self.fit_from(self.input(), data, fit)
     }
@@ -143,6 +144,11 @@ impl Model {
                 let (began, session) = (Instant::now(), training.model().session("fit")?);
                 let totals;
                 (totals, flow) = session.evaluate((entry, validation), fit.batch_size, &mut fit.callbacks)?;
+                if flow.is_continue() && !totals.loss().is_finite() {
+                    let (step, what) = (logs.batch_losses.len(), "the validation loss".to_owned());
+                    let error = Error::NonFinite { epoch, step, what, value: totals.loss() };
+                    flow = diverged(&mut fit.callbacks, error)?;
+                }
                 if flow.is_continue() {
                     logs.val_loss = Some(totals.loss());
                     logs.val_metrics = totals.metrics().of_validation();

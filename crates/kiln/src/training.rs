@@ -243,6 +243,11 @@ impl<'a> Training<'a> {
         }
     }
 
+    /// The number of submissions on their way.
+    pub fn in_flight(&self) -> usize {
+        self.pass.as_ref().map_or(0, Pass::in_flight)
+    }
+
     /// The report of the next step, if it is done. Does not wait.
     ///
     /// # Errors

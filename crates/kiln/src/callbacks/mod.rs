@@ -96,7 +96,7 @@ pub trait Callback {
         ControlFlow::Continue(())
     }
 
-    /// When the loss of a batch or, at the end of an epoch, a weight is not finite: `fit` ends with this error, unless a
+    /// When the loss of a batch or, at the end of an epoch, a weight or the validation loss is not finite: `fit` ends with this error, unless a
     /// callback stops training here.
     fn on_non_finite(&mut self, error: &Error) -> ControlFlow<()> {
         let _ = error;
