@@ -120,8 +120,11 @@ impl Session {
         session.buffers.named(graphs::METRICS, METRICS_ROWS as u64 * session.row_bytes())?;
         let outputs = network.output_shape().batched(session.most_at_once.min(INFERENCE_BATCH)).elements() as u64 * 4;
         session.buffers.named(graphs::PREDICTIONS, outputs.max(4))?;
+        let count = session.layout.trainable_len().max(1);
+        if session.compiled.is_some() {
+            session.buffers.named(graphs::GRADIENTS, count as u64 * 4)?;
+        }
         for slot in session.compiled.iter().flat_map(Compile::slots) {
-            let count = session.layout.trainable_len().max(1);
             let buffer = session.buffers.named(&graphs::slot_buffer(slot.name), count as u64 * 4)?;
             if slot.initial != 0.0 {
                 buffer.write(0, bytemuck::cast_slice(&vec![slot.initial; count]))?;
