@@ -36,7 +36,7 @@ impl Bench {
     /// Has a tensor be there after the run.
     pub fn keep(&mut self, tensor: Tensor, name: &str) {
         let buffer = self.graph.buffer(name);
-        self.graph.place(tensor, buffer, 0);
+        self.graph.place(tensor, buffer, 0).unwrap();
     }
 
     /// The buffer of a tensor that has a value.

@@ -137,7 +137,7 @@ fn a_lowering_refuses_what_the_shape_rule_refuses() {
             .collect();
         let output = graph.add(Gullible(op.clone()), &inputs).unwrap();
         let buffer = graph.buffer("output");
-        graph.place(output, buffer, 0);
+        graph.place(output, buffer, 0).unwrap();
         match Plan::new(&graph, &Limits::WEBGPU) {
             Err(Error::Inputs { op: named, .. }) => assert_eq!(named, op.name()),
             other => panic!("{op:?}: {other:?}"),

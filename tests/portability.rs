@@ -56,7 +56,7 @@ fn plan_within(case: &Case, limits: &Limits, choices: &Choices) -> Plan {
         let kept = graph.add(ScaleAdd { a: 0.5, b: 0.5 }, &[tensor, tensor]);
         // Integers cannot be scaled; they are kept as they are.
         let buffer = graph.buffer(&format!("output {i}"));
-        graph.place(kept.unwrap_or(tensor), buffer, 0);
+        graph.place(kept.unwrap_or(tensor), buffer, 0).unwrap();
     }
     Plan::with(&graph, limits, choices).unwrap()
 }

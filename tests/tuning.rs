@@ -104,7 +104,7 @@ fn what_was_measured_is_kept_in_a_file_and_used_by_others() {
             .collect();
         let outputs = graph.add_shared(op.clone(), &tensors).unwrap();
         let buffer = buffer(&mut graph, "c");
-        graph.place(outputs[0], buffer, 0);
+        graph.place(outputs[0], buffer, 0).unwrap();
         device.plan(&graph).unwrap()
     };
 
@@ -144,7 +144,7 @@ fn a_product_that_would_leave_a_gpu_idle_has_its_blocks_computed_side_by_side() 
             graph.persistent(ty, buffer, 0)
         });
         let product = graph.add(Matmul::default(), &[a, b]).unwrap();
-        graph.place(product, c, 0);
+        graph.place(product, c, 0).unwrap();
         let plan = Plan::new(&graph, &Limits::WEBGPU).unwrap();
         plan.calls.iter().map(|call| call.kernel.name).collect()
     };

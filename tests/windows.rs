@@ -109,12 +109,12 @@ fn vgg16s_largest_layers_can_be_planned_within_webgpus_limits() {
     let convolved = graph.add(convolved, &[image, kernel]).unwrap();
     for loss in [product, convolved] {
         let buffer = graph.buffer(&format!("{loss:?}"));
-        graph.place(loss, buffer, 0);
+        graph.place(loss, buffer, 0).unwrap();
         let sum = graph.add(SumRows, &[loss]).unwrap();
         let gradients = kiln::ops::gradients(&mut graph, sum, &[x, fc1, image, kernel]).unwrap();
         for (i, tensor) in gradients.into_iter().flatten().enumerate() {
             let buffer = graph.buffer(&format!("gradient {i} of {loss:?}"));
-            graph.place(tensor, buffer, 0);
+            graph.place(tensor, buffer, 0).unwrap();
         }
     }
     let plan = Plan::new(&graph, &Limits::WEBGPU).unwrap();

@@ -1,7 +1,7 @@
 """Models that Keras writes, in Kiln; models that Kiln writes, in Keras; the same trainings in both.
 
     python -m venv peers && peers/bin/pip install tensorflow-cpu keras tf-keras safetensors
-    cargo build --release -p kiln-cli
+    cargo build --release -p kiln-train
     peers/bin/python tests/peers/models.py target/release/kiln
 
 Prints a line per comparison and ends with status 1 if one fails.

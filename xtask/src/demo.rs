@@ -10,8 +10,8 @@ const EPOCHS: u32 = 6;
 /// Fetches MNIST, trains LeNet on the default device, and evaluates it. Needs no driver: where there is no GPU, the
 /// processor is the default.
 pub fn demo(shell: &mut Shell) -> Result {
-    let kiln = "cargo run --quiet --release -p kiln-cli --";
-    shell.run("cargo build --release -p kiln-cli")?;
+    let kiln = "cargo run --quiet --release -p kiln-train --";
+    shell.run("cargo build --release -p kiln-train")?;
     shell.run(&format!("{kiln} devices"))?;
     shell.run(&format!("{kiln} data mnist"))?;
     shell.run(&format!("{kiln} train lenet --epochs {EPOCHS} --out {RUN} --overwrite"))?;

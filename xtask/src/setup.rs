@@ -22,7 +22,7 @@ the processor; only training needs none. Install one of:
     Fedora         dnf install mesa-vulkan-drivers vulkan-loader
     Arch           pacman -S vulkan-swrast vulkan-icd-loader
     Alpine         apk add mesa-vulkan-swrast vulkan-loader
-then run this again. `cargo run --release -p kiln-cli -- devices` shows what Kiln finds.";
+then run this again. `cargo run --release -p kiln-train -- devices` shows what Kiln finds.";
 
 /// Makes sure that Kiln finds a GPU or a driver that stands in for one: asks `kiln devices` to open it, and installs
 /// Mesa's lavapipe if there is none.
@@ -31,8 +31,8 @@ pub fn gpu(shell: &mut Shell, profile: Profile) -> Result {
         Profile::Dev => "",
         Profile::Release => " --release",
     };
-    shell.run(&format!("cargo build{release} -p kiln-cli"))?;
-    let devices = format!("cargo run --quiet{release} -p kiln-cli -- devices");
+    shell.run(&format!("cargo build{release} -p kiln-train"))?;
+    let devices = format!("cargo run --quiet{release} -p kiln-train -- devices");
     let variables = [("KILN_DEVICE", GPU)];
     if shell.output_with(&devices, &variables).is_none() {
         println!("\nno device behind {GPU} found");

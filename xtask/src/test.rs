@@ -16,6 +16,8 @@ pub fn test(shell: &mut Shell) -> Result {
     shell.run_with("rustfmt --check --edition 2024", &ops, &[])?;
     shell.run("cargo clippy --workspace --all-targets -- -D warnings")?;
     shell.run_with("cargo doc --workspace --no-deps", &[], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    // Lists and collects each package's files, and fails where a manifest or a file is missing that a release needs.
+    shell.run("cargo package --workspace --no-verify --allow-dirty --quiet")?;
     shell.run_with("cargo test --workspace", &[], &[("KILN_DEVICE", "cpu")])?;
     shell.run_with("cargo test --package kiln --features hdf5,hub --test main", &[], &[("KILN_DEVICE", GPU)])?;
     shell.run("cargo build --examples")?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{env, fs, io, process};
 
-use crate::emit::{self, Options};
+use crate::emit::{self, Options, Paths};
 use crate::import::Library;
 use crate::source::File;
 use crate::{Diagnostic, Error, Shader};
@@ -20,17 +20,10 @@ impl Output {
     /// The shaders as Rust.
     ///
     /// # Errors
-    /// [`Error::Shaders`] when a shader uses what cannot be translated to native code, or a kernel that only GPUs are
-    /// to run does not exist.
+    /// [`Error::Shaders`] when a shader uses what cannot be translated to native code, or two shaders lay out a type that
+    /// they share differently.
     pub fn rust(&self, options: &Options) -> Result<String, Error> {
-        let unknown = options.unknown(&self.shaders).map(|name| Diagnostic {
-            message: format!("`{name}`, which only GPUs are to run, is no kernel"),
-            labels: Vec::new(),
-            notes: vec!["expected `shader.entry_point`".to_owned()],
-        });
-        let unknown: Vec<Diagnostic> = unknown.collect();
-        let rust = if unknown.is_empty() { emit::rust(&self.shaders, options) } else { Err(unknown) };
-        rust.map_err(|diagnostics| Error::Shaders { diagnostics })
+        emit::rust(&self.shaders, options).map_err(|diagnostics| Error::Shaders { diagnostics })
     }
 }
 
@@ -106,42 +99,27 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Builds the shaders of `dir`, relative to the package's folder. The code uses `::kiln_graph`,
-    /// `::kiln_simd` and `::bytemuck`.
+    /// Builds the shaders of `dir`, relative to the package's folder, for a crate that depends on kiln.
     pub fn new(dir: impl Into<PathBuf>) -> Builder {
         Builder { dir: dir.into(), options: Options::default() }
     }
 
-    /// Where the generated code finds `Kernel`, `Call` and the like: `::kiln::graph` in a crate that depends on kiln.
-    pub fn crate_path(mut self, path: &str) -> Builder {
-        self.options.paths.graph = path.to_owned();
+    /// Where the generated code finds what it uses, in a crate that depends on kiln by another name or not at all.
+    pub fn paths(mut self, paths: Paths) -> Builder {
+        self.options.paths = paths;
         self
     }
 
-    /// Where the generated code finds bytemuck: `::kiln::bytemuck` in a crate that depends on kiln.
-    pub fn bytemuck_path(mut self, path: &str) -> Builder {
-        self.options.paths.bytemuck = path.to_owned();
-        self
-    }
-
-    /// Where the generated code finds kiln-simd: `::kiln::simd` in a crate that depends on kiln.
-    pub fn simd_path(mut self, path: &str) -> Builder {
-        self.options.paths.simd = path.to_owned();
-        self
-    }
-
-    /// Lets native code run unchecked. Until this is called, a processor tests every access to memory and reports one
-    /// outside of a binding: call it when the kernels are tested, for speed. No access may then lie outside, and no sum
-    /// or product that makes an address may wrap around.
-    pub fn trusted(mut self) -> Builder {
+    /// Lets the kernels run without run-time checks, for speed, when they are tested. Until this is called, GPUs run them
+    /// with wgpu's bounds checks and zeroed workgroup memory, and a processor tests every access to memory and reports one
+    /// outside of a binding. Devices that are opened with `checked: true`, as in debug builds, go on testing.
+    ///
+    /// # Safety
+    /// The kernels and the code that calls them must keep the promise of `kiln_graph::Kernel::trusted`: no access outside
+    /// a binding, array or workgroup memory, no sum or product that makes an address wraps around, no endless loop, and no
+    /// workgroup memory that is read before it is written.
+    pub unsafe fn trusted(mut self) -> Builder {
         self.options.trusted = true;
-        self
-    }
-
-    /// Makes no native code of a kernel, named as `shader.entry_point`: for one that only GPUs run, beside another that
-    /// computes the same and is better on a processor. Saves the time to compile it.
-    pub fn gpu_only(mut self, kernel: &str) -> Builder {
-        self.options.gpu_only.push(kernel.to_owned());
         self
     }
 

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::import::GPU_ONLY;
+
 /// The comment lines with which the text starts, up to the first import, without their slashes.
 pub(crate) fn leading(text: &str) -> Vec<String> {
     text.lines().map_while(comment).take_while(|line| !line.starts_with("#import")).map(str::to_owned).collect()
@@ -15,11 +17,22 @@ pub(crate) fn trailing(text: &str, declaration: Range<usize>) -> Option<String> 
 
 /// The comment lines directly above a function's attributes.
 pub(crate) fn above(text: &str, function: Range<usize>) -> Vec<String> {
+    let comments = text.get(head(text, function)).unwrap_or_default().lines().filter_map(comment);
+    comments.filter(|line| *line != GPU_ONLY).map(str::to_owned).collect()
+}
+
+/// The bytes of the comment lines and the attributes directly above a function.
+pub(crate) fn head(text: &str, function: Range<usize>) -> Range<usize> {
     let before = text.get(..function.start).unwrap_or_default();
-    let lines = before.lines().rev().skip_while(|line| line.trim_start().starts_with('@'));
-    let mut comments: Vec<String> = lines.map_while(comment).map(str::to_owned).collect();
-    comments.reverse();
-    comments
+    let mut lines = before.split_inclusive('\n').rev().peekable();
+    let mut start = function.start;
+    while let Some(attributes) = lines.next_if(|line| line.trim_start().starts_with('@')) {
+        start -= attributes.len();
+    }
+    while let Some(comments) = lines.next_if(|line| comment(line).is_some()) {
+        start -= comments.len();
+    }
+    start..function.start
 }
 
 /// The comment behind a member of a struct, if no other member shares its line.

@@ -63,6 +63,14 @@ pub(crate) fn check(module: &Module, source: &Source) -> Result<(), Diagnostic> 
 
 /// Checks that what is generated has names of its own.
 pub(crate) fn check_names(reflection: &Reflection, source: &Source) -> Result<(), Diagnostic> {
+    let libraries = reflection.libraries_with_overrides();
+    let mut own = reflection.overrides.iter().filter(|value| value.library.is_none());
+    if let Some(value) = own.find(|value| libraries.contains(&value.name.as_str())) {
+        let message = format!("the override `{0}` has the name of `lib/{0}.wgsl`, which has overrides too", value.name);
+        let at = source.text().find(&format!("override {}", value.name)).unwrap_or_default();
+        let at = at..at + "override ".len() + value.name.len();
+        return Err(Diagnostic::new(message, source.label(at, "expected another name")));
+    }
     let mut taken: Vec<String> = vec!["Overrides".to_owned()];
     taken.extend(reflection.structs.iter().map(|layout| layout.name.clone()));
     for entry_point in &reflection.entry_points {

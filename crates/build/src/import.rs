@@ -1,10 +1,14 @@
-//! `#import name`: a line of its own that stands for the text of `lib/name.wgsl`.
+//! Lines that are no WGSL: `#import name` stands for the text of `lib/name.wgsl`; `#gpu_only` stands above an entry point
+//! of which no native code is made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::source::{File, Source, label};
 use crate::{Diagnostic, Label};
+
+/// The line above an entry point that only GPUs run.
+pub(crate) const GPU_ONLY: &str = "#gpu_only";
 
 /// The files that shaders can import, by stem.
 pub(crate) type Library = BTreeMap<String, Arc<File>>;
@@ -27,6 +31,11 @@ struct Assembler<'a> {
 impl<'a> Assembler<'a> {
     fn append(&mut self, file: &Arc<File>) -> Result<(), Diagnostic> {
         for (index, line) in file.text.lines().enumerate() {
+            if line.trim() == GPU_ONLY {
+                self.source.mark_gpu_only();
+                self.source.push(&format!("// {GPU_ONLY}"), file, index + 1);
+                continue;
+            }
             let Some(name) = import(line) else {
                 self.source.push(line, file, index + 1);
                 continue;

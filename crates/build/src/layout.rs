@@ -14,6 +14,8 @@ pub struct Struct {
     pub bytes: u32,
     /// Its members by rising offset.
     pub members: Vec<Member>,
+    /// The file in `lib/` that declares it, by stem; `None` for the shader itself.
+    pub library: Option<String>,
 }
 
 /// A member of a [`Struct`].
@@ -62,7 +64,9 @@ pub(crate) fn struct_layout(
         let bytes = inner.size(module.to_ctx());
         Ok(Member { name: member_name, offset: member.offset, bytes, rust, wgsl, comment })
     });
-    Ok(Struct { name: name.clone(), bytes: *span, members: members.collect::<Result<_, _>>()? })
+    let members = members.collect::<Result<_, _>>()?;
+    let library = source.library(declaration.start).map(str::to_owned);
+    Ok(Struct { name: name.clone(), bytes: *span, members, library })
 }
 
 /// The type in WGSL and in Rust, if the second has the same size and no padding.

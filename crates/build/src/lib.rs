@@ -11,9 +11,13 @@
 //!
 //! - storage buffers lie in group 0, numbered from 0 without gaps; `read_write` means that the entry point writes it;
 //! - at most one uniform buffer in group 0, a struct: the parameters of a call;
+//! - `#gpu_only` above an entry point says that it is for GPUs: no native code is made of it;
 //! - `#import step` gives the uniform buffer at group 1, binding 0, which differs between the steps of a run;
 //! - workgroup sizes and workgroup memory do not depend on overrides;
 //! - what every WebGPU device can do is enough, but for subgroups.
+//!
+//! A struct of parameters, or overrides, that `DIR/lib/NAME.wgsl` declares become one Rust type each, in `lib::NAME`, for all
+//! shaders that import it.
 //!
 //! A top-level `const` whose scalar type is written out or follows from its value (`6u`, not `6`) is a Rust `const` too.
 //!
@@ -21,7 +25,7 @@
 //!
 //! ```no_run
 //! // build.rs
-//! kiln_build::Builder::new("shaders").crate_path("::kiln::graph").simd_path("::kiln::simd").bytemuck_path("::kiln::bytemuck").build();
+//! kiln_build::Builder::new("shaders").build();
 //! ```
 //!
 //! ```ignore

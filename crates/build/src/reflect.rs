@@ -1,11 +1,15 @@
 //! What Rust must know of a shader: entry points, bindings, parameters, overrides, constants. A shader that breaks one
 //! of Kiln's conventions is a [`Diagnostic`] that says what is expected.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use naga::valid::{GlobalUse, ModuleInfo};
 use naga::{AddressSpace, Expression, GlobalVariable, Handle, Literal, Module, Scalar, ScalarKind, ShaderStage};
 use naga::{StorageAccess, TypeInner};
 
 use crate::conventions;
+use crate::import::GPU_ONLY;
 use crate::layout::{Struct, struct_layout};
 use crate::source::Source;
 use crate::{Diagnostic, comments};
@@ -25,6 +29,14 @@ pub struct Reflection {
     pub entry_points: Vec<EntryPoint>,
 }
 
+impl Reflection {
+    /// The files in `lib/` whose overrides the shader has, by stem, in alphabetical order.
+    pub(crate) fn libraries_with_overrides(&self) -> Vec<&str> {
+        let libraries: BTreeSet<&str> = self.overrides.iter().filter_map(|value| value.library.as_deref()).collect();
+        libraries.into_iter().collect()
+    }
+}
+
 /// An `override`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
@@ -34,6 +46,8 @@ pub struct Override {
     pub ty: &'static str,
     /// The comment behind it.
     pub comment: Option<String>,
+    /// The file in `lib/` that declares it, by stem; `None` for the shader itself.
+    pub library: Option<String>,
 }
 
 /// A top-level `const`.
@@ -62,6 +76,8 @@ pub struct EntryPoint {
     pub params: Option<Params>,
     /// The struct of the uniform buffer at group 1, binding 0, if it uses that.
     pub step: Option<Struct>,
+    /// Whether a line `#gpu_only` above it says that no native code is made of it.
+    pub gpu_only: bool,
     /// Workgroup memory in bytes, each variable rounded up to 16 as WebGPU counts it.
     pub workgroup_memory: u32,
 }
@@ -100,6 +116,17 @@ pub(crate) fn reflect(module: &Module, info: &ModuleInfo, source: &Source) -> Re
     conventions::check(module, source)?;
     let entry_points: Vec<EntryPoint> =
         (0..module.entry_points.len()).map(|index| reflector.entry_point(index)).collect::<Result<_, _>>()?;
+    let heads: Vec<Range<usize>> = module
+        .entry_points
+        .iter()
+        .filter_map(|entry_point| comments::function(source.text(), &entry_point.name))
+        .map(|function| comments::head(source.text(), function))
+        .collect();
+    if let Some(&stray) = source.gpu_only().iter().find(|line| !heads.iter().any(|head| head.contains(*line))) {
+        let label = source.label(stray + "// ".len()..stray + "// ".len() + GPU_ONLY.len(), "");
+        return Err(Diagnostic::new(format!("`{GPU_ONLY}` stands above no entry point"), label)
+            .note("expected it directly above an entry point's `@compute`"));
+    }
     let mut structs: Vec<Struct> = Vec::new();
     for params in entry_points.iter().filter_map(|entry_point| entry_point.params.as_ref()) {
         if !structs.contains(&params.layout) {
@@ -144,6 +171,7 @@ impl Reflector<'_> {
             bindings: Vec::new(),
             params: None,
             step: None,
+            gpu_only: source.gpu_only().iter().any(|line| comments::head(source.text(), at.clone()).contains(line)),
             workgroup_memory: 0,
         };
         let mut params: Option<&str> = None;
@@ -232,7 +260,8 @@ impl Reflector<'_> {
                     return Err(Diagnostic::new(message, self.source.label(span, "expected u32, i32, f32 or bool")));
                 }
             };
-            Ok(Override { name, ty, comment: comments::trailing(self.source.text(), span) })
+            let library = self.source.library(span.start).map(str::to_owned);
+            Ok(Override { name, ty, comment: comments::trailing(self.source.text(), span), library })
         });
         overrides.collect()
     }

@@ -35,12 +35,31 @@ pub struct Source {
     text: String,
     origins: Vec<(Arc<File>, usize)>,
     root: Arc<File>,
+    /// Where the lines that say `#gpu_only` start, in bytes.
+    gpu_only: Vec<usize>,
 }
 
 impl Source {
     /// No lines yet; `root` is the kernel's own file.
     pub(crate) fn new(root: &Arc<File>) -> Source {
-        Source { text: String::new(), origins: Vec::new(), root: root.clone() }
+        Source { text: String::new(), origins: Vec::new(), root: root.clone(), gpu_only: Vec::new() }
+    }
+
+    /// Has the next line stand for `#gpu_only`.
+    pub(crate) fn mark_gpu_only(&mut self) {
+        self.gpu_only.push(self.text.len());
+    }
+
+    /// Where the lines that say `#gpu_only` start, in bytes of [`Source::text`].
+    pub(crate) fn gpu_only(&self) -> &[usize] {
+        &self.gpu_only
+    }
+
+    /// The stem of the file in `lib/` that this byte of [`Source::text`] comes from; `None` for the kernel's own file.
+    pub(crate) fn library(&self, byte: usize) -> Option<&str> {
+        let line = self.text.get(..byte).unwrap_or_default().matches('\n').count();
+        let (file, _) = self.origins.get(line)?;
+        if Arc::ptr_eq(file, &self.root) { None } else { file.path.file_stem()?.to_str() }
     }
 
     /// Appends a line that comes from line `line` (counted from 1) of `file`.
@@ -50,7 +69,7 @@ impl Source {
         self.origins.push((file.clone(), line));
     }
 
-    /// Legal WGSL: where an `#import` stood, it stands as a comment, and below it what was imported.
+    /// Legal WGSL: where an `#import` or a `#gpu_only` stood, it stands as a comment, and below an import what was imported.
     pub fn text(&self) -> &str {
         &self.text
     }

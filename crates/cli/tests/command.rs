@@ -84,7 +84,7 @@ fn the_program_is_called_kiln() {
         let output = Command::new(env!("CARGO_BIN_EXE_kiln")).args(arguments).output().unwrap();
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8(text).unwrap();
-        assert!(text.contains("Usage: kiln ") && !text.contains("kiln-cli"), "{arguments:?}: {text}");
+        assert!(text.contains("Usage: kiln ") && !text.contains("kiln-train"), "{arguments:?}: {text}");
     }
 }
 

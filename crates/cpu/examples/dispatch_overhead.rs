@@ -8,12 +8,17 @@ use std::time::Instant;
 
 use kiln_cpu::{CpuDevice, Options};
 use kiln_graph::{
-    Access, Argument, Binding, Device, DeviceBuffer, DeviceError, Dispatch, Kernel, Native, Plan, PlanBuffer,
+    Access, Argument, Binding, Device, DeviceBuffer, DeviceError, Dispatch, Kernel, KernelDescriptor, Native, Plan, PlanBuffer,
     PlannedCall, Step, TensorType,
 };
 
 /// Does nothing, in every workgroup.
-static NOTHING: Kernel = Kernel {
+// SAFETY: no memory is read or written.
+static NOTHING: Kernel = unsafe { Kernel::new(DESCRIPTOR).with_native(NATIVE).trusted() };
+
+const NATIVE: Native = Native { overrides: &[], unchecked: nothing, checked: nothing };
+
+const DESCRIPTOR: KernelDescriptor = KernelDescriptor {
     name: "nothing.main",
     source: "",
     entry_point: "main",
@@ -22,7 +27,6 @@ static NOTHING: Kernel = Kernel {
     params: None,
     step: false,
     workgroup_memory: 0,
-    native: Some(Native { overrides: &[], unchecked: nothing, checked: nothing, trusted: true }),
 };
 
 unsafe fn nothing(dispatch: &Dispatch<'_>, range: Range<u64>) {

@@ -17,7 +17,7 @@
 //! while kernels run, only they touch its memory. Every range that a kernel is given is tested when the program is made,
 //! the padding behind each buffer makes loads of whole vectors legal, and no call both reads and writes a buffer. Where
 //! in those ranges a kernel reads and writes is up to the kernel: one that is not
-//! [`trusted`](kiln_graph::Native::trusted) runs in its checked form, which answers an access outside a tensor with
+//! [`trusted`](kiln_graph::Kernel::trusted) runs in its checked form, which answers an access outside a tensor with
 //! [`DeviceError::OutOfBounds`](kiln_graph::DeviceError::OutOfBounds).
 //!
 //! # Limits

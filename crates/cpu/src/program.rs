@@ -92,12 +92,12 @@ impl Program for CpuProgram {
 impl ReadyCall {
     /// A call of a plan that [`Plan::check`] has passed with these buffers.
     fn new(context: &Context, call: &PlannedCall, buffers: &[Arc<CpuBuffer>]) -> Result<ReadyCall, DeviceError> {
-        let native = call.kernel.native.as_ref().ok_or_else(|| {
+        let native = call.kernel.native().ok_or_else(|| {
             let rule =
                 "has no native code, as only GPUs run it; lower for a device whose limits say `gpu_kernels: false`";
             context.invalid(format!("{} in `{}` {rule}", call.kernel.name, call.scope))
         })?;
-        let checked = context.options.checked || !native.trusted;
+        let checked = context.options.checked || !call.kernel.is_trusted();
         let memory = call.arguments.iter().map(|range| buffers[range.buffer].memory(range.offset, range.bound_bytes()));
         Ok(ReadyCall {
             scope: call.scope.clone(),

@@ -19,8 +19,9 @@ const FEATURES: wgpu::Features =
 /// How a device is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Whether shaders test every access at run time (and zero their workgroup memory). True in debug builds, so that
-    /// tests find a kernel that reads past its end; without, kernels are up to twice as fast.
+    /// Whether trusted kernels ([`Kernel::trusted`](kiln_graph::Kernel::trusted)), too, test every access at run time and
+    /// zero their workgroup memory; other kernels always do. True in debug builds, so that tests find a kernel that reads
+    /// past its end; without, trusted kernels are up to twice as fast.
     pub checked: bool,
     /// What to ask for instead of all that the adapter allows. For tests of how Kiln does on smaller devices.
     pub limits: Option<wgpu::Limits>,
@@ -84,6 +85,8 @@ impl GpuDevice {
     /// The device of an app that has one already: models then share its memory with what the app draws. Works within
     /// the limits and features that the app asked for ([`wgpu::Features::TIMESTAMP_QUERY`] makes profiles exact,
     /// [`wgpu::Features::SUBGROUP`] allows faster kernels).
+    ///
+    /// `checked` is [`Options::checked`].
     ///
     /// The app's callbacks for errors and loss stay as they are: Kiln catches its own errors in error scopes.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, checked: bool) -> GpuDevice {

@@ -21,15 +21,35 @@ pub(crate) fn uniform_bytes(bytes: u64) -> u64 {
 struct Key {
     source: &'static str,
     entry_point: &'static str,
+    checked: bool,
     /// Values as bits.
     overrides: Vec<(&'static str, u64)>,
 }
 
 impl Key {
-    fn of(call: &PlannedCall) -> Key {
+    fn of(context: &Context, call: &PlannedCall) -> Key {
         let overrides = call.overrides.iter().map(|&(name, value)| (name, value.to_bits())).collect();
-        Key { source: call.kernel.source, entry_point: call.kernel.entry_point, overrides }
+        let kernel = call.kernel;
+        Key {
+            source: kernel.source,
+            entry_point: kernel.entry_point,
+            checked: is_checked(context, kernel),
+            overrides,
+        }
     }
+
+    /// What its shader module is kept by.
+    fn module(&self) -> ModuleKey {
+        (self.source, self.checked)
+    }
+}
+
+/// The source of a shader module, and whether it has run-time checks: kernels of one source may differ in trust.
+type ModuleKey = (&'static str, bool);
+
+/// Whether a kernel runs with wgpu's run-time checks: all of them on a checked device, else those that are not trusted.
+fn is_checked(context: &Context, kernel: &Kernel) -> bool {
+    context.checked || !kernel.is_trusted()
 }
 
 #[derive(Debug)]
@@ -42,7 +62,7 @@ pub(crate) struct Pipeline {
 /// The pipelines of a device.
 #[derive(Debug, Default)]
 pub(crate) struct Pipelines {
-    modules: Mutex<HashMap<&'static str, wgpu::ShaderModule>>,
+    modules: Mutex<HashMap<ModuleKey, wgpu::ShaderModule>>,
     pipelines: Mutex<HashMap<Key, Arc<Pipeline>>>,
     step_layout: OnceLock<wgpu::BindGroupLayout>,
 }
@@ -50,21 +70,21 @@ pub(crate) struct Pipelines {
 impl Pipelines {
     /// One pipeline per call; those that are new are compiled in parallel, because drivers take their time.
     pub(crate) fn of(&self, context: &Context, calls: &[PlannedCall]) -> Result<Vec<Arc<Pipeline>>, DeviceError> {
-        let keys: Vec<Key> = calls.iter().map(Key::of).collect();
+        let keys: Vec<Key> = calls.iter().map(|call| Key::of(context, call)).collect();
         let mut missing: HashMap<&Key, &PlannedCall> = keys.iter().zip(calls).collect();
         missing.retain(|key, _| !lock(&self.pipelines).contains_key(key));
         let missing: Vec<(&Key, &PlannedCall)> = missing.into_iter().collect();
 
-        let mut sources: HashMap<&'static str, &Kernel> =
-            missing.iter().map(|(key, call)| (key.source, call.kernel)).collect();
-        sources.retain(|source, _| !lock(&self.modules).contains_key(source));
-        let sources: Vec<&Kernel> = sources.into_values().collect();
-        let modules = try_map(&sources, |kernel| compile_module(context, kernel))?;
-        lock(&self.modules).extend(sources.iter().map(|kernel| kernel.source).zip(modules));
+        let mut sources: HashMap<ModuleKey, &Kernel> =
+            missing.iter().map(|(key, call)| (key.module(), call.kernel)).collect();
+        sources.retain(|module, _| !lock(&self.modules).contains_key(module));
+        let sources: Vec<(ModuleKey, &Kernel)> = sources.into_iter().collect();
+        let modules = try_map(&sources, |(_, kernel)| compile_module(context, kernel))?;
+        lock(&self.modules).extend(sources.iter().map(|(module, _)| *module).zip(modules));
 
         let step_layout = self.step_layout(context)?;
-        let made = try_map(&missing, |(_, call)| {
-            let module = lock(&self.modules).get(call.kernel.source).cloned();
+        let made = try_map(&missing, |(key, call)| {
+            let module = lock(&self.modules).get(&key.module()).cloned();
             let module = module.ok_or_else(|| shader_error(context, call.kernel, "its module is missing"))?;
             compile(context, call, &module, step_layout)
         })?;
@@ -95,11 +115,11 @@ fn compile_module(context: &Context, kernel: &Kernel) -> Result<wgpu::ShaderModu
         source: wgpu::ShaderSource::Wgsl(kernel.source.into()),
     };
     attempt_shader(context, kernel, || {
-        if context.checked {
+        if is_checked(context, kernel) {
             context.device.create_shader_module(descriptor)
         } else {
-            // SAFETY: without its checks a shader must not index out of bounds, divide by zero or loop for ever. Plans
-            // bind whole tensors of the shapes that the kernel is told, and the tests run every kernel with the checks.
+            // SAFETY: without its checks a shader must not index out of bounds or loop for ever. Whoever called the
+            // unsafe `Kernel::trusted` promised that this one does not.
             unsafe { context.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
         }
     })
@@ -139,7 +159,7 @@ fn compile(
             entry_point: Some(kernel.entry_point),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &call.overrides,
-                zero_initialize_workgroup_memory: context.checked,
+                zero_initialize_workgroup_memory: is_checked(context, kernel),
             },
             cache: context.cache.as_ref().map(PipelineCache::raw),
         });

@@ -1,9 +1,9 @@
 //! Reverse-mode differentiation: appends the backward nodes to a graph.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::{Graph, Node, Op, Result, Shape, Tensor};
+use crate::{Error, Graph, Node, Op, Result, Shape, Tensor};
 
 /// What an op sees while its gradient is appended: the node, what arrived for its outputs, what is wanted for its inputs.
 #[derive(Debug)]
@@ -12,7 +12,8 @@ pub struct Gradient<'a> {
     node: Node,
     wanted: Vec<bool>,
     output_gradients: Vec<Option<Tensor>>,
-    input_gradients: Vec<Option<Tensor>>,
+    /// By index of the input.
+    input_gradients: BTreeMap<usize, Tensor>,
 }
 
 impl Gradient<'_> {
@@ -28,15 +29,18 @@ impl Gradient<'_> {
 
     /// Whether somebody needs the gradient with respect to this input. Never compute another.
     pub fn wants(&self, input: usize) -> bool {
-        self.wanted[input]
+        self.wanted.get(input).copied().unwrap_or_default()
     }
 
     /// The gradient of the loss with respect to this output, unless the loss does not depend on it.
     pub fn output_gradient(&self, output: usize) -> Option<Tensor> {
-        self.output_gradients[output]
+        self.output_gradients.get(output).copied().flatten()
     }
 
     /// The shape of a tensor of the graph.
+    ///
+    /// # Panics
+    /// For a tensor of another graph ([`Graph::owns`]).
     pub fn shape(&self, tensor: Tensor) -> &Shape {
         self.graph.shape(tensor)
     }
@@ -65,9 +69,10 @@ impl Gradient<'_> {
         self.graph.reshape(tensor, shape)
     }
 
-    /// Gives the gradient with respect to an input.
+    /// Gives the gradient with respect to an input. An input that the node does not have, or a tensor of another graph,
+    /// is an error of [`Graph::gradients`].
     pub fn set(&mut self, input: usize, gradient: Tensor) {
-        self.input_gradients[input] = Some(gradient);
+        self.input_gradients.insert(input, gradient);
     }
 }
 
@@ -79,7 +84,7 @@ impl Graph {
     /// is computed for tensors that do not lie between `with_respect_to` and `of`.
     ///
     /// # Errors
-    /// When an op on the way has no gradient.
+    /// When an op on the way has no gradient, or a tensor is of another graph.
     pub fn gradients(
         &mut self,
         of: Tensor,
@@ -87,6 +92,11 @@ impl Graph {
         with_respect_to: &[Tensor],
         sum: &Arc<dyn Op>,
     ) -> Result<Vec<Option<Tensor>>> {
+        self.expect_own(of, || "the tensor whose gradient is asked for".to_owned())?;
+        self.expect_own(seed, || "the gradient's seed".to_owned())?;
+        for (index, &tensor) in with_respect_to.iter().enumerate() {
+            self.expect_own(tensor, || format!("tensor {index} of those the gradient is taken with respect to"))?;
+        }
         let needed = self.depend_on(with_respect_to);
         let mut arrived: HashMap<Tensor, Tensor> = HashMap::from([(of, seed)]);
         let forward = self.nodes().to_vec();
@@ -107,13 +117,16 @@ impl Graph {
                 continue;
             }
             let (op, inputs) = (node.op.clone(), node.inputs.clone());
-            let input_gradients = vec![None; inputs.len()];
+            let input_gradients = BTreeMap::new();
             let mut gradient = Gradient { graph: self, node, wanted, output_gradients, input_gradients };
             op.gradient(&mut gradient)?;
-            for (input, found) in inputs.into_iter().zip(gradient.input_gradients) {
-                if let Some(found) = found {
-                    self.arrive(input, found, &mut arrived, sum)?;
-                }
+            for (input, found) in gradient.input_gradients {
+                let (op, count) = (op.name(), inputs.len());
+                let Some(&at) = inputs.get(input) else {
+                    return Err(Error::NoSuchInput { op, input, inputs: count });
+                };
+                self.expect_own(found, || format!("the gradient with respect to input {input} of {op}"))?;
+                self.arrive(at, found, &mut arrived, sum)?;
             }
         }
         for view in views {
@@ -177,7 +190,11 @@ impl Graph {
         sum: &Arc<dyn Op>,
     ) -> Result<()> {
         let gradient = match arrived.get(&at) {
-            Some(&earlier) => self.add_shared(sum.clone(), &[earlier, gradient])?[0],
+            Some(&earlier) => {
+                let added = self.add_shared(sum.clone(), &[earlier, gradient])?.first().copied();
+                let types = || [earlier, gradient].map(|tensor| self.ty(tensor).clone());
+                added.ok_or_else(|| Error::inputs(sum.name(), "to give at least one tensor", &types()))?
+            }
             None => gradient,
         };
         arrived.insert(at, gradient);

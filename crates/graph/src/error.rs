@@ -19,6 +19,22 @@ pub enum Error {
         /// The types of the tensors that it was given.
         found: Vec<TensorType>,
     },
+    /// A tensor or a buffer of another graph was given, or a tensor that only one node's lowering knows.
+    #[error("{what} is not of this graph; use what this graph made")]
+    NotOfGraph {
+        /// What was given, and to what: `input 1 of add`.
+        what: String,
+    },
+    /// An op set the gradient of an input that its node does not have. A bug in the op.
+    #[error("{op} sets the gradient of its input {input}, the node has {inputs} inputs")]
+    NoSuchInput {
+        /// The op's name.
+        op: &'static str,
+        /// The input's index.
+        input: usize,
+        /// How many inputs the node has.
+        inputs: usize,
+    },
     /// A tensor cannot be viewed with a shape of another number of elements.
     #[error("reshape: {from} has {} elements, {to} has {}", .from.elements(), .to.elements())]
     Reshape {

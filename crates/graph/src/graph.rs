@@ -1,12 +1,34 @@
 //! The graph: nodes in an order in which they can run.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{DType, Error, Op, Result, Shape, Tensor, TensorType};
 
+/// What tells graphs apart, so that the tensors and buffers of one are not mistaken for those of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct GraphId(u64);
+
+impl GraphId {
+    /// One that no other graph of this process has.
+    fn next() -> GraphId {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        GraphId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// The name of a persistent buffer in one [`Graph`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Buffer(pub(crate) u32);
+pub struct Buffer {
+    graph: GraphId,
+    index: u32,
+}
+
+impl Buffer {
+    pub(crate) fn index(self) -> usize {
+        self.index as usize
+    }
+}
 
 /// Where a tensor's values live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,18 +70,31 @@ struct TensorInfo {
 /// Ops applied to tensors, each tensor given by one node (single static assignment), in an order in which they can run.
 ///
 /// One training step is one graph: forward, backward and optimizer.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub struct Graph {
+    id: GraphId,
     nodes: Vec<Node>,
     tensors: Vec<TensorInfo>,
     buffers: Vec<String>,
     scope: String,
 }
 
+impl Default for Graph {
+    fn default() -> Graph {
+        Graph::new()
+    }
+}
+
 impl Graph {
     /// An empty graph.
     pub fn new() -> Graph {
-        Graph::default()
+        Graph {
+            id: GraphId::next(),
+            nodes: Vec::new(),
+            tensors: Vec::new(),
+            buffers: Vec::new(),
+            scope: String::new(),
+        }
     }
 
     /// Names the nodes that are added from here on, for tables and labels: usually a layer's name.
@@ -74,10 +109,11 @@ impl Graph {
             self.buffers.push(name.to_owned());
             self.buffers.len() - 1
         });
-        Buffer(index as u32)
+        Buffer { graph: self.id, index: index as u32 }
     }
 
-    /// A tensor that lives in a persistent buffer, `offset` bytes from its start (a multiple of 256).
+    /// A tensor that lives in a persistent buffer, `offset` bytes from its start (a multiple of 256). A buffer of another
+    /// graph is an error of [`Plan::new`](crate::Plan::new).
     pub fn persistent(&mut self, ty: TensorType, buffer: Buffer, offset: u64) -> Tensor {
         self.push(ty, Storage::Persistent { buffer, offset })
     }
@@ -85,20 +121,23 @@ impl Graph {
     /// Applies an op that gives one tensor.
     ///
     /// # Errors
-    /// When the op cannot take these inputs.
+    /// When the op cannot take these inputs, or one of them is of another graph.
     pub fn add(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Tensor> {
         let op: Arc<dyn Op> = Arc::new(op);
         let outputs = self.add_shared(op.clone(), inputs)?;
-        let nothing = || Error::inputs(op.name(), "to give at least one tensor", &self.types(inputs));
-        outputs.first().copied().ok_or_else(nothing)
+        let Some(&output) = outputs.first() else {
+            let found = self.types(inputs, op.name(), "input")?;
+            return Err(Error::inputs(op.name(), "to give at least one tensor", &found));
+        };
+        Ok(output)
     }
 
     /// Applies an op that gives any number of tensors.
     ///
     /// # Errors
-    /// When the op cannot take these inputs.
+    /// When the op cannot take these inputs, or one of them is of another graph.
     pub fn add_shared(&mut self, op: Arc<dyn Op>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let types = op.infer(&self.types(inputs))?;
+        let types = op.infer(&self.types(inputs, op.name(), "input")?)?;
         let outputs: Vec<Tensor> = types.into_iter().map(|ty| self.push(ty, Storage::Planned)).collect();
         self.nodes.push(Node {
             op,
@@ -113,10 +152,10 @@ impl Graph {
     /// Applies an op that rewrites persistent tensors: an optimizer's step, a record of metrics.
     ///
     /// # Errors
-    /// When the op cannot take these inputs or rewrite these tensors.
+    /// When the op cannot take these inputs or rewrite these tensors, or one of them is of another graph.
     pub fn update(&mut self, op: Arc<dyn Op>, inputs: &[Tensor], rewritten: &[Tensor]) -> Result<()> {
-        let found = self.types(rewritten);
-        let expected = op.infer(&self.types(inputs))?;
+        let found = self.types(rewritten, op.name(), "output")?;
+        let expected = op.infer(&self.types(inputs, op.name(), "input")?)?;
         if expected.len() != found.len() || expected.iter().zip(&found).any(|(e, f)| e != f) {
             let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
             return Err(Error::inputs(op.name(), format!("to rewrite ({})", expected.join(", ")), &found));
@@ -134,8 +173,9 @@ impl Graph {
     /// The same values under another shape of as many elements. Costs nothing.
     ///
     /// # Errors
-    /// [`Error::Reshape`] when the number of elements differs.
+    /// [`Error::Reshape`] when the number of elements differs, [`Error::NotOfGraph`] for a tensor of another graph.
     pub fn reshape(&mut self, tensor: Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
+        self.expect_own(tensor, || "the tensor to reshape".to_owned())?;
         let (from, to) = (self.ty(tensor).clone(), shape.into());
         if from.shape.elements() != to.elements() {
             return Err(Error::Reshape { from: from.shape, to });
@@ -148,22 +188,42 @@ impl Graph {
 
     /// Has a planned tensor live in a persistent buffer instead, so that it can be read after the program ran and so
     /// that one kernel can take several such tensors as one.
-    pub fn place(&mut self, tensor: Tensor, buffer: Buffer, offset: u64) {
+    ///
+    /// # Errors
+    /// [`Error::NotOfGraph`] for a tensor or a buffer of another graph.
+    pub fn place(&mut self, tensor: Tensor, buffer: Buffer, offset: u64) -> Result<()> {
+        self.expect_own(tensor, || "the tensor to place".to_owned())?;
+        self.expect_own_buffer(buffer)?;
         let base = self.base(tensor);
         self.tensors[base.index()].storage = Storage::Persistent { buffer, offset };
+        Ok(())
+    }
+
+    /// Whether this graph made this tensor.
+    pub fn owns(&self, tensor: Tensor) -> bool {
+        tensor.graph == self.id && tensor.index() < self.tensors.len()
     }
 
     /// Whether a node gives this very tensor and it has not been placed: it is neither persistent nor a view.
+    ///
+    /// # Panics
+    /// For a tensor of another graph ([`Graph::owns`]).
     pub fn is_planned(&self, tensor: Tensor) -> bool {
-        self.tensors[tensor.index()].storage == Storage::Planned
+        self.info(tensor).storage == Storage::Planned
     }
 
     /// A tensor's type.
+    ///
+    /// # Panics
+    /// For a tensor of another graph ([`Graph::owns`]).
     pub fn ty(&self, tensor: Tensor) -> &TensorType {
-        &self.tensors[tensor.index()].ty
+        &self.info(tensor).ty
     }
 
     /// A tensor's extents, in elements.
+    ///
+    /// # Panics
+    /// For a tensor of another graph ([`Graph::owns`]).
     pub fn shape(&self, tensor: Tensor) -> &Shape {
         &self.ty(tensor).shape
     }
@@ -173,13 +233,42 @@ impl Graph {
         &self.nodes
     }
 
-    pub(crate) fn types(&self, tensors: &[Tensor]) -> Vec<TensorType> {
-        tensors.iter().map(|&tensor| self.ty(tensor).clone()).collect()
+    /// The types of an op's tensors, called `kind` in an error.
+    fn types(&self, tensors: &[Tensor], op: &str, kind: &str) -> Result<Vec<TensorType>> {
+        let ty = |(index, &tensor): (usize, &Tensor)| {
+            self.expect_own(tensor, || format!("{kind} {index} of {op}"))?;
+            Ok(self.ty(tensor).clone())
+        };
+        tensors.iter().enumerate().map(ty).collect()
+    }
+
+    /// An error for a tensor of another graph.
+    pub(crate) fn expect_own(&self, tensor: Tensor, what: impl FnOnce() -> String) -> Result<()> {
+        if self.owns(tensor) { Ok(()) } else { Err(Error::NotOfGraph { what: what() }) }
+    }
+
+    /// An error for a buffer of another graph.
+    fn expect_own_buffer(&self, buffer: Buffer) -> Result<()> {
+        let own = buffer.graph == self.id;
+        if own { Ok(()) } else { Err(Error::NotOfGraph { what: "the buffer of a persistent tensor".to_owned() }) }
+    }
+
+    /// An error if a tensor lies in a buffer of another graph.
+    pub(crate) fn check_buffers(&self) -> Result<()> {
+        self.tensors.iter().try_for_each(|info| match info.storage {
+            Storage::Persistent { buffer, .. } => self.expect_own_buffer(buffer),
+            _ => Ok(()),
+        })
+    }
+
+    fn info(&self, tensor: Tensor) -> &TensorInfo {
+        assert!(self.owns(tensor), "the tensor is not of this graph");
+        &self.tensors[tensor.index()]
     }
 
     /// The tensor whose storage this one shares: itself, or what it is a view of.
     pub(crate) fn base(&self, mut tensor: Tensor) -> Tensor {
-        while let Storage::View(of) = self.tensors[tensor.index()].storage {
+        while let Storage::View(of) = self.info(tensor).storage {
             tensor = of;
         }
         tensor
@@ -187,15 +276,19 @@ impl Graph {
 
     /// Where a tensor's values live, views resolved.
     pub(crate) fn storage(&self, tensor: Tensor) -> Storage {
-        self.tensors[self.base(tensor).index()].storage
+        self.info(self.base(tensor)).storage
     }
 
     /// What a tensor is a view of, if it is one.
     pub(crate) fn viewed(&self, tensor: Tensor) -> Option<Tensor> {
-        match self.tensors[tensor.index()].storage {
+        match self.info(tensor).storage {
             Storage::View(of) => Some(of),
             _ => None,
         }
+    }
+
+    pub(crate) fn id(&self) -> GraphId {
+        self.id
     }
 
     pub(crate) fn tensor_count(&self) -> usize {
@@ -207,12 +300,17 @@ impl Graph {
     }
 
     pub(crate) fn all_tensors(&self) -> impl Iterator<Item = Tensor> {
-        (0..self.tensors.len() as u32).map(Tensor)
+        (0..self.tensors.len()).map(|index| self.tensor(index))
+    }
+
+    /// The tensor with this index. Those behind the graph's own are a lowering's.
+    pub(crate) fn tensor(&self, index: usize) -> Tensor {
+        Tensor::new(self.id, index)
     }
 
     fn push(&mut self, ty: TensorType, storage: Storage) -> Tensor {
         debug_assert!(ty.dtype != DType::U8 || storage != Storage::Planned, "bytes are data, not results");
         self.tensors.push(TensorInfo { ty, storage });
-        Tensor(self.tensors.len() as u32 - 1)
+        self.tensor(self.tensors.len() - 1)
     }
 }

@@ -35,6 +35,9 @@ impl Interpreter {
     }
 
     /// A tensor's value: what was set or computed, through views; zero for a persistent one that has none.
+    ///
+    /// # Panics
+    /// For a tensor of another graph ([`Graph::owns`]).
     pub fn get(&self, graph: &Graph, tensor: Tensor) -> Array {
         let ty = graph.ty(tensor).clone();
         let data = match (self.values.get(&tensor), graph.viewed(tensor)) {

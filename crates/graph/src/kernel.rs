@@ -1,10 +1,24 @@
 //! A kernel as kiln-build emits it, and a call of one.
 
+use std::ops::Deref;
+
 use crate::{Native, Tensor};
 
-/// One entry point of a WGSL file, with all that a planner and a device must know of it. kiln-build emits these.
+/// One entry point of a WGSL file as a device runs it: its [`KernelDescriptor`], whose fields it shows, the same entry
+/// point as native code, and whether both may run without run-time checks. kiln-build emits these.
+///
+/// A kernel cannot be changed once it is made, so safe code cannot have a promise that was made about one kernel apply to
+/// another.
 #[derive(Debug)]
 pub struct Kernel {
+    descriptor: KernelDescriptor,
+    native: Option<Native>,
+    trusted: bool,
+}
+
+/// All that a planner and a device must know of an entry point.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelDescriptor {
     /// File stem and entry point: `conv2d.forward`.
     pub name: &'static str,
     /// The whole shader, imports resolved: legal WGSL.
@@ -21,8 +35,53 @@ pub struct Kernel {
     pub step: bool,
     /// Workgroup memory in bytes.
     pub workgroup_memory: u32,
-    /// The same entry point as native code, for a device without a GPU; `None` for a kernel that only GPUs run.
-    pub native: Option<Native>,
+}
+
+impl Kernel {
+    /// A kernel without native code, which every device runs with its run-time checks.
+    pub const fn new(descriptor: KernelDescriptor) -> Kernel {
+        Kernel { descriptor, native: None, trusted: false }
+    }
+
+    /// This kernel with its entry point as native code, for a device without a GPU.
+    ///
+    /// # Safety
+    /// Under the contract of [`NativeFn`](crate::NativeFn), the code must read and write nothing but the dispatch's
+    /// memory, and write only what the descriptor binds with [`Access::ReadWrite`]; [`Native::checked`] in every
+    /// dispatch, [`Native::unchecked`] wherever the shader keeps to the promise of [`Kernel::trusted`].
+    pub const unsafe fn with_native(self, native: Native) -> Kernel {
+        Kernel { native: Some(native), ..self }
+    }
+
+    /// This kernel, which devices may run without run-time checks: on GPUs, without the bounds checks that wgpu puts into
+    /// shaders and with workgroup memory that is not zeroed; on the processor, as [`Native::unchecked`].
+    ///
+    /// # Safety
+    /// In every call that is made of the kernel, no access may lie outside its binding, array or workgroup memory; no sum
+    /// or product that makes an address may wrap around; no loop may run forever; and workgroup memory must be written
+    /// before it is read. Whoever builds calls of the kernel by hand, without the argument struct that kiln-build emits and
+    /// the op that fills it, shares in this promise.
+    pub const unsafe fn trusted(self) -> Kernel {
+        Kernel { trusted: true, ..self }
+    }
+
+    /// The same entry point as native code; `None` for a kernel that only GPUs run.
+    pub fn native(&self) -> Option<&Native> {
+        self.native.as_ref()
+    }
+
+    /// Whether devices may run it without run-time checks ([`Kernel::trusted`]).
+    pub fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+}
+
+impl Deref for Kernel {
+    type Target = KernelDescriptor;
+
+    fn deref(&self) -> &KernelDescriptor {
+        &self.descriptor
+    }
 }
 
 /// A storage buffer that a kernel sees.
@@ -62,7 +121,7 @@ pub struct Uniform {
 pub struct Call {
     /// What runs.
     pub kernel: &'static Kernel,
-    /// One tensor per binding, in the order of [`Kernel::bindings`].
+    /// One tensor per binding, in the order of [`KernelDescriptor::bindings`].
     pub arguments: Vec<Tensor>,
     /// Values of the shader's `override`s, by name.
     pub overrides: Vec<(&'static str, f64)>,

@@ -48,7 +48,7 @@ pub use device::{Device, DeviceBuffer, DeviceError, DeviceInfo, DeviceKind, Limi
 pub use error::{Error, Result};
 pub use graph::{Buffer, Graph, Node, Storage};
 pub use interpret::Interpreter;
-pub use kernel::{Access, Binding, Call, Kernel, Uniform};
+pub use kernel::{Access, Binding, Call, Kernel, KernelDescriptor, Uniform};
 pub use lowering::{Lowering, linear_workgroups};
 pub use native::{Dispatch, Fault, Memory, Native, NativeFn, Order, OutOfBounds, Override, PADDING};
 pub use op::Op;

@@ -72,14 +72,21 @@ impl<'a> Lowering<'a> {
     }
 
     /// The type of an input, output, scratch tensor or part.
+    ///
+    /// # Panics
+    /// For a tensor of another graph or lowering.
     pub fn ty(&self, tensor: Tensor) -> &TensorType {
-        match tensor.index().checked_sub(self.graph.tensor_count()) {
-            Some(local) => self.locals[local].ty(),
+        let local = tensor.index().checked_sub(self.graph.tensor_count());
+        match local.and_then(|local| self.locals.get(local)).filter(|_| tensor.graph == self.graph.id()) {
+            Some(local) => local.ty(),
             None => self.graph.ty(tensor),
         }
     }
 
     /// The shape of an input, output, scratch tensor or part.
+    ///
+    /// # Panics
+    /// For a tensor of another graph or lowering.
     pub fn shape(&self, tensor: Tensor) -> &Shape {
         &self.ty(tensor).shape
     }
@@ -88,6 +95,9 @@ impl<'a> Lowering<'a> {
     ///
     /// # Errors
     /// [`Error::Inputs`] when it has another number of axes.
+    ///
+    /// # Panics
+    /// For a tensor of another graph or lowering.
     pub fn dims<const D: usize>(&self, tensor: Tensor) -> Result<[usize; D]> {
         let wrong = || Error::inputs(self.node.op.name(), format!("a tensor of {D} axes"), &[self.ty(tensor).clone()]);
         self.shape(tensor).dims().ok_or_else(wrong)
@@ -119,7 +129,7 @@ impl<'a> Lowering<'a> {
 
     pub(crate) fn local(&mut self, local: Local) -> Tensor {
         self.locals.push(local);
-        Tensor((self.graph.tensor_count() + self.locals.len() - 1) as u32)
+        self.graph.tensor(self.graph.tensor_count() + self.locals.len() - 1)
     }
 
     /// Appends a kernel call.

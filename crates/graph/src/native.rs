@@ -13,13 +13,12 @@ pub const PADDING: usize = 64;
 pub struct Native {
     /// The shader's `override`s, in the order in which [`Dispatch::overrides`] holds their values.
     pub overrides: &'static [Override],
-    /// Runs workgroups and trusts that no access lies outside its binding.
+    /// Runs workgroups and trusts that no access lies outside its binding: for kernels that are
+    /// [trusted](crate::Kernel::trusted).
     pub unchecked: NativeFn,
     /// Runs workgroups and tests every access: one outside its binding reads 0 or is not written, and is reported to
     /// [`Dispatch::fault`].
     pub checked: NativeFn,
-    /// Whether the kernel has been tested well enough to run unchecked.
-    pub trusted: bool,
 }
 
 /// Runs the workgroups whose linear indices (x fastest, then y, then z) lie in the range.

@@ -9,7 +9,7 @@ use crate::order::{one_by_one, side_by_side, waits};
 use crate::slots::share;
 use crate::windows::lowerings;
 use crate::{
-    Access, Buffer, Call, Choice, Choices, Error, Graph, Kernel, Limits, Lowering, Result, Storage, Tensor, TensorType,
+    Access, Call, Choice, Choices, Error, Graph, Kernel, Limits, Lowering, Result, Storage, Tensor, TensorType,
 };
 
 /// Kernel calls in order and the buffers that they need: plain data, ready for any device. Prints as a table.
@@ -106,7 +106,8 @@ impl Plan {
     /// buffers: one that a kernel both reads and writes would be an error even at disjoint ranges.
     ///
     /// # Errors
-    /// When a tensor or a dispatch exceeds the device's limits.
+    /// When a tensor or a dispatch exceeds the device's limits, an op's lowering breaks a rule, or a persistent tensor lies
+    /// in a buffer of another graph.
     pub fn new(graph: &Graph, limits: &Limits) -> Result<Plan> {
         Plan::with(graph, limits, &Choices::default())
     }
@@ -116,6 +117,7 @@ impl Plan {
     /// # Errors
     /// As [`Plan::new`].
     pub fn with(graph: &Graph, limits: &Limits, choices: &Choices) -> Result<Plan> {
+        graph.check_buffers()?;
         let nodes = fused_nodes(graph);
         let mut planner = Planner {
             graph,
@@ -198,7 +200,8 @@ impl Planner<'_> {
         let mut arguments: Vec<Argument> = Vec::with_capacity(call.arguments.len());
         for (&tensor, binding) in call.arguments.iter().zip(kernel.bindings) {
             let Some((buffer, offset, ty)) = self.locate(tensor, locals) else {
-                return Err(broken(format!("`{}` is not computed before", binding.name)));
+                let rule = "is not computed before, or is not a tensor of this graph and node";
+                return Err(broken(format!("`{}` {rule}", binding.name)));
             };
             let (bytes, limit) = (ty.bytes(), self.limits.max_binding_bytes);
             if bytes > limit {
@@ -236,8 +239,11 @@ impl Planner<'_> {
 
     /// Buffer, offset in bytes and type of a tensor of the graph or of a lowering.
     fn locate(&self, tensor: Tensor, locals: &[(Local, Option<usize>)]) -> Option<(usize, u64, TensorType)> {
+        if tensor.graph != self.graph.id() {
+            return None;
+        }
         if let Some(local) = tensor.index().checked_sub(self.graph.tensor_count()) {
-            return match &locals[local] {
+            return match locals.get(local)? {
                 (Local::Scratch(ty), buffer) => Some(((*buffer)?, 0, ty.clone())),
                 (Local::Part { of, first_byte, ty }, _) => {
                     let (buffer, offset, _) = self.locate(*of, locals)?;
@@ -247,7 +253,7 @@ impl Planner<'_> {
         }
         let ty = self.graph.ty(tensor).clone();
         match self.graph.storage(tensor) {
-            Storage::Persistent { buffer: Buffer(index), offset } => Some((index as usize, offset, ty)),
+            Storage::Persistent { buffer, offset } => Some((buffer.index(), offset, ty)),
             _ => Some((self.buffer_of[self.graph.base(tensor).index()]?, 0, ty)),
         }
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Deref;
 
+use crate::graph::GraphId;
+
 /// The extent of a tensor along each axis, in elements. Images are `[N, H, W, C]`, convolution kernels `[R, S, C, K]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Shape(Vec<usize>);
@@ -124,12 +126,19 @@ impl fmt::Display for TensorType {
     }
 }
 
-/// The name of a tensor in one [`Graph`](crate::Graph): an index, cheap to copy.
+/// The name of a tensor in one [`Graph`](crate::Graph), cheap to copy. Tensors of one graph are ordered as they were made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Tensor(pub(crate) u32);
+pub struct Tensor {
+    pub(crate) graph: GraphId,
+    index: u32,
+}
 
 impl Tensor {
+    pub(crate) fn new(graph: GraphId, index: usize) -> Tensor {
+        Tensor { graph, index: index as u32 }
+    }
+
     pub(crate) fn index(self) -> usize {
-        self.0 as usize
+        self.index as usize
     }
 }

@@ -90,7 +90,7 @@ impl Alone {
             for (i, output) in graph.add_shared(op, &taken)?.into_iter().enumerate() {
                 let name = name("output", i);
                 let buffer = graph.buffer(&name);
-                graph.place(output, buffer, 0);
+                graph.place(output, buffer, 0)?;
                 results.push((name, output));
             }
         } else {

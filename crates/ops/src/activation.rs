@@ -85,7 +85,6 @@ impl Function {
     }
 
     fn value(self, x: f64) -> f64 {
-        let selu = (f64::from(kernel::SELU_SCALE), f64::from(kernel::SELU_ALPHA));
         match self {
             Function::Relu => larger(x, 0.0),
             Function::Sigmoid => sigmoid(x),
@@ -105,7 +104,7 @@ impl Function {
                 }
             }
             Function::Softplus => larger(x, 0.0) + (-x.abs()).exp().ln_1p(),
-            Function::Selu => selu.0 * if x > 0.0 { x } else { selu.1 * x.exp_m1() },
+            Function::Selu => SELU_SCALE * if x > 0.0 { x } else { SELU_ALPHA * x.exp_m1() },
             Function::Gelu => 0.5 * x * (1.0 + erf(x * 0.5f64.sqrt())),
             Function::Swish => x * sigmoid(x),
         }
@@ -128,7 +127,6 @@ impl Function {
 
     /// The slope, from what [`Function::slope_follows_from_output`] says.
     fn slope(self, v: f64) -> f64 {
-        let selu = (f64::from(kernel::SELU_SCALE), f64::from(kernel::SELU_ALPHA));
         match self {
             Function::Relu => {
                 if v > 0.0 {
@@ -156,9 +154,9 @@ impl Function {
             Function::Softplus => -(-v).exp_m1(),
             Function::Selu => {
                 if v > 0.0 {
-                    selu.0
+                    SELU_SCALE
                 } else {
-                    v + selu.0 * selu.1
+                    v + SELU_SCALE * SELU_ALPHA
                 }
             }
             Function::Gelu => {
@@ -169,6 +167,12 @@ impl Function {
         }
     }
 }
+
+/// `λ` and `α` of Klambauer et al. 2017, "Self-Normalizing Neural Networks", equation 14: with them, mean 0 and variance 1 are
+/// a fixed point, `α = -sqrt(2/π) / (erfc(1/√2) exp(1/2) - 1)` and
+/// `λ = (1 - erfc(1/√2) √e) √(2π) (2 erfc(√2) e² + π erfc(1/√2)² e - 2 (2 + π) erfc(1/√2) √e + π + 2)^(-1/2)`.
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())

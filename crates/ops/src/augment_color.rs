@@ -84,7 +84,7 @@ impl Op for AugmentColor {
         let Ok([_, height, width, channels]) = self.dims(&types) else { return Vec::new() };
         let color = |i: usize, x: f64| {
             let (n, r, q) = (i / (height * width * channels), i / (width * channels) % height, i / channels % width);
-            let draws = &inputs[1].data[n * kernel::DRAWS as usize..];
+            let draws = &inputs[1].data[n * inputs[1].shape()[1]..];
             let in_square = |at: usize, first: f64| (0.0..f64::from(self.cutout)).contains(&(at as f64 - first));
             let mut value = x;
             if self.shifts {

@@ -9,6 +9,9 @@ use crate::random::{random4, uniform_of};
 /// How many choices a [`Shift::OneOf`] has at most.
 const MOST_CHOICES: usize = 16;
 
+/// The first of the three streams that are drawn from, the last but 255; the streams of layers count from 0.
+const STREAM: u32 = u32::MAX - 255;
+
 /// By how much images are moved along one axis, in pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shift {
@@ -71,8 +74,8 @@ impl AugmentDraw {
     }
 
     /// The figures of image `n`.
-    fn draw(&self, n: u32, key: [u32; 2]) -> [f64; kernel::DRAWS as usize] {
-        let [a, b, d] = [0, 1, 2].map(|i| random4(n, kernel::STREAM + i, key));
+    fn draw(&self, n: u32, key: [u32; 2]) -> [f64; 10] {
+        let [a, b, d] = [0, 1, 2].map(|i| random4(n, STREAM + i, key));
         let [height, width] = self.size.map(|extent| extent as f64);
         let rotation = symmetric(self.rotation, a[0]);
         let shear = symmetric(self.shear, a[1]);
@@ -201,7 +204,7 @@ impl Op for AugmentDraw {
 
     fn reference(&self, _: &[&Array], step: &Step) -> Vec<Array> {
         let draws = (0..self.images as u32).flat_map(|n| self.draw(n, step.key)).collect();
-        vec![Array::f32([self.images, kernel::DRAWS as usize], draws)]
+        vec![Array::f32([self.images, 10], draws)]
     }
 }
 

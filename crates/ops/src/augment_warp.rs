@@ -109,7 +109,7 @@ impl Op for AugmentWarp {
         };
         let mut y = Vec::with_capacity(x.data.len());
         for n in 0..images {
-            let d = &draws.data[n * kernel::DRAWS as usize..][..kernel::DRAWS as usize];
+            let d = &draws.data[n * draws.shape()[1]..][..draws.shape()[1]];
             let pixel = |r: usize, q: usize, c: usize| x.data[((n * height + r) * width + q) * channels + c];
             if !d[..6].iter().all(|d| d.is_finite()) {
                 y.extend(std::iter::repeat_n(f64::NAN, height * width * channels));

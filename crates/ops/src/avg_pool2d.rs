@@ -5,7 +5,7 @@ use kiln_graph::{Array, Error, Gradient, Lowering, Op, Pieces, Result, Step, Ten
 use crate::case::Case;
 use crate::kernels::avg_pool2d as kernel;
 use crate::tiles::channel_tiles;
-use crate::window::{Padding, Window, pooling, window_overrides};
+use crate::window::{Padding, Window, pooling};
 
 /// The mean of each window; padding counts neither in the sum nor in the divisor: `[N, H, W, C] -> [N, OH, OW, C]`.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +61,7 @@ impl Op for AvgPool2d {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let (window, [_, _, _, channels]) = self.window(&lowering.input_types())?;
         let pixels = lowering.shape(y).elements() / channels.max(1);
-        let overrides = window_overrides!(avg_pool2d, window, channels: channels as u32);
+        let overrides = kernel::Overrides { channels: channels as u32, window: window.overrides() };
         let params = kernel::Params { pixels: pixels as u32 };
         lowering.push(kernel::Forward { x, y }.call(params, overrides, channel_tiles(pixels, channels)));
         Ok(())
@@ -133,7 +133,7 @@ impl Op for AvgPool2dGradient {
         let (dy, dx) = (lowering.inputs()[0], lowering.outputs()[0]);
         let (window, [_, _, _, channels]) = self.window(&lowering.input_types())?;
         let pixels = lowering.shape(dx).elements() / channels.max(1);
-        let overrides = window_overrides!(avg_pool2d, window, channels: channels as u32);
+        let overrides = kernel::Overrides { channels: channels as u32, window: window.overrides() };
         let params = kernel::Params { pixels: pixels as u32 };
         lowering.push(kernel::Gradient { dy, dx }.call(params, overrides, channel_tiles(pixels, channels)));
         Ok(())

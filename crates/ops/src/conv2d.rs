@@ -8,12 +8,13 @@ use crate::case::Case;
 use crate::conv2d_input_gradient::Conv2dInputGradient;
 use crate::conv2d_weight_gradient::Conv2dWeightGradient;
 use crate::fused::{self, Epilogue, Finishes};
+use crate::kernels::lib::convolution;
 use crate::kernels::{conv2d as kernel, conv2d_subgroup as subgroup};
 use crate::pad::{in_fours, quads_fit};
 use crate::sum::SumRows;
-use crate::tiles::{Tile, subgroup_tiles, subgroups_of_8, tiles};
+use crate::tiles::{SUBGROUP_QUADS, Tile, subgroup_overrides, subgroup_tiles, tiles};
 use crate::unfold::Source;
-use crate::window::{Padding, Window, window_overrides};
+use crate::window::{Padding, Window};
 
 /// Convolution of images (cross-correlation, as every framework means it):
 /// `(x [N, H, W, C], kernel [R, S, C, K], bias [K] if any) -> [N, OH, OW, K]`.
@@ -153,46 +154,34 @@ impl Finishes for Conv2d {
         let bias = if self.bias { lowering.inputs()[2] } else { weights };
         let (window, [images, ..], [r, s, depth, columns]) = self.geometry(&lowering.input_types()[..self.arity()])?;
         let pixels = images * window.pixels().1;
-        let (params, gates, has_bias) =
-            (kernel::Params { pixels: pixels as u32, phase_y: 0, phase_x: 0 }, epilogue.gates(weights), self.bias);
+        let params = convolution::Params { pixels: pixels as u32, phase_y: 0, phase_x: 0 };
+        let gates = epilogue.gates(weights);
         let source = Source::new(window, images, depth);
         let fit = quads_fit(lowering, source.inner, [source.elements, r * s * depth * columns.next_multiple_of(4)]);
         let tile = Tile::choose(lowering, fit, &TILES);
         let spread = tile.spread(pixels, columns);
-        let overrides = |window: Window, depth: usize, inner: usize| {
-            window_overrides!(
-                conv2d,
-                window,
-                depth: depth as u32,
-                inner: inner as u32,
-                columns: columns as u32,
-                lanes: spread.lanes,
-                has_bias: has_bias,
-                epilogue: epilogue.code(),
-            )
+        let convolution = |depth: usize, inner: usize| convolution::Overrides {
+            depth: depth as u32,
+            columns: columns as u32,
+            has_bias: self.bias,
+            inner: inner as u32,
         };
+        let (epilogue, quads) = (epilogue.overrides(), spread.overrides());
         let call = if tile == Tile::Columns {
+            let (convolution, window) = (convolution(depth, depth), window.overrides());
             let tensors = kernel::Forward { source: x, weights, bias, gates, result };
-            tensors.call(params, overrides(window, depth, depth), tiles(pixels, columns))
+            let overrides = kernel::Overrides { convolution, epilogue, quads, window };
+            tensors.call(params, overrides, tiles(pixels, columns))
         } else {
-            let (window, inner) = (source.window, source.inner);
-            let overrides = overrides(window, inner.next_multiple_of(4), inner);
+            let convolution = convolution(source.inner.next_multiple_of(4), source.inner);
+            let window = source.window.overrides();
             let source = source.of(lowering, x);
             let weights4 = in_fours(lowering, weights, [r * s, depth, columns]);
+            let overrides = kernel::Overrides { convolution, epilogue, quads, window };
             match tile {
                 Tile::Subgroup => {
-                    let overrides = window_overrides!(
-                        conv2d_subgroup,
-                        window,
-                        depth: overrides.depth,
-                        inner: overrides.inner,
-                        columns: overrides.columns,
-                        lanes: 0,
-                        has_bias: has_bias,
-                        epilogue: overrides.epilogue,
-                        subgroups_of_8: subgroups_of_8(lowering.limits()),
-                    );
-                    let params = subgroup::Params { pixels: params.pixels, phase_y: 0, phase_x: 0 };
+                    let (quads, subgroup) = (SUBGROUP_QUADS, subgroup_overrides(lowering.limits()));
+                    let overrides = subgroup::Overrides { convolution, epilogue, quads, subgroup, window };
                     let tensors = subgroup::Forward { source, weights4, bias, gates, result };
                     tensors.call(params, overrides, subgroup_tiles(pixels, columns))
                 }

@@ -7,14 +7,15 @@ use kiln_graph::{Array, Call, DType, Error, Kernel, Lowering, Op, Pieces, Result
 use crate::case::Case;
 use crate::conv2d::{geometries, window};
 use crate::fused::{self, Epilogue, Finishes};
+use crate::kernels::lib::{self, convolution::Params};
 use crate::kernels::{
     conv2d_input_gradient, conv2d_input_gradient_subgroup, conv2d_strided_input_gradient,
     conv2d_strided_input_gradient_subgroup,
 };
 use crate::pad::{in_fours, quads_fit, transposed_in_fours};
-use crate::tiles::{Tile, subgroup_tiles, subgroups_of_8, tiles};
+use crate::tiles::{SUBGROUP_QUADS, Tile, subgroup_overrides, subgroup_tiles, tiles};
 use crate::transpose;
-use crate::window::{Padding, Window, window_overrides};
+use crate::window::{Padding, Window};
 
 /// The gradient of [`Conv2d`](crate::Conv2d) with respect to the image:
 /// `(dy [N, OH, OW, K], kernel [R, S, C, K]) -> [N, H, W, C]`.
@@ -50,12 +51,7 @@ impl Phase {
 
 /// What the calls of all phases have in common.
 struct Product {
-    window: Window,
-    /// Filters, and as many as the rows of the source hold.
-    inner: usize,
-    depth: usize,
     channels: usize,
-    epilogue: u32,
     source: Tensor,
     /// The kernel as `[R, S, K, C]`.
     weights: Tensor,
@@ -63,7 +59,10 @@ struct Product {
     unread: Tensor,
     gates: Tensor,
     result: Tensor,
-    subgroups_of_8: bool,
+    convolution: lib::convolution::Overrides,
+    epilogue: lib::epilogue::Overrides,
+    subgroup: lib::subgroup::Overrides,
+    window: lib::window::Overrides,
 }
 
 /// The kernels without and with strides have other addresses and the same form: the tiles of one, and its call for a phase
@@ -78,27 +77,18 @@ macro_rules! product {
         ];
 
         fn $call(product: &Product, tile: Tile, pixels: usize, [phase_y, phase_x]: [u32; 2]) -> Call {
-            let &Product { window, source, weights, unread, gates, result, channels, .. } = product;
-            let spread = tile.spread(pixels, channels);
-            let [inner, depth, columns] = [product.inner, product.depth, channels].map(|n| n as u32);
-            let epilogue = product.epilogue;
+            let &Product { source, weights, unread, gates, result, channels, .. } = product;
+            let &Product { convolution, epilogue, subgroup, window, .. } = product;
+            let params = Params { pixels: pixels as u32, phase_y, phase_x };
             let (bias, weights4) = (unread, weights);
             if tile == Tile::Subgroup {
-                let subgroups_of_8 = product.subgroups_of_8;
-                let overrides = window_overrides!(
-                    $subgroup, window,
-                    depth: depth, inner: inner, columns: columns, lanes: 0, has_bias: false, epilogue: epilogue,
-                    subgroups_of_8: subgroups_of_8,
-                );
-                let params = $subgroup::Params { pixels: pixels as u32, phase_y, phase_x };
+                let overrides =
+                    $subgroup::Overrides { convolution, epilogue, quads: SUBGROUP_QUADS, subgroup, window };
                 let tensors = $subgroup::Forward { source, weights4, bias, gates, result };
                 return tensors.call(params, overrides, subgroup_tiles(pixels, channels));
             }
-            let overrides = window_overrides!(
-                $kernels, window,
-                depth: depth, inner: inner, columns: columns, lanes: spread.lanes, has_bias: false, epilogue: epilogue,
-            );
-            let params = $kernels::Params { pixels: pixels as u32, phase_y, phase_x };
+            let spread = tile.spread(pixels, channels);
+            let overrides = $kernels::Overrides { convolution, epilogue, quads: spread.overrides(), window };
             match tile {
                 Tile::Columns => $kernels::Forward { source, weights, bias, gates, result }
                     .call(params, overrides, tiles(pixels, channels)),
@@ -199,18 +189,18 @@ impl Finishes for Conv2dInputGradient {
             let source = in_fours(lowering, dy, [out_pixels, 1, filters]);
             (source, transposed_in_fours(lowering, kernel, [r * s, filters, channels]), deep)
         };
+        let [depth, inner, columns] = [depth, filters, channels].map(|n| n as u32);
         let product = Product {
-            window,
-            inner: filters,
-            depth,
             channels,
-            epilogue: epilogue.code(),
             source,
             weights,
             unread: kernel,
             gates: epilogue.gates(kernel),
             result,
-            subgroups_of_8: subgroups_of_8(lowering.limits()),
+            convolution: lib::convolution::Overrides { depth, columns, has_bias: false, inner },
+            epilogue: epilogue.overrides(),
+            subgroup: subgroup_overrides(lowering.limits()),
+            window: window.overrides(),
         };
         let phases = Phase::all(&window);
         let flops = 2 * out_pixels * r * s * channels * filters / phases.len();

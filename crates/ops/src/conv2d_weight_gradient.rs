@@ -4,15 +4,16 @@ use kiln_graph::{Array, DType, Error, Kernel, Limits, Lowering, Op, Result, Step
 
 use crate::case::Case;
 use crate::conv2d::{geometries, window};
+use crate::kernels::lib::{weight_gradient, weight_gradient_quads};
 use crate::kernels::{
     conv2d_weight_gradient as kernel, conv2d_weight_gradient_quads as quads,
     conv2d_weight_gradient_subgroup as subgroup,
 };
 use crate::pad::{in_fours, quads_fit};
 use crate::sum::sum_rows;
-use crate::tiles::{QuadTiles, Tile, shared_tiles, subgroup_tiles, subgroups_of_8, tiles};
+use crate::tiles::{SUBGROUP_QUADS, Tile, shared_tiles, subgroup_overrides, subgroup_tiles, subgroups_of_8, tiles};
 use crate::unfold::Source;
-use crate::window::{Padding, Window, window_overrides};
+use crate::window::{Padding, Window};
 
 /// Workgroups that keep a processor's threads busy: as many chunks of pixels are summed apart as it takes to have these.
 const BUSY: usize = 256;
@@ -61,6 +62,10 @@ fn chunk(limits: &Limits, pixels: usize, [rows, channels, filters]: [usize; 3]) 
         BUSY.div_ceil(workgroups(tiles(rows, filters))).max(in_cache)
     };
     pixels.div_ceil(wanted.min(pixels.div_ceil(SMALLEST_CHUNK)).max(1))
+}
+
+fn weight_gradient(channels: usize, filters: usize) -> weight_gradient::Overrides {
+    weight_gradient::Overrides { channels: channels as u32, filters: filters as u32 }
 }
 
 impl Conv2dWeightGradient {
@@ -119,56 +124,39 @@ impl Op for Conv2dWeightGradient {
         let fitting: &[_] = if rows_in_fours <= FEW_ROWS { &TILES_OF_FEW_ROWS } else { &TILES };
         let tile = Tile::choose(lowering, fit, fitting);
         if tile != Tile::Columns {
-            let QuadTiles { lanes, workgroups } = tile.spread(rows_in_fours, filters);
-            let overrides = window_overrides!(
-                conv2d_weight_gradient_quads,
-                source.window,
-                channels: deep as u32,
-                inner: source.inner as u32,
-                lanes: lanes,
-                filters: filters as u32,
-            );
-            let source_window = source.window;
+            let spread = tile.spread(rows_in_fours, filters);
+            let weight_gradient = weight_gradient(deep, filters);
+            let weight_gradient_quads = weight_gradient_quads::Overrides { inner: source.inner as u32 };
+            let window = source.window.overrides();
+            let overrides =
+                quads::Overrides { quads: spread.overrides(), weight_gradient, weight_gradient_quads, window };
             let x = source.of(lowering, x);
             let dy = in_fours(lowering, dy, [pixels, 1, filters]);
-            let params = quads::Params { chunk: chunk as u32, begin: 0, end: pixels as u32, first_chunk: 0 };
+            let params = weight_gradient::Params { chunk: chunk as u32, begin: 0, end: pixels as u32, first_chunk: 0 };
+            let [across, down, _] = spread.workgroups;
+            let workgroups = [across, down, chunks as u32];
             let call = match tile {
                 Tile::Subgroup => {
-                    let overrides = window_overrides!(
-                        conv2d_weight_gradient_subgroup,
-                        source_window,
-                        channels: overrides.channels,
-                        inner: overrides.inner,
-                        lanes: 0,
-                        filters: overrides.filters,
-                        subgroups_of_8: subgroups_of_8(lowering.limits()),
-                    );
-                    let quads::Params { chunk, begin, end, first_chunk } = params;
-                    let params = subgroup::Params { chunk, begin, end, first_chunk };
+                    let (quads, subgroup) = (SUBGROUP_QUADS, subgroup_overrides(lowering.limits()));
+                    let overrides =
+                        subgroup::Overrides { quads, subgroup, weight_gradient, weight_gradient_quads, window };
                     let [across, down, _] = subgroup_tiles(rows_in_fours, filters);
                     subgroup::Forward { x, dy, partial }.call(params, overrides, [across, down, chunks as u32])
                 }
-                Tile::Shared => {
-                    let [across, down, _] = workgroups;
-                    quads::SharedTiles { x, dy, partial }.call(params, overrides, [across, down, chunks as u32])
-                }
-                _ => {
-                    let [across, down, _] = workgroups;
-                    quads::Forward { x, dy, partial }.call(params, overrides, [across, down, chunks as u32])
-                }
+                Tile::Shared => quads::SharedTiles { x, dy, partial }.call(params, overrides, workgroups),
+                _ => quads::Forward { x, dy, partial }.call(params, overrides, workgroups),
             };
             lowering.push(call.flops(flops));
         } else {
-            let overrides = window_overrides!(
-                conv2d_weight_gradient, window, channels: channels as u32, filters: filters as u32
-            );
+            let weight_gradient = weight_gradient(channels, filters);
+            let overrides = kernel::Overrides { weight_gradient, window: window.overrides() };
             let [image, result] = [x, dy].map(|tensor| lowering.shape(tensor).sample().elements());
             for kiln_graph::Window { units, parts: [x, dy] } in lowering.windows(images, [(x, image), (dy, result)]) {
                 let (begin, end) = (units.start * area, units.end * area);
                 let (first_chunk, end_chunk) = (begin / chunk, end.div_ceil(chunk));
                 let workgroups = [across, down, (end_chunk - first_chunk) as u32];
                 let [chunk, begin, end, first_chunk] = [chunk, begin, end, first_chunk].map(|n| n as u32);
-                let params = kernel::Params { chunk, begin, end, first_chunk };
+                let params = weight_gradient::Params { chunk, begin, end, first_chunk };
                 let call = kernel::Forward { x, dy, partial }.call(params, overrides, workgroups);
                 lowering.push(call.flops(2 * units.len() * area * rows * filters));
             }

@@ -23,7 +23,8 @@ impl Dropout {
 
     /// Whether an element is kept.
     fn keeps(&self, i: usize, step: &Step) -> bool {
-        let lanes = kernel::LANES as usize;
+        // One draw of four words for the elements i, i + 64, i + 128 and i + 192 of each 256.
+        let lanes = 64;
         let (block, within) = (i / (4 * lanes), i % (4 * lanes));
         let draws = random4((block * lanes + within % lanes) as u32, self.stream, step.key);
         uniform_of(draws[within / lanes]) >= f64::from(self.rate)

@@ -12,7 +12,7 @@ use crate::batch_norm::{BatchNorm, BatchNormInference, variances};
 use crate::case::Case;
 use crate::conv2d::{Conv2d, geometries};
 use crate::conv2d_input_gradient::Conv2dInputGradient;
-use crate::kernels::matmul as kernel;
+use crate::kernels::{lib, matmul as kernel};
 use crate::matmul::Matmul;
 use crate::max_pool2d::{MaxPool2d, MaxPool2dGradient};
 use crate::window::Padding;
@@ -29,13 +29,14 @@ pub(crate) enum Epilogue {
 }
 
 impl Epilogue {
-    /// The kernels' override.
-    pub(crate) fn code(self) -> u32 {
-        match self {
+    /// The overrides of `shaders/lib/epilogue.wgsl`.
+    pub(crate) fn overrides(self) -> lib::epilogue::Overrides {
+        let epilogue = match self {
             Epilogue::Plain => kernel::PLAIN,
             Epilogue::Relu => kernel::RELU,
             Epilogue::ReluGradient(_) => kernel::RELU_GRADIENT,
-        }
+        };
+        lib::epilogue::Overrides { epilogue }
     }
 
     /// The same with other gates, where there are any: a part of them.

@@ -9,7 +9,7 @@ use crate::fused::{self, Epilogue, Finishes};
 use crate::kernels::max_pool2d as kernel;
 use crate::nan::larger;
 use crate::tiles::channel_tiles;
-use crate::window::{Padding, Window, pooling, window_overrides};
+use crate::window::{Padding, Window, pooling};
 
 /// The largest value of each window, or NaN where it has one; padding never wins: `[N, H, W, C] -> [N, OH, OW, C]`.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,10 @@ pub struct MaxPool2d {
 pub struct MaxPool2dGradient {
     /// The pooling.
     pub pool: MaxPool2d,
+}
+
+fn overrides(window: &Window, channels: usize, epilogue: Epilogue) -> kernel::Overrides {
+    kernel::Overrides { channels: channels as u32, epilogue: epilogue.overrides(), window: window.overrides() }
 }
 
 fn params(pixels: usize) -> kernel::Params {
@@ -61,8 +65,7 @@ impl Op for MaxPool2d {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let (window, [_, _, _, channels]) = self.window(&lowering.input_types())?;
         let pixels = lowering.shape(y).elements() / channels.max(1);
-        let epilogue = Epilogue::Plain.code();
-        let overrides = window_overrides!(max_pool2d, window, channels: channels as u32, epilogue: epilogue);
+        let overrides = overrides(&window, channels, Epilogue::Plain);
         let params = params(pixels);
         lowering.push(kernel::Forward { x, y }.call(params, overrides, channel_tiles(pixels, channels)));
         Ok(())
@@ -170,7 +173,7 @@ impl Finishes for MaxPool2dGradient {
     fn lower_with(&self, lowering: &mut Lowering, epilogue: Epilogue) -> Result<()> {
         let (x, dy, dx) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let (window, [images, _, _, channels]) = self.window(&lowering.input_types()[..self.arity()])?;
-        let overrides = window_overrides!(max_pool2d, window, channels: channels as u32, epilogue: epilogue.code());
+        let overrides = overrides(&window, channels, epilogue);
         let gates = epilogue.gates(dy);
         let apart = (0..2).all(|axis| window.size[axis] <= window.strides[axis]);
         let pixels = match apart {

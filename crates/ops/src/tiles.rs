@@ -2,7 +2,7 @@
 
 use kiln_graph::{Kernel, Limits, Lowering};
 
-use crate::kernels::{conv2d, conv2d_subgroup, global_max_pool2d, matmul, max_pool2d, moments};
+use crate::kernels::{lib, conv2d, conv2d_subgroup, global_max_pool2d, matmul, max_pool2d, moments};
 
 /// Workgroups along columns, then along rows; these fold from y into z beyond the 65,535 that WebGPU dispatches.
 pub(crate) fn spread(rows: usize, rows_each: u32, columns: usize, columns_each: u32) -> [u32; 3] {
@@ -83,6 +83,21 @@ pub(crate) struct QuadTiles {
     pub(crate) lanes: u32,
     /// Workgroups along columns, then along rows.
     pub(crate) workgroups: [u32; 3],
+}
+
+impl QuadTiles {
+    /// The overrides of `shaders/lib/quads.wgsl`.
+    pub(crate) fn overrides(self) -> lib::quads::Overrides {
+        lib::quads::Overrides { lanes: self.lanes }
+    }
+}
+
+/// The overrides of `shaders/lib/quads.wgsl` where subgroups share rows: no quads are spread over a workgroup.
+pub(crate) const SUBGROUP_QUADS: lib::quads::Overrides = lib::quads::Overrides { lanes: 0 };
+
+/// The overrides of `shaders/lib/subgroup.wgsl`.
+pub(crate) fn subgroup_overrides(limits: &Limits) -> lib::subgroup::Overrides {
+    lib::subgroup::Overrides { subgroups_of_8: subgroups_of_8(limits) }
 }
 
 /// All quads of a row in a workgroup if they are few; else 16, or 8 where that leaves fewer without a column.

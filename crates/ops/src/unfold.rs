@@ -6,7 +6,7 @@ use crate::case::Case;
 use crate::conv2d::geometries;
 use crate::kernels::unfold as kernel;
 use crate::pad::in_fours;
-use crate::window::{Padding, Window, pooling, window_overrides};
+use crate::window::{Padding, Window, pooling};
 
 /// Puts the window of each pixel of a convolution's result into a row, as a matrix product takes it ("im2col"), 0 outside
 /// the image; rows are filled up with zeros: `[N, H, W, C] -> [N, OH, OW, R S C rounded up to a multiple of 4]`.
@@ -65,7 +65,7 @@ impl Source {
 fn call(x: Tensor, y: Tensor, window: &Window, images: usize, channels: usize) -> Call {
     let quads_of_row = length(window, channels) / 4;
     let quads = images * window.pixels().1 * quads_of_row;
-    let overrides = window_overrides!(unfold, *window, channels: channels as u32, length: quads_of_row as u32);
+    let overrides = kernel::Overrides { channels: channels as u32, length: quads_of_row as u32, window: window.overrides() };
     kernel::Forward { x, y }.call(kernel::Params { quads: quads as u32 }, overrides, linear_workgroups(quads, 256))
 }
 

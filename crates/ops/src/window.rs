@@ -2,6 +2,8 @@
 
 use kiln_graph::{DType, Error, Result, TensorType};
 
+use crate::kernels::lib::window::Overrides;
+
 /// Keras' two rules for what lies around an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding {
@@ -88,6 +90,26 @@ impl Window {
         (self.image[axis] + self.before[axis]).div_ceil(self.strides[axis])
     }
 
+    /// The overrides of `shaders/lib/window.wgsl`.
+    pub(crate) fn overrides(&self) -> Overrides {
+        let [[height, width], [out_height, out_width], [window_height, window_width]] =
+            [self.image, self.out, self.size].map(|extents| extents.map(|n| n as u32));
+        let [[stride_y, stride_x], [pad_top, pad_left]] =
+            [self.strides, self.before].map(|pixels| pixels.map(|n| n as u32));
+        Overrides {
+            height,
+            width,
+            out_height,
+            out_width,
+            window_height,
+            window_width,
+            stride_y,
+            stride_x,
+            pad_top,
+            pad_left,
+        }
+    }
+
     /// The image's and the result's number of pixels.
     pub(crate) fn pixels(&self) -> (usize, usize) {
         (self.image[0] * self.image[1], self.out[0] * self.out[1])
@@ -116,27 +138,6 @@ pub(crate) fn pooling(
     }
     .ok_or_else(|| Error::inputs(op, format!("f32 [N, H, W, C] that a window of {size:?} fits"), inputs))
 }
-
-/// The overrides of a kernel that imports `window`, from a [`Window`] and the kernel's own.
-macro_rules! window_overrides {
-    ($kernel:ident, $window:expr, $($name:ident: $value:expr),* $(,)?) => {{
-        let window: $crate::window::Window = $window;
-        $crate::kernels::$kernel::Overrides {
-            height: window.image[0] as u32,
-            width: window.image[1] as u32,
-            out_height: window.out[0] as u32,
-            out_width: window.out[1] as u32,
-            window_height: window.size[0] as u32,
-            window_width: window.size[1] as u32,
-            stride_y: window.strides[0] as u32,
-            stride_x: window.strides[1] as u32,
-            pad_top: window.before[0] as u32,
-            pad_left: window.before[1] as u32,
-            $($name: $value),*
-        }
-    }};
-}
-pub(crate) use window_overrides;
 
 #[cfg(test)]
 mod tests {

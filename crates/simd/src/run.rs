@@ -118,7 +118,8 @@ pub fn instruction_set(max_lanes: u32) -> &'static str {
 }
 
 /// Makes the [`Native`](crate::Native) of a function `fn kernel<S: Simd, const CHECKED: bool>(S, &Dispatch, Range<u64>)`,
-/// which is compiled for every instruction set with at most so many lanes.
+/// which is compiled for every instruction set with at most so many lanes. Of a kernel that is not trusted, the unchecked
+/// form is not compiled: the checked one stands in its place.
 #[macro_export]
 macro_rules! native {
     ($($kernel:ident)::+, trusted: $trusted:expr, lanes: $lanes:expr, overrides: $overrides:expr) => {{
@@ -154,7 +155,7 @@ macro_rules! native {
                 unsafe { $($kernel)::+::<_, CHECKED>(simd, dispatch, range) }
             })
         }
-        $crate::Native { overrides: $overrides, unchecked: run::<{ !$trusted }>, checked: run::<true>, trusted: $trusted }
+        $crate::Native { overrides: $overrides, unchecked: run::<{ !$trusted }>, checked: run::<true> }
     }};
 }
 

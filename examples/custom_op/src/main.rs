@@ -33,7 +33,7 @@ fn graph(value: &Array) -> Result<(Graph, [Tensor; 3]), Box<dyn Error>> {
     let dx = gradients(&mut graph, sum, &[x])?[0].ok_or("the sum does not depend on x")?;
     for (name, tensor) in [("y", y), ("dx", dx)] {
         let buffer = graph.buffer(name);
-        graph.place(tensor, buffer, 0);
+        graph.place(tensor, buffer, 0)?;
     }
     Ok((graph, [x, y, dx]))
 }

@@ -83,7 +83,7 @@ fn a_function_raises_what_its_pointers_point_to() {
 
 /// The classes of the named values of each of Kiln's own kernels.
 fn of_kernel(name: &str, entry_point: &str) -> Vec<(String, Class)> {
-    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders");
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../ops/shaders");
     let output = crate::compile(dir).unwrap();
     let shader = output.shaders.iter().find(|shader| shader.name == name).unwrap();
     let index = shader.module.entry_points.iter().position(|found| found.name == entry_point).unwrap();

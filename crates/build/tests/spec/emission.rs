@@ -3,6 +3,8 @@ use std::mem::offset_of;
 use kiln_build::{Options, Paths};
 use kiln_graph::{Access, DType, Graph, Tensor, TensorType};
 
+use crate::{assert_error, build, kernel};
+
 /// The generated code, compiled: it is what users get.
 #[deny(missing_docs, warnings)]
 mod kernels {
@@ -15,6 +17,11 @@ fn generated(options: &Options) -> Result<String, kiln_build::Error> {
     kiln_build::compile(dir).unwrap().rust(options)
 }
 
+/// The code for these files.
+fn rust(files: &[(&str, &str)]) -> String {
+    build(files).unwrap()
+}
+
 fn tensors<const N: usize>() -> [Tensor; N] {
     let mut graph = Graph::new();
     let buffer = graph.buffer("parameters");
@@ -23,7 +30,7 @@ fn tensors<const N: usize>() -> [Tensor; N] {
 
 #[test]
 fn the_generated_code_is_the_one_that_these_tests_compile() {
-    let found = generated(&Options::default()).unwrap();
+    let found = generated(&Options::new(Paths::of_parts())).unwrap();
     if found != include_str!("../fixtures/kernels.rs") {
         let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/kernels.rs");
         std::fs::write(path, found).unwrap();
@@ -32,11 +39,8 @@ fn the_generated_code_is_the_one_that_these_tests_compile() {
 }
 
 #[test]
-fn another_crate_can_name_other_paths() {
-    let [graph, bytemuck, simd] = ["::kiln::graph", "::kiln::bytemuck", "::kiln::simd"].map(str::to_owned);
-    let paths = Paths { graph, bytemuck, simd };
-
-    let found = generated(&Options { paths, ..Options::default() }).unwrap();
+fn code_for_a_crate_that_depends_on_kiln_names_kiln_alone() {
+    let found = generated(&Options::default()).unwrap();
 
     assert!(!found.contains("::kiln_graph") && !found.contains(" ::bytemuck"), "{found}");
     assert!(found.contains("use ::kiln::simd as wgsl;") && !found.contains("::kiln_simd"), "{found}");
@@ -44,20 +48,86 @@ fn another_crate_can_name_other_paths() {
 }
 
 #[test]
-fn a_kernel_that_only_gpus_run_has_no_native_code() {
-    let gpu_only = |names: &[&str]| Options {
-        gpu_only: names.iter().map(|&name| name.to_owned()).collect(),
-        ..Options::default()
+fn kiln_may_have_another_name() {
+    let found = generated(&Options::new(Paths::of_kiln("engine"))).unwrap();
+
+    assert!(found.contains("::engine::graph::Kernel") && !found.contains("::kiln"), "{found}");
+}
+
+#[test]
+fn an_entry_point_below_gpu_only_has_no_native_code() {
+    let shader = |directive: &str| {
+        let entry = |name: &str| format!("@compute @workgroup_size(1)\nfn {name}() {{ y[0] = 1.0; }}\n");
+        format!(
+            "@group(0) @binding(0) var<storage, read_write> y: array<f32>;\n{}// Writes one.\n{directive}{}",
+            entry("first"),
+            entry("second")
+        )
     };
 
-    let one = generated(&gpu_only(&["every_convention.clear"])).unwrap();
-    let whole_file = generated(&gpu_only(&["move.forward"])).unwrap();
-    let wrong = generated(&gpu_only(&["move.backward"])).unwrap_err().to_string();
+    let both = rust(&[("a.wgsl", &shader(""))]);
+    let one = rust(&[("a.wgsl", &shader("#gpu_only\n"))]);
 
-    assert!(!one.contains("fn run_clear") && one.contains("fn run_count"), "{one}");
-    assert_eq!(one.matches("native: ::core::option::Option::None").count(), 1);
-    assert!(!whole_file.contains("fn run_forward<"), "{whole_file}");
-    assert!(wrong.contains("`move.backward`") && wrong.contains("shader.entry_point"), "{wrong}");
+    assert!(both.contains("fn run_second") && !one.contains("fn run_second"), "{one}");
+    assert!(one.contains("fn run_first") && one.contains("\n// #gpu_only\n@compute"), "{one}");
+    assert_eq!([&both, &one].map(|rust| rust.matches(".with_native(").count()), [2, 1]);
+    assert!(one.contains("/// Writes one.\n    #[derive"), "{one}");
+}
+
+#[test]
+fn gpu_only_above_anything_else_is_an_error() {
+    let text = kernel("#gpu_only\nconst TWO: u32 = 2u;");
+    assert_error(
+        &[("a.wgsl", &text)],
+        "
+error: `#gpu_only` stands above no entry point
+ --> a.wgsl:1:1
+  |
+1 | #gpu_only
+  | ^^^^^^^^^
+  = note: expected it directly above an entry point's `@compute`
+",
+    );
+}
+
+const SHARED: &str = "override factor: f32; // of all\nstruct Params { count: u32, offset: f32 }\n";
+
+fn importing(own: &str) -> String {
+    format!(
+        "#import scaled\n{own}
+         @group(0) @binding(0) var<storage, read_write> y: array<f32>;
+         @group(0) @binding(1) var<uniform> params: Params;
+         @compute @workgroup_size(1)
+         fn forward() {{ y[0] = factor * f32(params.count) + params.offset; }}"
+    )
+}
+
+#[test]
+fn what_a_library_declares_is_one_type_for_all_shaders_that_import_it() {
+    let [a, b] = [importing("override own: u32;"), importing("")];
+
+    let rust = rust(&[("a.wgsl", &a), ("b.wgsl", &b), ("lib/scaled.wgsl", SHARED)]);
+
+    assert_eq!(rust.matches("pub struct Params {").count(), 1, "{rust}");
+    assert_eq!(rust.matches("pub use super::lib::scaled::Params;").count(), 2);
+    assert_eq!(rust.matches("pub scaled: super::lib::scaled::Overrides,").count(), 2);
+    assert_eq!(rust.matches("pub factor: f32,").count(), 1);
+    assert_eq!(rust.matches("(\"factor\", f64::from(overrides.scaled.factor))").count(), 2);
+    assert_eq!(rust.matches("(\"own\", f64::from(overrides.own))").count(), 1);
+}
+
+#[test]
+fn an_override_with_the_name_of_a_library_that_has_overrides_is_an_error() {
+    assert_error(
+        &[("a.wgsl", &importing("override scaled: u32;")), ("lib/scaled.wgsl", SHARED)],
+        "
+error: the override `scaled` has the name of `lib/scaled.wgsl`, which has overrides too
+ --> a.wgsl:2:1
+  |
+2 | override scaled: u32;
+  | ^^^^^^^^^^^^^^^ expected another name
+",
+    );
 }
 
 #[test]

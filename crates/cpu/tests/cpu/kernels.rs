@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use kiln_graph::{
-    Access, Argument, Binding, Dispatch, Kernel, Native, NativeFn, Override, Plan, PlanBuffer, PlannedCall, TensorType,
+    Access, Argument, Binding, Dispatch, Kernel, KernelDescriptor, Native, NativeFn, Override, Plan, PlanBuffer, PlannedCall, TensorType,
     Uniform as Params,
 };
 use kiln_simd::{Bool, F32, Simd, Storage, U32, Uniform, Vec3, for_each_workgroup, native};
@@ -12,7 +12,16 @@ use kiln_simd::{Bool, F32, Simd, Storage, U32, Uniform, Vec3, for_each_workgroup
 pub const SIZE: u32 = 64;
 
 const fn kernel(name: &'static str, bindings: &'static [Binding], native: Native) -> Kernel {
-    Kernel {
+    with_native(descriptor(name, bindings), native)
+}
+
+const fn with_native(descriptor: KernelDescriptor, native: Native) -> Kernel {
+    // SAFETY: the native code of this file is as `NativeFn` demands and writes only what is bound to be written.
+    unsafe { Kernel::new(descriptor).with_native(native) }
+}
+
+const fn descriptor(name: &'static str, bindings: &'static [Binding]) -> KernelDescriptor {
+    KernelDescriptor {
         name,
         source: "",
         entry_point: "main",
@@ -21,7 +30,6 @@ const fn kernel(name: &'static str, bindings: &'static [Binding], native: Native
         params: None,
         step: false,
         workgroup_memory: 0,
-        native: Some(native),
     }
 }
 
@@ -33,13 +41,16 @@ const X: Binding = binding("x", 0, Access::Read);
 const Y: Binding = binding("y", 1, Access::ReadWrite);
 
 /// z = x + y, for `params.count` elements; one vector of invocations after the other
-pub static ADD: Kernel = Kernel {
-    params: Some(Params { binding: 3, bytes: 4 }),
-    ..kernel(
-        "add.main",
-        &[X, binding("y", 1, Access::Read), binding("z", 2, Access::ReadWrite)],
+// SAFETY: the tests call it with as many elements as its tensors have.
+pub static ADD: Kernel = unsafe {
+    with_native(
+        KernelDescriptor {
+            params: Some(Params { binding: 3, bytes: 4 }),
+            ..descriptor("add.main", &[X, binding("y", 1, Access::Read), binding("z", 2, Access::ReadWrite)])
+        },
         native!(add, trusted: true, lanes: SIZE, overrides: &[]),
     )
+    .trusted()
 };
 
 #[inline(always)]
@@ -66,9 +77,13 @@ unsafe fn add<S: Simd, const CHECKED: bool>(simd: S, dispatch: &Dispatch<'_>, ra
 }
 
 /// y[i] = factor x[i] + offset + shift, where `factor` and `shift` are overrides and `offset` is a parameter
-pub static AFFINE: Kernel = Kernel {
-    params: Some(Params { binding: 2, bytes: 4 }),
-    ..kernel("affine.main", &[X, Y], native!(affine_kernel, trusted: true, lanes: SIZE, overrides: AFFINE_OVERRIDES))
+// SAFETY: the tests call it with tensors of one size.
+pub static AFFINE: Kernel = unsafe {
+    with_native(
+        KernelDescriptor { params: Some(Params { binding: 2, bytes: 4 }), ..descriptor("affine.main", &[X, Y]) },
+        native!(affine_kernel, trusted: true, lanes: SIZE, overrides: AFFINE_OVERRIDES),
+    )
+    .trusted()
 };
 
 const AFFINE_OVERRIDES: &[Override] =
@@ -118,7 +133,7 @@ macro_rules! simple {
 }
 
 const fn plain(function: NativeFn) -> Native {
-    Native { overrides: &[], unchecked: function, checked: function, trusted: false }
+    Native { overrides: &[], unchecked: function, checked: function }
 }
 
 /// y[i] = x[n - 1 - i] + i of workgroup i of n
@@ -132,30 +147,23 @@ pub static REVERSE: Kernel = kernel(
 );
 
 /// y[row] = x[0] first + rate + y[row]
-pub static RECORD: Kernel = Kernel {
-    step: true,
-    ..kernel(
-        "record.main",
-        &[X, Y],
-        simple!(record(x, y, dispatch, _index) {
+pub static RECORD: Kernel = with_native(
+    KernelDescriptor { step: true, ..descriptor("record.main", &[X, Y]) },
+    simple!(record(x, y, dispatch, _index) {
             let step = dispatch.step;
             y.store(step.row, x.load::<f32>(0) * step.first as f32 + step.rates[0] + y.load::<f32>(step.row));
         }),
-    )
-};
+);
 
 /// Writes both of its tensors.
-pub static TWO_OUTPUTS: Kernel = Kernel {
-    bindings: &[binding("x", 0, Access::ReadWrite), Y],
-    ..kernel(
-        "two_outputs.main",
-        &[],
-        simple!(two_outputs(x, y, _dispatch, index) {
+pub static TWO_OUTPUTS: Kernel = kernel(
+    "two_outputs.main",
+    &[binding("x", 0, Access::ReadWrite), Y],
+    simple!(two_outputs(x, y, _dispatch, index) {
             x.store(index, 1.0_f32);
             y.store(index, 2.0_f32);
         }),
-    )
-};
+);
 
 /// y[i + 1000] = 1 in workgroup 5
 pub static OUT_OF_BOUNDS: Kernel = kernel(

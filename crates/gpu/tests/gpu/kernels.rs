@@ -1,9 +1,13 @@
 //! Kernels as kiln-build emits them, and plans of them, written by hand.
 
-use kiln_graph::{Access, Argument, Binding, Kernel, Plan, PlanBuffer, PlannedCall, TensorType, Uniform};
+use kiln_graph::{Access, Argument, Binding, Kernel, KernelDescriptor, Plan, PlanBuffer, PlannedCall, TensorType, Uniform};
 
 const fn kernel(name: &'static str, source: &'static str, bindings: &'static [Binding]) -> Kernel {
-    Kernel {
+    Kernel::new(descriptor(name, source, bindings))
+}
+
+const fn descriptor(name: &'static str, source: &'static str, bindings: &'static [Binding]) -> KernelDescriptor {
+    KernelDescriptor {
         name,
         source,
         entry_point: "main",
@@ -12,7 +16,6 @@ const fn kernel(name: &'static str, source: &'static str, bindings: &'static [Bi
         params: None,
         step: false,
         workgroup_memory: 0,
-        native: None,
     }
 }
 
@@ -35,9 +38,9 @@ pub static DOUBLE: Kernel = kernel(
 );
 
 /// y = factor x + offset, `factor` an override, `offset` a parameter
-pub static AFFINE: Kernel = Kernel {
+pub static AFFINE: Kernel = Kernel::new(KernelDescriptor {
     params: Some(Uniform { binding: 2, bytes: 8 }),
-    ..kernel(
+    ..descriptor(
         "affine.main",
         "struct Params { count: u32, offset: f32 }
          override factor: f32;
@@ -50,12 +53,12 @@ pub static AFFINE: Kernel = Kernel {
          }",
         X_TO_Y,
     )
-};
+});
 
 /// w = w - rate * (first + 1), and row `row` of w's second half holds `first`
-pub static DESCEND: Kernel = Kernel {
+pub static DESCEND: Kernel = Kernel::new(KernelDescriptor {
     step: true,
-    ..kernel(
+    ..descriptor(
         "descend.main",
         "struct Step { first: u32, row: u32, key: vec2u, rates: vec4f }
          @group(0) @binding(0) var<storage, read_write> w: array<f32>;
@@ -68,7 +71,7 @@ pub static DESCEND: Kernel = Kernel {
          }",
         &[binding("w", 0, Access::ReadWrite), binding("rows", 1, Access::ReadWrite)],
     )
-};
+});
 
 /// Reads and writes past the end.
 pub static OUT_OF_BOUNDS: Kernel = kernel(
@@ -81,6 +84,46 @@ pub static OUT_OF_BOUNDS: Kernel = kernel(
      }",
     X_TO_Y,
 );
+
+/// y = x for every invocation: the bindings of the call decide which read or write past their end.
+pub static COPY: Kernel = kernel(
+    "copy.main",
+    "@group(0) @binding(0) var<storage, read> x: array<u32>;
+     @group(0) @binding(1) var<storage, read_write> y: array<u32>;
+     @compute @workgroup_size(64)
+     fn main(@builtin(global_invocation_id) id: vec3u) {
+         y[id.x] = x[id.x];
+     }",
+    X_TO_Y,
+);
+
+const SHIFT_SOURCE: &str = "
+    struct Params { shift: u32, written: u32 }
+    var<workgroup> shared_words: array<u32, 64>;
+    @group(0) @binding(0) var<storage, read> x: array<u32>;
+    @group(0) @binding(1) var<storage, read_write> y: array<u32>;
+    @group(0) @binding(2) var<uniform> params: Params;
+    @compute @workgroup_size(64)
+    fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_index) local: u32) {
+        if local < params.written { shared_words[local] = x[local]; }
+        workgroupBarrier();
+        y[id.x] = shared_words[local + params.shift];
+    }";
+
+const fn shift(name: &'static str) -> Kernel {
+    Kernel::new(KernelDescriptor {
+        params: Some(Uniform { binding: 2, bytes: 8 }),
+        workgroup_memory: 256,
+        ..descriptor(name, SHIFT_SOURCE, X_TO_Y)
+    })
+}
+
+/// y[i] = w[i + shift] of 64 words of workgroup memory w, whose first `written` words hold x
+pub static SHIFT: Kernel = shift("shift.main");
+
+/// [`SHIFT`] with the same source, but trusted.
+// SAFETY: the tests call it with a shift of 0, 64 written words and 64 words of x and y.
+pub static TRUSTED_SHIFT: Kernel = unsafe { shift("trusted_shift.main").trusted() };
 
 /// Not WGSL.
 pub static BROKEN: Kernel = kernel("broken.main", "fn main() { let x = undeclared; }", X_TO_Y);
@@ -124,4 +167,10 @@ pub fn double(count: usize) -> Plan {
 pub fn descend(count: usize, rows: usize) -> Plan {
     let buffers = vec![named("w", count as u64), named("rows", rows as u64)];
     Plan { buffers, calls: vec![call(&DESCEND, vec![floats(0, count), floats(1, rows)])], ..Plan::default() }
+}
+
+/// A call of a [`SHIFT`] from 64 words of buffer 0 to 64 words of buffer 1.
+pub fn shift_call(kernel: &'static Kernel, shift: u32, written: u32) -> PlannedCall {
+    let params = [shift.to_le_bytes(), written.to_le_bytes()].concat();
+    PlannedCall { params, workgroups: [1, 1, 1], ..call(kernel, vec![floats(0, 64), floats(1, 64)]) }
 }

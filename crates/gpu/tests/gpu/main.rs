@@ -9,6 +9,7 @@ mod errors;
 mod kernels;
 mod profiles;
 mod programs;
+mod trust;
 
 use std::sync::{Arc, OnceLock};
 

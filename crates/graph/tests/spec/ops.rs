@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use kiln_graph::{
-    Access, Array, Binding, Call, Error, Gradient, Graph, Kernel, Lowering, Op, Result, Step, Tensor, TensorType,
+    Access, Array, Binding, Call, Error, Gradient, Graph, Kernel, KernelDescriptor, Lowering, Op, Result, Step, Tensor, TensorType,
 };
 
 const fn binding(name: &'static str, binding: u32, access: Access) -> Binding {
@@ -12,7 +12,7 @@ const fn binding(name: &'static str, binding: u32, access: Access) -> Binding {
 }
 
 const fn kernel(name: &'static str, bindings: &'static [Binding]) -> Kernel {
-    Kernel {
+    Kernel::new(KernelDescriptor {
         name,
         source: "",
         entry_point: "forward",
@@ -21,8 +21,7 @@ const fn kernel(name: &'static str, bindings: &'static [Binding]) -> Kernel {
         params: None,
         step: false,
         workgroup_memory: 0,
-        native: None,
-    }
+    })
 }
 
 const READ_X: Binding = binding("x", 0, Access::Read);
@@ -299,6 +298,36 @@ impl Op for Swallow {
     }
 }
 
+/// `y = x`, whose gradient sets what it was made with, of an input that it was made with.
+#[derive(Debug)]
+pub struct Wrong(pub usize, pub Tensor);
+
+impl Op for Wrong {
+    fn name(&self) -> &'static str {
+        "wrong"
+    }
+
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        Ok(vec![one(self.name(), inputs)?])
+    }
+
+    /// Calls with the tensor that it was made with in the place of its input.
+    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        let output = lowering.outputs()[0];
+        call(lowering, &DOUBLE, &[self.1, output]);
+        Ok(())
+    }
+
+    fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
+        gradient.set(self.0, self.1);
+        Ok(())
+    }
+
+    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+        each(inputs[0], inputs[0], |x, _| x)
+    }
+}
+
 /// A persistent tensor of so many floats, in a buffer of its own.
 pub fn given(graph: &mut Graph, name: &str, elements: usize) -> Tensor {
     let buffer = graph.buffer(name);
@@ -308,7 +337,7 @@ pub fn given(graph: &mut Graph, name: &str, elements: usize) -> Tensor {
 /// Has a tensor be there after the program ran, in a buffer of its own.
 pub fn keep(graph: &mut Graph, tensor: Tensor, name: &str) {
     let buffer = graph.buffer(name);
-    graph.place(tensor, buffer, 0);
+    graph.place(tensor, buffer, 0).unwrap();
 }
 
 /// What adds gradients that arrive at one tensor on several ways.

@@ -176,7 +176,7 @@ fn a_buffer_that_a_call_both_reads_and_writes_is_an_error() {
     let x = given(&mut graph, "one", 4);
     let y = graph.add(Double, &[x]).unwrap();
     let buffer = graph.buffer("one");
-    graph.place(y, buffer, 256);
+    graph.place(y, buffer, 256).unwrap();
     let error = Plan::new(&graph, &Limits::WEBGPU).unwrap_err().to_string();
     assert_eq!(error, ": double.forward: `y` lies in a buffer that the call both reads and writes");
 }
@@ -187,7 +187,7 @@ fn a_range_that_does_not_start_where_the_device_can_bind_is_an_error() {
     let x = given(&mut graph, "x", 4);
     let y = graph.add(Double, &[x]).unwrap();
     let buffer = graph.buffer("y");
-    graph.place(y, buffer, 128);
+    graph.place(y, buffer, 128).unwrap();
     let error = Plan::new(&graph, &Limits::WEBGPU).unwrap_err().to_string();
     assert_eq!(error, ": double.forward: `y` at 128, 16 bytes, is not aligned");
 }
@@ -209,7 +209,7 @@ fn network() -> Graph {
     let seed = graph.add(Repeat(200), &[loss]).unwrap();
     let found = graph.gradients(last, seed, &[w1, w2], &adding()).unwrap();
     for (gradient, offset) in found.into_iter().zip([0, 1024]) {
-        graph.place(gradient.unwrap(), gradients, offset);
+        graph.place(gradient.unwrap(), gradients, offset).unwrap();
     }
     graph.scope("descend");
     let flat = [gradients, parameters].map(|buffer| graph.persistent(TensorType::f32([456]), buffer, 0));

@@ -88,7 +88,7 @@ impl Augmentation {
         let x = graph.add(Gather { batch: count, scale: 1.0, offset: 0.0 }, &[x, order])?;
         let y = self.append(&mut graph, x, 1.0, 0.0)?;
         let (ty, images) = (graph.ty(y).clone(), graph.buffer("images"));
-        graph.place(y, images, 0);
+        graph.place(y, images, 0)?;
 
         let mut program = buffers.program(&device.plan(&graph)?)?;
         let key = bits(Stream::Step, [seed, 0, 0]);

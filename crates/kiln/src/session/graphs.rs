@@ -183,7 +183,7 @@ fn place_gradient(graph: &mut Graph, batch: &Batch<'_>, variable: usize, gradien
         graph.scope(batch.network.variables[variable].name.clone());
         gradient = graph.add(Copy, &[gradient])?;
     }
-    graph.place(gradient, buffer, offset);
+    graph.place(gradient, buffer, offset)?;
     Ok(())
 }
 
@@ -227,6 +227,6 @@ pub(super) fn prediction(batch: &Batch<'_>) -> Result<Graph> {
     let mut graph = Graph::new();
     let forward = forward(&mut graph, batch)?;
     let buffer = graph.buffer(PREDICTIONS);
-    graph.place(forward.output, buffer, 0);
+    graph.place(forward.output, buffer, 0)?;
     Ok(graph)
 }

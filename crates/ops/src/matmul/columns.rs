@@ -77,5 +77,5 @@ impl Product {
 }
 
 fn overrides(bias: Option<Tensor>, in_fours: bool, continues: bool, epilogue: Epilogue) -> kernel::Overrides {
-    kernel::Overrides { has_bias: bias.is_some() && !continues, in_fours, continues, epilogue: epilogue.code() }
+    kernel::Overrides { has_bias: bias.is_some() && !continues, in_fours, continues, epilogue: epilogue.overrides() }
 }

@@ -4,9 +4,12 @@ use kiln_graph::{Kernel, Limits, Lowering, Tensor, TensorType, linear_workgroups
 
 use super::Matmul;
 use crate::fused::Epilogue;
+use crate::kernels::lib::product_quads::{self, Params};
 use crate::kernels::{matmul as kernel, matmul_quads as quads, matmul_subgroup as subgroup};
 use crate::pad::{in_fours, transposed_in_fours};
-use crate::tiles::{QuadTiles, Tile, shared_tiles, single_tiles, subgroup_tiles, subgroups_of_8};
+use crate::tiles::{
+    SUBGROUP_QUADS, Tile, shared_tiles, single_tiles, subgroup_overrides, subgroup_tiles, subgroups_of_8,
+};
 
 impl Matmul {
     /// What the kernels compute for `c [M, N]`.
@@ -39,7 +42,7 @@ impl Matmul {
                 (a, b, [m, n], k, [n, 1])
             }
         };
-        let params = quads::Params {
+        let params = Params {
             rows: rows as u32,
             inner: k as u32,
             columns: columns as u32,
@@ -49,22 +52,17 @@ impl Matmul {
             column_stride: strides[1] as u32,
         };
         let spread = tile.spread(rows, columns);
-        let overrides = quads::Overrides { lanes: spread.lanes, has_bias: self.bias, epilogue: epilogue.code() };
+        let (epilogue, product_quads) = (epilogue.overrides(), product_quads::Overrides { has_bias: self.bias });
+        let overrides = quads::Overrides { epilogue, product_quads, quads: spread.overrides() };
         let call = match (tile, self.transpose_a) {
             (Tile::Split, _) => {
-                self.push_split(lowering, [a, b, bias, gates], params, epilogue);
+                push_split(lowering, [a, b, bias, gates], params, overrides);
                 return;
             }
             (Tile::Subgroup, transposed) => {
-                let quads::Params { rows, inner, columns, a_stride, b_stride, row_stride, column_stride } = params;
-                let tiles = subgroup_tiles(rows as usize, columns as usize);
-                let params = subgroup::Params { rows, inner, columns, a_stride, b_stride, row_stride, column_stride };
-                let overrides = subgroup::Overrides {
-                    lanes: 0,
-                    has_bias: self.bias,
-                    epilogue: epilogue.code(),
-                    subgroups_of_8: subgroups_of_8(lowering.limits()),
-                };
+                let tiles = subgroup_tiles(rows, columns);
+                let (quads, subgroup) = (SUBGROUP_QUADS, subgroup_overrides(lowering.limits()));
+                let overrides = subgroup::Overrides { epilogue, product_quads, quads, subgroup };
                 match transposed {
                     true => subgroup::Tn { a, b, bias, gates, c }.call(params, overrides, tiles),
                     false => subgroup::Nn { a, b, bias, gates, c }.call(params, overrides, tiles),
@@ -80,31 +78,30 @@ impl Matmul {
         };
         lowering.push(call.flops(2 * m * k * n));
     }
+}
 
-    /// Pushes the calls that compute blocks of the inner axis side by side and then add them.
-    fn push_split(
-        &self,
-        lowering: &mut Lowering,
-        [a, b, bias, gates]: [Tensor; 4],
-        params: quads::Params,
-        epilogue: Epilogue,
-    ) {
-        let [rows, inner, columns] = [params.rows, params.inner, params.columns].map(|n| n as usize);
-        let blocks = inner.div_ceil(BLOCK);
-        let partial = lowering.scratch(TensorType::f32([blocks, rows, columns]));
-        let single = rows <= FEW_ROWS;
-        let QuadTiles { lanes, workgroups: [x, y, _] } =
-            if single { single_tiles(rows, columns) } else { shared_tiles(rows, columns) };
-        let overrides = quads::Overrides { lanes, has_bias: self.bias, epilogue: epilogue.code() };
-        let workgroups = [x, y, blocks as u32];
-        let call = match single {
-            true => quads::SplitSingle { a, b, c: partial }.call(params, overrides, workgroups),
-            false => quads::Split { a, b, c: partial }.call(params, overrides, workgroups),
-        };
-        lowering.push(call.flops(2 * rows * inner * columns));
-        let merge = quads::Merge { bias, gates, c: lowering.outputs()[0], partial };
-        lowering.push(merge.call(params, overrides, linear_workgroups(rows * columns, quads::INVOCATIONS)));
-    }
+/// Pushes the calls that compute blocks of the inner axis side by side and then add them.
+fn push_split(
+    lowering: &mut Lowering,
+    [a, b, bias, gates]: [Tensor; 4],
+    params: Params,
+    overrides: quads::Overrides,
+) {
+    let [rows, inner, columns] = [params.rows, params.inner, params.columns].map(|n| n as usize);
+    let blocks = inner.div_ceil(BLOCK);
+    let partial = lowering.scratch(TensorType::f32([blocks, rows, columns]));
+    let single = rows <= FEW_ROWS;
+    let spread = if single { single_tiles(rows, columns) } else { shared_tiles(rows, columns) };
+    let overrides = quads::Overrides { quads: spread.overrides(), ..overrides };
+    let [x, y, _] = spread.workgroups;
+    let workgroups = [x, y, blocks as u32];
+    let call = match single {
+        true => quads::SplitSingle { a, b, c: partial }.call(params, overrides, workgroups),
+        false => quads::Split { a, b, c: partial }.call(params, overrides, workgroups),
+    };
+    lowering.push(call.flops(2 * rows * inner * columns));
+    let merge = quads::Merge { bias, gates, c: lowering.outputs()[0], partial };
+    lowering.push(merge.call(params, overrides, linear_workgroups(rows * columns, quads::INVOCATIONS)));
 }
 
 /// Which product the kernels compute.

@@ -3,6 +3,7 @@
 #import convolution
 #import shared
 
+#gpu_only
 @compute @workgroup_size(INVOCATIONS)
 fn quads(
     @builtin(workgroup_id) group: vec3u,
@@ -186,6 +187,7 @@ fn pixels_of(first: u32, local: u32) -> Pixels {
     return pixels;
 }
 
+#gpu_only
 @compute @workgroup_size(SHARED_INVOCATIONS)
 fn shared_tiles(
     @builtin(workgroup_id) group: vec3u,

@@ -4,6 +4,7 @@
 #import subgroup
 #import weight_gradient_quads
 
+#gpu_only
 @compute @workgroup_size(INVOCATIONS)
 fn forward(
     @builtin(workgroup_id) group: vec3u,

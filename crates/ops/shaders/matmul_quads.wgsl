@@ -53,6 +53,7 @@ fn quad_of(column: u32) -> u32 {
     return min(column / 4u, params.b_stride - 1u);
 }
 
+#gpu_only
 @compute @workgroup_size(INVOCATIONS)
 fn nn(
     @builtin(workgroup_id) group: vec3u,
@@ -70,6 +71,7 @@ fn nn(
     store_rows(corner.y, corner.x, sums);
 }
 
+#gpu_only
 @compute @workgroup_size(INVOCATIONS)
 fn tn(
     @builtin(workgroup_id) group: vec3u,
@@ -107,6 +109,7 @@ fn block_of_row(row: u32, right: u32, first: u32) -> vec4f {
 }
 
 // nn where there are few rows: one invocation computes 1 row x 4 columns.
+#gpu_only
 @compute @workgroup_size(INVOCATIONS)
 fn single(
     @builtin(workgroup_id) group: vec3u,
@@ -137,6 +140,7 @@ fn store_partial(block: u32, row: u32, column: u32, value: vec4f) {
 }
 
 // `single` where workgroups would be few: blocks run along z, and their sums [blocks, M, N] are added by `merge`.
+#gpu_only
 @compute @workgroup_size(INVOCATIONS)
 fn split_single(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     let corner = corner(vec3u(group.xy, 0u), vec3u(), local);
@@ -146,6 +150,7 @@ fn split_single(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_i
     }
 }
 
+#gpu_only
 @compute @workgroup_size(INVOCATIONS)
 fn merge(
     @builtin(workgroup_id) group: vec3u,
@@ -227,6 +232,7 @@ fn shared_sums(corner: vec2u, local: u32, first: u32, end: u32, start: Sums) -> 
     return sums;
 }
 
+#gpu_only
 @compute @workgroup_size(SHARED_INVOCATIONS)
 fn shared_nn(
     @builtin(workgroup_id) group: vec3u,
@@ -246,6 +252,7 @@ fn shared_nn(
 }
 
 // `shared_nn` where workgroups would be few: blocks run along z, and their sums [blocks, M, N] are added by `merge`.
+#gpu_only
 @compute @workgroup_size(SHARED_INVOCATIONS)
 fn split(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     let corner = shared_corner(vec3u(group.xy, 0u), vec3u());
@@ -280,6 +287,7 @@ fn load_tn(corner: vec2u, local: u32, k: u32) -> Loaded {
     return load_b(corner, local, k, rows, row_steps_there(local, k, params.inner));
 }
 
+#gpu_only
 @compute @workgroup_size(SHARED_INVOCATIONS)
 fn shared_tn(
     @builtin(workgroup_id) group: vec3u,

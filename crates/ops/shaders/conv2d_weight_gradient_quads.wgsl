@@ -4,6 +4,7 @@
 #import shared
 #import weight_gradient_quads
 
+#gpu_only
 @compute @workgroup_size(INVOCATIONS)
 fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     let corner = corner(vec3u(group.xy, 0u), vec3u(), local); // chunks run along z
@@ -117,6 +118,7 @@ fn load_pixels(tap: vec3i, column: u32, local: u32, pixel: u32, end: u32) -> Loa
     return loaded;
 }
 
+#gpu_only
 @compute @workgroup_size(SHARED_INVOCATIONS)
 fn shared_tiles(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     let corner = shared_corner(vec3u(group.xy, 0u), vec3u()); // chunks run along z

@@ -2,6 +2,7 @@
 #import convolution
 #import subgroup
 
+#gpu_only
 @compute @workgroup_size(INVOCATIONS)
 fn forward(
     @builtin(workgroup_id) group: vec3u,

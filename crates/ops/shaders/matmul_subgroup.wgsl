@@ -3,6 +3,7 @@
 #import product_quads
 #import subgroup
 
+#gpu_only
 @compute @workgroup_size(INVOCATIONS)
 fn nn(
     @builtin(workgroup_id) group: vec3u,
@@ -39,6 +40,7 @@ fn nn(
     store_rows(corner.y, corner.x, sums);
 }
 
+#gpu_only
 @compute @workgroup_size(INVOCATIONS)
 fn tn(
     @builtin(workgroup_id) group: vec3u,

@@ -51,6 +51,7 @@ fn forward(
 var<workgroup> parts: array<f32, 256>; // [TREE_ROWS, TREE_COLUMNS]
 
 // Chunks run along y and fold into z.
+#gpu_only
 @compute @workgroup_size(256)
 fn tree(
     @builtin(workgroup_id) group: vec3u,

@@ -1,0 +1,7 @@
+//! Kernels to Rust, checked and unchecked.
+
+fn main() {
+    let builder = kiln_build::Builder::new("shaders").paths(kiln_build::Paths::of_parts());
+    // SAFETY: the tests run what misuses its memory checked only.
+    unsafe { builder.trusted() }.build();
+}
