@@ -7,9 +7,10 @@
 
 use epaint_default_fonts::UBUNTU_LIGHT;
 use kiln::data::Dataset;
-use kiln::layers::{ActivationFunction, Dense, Dropout, Flatten, Function};
+use kiln::layers::{Activation, Dense, Dropout, Flatten};
+use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::optimizers::Adam;
-use kiln::{Compile, Device, Fit, Loss, Model, Sequential, data, models};
+use kiln::{Compile, Device, Fit, Model, Sequential, data, models};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
@@ -21,14 +22,14 @@ fn mlp() -> Model {
     let mut model = Sequential::new([28, 28, 1]).with_name("mlp");
     model.add(Flatten);
     for _ in 0..2 {
-        model.add(Dense::new(128).activation(Function::Relu)).add(Dropout::new(0.3));
+        model.add(Dense::new(128).activation(Activation::Relu)).add(Dropout::new(0.3));
     }
-    model.add(Dense::new(10).activation(ActivationFunction::Softmax));
+    model.add(Dense::new(10).activation(Activation::Softmax));
     model
 }
 
 fn accuracy(mut model: Model, train: &Dataset, test: &Dataset, epochs: usize) -> kiln::Result<f64> {
-    let (optimizer, loss) = (Adam::default().into(), Loss::SparseCategoricalCrossentropy);
+    let (optimizer, loss) = (Adam::default().into(), SparseCategoricalCrossentropy::default().into());
     model.compile(&Device::best()?, Compile { optimizer, loss, ..Default::default() })?;
     model.fit(train, Fit { epochs, batch_size: 128, ..Default::default() })?;
     let score = model.evaluate(test)?;

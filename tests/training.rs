@@ -2,8 +2,9 @@
 
 use kiln::data::{Dataset, Labels};
 use kiln::layers::Dense;
+use kiln::losses::MeanSquaredError;
 use kiln::optimizers::SGD;
-use kiln::{Compile, Error, Fit, Loss, Model, Sequential, Submitted, TrainingOptions, Weight};
+use kiln::{Compile, Error, Fit, Model, Sequential, Submitted, TrainingOptions, Weight};
 
 use crate::common::{bars, bits, close, compiled, device, model};
 
@@ -19,7 +20,7 @@ fn line(learning_rate: f64) -> Model {
     let weights = weights.map(|(name, shape, values)| Weight { name: name.to_owned(), shape: shape.into(), values });
     model.set_weights(&weights).unwrap();
     let optimizer = SGD { learning_rate: learning_rate.into(), ..SGD::default() }.into();
-    model.compile(device(), Compile { optimizer, loss: Loss::MeanSquaredError, ..Compile::default() }).unwrap();
+    model.compile(device(), Compile { optimizer, loss: MeanSquaredError.into(), ..Compile::default() }).unwrap();
     model
 }
 

@@ -11,9 +11,12 @@ pub fn test(shell: &mut Shell) -> Result {
     setup::gpu(shell, Profile::Dev)?;
     shell.run("cargo fmt --all --check")?;
     // A macro declares these modules, which hides them from cargo fmt.
-    let ops = modules(&shell.root().join("crates/ops/src"))?;
-    let ops: Vec<&str> = ops.iter().map(String::as_str).collect();
-    shell.run_with("rustfmt --check --edition 2024", &ops, &[])?;
+    let of_kiln = ["layers", "losses", "metrics", "optimizers"].map(|module| format!("crates/kiln/src/{module}"));
+    for folder in std::iter::once("crates/ops/src").chain(of_kiln.iter().map(String::as_str)) {
+        let files = modules(&shell.root().join(folder))?;
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        shell.run_with("rustfmt --check --edition 2024", &files, &[])?;
+    }
     shell.run("cargo clippy --workspace --all-targets -- -D warnings")?;
     shell.run_with("cargo doc --workspace --no-deps", &[], &[("RUSTDOCFLAGS", "-D warnings")])?;
     // Lists and collects each package's files, and fails where a manifest or a file is missing that a release needs.

@@ -43,12 +43,13 @@ impl Default for TrainingOptions<'_> {
 /// ```
 /// use kiln::data::{Dataset, Labels};
 /// use kiln::layers::Dense;
-/// use kiln::{Compile, Device, Loss, Sequential, Submitted, TrainingOptions};
+/// use kiln::losses::MeanSquaredError;
+/// use kiln::{Compile, Device, Sequential, Submitted, TrainingOptions};
 ///
 /// let data = Dataset::from_f32([1], vec![0.0, 1.0, 2.0, 3.0], Labels::values(vec![1.0, 3.0, 5.0, 7.0], 1))?;
 /// let mut model = Sequential::new([1]);
 /// model.add(Dense::new(1));
-/// model.compile(&Device::best()?, Compile { loss: Loss::MeanSquaredError, ..Compile::default() })?;
+/// model.compile(&Device::best()?, Compile { loss: MeanSquaredError.into(), ..Compile::default() })?;
 ///
 /// let mut training = model.training(&data, TrainingOptions { batch_size: 2, ..TrainingOptions::default() })?;
 /// for epoch in 1..=3 {

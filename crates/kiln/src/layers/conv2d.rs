@@ -1,11 +1,11 @@
 use kiln_graph::{Result, Shape, Tensor};
 use kiln_ops::{Conv2d, Padding};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::dense::yes;
-use super::saved::{Saved, padding, pair, to_config};
-use super::{ActivationFunction, Call, Expected, Initializer, Layer, Regularizer, Variable, window_grid};
+use super::saved::{Saved, padding, pair};
+use super::{Activation, Call, Expected, Initializer, Layer, Regularizer, Variable, window_grid};
 
 /// `y[n, h, w, k] = f(sum over r, s, c of x[n, h stride + r, w stride + s, c] W[r, s, c, k] + b[k])`.
 ///
@@ -28,7 +28,7 @@ pub struct Conv2D {
     pub padding: Padding,
     /// The function `f`.
     #[serde(default)]
-    pub activation: ActivationFunction,
+    pub activation: Activation,
     /// Whether there is a bias `b`.
     #[serde(default = "yes")]
     pub use_bias: bool,
@@ -54,7 +54,7 @@ impl Conv2D {
             kernel_size,
             strides: ones(),
             padding: valid(),
-            activation: ActivationFunction::Linear,
+            activation: Activation::Linear,
             use_bias: true,
             kernel_initializer: Initializer::glorot_uniform(),
             bias_initializer: Initializer::zeros(),
@@ -74,7 +74,7 @@ impl Conv2D {
     }
 
     /// Applies this function to what comes out.
-    pub fn activation(self, activation: impl Into<ActivationFunction>) -> Conv2D {
+    pub fn activation(self, activation: impl Into<Activation>) -> Conv2D {
         Conv2D { activation: activation.into(), ..self }
     }
 
@@ -113,16 +113,14 @@ fn valid() -> Padding {
 }
 
 impl Layer for Conv2D {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
         let [rows, columns, channels] = window_grid(input, self.kernel_size, self.strides, self.padding)?;
         if channels == 0 || self.filters == 0 {
             return Err(Expected("at least 1 channel and 1 filter".to_owned()));
         }
-        self.activation.output_shape(Shape::from([rows, columns, self.filters]))
+        self.activation.output_shape(&Shape::from([rows, columns, self.filters]))
     }
 
     fn variables(&self, input: &Shape) -> Vec<Variable> {
@@ -151,15 +149,9 @@ impl Layer for Conv2D {
         let y = call.add(op, &inputs)?;
         self.activation.apply(call, y)
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
 }
 
 impl Saved for Conv2D {
-    const CLASS_NAME: &'static str = "Conv2D";
-
     fn fixed() -> Value {
         json!({
             "data_format": "channels_last",

@@ -16,6 +16,7 @@ use crate::callbacks::Callback;
 use crate::compile::Compile;
 use crate::data::Dataset;
 use crate::layers::Named;
+use crate::losses::Misfit;
 use crate::network::{ModelClass, Network, Node};
 use crate::session::{INFERENCE_BATCH, Role, Session, check_memory};
 use crate::summary::Summary;
@@ -34,14 +35,14 @@ pub use sequential::Sequential;
 /// A layer beside a shortcut around it:
 /// ```
 /// use kiln::Model;
-/// use kiln::layers::{ActivationFunction, Add, Conv2D, Dense, Function, GlobalAveragePooling2D, Padding};
+/// use kiln::layers::{Activation, Add, Conv2D, Dense, GlobalAveragePooling2D, Padding};
 ///
 /// let mut model = Model::new([32, 32, 3]);
 /// let x = model.apply(Conv2D::new(16, [3, 3]).padding(Padding::Same), model.input());
-/// let y = model.apply(Conv2D::new(16, [3, 3]).padding(Padding::Same).activation(Function::Relu), x);
+/// let y = model.apply(Conv2D::new(16, [3, 3]).padding(Padding::Same).activation(Activation::Relu), x);
 /// let sum = model.apply(Add::default(), [x, y]);
 /// let means = model.apply(GlobalAveragePooling2D::new(), sum);
-/// model.apply(Dense::new(10).activation(ActivationFunction::Softmax), means);
+/// model.apply(Dense::new(10).activation(Activation::Softmax), means);
 /// assert_eq!(model.output_shape()?, &[10].into());
 /// println!("{}", model.summary());
 /// # Ok::<(), kiln::Error>(())
@@ -178,7 +179,8 @@ impl Model {
         self.network.check()?;
         compile.check()?;
         compile.optimizer.weight_decay().check(&self.network)?;
-        compile.metrics.iter().try_for_each(|metric| metric.check(&self.network, compile.loss))?;
+        let output = self.network.output_shape();
+        compile.metrics.iter().try_for_each(|metric| metric.check(&*compile.loss, output))?;
         for (layer, normalization) in self.network.split_normalizations() {
             tracing::warn!(
                 "of {layer} and its {normalization} only one is frozen: freeze both or none, or what the one has learned \
@@ -320,9 +322,11 @@ impl Model {
     /// When the model is not compiled, a data set's labels do not fit the model and its loss, or its bytes would be scaled
     /// twice.
     pub(crate) fn check_data(&mut self, action: &'static str, data: &Dataset) -> Result<()> {
-        let loss = self.compiled(action)?.loss;
+        let loss = self.compiled(action)?.loss.clone();
         self.check_scaling(data)?;
-        loss.check(&self.network, data)
+        let misfit = |Misfit { expected, found }| Error::Misfit { model: self.network.name.clone(), expected, found };
+        let labels = data.labels().ok_or_else(|| Error::unlabelled(&self.network.name))?;
+        loss.check_labels(self.network.output_shape(), labels).map_err(misfit)
     }
 
     pub(crate) fn network(&self) -> &Network {

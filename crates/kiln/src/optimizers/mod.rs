@@ -1,14 +1,8 @@
 //! Optimizers: how a step changes the parameters, given their gradients.
 
-mod adadelta;
-mod adagrad;
-mod adam;
-mod adamw;
 mod learning_rate;
-mod nadam;
-mod rmsprop;
+mod parameter_group;
 pub mod schedules;
-mod sgd;
 mod weight_decay;
 
 use std::fmt::Debug;
@@ -18,15 +12,34 @@ use kiln_graph::Op;
 
 use crate::Result;
 
-pub use adadelta::Adadelta;
-pub use adagrad::Adagrad;
-pub use adam::Adam;
-pub use adamw::AdamW;
 pub use learning_rate::{LearningRate, Schedule};
-pub use nadam::Nadam;
-pub use rmsprop::RMSprop;
-pub use sgd::SGD;
+pub(crate) use parameter_group::ParameterGroup;
 pub use weight_decay::WeightDecay;
+
+/// Declares the optimizers: the file and the struct of each. They convert into `Arc<dyn Optimizer>`; other optimizers
+/// do with `Arc::new`.
+macro_rules! optimizers {
+    ($($file:ident::$Optimizer:ident;)*) => {$(
+        mod $file;
+        pub use $file::$Optimizer;
+
+        impl From<$Optimizer> for Arc<dyn Optimizer> {
+            fn from(optimizer: $Optimizer) -> Arc<dyn Optimizer> {
+                Arc::new(optimizer)
+            }
+        }
+    )*};
+}
+
+optimizers! {
+    adadelta::Adadelta;
+    adagrad::Adagrad;
+    adam::Adam;
+    adamw::AdamW;
+    nadam::Nadam;
+    rmsprop::RMSprop;
+    sgd::SGD;
+}
 
 /// A rule that changes parameters, given their gradients. It sees all variables of a model as one flat tensor.
 pub trait Optimizer: Debug + Send + Sync {
@@ -60,12 +73,6 @@ pub trait Optimizer: Debug + Send + Sync {
     fn rates(&self, iterations: u64, learning_rate: f32) -> [f32; 4] {
         let _ = iterations;
         [learning_rate, 0.0, 0.0, 0.0]
-    }
-}
-
-impl<O: Optimizer + 'static> From<O> for Box<dyn Optimizer> {
-    fn from(optimizer: O) -> Box<dyn Optimizer> {
-        Box::new(optimizer)
     }
 }
 

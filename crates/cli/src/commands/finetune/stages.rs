@@ -1,9 +1,12 @@
 //! The two trainings of `kiln finetune`.
 
+use std::sync::Arc;
+
 use kiln::data::Dataset;
-use kiln::layers::{ActivationFunction, Dense, Function, GlobalAveragePooling2D, Layer};
+use kiln::layers::{Activation, Dense, GlobalAveragePooling2D, Layer};
+use kiln::losses::Loss;
 use kiln::optimizers::{Optimizer, RMSprop, SGD};
-use kiln::{Callback, Compile, Device, FeatureCache, Fit, History, Loss, Model};
+use kiln::{Callback, Compile, Device, FeatureCache, Fit, History, Model};
 
 use super::Arguments;
 use crate::error::Error;
@@ -17,7 +20,7 @@ pub struct Stages<'a> {
     pub trained: &'a Dataset,
     /// What is validated with, if anything.
     pub validated: Option<&'a Dataset>,
-    pub loss: Loss,
+    pub loss: Arc<dyn Loss>,
     /// The figures of both, one after the other.
     pub history: History,
 }
@@ -28,9 +31,9 @@ impl Stages<'_> {
         model.layers(..)?.set_trainable(false);
         let mut x = model.apply(GlobalAveragePooling2D::new().named("head_pool"), model.output());
         if self.arguments.head > 0 {
-            x = model.apply(Dense::new(self.arguments.head).activation(Function::Relu).named("head_dense"), x);
+            x = model.apply(Dense::new(self.arguments.head).activation(Activation::Relu).named("head_dense"), x);
         }
-        let classes = Dense::new(self.trained.classes()).activation(ActivationFunction::Softmax);
+        let classes = Dense::new(self.trained.classes()).activation(Activation::Softmax);
         model.apply(classes.named("head_classes"), x);
         let optimizer = self.compile(model, RMSprop::default().into())?;
         println!("the head: {} parameters, {optimizer}", model.summary().trainable_parameters());
@@ -56,9 +59,9 @@ impl Stages<'_> {
         Ok(optimizer)
     }
 
-    fn compile(&self, model: &mut Model, optimizer: Box<dyn Optimizer>) -> Result<String, Error> {
+    fn compile(&self, model: &mut Model, optimizer: Arc<dyn Optimizer>) -> Result<String, Error> {
         let words = format!("{optimizer:?}");
-        model.compile(self.device, Compile { optimizer, loss: self.loss, ..Compile::default() })?;
+        model.compile(self.device, Compile { optimizer, loss: self.loss.clone(), ..Compile::default() })?;
         Ok(words)
     }
 
