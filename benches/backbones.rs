@@ -11,9 +11,10 @@ use std::time::Instant;
 
 use kiln::data::{Dataset, Labels};
 use kiln::layers::{ActivationFunction, Dense, Function, GlobalAveragePooling2D};
+use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::models::{Top, inception_v3, vgg16};
 use kiln::optimizers::SGD;
-use kiln::{Compile, Device, Fit, Loss, Model};
+use kiln::{Compile, Device, Fit, Model};
 
 const RUNS: usize = 3;
 const CLASSES: usize = 10;
@@ -68,7 +69,7 @@ fn step(frozen: usize, device: &Device) -> f64 {
     let x = model.apply(Dense::new(1024).activation(Function::Relu), x);
     model.apply(Dense::new(CLASSES).activation(ActivationFunction::Softmax), x);
     let optimizer = SGD { learning_rate: 1e-4.into(), momentum: 0.9, ..SGD::default() }.into();
-    let loss = Loss::SparseCategoricalCrossentropy;
+    let loss = SparseCategoricalCrossentropy::default().into();
     model.compile(device, Compile { optimizer, loss, ..Compile::default() }).unwrap();
     let data = images(&model, 8);
     median(|| drop(model.fit(&data, Fit { batch_size: 8, ..Fit::default() }).unwrap()))

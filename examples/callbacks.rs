@@ -4,13 +4,15 @@
 //! `cargo run --release --example callbacks [FOLDER]`, then `tensorboard --logdir runs/callbacks/logs`
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use kiln::callbacks::{CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau, TensorBoard, UpdateFreq};
 use kiln::data::{Dataset, Labels};
 use kiln::graph::Array;
 use kiln::layers::{ActivationFunction, Dense, Function};
+use kiln::losses::{Loss, SparseCategoricalCrossentropy};
 use kiln::optimizers::Adam;
-use kiln::{Compile, Device, Fit, Loss, Model, Sequential};
+use kiln::{Compile, Device, Fit, Model, Sequential};
 
 /// `n` points of the square from -1 to 1; the class is 1 inside a circle.
 fn points(n: usize, seed: u64) -> Result<Dataset, kiln::data::DataError> {
@@ -24,8 +26,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut model = Sequential::new([2]).with_name("circle");
     model.add(Dense::new(32).activation(Function::Tanh)).add(Dense::new(2).activation(ActivationFunction::Softmax));
     let optimizer = Adam { learning_rate: 0.05.into(), ..Adam::default() }.into();
-    let loss = Loss::SparseCategoricalCrossentropy;
-    model.compile(&Device::best()?, Compile { optimizer, loss, ..Default::default() })?;
+    let loss: Arc<dyn Loss> = SparseCategoricalCrossentropy::default().into();
+    model.compile(&Device::best()?, Compile { optimizer, loss: loss.clone(), ..Default::default() })?;
 
     let mut stopping = EarlyStopping { patience: 12, restore_best_weights: true, ..Default::default() };
     let mut reduce = ReduceLROnPlateau { factor: 0.3, patience: 5, ..Default::default() };

@@ -10,8 +10,9 @@ use std::ops::ControlFlow;
 
 use kiln::augmentation::Augmentation;
 use kiln::data::{ImageOptions, image_dataset_from_directory};
+use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::optimizers::RMSprop;
-use kiln::{Callback, Compile, Device, EpochLogs, Fit, Loss, Model, models};
+use kiln::{Callback, Compile, Device, EpochLogs, Fit, Model, models};
 
 /// Prints a line per epoch.
 struct Lines;
@@ -46,7 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let asked = |word: &str| rest.iter().skip(2).any(|found| found == word);
     let epsilon_under_root = !asked("keras2");
     let optimizer = RMSprop { epsilon_under_root, ..RMSprop::default() }.into();
-    let loss = Loss::SparseCategoricalCrossentropy;
+    let loss = SparseCategoricalCrossentropy::default().into();
     model.compile(&Device::best()?, Compile { optimizer, loss, ..Default::default() })?;
     let mut lines = Lines;
     let augmentation = Augmentation {

@@ -8,8 +8,9 @@
 use epaint_default_fonts::UBUNTU_LIGHT;
 use kiln::data::Dataset;
 use kiln::layers::{ActivationFunction, Dense, Dropout, Flatten, Function};
+use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::optimizers::Adam;
-use kiln::{Compile, Device, Fit, Loss, Model, Sequential, data, models};
+use kiln::{Compile, Device, Fit, Model, Sequential, data, models};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
@@ -28,7 +29,7 @@ fn mlp() -> Model {
 }
 
 fn accuracy(mut model: Model, train: &Dataset, test: &Dataset, epochs: usize) -> kiln::Result<f64> {
-    let (optimizer, loss) = (Adam::default().into(), Loss::SparseCategoricalCrossentropy);
+    let (optimizer, loss) = (Adam::default().into(), SparseCategoricalCrossentropy::default().into());
     model.compile(&Device::best()?, Compile { optimizer, loss, ..Default::default() })?;
     model.fit(train, Fit { epochs, batch_size: 128, ..Default::default() })?;
     let score = model.evaluate(test)?;

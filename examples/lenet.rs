@@ -4,8 +4,9 @@
 //!
 //! Needs MNIST: `kiln data mnist`.
 
+use kiln::losses::CategoricalCrossentropy;
 use kiln::optimizers::Adam;
-use kiln::{Compile, Device, Fit, Loss, Model, data, models};
+use kiln::{Compile, Device, Fit, Model, data, models};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = Device::best()?;
@@ -15,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut model = models::lenet([28, 28, 1], 10);
     println!("{}", model.summary());
-    let loss = Loss::CategoricalCrossentropy;
+    let loss = CategoricalCrossentropy::default().into();
     model.compile(&device, Compile { optimizer: Adam::default().into(), loss, ..Default::default() })?;
     let history = model.fit(&train, Fit { epochs: 2, batch_size: 128, validation_split: 0.2, ..Default::default() })?;
     for epoch in &history.epochs {

@@ -5,8 +5,9 @@
 use kiln::data::{Dataset, Labels};
 use kiln::graph::Array;
 use kiln::layers::{ActivationFunction, Dense, Function};
+use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::optimizers::Adam;
-use kiln::{Compile, Device, Fit, Loss, Sequential};
+use kiln::{Compile, Device, Fit, Sequential};
 
 /// `n` points of the square from -1 to 1; the class is 1 where both coordinates have one sign.
 fn points(n: usize, seed: u64) -> Result<Dataset, kiln::data::DataError> {
@@ -23,7 +24,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut model = Sequential::new([2]).with_name("xor");
     model.add(Dense::new(16).activation(Function::Tanh)).add(Dense::new(2).activation(ActivationFunction::Softmax));
     let optimizer = Adam { learning_rate: 0.02.into(), ..Adam::default() }.into();
-    model.compile(&device, Compile { optimizer, loss: Loss::SparseCategoricalCrossentropy, ..Default::default() })?;
+    model.compile(
+        &device,
+        Compile { optimizer, loss: SparseCategoricalCrossentropy::default().into(), ..Default::default() },
+    )?;
     let history = model.fit(&train, Fit { epochs: 20, ..Default::default() })?;
     for epoch in history.epochs.iter().step_by(5) {
         println!("epoch {:2}: loss {:.4}, accuracy {:.4}", epoch.epoch, epoch.loss, epoch.accuracy());

@@ -2,8 +2,9 @@
 
 use kiln::data::{Dataset, Labels};
 use kiln::layers::{Dense, Flatten};
+use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::optimizers::Adam;
-use kiln::{Compile, Device, Fit, Loss, Model, Sequential, models};
+use kiln::{Compile, Device, Fit, Model, Sequential, models};
 
 use crate::common::{bars, compiled, device, logits, model};
 
@@ -44,7 +45,7 @@ fn data_that_do_not_fit_the_model() {
 fn one_hot_labels_with_the_sparse_loss() {
     let hot = Dataset::from_f32([6, 6, 1], vec![0.0; 36], Labels::one_hot(vec![1.0, 0.0, 0.0], 3)).unwrap();
     let mut model = model();
-    let loss = Loss::SparseCategoricalCrossentropy;
+    let loss = SparseCategoricalCrossentropy::default().into();
     model.compile(device(), Compile { loss, ..Compile::default() }).unwrap();
     let error = model.evaluate(&hot).unwrap_err().to_string();
     assert!(error.contains("labels as indices (loss sparse_categorical_crossentropy)"), "{error}");

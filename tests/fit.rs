@@ -1,14 +1,14 @@
 //! Training: what `fit` takes, gives and leaves behind.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels, Values};
 use kiln::layers::{ActivationFunction, Dense, Dropout, Flatten};
+use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::optimizers::schedules::{InverseTimeDecay, PiecewiseConstantDecay};
 use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop, SGD};
-use kiln::{
-    BatchLogs, Callback, Compile, EpochLogs, Error, Fit, History, Loss, Model, Sequential, TestBatchLogs, Weight,
-};
+use kiln::{BatchLogs, Callback, Compile, EpochLogs, Error, Fit, History, Model, Sequential, TestBatchLogs, Weight};
 
 use crate::common::{bars, bits, close, compiled, device, logits, model};
 
@@ -26,7 +26,7 @@ fn losses(history: &History) -> Vec<f64> {
 
 #[test]
 fn every_optimizer_learns_to_tell_bars_apart() {
-    let optimizers: [Box<dyn Optimizer>; 10] = [
+    let optimizers: [Arc<dyn Optimizer>; 10] = [
         Adam { learning_rate: 0.02.into(), ..Adam::default() }.into(),
         Adam { learning_rate: 0.02.into(), amsgrad: true, ..Adam::default() }.into(),
         AdamW { learning_rate: 0.02.into(), ..AdamW::default() }.into(),
@@ -152,11 +152,11 @@ fn bytes_and_indices_train_as_floats_and_one_hot_labels_do() {
 #[test]
 fn a_model_that_gives_logits_trains_as_one_that_ends_in_softmax() {
     let fit = || Fit { epochs: 2, ..Fit::default() };
-    let loss = Loss::SparseCategoricalCrossentropy;
+    let loss = |from_logits| SparseCategoricalCrossentropy { from_logits }.into();
     let mut with = model();
-    with.compile(device(), Compile { loss, ..Compile::default() }).unwrap();
+    with.compile(device(), Compile { loss: loss(false), ..Compile::default() }).unwrap();
     let mut without = logits();
-    without.compile(device(), Compile { loss, from_logits: true, ..Compile::default() }).unwrap();
+    without.compile(device(), Compile { loss: loss(true), ..Compile::default() }).unwrap();
     assert_eq!(losses(&with.fit(&bars(70), fit()).unwrap()), losses(&without.fit(&bars(70), fit()).unwrap()));
     assert_eq!(bits(&with.get_weights().unwrap()), bits(&without.get_weights().unwrap()));
 }

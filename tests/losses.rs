@@ -2,12 +2,15 @@
 //! model of one layer takes one step.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels};
 use kiln::graph::Limits;
 use kiln::layers::{ActivationFunction, Conv2D, Dense, Function};
+use kiln::losses::{self, BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError};
+use kiln::metrics::{self, Accuracy, MeanAbsoluteError, Metric, TopKCategoricalAccuracy};
 use kiln::optimizers::SGD;
-use kiln::{Compile, Device, Error, Fit, History, Loss, Metric, Model, Sequential, Weight};
+use kiln::{Compile, Device, Error, Fit, History, Model, Sequential, Weight};
 use serde_json::Value;
 
 use crate::common::{bars, close, device, model};
@@ -31,18 +34,16 @@ fn model_of(recorded: &Recorded, i: usize, case: &Value) -> Model {
     };
     model.set_weights(&[weight("kernel", &[4, outputs]), weight("bias", &[outputs])]).unwrap();
     let metric = |name: &Value| match name.as_str().unwrap() {
-        "accuracy" => Metric::Accuracy,
-        "top_k_categorical_accuracy" => Metric::TopKCategoricalAccuracy(2),
-        "mean_squared_error" => Metric::MeanSquaredError,
-        "mean_absolute_error" => Metric::MeanAbsoluteError,
-        other => panic!("{other}"),
+        "top_k_categorical_accuracy" => TopKCategoricalAccuracy { k: 2 }.into(),
+        name => metrics::from_name(name).unwrap(),
     };
+    let mut loss = losses::from_name(case["loss"].as_str().unwrap()).unwrap().config();
+    let arguments = ["from_logits", "label_smoothing"].map(|name| (name.to_owned(), case[name].clone()));
+    loss.extend(arguments.into_iter().filter(|(_, value)| ![Value::Null, false.into(), 0.0.into()].contains(value)));
     let compile = Compile {
         optimizer: SGD { learning_rate: 1.0.into(), ..SGD::default() }.into(),
-        loss: case["loss"].as_str().unwrap().parse().unwrap(),
+        loss: losses::from_config(case["loss"].as_str().unwrap(), &loss).unwrap(),
         metrics: case["metrics"].as_array().unwrap().iter().map(metric).collect(),
-        from_logits: case["from_logits"] == true,
-        label_smoothing: case["label_smoothing"].as_f64().unwrap_or_default(),
         ..Compile::default()
     };
     model.compile(device(), compile).unwrap();
@@ -92,7 +93,7 @@ fn a_steps_figures_and_weights_are_those_of_keras() {
 }
 
 /// The history of a model that learns `sin` from 200 points.
-fn learn_sine(loss: Loss, metrics: Vec<Metric>) -> History {
+fn learn_sine(loss: Arc<dyn Loss>, metrics: Vec<Arc<dyn Metric>>) -> History {
     let x: Vec<f32> = (0..200).map(|i| i as f32 / 33.0 - 3.0).collect();
     let labels = Labels::values(x.iter().map(|x| x.sin()).collect(), 1);
     let data = Dataset::from_f32([1], x, labels).unwrap();
@@ -105,7 +106,7 @@ fn learn_sine(loss: Loss, metrics: Vec<Metric>) -> History {
 
 #[test]
 fn quantities_are_learned_and_have_no_accuracy() {
-    let history = learn_sine(Loss::MeanSquaredError, vec![Metric::Accuracy, Metric::MeanAbsoluteError]);
+    let history = learn_sine(MeanSquaredError.into(), vec![Accuracy.into(), MeanAbsoluteError.into()]);
     let last = history.epochs.last().unwrap();
     let names: Vec<&str> = last.figures().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["loss", "mean_absolute_error", "val_loss", "val_mean_absolute_error"]);
@@ -117,11 +118,11 @@ fn quantities_are_learned_and_have_no_accuracy() {
 #[test]
 fn five_metrics_are_more_than_one_call_records() {
     let metrics = vec![
-        Metric::Accuracy,
-        Metric::MeanSquaredError,
-        Metric::TopKCategoricalAccuracy(1),
-        Metric::MeanAbsoluteError,
-        Metric::TopKCategoricalAccuracy(3),
+        Accuracy.into(),
+        metrics::MeanSquaredError.into(),
+        TopKCategoricalAccuracy { k: 1 }.into(),
+        MeanAbsoluteError.into(),
+        TopKCategoricalAccuracy { k: 3 }.into(),
     ];
     let mut model = model();
     model.compile(device(), Compile { metrics, ..Compile::default() }).unwrap();
@@ -140,7 +141,7 @@ fn images_are_compared_value_by_value() {
     let data = Dataset::from_f32([6, 6, 1], pixels.clone(), Labels::values(pixels.clone(), 36)).unwrap();
     let mut model = Sequential::new([6, 6, 1]);
     model.add(Conv2D::new(1, [1, 1]));
-    model.compile(device(), Compile { loss: Loss::MeanSquaredError, ..Compile::default() }).unwrap();
+    model.compile(device(), Compile { loss: MeanSquaredError.into(), ..Compile::default() }).unwrap();
     let found = model.predict(&data).unwrap().values;
     let expected =
         found.iter().zip(&pixels).map(|(y, t)| f64::from((y - t) * (y - t))).sum::<f64>() / pixels.len() as f64;
@@ -156,7 +157,7 @@ fn labels_0_and_1_are_bits_of_a_single_output() {
     let train = |labels: Labels| {
         let mut model = Sequential::new([1]);
         model.add(Dense::new(1).activation(Function::Sigmoid));
-        model.compile(device(), Compile { loss: Loss::BinaryCrossentropy, ..Compile::default() }).unwrap();
+        model.compile(device(), Compile { loss: BinaryCrossentropy::default().into(), ..Compile::default() }).unwrap();
         let data = Dataset::from_f32([1], x.clone(), labels).unwrap();
         model.fit(&data, Fit { epochs: 3, ..Fit::default() }).unwrap().epochs.pop().unwrap()
     };
@@ -182,7 +183,8 @@ fn nothing_is_added_where_nothing_is_asked_for() {
     };
     let weighted = data.clone().with_sample_weights(vec![1.0; 32]).unwrap();
     assert_eq!(added(kernels(Compile::default(), &weighted)), ["gather.floats", "weigh.forward", "weigh.forward"]);
-    let smoothed = kernels(Compile { label_smoothing: 0.1, ..Compile::default() }, &data);
+    let loss = CategoricalCrossentropy { label_smoothing: 0.1, ..Default::default() }.into();
+    let smoothed = kernels(Compile { loss, ..Compile::default() }, &data);
     assert_eq!(added(smoothed), ["soft_targets.forward"]);
     let clipped = kernels(Compile { clipvalue: Some(1.0), ..Compile::default() }, &data);
     assert_eq!(added(clipped), ["clip_by_value.update"]);
@@ -191,25 +193,27 @@ fn nothing_is_added_where_nothing_is_asked_for() {
 #[test]
 fn what_does_not_fit_a_loss_or_a_metric_says_why() {
     let compile = |compile: Compile| model().compile(device(), compile).unwrap_err().to_string();
-    let error = compile(Compile { label_smoothing: 1.0, ..Compile::default() });
-    assert_eq!(error, "label_smoothing: expected 0 or more and less than 1, found 1");
-    let loss = Loss::SparseCategoricalCrossentropy;
-    let error = compile(Compile { loss, label_smoothing: 0.1, ..Compile::default() });
-    assert!(error.contains("or the loss categorical_crossentropy or binary_crossentropy, found sparse"), "{error}");
-    let error = compile(Compile { metrics: vec![Metric::TopKCategoricalAccuracy(4)], ..Compile::default() });
+    for loss in [
+        CategoricalCrossentropy { label_smoothing: 1.0, ..Default::default() }.into(),
+        BinaryCrossentropy { label_smoothing: 1.0, ..Default::default() }.into(),
+    ] {
+        let error = compile(Compile { loss, ..Compile::default() });
+        assert_eq!(error, "label_smoothing: expected 0 or more and less than 1, found 1");
+    }
+    let error = compile(Compile { metrics: vec![TopKCategoricalAccuracy { k: 4 }.into()], ..Compile::default() });
     assert_eq!(error, "metrics: expected top_k_categorical_accuracy of 1 to 3 classes, found 4");
-    let metrics = vec![Metric::TopKCategoricalAccuracy(1)];
-    let error = compile(Compile { loss: Loss::MeanSquaredError, metrics, ..Compile::default() });
+    let metrics = vec![TopKCategoricalAccuracy { k: 1 }.into()];
+    let error = compile(Compile { loss: MeanSquaredError.into(), metrics, ..Compile::default() });
     assert!(error.contains("with a loss for quantities, found mean_squared_error"), "{error}");
 
     let mut single = Sequential::new([1]);
     single.add(Dense::new(1).activation(Function::Sigmoid));
-    let (loss, metrics) = (Loss::BinaryCrossentropy, vec![Metric::TopKCategoricalAccuracy(1)]);
+    let (loss, metrics) = (BinaryCrossentropy::default().into(), vec![TopKCategoricalAccuracy { k: 1 }.into()]);
     let error = single.compile(device(), Compile { loss, metrics, ..Compile::default() }).unwrap_err().to_string();
     assert_eq!(error, "metrics: expected no top_k_categorical_accuracy where a model has one output, found [1]");
 
     let mut model = model();
-    model.compile(device(), Compile { loss: Loss::MeanSquaredError, ..Compile::default() }).unwrap();
+    model.compile(device(), Compile { loss: MeanSquaredError.into(), ..Compile::default() }).unwrap();
     let Err(Error::Misfit { expected, found, .. }) = model.evaluate(&bars(3)) else { panic!() };
     assert_eq!(expected, "3 values per label (loss mean_squared_error)");
     assert_eq!(found, "labels as indices");

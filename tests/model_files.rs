@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use kiln::data::{Dataset, Labels};
 use kiln::layers::{BatchNormalization, Dense, Dropout, Layer, Rescaling};
+use kiln::losses::{MeanSquaredError, SparseCategoricalCrossentropy};
 use kiln::optimizers::SGD;
-use kiln::{Compile, Fit, Loss, Model, Sequential, Weight};
+use kiln::{Compile, Fit, Model, Sequential, Weight};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
@@ -97,7 +98,7 @@ fn layers_that_keras_2_calls_as_in_a_prediction_train_as_there() {
     let data = Dataset::from_f32([4, 4, 3], recorded.values("x"), Labels::index(labels, 3)).unwrap();
     for mut model in [written_and_read(&model), model] {
         let optimizer = SGD { learning_rate: 0.1.into(), ..SGD::default() }.into();
-        let loss = Loss::SparseCategoricalCrossentropy;
+        let loss = SparseCategoricalCrossentropy::default().into();
         model.compile(device(), Compile { optimizer, loss, ..Compile::default() }).unwrap();
         let history = model.fit(&data, Fit { epochs: 3, batch_size: 6, shuffle: false, ..Fit::default() }).unwrap();
         for (logs, &expected) in history.epochs.iter().zip(&recorded.values("losses")) {
@@ -273,7 +274,7 @@ fn a_dropout_of_all_passes_nothing_on_in_a_training_and_all_in_a_prediction() {
     let mut model = Sequential::new([3]);
     model.add(Dense::new(4).named("cut_off")).add(Dropout::new(1.0)).add(Dense::new(2).named("behind"));
     let optimizer = SGD { learning_rate: 0.5.into(), ..SGD::default() }.into();
-    model.compile(device(), Compile { optimizer, loss: Loss::MeanSquaredError, ..Compile::default() }).unwrap();
+    model.compile(device(), Compile { optimizer, loss: MeanSquaredError.into(), ..Compile::default() }).unwrap();
     let before = model.get_weights().unwrap();
     let x: Vec<f32> = (0..12).map(|i| i as f32 / 4.0 - 1.0).collect();
     let data = Dataset::from_f32([3], x.clone(), Labels::values(vec![1.0; 8], 2)).unwrap();
@@ -320,7 +321,7 @@ fn gradients_pass_a_rescaling_of_each_channel() {
         let mut model = Sequential::new([3]);
         model.add(Dense::new(2)).add(rescaling).add(Dense::new(1));
         let optimizer = SGD { learning_rate: 0.05.into(), ..SGD::default() }.into();
-        model.compile(device(), Compile { optimizer, loss: Loss::MeanSquaredError, ..Compile::default() }).unwrap();
+        model.compile(device(), Compile { optimizer, loss: MeanSquaredError.into(), ..Compile::default() }).unwrap();
         let x = (0..12).map(|i| (i * 7 % 5) as f32 / 4.0 - 0.5).collect();
         let data = Dataset::from_f32([3], x, Labels::values(vec![0.5, -0.5, 1.0, 0.0], 1)).unwrap();
         model.fit(&data, Fit { epochs: 5, batch_size: 4, ..Fit::default() }).unwrap();

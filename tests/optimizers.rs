@@ -19,7 +19,7 @@ use crate::recorded::Recorded;
 const TOLERANCE: f64 = 1e-5;
 
 /// The optimizer of a case. What a case does not name has its default.
-fn optimizer_of(case: &Value) -> Box<dyn Optimizer> {
+fn optimizer_of(case: &Value) -> Arc<dyn Optimizer> {
     let number = |key: &str, default: f64| case[key].as_f64().unwrap_or(default);
     let rate =
         |default: &dyn Optimizer| LearningRate::Constant(number("learning_rate", default.learning_rate().at(0).into()));
@@ -73,7 +73,7 @@ fn optimizer_of(case: &Value) -> Box<dyn Optimizer> {
 }
 
 /// The optimizer of a case of `ops.safetensors`, where Keras 2 names things.
-fn older_optimizer_of(case: &Value) -> Option<Box<dyn Optimizer>> {
+fn older_optimizer_of(case: &Value) -> Option<Arc<dyn Optimizer>> {
     let number = |key: &str, default: f64| case[key].as_f64().unwrap_or(default);
     match case["rule"].as_str()? {
         "adam" => Some(Adam::default().into()),

@@ -2,8 +2,9 @@
 
 use kiln::data::{Dataset, Labels};
 use kiln::layers::{ActivationFunction, Conv2D, Dense, Flatten, Function, Layer, Regularizer};
+use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::optimizers::SGD;
-use kiln::{Compile, Fit, Loss, Model, Sequential, Weight};
+use kiln::{Compile, Fit, Model, Sequential, Weight};
 use serde_json::Value;
 
 use crate::common::{close, device};
@@ -39,7 +40,7 @@ fn model() -> Model {
     }
     model.set_weights(&weights).unwrap();
     let optimizer = SGD { learning_rate: 0.1.into(), ..SGD::default() }.into();
-    let loss = Loss::SparseCategoricalCrossentropy;
+    let loss = SparseCategoricalCrossentropy::default().into();
     model.compile(device(), Compile { optimizer, loss, ..Compile::default() }).unwrap();
     model
 }

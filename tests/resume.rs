@@ -1,5 +1,7 @@
 //! Trainings that go on from a checkpoint.
 
+use std::sync::Arc;
+
 use kiln::layers::{Activation, ActivationFunction, Dropout};
 use kiln::optimizers::schedules::InverseTimeDecay;
 use kiln::optimizers::{Adagrad, Adam, Optimizer, RMSprop, SGD};
@@ -11,7 +13,7 @@ use crate::common::{bars, bits, device, logits, model};
 fn compiled(optimizer: impl Optimizer + 'static) -> Model {
     let mut model = logits();
     model.add(Dropout::new(0.25)).add(Activation::new(ActivationFunction::Softmax));
-    model.compile(device(), Compile { optimizer: optimizer.into(), ..Compile::default() }).unwrap();
+    model.compile(device(), Compile { optimizer: Arc::new(optimizer), ..Compile::default() }).unwrap();
     model
 }
 

@@ -1,5 +1,7 @@
 //! Weight decay in trainings. `optimizers.rs` compares its formula with Keras.
 
+use std::sync::Arc;
+
 use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop, SGD, WeightDecay};
 use kiln::{Compile, Fit, Model, Weight};
 
@@ -8,7 +10,7 @@ use crate::common::{bars, device, model};
 const RATE: f64 = 0.5;
 
 /// The weights before and after one step with an optimizer.
-fn step(mut model: Model, optimizer: Box<dyn Optimizer>) -> [Vec<Weight>; 2] {
+fn step(mut model: Model, optimizer: Arc<dyn Optimizer>) -> [Vec<Weight>; 2] {
     let before = model.get_weights().unwrap();
     model.compile(device(), Compile { optimizer, ..Compile::default() }).unwrap();
     model.fit(&bars(30), Fit::default()).unwrap();
@@ -16,7 +18,7 @@ fn step(mut model: Model, optimizer: Box<dyn Optimizer>) -> [Vec<Weight>; 2] {
 }
 
 /// Expects `p - rate learning_rate p` of the variables for which `decays` is true, before the step that `plain` takes.
-fn check(plain: Box<dyn Optimizer>, decaying: Box<dyn Optimizer>, decays: impl Fn(&str) -> bool) {
+fn check(plain: Arc<dyn Optimizer>, decaying: Arc<dyn Optimizer>, decays: impl Fn(&str) -> bool) {
     let name = format!("{decaying:?}");
     let learning_rate = f64::from(plain.learning_rate().at(0));
     let [before, expected] = step(model(), plain);
@@ -35,7 +37,7 @@ fn check(plain: Box<dyn Optimizer>, decaying: Box<dyn Optimizer>, decays: impl F
 fn all_optimizers_let_weights_decay() {
     let decay = || WeightDecay::from(RATE);
     let learning_rate = || 0.1.into();
-    let pairs: [[Box<dyn Optimizer>; 2]; 7] = [
+    let pairs: [[Arc<dyn Optimizer>; 2]; 7] = [
         [
             SGD { learning_rate: learning_rate(), ..SGD::default() }.into(),
             SGD { learning_rate: learning_rate(), weight_decay: decay(), ..SGD::default() }.into(),

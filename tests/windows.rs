@@ -50,7 +50,7 @@ fn trained(device: &Device, compile: Compile) -> Model {
 fn a_network_that_is_larger_than_the_devices_bindings_learns_and_predicts_the_same_bits() {
     let small = device().with_binding_limit(LIMIT).unwrap();
     assert_eq!(small.info().limits.max_binding_bytes, LIMIT);
-    let compile = |optimizer: Box<dyn Optimizer>| Compile { optimizer, ..Compile::default() };
+    let compile = |optimizer: Arc<dyn Optimizer>| Compile { optimizer, ..Compile::default() };
     let compiles: [&dyn Fn() -> Compile; 3] = [
         &|| Compile { global_clipnorm: Some(0.5), ..compile(Adam::default().into()) },
         &|| Compile { clipvalue: Some(0.01), ..compile(SGD { momentum: 0.9, ..SGD::default() }.into()) },

@@ -11,9 +11,11 @@ pub fn test(shell: &mut Shell) -> Result {
     setup::gpu(shell, Profile::Dev)?;
     shell.run("cargo fmt --all --check")?;
     // A macro declares these modules, which hides them from cargo fmt.
-    let ops = modules(&shell.root().join("crates/ops/src"))?;
-    let ops: Vec<&str> = ops.iter().map(String::as_str).collect();
-    shell.run_with("rustfmt --check --edition 2024", &ops, &[])?;
+    for folder in ["crates/ops/src", "crates/kiln/src/losses", "crates/kiln/src/metrics"] {
+        let files = modules(&shell.root().join(folder))?;
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        shell.run_with("rustfmt --check --edition 2024", &files, &[])?;
+    }
     shell.run("cargo clippy --workspace --all-targets -- -D warnings")?;
     shell.run_with("cargo doc --workspace --no-deps", &[], &[("RUSTDOCFLAGS", "-D warnings")])?;
     shell.run_with("cargo test --workspace", &[], &[("KILN_DEVICE", "cpu")])?;

@@ -1,7 +1,9 @@
 //! How a model is trained.
 
-use crate::losses::Loss;
-use crate::metrics::Metric;
+use std::sync::Arc;
+
+use crate::losses::{CategoricalCrossentropy, Loss};
+use crate::metrics::{Accuracy, Metric};
 use crate::optimizers::{Adam, Optimizer, Slot};
 use crate::{Error, Result};
 
@@ -12,20 +14,14 @@ pub(crate) const MOST_STEPS: usize = 32;
 pub(crate) const AVERAGE: &str = "average";
 
 /// The arguments of [`compile`](crate::Model::compile).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Compile {
     /// How a step changes the weights: `Adam::default().into()`.
-    pub optimizer: Box<dyn Optimizer>,
-    /// What training makes small.
-    pub loss: Loss,
-    /// What is measured beside the loss.
-    pub metrics: Vec<Metric>,
-    /// Whether the model gives logits rather than probabilities. A model that ends in softmax or sigmoid gives
-    /// probabilities.
-    pub from_logits: bool,
-    /// How much of each label is spread evenly over all classes, 0 or more and less than 1. For
-    /// [`Loss::CategoricalCrossentropy`] and [`Loss::BinaryCrossentropy`].
-    pub label_smoothing: f64,
+    pub optimizer: Arc<dyn Optimizer>,
+    /// The loss to minimise: `SparseCategoricalCrossentropy::default().into()`.
+    pub loss: Arc<dyn Loss>,
+    /// The figures to measure beside the loss: `vec![Accuracy.into()]`.
+    pub metrics: Vec<Arc<dyn Metric>>,
     /// The largest absolute value that an element of a gradient keeps. At most one kind of clipping can be asked for.
     pub clipvalue: Option<f64>,
     /// The largest Euclidean norm that the gradient of a variable keeps; a larger one is scaled down.
@@ -50,10 +46,8 @@ impl Default for Compile {
     fn default() -> Compile {
         Compile {
             optimizer: Adam::default().into(),
-            loss: Loss::default(),
-            metrics: vec![Metric::Accuracy],
-            from_logits: false,
-            label_smoothing: 0.0,
+            loss: CategoricalCrossentropy::default().into(),
+            metrics: vec![Accuracy.into()],
             clipvalue: None,
             clipnorm: None,
             global_clipnorm: None,
@@ -73,14 +67,7 @@ impl Compile {
         if let Some(steps) = self.steps_per_execution.filter(|steps| !(1..=MOST_STEPS).contains(steps)) {
             return argument("steps_per_execution", format!("1 to {MOST_STEPS}"), steps.to_string());
         }
-        if !(0.0..1.0).contains(&self.label_smoothing) {
-            let expected = "0 or more and less than 1".to_owned();
-            return argument("label_smoothing", expected, self.label_smoothing.to_string());
-        }
-        if self.label_smoothing != 0.0 && !self.loss.smooths() {
-            let losses = [Loss::CategoricalCrossentropy, Loss::BinaryCrossentropy].map(Loss::name).join(" or ");
-            return argument("label_smoothing", format!("0, or the loss {losses}"), self.loss.name().to_owned());
-        }
+        self.loss.check()?;
         let learning_rate = self.optimizer.learning_rate();
         learning_rate.check()?;
         self.optimizer.check()?;

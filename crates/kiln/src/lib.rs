@@ -2,15 +2,16 @@
 //!
 //! ```no_run
 //! use kiln::data;
+//! use kiln::losses::CategoricalCrossentropy;
 //! use kiln::optimizers::Adam;
-//! use kiln::{Compile, Device, Fit, Loss, models};
+//! use kiln::{Compile, Device, Fit, models};
 //!
 //! let device = Device::best()?;
 //! let (train, test) = data::mnist(data::folder("mnist")?)?;
 //! let mut model = models::lenet([28, 28, 1], 10);
 //! println!("{}", model.summary());
-//! let loss = Loss::CategoricalCrossentropy;
-//! model.compile(&device, Compile { optimizer: Adam::default().into(), loss, ..Default::default() })?;
+//! let (optimizer, loss) = (Adam::default().into(), CategoricalCrossentropy::default().into());
+//! model.compile(&device, Compile { optimizer, loss, ..Default::default() })?;
 //! let history = model.fit(&train, Fit { epochs: 20, batch_size: 128, validation_split: 0.2, ..Default::default() })?;
 //! let score = model.evaluate(&test)?;
 //! println!("{} of the test images are recognised", score.accuracy());
@@ -28,6 +29,7 @@
 
 mod activations;
 mod alone;
+mod arguments;
 pub mod augmentation;
 pub mod callbacks;
 mod compile;
@@ -38,15 +40,16 @@ mod error;
 mod figures;
 pub mod files;
 mod fit;
+mod graph_methods;
 mod history;
 #[cfg(feature = "hub")]
 pub mod hub;
 mod initializers;
 mod keras_object;
 pub mod layers;
-mod losses;
+pub mod losses;
 mod memory;
-mod metrics;
+pub mod metrics;
 mod model;
 pub mod models;
 mod network;
@@ -75,8 +78,6 @@ pub use error::{Error, LayerError, Result, WeightsError};
 pub use figures::Figures;
 pub use fit::Fit;
 pub use history::{EpochLogs, History};
-pub use losses::Loss;
-pub use metrics::Metric;
 pub use model::{FeatureCache, LayerInfo, LayerList, LayerSelection, Model, Predictions, Score, Sequential};
 pub use network::Node;
 pub use saving::LoadWeights;

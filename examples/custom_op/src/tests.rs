@@ -5,8 +5,9 @@
 use kiln::data::{Dataset, Labels};
 use kiln::graph::{Array, Interpreter, Step};
 use kiln::layers::{ActivationFunction, Dense};
+use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::optimizers::Adam;
-use kiln::{Compile, Device, Fit, Loss, Sequential};
+use kiln::{Compile, Device, Fit, Sequential};
 
 use crate::graph;
 use crate::mish::Mish;
@@ -35,8 +36,10 @@ fn a_model_with_the_layer_learns_which_numbers_are_far_from_zero() {
     let data = Dataset::from_f32([1], values, Labels::index(classes, 2)).unwrap();
     let mut model = Sequential::new([1]);
     model.add(Dense::new(8)).add(Mish).add(Dense::new(2).activation(ActivationFunction::Softmax));
-    let (optimizer, loss) =
-        (Adam { learning_rate: 0.05.into(), ..Adam::default() }.into(), Loss::SparseCategoricalCrossentropy);
+    let (optimizer, loss) = (
+        Adam { learning_rate: 0.05.into(), ..Adam::default() }.into(),
+        SparseCategoricalCrossentropy::default().into(),
+    );
     model.compile(&Device::best().unwrap(), Compile { optimizer, loss, ..Compile::default() }).unwrap();
 
     model.fit(&data, Fit { epochs: 60, ..Fit::default() }).unwrap();

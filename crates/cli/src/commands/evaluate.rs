@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels};
-use kiln::{Compile, ConfusionMatrix, Loss, Model, Predictions};
+use kiln::losses::{self, Loss};
+use kiln::{Compile, ConfusionMatrix, Model, Predictions};
 
-use super::run::{Outcome, Rescale, Run, usual_metrics};
+use super::run::{Outcome, Rescale, Run, loss_with, usual_metrics};
 use super::source::{self, Held, Images};
 use super::{devices, network};
 use crate::error::Error;
@@ -43,8 +45,8 @@ pub struct Arguments {
     #[arg(long, value_name = "SCALE[,OFFSET]", allow_hyphen_values = true)]
     rescale: Option<Rescale>,
     /// The loss of a model without run.json, by Keras' name.
-    #[arg(long, value_name = "NAME")]
-    loss: Option<Loss>,
+    #[arg(long, value_parser = losses::from_name, value_name = "NAME")]
+    loss: Option<Arc<dyn Loss>>,
     /// Whether a model without run.json gives logits, not probabilities.
     #[arg(long)]
     from_logits: bool,
@@ -70,8 +72,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let prepared = run.prepared(folder, &model, data, arguments.rescale)?;
     let test = prepared.data;
     let device = devices::open(arguments.device.as_deref())?;
-    let metrics = if run.metrics.is_empty() { usual_metrics(run.loss, &test) } else { run.metrics.clone() };
-    let compile = Compile { loss: run.loss, from_logits: run.from_logits, metrics, ..Compile::default() };
+    let metrics = if run.metrics.is_empty() { usual_metrics(&*run.loss, &test) } else { run.metrics.clone() };
+    let compile = Compile { loss: run.loss.clone(), metrics, ..Compile::default() };
     model.compile(&device, compile)?;
     let score = model.evaluate(&test)?;
     let trained_on = arguments.is_own(&run) && what != "test images" && share == 0.0;
@@ -95,20 +97,24 @@ impl Arguments {
     fn find(&self) -> Result<(Run, Model), Error> {
         if Run::load(&self.run)?.is_none()
             && network::file(&self.run).is_some()
-            && let (Some(loss), Some(data)) = (self.loss, &self.data)
+            && let (Some(loss), Some(data)) = (&self.loss, &self.data)
         {
             let model = Model::load(&self.run)?;
             let known = Run::unknown(&model);
             let rescale = if source::is_tensors(data) { Rescale::NONE } else { known.rescale };
-            let (interpolation, from_logits) = (Images::default().interpolation(), self.from_logits);
-            return Ok((Run { loss, from_logits, rescale, interpolation, ..known }, model));
+            let interpolation = Images::default().interpolation();
+            let loss = match self.from_logits {
+                true => loss_with(&**loss, [("from_logits", true.into())])?,
+                false => loss.clone(),
+            };
+            return Ok((Run { loss, rescale, interpolation, ..known }, model));
         }
         let (run, model) = Run::load_with_model(&self.run)?;
-        if let Some(loss) = self.loss.filter(|&loss| loss != run.loss) {
+        if let Some(loss) = self.loss.as_ref().filter(|loss| loss.name() != run.loss.name()) {
             let found = format!("--loss {}", loss.name());
             return Err(run.contradicts(&self.run, &found, format!("loss {}", run.loss.name())));
         }
-        if self.from_logits && !run.from_logits {
+        if self.from_logits && !run.loss.from_logits() {
             return Err(run.contradicts(&self.run, "--from-logits", "from_logits false".to_owned()));
         }
         Ok((run, model))
@@ -139,7 +145,7 @@ fn confusions(run: &Run, test: &Dataset, predictions: &Predictions) -> Result<Op
     let (predicted, classes): (Vec<usize>, usize) = match run.outcome(outputs.elements()) {
         Outcome::Classes if outputs.len() == 1 => (predictions.classes(), outputs.elements()),
         Outcome::Binary if are_bits(test.labels()) => {
-            let threshold = if run.from_logits { 0.0 } else { 0.5 };
+            let threshold = if run.loss.from_logits() { 0.0 } else { 0.5 };
             (predictions.values.iter().map(|&value| usize::from(value > threshold)).collect(), 2)
         }
         _ => return Ok(None),

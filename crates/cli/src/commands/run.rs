@@ -3,6 +3,7 @@
 
 mod classes;
 mod input;
+mod loss;
 mod names;
 mod outcome;
 mod scale;
@@ -12,12 +13,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use kiln::Model;
 use kiln::augmentation::Features;
 use kiln::data::{ColorMode, Interpolation, Preprocessing};
-use kiln::{Loss, Metric, Model};
+use kiln::losses::{Loss, MeanSquaredError, SparseCategoricalCrossentropy};
+use kiln::metrics::Metric;
 use serde::{Deserialize, Serialize};
 
 pub use input::{DType, image_of};
+pub use loss::loss_with;
 pub use outcome::{Outcome, usual_loss, usual_metrics};
 pub use scale::Rescale;
 
@@ -57,14 +61,12 @@ pub struct Run {
     /// What the augmentation found in the training samples, if it looked for anything. In a file of its own.
     #[serde(skip)]
     pub features: Option<Arc<Features>>,
-    /// What training made small.
-    #[serde(with = "names")]
-    pub loss: Loss,
-    /// Whether the model gives logits, not probabilities.
-    pub from_logits: bool,
+    /// The loss that training minimised: its name, and whether the model gives logits.
+    #[serde(flatten, with = "loss")]
+    pub loss: Arc<dyn Loss>,
     /// What was measured beside the loss.
-    #[serde(with = "names::list")]
-    pub metrics: Vec<Metric>,
+    #[serde(with = "names")]
+    pub metrics: Vec<Arc<dyn Metric>>,
     /// The device's name.
     pub device: String,
     /// How weights were changed.
@@ -103,8 +105,7 @@ impl Default for Run {
             preprocessing: None,
             augment: None,
             features: None,
-            loss: Loss::SparseCategoricalCrossentropy,
-            from_logits: false,
+            loss: SparseCategoricalCrossentropy::default().into(),
             metrics: Vec::new(),
             device: String::new(),
             optimizer: String::new(),
@@ -128,7 +129,7 @@ impl Run {
         let (image_size, color_mode) = input::image_of(model.input_shape());
         let known = Run { rescale, image_size, color_mode, ..Run::default() };
         match model.output_shape() {
-            Ok(shape) if shape.elements() == 1 => Run { loss: Loss::MeanSquaredError, ..known },
+            Ok(shape) if shape.elements() == 1 => Run { loss: MeanSquaredError.into(), ..known },
             _ => known,
         }
     }
@@ -200,7 +201,7 @@ mod tests {
         json!({
             "model": "m", "data": "photos", "samples": 8, "classes": ["cat", "dog"], "dtype": "uint8",
             "image_size": [4, 6], "color_mode": "grayscale", "interpolation": "bilinear", "rescale": [0.5, -1.0],
-            "preprocessing": null, "augment": null, "reduce_lr_on_plateau": null, "class_weight": [], "training": null, "loss": "binary_crossentropy", "from_logits": true,
+            "preprocessing": null, "augment": null, "reduce_lr_on_plateau": null, "class_weight": [], "training": null, "loss": "binary_crossentropy", "from_logits": true, "label_smoothing": 0.25,
             "metrics": ["binary_accuracy", "top_k_categorical_accuracy:3"], "device": "d", "optimizer": "o",
             "batch_size": 2, "validation_split": 0.25, "seed": 7, "test_loss": 0.5, "test_accuracy": null,
         })
@@ -224,7 +225,17 @@ mod tests {
             std::fs::write(file(folder.path()), value.to_string()).unwrap();
             crate::error::chain(&Run::load(folder.path()).unwrap_err())
         };
-        for name in ["loss", "from_logits", "metrics", "classes", "rescale", "interpolation", "dtype", "data"] {
+        for name in [
+            "loss",
+            "from_logits",
+            "label_smoothing",
+            "metrics",
+            "classes",
+            "rescale",
+            "interpolation",
+            "dtype",
+            "data",
+        ] {
             let text = error(&|value| drop(value.as_object_mut().unwrap().remove(name)));
             assert!(text.contains("run.json") && text.contains(&format!("missing field `{name}`")), "{text}");
         }

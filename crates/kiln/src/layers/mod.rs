@@ -25,6 +25,8 @@ use std::sync::Arc;
 use kiln_graph::{Graph, Op, Result, Shape, Tensor};
 use serde_json::{Map, Value};
 
+use crate::graph_methods::graph_methods;
+
 pub use activation::Activation;
 pub use average_pooling2d::AveragePooling2D;
 pub use batch_normalization::BatchNormalization;
@@ -226,34 +228,7 @@ impl Call<'_> {
         self.graph.update(Arc::new(op), inputs, rewritten)
     }
 
-    /// The shape of a tensor, the batch included.
-    pub fn shape(&self, tensor: Tensor) -> &Shape {
-        self.graph.shape(tensor)
-    }
-
-    /// Applies an op that gives one tensor.
-    ///
-    /// # Errors
-    /// When the op cannot take these inputs.
-    pub fn add(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Tensor> {
-        self.graph.add(op, inputs)
-    }
-
-    /// Applies an op that gives any number of tensors.
-    ///
-    /// # Errors
-    /// When the op cannot take these inputs.
-    pub fn add_all(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        self.graph.add_shared(Arc::new(op), inputs)
-    }
-
-    /// The same values under another shape, which costs nothing.
-    ///
-    /// # Errors
-    /// When the number of elements differs.
-    pub fn reshape(&mut self, tensor: Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
-        self.graph.reshape(tensor, shape)
-    }
+    graph_methods!();
 }
 
 /// The rows and columns of windows over an image `[height, width, channels]`, and its channels, by TensorFlow's rule:

@@ -36,7 +36,8 @@ impl Model {
     /// use kiln::data::{ImageOptions, Preprocessing, image_dataset_from_directory};
     /// use kiln::layers::{ActivationFunction, Dense, Function, GlobalAveragePooling2D};
     /// use kiln::models::{Top, inception_v3};
-    /// use kiln::{Compile, Device, FeatureCache, Fit, Loss};
+    /// use kiln::losses::SparseCategoricalCrossentropy;
+    /// use kiln::{Compile, Device, FeatureCache, Fit};
     ///
     /// let options = ImageOptions { image_size: Some([299, 299]), ..ImageOptions::default() };
     /// let photos = image_dataset_from_directory("photos", options)?.preprocess_input(Preprocessing::Tf)?;
@@ -47,7 +48,7 @@ impl Model {
     /// let x = model.apply(Dense::new(1024).activation(Function::Relu), x);
     /// model.apply(Dense::new(photos.classes()).activation(ActivationFunction::Softmax), x);
     ///
-    /// let loss = Loss::SparseCategoricalCrossentropy;
+    /// let loss = SparseCategoricalCrossentropy::default().into();
     /// model.compile(&Device::best()?, Compile { loss, ..Compile::default() })?;
     /// let fit = Fit { epochs: 5, validation_split: 0.2, ..Fit::default() };
     /// model.fine_tune(&photos, FeatureCache::File("features.safetensors".into()), fit)?;

@@ -15,6 +15,7 @@ use crate::callbacks::Callback;
 use crate::compile::Compile;
 use crate::data::{Dataset, Labels};
 use crate::layers::Named;
+use crate::losses::Misfit;
 use crate::network::{ModelClass, Network, Node};
 use crate::session::{INFERENCE_BATCH, Role, Session, check_memory};
 use crate::summary::Summary;
@@ -177,7 +178,8 @@ impl Model {
         self.network.check()?;
         compile.check()?;
         compile.optimizer.weight_decay().check(&self.network)?;
-        compile.metrics.iter().try_for_each(|metric| metric.check(&self.network, compile.loss))?;
+        let output = self.network.output_shape();
+        compile.metrics.iter().try_for_each(|metric| metric.check(&*compile.loss, output))?;
         for (layer, normalization) in self.network.split_normalizations() {
             tracing::warn!(
                 "of {layer} and its {normalization} only one is frozen: freeze both or none, or what the one has learned \
@@ -318,9 +320,10 @@ impl Model {
     /// When the model is not compiled, a data set's labels do not fit the model and its loss, or its bytes would be scaled
     /// twice.
     pub(crate) fn check_data(&mut self, action: &'static str, data: &Dataset) -> Result<()> {
-        let loss = self.compiled(action)?.loss;
+        let loss = self.compiled(action)?.loss.clone();
         self.check_scaling(data)?;
-        loss.check(&self.network, data)
+        let misfit = |Misfit { expected, found }| Error::Misfit { model: self.network.name.clone(), expected, found };
+        loss.check_labels(self.network.output_shape(), data.labels()).map_err(misfit)
     }
 
     pub(crate) fn network(&self) -> &Network {

@@ -24,7 +24,7 @@ impl Score {
         if name == "loss" { Some(self.loss) } else { self.metrics.get(name) }
     }
 
-    /// The metric `accuracy`: see [`Metric::Accuracy`](crate::Metric::Accuracy). Not a number if it was not asked for.
+    /// The metric `accuracy`: see [`Accuracy`](crate::metrics::Accuracy). Not a number if it was not asked for.
     pub fn accuracy(&self) -> f64 {
         self.metrics.get("accuracy").unwrap_or(f64::NAN)
     }

@@ -63,11 +63,18 @@ pub trait Optimizer: Debug + Send + Sync {
     }
 }
 
-impl<O: Optimizer + 'static> From<O> for Box<dyn Optimizer> {
-    fn from(optimizer: O) -> Box<dyn Optimizer> {
-        Box::new(optimizer)
-    }
+/// Kiln's own optimizers convert into `Arc<dyn Optimizer>` with `into()`.
+macro_rules! shared {
+    ($($Optimizer:ident),*) => {$(
+        impl From<$Optimizer> for Arc<dyn Optimizer> {
+            fn from(optimizer: $Optimizer) -> Arc<dyn Optimizer> {
+                Arc::new(optimizer)
+            }
+        }
+    )*};
 }
+
+shared!(Adadelta, Adagrad, Adam, AdamW, Nadam, RMSprop, SGD);
 
 /// A tensor that an optimizer keeps from step to step, as large as the parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]

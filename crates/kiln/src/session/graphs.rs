@@ -7,10 +7,10 @@ use kiln_ops::{ClipByNorm, ClipByValue, Copy, Ema, Gather, Record, Sum, Weigh, W
 
 use super::layout::{Layout, TRAINABLE};
 use super::{METRICS_ROWS, Mode, Resident, Role, penalties};
-use crate::Result;
 use crate::augmentation::{Augmentation, Source, append};
 use crate::compile::{AVERAGE, Compile};
 use crate::network::{Network, Node};
+use crate::{Result, losses};
 
 /// The buffer with a row per step: the sum of the losses, and of each metric.
 pub(super) const METRICS: &str = "metrics";
@@ -77,7 +77,7 @@ fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
 /// Appends the loss of each sample and the record of the batch's metrics; gives the losses.
 fn measured(graph: &mut Graph, network: &Network, compiled: &Compile, forward: &Forward) -> Result<Tensor> {
     let Forward { output, labels, weights, ref variables } = *forward;
-    let scored = compiled.loss.append(graph, network, compiled, [output, labels])?;
+    let scored = losses::append(&*compiled.loss, graph, &network.name, [output, labels])?;
     let losses = match weights {
         Some(weights) => graph.add(Weigh, &[scored.losses, weights])?,
         None => scored.losses,

@@ -69,7 +69,7 @@ impl Session {
         if !self.device.has_weak_limits() {
             return Ok(());
         }
-        let data = sample(&self.network, self.compiled.as_ref().map(|compiled| compiled.loss))?;
+        let data = sample(&self.network, self.compiled.as_ref().map(|compiled| &*compiled.loss))?;
         self.load(Role::Test, &data, self.network.input())?;
         let modes = if self.compiled.is_some() { &[Mode::Train, Mode::Evaluate][..] } else { &[Mode::Predict] };
         for &mode in modes {
@@ -82,13 +82,15 @@ impl Session {
 }
 
 /// A data set of one sample, with a label of a kind that the loss takes.
-fn sample(network: &Network, loss: Option<Loss>) -> Result<Dataset> {
+fn sample(network: &Network, loss: Option<&dyn Loss>) -> Result<Dataset> {
     let outputs = network.output_shape().elements();
     let values = || vec![0.0; network.input_shape.elements()];
     let of = |labels| Ok::<_, Error>(Dataset::from_f32(network.input_shape.clone(), values(), labels)?);
     let index = of(Labels::index(vec![0], outputs))?;
     match loss {
-        Some(loss) if loss.check(network, &index).is_err() => of(Labels::values(vec![0.0; outputs], outputs)),
+        Some(loss) if loss.check_labels(network.output_shape(), index.labels()).is_err() => {
+            of(Labels::values(vec![0.0; outputs], outputs))
+        }
         _ => Ok(index),
     }
 }

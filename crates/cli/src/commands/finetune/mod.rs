@@ -6,8 +6,10 @@ mod stages;
 use std::process::ExitCode;
 
 use kiln::data::Labels;
+use kiln::losses::{CategoricalCrossentropy, SparseCategoricalCrossentropy};
+use kiln::metrics::Accuracy;
 use kiln::models::Top;
-use kiln::{History, Loss, Metric, Model};
+use kiln::{History, Model};
 
 pub use arguments::Arguments;
 
@@ -42,8 +44,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     network::load_backbone(&mut model, &arguments.weights)?;
     let (image_size, color_mode) = image_of(train.sample_shape());
     let loss = match train.labels() {
-        Labels::Index { .. } => Loss::SparseCategoricalCrossentropy,
-        Labels::Values { .. } => Loss::CategoricalCrossentropy,
+        Labels::Index { .. } => SparseCategoricalCrossentropy::default().into(),
+        Labels::Values { .. } => CategoricalCrossentropy::default().into(),
     };
     let mut run = Run {
         model: known.name.to_owned(),
@@ -57,7 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         rescale: Rescale::of(&train),
         preprocessing: Some(preprocessing),
         loss,
-        metrics: vec![Metric::Accuracy],
+        metrics: vec![Accuracy.into()],
         device: device.info().name.clone(),
         batch_size: arguments.batch_size as usize,
         validation_split: arguments.validation_split,

@@ -1,9 +1,12 @@
 //! The two trainings of `kiln finetune`.
 
+use std::sync::Arc;
+
 use kiln::data::Dataset;
 use kiln::layers::{ActivationFunction, Dense, Function, GlobalAveragePooling2D, Layer};
+use kiln::losses::Loss;
 use kiln::optimizers::{Optimizer, RMSprop, SGD};
-use kiln::{Callback, Compile, Device, FeatureCache, Fit, History, Loss, Model};
+use kiln::{Callback, Compile, Device, FeatureCache, Fit, History, Model};
 
 use super::Arguments;
 use crate::error::Error;
@@ -17,7 +20,7 @@ pub struct Stages<'a> {
     pub trained: &'a Dataset,
     /// What is validated with, if anything.
     pub validated: Option<&'a Dataset>,
-    pub loss: Loss,
+    pub loss: Arc<dyn Loss>,
     /// The figures of both, one after the other.
     pub history: History,
 }
@@ -56,9 +59,9 @@ impl Stages<'_> {
         Ok(optimizer)
     }
 
-    fn compile(&self, model: &mut Model, optimizer: Box<dyn Optimizer>) -> Result<String, Error> {
+    fn compile(&self, model: &mut Model, optimizer: Arc<dyn Optimizer>) -> Result<String, Error> {
         let words = format!("{optimizer:?}");
-        model.compile(self.device, Compile { optimizer, loss: self.loss, ..Compile::default() })?;
+        model.compile(self.device, Compile { optimizer, loss: self.loss.clone(), ..Compile::default() })?;
         Ok(words)
     }
 

@@ -21,7 +21,7 @@ impl Answer {
     /// Of the outputs for a picture: at most `top` classes.
     pub fn of(run: &Run, outputs: &[f32], top: usize) -> Answer {
         let outcome = run.outcome(outputs.len());
-        let values = if run.from_logits { outcome.probabilities(outputs) } else { outputs.to_vec() };
+        let values = if run.loss.from_logits() { outcome.probabilities(outputs) } else { outputs.to_vec() };
         match outcome {
             Outcome::Quantities => Answer::Values(values),
             Outcome::Binary => {
@@ -85,13 +85,15 @@ pub fn as_json(answers: &[(PathBuf, Answer)]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use kiln::Loss;
+    use std::sync::Arc;
+
+    use kiln::losses::{BinaryCrossentropy, Loss, MeanSquaredError, SparseCategoricalCrossentropy};
 
     use super::*;
 
-    fn run(loss: Loss, from_logits: bool) -> Run {
+    fn run(loss: impl Into<Arc<dyn Loss>>) -> Run {
         let classes = ["cat", "dog"].map(str::to_owned).into();
-        Run { loss, from_logits, classes, ..Run::default() }
+        Run { loss: loss.into(), classes, ..Run::default() }
     }
 
     #[test]
@@ -107,14 +109,15 @@ mod tests {
         let classes = |first: (&str, f32), second: (&str, f32)| {
             Answer::Classes([first, second].map(|(name, share)| (name.to_owned(), share)).into())
         };
-        let of = |loss, from_logits, outputs: &[f32]| Answer::of(&run(loss, from_logits), outputs, 5);
-        assert_eq!(of(Loss::BinaryCrossentropy, false, &[0.25]), classes(("cat", 0.75), ("dog", 0.25)));
-        assert_eq!(of(Loss::BinaryCrossentropy, true, &[0.0]), classes(("cat", 0.5), ("dog", 0.5)));
-        let sparse = Loss::SparseCategoricalCrossentropy;
-        assert_eq!(of(sparse, true, &[3.0, 3.0]), classes(("cat", 0.5), ("dog", 0.5)));
-        assert_eq!(of(sparse, false, &[0.25, 0.75]), classes(("dog", 0.75), ("cat", 0.25)));
-        assert_eq!(of(Loss::BinaryCrossentropy, false, &[0.5, 0.75]), classes(("dog", 0.75), ("cat", 0.5)));
-        assert_eq!(of(Loss::MeanSquaredError, false, &[7.5]), Answer::Values(vec![7.5]));
+        let of = |loss: Arc<dyn Loss>, outputs: &[f32]| Answer::of(&run(loss), outputs, 5);
+        let bce = |from_logits| BinaryCrossentropy { from_logits, ..Default::default() }.into();
+        assert_eq!(of(bce(false), &[0.25]), classes(("cat", 0.75), ("dog", 0.25)));
+        assert_eq!(of(bce(true), &[0.0]), classes(("cat", 0.5), ("dog", 0.5)));
+        let sparse = |from_logits| SparseCategoricalCrossentropy { from_logits }.into();
+        assert_eq!(of(sparse(true), &[3.0, 3.0]), classes(("cat", 0.5), ("dog", 0.5)));
+        assert_eq!(of(sparse(false), &[0.25, 0.75]), classes(("dog", 0.75), ("cat", 0.25)));
+        assert_eq!(of(bce(false), &[0.5, 0.75]), classes(("dog", 0.75), ("cat", 0.5)));
+        assert_eq!(of(MeanSquaredError.into(), &[7.5]), Answer::Values(vec![7.5]));
     }
 
     #[test]

@@ -5,11 +5,13 @@ mod trace;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use kiln::{Compile, Fit, Loss, Model};
+use kiln::losses::{self, BinaryCrossentropy, Loss, SparseCategoricalCrossentropy};
+use kiln::{Compile, Fit, Model};
 use kiln_bench::made_up;
 
-use super::run::Run;
+use super::run::{Run, loss_with};
 use super::{augment, devices, network, show};
 use crate::error::Error;
 use crate::progress::rate;
@@ -39,8 +41,8 @@ pub struct Arguments {
     steps: u32,
     /// What is made small, by Keras' name [default: that of the run; else the cross-entropy of the classes, the binary one
     /// for a network with one output].
-    #[arg(long, value_name = "NAME")]
-    loss: Option<Loss>,
+    #[arg(long, value_parser = losses::from_name, value_name = "NAME")]
+    loss: Option<Arc<dyn Loss>>,
     /// Whether the network gives logits, not probabilities.
     #[arg(long)]
     from_logits: bool,
@@ -61,15 +63,19 @@ impl Arguments {
         self.batch_size.map_or(usual, |size| size as usize)
     }
 
-    /// The loss, and whether the network gives logits: as the run was trained where nothing was said.
-    fn loss(&self, model: &Model) -> Result<(Loss, bool), Error> {
-        let run = Run::of_model(&self.model)?.filter(|_| self.loss.is_none());
-        let usual = match model.output_shape()?.elements() {
-            1 => Loss::BinaryCrossentropy,
-            _ => Loss::SparseCategoricalCrossentropy,
+    /// The loss: that of the run where nothing was said.
+    fn loss(&self, model: &Model) -> Result<Arc<dyn Loss>, Error> {
+        let run = Run::of_model(&self.model)?;
+        let usual = || match model.output_shape()?.elements() {
+            1 => Ok::<_, Error>(BinaryCrossentropy::default().into()),
+            _ => Ok(SparseCategoricalCrossentropy::default().into()),
         };
-        let trained = run.map_or((usual, false), |run| (run.loss, run.from_logits));
-        Ok((self.loss.unwrap_or(trained.0), self.from_logits || trained.1))
+        let loss = match (&self.loss, run) {
+            (Some(loss), _) => loss.clone(),
+            (None, Some(run)) => run.loss,
+            (None, None) => usual()?,
+        };
+        if self.from_logits { loss_with(&*loss, [("from_logits", true.into())]) } else { Ok(loss) }
     }
 
     fn out(&self, model: &Model) -> PathBuf {
@@ -81,11 +87,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let mut model = network::find(&arguments.model)?;
     let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
     let (batch_size, out) = (arguments.batch_size(&model), arguments.out(&model));
-    let (loss, from_logits) = arguments.loss(&model)?;
-    let data = made_up(&model, batch_size, loss)?;
+    let loss = arguments.loss(&model)?;
+    let data = made_up(&model, batch_size, &*loss)?;
     let augmentation = augmentation.map(|augmentation| augmentation.fit(&data)).transpose()?;
     let device = devices::open(arguments.device.as_deref())?;
-    let compile = Compile { loss, from_logits, ..Compile::default() };
+    let compile = Compile { loss, ..Compile::default() };
     model.compile(&device, compile)?;
     if augmentation.is_some() {
         // A profile changes images as the last training did.

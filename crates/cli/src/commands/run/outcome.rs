@@ -1,7 +1,11 @@
 //! What a model's outputs mean, by its loss.
 
+use std::sync::Arc;
+
+use kiln::Model;
 use kiln::data::{Dataset, Labels};
-use kiln::{Loss, Metric, Model};
+use kiln::losses::{BinaryCrossentropy, CategoricalCrossentropy, Loss, Outputs, SparseCategoricalCrossentropy};
+use kiln::metrics::{Accuracy, BinaryAccuracy, Metric};
 
 use super::Run;
 use crate::error::Error;
@@ -21,12 +25,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// Of a model with so many outputs that was trained with a loss.
-    pub fn of(loss: Loss, outputs: usize) -> Outcome {
-        match loss {
-            Loss::BinaryCrossentropy if outputs == 1 => Outcome::Binary,
-            Loss::BinaryCrossentropy => Outcome::Labels,
-            Loss::MeanSquaredError | Loss::MeanAbsoluteError => Outcome::Quantities,
-            _ => Outcome::Classes,
+    pub fn of(loss: &dyn Loss, outputs: usize) -> Outcome {
+        match loss.outputs() {
+            Outputs::Probabilities if outputs == 1 => Outcome::Binary,
+            Outputs::Probabilities => Outcome::Labels,
+            Outputs::Quantities => Outcome::Quantities,
+            Outputs::Classes => Outcome::Classes,
         }
     }
 
@@ -48,7 +52,7 @@ impl Outcome {
 impl Run {
     /// What its model's outputs are.
     pub fn outcome(&self, outputs: usize) -> Outcome {
-        Outcome::of(self.loss, outputs)
+        Outcome::of(&*self.loss, outputs)
     }
 }
 
@@ -56,27 +60,29 @@ impl Run {
 ///
 /// # Errors
 /// When labels are quantities, for which several are usual.
-pub fn usual_loss(model: &Model, data: &Dataset) -> Result<Loss, Error> {
+pub fn usual_loss(model: &Model, data: &Dataset) -> Result<Arc<dyn Loss>, Error> {
     let outputs = model.output_shape()?.elements();
     match data.labels() {
-        Labels::Index { classes, .. } if outputs == 1 && *classes <= 2 => Ok(Loss::BinaryCrossentropy),
-        Labels::Index { .. } => Ok(Loss::SparseCategoricalCrossentropy),
-        Labels::Values { values, size } if *size > 1 && are_shares(values, *size) => Ok(Loss::CategoricalCrossentropy),
+        Labels::Index { classes, .. } if outputs == 1 && *classes <= 2 => Ok(BinaryCrossentropy::default().into()),
+        Labels::Index { .. } => Ok(SparseCategoricalCrossentropy::default().into()),
+        Labels::Values { values, size } if *size > 1 && are_shares(values, *size) => {
+            Ok(CategoricalCrossentropy::default().into())
+        }
         Labels::Values { values, .. } if values.iter().all(|value| [0.0, 1.0].contains(value)) => {
-            Ok(Loss::BinaryCrossentropy)
+            Ok(BinaryCrossentropy::default().into())
         }
         Labels::Values { .. } => Err(Error::NoLoss),
     }
 }
 
 /// What is measured beside a loss where nothing is named.
-pub fn usual_metrics(loss: Loss, data: &Dataset) -> Vec<Metric> {
-    match (loss, data.labels()) {
-        (Loss::MeanSquaredError | Loss::MeanAbsoluteError, _) => Vec::new(),
-        (Loss::BinaryCrossentropy, Labels::Values { values, size }) if *size > 1 && !are_shares(values, *size) => {
-            vec![Metric::BinaryAccuracy]
+pub fn usual_metrics(loss: &dyn Loss, data: &Dataset) -> Vec<Arc<dyn Metric>> {
+    match (loss.outputs(), data.labels()) {
+        (Outputs::Quantities, _) => Vec::new(),
+        (Outputs::Probabilities, Labels::Values { values, size }) if *size > 1 && !are_shares(values, *size) => {
+            vec![BinaryAccuracy.into()]
         }
-        _ => vec![Metric::Accuracy],
+        _ => vec![Accuracy.into()],
     }
 }
 
@@ -109,22 +115,27 @@ mod tests {
     fn the_usual_loss_and_metric_follow_from_outputs_and_labels() {
         let usual = |outputs, labels: Labels| {
             let data = data(labels, 2);
-            usual_loss(&model(outputs), &data).map(|loss| (loss, usual_metrics(loss, &data)))
+            usual_loss(&model(outputs), &data).map(|loss| (loss.clone(), usual_metrics(&*loss, &data)))
         };
-        let of_classes = vec![Metric::Accuracy];
-        let expected = [
-            (3, Labels::index(vec![0, 2], 3), Loss::SparseCategoricalCrossentropy, &of_classes),
-            (1, Labels::index(vec![0, 1], 2), Loss::BinaryCrossentropy, &of_classes),
-            (1, Labels::values(vec![0.0, 1.0], 1), Loss::BinaryCrossentropy, &of_classes),
-            (2, Labels::values(vec![0.0, 1.0, 0.5, 0.5], 2), Loss::CategoricalCrossentropy, &of_classes),
-            (2, Labels::values(vec![0.0, 1.0, 1.0, 1.0], 2), Loss::BinaryCrossentropy, &vec![Metric::BinaryAccuracy]),
+        let of_classes: Vec<Arc<dyn Metric>> = vec![Accuracy.into()];
+        let expected: [(_, _, Arc<dyn Loss>, _); 5] = [
+            (3, Labels::index(vec![0, 2], 3), SparseCategoricalCrossentropy::default().into(), &of_classes),
+            (1, Labels::index(vec![0, 1], 2), BinaryCrossentropy::default().into(), &of_classes),
+            (1, Labels::values(vec![0.0, 1.0], 1), BinaryCrossentropy::default().into(), &of_classes),
+            (2, Labels::values(vec![0.0, 1.0, 0.5, 0.5], 2), CategoricalCrossentropy::default().into(), &of_classes),
+            (
+                2,
+                Labels::values(vec![0.0, 1.0, 1.0, 1.0], 2),
+                BinaryCrossentropy::default().into(),
+                &vec![BinaryAccuracy.into()],
+            ),
         ];
         for (outputs, labels, loss, metrics) in expected {
             assert_eq!(usual(outputs, labels.clone()).unwrap(), (loss, metrics.clone()), "{labels:?}");
         }
         assert!(usual(1, Labels::values(vec![0.5, 7.0], 1)).unwrap_err().to_string().contains("--loss"));
         let quantities = data(Labels::values(vec![0.5, 7.0], 1), 2);
-        assert_eq!(usual_metrics(Loss::MeanSquaredError, &quantities), []);
+        assert_eq!(usual_metrics(&kiln::losses::MeanSquaredError, &quantities), []);
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! What `kiln train` is asked for.
 
+use std::sync::Arc;
+
+use kiln::Compile;
 use kiln::callbacks::ReduceLROnPlateau;
 use kiln::data::Preprocessing;
+use kiln::losses::{self, Loss};
+use kiln::metrics::{self, Metric};
 use kiln::optimizers::Optimizer;
-use kiln::{Compile, Loss, Metric};
 
 use super::class_weight::ClassWeight;
 use super::optimizer::OptimizerArguments;
@@ -84,16 +88,20 @@ pub struct Arguments {
     optimizer: OptimizerArguments,
     /// What is made small, by Keras' name, like mse or binary_crossentropy [default: cross-entropy of the classes; the
     /// binary one for a network with one output, or labels that do not exclude each other].
-    #[arg(long, value_name = "NAME")]
-    pub loss: Option<Loss>,
+    #[arg(long, value_parser = losses::from_name, value_name = "NAME")]
+    pub loss: Option<Arc<dyn Loss>>,
     /// Whether the network gives logits, not probabilities.
     #[arg(long)]
     pub from_logits: bool,
+    /// The share of each label that is spread evenly over all classes, for the losses categorical_crossentropy and
+    /// binary_crossentropy.
+    #[arg(long, value_name = "SHARE")]
+    pub label_smoothing: Option<f64>,
     /// What is measured beside the loss, by Keras' names with commas between them: accuracy, binary_accuracy,
     /// top_k_categorical_accuracy:K, mean_squared_error, mean_absolute_error [default: accuracy; binary_accuracy for labels
     /// that do not exclude each other; none for quantities].
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub metrics: Vec<Metric>,
+    #[arg(long, value_parser = metrics::from_name, value_name = "NAMES", value_delimiter = ',')]
+    pub metrics: Vec<Arc<dyn Metric>>,
     /// The share of the training images, at their end, that is not trained on but validated with, as in Keras: of data
     /// that are split into train and test already, all but the first int(n (1 - share)) images; of a folder of images for
     /// each class, the last int(n share) of its mixed files. `kiln evaluate` takes it where there are no test images

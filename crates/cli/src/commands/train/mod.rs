@@ -138,13 +138,16 @@ impl Data {
 
 /// How the network is trained, with the loss and the metrics that labels suggest where none are named.
 fn compile(arguments: &Arguments, model: &Model, data: &Data) -> Result<Compile, Error> {
-    let loss = arguments.loss.map_or_else(|| run::usual_loss(model, &data.train), Ok)?;
+    let loss = arguments.loss.clone().map_or_else(|| run::usual_loss(model, &data.train), Ok)?;
+    let smoothing = arguments.label_smoothing.map(|smoothing| ("label_smoothing", smoothing.into()));
+    let logits = arguments.from_logits.then(|| ("from_logits", true.into()));
+    let loss = run::loss_with(&*loss, smoothing.into_iter().chain(logits))?;
     let metrics = match arguments.metrics.is_empty() {
-        true => run::usual_metrics(loss, &data.train),
+        true => run::usual_metrics(&*loss, &data.train),
         false => arguments.metrics.clone(),
     };
     let compile = arguments.compile(data.trained.len())?;
-    Ok(Compile { loss, metrics, from_logits: arguments.from_logits, ..compile })
+    Ok(Compile { loss, metrics, ..compile })
 }
 
 /// The network with fresh weights.

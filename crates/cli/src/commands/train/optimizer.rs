@@ -1,5 +1,7 @@
 //! How `kiln train` changes the weights: the optimizer, with all that it has.
 
+use std::sync::Arc;
+
 use clap::ValueEnum;
 use kiln::Compile;
 use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, LearningRate, Nadam, Optimizer, RMSprop, SGD, WeightDecay};
@@ -169,7 +171,7 @@ impl OptimizerArguments {
         })
     }
 
-    fn optimizer(&self, model: &str, length: Length) -> Result<Box<dyn Optimizer>, Error> {
+    fn optimizer(&self, model: &str, length: Length) -> Result<Arc<dyn Optimizer>, Error> {
         let rate = |default: &dyn Optimizer| self.rate(default, length);
         let decay = |default: &WeightDecay| {
             let decay = self.weight_decay.map_or_else(|| default.clone(), WeightDecay::from);

@@ -1,0 +1,251 @@
+//! Metrics: figures that are measured beside the loss and averaged over the samples. Weights of samples do not count.
+//!
+//! Kiln's own metrics implement [`Metric`] and nothing else; a metric of your own does the same, see the trait's example.
+
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use kiln_graph::{Graph, Shape, Tensor};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::arguments::from_arguments;
+use crate::compile::Compile;
+use crate::losses::{Loss, Scored, check_per_sample};
+use crate::{Error, Result};
+
+mod call;
+
+pub use call::MetricCall;
+
+/// Declares the metrics: the file and the struct of each. Its name is that of its file.
+macro_rules! metrics {
+    ($($file:ident::$Metric:ident;)*) => {
+        $(
+            mod $file;
+            pub use $file::$Metric;
+
+            impl From<$Metric> for Arc<dyn Metric> {
+                fn from(metric: $Metric) -> Arc<dyn Metric> {
+                    Arc::new(metric)
+                }
+            }
+        )*
+
+        /// All of Kiln's metrics.
+        const KNOWN: &[Known] = &[$(
+            Known { name: stringify!($file), class: stringify!($Metric), read: read::<$Metric> }
+        ),*];
+    };
+}
+
+metrics! {
+    accuracy::Accuracy;
+    binary_accuracy::BinaryAccuracy;
+    mean_absolute_error::MeanAbsoluteError;
+    mean_squared_error::MeanSquaredError;
+    top_k_categorical_accuracy::TopKCategoricalAccuracy;
+}
+
+/// A figure that is measured beside the loss. It appends ops to the graph of a training step or an evaluation; its value
+/// for a data set is the mean over the samples.
+///
+/// [`Compile::metrics`](crate::Compile::metrics) takes `Arc<dyn Metric>`: `Accuracy.into()` for Kiln's own metrics,
+/// `Arc::new(Bias)` for others. History, evaluations and callbacks have them under their names.
+///
+/// # Example
+/// How far outputs are above their targets on average, `mean(max(y - t, 0))`:
+/// ```
+/// use std::sync::Arc;
+///
+/// use kiln::data::{Dataset, Labels};
+/// use kiln::graph::Tensor;
+/// use kiln::layers::{Dense, Initializer};
+/// use kiln::losses::MeanSquaredError;
+/// use kiln::metrics::{MeanAbsoluteError, Metric, MetricCall};
+/// use kiln::ops::{Activation, Distance, Fill, Function, MeanLoss, ScaleAdd};
+/// use kiln::{Compile, Device, Error, Sequential};
+///
+/// #[derive(Debug)]
+/// struct Excess;
+///
+/// impl Metric for Excess {
+///     fn name(&self) -> &'static str {
+///         "excess"
+///     }
+///
+///     fn call(&self, call: &mut MetricCall<'_>) -> kiln::Result<Tensor> {
+///         let (y, t) = (call.output(), call.targets(call.output())?);
+///         let difference = call.add(ScaleAdd { a: 1.0, b: -1.0 }, &[y, t])?;
+///         let excess = call.add(Activation { function: Function::Relu }, &[difference])?;
+///         let zero = call.add(Fill { value: 0.0, shape: call.shape(y).clone() }, &[])?;
+///         Ok(call.add(MeanLoss { distance: Distance::AbsoluteError }, &[excess, zero])?) // [N]
+///     }
+/// }
+///
+/// let data = Dataset::from_f32([1], vec![0.0; 4], Labels::values(vec![-1.0, 0.0, 1.0, -2.0], 1))?;
+/// let mut model = Sequential::new([1]);
+/// model.add(Dense::new(1)); // 0 for an input of 0
+/// let metrics = vec![Arc::new(Excess), MeanAbsoluteError.into()];
+/// model.compile(&Device::best()?, Compile { loss: MeanSquaredError.into(), metrics, ..Compile::default() })?;
+/// let score = model.evaluate(&data)?;
+/// assert_eq!(score.get("excess"), Some(0.75));
+/// assert_eq!(score.get("mean_absolute_error"), Some(1.0));
+/// # Ok::<(), Error>(())
+/// ```
+pub trait Metric: Debug + Send + Sync {
+    /// Keras' name: `accuracy`. Logs and histories have the figure under it.
+    fn name(&self) -> &'static str;
+
+    /// The arguments of Keras' constructor, by name. [`from_config`] reads them.
+    fn config(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// Whether the metric is measured with a loss. One that is not is left out silently.
+    fn applies_to(&self, loss: &dyn Loss) -> bool {
+        let _ = loss;
+        true
+    }
+
+    /// Checks the arguments of the metric against the loss and the shape of the model's output for one sample.
+    /// [`Model::compile`](crate::Model::compile) calls it.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for what does not fit.
+    fn check(&self, loss: &dyn Loss, output: &Shape) -> Result<()> {
+        let _ = (loss, output);
+        Ok(())
+    }
+
+    /// Appends the metric of each sample: f32 `[N]` for a batch of N samples.
+    ///
+    /// # Errors
+    /// When an op does not accept its inputs.
+    fn call(&self, call: &mut MetricCall<'_>) -> Result<Tensor>;
+}
+
+/// One of Kiln's metrics.
+struct Known {
+    name: &'static str,
+    class: &'static str,
+    read: fn(&Map<String, Value>) -> std::result::Result<Arc<dyn Metric>, String>,
+}
+
+fn read<M: Metric + DeserializeOwned + 'static>(
+    config: &Map<String, Value>,
+) -> std::result::Result<Arc<dyn Metric>, String> {
+    Ok(Arc::new(from_arguments::<M>(config)?))
+}
+
+/// One of Kiln's metrics by Keras' name, with arguments as [`Metric::config`] returns them. Arguments that are left out
+/// have their defaults.
+///
+/// # Errors
+/// When the name is unknown, or an argument is unknown or of another type.
+pub fn from_config(name: &str, config: &Map<String, Value>) -> std::result::Result<Arc<dyn Metric>, String> {
+    match KNOWN.iter().find(|known| [known.name, known.class].contains(&name)) {
+        Some(known) => (known.read)(config).map_err(|problem| format!("{}: {problem}", known.name)),
+        None => {
+            let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+            Err(format!("expected one of {}; found `{name}`", names.join(", ")))
+        }
+    }
+}
+
+/// One of Kiln's metrics by Keras' name, as `Display` prints it: `accuracy`, or with the value of its argument
+/// `top_k_categorical_accuracy:3`.
+///
+/// # Errors
+/// When the name is unknown, or the argument is not one that it has.
+pub fn from_name(text: &str) -> std::result::Result<Arc<dyn Metric>, String> {
+    let Some((name, value)) = text.split_once(':') else { return from_config(text, &Map::new()) };
+    let mut config = from_config(name, &Map::new())?.config();
+    let expected = || format!("expected {name}:K with a number of classes, found `{text}`");
+    match config.values_mut().next() {
+        Some(argument) => *argument = serde_json::from_str(value).map_err(|_| expected())?,
+        None => return Err(format!("expected {name}, which has no argument, found `{text}`")),
+    }
+    from_config(name, &config).map_err(|_| expected())
+}
+
+/// The name, and the values of the arguments behind colons: `top_k_categorical_accuracy:5`.
+impl fmt::Display for dyn Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        self.config().values().try_for_each(|value| write!(f, ":{value}"))
+    }
+}
+
+/// Metrics are equal if their types and arguments are, as `Debug` prints them.
+impl PartialEq for dyn Metric {
+    fn eq(&self, other: &dyn Metric) -> bool {
+        format!("{self:?}") == format!("{other:?}")
+    }
+}
+
+impl Compile {
+    /// The metrics that are measured: those that apply to the loss.
+    fn measured(&self) -> impl Iterator<Item = &dyn Metric> {
+        self.metrics.iter().map(|metric| &**metric).filter(|metric| metric.applies_to(&*self.loss))
+    }
+
+    /// The names of the metrics. One that occurs again has a number behind it.
+    pub(crate) fn metric_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for metric in self.measured() {
+            let name = metric.name();
+            let free = (1..).map(|n| format!("{name}_{n}")).find(|numbered| !names.contains(numbered));
+            names.push(if names.iter().any(|known| known == name) {
+                free.unwrap_or_default()
+            } else {
+                name.to_owned()
+            });
+        }
+        names
+    }
+
+    /// Appends the metrics of each sample, in the order of their names.
+    pub(crate) fn append_metrics(
+        &self,
+        graph: &mut Graph,
+        scored: &Scored,
+        [output, labels]: [Tensor; 2],
+    ) -> Result<Vec<Tensor>> {
+        graph.scope("metrics");
+        let mut values = Vec::new();
+        for metric in self.measured() {
+            let mut call = MetricCall { graph, loss: &*self.loss, output, labels, scored };
+            let value = metric.call(&mut call)?;
+            check_per_sample(graph, metric.name(), value, output)?;
+            values.push(value);
+        }
+        Ok(values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn metrics_are_found_by_what_they_print() {
+        let of_k = |k| Arc::from(TopKCategoricalAccuracy { k });
+        for known in KNOWN {
+            let metric = from_name(known.name).unwrap();
+            assert_eq!(metric.name(), known.name);
+            assert_eq!(from_name(&metric.to_string()).unwrap(), metric);
+            assert_eq!(from_name(known.class).unwrap(), metric);
+        }
+        for metric in [of_k(1), of_k(12)] {
+            assert_eq!(from_name(&metric.to_string()).unwrap(), metric);
+        }
+        assert_eq!(from_name("top_k_categorical_accuracy").unwrap(), of_k(5));
+        assert_eq!(from_name("top_k_categorical_accuracy:5").unwrap().to_string(), "top_k_categorical_accuracy:5");
+        for wrong in ["", "hinge", "accuracy:3", "top_k_categorical_accuracy:x"] {
+            assert!(from_name(wrong).is_err(), "{wrong}");
+        }
+    }
+}
