@@ -164,8 +164,8 @@ fn every_refusal_names_the_layer_its_class_and_the_member() {
     let registered = try_read(&json_of("registered")).unwrap_err();
     assert_eq!(
         registered,
-        "layer c (Conv2D): registered_name: expected null, for Keras' own Conv2D, found \"mine>Conv2D\"; Kiln has no custom \
-         classes"
+        "layer c (Conv2D): registered_name: \"mine>Conv2D\" is not in the registry; add its layer with `Registry::with` and \
+         load the model with `Model::load_with`"
     );
     let refused = |name: &str, change: &dyn Fn(&mut Value)| {
         let mut json = json_of(name);

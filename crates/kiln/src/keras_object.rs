@@ -16,6 +16,9 @@ const HARMLESS: [&str; 7] = [
     "shared_object_id",  // a number for an object that several others hold
 ];
 
+/// The members of every object.
+const MEMBERS: [&str; 4] = ["module", "class_name", "config", "registered_name"];
+
 /// Keras' packages of classes, as `module` names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Package {
@@ -65,8 +68,17 @@ impl<'a> KerasObject<'a> {
     pub fn read(json: &'a Value, package: Package, known: &[&str]) -> Result<KerasObject<'a>, String> {
         let class = string(json, "class_name")?;
         own_class(json, class, package)?;
-        let own = ["module", "class_name", "config", "registered_name"];
-        check_members(json, &[&own[..], known].concat())?;
+        check_members(json, &[&MEMBERS[..], known].concat())?;
+        Ok(KerasObject { class, config: json.get("config").unwrap_or(&Value::Null) })
+    }
+
+    /// The class and the arguments of an object of somebody's own class, as [`KerasObject::read`].
+    ///
+    /// # Errors
+    /// When it has no class, or a member that nobody knows.
+    pub fn read_custom(json: &'a Value, known: &[&str]) -> Result<KerasObject<'a>, String> {
+        let class = string(json, "class_name")?;
+        check_members(json, &[&MEMBERS[..], known].concat())?;
         Ok(KerasObject { class, config: json.get("config").unwrap_or(&Value::Null) })
     }
 

@@ -1,8 +1,8 @@
 use kiln_graph::{Result, Shape, Tensor};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::saved::{Saved, to_config};
+use super::saved::Saved;
 use super::{ActivationFunction, Call, Expected, Layer};
 
 /// `y = f(x)`.
@@ -23,9 +23,7 @@ impl Activation {
 }
 
 impl Layer for Activation {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
         self.activation.output_shape(input.clone())
@@ -34,18 +32,10 @@ impl Layer for Activation {
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
         self.activation.apply(call, call.input())
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
-
-    fn has_build_config(&self) -> bool {
-        false
-    }
 }
 
 impl Saved for Activation {
-    const CLASS_NAME: &'static str = "Activation";
+    const HAS_BUILD_CONFIG: bool = false;
 
     fn fixed() -> Value {
         json!({})

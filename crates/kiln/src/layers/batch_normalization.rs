@@ -1,10 +1,10 @@
 use kiln_graph::{Result, Shape, Tensor};
 use kiln_ops::{BatchNorm, BatchNormInference, MovingAverage};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::dense::yes;
-use super::saved::{Saved, to_config};
+use super::saved::Saved;
 use super::{Call, Expected, Initializer, Layer, Variable};
 
 /// `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`, channel by channel (Ioffe and Szegedy 2015).
@@ -111,9 +111,7 @@ fn axis<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<i64, 
 }
 
 impl Layer for BatchNormalization {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
         let (rank, BatchNormalization { axis, momentum, epsilon, .. }) = (input.len() as i64, self);
@@ -159,15 +157,9 @@ impl Layer for BatchNormalization {
         }
         Ok(outputs[0])
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
 }
 
 impl Saved for BatchNormalization {
-    const CLASS_NAME: &'static str = "BatchNormalization";
-
     fn fixed() -> Value {
         json!({
             "beta_regularizer": null,
@@ -187,10 +179,10 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
     use super::*;
-    use crate::layers::from_config;
+    use crate::layers::Registry;
 
     fn read(config: Value) -> std::result::Result<String, String> {
-        from_config("BatchNormalization", config.as_object().unwrap()).map(|layer| format!("{layer:?}"))
+        Registry::default().read("BatchNormalization", config.as_object().unwrap()).map(|layer| format!("{layer:?}"))
     }
 
     fn expected_by(layer: BatchNormalization, input: &[usize]) -> String {

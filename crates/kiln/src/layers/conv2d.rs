@@ -1,10 +1,10 @@
 use kiln_graph::{Result, Shape, Tensor};
 use kiln_ops::{Conv2d, Padding};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::dense::yes;
-use super::saved::{Saved, padding, pair, to_config};
+use super::saved::{Saved, padding, pair};
 use super::{ActivationFunction, Call, Expected, Initializer, Layer, Regularizer, Variable, window_grid};
 
 /// `y[n, h, w, k] = f(sum over r, s, c of x[n, h stride + r, w stride + s, c] W[r, s, c, k] + b[k])`.
@@ -113,9 +113,7 @@ fn valid() -> Padding {
 }
 
 impl Layer for Conv2D {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
         let [rows, columns, channels] = window_grid(input, self.kernel_size, self.strides, self.padding)?;
@@ -151,15 +149,9 @@ impl Layer for Conv2D {
         let y = call.add(op, &inputs)?;
         self.activation.apply(call, y)
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
 }
 
 impl Saved for Conv2D {
-    const CLASS_NAME: &'static str = "Conv2D";
-
     fn fixed() -> Value {
         json!({
             "data_format": "channels_last",

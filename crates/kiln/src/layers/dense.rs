@@ -1,9 +1,9 @@
 use kiln_graph::{Result, Shape, Tensor};
 use kiln_ops::Matmul;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::saved::{Saved, to_config};
+use super::saved::Saved;
 use super::{ActivationFunction, Call, Expected, Initializer, Layer, Regularizer, Variable};
 
 /// `y = f(x W + b)` along the last axis.
@@ -84,9 +84,7 @@ pub(super) fn yes() -> bool {
 }
 
 impl Layer for Dense {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
         match **input {
@@ -126,15 +124,9 @@ impl Layer for Dense {
         let y = if input.len() == 2 { y } else { call.reshape(y, [outer, &[self.units]].concat())? };
         self.activation.apply(call, y)
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
 }
 
 impl Saved for Dense {
-    const CLASS_NAME: &'static str = "Dense";
-
     fn fixed() -> Value {
         json!({
             "kernel_constraint": null,

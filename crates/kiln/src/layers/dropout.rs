@@ -1,9 +1,9 @@
 use kiln_graph::{Result, Shape, Tensor};
 use kiln_ops as ops;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::saved::{Saved, to_config};
+use super::saved::Saved;
 use super::{Call, Expected, Layer};
 use crate::random::{Stream, bits};
 
@@ -36,9 +36,7 @@ impl Dropout {
 }
 
 impl Layer for Dropout {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
         match (0.0..=1.0).contains(&self.rate) {
@@ -63,18 +61,10 @@ impl Layer for Dropout {
     fn is_random(&self) -> bool {
         self.rate > 0.0
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
-
-    fn has_build_config(&self) -> bool {
-        false
-    }
 }
 
 impl Saved for Dropout {
-    const CLASS_NAME: &'static str = "Dropout";
+    const HAS_BUILD_CONFIG: bool = false;
 
     fn fixed() -> Value {
         json!({"noise_shape": null})

@@ -1,8 +1,8 @@
 use kiln_graph::{Result, Shape, Tensor};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::saved::{Saved, to_config};
+use super::saved::Saved;
 use super::{Call, Expected, Layer};
 
 /// The same values along one axis, in the order height, width, channels. Costs nothing.
@@ -30,9 +30,7 @@ impl From<Flatten> for NoArguments {
 }
 
 impl Layer for Flatten {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
         Ok(Shape::from([input.elements()]))
@@ -44,15 +42,9 @@ impl Layer for Flatten {
         let flat = [batch, sample.iter().product()];
         call.reshape(call.input(), flat)
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
 }
 
 impl Saved for Flatten {
-    const CLASS_NAME: &'static str = "Flatten";
-
     fn fixed() -> Value {
         json!({"data_format": "channels_last"})
     }

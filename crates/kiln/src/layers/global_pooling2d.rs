@@ -3,9 +3,9 @@
 use kiln_graph::{Op, Result, Shape, Tensor};
 use kiln_ops::{GlobalAvgPool2d, GlobalMaxPool2d};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::saved::{Saved, to_config};
+use super::saved::Saved;
 use super::{Call, Expected, Layer};
 
 /// `y[n, c] = mean over h, w of x[n, h, w, c]`.
@@ -69,9 +69,7 @@ fn pool(call: &mut Call<'_>, op: impl Op + 'static, keepdims: bool) -> Result<Te
 }
 
 impl Layer for GlobalAveragePooling2D {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
         pooled_shape(input, self.keepdims)
@@ -80,18 +78,10 @@ impl Layer for GlobalAveragePooling2D {
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
         pool(call, GlobalAvgPool2d, self.keepdims)
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
-
-    fn has_build_config(&self) -> bool {
-        false
-    }
 }
 
 impl Saved for GlobalAveragePooling2D {
-    const CLASS_NAME: &'static str = "GlobalAveragePooling2D";
+    const HAS_BUILD_CONFIG: bool = false;
 
     fn fixed() -> Value {
         json!({"data_format": "channels_last"})
@@ -99,9 +89,7 @@ impl Saved for GlobalAveragePooling2D {
 }
 
 impl Layer for GlobalMaxPooling2D {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
         pooled_shape(input, self.keepdims)
@@ -110,18 +98,10 @@ impl Layer for GlobalMaxPooling2D {
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
         pool(call, GlobalMaxPool2d, self.keepdims)
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
-
-    fn has_build_config(&self) -> bool {
-        false
-    }
 }
 
 impl Saved for GlobalMaxPooling2D {
-    const CLASS_NAME: &'static str = "GlobalMaxPooling2D";
+    const HAS_BUILD_CONFIG: bool = false;
 
     fn fixed() -> Value {
         json!({"data_format": "channels_last"})

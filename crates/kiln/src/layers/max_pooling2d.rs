@@ -3,7 +3,7 @@ use kiln_ops::{MaxPool2d, Padding};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::saved::{Saved, complete_pooling, padding, pair, to_config};
+use super::saved::{Saved, complete_pooling, padding, pair};
 use super::{Call, Expected, Layer, window_grid};
 
 /// `y[n, h, w, c] = max over r, s of x[n, h stride + r, w stride + s, c]`.
@@ -42,9 +42,7 @@ impl MaxPooling2D {
 }
 
 impl Layer for MaxPooling2D {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
         window_grid(input, self.pool_size, self.strides, self.padding).map(Shape::from)
@@ -54,18 +52,10 @@ impl Layer for MaxPooling2D {
         let MaxPooling2D { pool_size, strides, padding } = *self;
         call.add(MaxPool2d { pool_size, strides, padding }, &[call.input()])
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
-
-    fn has_build_config(&self) -> bool {
-        false
-    }
 }
 
 impl Saved for MaxPooling2D {
-    const CLASS_NAME: &'static str = "MaxPooling2D";
+    const HAS_BUILD_CONFIG: bool = false;
 
     fn complete(config: &mut Map<String, Value>) {
         complete_pooling(config);

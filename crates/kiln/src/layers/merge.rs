@@ -3,9 +3,9 @@
 use kiln_graph::{Result, Shape, Tensor};
 use kiln_ops as ops;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::saved::{Saved, to_config};
+use super::saved::Saved;
 use super::{Call, Expected, Layer};
 
 /// `y = x_1 + x_2 + …`, element by element.
@@ -16,9 +16,7 @@ use super::{Call, Expected, Layer};
 pub struct Add {}
 
 impl Layer for Add {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, _: &Shape) -> std::result::Result<Shape, Expected> {
         Err(Expected("two or more inputs of one shape".to_owned()))
@@ -41,15 +39,9 @@ impl Layer for Add {
         }
         Ok(sum)
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
 }
 
 impl Saved for Add {
-    const CLASS_NAME: &'static str = "Add";
-
     fn fixed() -> Value {
         json!({})
     }
@@ -84,9 +76,7 @@ impl Default for Concatenate {
 }
 
 impl Layer for Concatenate {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, _: &Shape) -> std::result::Result<Shape, Expected> {
         Err(Expected("two or more inputs that are equal but for the last axis".to_owned()))
@@ -111,15 +101,9 @@ impl Layer for Concatenate {
         let inputs = call.inputs().to_vec();
         call.add(ops::Concatenate, &inputs)
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
 }
 
 impl Saved for Concatenate {
-    const CLASS_NAME: &'static str = "Concatenate";
-
     fn fixed() -> Value {
         json!({})
     }

@@ -3,22 +3,6 @@
 //!
 //! Shapes are those of one sample: a model puts the batch in front.
 
-mod activation;
-mod average_pooling2d;
-mod batch_normalization;
-mod conv2d;
-mod dense;
-mod dropout;
-mod flatten;
-mod global_pooling2d;
-mod max_pooling2d;
-mod merge;
-mod rectifiers;
-mod rescaling;
-mod saved;
-mod softmax;
-mod zero_padding2d;
-
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -27,32 +11,102 @@ use serde_json::{Map, Value};
 
 use crate::graph_methods::graph_methods;
 
-pub use activation::Activation;
-pub use average_pooling2d::AveragePooling2D;
-pub use batch_normalization::BatchNormalization;
-pub use conv2d::Conv2D;
-pub use dense::Dense;
-pub use dropout::Dropout;
-pub use flatten::Flatten;
-pub use global_pooling2d::{GlobalAveragePooling2D, GlobalMaxPooling2D};
+mod registry;
+mod saved;
+
+/// The package of Keras' own classes.
+const KERAS: &str = "keras";
+/// Keras' package of a class that names none.
+const CUSTOM: &str = "Custom";
+
+/// How one of Kiln's layers is named and written: part of its implementation of [`Layer`].
+macro_rules! saved_layer {
+    () => {
+        fn class_name(&self) -> &'static str {
+            <Self as crate::layers::SavedLayer>::CLASS_NAME
+        }
+
+        fn package(&self) -> &'static str {
+            <Self as crate::layers::SavedLayer>::PACKAGE
+        }
+
+        fn config(&self) -> serde_json::Map<String, serde_json::Value> {
+            crate::layers::saved::to_config(self)
+        }
+
+        fn has_build_config(&self) -> bool {
+            <Self as crate::layers::saved::Saved>::HAS_BUILD_CONFIG
+        }
+    };
+}
+
+/// Declares Kiln's layers: files, and the structs in each.
+macro_rules! layers {
+    ($($file:ident: $($Layer:ident),+;)*) => {
+        $(
+            mod $file;
+            $(
+                pub use $file::$Layer;
+
+                impl SavedLayer for $Layer {
+                    const CLASS_NAME: &'static str = stringify!($Layer);
+                    const PACKAGE: &'static str = KERAS;
+
+                    fn from_config(config: &Map<String, Value>) -> std::result::Result<$Layer, String> {
+                        saved::read_as(config)
+                    }
+                }
+            )+
+        )*
+
+        impl Default for Registry {
+            /// Kiln's layers.
+            fn default() -> Registry {
+                Registry::empty()$($(.with::<$Layer>())+)*
+            }
+        }
+    };
+}
+
+layers! {
+    activation: Activation;
+    average_pooling2d: AveragePooling2D;
+    batch_normalization: BatchNormalization;
+    conv2d: Conv2D;
+    dense: Dense;
+    dropout: Dropout;
+    flatten: Flatten;
+    global_pooling2d: GlobalAveragePooling2D, GlobalMaxPooling2D;
+    max_pooling2d: MaxPooling2D;
+    merge: Add, Concatenate;
+    rectifiers: ELU, LeakyReLU, ReLU;
+    rescaling: Rescaling;
+    softmax: Softmax;
+    zero_padding2d: ZeroPadding2D;
+}
+
 pub use kiln_ops::{Function, Padding};
-pub use max_pooling2d::MaxPooling2D;
-pub use merge::{Add, Concatenate};
-pub use rectifiers::{ELU, LeakyReLU, ReLU};
-pub use rescaling::{PerChannel, Rescaling};
-pub use softmax::Softmax;
-pub use zero_padding2d::{PaddingWidths, ZeroPadding2D};
+pub use registry::{Registry, SavedLayer};
+pub use rescaling::PerChannel;
+pub use zero_padding2d::PaddingWidths;
 
 pub use crate::activations::{ActivationFunction, UnknownActivation};
 pub use crate::initializers::{Distribution, FanMode, Initializer};
 pub use crate::regularizers::Regularizer;
 
-pub(crate) use saved::{from_config, read_as, split_config};
+pub(crate) use registry::{is_custom, registered_name};
+pub(crate) use saved::{read_as, split_config};
 
 /// A function of a tensor, with variables that training changes.
 pub trait Layer: Debug + Send + Sync {
     /// Keras' name of the class: `Conv2D`.
     fn class_name(&self) -> &'static str;
+
+    /// The package of the class. A model file names a class `package>Class` (Keras' `registered_name`), and those of the
+    /// package `keras` by their class alone. By default `Custom`, as in Keras' `register_keras_serializable`.
+    fn package(&self) -> &'static str {
+        CUSTOM
+    }
 
     /// The shape of what comes out for one sample of this shape.
     ///
@@ -84,6 +138,7 @@ pub trait Layer: Debug + Send + Sync {
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor>;
 
     /// The arguments of Keras' constructor, without name and type, as a model file holds them.
+    /// [`SavedLayer::from_config`] reads them.
     fn config(&self) -> Map<String, Value>;
 
     /// Whether training gives something else for the same input in each step, as dropout does.

@@ -3,9 +3,9 @@
 use kiln_graph::{Result, Shape, Tensor};
 use kiln_ops::{Activation, Elu, Function, Relu};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::saved::{Saved, to_config};
+use super::saved::Saved;
 use super::{Call, Expected, Layer};
 
 /// `y = min(x, max_value)` for `x > threshold`, else `negative_slope (x - threshold)`.
@@ -65,9 +65,7 @@ fn checked<const N: usize>(input: &Shape, arguments: [(&str, f64); N]) -> std::r
 }
 
 impl Layer for ReLU {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
         let max_value = ("max_value", self.max_value.unwrap_or_default());
@@ -77,18 +75,10 @@ impl Layer for ReLU {
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
         self.apply(call, call.input())
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
-
-    fn has_build_config(&self) -> bool {
-        false
-    }
 }
 
 impl Saved for ReLU {
-    const CLASS_NAME: &'static str = "ReLU";
+    const HAS_BUILD_CONFIG: bool = false;
 
     fn fixed() -> Value {
         json!({})
@@ -129,9 +119,7 @@ fn leaky_slope() -> f64 {
 }
 
 impl Layer for LeakyReLU {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
         checked(input, [("negative_slope", self.negative_slope)])
@@ -140,18 +128,10 @@ impl Layer for LeakyReLU {
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
         self.apply(call, call.input())
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
-
-    fn has_build_config(&self) -> bool {
-        false
-    }
 }
 
 impl Saved for LeakyReLU {
-    const CLASS_NAME: &'static str = "LeakyReLU";
+    const HAS_BUILD_CONFIG: bool = false;
     const OLD_NAMES: &'static [(&'static str, &'static str)] = &[("alpha", "negative_slope")];
 
     fn fixed() -> Value {
@@ -192,9 +172,7 @@ fn elu_alpha() -> f64 {
 }
 
 impl Layer for ELU {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
         checked(input, [("alpha", self.alpha)])
@@ -203,18 +181,10 @@ impl Layer for ELU {
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
         self.apply(call, call.input())
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
-
-    fn has_build_config(&self) -> bool {
-        false
-    }
 }
 
 impl Saved for ELU {
-    const CLASS_NAME: &'static str = "ELU";
+    const HAS_BUILD_CONFIG: bool = false;
 
     fn fixed() -> Value {
         json!({})

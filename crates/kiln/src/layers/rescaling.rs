@@ -1,9 +1,9 @@
 use kiln_graph::{Result, Shape, Tensor};
 use kiln_ops::{BatchNormInference, Fill, Rescale};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::saved::{Saved, to_config};
+use super::saved::Saved;
 use super::{Call, Expected, Layer};
 
 /// `y = scale x + offset`, with one scale and offset for all values or one for each channel.
@@ -92,9 +92,7 @@ impl Rescaling {
 }
 
 impl Layer for Rescaling {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
         let channels = input.last().copied().unwrap_or(1);
@@ -120,15 +118,9 @@ impl Layer for Rescaling {
         }
         call.add(BatchNormInference { epsilon: 0.0, scale: true, center: true }, &inputs)
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
 }
 
 impl Saved for Rescaling {
-    const CLASS_NAME: &'static str = "Rescaling";
-
     fn fixed() -> Value {
         json!({})
     }

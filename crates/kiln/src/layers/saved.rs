@@ -1,7 +1,5 @@
 //! Layers as model files hold them: Keras' constructor arguments as JSON.
 
-use std::sync::Arc;
-
 use kiln_ops::Padding;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -9,16 +7,12 @@ use serde_json::{Map, Value};
 
 use crate::keras_object::{KerasObject, check_float32, first_unknown, shown, unknown};
 
-use super::{
-    Activation, Add, AveragePooling2D, BatchNormalization, Concatenate, Conv2D, Dense, Dropout, ELU, Flatten,
-    GlobalAveragePooling2D, GlobalMaxPooling2D, Layer, LeakyReLU, MaxPooling2D, ReLU, Rescaling, Softmax,
-    ZeroPadding2D,
-};
+use super::Layer;
 
 /// A layer whose fields are named as Keras' constructor arguments.
 pub(crate) trait Saved: Layer + Serialize + DeserializeOwned + 'static {
-    /// Keras' name of the class.
-    const CLASS_NAME: &'static str;
+    /// Whether Keras writes for which shape the layer was built.
+    const HAS_BUILD_CONFIG: bool = true;
 
     /// What Keras 2 calls arguments that have another name in Keras 3, and that name.
     const OLD_NAMES: &'static [(&'static str, &'static str)] = &[];
@@ -32,43 +26,11 @@ pub(crate) trait Saved: Layer + Serialize + DeserializeOwned + 'static {
     fn fixed() -> Value;
 }
 
-/// The layer of this class with these arguments, as [`Layer::config`] gave them.
-///
-/// # Errors
-/// When the class is unknown, or an argument is unknown, missing or has a value that the layer does not know.
-pub(crate) fn from_config(class_name: &str, config: &Map<String, Value>) -> Result<Arc<dyn Layer>, String> {
-    match class_name {
-        Activation::CLASS_NAME => read::<Activation>(config),
-        Add::CLASS_NAME => read::<Add>(config),
-        AveragePooling2D::CLASS_NAME => read::<AveragePooling2D>(config),
-        BatchNormalization::CLASS_NAME => read::<BatchNormalization>(config),
-        Concatenate::CLASS_NAME => read::<Concatenate>(config),
-        Conv2D::CLASS_NAME => read::<Conv2D>(config),
-        Dense::CLASS_NAME => read::<Dense>(config),
-        Dropout::CLASS_NAME => read::<Dropout>(config),
-        ELU::CLASS_NAME => read::<ELU>(config),
-        Flatten::CLASS_NAME => read::<Flatten>(config),
-        GlobalAveragePooling2D::CLASS_NAME => read::<GlobalAveragePooling2D>(config),
-        GlobalMaxPooling2D::CLASS_NAME => read::<GlobalMaxPooling2D>(config),
-        LeakyReLU::CLASS_NAME => read::<LeakyReLU>(config),
-        MaxPooling2D::CLASS_NAME => read::<MaxPooling2D>(config),
-        ReLU::CLASS_NAME => read::<ReLU>(config),
-        Rescaling::CLASS_NAME => read::<Rescaling>(config),
-        Softmax::CLASS_NAME => read::<Softmax>(config),
-        ZeroPadding2D::CLASS_NAME => read::<ZeroPadding2D>(config),
-        _ => Err("Kiln has no such layer".to_owned()),
-    }
-}
-
 /// The arguments of a layer, its own and the fixed ones.
 pub(super) fn to_config<L: Saved>(layer: &L) -> Map<String, Value> {
     let own = serde_json::to_value(layer).unwrap_or_default();
     let parts = [own, L::fixed()];
     parts.into_iter().filter_map(|part| part.as_object().cloned()).flatten().collect()
-}
-
-fn read<L: Saved>(config: &Map<String, Value>) -> Result<Arc<dyn Layer>, String> {
-    Ok(Arc::new(read_as::<L>(config)?))
 }
 
 /// A layer with these arguments, those that all layers have left out.
@@ -187,8 +149,18 @@ mod tests {
 
     use serde_json::json;
 
+    use std::sync::Arc;
+
     use super::*;
-    use crate::layers::{Function, Initializer, Regularizer};
+    use crate::layers::{
+        Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, ELU, Flatten, Function,
+        GlobalAveragePooling2D, GlobalMaxPooling2D, Initializer, LeakyReLU, MaxPooling2D, ReLU, Registry, Regularizer,
+        Rescaling, Softmax, ZeroPadding2D,
+    };
+
+    fn from_config(class_name: &str, config: &Map<String, Value>) -> Result<Arc<dyn Layer>, String> {
+        Registry::default().read(class_name, config)
+    }
 
     fn read_back(layer: &dyn Layer) -> Arc<dyn Layer> {
         from_config(layer.class_name(), &layer.config()).unwrap()
@@ -230,6 +202,10 @@ mod tests {
             Box::new(ELU::default()),
             Box::new(Softmax::new()),
         ];
+        let mut classes: Vec<&str> = layers.iter().map(|layer| layer.class_name()).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        assert_eq!(classes, Registry::default().names().collect::<Vec<_>>(), "all of the registry");
         for layer in layers {
             assert_eq!(format!("{:?}", read_back(&*layer)), format!("{layer:?}"));
         }

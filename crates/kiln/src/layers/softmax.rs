@@ -1,9 +1,9 @@
 use kiln_graph::{Result, Shape, Tensor};
 use kiln_ops as ops;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::saved::{Saved, to_config};
+use super::saved::Saved;
 use super::{Call, Expected, Layer};
 
 /// `y = exp(x) / sum(exp(x))` over the last axis.
@@ -35,9 +35,7 @@ fn last() -> i64 {
 }
 
 impl Layer for Softmax {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
         match self.axis {
@@ -49,18 +47,10 @@ impl Layer for Softmax {
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
         call.add(ops::Softmax, &[call.input()])
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
-
-    fn has_build_config(&self) -> bool {
-        false
-    }
 }
 
 impl Saved for Softmax {
-    const CLASS_NAME: &'static str = "Softmax";
+    const HAS_BUILD_CONFIG: bool = false;
 
     fn fixed() -> Value {
         json!({})

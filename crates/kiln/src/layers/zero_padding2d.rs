@@ -1,9 +1,9 @@
 use kiln_graph::{Result, Shape, Tensor};
 use kiln_ops::ZeroPad2d;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::saved::{Saved, to_config};
+use super::saved::Saved;
 use super::{Call, Expected, Layer};
 
 /// `y[n, top + h, left + w, c] = x[n, h, w, c]`, 0 elsewhere.
@@ -74,9 +74,7 @@ fn widths<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<[[u
 }
 
 impl Layer for ZeroPadding2D {
-    fn class_name(&self) -> &'static str {
-        Self::CLASS_NAME
-    }
+    saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
         let [[top, bottom], [left, right]] = self.padding;
@@ -90,15 +88,9 @@ impl Layer for ZeroPadding2D {
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
         call.add(ZeroPad2d { padding: self.padding }, &[call.input()])
     }
-
-    fn config(&self) -> Map<String, Value> {
-        to_config(self)
-    }
 }
 
 impl Saved for ZeroPadding2D {
-    const CLASS_NAME: &'static str = "ZeroPadding2D";
-
     fn fixed() -> Value {
         json!({"data_format": "channels_last"})
     }

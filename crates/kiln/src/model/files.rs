@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Model;
+use crate::layers::Registry;
 use crate::{LoadWeights, Result, saving};
 
 impl Model {
@@ -20,7 +21,18 @@ impl Model {
     /// # Errors
     /// When a file cannot be read, holds something that Kiln does not know, or the two do not fit each other.
     pub fn load(folder: impl AsRef<Path>) -> Result<Model> {
-        saving::load(folder.as_ref())
+        Model::load_with(folder, &Registry::default())
+    }
+
+    /// [`Model::load`] for a model with layers of your own classes, which are in the registry.
+    ///
+    /// # Example
+    /// See [`Registry`].
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_with(folder: impl AsRef<Path>, registry: &Registry) -> Result<Model> {
+        saving::load(folder.as_ref(), registry)
     }
 
     /// The model that a file in the form of Keras' `to_json` describes, with fresh weights.
@@ -28,7 +40,15 @@ impl Model {
     /// # Errors
     /// When the file cannot be read or holds something that Kiln does not know.
     pub fn from_json_file(path: impl AsRef<Path>) -> Result<Model> {
-        saving::load_model_json(path.as_ref())
+        Model::from_json_file_with(path, &Registry::default())
+    }
+
+    /// [`Model::from_json_file`] for a model with layers of your own classes, which are in the registry.
+    ///
+    /// # Errors
+    /// As [`Model::from_json_file`].
+    pub fn from_json_file_with(path: impl AsRef<Path>, registry: &Registry) -> Result<Model> {
+        saving::load_model_json(path.as_ref(), registry)
     }
 
     /// The text of `model.json`: the layers in the form of Keras' `to_json`, without weights.

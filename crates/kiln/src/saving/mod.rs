@@ -14,6 +14,7 @@ mod weight_file;
 
 use std::path::{Path, PathBuf};
 
+use crate::layers::Registry;
 use crate::weights::Weight;
 use crate::{Error, Model, Result, files};
 
@@ -56,21 +57,21 @@ pub(crate) fn model_json(model: &Model) -> Result<String> {
 }
 
 /// Reads both files of a folder.
-pub(crate) fn load(folder: &Path) -> Result<Model> {
-    let mut model = load_model_json(&folder.join(MODEL))?;
+pub(crate) fn load(folder: &Path, registry: &Registry) -> Result<Model> {
+    let mut model = load_model_json(&folder.join(MODEL), registry)?;
     model.load_weights(folder.join(WEIGHTS))?;
     Ok(model)
 }
 
 /// The model that a file describes, with fresh weights.
-pub(crate) fn load_model_json(path: &Path) -> Result<Model> {
+pub(crate) fn load_model_json(path: &Path, registry: &Registry) -> Result<Model> {
     let format = |problem: String| Error::Format { path: path.to_owned(), problem };
     let bytes = read(path)?;
     if let Some(problem) = other_files::instead_of_json(&bytes) {
         return Err(format(problem.to_owned()));
     }
     let json = serde_json::from_slice(&bytes).map_err(|error| format(error.to_string()))?;
-    let model = Model::of(model_json::from_json(&json).map_err(format)?);
+    let model = Model::of(model_json::from_json(&json, registry).map_err(format)?);
     model.output_shape()?;
     Ok(model)
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::calls::{Call, call, is_op, single};
 use crate::keras_object::{KerasObject, Package, check_float32, check_members, first_unknown, shown, string, unknown};
-use crate::layers::{Named, from_config, split_config};
+use crate::layers::{Named, Registry, is_custom, split_config};
 use crate::network::{ModelClass, Network, Node};
 
 /// The model that Keras' form describes, that of Keras 3 or one of Keras 2.
@@ -15,7 +15,7 @@ use crate::network::{ModelClass, Network, Node};
 /// # Errors
 /// What is not known or not there, with the layer's name and class and the member. No member is read past: see
 /// [`keras_object`](crate::keras_object).
-pub(in crate::saving) fn from_json(json: &Value) -> Result<Network, String> {
+pub(in crate::saving) fn from_json(json: &Value, registry: &Registry) -> Result<Network, String> {
     let class = string(json, "class_name")?;
     if !["Sequential", "Functional", "Model"].contains(&class) {
         return Err(format!("expected a model of class Sequential or Functional, found {class}"));
@@ -25,9 +25,9 @@ pub(in crate::saving) fn from_json(json: &Value) -> Result<Network, String> {
         return Err("expected a member `config`, found none".to_owned());
     }
     if class == "Sequential" {
-        return sequential(config);
+        return sequential(config, registry);
     }
-    let mut network = functional(config)?;
+    let mut network = functional(config, registry)?;
     let keras2 = json.get("keras_version").and_then(Value::as_str).is_some_and(|version| version < "3");
     if config.get("trainable") == Some(&Value::Bool(false)) && !keras2 {
         freeze(&mut network)?;
@@ -37,7 +37,7 @@ pub(in crate::saving) fn from_json(json: &Value) -> Result<Network, String> {
 
 /// A chain. Before Keras 2.2.3 the configuration is the list of layers itself; where there is no InputLayer, the first
 /// layer tells what comes in. Keras passes over whether a chain itself is trainable, so that only its layers say it.
-fn sequential(config: &Value) -> Result<Network, String> {
+fn sequential(config: &Value, registry: &Registry) -> Result<Network, String> {
     let layers = config.get("layers").unwrap_or(config);
     check_members(config, &["name", "trainable", "dtype", "layers"]).map_err(in_config)?;
     check_float32(config).map_err(in_config)?;
@@ -50,13 +50,13 @@ fn sequential(config: &Value) -> Result<Network, String> {
         network.name = string(config, "name")?.to_owned();
     }
     for json in &layers[usize::from(has_input)..] {
-        network.push(layer(json, &["name"])?);
+        network.push(layer(json, &["name"], registry)?);
     }
     Ok(network)
 }
 
 /// A graph of layers with one input and one output, of which each is called once.
-fn functional(config: &Value) -> Result<Network, String> {
+fn functional(config: &Value, registry: &Registry) -> Result<Network, String> {
     let known = ["name", "trainable", "dtype", "layers", "input_layers", "output_layers"];
     check_members(config, &known).map_err(in_config)?;
     check_float32(config).map_err(in_config)?;
@@ -76,7 +76,7 @@ fn functional(config: &Value) -> Result<Network, String> {
     for json in layers.iter().enumerate().filter(|(index, _)| *index != place).map(|(_, json)| json) {
         let named = |problem: String| format!("{}: {problem}", title(json));
         let name = string(json, "name").map_err(named)?;
-        let layer = layer(json, &["name", "inbound_nodes"])?;
+        let layer = layer(json, &["name", "inbound_nodes"], registry)?;
         let Call { inputs, training } = call(json).map_err(named)?;
         let taken = inputs.iter().map(|input| {
             let unknown = || named(format!("expected to take what a layer before it gives, found {input}"));
@@ -152,10 +152,14 @@ fn first_shape(json: &Value) -> Result<Shape, String> {
 }
 
 /// A layer, whose members beside class and arguments are `known` to the model that it is in.
-fn layer(json: &Value, known: &[&str]) -> Result<Named, String> {
+fn layer(json: &Value, known: &[&str], registry: &Registry) -> Result<Named, String> {
     let named = |problem: String| format!("{}: {problem}", title(json));
     let package = if is_op(json) { Package::Ops } else { Package::Layers };
-    let object = KerasObject::read(json, package, known).map_err(named)?;
+    let custom = json.get("registered_name").and_then(Value::as_str).filter(|name| is_custom(name));
+    let object = match custom {
+        Some(_) => KerasObject::read_custom(json, known).map_err(named)?,
+        None => KerasObject::read(json, package, known).map_err(named)?,
+    };
     let (common, config) = split_config(object).map_err(named)?;
     let name = common.name.ok_or_else(|| named("expected a string `config.name`, found none".to_owned()))?;
     if json.get("name").is_some_and(|other| *other != *name) {
@@ -164,7 +168,7 @@ fn layer(json: &Value, known: &[&str]) -> Result<Named, String> {
     if package == Package::Ops && object.class != "Add" {
         return Err(named("Kiln has no such operation of keras.ops".to_owned()));
     }
-    let layer = from_config(object.class, &config).map_err(named)?;
+    let layer = registry.read(custom.unwrap_or(object.class), &config).map_err(named)?;
     Ok(Named { name: Some(name), layer, trainable: common.trainable, training: None })
 }
 

@@ -14,11 +14,11 @@ fn keras() -> Value {
 }
 
 fn model(json: &Value) -> Result<Model, String> {
-    from_json(json).map(Model::of)
+    from_json(json, &Registry::default()).map(Model::of)
 }
 
 fn error(json: &Value) -> String {
-    super::from_json(json).unwrap_err()
+    super::from_json(json, &Registry::default()).unwrap_err()
 }
 
 #[test]

@@ -4,6 +4,7 @@ use kiln_graph::Shape;
 use serde_json::{Map, Value, json};
 
 use crate::Result;
+use crate::layers::{is_custom, registered_name};
 use crate::network::{ModelClass, Network, PlacedLayer};
 
 /// The model as Keras 3 writes it.
@@ -120,11 +121,14 @@ fn layer(placed: &PlacedLayer) -> Value {
     let common = [("name", json!(placed.name)), ("trainable", json!(placed.trainable)), ("dtype", dtype())];
     let common = common.map(|(key, value)| (key.to_owned(), value));
     let config: Map<String, Value> = common.into_iter().chain(placed.layer.config()).collect();
+    let (package, class) = (placed.layer.package(), placed.layer.class_name());
+    let name = registered_name(package, class);
+    let custom = is_custom(&name);
     let mut layer = json!({
-        "module": "keras.layers",
-        "class_name": placed.layer.class_name(),
+        "module": if custom { package } else { "keras.layers" },
+        "class_name": class,
         "config": config,
-        "registered_name": null,
+        "registered_name": custom.then_some(name),
     });
     if let (true, Some((inputs, _))) = (placed.layer.has_build_config(), &placed.shapes) {
         layer["build_config"] = match &inputs[..] {
