@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use kiln::data::{Dataset, Labels};
-use kiln::layers::{ActivationFunction, Dense, Function, GlobalAveragePooling2D};
+use kiln::layers::{Activation, Dense, GlobalAveragePooling2D};
 use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::models::{Top, inception_v3, vgg16};
 use kiln::optimizers::SGD;
@@ -66,8 +66,8 @@ fn step(frozen: usize, device: &Device) -> f64 {
     let mut model = inception_v3([299, 299, 3], Top::None);
     model.layers(..frozen).unwrap().set_trainable(false);
     let x = model.apply(GlobalAveragePooling2D::new(), model.output());
-    let x = model.apply(Dense::new(1024).activation(Function::Relu), x);
-    model.apply(Dense::new(CLASSES).activation(ActivationFunction::Softmax), x);
+    let x = model.apply(Dense::new(1024).activation(Activation::Relu), x);
+    model.apply(Dense::new(CLASSES).activation(Activation::Softmax), x);
     let optimizer = SGD { learning_rate: 1e-4.into(), momentum: 0.9, ..SGD::default() }.into();
     let loss = SparseCategoricalCrossentropy::default().into();
     model.compile(device, Compile { optimizer, loss, ..Compile::default() }).unwrap();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use kiln::callbacks::{CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau, TensorBoard, UpdateFreq};
 use kiln::data::{Dataset, Labels};
 use kiln::graph::Array;
-use kiln::layers::{ActivationFunction, Dense, Function};
+use kiln::layers::{Activation, Dense};
 use kiln::losses::{Loss, SparseCategoricalCrossentropy};
 use kiln::optimizers::Adam;
 use kiln::{Compile, Device, Fit, Model, Sequential};
@@ -24,7 +24,7 @@ fn points(n: usize, seed: u64) -> Result<Dataset, kiln::data::DataError> {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = PathBuf::from(std::env::args().nth(1).unwrap_or("runs/callbacks".to_owned()));
     let mut model = Sequential::new([2]).with_name("circle");
-    model.add(Dense::new(32).activation(Function::Tanh)).add(Dense::new(2).activation(ActivationFunction::Softmax));
+    model.add(Dense::new(32).activation(Activation::Tanh)).add(Dense::new(2).activation(Activation::Softmax));
     let optimizer = Adam { learning_rate: 0.05.into(), ..Adam::default() }.into();
     let loss: Arc<dyn Loss> = SparseCategoricalCrossentropy::default().into();
     model.compile(&Device::best()?, Compile { optimizer, loss: loss.clone(), ..Default::default() })?;

@@ -7,7 +7,7 @@
 
 use epaint_default_fonts::UBUNTU_LIGHT;
 use kiln::data::Dataset;
-use kiln::layers::{ActivationFunction, Dense, Dropout, Flatten, Function};
+use kiln::layers::{Activation, Dense, Dropout, Flatten};
 use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::optimizers::Adam;
 use kiln::{Compile, Device, Fit, Model, Sequential, data, models};
@@ -22,9 +22,9 @@ fn mlp() -> Model {
     let mut model = Sequential::new([28, 28, 1]).with_name("mlp");
     model.add(Flatten);
     for _ in 0..2 {
-        model.add(Dense::new(128).activation(Function::Relu)).add(Dropout::new(0.3));
+        model.add(Dense::new(128).activation(Activation::Relu)).add(Dropout::new(0.3));
     }
-    model.add(Dense::new(10).activation(ActivationFunction::Softmax));
+    model.add(Dense::new(10).activation(Activation::Softmax));
     model
 }
 

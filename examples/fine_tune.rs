@@ -7,7 +7,7 @@
 
 use epaint_default_fonts::UBUNTU_LIGHT;
 use kiln::data::{Dataset, Labels};
-use kiln::layers::{ActivationFunction, Dense, Function, Layer};
+use kiln::layers::{Activation, Dense, Layer};
 use kiln::optimizers::Adam;
 use kiln::{Compile, Device, FeatureCache, Fit, History, Model, data, models};
 use plotters::prelude::*;
@@ -61,8 +61,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let fit = || Fit { epochs, batch_size: 20, validation_data: Some(&test), ..Fit::default() };
     let mut tuned = body.sub_model(body.get_layer("flatten")?.output)?;
     tuned.layers(..)?.set_trainable(false);
-    tuned.add(Dense::new(500).activation(Function::Relu).named("new_fc1"));
-    tuned.add(Dense::new(CLASSES).activation(ActivationFunction::Softmax).named("new_fc2"));
+    tuned.add(Dense::new(500).activation(Activation::Relu).named("new_fc1"));
+    tuned.add(Dense::new(CLASSES).activation(Activation::Softmax).named("new_fc2"));
     let tuned = compiled(tuned)?.fine_tune(&few, FeatureCache::Memory, fit())?;
     let scratch = compiled(models::lenet([28, 28, 1], CLASSES))?.fit(&few, fit())?;
 

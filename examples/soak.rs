@@ -13,7 +13,7 @@ use std::sync::Arc;
 use kiln::callbacks::Callback;
 use kiln::data::{Dataset, Labels};
 use kiln::graph::DeviceKind;
-use kiln::layers::{ActivationFunction, Conv2D, Dense, Dropout, Flatten, Function, MaxPooling2D};
+use kiln::layers::{Activation, Conv2D, Dense, Dropout, Flatten, MaxPooling2D};
 use kiln::{Compile, Device, EpochLogs, Fit, Model, Result, Sequential};
 use kiln_gpu::{GpuDevice, Options, Selector};
 
@@ -74,8 +74,11 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     println!("{}; KiB: resident, buffers, wgpu's allocations | at the end of the epoch", device.info().name);
 
     let mut model = Sequential::new([12, 12, 1]).with_name("soak");
-    model.add(Conv2D::new(8, [3, 3]).activation(Function::Relu)).add(MaxPooling2D::new([2, 2])).add(Dropout::new(0.25));
-    model.add(Flatten).add(Dense::new(4).activation(ActivationFunction::Softmax));
+    model
+        .add(Conv2D::new(8, [3, 3]).activation(Activation::Relu))
+        .add(MaxPooling2D::new([2, 2]))
+        .add(Dropout::new(0.25));
+    model.add(Flatten).add(Dense::new(4).activation(Activation::Softmax));
     model.compile(&device, Compile::default())?;
     let (train, validation) = (quarters(per_epoch * BATCH - 3)?, quarters(333)?);
     let folder = tempfile::tempdir()?;

@@ -4,7 +4,7 @@
 
 use kiln::data::{Dataset, Labels};
 use kiln::graph::Array;
-use kiln::layers::{ActivationFunction, Dense, Function};
+use kiln::layers::{Activation, Dense};
 use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::optimizers::Adam;
 use kiln::{Compile, Device, Fit, Sequential};
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (train, test) = (points(2_000, 1)?, points(500, 2)?);
 
     let mut model = Sequential::new([2]).with_name("xor");
-    model.add(Dense::new(16).activation(Function::Tanh)).add(Dense::new(2).activation(ActivationFunction::Softmax));
+    model.add(Dense::new(16).activation(Activation::Tanh)).add(Dense::new(2).activation(Activation::Softmax));
     let optimizer = Adam { learning_rate: 0.02.into(), ..Adam::default() }.into();
     model.compile(
         &device,

@@ -265,7 +265,7 @@ fn arguments_that_make_no_sense_are_errors_that_say_what_does() {
 fn samples_that_are_no_images_cannot_be_changed() {
     let data = Dataset::from_f32([4], vec![0.0; 8], Labels::index(vec![0, 1], 2)).unwrap();
     let mut model = Sequential::new([4]);
-    model.add(kiln::layers::Dense::new(2).activation(kiln::layers::ActivationFunction::Softmax).named("d"));
+    model.add(kiln::layers::Dense::new(2).activation(kiln::layers::Activation::Softmax).named("d"));
     model.compile(device(), Compile::default()).unwrap();
     let augmentation = Augmentation { horizontal_flip: true, ..Augmentation::default() };
     let error = model.fit(&data, Fit { augmentation: Some(&augmentation), ..Fit::default() }).unwrap_err().to_string();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels};
 use kiln::graph::Limits;
-use kiln::layers::{Activation, ActivationFunction, BatchNormalization, Conv2D, Dense, Flatten, Function, Layer};
+use kiln::layers::{Activation, BatchNormalization, Conv2D, Dense, Flatten, Layer};
 use kiln::optimizers::SGD;
 use kiln::{Compile, Device, Fit, Model, Sequential, Weight};
 use safetensors::SafeTensors;
@@ -20,11 +20,11 @@ fn model() -> Model {
     model
         .add(Conv2D::new(5, [3, 3]).use_bias(false))
         .add(BatchNormalization::new().scale(false).named("norm"))
-        .add(Activation::new(Function::Relu))
+        .add(Activation::Relu)
         .add(Flatten)
         .add(Dense::new(3))
         .add(BatchNormalization::new().momentum(0.9).named("dense_norm"))
-        .add(Activation::new(ActivationFunction::Softmax));
+        .add(Activation::Softmax);
     model
 }
 

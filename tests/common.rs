@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use kiln::data::{Dataset, Labels};
 use kiln::graph::{Array, DeviceKind};
-use kiln::layers::{ActivationFunction, Conv2D, Dense, Flatten, Function, MaxPooling2D};
+use kiln::layers::{Activation, Conv2D, Dense, Flatten, MaxPooling2D};
 use kiln::ops::Case;
 use kiln::{Alone, Compile, Device, Model, Sequential, Weight};
 use kiln_gpu::{GpuDevice, Options, Selector};
@@ -55,7 +55,7 @@ pub fn bars(n: usize) -> Dataset {
 pub fn logits() -> Model {
     let mut model = Sequential::new([6, 6, 1]).with_name("bars");
     model
-        .add(Conv2D::new(5, [3, 3]).activation(Function::Relu))
+        .add(Conv2D::new(5, [3, 3]).activation(Activation::Relu))
         .add(MaxPooling2D::new([2, 2]))
         .add(Flatten)
         .add(Dense::new(3));
@@ -66,10 +66,10 @@ pub fn logits() -> Model {
 pub fn model() -> Model {
     let mut model = Sequential::new([6, 6, 1]).with_name("bars");
     model
-        .add(Conv2D::new(5, [3, 3]).activation(Function::Relu))
+        .add(Conv2D::new(5, [3, 3]).activation(Activation::Relu))
         .add(MaxPooling2D::new([2, 2]))
         .add(Flatten)
-        .add(Dense::new(3).activation(ActivationFunction::Softmax));
+        .add(Dense::new(3).activation(Activation::Softmax));
     model
 }
 

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels, Values};
-use kiln::layers::{ActivationFunction, Dense, Dropout, Flatten};
+use kiln::layers::{Activation, Dense, Dropout, Flatten};
 use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::optimizers::schedules::{InverseTimeDecay, PiecewiseConstantDecay};
 use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop, SGD};
@@ -264,7 +264,7 @@ fn a_loss_that_is_no_number_ends_training_and_names_epoch_and_step() {
 fn dropout_drops_anew_in_each_step_and_only_in_training() {
     let build = |rate: f64| {
         let mut model = Sequential::new([6, 6, 1]);
-        model.add(Flatten).add(Dropout::new(rate)).add(Dense::new(3).activation(ActivationFunction::Softmax));
+        model.add(Flatten).add(Dropout::new(rate)).add(Dense::new(3).activation(Activation::Softmax));
         let optimizer = SGD { learning_rate: 0.0.into(), ..SGD::default() }.into();
         model.compile(device(), Compile { optimizer, ..Compile::default() }).unwrap();
         model

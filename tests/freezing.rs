@@ -4,9 +4,7 @@
 use std::ops::ControlFlow;
 
 use kiln::data::Dataset;
-use kiln::layers::{
-    ActivationFunction, BatchNormalization, Conv2D, Dense, Dropout, Flatten, Function, Layer, MaxPooling2D,
-};
+use kiln::layers::{Activation, BatchNormalization, Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D};
 use kiln::optimizers::{Adam, SGD};
 use kiln::{BatchLogs, Callback, Compile, FeatureCache, Fit, Model, Sequential};
 
@@ -18,12 +16,12 @@ const LAYERS: [&str; 4] = ["conv_a", "conv_b", "dense_a", "dense_b"];
 fn four() -> Model {
     let mut model = Sequential::new([6, 6, 1]);
     model
-        .add(Conv2D::new(5, [3, 3]).activation(Function::Relu).named("conv_a"))
+        .add(Conv2D::new(5, [3, 3]).activation(Activation::Relu).named("conv_a"))
         .add(Conv2D::new(7, [2, 2]).named("conv_b"))
         .add(MaxPooling2D::new([2, 2]))
         .add(Flatten)
-        .add(Dense::new(9).activation(Function::Tanh).named("dense_a"))
-        .add(Dense::new(3).activation(ActivationFunction::Softmax).named("dense_b"));
+        .add(Dense::new(9).activation(Activation::Tanh).named("dense_a"))
+        .add(Dense::new(3).activation(Activation::Softmax).named("dense_b"));
     model
 }
 
@@ -34,11 +32,11 @@ fn normalized(frozen: [bool; 2]) -> Model {
     model
         .add(Conv2D::new(5, [3, 3]).use_bias(false).named("conv_a"))
         .add(norm(0))
-        .add(Conv2D::new(7, [2, 2]).activation(Function::Relu).named("conv_b"))
+        .add(Conv2D::new(7, [2, 2]).activation(Activation::Relu).named("conv_b"))
         .add(norm(1))
         .add(Flatten)
         .add(Dense::new(9).named("dense_a"))
-        .add(Dense::new(3).activation(ActivationFunction::Softmax).named("dense_b"));
+        .add(Dense::new(3).activation(Activation::Softmax).named("dense_b"));
     model
 }
 
@@ -137,7 +135,7 @@ fn head_on_body() -> Model {
     let x = model.sub_model(model.get_layer("dense_a").unwrap().output).unwrap();
     let mut model = x;
     let x = model.apply(Dropout::new(0.4), model.output());
-    model.apply(Dense::new(3).activation(ActivationFunction::Softmax), x);
+    model.apply(Dense::new(3).activation(Activation::Softmax), x);
     model.compile(device(), Compile { optimizer: Adam::default().into(), ..Compile::default() }).unwrap();
     model
 }

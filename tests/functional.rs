@@ -1,8 +1,6 @@
 //! Graphs of layers: shapes, predictions, parts, files.
 
-use kiln::layers::{
-    ActivationFunction, Add, Concatenate, Conv2D, Dense, Flatten, Function, GlobalAveragePooling2D, Layer, Padding,
-};
+use kiln::layers::{Activation, Add, Concatenate, Conv2D, Dense, Flatten, GlobalAveragePooling2D, Layer, Padding};
 use kiln::{Compile, Fit, Model};
 
 use crate::common::{bars, bits, device};
@@ -12,12 +10,12 @@ fn branches() -> Model {
     let mut model = Model::new([6, 6, 1]).with_name("branches");
     let image = model.input();
     let same = |filters, size| Conv2D::new(filters, size).padding(Padding::Same);
-    let a = model.apply(same(4, [3, 3]).activation(Function::Relu).named("a"), image);
+    let a = model.apply(same(4, [3, 3]).activation(Activation::Relu).named("a"), image);
     let b = model.apply(same(4, [1, 3]).named("b"), image);
     let sum = model.apply(Add::default().named("sum"), [a, b]);
     let joined = model.apply(Concatenate::new().named("joined"), [sum, a, image]);
     let flat = model.apply(Flatten, joined);
-    model.apply(Dense::new(3).activation(ActivationFunction::Softmax).named("classes"), flat);
+    model.apply(Dense::new(3).activation(Activation::Softmax).named("classes"), flat);
     model
 }
 

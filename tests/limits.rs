@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kiln::data::{Dataset, Labels};
 use kiln::graph::DeviceKind;
-use kiln::layers::{ActivationFunction, Conv2D, Dense, GlobalAveragePooling2D};
+use kiln::layers::{Activation, Conv2D, Dense, GlobalAveragePooling2D};
 use kiln::{Compile, Device, Error, Fit, Model, Sequential, wgpu};
 
 use crate::common::{bars, compiled, device, model};
@@ -33,7 +33,7 @@ fn a_batch_that_no_memory_holds_is_an_error_before_it_is_computed() {
     model
         .add(Conv2D::new(20_000, [3, 3]))
         .add(GlobalAveragePooling2D::new())
-        .add(Dense::new(2).activation(ActivationFunction::Softmax));
+        .add(Dense::new(2).activation(Activation::Softmax));
     if device().info().kind == DeviceKind::Cpu {
         let error = model.check_memory(device(), &Compile::default(), 100_000).unwrap_err().to_string();
         assert!(error.contains("and a batch of 100000 samples: 30"), "{error}");

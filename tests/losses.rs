@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels};
 use kiln::graph::Limits;
-use kiln::layers::{ActivationFunction, Conv2D, Dense, Function};
+use kiln::layers::{Activation, Conv2D, Dense};
 use kiln::losses::{self, BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError};
 use kiln::metrics::{self, Accuracy, MeanAbsoluteError, Metric, TopKCategoricalAccuracy};
 use kiln::optimizers::SGD;
@@ -24,7 +24,7 @@ fn floats(recorded: &Recorded, case: usize, name: &str) -> Option<Vec<f32>> {
 /// The model of a case, compiled as the case says.
 fn model_of(recorded: &Recorded, i: usize, case: &Value) -> Model {
     let outputs = case["outputs"].as_u64().unwrap() as usize;
-    let activation: ActivationFunction = case["activation"].as_str().unwrap().parse().unwrap();
+    let activation: Activation = case["activation"].as_str().unwrap().parse().unwrap();
     let mut model = Sequential::new([4]);
     model.add(Dense::new(outputs).activation(activation));
     let weight = |name: &str, shape: &[usize]| Weight {
@@ -98,7 +98,7 @@ fn learn_sine(loss: Arc<dyn Loss>, metrics: Vec<Arc<dyn Metric>>) -> History {
     let labels = Labels::values(x.iter().map(|x| x.sin()).collect(), 1);
     let data = Dataset::from_f32([1], x, labels).unwrap();
     let mut model = Sequential::new([1]);
-    model.add(Dense::new(16).activation(Function::Tanh)).add(Dense::new(1));
+    model.add(Dense::new(16).activation(Activation::Tanh)).add(Dense::new(1));
     let optimizer = kiln::optimizers::Adam { learning_rate: 0.02.into(), ..Default::default() }.into();
     model.compile(device(), Compile { optimizer, loss, metrics, ..Compile::default() }).unwrap();
     model.fit(&data, Fit { epochs: 60, validation_split: 0.1, ..Fit::default() }).unwrap()
@@ -156,7 +156,7 @@ fn labels_0_and_1_are_bits_of_a_single_output() {
     let by_value = Labels::values((0..60).map(|i| (i % 2) as f32).collect(), 1);
     let train = |labels: Labels| {
         let mut model = Sequential::new([1]);
-        model.add(Dense::new(1).activation(Function::Sigmoid));
+        model.add(Dense::new(1).activation(Activation::Sigmoid));
         model.compile(device(), Compile { loss: BinaryCrossentropy::default().into(), ..Compile::default() }).unwrap();
         let data = Dataset::from_f32([1], x.clone(), labels).unwrap();
         model.fit(&data, Fit { epochs: 3, ..Fit::default() }).unwrap().epochs.pop().unwrap()
@@ -207,7 +207,7 @@ fn what_does_not_fit_a_loss_or_a_metric_says_why() {
     assert!(error.contains("with a loss for quantities, found mean_squared_error"), "{error}");
 
     let mut single = Sequential::new([1]);
-    single.add(Dense::new(1).activation(Function::Sigmoid));
+    single.add(Dense::new(1).activation(Activation::Sigmoid));
     let (loss, metrics) = (BinaryCrossentropy::default().into(), vec![TopKCategoricalAccuracy { k: 1 }.into()]);
     let error = single.compile(device(), Compile { loss, metrics, ..Compile::default() }).unwrap_err().to_string();
     assert_eq!(error, "metrics: expected no top_k_categorical_accuracy where a model has one output, found [1]");

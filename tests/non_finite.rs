@@ -6,8 +6,8 @@ use kiln::callbacks::{LearningRateScheduler, ModelCheckpoint, TerminateOnNaN};
 use kiln::data::{Dataset, Labels};
 use kiln::graph::{Array, Op};
 use kiln::layers::{
-    Activation, ActivationFunction, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, ELU, Flatten,
-    Function, GlobalAveragePooling2D, GlobalMaxPooling2D, LeakyReLU, MaxPooling2D, Named, ReLU, ZeroPadding2D,
+    Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, ELU, Flatten, GlobalAveragePooling2D,
+    GlobalMaxPooling2D, LeakyReLU, MaxPooling2D, Named, ReLU, ZeroPadding2D,
 };
 use kiln::losses::{BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanAbsoluteError, MeanSquaredError};
 use kiln::ops::{GlobalMaxPool2d, GlobalMaxPool2dGradient, MaxPool2d, Padding, Relu};
@@ -80,7 +80,7 @@ fn model(layers: Vec<Named>) -> Model {
 /// A convolution, something behind it, and an output for each of three classes.
 fn behind_a_convolution(layers: Vec<Named>) -> Model {
     let first: Named = Conv2D::new(4, [3, 3]).into();
-    let last: [Named; 2] = [Flatten.into(), Dense::new(3).activation(ActivationFunction::Softmax).into()];
+    let last: [Named; 2] = [Flatten.into(), Dense::new(3).activation(Activation::Softmax).into()];
     model([first].into_iter().chain(layers).chain(last).collect())
 }
 
@@ -103,16 +103,16 @@ fn assert_ends_at_once(what: &str, (error, saved): (Error, Vec<String>)) {
 #[test]
 fn a_nan_pixel_ends_a_training_whatever_layers_there_are() {
     let layers: Vec<Vec<Named>> = vec![
-        vec![Activation::new(Function::Relu).into()],
-        vec![Activation::new(Function::Relu).into(), MaxPooling2D::new([2, 2]).into()],
-        vec![Activation::new(Function::Tanh).into(), AveragePooling2D::new([2, 2]).into()],
-        vec![Activation::new(Function::Sigmoid).into(), GlobalMaxPooling2D::new().into()],
-        vec![Activation::new(Function::Selu).into(), GlobalAveragePooling2D::new().into()],
-        vec![Activation::new(Function::Softplus).into(), ZeroPadding2D::new([[1, 1], [1, 1]]).into()],
+        vec![Activation::Relu.into()],
+        vec![Activation::Relu.into(), MaxPooling2D::new([2, 2]).into()],
+        vec![Activation::Tanh.into(), AveragePooling2D::new([2, 2]).into()],
+        vec![Activation::Sigmoid.into(), GlobalMaxPooling2D::new().into()],
+        vec![Activation::Selu.into(), GlobalAveragePooling2D::new().into()],
+        vec![Activation::Softplus.into(), ZeroPadding2D::new([[1, 1], [1, 1]]).into()],
         vec![ReLU::new().max_value(6.0).into(), MaxPooling2D::new([3, 3]).strides([1, 1]).into()],
-        vec![BatchNormalization::new().into(), Activation::new(Function::Relu).into()],
+        vec![BatchNormalization::new().into(), Activation::Relu.into()],
         vec![ELU::default().into(), Dropout::new(0.5).into()],
-        vec![LeakyReLU::default().into(), Activation::new(Function::Gelu).into()],
+        vec![LeakyReLU::default().into(), Activation::Gelu.into()],
     ];
     let mut values = pixels();
     values[5 * 36 + 14] = f32::NAN;
@@ -148,7 +148,7 @@ fn a_nan_gradient_reaches_the_weights_by_every_optimizer_and_through_clipping() 
             global_clipnorm: limit(3),
             ..Compile::default()
         };
-        let mut model = behind_a_convolution(vec![Activation::new(Function::Relu).into()]);
+        let mut model = behind_a_convolution(vec![Activation::Relu.into()]);
         assert_ends_at_once(&what, diverge(&mut model, &data, compile));
         let weights = model.get_weights().unwrap();
         assert!(weights.iter().any(|weight| weight.values.iter().any(|v| v.is_nan())), "{what}");
@@ -169,7 +169,7 @@ fn a_nan_target_ends_a_training_by_every_loss() {
         ]
     };
     for (loss, last) in [false, true].into_iter().flat_map(|last| losses(!last).map(|loss| (loss, last))) {
-        let output = if last { Dense::new(3).activation(Function::Sigmoid) } else { Dense::new(3) };
+        let output = if last { Dense::new(3).activation(Activation::Sigmoid) } else { Dense::new(3) };
         let mut model = model(vec![Flatten.into(), output.into()]);
         let what = format!("{loss:?} {last}");
         let compile = Compile { loss, ..Compile::default() };
@@ -195,7 +195,7 @@ fn an_initial_weight_that_is_not_finite_ends_a_training() {
 /// A network, and samples for one step an epoch, whose loss says nothing of the weights after it. Their values are large, so
 /// that gradients are.
 fn one_step_an_epoch() -> (Model, Dataset) {
-    let model = behind_a_convolution(vec![Activation::new(Function::Relu).into()]);
+    let model = behind_a_convolution(vec![Activation::Relu.into()]);
     let values = pixels().into_iter().map(|v| 100.0 * v).collect();
     (model, Dataset::from_f32([6, 6, 1], values, classes()).unwrap())
 }

@@ -1,7 +1,7 @@
 //! Trainings with regularizers, against what Keras reports and learns: `peers/regularizers.py`.
 
 use kiln::data::{Dataset, Labels};
-use kiln::layers::{ActivationFunction, Conv2D, Dense, Flatten, Function, Layer, Regularizer};
+use kiln::layers::{Activation, Conv2D, Dense, Flatten, Layer, Regularizer};
 use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::optimizers::SGD;
 use kiln::{Compile, Fit, Model, Sequential, Weight};
@@ -23,12 +23,12 @@ fn data() -> Dataset {
 }
 
 fn model() -> Model {
-    let hidden = Dense::new(5).activation(Function::Tanh);
-    let frozen = Dense::new(4).activation(Function::Tanh).kernel_regularizer(Regularizer::l2(0.5));
-    let last = Dense::new(3).activation(ActivationFunction::Softmax);
+    let hidden = Dense::new(5).activation(Activation::Tanh);
+    let frozen = Dense::new(4).activation(Activation::Tanh).kernel_regularizer(Regularizer::l2(0.5));
+    let last = Dense::new(3).activation(Activation::Softmax);
     let mut model = Sequential::new([4, 4, 1]);
     model
-        .add(Conv2D::new(2, [3, 3]).activation(Function::Relu).kernel_regularizer(Regularizer::l2(0.05)))
+        .add(Conv2D::new(2, [3, 3]).activation(Activation::Relu).kernel_regularizer(Regularizer::l2(0.05)))
         .add(Flatten)
         .add(hidden.kernel_regularizer(Regularizer::l1(0.02)).bias_regularizer(Regularizer::l2(0.03)))
         .add(frozen.trainable(false))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiln::layers::{Activation, ActivationFunction, Dropout};
+use kiln::layers::{Activation, Dropout};
 use kiln::optimizers::schedules::InverseTimeDecay;
 use kiln::optimizers::{Adagrad, Adam, Optimizer, RMSprop, SGD};
 use kiln::{Compile, Fit, Model};
@@ -12,7 +12,7 @@ use crate::common::{bars, bits, device, logits, model};
 /// A network with dropout, ready to be trained.
 fn compiled(optimizer: impl Optimizer + 'static) -> Model {
     let mut model = logits();
-    model.add(Dropout::new(0.25)).add(Activation::new(ActivationFunction::Softmax));
+    model.add(Dropout::new(0.25)).add(Activation::Softmax);
     model.compile(device(), Compile { optimizer: Arc::new(optimizer), ..Compile::default() }).unwrap();
     model
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use kiln::data::{Dataset, Labels};
-use kiln::layers::{Conv2D, Dense, Flatten, Function, Layer, MaxPooling2D, Padding};
+use kiln::layers::{Activation, Conv2D, Dense, Flatten, Layer, MaxPooling2D, Padding};
 use kiln::{LoadWeights, Model, Sequential};
 
 use crate::common::device;
@@ -20,8 +20,8 @@ pub fn vgg16(classes: usize) -> Model {
     let mut model = vgg16_without_top();
     model
         .add(Flatten)
-        .add(Dense::new(5).activation(Function::Relu).named("fc1"))
-        .add(Dense::new(4).activation(Function::Relu).named("fc2"))
+        .add(Dense::new(5).activation(Activation::Relu).named("fc1"))
+        .add(Dense::new(4).activation(Activation::Relu).named("fc2"))
         .add(Dense::new(classes).named("predictions"));
     model
 }
@@ -30,7 +30,7 @@ fn vgg16_without_top() -> Model {
     let mut model = Sequential::new([64, 32, 3]).with_name("vgg16");
     for (block, filters) in (1..).zip(FILTERS) {
         for (number, &filters) in (1..).zip(filters) {
-            let layer = Conv2D::new(filters, [3, 3]).padding(Padding::Same).activation(Function::Relu);
+            let layer = Conv2D::new(filters, [3, 3]).padding(Padding::Same).activation(Activation::Relu);
             model.add(layer.named(format!("block{block}_conv{number}")));
         }
         model.add(MaxPooling2D::new([2, 2]).named(format!("block{block}_pool")));

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use kiln::data::{Dataset, Labels};
 use kiln::graph::{Array, Limits, Plan, TensorType};
 use kiln::layers::{
-    Activation, ActivationFunction, BatchNormalization, Conv2D, Dense, Dropout, Flatten, Function, MaxPooling2D,
-    Padding, Regularizer,
+    Activation, BatchNormalization, Conv2D, Dense, Dropout, Flatten, MaxPooling2D, Padding, Regularizer,
 };
 use kiln::ops::{Conv2d, Matmul, SumRows};
 use kiln::optimizers::{Adam, Optimizer, RMSprop, SGD};
@@ -27,15 +26,15 @@ fn model() -> Model {
     let same = |filters| Conv2D::new(filters, [3, 3]).padding(Padding::Same);
     let mut model = Sequential::new([16, 16, 4]);
     model
-        .add(same(32).activation(Function::Relu).kernel_regularizer(Regularizer::l2(0.01)))
+        .add(same(32).activation(Activation::Relu).kernel_regularizer(Regularizer::l2(0.01)))
         .add(BatchNormalization::new())
         .add(MaxPooling2D::new([2, 2]))
         .add(Dropout::new(0.25))
         .add(same(16))
         .add(Flatten)
-        .add(Dense::new(192).activation(Function::Tanh).kernel_regularizer(Regularizer::l1(0.001)))
+        .add(Dense::new(192).activation(Activation::Tanh).kernel_regularizer(Regularizer::l1(0.001)))
         .add(Dropout::new(0.5))
-        .add(Dense::new(5).activation(ActivationFunction::Softmax));
+        .add(Dense::new(5).activation(Activation::Softmax));
     model
 }
 
@@ -80,7 +79,7 @@ fn a_batch_that_cannot_be_cut_is_an_error_with_its_layer_its_tensor_the_limit_an
     // The dense layer gives two values a sample: 32 samples are the least that end where the next can be bound.
     let mut model = Sequential::new([10, 10, 3]);
     model.add(Conv2D::new(5, [3, 3])).add(Flatten).add(Dense::new(2));
-    model.add(Activation::new(ActivationFunction::Softmax));
+    model.add(Activation::Softmax);
     let limits = Limits { max_binding_bytes: 40_000, ..Limits::WEBGPU };
     model.compile(&Device::from_dyn(Arc::new(Recorder::new(limits))), Compile::default()).unwrap();
     let values = vec![0.0; 33 * 300];

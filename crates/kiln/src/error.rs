@@ -33,7 +33,7 @@ pub enum Error {
     },
     /// A loss that takes probabilities stands behind a model whose last layer is linear.
     #[error(
-        "model `{model}`: {loss} expects probabilities, as softmax or sigmoid give them, found {found}; add `Activation::new(ActivationFunction::Softmax)`, or set `from_logits: true` if the model gives logits"
+        "model `{model}`: {loss} expects probabilities, as softmax or sigmoid give them, found {found}; add `Activation::Softmax`, or set `from_logits: true` if the model gives logits"
     )]
     NoSoftmax {
         /// The model's name.

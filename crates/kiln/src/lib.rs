@@ -27,7 +27,6 @@
 //!
 //! What a seed decides (weights, orders) depends on the seed alone, so two trainings on one device give the same bits.
 
-mod activations;
 mod alone;
 mod arguments;
 pub mod augmentation;

@@ -181,7 +181,7 @@ fn readable_size(bytes: usize) -> String {
 mod tests {
     use super::*;
     use crate::layers::{
-        ActivationFunction, Add, AveragePooling2D, BatchNormalization, Concatenate, Conv2D, Dense, Flatten, Function,
+        Activation, Add, AveragePooling2D, BatchNormalization, Concatenate, Conv2D, Dense, Flatten,
         GlobalAveragePooling2D, Layer, MaxPooling2D, Padding,
     };
     use crate::{Model, Sequential, models};
@@ -200,13 +200,13 @@ mod tests {
     fn long_names_wrap_as_in_keras() {
         let mut model = Sequential::new([32, 32, 3]).with_name("x");
         model
-            .add(Conv2D::new(3, [3, 3]).padding(Padding::Same).activation(Function::Relu))
+            .add(Conv2D::new(3, [3, 3]).padding(Padding::Same).activation(Activation::Relu))
             .add(Conv2D::new(3, [3, 3]))
             .add(MaxPooling2D::new([2, 2]))
             .add(AveragePooling2D::new([2, 2]).named("a_very_long_layer_name_that_does_not_fit_the_column"))
             .add(MaxPooling2D::new([2, 2]))
             .add(Flatten)
-            .add(Dense::new(40_000).activation(ActivationFunction::Softmax))
+            .add(Dense::new(40_000).activation(Activation::Softmax))
             .add(Dense::new(10));
         assert_eq!(model.summary().to_string(), NAMES.trim_end());
     }
@@ -222,7 +222,7 @@ mod tests {
         let sum = model.apply(Add::default().named("sum"), [a, b]);
         let both = model.apply(Concatenate::new().named("both"), [sum, a]);
         let pool = model.apply(GlobalAveragePooling2D::new().named("pool"), both);
-        model.apply(Dense::new(3).activation(ActivationFunction::Softmax).named("y"), pool);
+        model.apply(Dense::new(3).activation(Activation::Softmax).named("y"), pool);
         assert_eq!(model.summary().to_string(), FUNCTIONAL.trim_end());
     }
 

@@ -4,7 +4,7 @@
 
 use kiln::data::{Dataset, Labels};
 use kiln::graph::{Array, Interpreter, Step};
-use kiln::layers::{ActivationFunction, Dense};
+use kiln::layers::{Activation, Dense};
 use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::optimizers::Adam;
 use kiln::{Compile, Device, Fit, Sequential};
@@ -35,7 +35,7 @@ fn a_model_with_the_layer_learns_which_numbers_are_far_from_zero() {
     let classes = values.iter().map(|x| u32::from(x.abs() > 0.5)).collect();
     let data = Dataset::from_f32([1], values, Labels::index(classes, 2)).unwrap();
     let mut model = Sequential::new([1]);
-    model.add(Dense::new(8)).add(Mish).add(Dense::new(2).activation(ActivationFunction::Softmax));
+    model.add(Dense::new(8)).add(Mish).add(Dense::new(2).activation(Activation::Softmax));
     let (optimizer, loss) = (
         Adam { learning_rate: 0.05.into(), ..Adam::default() }.into(),
         SparseCategoricalCrossentropy::default().into(),

@@ -3,8 +3,7 @@
 use kiln::data::{Dataset, Labels};
 use kiln::graph::Array;
 use kiln::layers::{
-    Activation, ActivationFunction, BatchNormalization, Conv2D, Dense, Dropout, Flatten, Function, MaxPooling2D,
-    Padding, Regularizer,
+    Activation, BatchNormalization, Conv2D, Dense, Dropout, Flatten, MaxPooling2D, Padding, Regularizer,
 };
 use kiln::{Compile, Device, Fit, Model, Result, Sequential};
 
@@ -40,15 +39,15 @@ pub fn train(device: &Device) -> Result<Bits> {
     let same = |filters| Conv2D::new(filters, [3, 3]).padding(Padding::Same);
     let mut model: Model = Sequential::new([16, 16, 4]);
     model
-        .add(same(32).activation(Function::Relu).kernel_regularizer(Regularizer::l2(0.01)))
+        .add(same(32).activation(Activation::Relu).kernel_regularizer(Regularizer::l2(0.01)))
         .add(BatchNormalization::new())
         .add(MaxPooling2D::new([2, 2]))
         .add(Dropout::new(0.25))
         .add(same(16))
-        .add(Activation::new(Function::Elu))
+        .add(Activation::Elu)
         .add(Flatten)
-        .add(Dense::new(192).activation(Function::Tanh))
-        .add(Dense::new(5).activation(ActivationFunction::Softmax));
+        .add(Dense::new(192).activation(Activation::Tanh))
+        .add(Dense::new(5).activation(Activation::Softmax));
     let values = Array::random([70, 16, 16, 4], 1).data.into_iter().map(|value| value as f32).collect();
     let labels = Labels::index((0..70).map(|i| i % 5).collect(), 5);
     let data = Dataset::from_f32([16, 16, 4], values, labels)?;

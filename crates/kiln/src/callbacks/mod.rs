@@ -47,7 +47,7 @@ pub use terminate_on_nan::TerminateOnNaN;
 /// use std::ops::ControlFlow;
 ///
 /// use kiln::data::{Dataset, Labels};
-/// use kiln::layers::{ActivationFunction, Dense};
+/// use kiln::layers::{Activation, Dense};
 /// use kiln::{Callback, Compile, Device, EpochLogs, Fit, Model, Sequential};
 ///
 /// struct GoodEnough {
@@ -63,7 +63,7 @@ pub use terminate_on_nan::TerminateOnNaN;
 ///
 /// let data = Dataset::from_f32([1], vec![-1.0, 1.0], Labels::index(vec![0, 1], 2))?;
 /// let mut model = Sequential::new([1]);
-/// model.add(Dense::new(2).activation(ActivationFunction::Softmax));
+/// model.add(Dense::new(2).activation(Activation::Softmax));
 /// model.compile(&Device::best()?, Compile::default())?;
 /// let mut good_enough = GoodEnough { accuracy: 0.5 };
 /// let fit = Fit { epochs: 5000, callbacks: vec![&mut good_enough], ..Fit::default() };

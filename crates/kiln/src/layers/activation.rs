@@ -1,24 +1,120 @@
+//! Activation functions, as the `activation` of a layer or as a layer of their own.
+
+use std::fmt;
+use std::str::FromStr;
+
 use kiln_graph::{Result, Shape, Tensor};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use kiln_ops::{self as ops, Function};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value, json};
 
 use super::saved::Saved;
-use super::{ActivationFunction, Call, Expected, Layer};
+use super::{Call, ELU, Expected, Layer, LeakyReLU, ReLU, Softmax, read_as, split_config};
+use crate::keras_object::{KerasObject, Package, shown};
 
-/// `y = f(x)`.
+/// An activation function, by Keras' names: the `activation` of a layer, `Dense::new(10).activation(Activation::Relu)`, or
+/// a layer of its own, `model.add(Activation::Relu)`.
+///
+/// The layers [`ReLU`], [`LeakyReLU`] and [`ELU`] convert into it, for their options:
+/// `Dense::new(10).activation(LeakyReLU::new(0.1))`.
 ///
 /// # Shapes
 /// Any; the same out as in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Activation {
-    /// Which function `f` is.
-    pub activation: ActivationFunction,
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Activation {
+    /// `x`
+    #[default]
+    Linear,
+    /// `exp(x) / sum(exp(x))` over the last axis
+    Softmax,
+    /// `max(x, 0)`
+    Relu,
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// `tanh(x)`
+    Tanh,
+    /// `x` for `x > 0`, else `exp(x) - 1`
+    Elu,
+    /// `x` for `x > 0`, else `0.2 x`
+    LeakyRelu,
+    /// `log(1 + exp(x))`
+    Softplus,
+    /// `1.0507 x` for `x > 0`, else `1.0507 * 1.6733 (exp(x) - 1)`
+    Selu,
+    /// `x/2 (1 + erf(x / sqrt 2))`
+    Gelu,
+    /// `x / (1 + exp(-x))`, in Keras 3 also `silu`
+    Swish,
+    /// The layer [`ReLU`] with its options.
+    ReLULayer(ReLU),
+    /// The layer [`LeakyReLU`] with its slope.
+    LeakyReLULayer(LeakyReLU),
+    /// The layer [`ELU`] with its scale.
+    ELULayer(ELU),
 }
 
 impl Activation {
-    /// A layer that applies this function: `Activation::new(Function::Relu)`.
-    pub fn new(activation: impl Into<ActivationFunction>) -> Activation {
-        Activation { activation: activation.into() }
+    /// Keras' name; a layer's is that of its class.
+    pub fn name(self) -> &'static str {
+        match (self, self.layer(), self.elementwise()) {
+            (Activation::Softmax, ..) => "softmax",
+            (_, Some(layer), _) => layer.class_name(),
+            (_, _, Some(function)) => function.name(),
+            _ => "linear",
+        }
+    }
+
+    /// The op that computes the function of each value by itself, if it has no options.
+    fn elementwise(self) -> Option<Function> {
+        Function::ALL.into_iter().find(|&function| Activation::from(function) == self)
+    }
+
+    fn layer(&self) -> Option<&dyn Layer> {
+        match self {
+            Activation::ReLULayer(layer) => Some(layer),
+            Activation::LeakyReLULayer(layer) => Some(layer),
+            Activation::ELULayer(layer) => Some(layer),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn apply(self, call: &mut Call<'_>, x: Tensor) -> Result<Tensor> {
+        match (self, self.elementwise()) {
+            (Activation::Softmax, _) => call.add(ops::Softmax, &[x]),
+            (Activation::ReLULayer(layer), _) => layer.apply(call, x),
+            (Activation::LeakyReLULayer(layer), _) => layer.apply(call, x),
+            (Activation::ELULayer(layer), _) => layer.apply(call, x),
+            (_, Some(function)) => call.add(ops::Activation { function }, &[x]),
+            (_, None) => Ok(x),
+        }
+    }
+
+    /// What Keras writes: a function's name, a layer as an object, or nothing for `linear`.
+    fn read(json: &Value) -> std::result::Result<Activation, String> {
+        match json {
+            Value::Null => Ok(Activation::Linear),
+            Value::String(name) => name.parse().map_err(|unknown: UnknownActivation| unknown.to_string()),
+            Value::Object(_) => {
+                let object = KerasObject::read(json, Package::Layers, &[])?;
+                let in_class = |problem: String| format!("{}: {problem}", object.class);
+                let (_, config) = split_config(object).map_err(in_class)?;
+                Activation::of_layer(object.class, &config).map_err(in_class)
+            }
+            _ => Err(format!("expected a function's name or a layer, found {}", shown(json))),
+        }
+    }
+
+    fn of_layer(class: &str, config: &Map<String, Value>) -> std::result::Result<Activation, String> {
+        Ok(match class {
+            "ReLU" => Activation::ReLULayer(read_as(config)?),
+            "LeakyReLU" => Activation::LeakyReLULayer(read_as(config)?),
+            "ELU" => Activation::ELULayer(read_as(config)?),
+            "Activation" => read_as(config)?,
+            "Softmax" if read_as::<Softmax>(config)? == Softmax::new() => Activation::Softmax,
+            "Softmax" => return Err("expected the last axis, -1".to_owned()),
+            _ => return Err("expected a layer ReLU, LeakyReLU, ELU, Softmax or Activation".to_owned()),
+        })
     }
 }
 
@@ -26,12 +122,21 @@ impl Layer for Activation {
     saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
-        self.activation.output_shape(input.clone())
+        match self.layer() {
+            Some(layer) => layer.output_shape(input),
+            None => Ok(input.clone()),
+        }
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
-        self.activation.apply(call, call.input())
+        self.apply(call, call.input())
     }
+}
+
+/// The arguments of the layer.
+#[derive(Deserialize)]
+struct Arguments {
+    activation: Activation,
 }
 
 impl Saved for Activation {
@@ -39,5 +144,156 @@ impl Saved for Activation {
 
     fn fixed() -> Value {
         json!({})
+    }
+
+    fn arguments(&self) -> Value {
+        json!({"activation": self})
+    }
+
+    fn of_arguments(
+        arguments: Value,
+    ) -> std::result::Result<Activation, serde_path_to_error::Error<serde_json::Error>> {
+        serde_path_to_error::deserialize(arguments).map(|Arguments { activation }| activation)
+    }
+}
+
+impl From<Function> for Activation {
+    fn from(function: Function) -> Activation {
+        match function {
+            Function::Relu => Activation::Relu,
+            Function::Sigmoid => Activation::Sigmoid,
+            Function::Tanh => Activation::Tanh,
+            Function::Elu => Activation::Elu,
+            Function::LeakyRelu => Activation::LeakyRelu,
+            Function::Softplus => Activation::Softplus,
+            Function::Selu => Activation::Selu,
+            Function::Gelu => Activation::Gelu,
+            Function::Swish => Activation::Swish,
+        }
+    }
+}
+
+impl From<ReLU> for Activation {
+    fn from(layer: ReLU) -> Activation {
+        Activation::ReLULayer(layer)
+    }
+}
+
+impl From<LeakyReLU> for Activation {
+    fn from(layer: LeakyReLU) -> Activation {
+        Activation::LeakyReLULayer(layer)
+    }
+}
+
+impl From<ELU> for Activation {
+    fn from(layer: ELU) -> Activation {
+        Activation::ELULayer(layer)
+    }
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Activation {
+    type Err = UnknownActivation;
+
+    fn from_str(name: &str) -> std::result::Result<Activation, UnknownActivation> {
+        match name {
+            "linear" => Ok(Activation::Linear),
+            "softmax" => Ok(Activation::Softmax),
+            _ => Function::from_name(name).map(Into::into).ok_or_else(|| UnknownActivation(name.to_owned())),
+        }
+    }
+}
+
+/// No activation function has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected an activation function (linear, softmax, relu, sigmoid, tanh, …), found `{0}`")]
+pub struct UnknownActivation(pub String);
+
+impl Serialize for Activation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let Some(layer) = self.layer() else { return serializer.serialize_str(self.name()) };
+        let object = json!({
+            "module": "keras.layers",
+            "class_name": layer.class_name(),
+            "config": layer.config(),
+            "registered_name": null,
+        });
+        object.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Activation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Activation, D::Error> {
+        Activation::read(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+    use crate::layers::Registry;
+
+    #[test]
+    fn layers_are_functions_with_options() {
+        let read = |json: Value| serde_json::from_value(json).map_err(|error| error.to_string());
+        let functions: [Activation; 3] =
+            [ReLU::new().max_value(6.0).into(), LeakyReLU::new(0.1).into(), ELU::new(0.5).into()];
+        for function in functions {
+            assert_eq!(read(serde_json::to_value(function).unwrap()), Ok(function));
+        }
+        // As Keras 2 writes it.
+        let keras2 = json!({"name": "leaky", "trainable": true, "dtype": "float32", "alpha": 0.25});
+        let keras2 = json!({"class_name": "LeakyReLU", "config": keras2, "build_config": {"input_shape": [null, 2]}});
+        assert_eq!(read(keras2), Ok(LeakyReLU::new(0.25).into()));
+        let softmax = json!({"class_name": "Softmax", "config": {"axis": -1}});
+        assert_eq!(read(softmax), Ok(Activation::Softmax));
+        let activation = json!({"class_name": "Activation", "config": {"activation": "tanh"}});
+        assert_eq!(read(activation), Ok(Activation::Tanh.into()));
+        assert_eq!(read(Value::Null), Ok(Activation::Linear));
+    }
+
+    #[test]
+    fn a_function_is_a_layer_with_itself_as_argument() {
+        let read = |config: Value| Registry::default().read("Activation", config.as_object().unwrap());
+        for function in [Activation::Softmax, Activation::Relu, LeakyReLU::new(0.1).into()] {
+            let config = Layer::config(&function);
+            assert_eq!(config["activation"], serde_json::to_value(function).unwrap());
+            assert_eq!(format!("{:?}", read(config.into()).unwrap()), format!("{function:?}"));
+        }
+        let unknown = read(json!({"activation": "relu", "slope": 1})).unwrap_err();
+        assert_eq!(unknown, "slope: Kiln does not know this argument, found 1");
+    }
+
+    #[test]
+    fn an_object_that_is_no_function_says_why() {
+        let error = |json: Value| Activation::read(&json).unwrap_err();
+        let dense = json!({"class_name": "Dense", "config": {"units": 3}});
+        assert_eq!(error(dense), "Dense: expected a layer ReLU, LeakyReLU, ELU, Softmax or Activation");
+        let slope = json!({"class_name": "LeakyReLU", "config": {"negative_slope": "steep"}});
+        let found = error(slope);
+        assert!(found.starts_with("LeakyReLU: negative_slope: invalid type: string \"steep\""), "{found}");
+        let function = json!({"module": "builtins", "class_name": "function", "config": "mine"});
+        assert!(error(function).starts_with("module: expected keras.layers"));
+        assert_eq!(error(json!(7)), "expected a function's name or a layer, found 7");
+    }
+
+    #[test]
+    fn functions_are_found_by_keras_names() {
+        for name in ["linear", "softmax", "relu", "sigmoid", "tanh", "elu", "leaky_relu", "softplus", "selu", "gelu"] {
+            assert_eq!(name.parse().map(Activation::name), Ok(name));
+        }
+        for function in Function::ALL {
+            assert_eq!(Activation::from(function).elementwise(), Some(function));
+            assert_eq!(function.name().parse(), Ok(Activation::from(function)));
+        }
+        assert_eq!("silu".parse(), Ok(Activation::Swish));
+        assert_eq!("reluu".parse::<Activation>(), Err(UnknownActivation("reluu".to_owned())));
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::dense::yes;
 use super::saved::{Saved, padding, pair};
-use super::{ActivationFunction, Call, Expected, Initializer, Layer, Regularizer, Variable, window_grid};
+use super::{Activation, Call, Expected, Initializer, Layer, Regularizer, Variable, window_grid};
 
 /// `y[n, h, w, k] = f(sum over r, s, c of x[n, h stride + r, w stride + s, c] W[r, s, c, k] + b[k])`.
 ///
@@ -28,7 +28,7 @@ pub struct Conv2D {
     pub padding: Padding,
     /// The function `f`.
     #[serde(default)]
-    pub activation: ActivationFunction,
+    pub activation: Activation,
     /// Whether there is a bias `b`.
     #[serde(default = "yes")]
     pub use_bias: bool,
@@ -54,7 +54,7 @@ impl Conv2D {
             kernel_size,
             strides: ones(),
             padding: valid(),
-            activation: ActivationFunction::Linear,
+            activation: Activation::Linear,
             use_bias: true,
             kernel_initializer: Initializer::glorot_uniform(),
             bias_initializer: Initializer::zeros(),
@@ -74,7 +74,7 @@ impl Conv2D {
     }
 
     /// Applies this function to what comes out.
-    pub fn activation(self, activation: impl Into<ActivationFunction>) -> Conv2D {
+    pub fn activation(self, activation: impl Into<Activation>) -> Conv2D {
         Conv2D { activation: activation.into(), ..self }
     }
 
@@ -120,7 +120,7 @@ impl Layer for Conv2D {
         if channels == 0 || self.filters == 0 {
             return Err(Expected("at least 1 channel and 1 filter".to_owned()));
         }
-        self.activation.output_shape(Shape::from([rows, columns, self.filters]))
+        self.activation.output_shape(&Shape::from([rows, columns, self.filters]))
     }
 
     fn variables(&self, input: &Shape) -> Vec<Variable> {

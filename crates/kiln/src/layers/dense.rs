@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::saved::Saved;
-use super::{ActivationFunction, Call, Expected, Initializer, Layer, Regularizer, Variable};
+use super::{Activation, Call, Expected, Initializer, Layer, Regularizer, Variable};
 
 /// `y = f(x W + b)` along the last axis.
 ///
@@ -16,7 +16,7 @@ pub struct Dense {
     pub units: usize,
     /// The function `f`.
     #[serde(default)]
-    pub activation: ActivationFunction,
+    pub activation: Activation,
     /// Whether there is a bias `b`.
     #[serde(default = "yes")]
     pub use_bias: bool,
@@ -39,7 +39,7 @@ impl Dense {
     pub fn new(units: usize) -> Dense {
         Dense {
             units,
-            activation: ActivationFunction::Linear,
+            activation: Activation::Linear,
             use_bias: true,
             kernel_initializer: Initializer::glorot_uniform(),
             bias_initializer: Initializer::zeros(),
@@ -49,7 +49,7 @@ impl Dense {
     }
 
     /// Applies this function to what comes out.
-    pub fn activation(self, activation: impl Into<ActivationFunction>) -> Dense {
+    pub fn activation(self, activation: impl Into<Activation>) -> Dense {
         Dense { activation: activation.into(), ..self }
     }
 
@@ -90,7 +90,7 @@ impl Layer for Dense {
         match **input {
             _ if self.units == 0 => Err(Expected("at least 1 unit".to_owned())),
             [] => Err(Expected("an input [..., features]".to_owned())),
-            [ref outer @ .., _] => self.activation.output_shape(Shape::from([outer, &[self.units]].concat())),
+            [ref outer @ .., _] => self.activation.output_shape(&Shape::from([outer, &[self.units]].concat())),
         }
     }
 

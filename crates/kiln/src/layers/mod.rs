@@ -85,12 +85,12 @@ layers! {
     zero_padding2d: ZeroPadding2D;
 }
 
-pub use kiln_ops::{Function, Padding};
+pub use activation::UnknownActivation;
+pub use kiln_ops::Padding;
 pub use registry::{Registry, SavedLayer};
 pub use rescaling::PerChannel;
 pub use zero_padding2d::PaddingWidths;
 
-pub use crate::activations::{ActivationFunction, UnknownActivation};
 pub use crate::initializers::{Distribution, FanMode, Initializer};
 pub use crate::regularizers::Regularizer;
 

@@ -22,14 +22,26 @@ pub(crate) trait Saved: Layer + Serialize + DeserializeOwned + 'static {
         let _ = config;
     }
 
+    /// The layer's own arguments, as an object.
+    fn arguments(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// The layer with these arguments of its own.
+    ///
+    /// # Errors
+    /// What is wrong, and the path of the argument.
+    fn of_arguments(arguments: Value) -> Result<Self, serde_path_to_error::Error<serde_json::Error>> {
+        serde_path_to_error::deserialize(arguments)
+    }
+
     /// Arguments that Keras has and for which Kiln knows one value only: they are written, and checked on reading.
     fn fixed() -> Value;
 }
 
 /// The arguments of a layer, its own and the fixed ones.
 pub(super) fn to_config<L: Saved>(layer: &L) -> Map<String, Value> {
-    let own = serde_json::to_value(layer).unwrap_or_default();
-    let parts = [own, L::fixed()];
+    let parts = [layer.arguments(), L::fixed()];
     parts.into_iter().filter_map(|part| part.as_object().cloned()).flatten().collect()
 }
 
@@ -52,7 +64,7 @@ pub(crate) fn read_as<L: Saved>(config: &Map<String, Value>) -> Result<L, String
         }
     }
     L::complete(&mut own);
-    let layer: L = serde_path_to_error::deserialize(Value::Object(own.clone())).map_err(|error| {
+    let layer = L::of_arguments(Value::Object(own.clone())).map_err(|error| {
         let path = error.path().to_string();
         let found = own.get(path.split(['.', '[']).next().unwrap_or_default());
         match (found, error.into_inner().to_string()) {
@@ -153,9 +165,9 @@ mod tests {
 
     use super::*;
     use crate::layers::{
-        Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, ELU, Flatten, Function,
-        GlobalAveragePooling2D, GlobalMaxPooling2D, Initializer, LeakyReLU, MaxPooling2D, ReLU, Registry, Regularizer,
-        Rescaling, Softmax, ZeroPadding2D,
+        Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, ELU, Flatten, GlobalAveragePooling2D,
+        GlobalMaxPooling2D, Initializer, LeakyReLU, MaxPooling2D, ReLU, Registry, Regularizer, Rescaling, Softmax,
+        ZeroPadding2D,
     };
 
     fn from_config(class_name: &str, config: &Map<String, Value>) -> Result<Arc<dyn Layer>, String> {
@@ -175,11 +187,11 @@ mod tests {
         let layers: [Box<dyn Layer>; 24] = [
             Box::new(crate::layers::Add::default()),
             Box::new(crate::layers::Concatenate::new()),
-            Box::new(Activation::new(Function::LeakyRelu)),
+            Box::new(Activation::LeakyRelu),
             Box::new(AveragePooling2D::new([3, 1]).strides([1, 2]).padding(Padding::Same)),
             Box::new(BatchNormalization::new().momentum(0.9).epsilon(1e-5).scale(false)),
-            Box::new(Conv2D::new(7, [1, 3]).strides([2, 1]).activation(Function::Swish).use_bias(false)),
-            Box::new(Dense::new(3).activation(crate::layers::ActivationFunction::Softmax)),
+            Box::new(Conv2D::new(7, [1, 3]).strides([2, 1]).activation(Activation::Swish).use_bias(false)),
+            Box::new(Dense::new(3).activation(crate::layers::Activation::Softmax)),
             Box::new(
                 Dense::new(3)
                     .kernel_initializer(Initializer::he_normal().seed(7))

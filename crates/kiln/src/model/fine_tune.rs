@@ -34,7 +34,7 @@ impl Model {
     /// # Example
     /// ```no_run
     /// use kiln::data::{ImageOptions, Preprocessing, image_dataset_from_directory};
-    /// use kiln::layers::{ActivationFunction, Dense, Function, GlobalAveragePooling2D};
+    /// use kiln::layers::{Activation, Dense, GlobalAveragePooling2D};
     /// use kiln::models::{Top, inception_v3};
     /// use kiln::losses::SparseCategoricalCrossentropy;
     /// use kiln::{Compile, Device, FeatureCache, Fit};
@@ -45,8 +45,8 @@ impl Model {
     /// model.load_weights("inception_v3.safetensors")?;
     /// model.layers(..)?.set_trainable(false);
     /// let x = model.apply(GlobalAveragePooling2D::new(), model.output());
-    /// let x = model.apply(Dense::new(1024).activation(Function::Relu), x);
-    /// model.apply(Dense::new(photos.classes()).activation(ActivationFunction::Softmax), x);
+    /// let x = model.apply(Dense::new(1024).activation(Activation::Relu), x);
+    /// model.apply(Dense::new(photos.classes()).activation(Activation::Softmax), x);
     ///
     /// let loss = SparseCategoricalCrossentropy::default().into();
     /// model.compile(&Device::best()?, Compile { loss, ..Compile::default() })?;

@@ -34,14 +34,14 @@ pub use sequential::Sequential;
 /// A layer beside a shortcut around it:
 /// ```
 /// use kiln::Model;
-/// use kiln::layers::{ActivationFunction, Add, Conv2D, Dense, Function, GlobalAveragePooling2D, Padding};
+/// use kiln::layers::{Activation, Add, Conv2D, Dense, GlobalAveragePooling2D, Padding};
 ///
 /// let mut model = Model::new([32, 32, 3]);
 /// let x = model.apply(Conv2D::new(16, [3, 3]).padding(Padding::Same), model.input());
-/// let y = model.apply(Conv2D::new(16, [3, 3]).padding(Padding::Same).activation(Function::Relu), x);
+/// let y = model.apply(Conv2D::new(16, [3, 3]).padding(Padding::Same).activation(Activation::Relu), x);
 /// let sum = model.apply(Add::default(), [x, y]);
 /// let means = model.apply(GlobalAveragePooling2D::new(), sum);
-/// model.apply(Dense::new(10).activation(ActivationFunction::Softmax), means);
+/// model.apply(Dense::new(10).activation(Activation::Softmax), means);
 /// assert_eq!(model.output_shape()?, &[10].into());
 /// println!("{}", model.summary());
 /// # Ok::<(), kiln::Error>(())

@@ -84,7 +84,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
     use crate::data::{Dataset, Labels};
-    use crate::layers::{Activation, Add, Dense, Dropout, Flatten, Function, Layer, Named, Rescaling};
+    use crate::layers::{Activation, Add, Dense, Dropout, Flatten, Layer, Named, Rescaling};
     use crate::{Device, Error, Model, Sequential};
 
     fn of(layers: impl IntoIterator<Item = Named>) -> Model {
@@ -103,7 +103,7 @@ mod tests {
             (of([own(), Flatten.into()]), true),
             (of([Flatten.into(), Dropout::new(0.5).into(), own()]), true),
             (of([Flatten.into(), Dense::new(3).into(), own()]), false),
-            (of([Activation::new(Function::Relu).into(), own(), Flatten.into()]), false),
+            (of([Activation::Relu.into(), own(), Flatten.into()]), false),
             (of([Rescaling::new(2.0).offset(-1.0).named("own"), Flatten.into()]), false),
             (of([Flatten.into()]), false),
         ];

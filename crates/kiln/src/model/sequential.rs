@@ -10,14 +10,14 @@ use crate::network::{ModelClass, Network};
 /// # Example
 /// ```
 /// use kiln::Sequential;
-/// use kiln::layers::{ActivationFunction, Conv2D, Dense, Flatten, Function, MaxPooling2D};
+/// use kiln::layers::{Activation, Conv2D, Dense, Flatten, MaxPooling2D};
 ///
 /// let mut model = Sequential::new([28, 28, 1]);
 /// model
-///     .add(Conv2D::new(8, [3, 3]).activation(Function::Relu))
+///     .add(Conv2D::new(8, [3, 3]).activation(Activation::Relu))
 ///     .add(MaxPooling2D::new([2, 2]))
 ///     .add(Flatten)
-///     .add(Dense::new(10).activation(ActivationFunction::Softmax));
+///     .add(Dense::new(10).activation(Activation::Softmax));
 /// assert_eq!(model.output_shape()?, &[10].into());
 /// println!("{}", model.summary());
 /// # Ok::<(), kiln::Error>(())

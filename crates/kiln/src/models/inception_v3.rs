@@ -4,8 +4,8 @@ use kiln_graph::Shape;
 
 use super::Top;
 use crate::layers::{
-    Activation, ActivationFunction, AveragePooling2D, BatchNormalization, Concatenate, Conv2D, Dense, Function,
-    GlobalAveragePooling2D, Layer, MaxPooling2D, Padding,
+    Activation, AveragePooling2D, BatchNormalization, Concatenate, Conv2D, Dense, GlobalAveragePooling2D, Layer,
+    MaxPooling2D, Padding,
 };
 use crate::{Model, Node};
 
@@ -43,7 +43,7 @@ pub fn inception_v3(input_shape: impl Into<Shape>, top: Top) -> Model {
     let mut model = net.0;
     if let Top::Classes(classes) = top {
         x = model.apply(GlobalAveragePooling2D::new().named("avg_pool"), x);
-        model.apply(Dense::new(classes).activation(ActivationFunction::Softmax).named("predictions"), x);
+        model.apply(Dense::new(classes).activation(Activation::Softmax).named("predictions"), x);
     }
     model
 }
@@ -123,7 +123,7 @@ impl Builder {
         let conv = Conv2D::new(filters, size).strides([stride, stride]).padding(padding).use_bias(false);
         let x = self.0.apply(conv, x);
         let x = self.0.apply(BatchNormalization::new().scale(false), x);
-        self.0.apply(Activation::new(Function::Relu), x)
+        self.0.apply(Activation::Relu, x)
     }
 
     fn join(&mut self, parts: &[Node], name: Option<String>) -> Node {

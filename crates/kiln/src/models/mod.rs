@@ -6,9 +6,7 @@ mod vgg16;
 
 use kiln_graph::Shape;
 
-use crate::layers::{
-    Activation, ActivationFunction, Conv2D, Dense, Dropout, Flatten, Function, Layer, MaxPooling2D, Padding,
-};
+use crate::layers::{Activation, Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D, Padding};
 use crate::{Model, Sequential};
 
 pub use imagenet::{DecodedPrediction, decode_predictions, imagenet_class_names};
@@ -35,16 +33,16 @@ pub fn lenet(input_shape: impl Into<Shape>, classes: usize) -> Model {
     let mut model = Sequential::new(input_shape).with_name("lenet");
     model
         .add(Conv2D::new(20, [5, 5]).padding(Padding::Same).named("conv1"))
-        .add(Activation::new(Function::Relu).named("relu1"))
+        .add(Activation::Relu.named("relu1"))
         .add(MaxPooling2D::new([2, 2]).named("pool1"))
         .add(Conv2D::new(50, [5, 5]).padding(Padding::Same).named("conv2"))
-        .add(Activation::new(Function::Relu).named("relu2"))
+        .add(Activation::Relu.named("relu2"))
         .add(MaxPooling2D::new([2, 2]).named("pool2"))
         .add(Flatten)
         .add(Dense::new(500).named("fc1"))
-        .add(Activation::new(Function::Relu).named("relu3"))
+        .add(Activation::Relu.named("relu3"))
         .add(Dense::new(classes).named("fc2"))
-        .add(Activation::new(ActivationFunction::Softmax).named("softmax"));
+        .add(Activation::Softmax.named("softmax"));
     model
 }
 
@@ -58,10 +56,10 @@ pub fn cifar10_simple(input_shape: impl Into<Shape>, classes: usize) -> Model {
         .add(MaxPooling2D::new([2, 2]).named("pool1"))
         .add(Dropout::new(0.25).named("dropout1"))
         .add(Flatten)
-        .add(Dense::new(512).activation(Function::Relu).named("fc1"))
+        .add(Dense::new(512).activation(Activation::Relu).named("fc1"))
         .add(Dropout::new(0.5).named("dropout2"))
         .add(Dense::new(classes).named("fc2"))
-        .add(Activation::new(ActivationFunction::Softmax).named("softmax"));
+        .add(Activation::Softmax.named("softmax"));
     model
 }
 
@@ -80,15 +78,15 @@ pub fn cifar10_deep(input_shape: impl Into<Shape>, classes: usize) -> Model {
         .add(MaxPooling2D::new([2, 2]).named("pool2"))
         .add(Dropout::new(0.25).named("dropout2"))
         .add(Flatten)
-        .add(Dense::new(512).activation(Function::Relu).named("fc1"))
+        .add(Dense::new(512).activation(Activation::Relu).named("fc1"))
         .add(Dropout::new(0.5).named("dropout3"))
         .add(Dense::new(classes).named("fc2"))
-        .add(Activation::new(ActivationFunction::Softmax).named("softmax"));
+        .add(Activation::Softmax.named("softmax"));
     model
 }
 
 fn relu(layer: Conv2D) -> Conv2D {
-    layer.activation(Function::Relu)
+    layer.activation(Activation::Relu)
 }
 
 #[cfg(test)]

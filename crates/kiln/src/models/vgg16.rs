@@ -4,7 +4,7 @@ use kiln_graph::Shape;
 
 use super::{Top, relu};
 use crate::Model;
-use crate::layers::{ActivationFunction, Conv2D, Dense, Flatten, Function, Layer, MaxPooling2D, Padding};
+use crate::layers::{Activation, Conv2D, Dense, Flatten, Layer, MaxPooling2D, Padding};
 
 /// VGG16: thirteen convolutions 3 x 3 with ReLU in five blocks, each of which ends in a pooling; then two dense layers of
 /// 4,096 and softmax. Layers are named as in Keras (`block4_pool`, `fc1`, `predictions`).
@@ -27,9 +27,9 @@ pub fn vgg16(input_shape: impl Into<Shape>, top: Top) -> Model {
     if let Top::Classes(classes) = top {
         x = model.apply(Flatten.named("flatten"), x);
         for name in ["fc1", "fc2"] {
-            x = model.apply(Dense::new(4096).activation(Function::Relu).named(name), x);
+            x = model.apply(Dense::new(4096).activation(Activation::Relu).named(name), x);
         }
-        model.apply(Dense::new(classes).activation(ActivationFunction::Softmax).named("predictions"), x);
+        model.apply(Dense::new(classes).activation(Activation::Softmax).named("predictions"), x);
     }
     model
 }

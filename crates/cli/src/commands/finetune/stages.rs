@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kiln::data::Dataset;
-use kiln::layers::{ActivationFunction, Dense, Function, GlobalAveragePooling2D, Layer};
+use kiln::layers::{Activation, Dense, GlobalAveragePooling2D, Layer};
 use kiln::losses::Loss;
 use kiln::optimizers::{Optimizer, RMSprop, SGD};
 use kiln::{Callback, Compile, Device, FeatureCache, Fit, History, Model};
@@ -31,9 +31,9 @@ impl Stages<'_> {
         model.layers(..)?.set_trainable(false);
         let mut x = model.apply(GlobalAveragePooling2D::new().named("head_pool"), model.output());
         if self.arguments.head > 0 {
-            x = model.apply(Dense::new(self.arguments.head).activation(Function::Relu).named("head_dense"), x);
+            x = model.apply(Dense::new(self.arguments.head).activation(Activation::Relu).named("head_dense"), x);
         }
-        let classes = Dense::new(self.trained.classes()).activation(ActivationFunction::Softmax);
+        let classes = Dense::new(self.trained.classes()).activation(Activation::Softmax);
         model.apply(classes.named("head_classes"), x);
         let optimizer = self.compile(model, RMSprop::default().into())?;
         println!("the head: {} parameters, {optimizer}", model.summary().trainable_parameters());
