@@ -32,6 +32,8 @@ mod native;
 mod non_finite;
 mod ops;
 mod optimizers;
+mod own_losses;
+mod parameter_groups;
 mod portability;
 mod preprocessing;
 mod recorded;

@@ -6,6 +6,7 @@ use kiln_graph::Shape;
 
 use super::Model;
 use crate::network::{Network, Node};
+use crate::optimizers::ParameterGroup;
 use crate::{Error, Result};
 
 /// A layer of a model.
@@ -24,6 +25,10 @@ pub struct LayerInfo<'a> {
     pub output_shape: Option<&'a Shape>,
     /// Whether training changes its variables.
     pub trainable: bool,
+    /// The factor of the learning rate of its variables, 1 as a rule.
+    pub learning_rate_factor: f64,
+    /// The rate of the weight decay of its variables, in place of the optimizer's.
+    pub weight_decay: Option<f64>,
 }
 
 impl Model {
@@ -93,9 +98,12 @@ fn info(network: &Network, index: usize, output: Node) -> LayerInfo<'_> {
             output,
             output_shape: Some(&network.input_shape),
             trainable: true,
+            learning_rate_factor: 1.0,
+            weight_decay: None,
         },
         Some(layer) => {
             let placed = &network.layers[layer];
+            let ParameterGroup { learning_rate_factor, weight_decay } = placed.group;
             LayerInfo {
                 index,
                 name: &placed.name,
@@ -103,6 +111,8 @@ fn info(network: &Network, index: usize, output: Node) -> LayerInfo<'_> {
                 output,
                 output_shape: placed.shapes.as_ref().map(|(_, output)| output),
                 trainable: placed.trainable,
+                learning_rate_factor,
+                weight_decay,
             }
         }
     }
@@ -127,6 +137,50 @@ impl LayerList<'_> {
         for layer in self.chosen.iter().filter_map(|(_, node)| node.layer()) {
             self.network.layers[layer].trainable = trainable;
         }
+    }
+
+    /// Multiplies the learning rate of their variables by a factor, 0 or more, from the next [`Model::compile`] on:
+    /// discriminative fine-tuning (Howard and Ruder 2018). The change that a step of the optimizer makes of a variable,
+    /// weight decay included, is multiplied by the factor. Since the steps of all of Kiln's optimizers are proportional to
+    /// the learning rate, that is exactly the optimizer with the other rate.
+    ///
+    /// A model file does not hold it; a checkpoint is refused by a model with other factors.
+    ///
+    /// # Example
+    /// ```
+    /// # use kiln::models;
+    /// let mut model = models::lenet([28, 28, 1], 10);
+    /// model.layers(..6)?.set_learning_rate_factor(0.1)?;
+    /// model.layers(|layer: &kiln::LayerInfo| layer.class_name == "BatchNormalization")?.set_weight_decay(0.0)?;
+    /// # Ok::<(), kiln::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the factor is negative or not finite.
+    pub fn set_learning_rate_factor(&mut self, learning_rate_factor: f64) -> Result<()> {
+        self.set_group(|group| ParameterGroup { learning_rate_factor, ..group })
+    }
+
+    /// Replaces the rate of the optimizer's [`WeightDecay`](crate::optimizers::WeightDecay) for their variables, from the
+    /// next [`Model::compile`] on; `None` restores the optimizer's. Variables that the optimizer's weight decay excludes by
+    /// name, all biases for example, do not decay either way.
+    ///
+    /// A model file does not hold it; a checkpoint is refused by a model with other rates.
+    ///
+    /// # Errors
+    /// When the rate is negative or not finite.
+    pub fn set_weight_decay(&mut self, rate: impl Into<Option<f64>>) -> Result<()> {
+        let weight_decay = rate.into();
+        self.set_group(|group| ParameterGroup { weight_decay, ..group })
+    }
+
+    fn set_group(&mut self, change: impl Fn(ParameterGroup) -> ParameterGroup) -> Result<()> {
+        for layer in self.chosen.iter().filter_map(|(_, node)| node.layer()) {
+            let group = change(self.network.layers[layer].group);
+            group.check()?;
+            self.network.layers[layer].group = group;
+        }
+        Ok(())
     }
 }
 

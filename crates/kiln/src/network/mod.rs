@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use kiln_graph::{Graph, Shape, Tensor};
 
 use crate::layers::{Call, Expected, Initializer, Layer, Named, Regularizer, Variable};
+use crate::optimizers::ParameterGroup;
 use crate::{Error, LayerError, Result};
 
 use names::Names;
@@ -79,6 +80,8 @@ pub(crate) struct PlacedLayer {
     pub trainable: bool,
     /// Whether the layer is called as in a training step; as the network is, if nothing is said.
     pub training: Option<bool>,
+    /// How fast its variables learn and decay.
+    pub group: ParameterGroup,
 }
 
 /// A variable in its place.
@@ -168,7 +171,8 @@ impl Network {
         self.names.insert(&name);
         let inputs = inputs.iter().copied().filter(|&input| self.has(input)).collect();
         let variables = first..self.variables.len();
-        self.layers.push(PlacedLayer { name, layer, inputs, shapes, variables, trainable, training });
+        let group = ParameterGroup::default();
+        self.layers.push(PlacedLayer { name, layer, inputs, shapes, variables, trainable, training, group });
         self.output = self.output_of(self.layers.len() - 1);
         self.output
     }
@@ -280,6 +284,17 @@ impl Network {
     /// Whether the optimizer changes a variable.
     pub fn trains(&self, variable: &PlacedVariable) -> bool {
         variable.trainable && self.layers.get(variable.layer).is_some_and(|layer| layer.trainable)
+    }
+
+    /// How fast a variable learns and decays.
+    pub fn group_of(&self, variable: &PlacedVariable) -> ParameterGroup {
+        self.layers.get(variable.layer).map_or_else(ParameterGroup::default, |layer| layer.group)
+    }
+
+    /// The layers whose variables learn or decay otherwise than the optimizer says, by name.
+    pub fn groups(&self) -> Vec<(String, ParameterGroup)> {
+        let own = self.layers.iter().filter(|layer| layer.group != ParameterGroup::default());
+        own.map(|layer| (layer.name.clone(), layer.group)).collect()
     }
 
     /// Appends all layers behind a node to a graph, for a batch `x` of what it gives, of a training or not; gives what

@@ -18,9 +18,10 @@ impl Network {
         for &index in &needed {
             let placed = &self.layers[index];
             let inputs: Vec<Node> = placed.inputs.iter().filter_map(|input| new[input.index]).collect();
-            let PlacedLayer { name, layer, trainable, training, .. } = placed.clone();
+            let PlacedLayer { name, layer, trainable, training, group, .. } = placed.clone();
             let layer = Named { name: Some(name), layer, trainable, training };
             new[index + 1] = Some(part.push_on(layer, &inputs));
+            part.layers.iter_mut().last().into_iter().for_each(|placed| placed.group = group);
             variables.extend(placed.variables.clone());
         }
         part.output = new[output.index].unwrap_or(part.output);

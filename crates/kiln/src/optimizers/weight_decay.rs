@@ -9,6 +9,8 @@ use crate::{Error, Result};
 /// `p = p - rate learning_rate p` before each step, whose gradients do not see it. By default all variables that training
 /// changes decay, biases and the factors of normalizations included.
 ///
+/// Layers may have another rate: see [`LayerList::set_weight_decay`](crate::LayerList::set_weight_decay).
+///
 /// Unlike [`regularizers`](crate::layers::Regularizer), it adds nothing to the loss.
 ///
 /// # Example
@@ -38,9 +40,12 @@ impl WeightDecay {
         self
     }
 
-    /// Whether a variable decays, by its name as `layer/variable`.
-    pub(crate) fn applies_to(&self, variable: &str) -> bool {
-        self.rate != 0.0 && !self.excluded.iter().any(|name| is_meant(name, variable))
+    /// The rate of a variable, by its name as `layer/variable` and the rate of its layer, if that has one of its own.
+    pub(crate) fn rate_of(&self, variable: &str, layer: Option<f64>) -> f64 {
+        match self.excluded.iter().any(|name| is_meant(name, variable)) {
+            true => 0.0,
+            false => layer.unwrap_or(self.rate),
+        }
     }
 
     /// # Errors
@@ -95,10 +100,11 @@ mod tests {
     #[test]
     fn excluded_are_variables_with_part_of_a_name_or_a_whole_one() {
         let decay = WeightDecay::from(0.1).exclude_from_weight_decay(["bias", "fc1/kernel"]);
-        let decays = ["fc1/kernel", "fc2/kernel", "fc1/bias", "bias_layer/kernel"].map(|name| decay.applies_to(name));
-        assert_eq!(decays, [false, true, false, true]);
-        assert!(WeightDecay::from(0.1).applies_to("fc1/bias"));
-        assert!(!WeightDecay::NONE.applies_to("fc1/kernel"));
+        let names = ["fc1/kernel", "fc2/kernel", "fc1/bias", "bias_layer/kernel"];
+        assert_eq!(names.map(|name| decay.rate_of(name, None)), [0.0, 0.1, 0.0, 0.1]);
+        assert_eq!(names.map(|name| decay.rate_of(name, Some(0.5))), [0.0, 0.5, 0.0, 0.5]);
+        assert_eq!(WeightDecay::from(0.1).rate_of("fc1/bias", None), 0.1);
+        assert_eq!(WeightDecay::NONE.rate_of("fc1/kernel", None), 0.0);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::tensors::{TensorFile, write_tensors};
 use crate::callbacks::CallbackState;
+use crate::optimizers::ParameterGroup;
 use crate::weights::{self, Weight};
 use crate::{Error, Model, Result};
 
@@ -33,6 +34,8 @@ pub(crate) struct Progress {
     pub learning_rate: Option<f64>,
     /// The learning rate or schedule that the model was compiled with, in words.
     pub compiled_learning_rate: String,
+    /// The layers that learn or decay otherwise than the optimizer says.
+    pub groups: Vec<(String, ParameterGroup)>,
 }
 
 /// What a callback keeps beside tensors.
@@ -84,7 +87,7 @@ pub(crate) fn load(model: &mut Model, path: &Path) -> Result<usize> {
     let callbacks = states(callbacks, kept).map_err(format)?;
 
     let session = model.session("load_checkpoint")?;
-    let expected = session.progress()?.optimizer;
+    let Progress { optimizer: expected, groups, .. } = session.progress()?;
     if progress.optimizer != expected {
         let found = &progress.optimizer;
         return Err(format(format!(
@@ -92,10 +95,27 @@ pub(crate) fn load(model: &mut Model, path: &Path) -> Result<usize> {
         )));
     }
     let source = path.display().to_string();
+    if progress.groups != groups {
+        return Err(format(format!(
+            "expected the layers' own learning rate factors and weight decays to be {}, as the model is compiled with, \
+             found {}; set them with `LayerList::set_learning_rate_factor` and `set_weight_decay` before `compile`",
+            words(&groups),
+            words(&progress.groups)
+        )));
+    }
     let weights = weights::pack(session.network(), &source, &weights)?;
     let slots = session.layout().pack_slots(session.network(), &source, OPTIMIZER, &session.slot_names()?, &slots)?;
     session.restore(&weights, &slots, &progress, callbacks)?;
     Ok(progress.epochs)
+}
+
+/// Layers with their own learning rates and decays in words.
+fn words(groups: &[(String, ParameterGroup)]) -> String {
+    let group = |(layer, group): &(String, ParameterGroup)| {
+        let decay = group.weight_decay.map(|rate| format!(", weight_decay {rate}")).unwrap_or_default();
+        format!("{layer}: learning_rate_factor {}{decay}", group.learning_rate_factor)
+    };
+    if groups.is_empty() { "none".to_owned() } else { groups.iter().map(group).collect::<Vec<_>>().join("; ") }
 }
 
 /// The states of callbacks, each with those of the tensors that are named after its place.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use kiln_graph::{DType, Graph, Tensor, TensorType};
-use kiln_ops::{ClipByNorm, ClipByValue, Copy, Ema, Gather, Record, Sum, Weigh, WeightDecay, gradients};
+use kiln_ops::{ClipByNorm, ClipByValue, Copy, Ema, Gather, Record, ScaleAdd, Sum, Weigh, WeightDecay, gradients};
 
 use super::layout::{Layout, TRAINABLE};
 use super::{METRICS_ROWS, Mode, Resident, Role, penalties};
 use crate::augmentation::{Augmentation, Source, append};
 use crate::compile::{AVERAGE, Compile};
 use crate::network::{Network, Node};
+use crate::optimizers::ParameterGroup;
 use crate::{Result, losses};
 
 /// The buffer with a row per step: the sum of the losses, and of each metric.
@@ -117,6 +118,7 @@ pub(super) fn training(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
     }
 
     clip(&mut graph, batch, compiled)?;
+    let copied = copied(&mut graph, batch)?;
     decay(&mut graph, batch, compiled, &with_gradient)?;
 
     graph.scope(compiled.optimizer.name());
@@ -129,6 +131,7 @@ pub(super) fn training(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
     rewritten.extend(compiled.optimizer.slots().iter().map(|slot| flat(&slot_buffer(slot.name))));
     let averaged = compiled.use_ema.then(|| [rewritten[0], flat(&slot_buffer(AVERAGE))]);
     graph.update(compiled.optimizer.op(), &[flat_gradients], &rewritten)?;
+    apply_factors(&mut graph, copied)?;
     if let Some(averaged) = averaged {
         graph.scope("ema");
         let overwrite_frequency = compiled.ema_overwrite_frequency.unwrap_or(0);
@@ -138,22 +141,81 @@ pub(super) fn training(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
     Ok(graph)
 }
 
-/// Has the weights decay that do so, neighbours together. As in Keras, those without a gradient stay.
-fn decay(graph: &mut Graph, batch: &Batch<'_>, compiled: &Compile, with_gradient: &[usize]) -> Result<()> {
-    let decay = compiled.optimizer.weight_decay();
-    let applies = |variable: usize| with_gradient.contains(&variable) && decay.applies_to(name(batch, variable));
+/// Neighbouring variables that the optimizer changes and for which a number is the same, as one range.
+struct Range {
+    /// In bytes.
+    start: u64,
+    /// In elements.
+    count: usize,
+    value: f64,
+}
+
+/// The ranges of the variables that the optimizer changes, by a number of each.
+fn ranges(batch: &Batch<'_>, value: impl Fn(usize) -> f64) -> Vec<Range> {
     let of_optimizer = (0..batch.network.variables.len()).filter(|&variable| batch.layout.offset(variable).is_some());
     let of_optimizer: Vec<usize> = of_optimizer.collect();
-    graph.scope("weight_decay");
-    let buffer = graph.buffer(TRAINABLE);
-    for run in of_optimizer.chunk_by(|&a, &b| applies(a) == applies(b)).filter(|run| applies(run[0])) {
+    let runs = of_optimizer.chunk_by(|&a, &b| value(a) == value(b));
+    let range = |run: &[usize]| {
         let (first, last) = (run[0], run[run.len() - 1]);
         let [start, end] = [first, last].map(|variable| batch.layout.offset(variable).unwrap_or_default());
         let count = (end - start) as usize / 4 + batch.network.variables[last].shape.elements();
-        let weights = graph.persistent(TensorType::f32([count]), buffer, start);
-        graph.update(Arc::new(WeightDecay { rate: decay.rate as f32, count }), &[], &[weights])?;
+        Range { start, count, value: value(first) }
+    };
+    runs.map(range).collect()
+}
+
+impl Range {
+    /// Its weights.
+    fn weights(&self, graph: &mut Graph) -> Tensor {
+        let buffer = graph.buffer(TRAINABLE);
+        graph.persistent(TensorType::f32([self.count]), buffer, self.start)
+    }
+}
+
+/// Has the weights decay that do so, neighbours together. As in Keras, those without a gradient stay.
+fn decay(graph: &mut Graph, batch: &Batch<'_>, compiled: &Compile, with_gradient: &[usize]) -> Result<()> {
+    let decay = compiled.optimizer.weight_decay();
+    let rate = |variable: usize| match with_gradient.contains(&variable) {
+        true => decay.rate_of(name(batch, variable), group(batch, variable).weight_decay),
+        false => 0.0,
+    };
+    graph.scope("weight_decay");
+    for range in ranges(batch, rate).into_iter().filter(|range| range.value != 0.0) {
+        let weights = range.weights(graph);
+        let op = WeightDecay { rate: range.value as f32, count: range.count };
+        graph.update(Arc::new(op), &[], &[weights])?;
     }
     Ok(())
+}
+
+/// Copies the weights whose learning rate has a factor, before a step changes them.
+fn copied(graph: &mut Graph, batch: &Batch<'_>) -> Result<Vec<(Range, Tensor)>> {
+    graph.scope("learning_rate_factor");
+    let with_factor = ranges(batch, |variable| group(batch, variable).learning_rate_factor);
+    let with_factor = with_factor.into_iter().filter(|range| range.value != 1.0);
+    let copy = |range: Range| {
+        let weights = range.weights(graph);
+        let old = graph.add(Copy, &[weights])?;
+        Ok((range, old))
+    };
+    with_factor.map(copy).collect()
+}
+
+/// Multiplies the change of the copied weights by their factor: `p = old + factor (p - old)`.
+fn apply_factors(graph: &mut Graph, copied: Vec<(Range, Tensor)>) -> Result<()> {
+    graph.scope("learning_rate_factor");
+    for (range, old) in copied {
+        let weights = range.weights(graph);
+        let change = graph.add(ScaleAdd { a: 1.0, b: -1.0 }, &[weights, old])?;
+        let new = graph.add(ScaleAdd { a: 1.0, b: range.value as f32 }, &[old, change])?;
+        let buffer = graph.buffer(TRAINABLE);
+        graph.place(new, buffer, range.start);
+    }
+    Ok(())
+}
+
+fn group(batch: &Batch<'_>, variable: usize) -> ParameterGroup {
+    batch.network.group_of(&batch.network.variables[variable])
 }
 
 /// A variable's name as `layer/variable`.

@@ -255,7 +255,8 @@ impl Session {
         };
         let compiled_learning_rate = self.compiled_learning_rate();
         let (epochs, iterations) = (self.epochs, self.iterations);
-        Ok(Progress { optimizer, epochs, iterations, learning_rate, compiled_learning_rate })
+        let groups = self.network.groups();
+        Ok(Progress { optimizer, epochs, iterations, learning_rate, compiled_learning_rate, groups })
     }
 
     /// The learning rate that the network was compiled with, in words.

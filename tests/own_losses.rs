@@ -1,0 +1,249 @@
+//! A loss and a metric of a user's own, written from Kiln's ops, against formulas in f64.
+
+use std::sync::Arc;
+
+use kiln::data::{Dataset, Labels};
+use kiln::graph::{Array, Tensor};
+use kiln::layers::{Activation, Dense};
+use kiln::losses::{CategoricalCrossentropy, Loss, LossCall, Outputs, Scored};
+use kiln::metrics::{Accuracy, Metric, MetricCall};
+use kiln::ops::{Distance, Elu, Fill, MeanLoss, ScaleAdd, SoftmaxCrossEntropy};
+use kiln::optimizers::SGD;
+use kiln::{Compile, Error, Fit, Model, Sequential, Weight};
+
+use crate::common::{bits, close, device};
+
+const CLASSES: usize = 3;
+const FEATURES: usize = 2;
+const SAMPLES: usize = 24;
+
+/// `(1 - p)² (-log p)` of the probability `p` of a sample's class (Lin et al. 2017, γ = 2).
+#[derive(Debug)]
+struct FocalLoss {
+    from_logits: bool,
+}
+
+/// `x²` of a tensor `[N, 1]`: `[N]`.
+fn square(call: &mut LossCall<'_>, x: Tensor) -> kiln::Result<Tensor> {
+    let zero = call.add(Fill { value: 0.0, shape: call.shape(x).clone() }, &[])?;
+    Ok(call.add(MeanLoss { distance: Distance::SquaredError }, &[x, zero])?)
+}
+
+/// `x y = ((x + y)² - x² - y²) / 2` of tensors `[N, 1]`: `[N]`.
+fn product(call: &mut LossCall<'_>, x: Tensor, y: Tensor) -> kiln::Result<Tensor> {
+    let sum = call.add(ScaleAdd { a: 1.0, b: 1.0 }, &[x, y])?;
+    let (sum, x, y) = (square(call, sum)?, square(call, x)?, square(call, y)?);
+    let squares = call.add(ScaleAdd { a: 1.0, b: 1.0 }, &[x, y])?;
+    Ok(call.add(ScaleAdd { a: 0.5, b: -0.5 }, &[sum, squares])?)
+}
+
+impl Loss for FocalLoss {
+    fn name(&self) -> &'static str {
+        "focal_loss"
+    }
+
+    fn outputs(&self) -> Outputs {
+        Outputs::Classes
+    }
+
+    fn from_logits(&self) -> bool {
+        self.from_logits
+    }
+
+    fn call(&self, call: &mut LossCall<'_>) -> kiln::Result<Scored> {
+        let logits = call.softmax_logits(self)?.unwrap_or(call.output());
+        let labels = call.labels();
+        let l = call.add_all(SoftmaxCrossEntropy, &[logits, labels])?[0];
+        let column = [call.shape(l)[0], 1];
+        let l = call.reshape(l, column)?;
+        let minus_l = call.add(ScaleAdd { a: -1.0, b: 0.0 }, &[l, l])?;
+        let elu = call.add(Elu { alpha: 1.0 }, &[minus_l])?; // p - 1
+        let weight = square(call, elu)?;
+        let weight = call.reshape(weight, column)?;
+        Ok(Scored { logits: Some(logits), ..product(call, weight, l)?.into() })
+    }
+}
+
+/// `max over nothing`: the loss of a sample is its largest label, which is no number per sample.
+#[derive(Debug)]
+struct Shapeless;
+
+impl Loss for Shapeless {
+    fn name(&self) -> &'static str {
+        "shapeless"
+    }
+
+    fn outputs(&self) -> Outputs {
+        Outputs::Classes
+    }
+
+    fn call(&self, call: &mut LossCall<'_>) -> kiln::Result<Scored> {
+        Ok(call.output().into())
+    }
+}
+
+/// The first output of a sample.
+#[derive(Debug)]
+struct SquaredOutputs;
+
+impl Metric for SquaredOutputs {
+    fn name(&self) -> &'static str {
+        "squared_outputs"
+    }
+
+    fn call(&self, call: &mut MetricCall<'_>) -> kiln::Result<Tensor> {
+        let y = call.output();
+        let zero = call.add(Fill { value: 0.0, shape: call.shape(y).clone() }, &[])?;
+        Ok(call.add(MeanLoss { distance: Distance::SquaredError }, &[y, zero])?)
+    }
+}
+
+fn x() -> Vec<f32> {
+    Array::random([SAMPLES * FEATURES], 5).data.into_iter().map(|x| x as f32 * 2.0).collect()
+}
+
+fn class(sample: usize) -> usize {
+    (sample * 7 + sample / 5) % CLASSES
+}
+
+fn data() -> Dataset {
+    let labels = (0..SAMPLES).map(|sample| class(sample) as u32).collect();
+    Dataset::from_f32([FEATURES], x(), Labels::index(labels, CLASSES)).unwrap()
+}
+
+/// A dense layer with a softmax or without.
+fn compiled(softmax: bool) -> Model {
+    let mut model = Sequential::new([FEATURES]);
+    let activation = if softmax { Activation::Softmax } else { Activation::Linear };
+    model.add(Dense::new(CLASSES).activation(activation));
+    model.initialize(3).unwrap();
+    let compile = Compile {
+        optimizer: SGD { learning_rate: 1.0.into(), ..SGD::default() }.into(),
+        loss: Arc::new(FocalLoss { from_logits: !softmax }),
+        metrics: vec![Accuracy.into(), Arc::new(SquaredOutputs)],
+        ..Compile::default()
+    };
+    model.compile(device(), compile).unwrap();
+    model
+}
+
+/// All values of the kernel, then of the bias.
+fn values(weights: &[Weight]) -> Vec<f64> {
+    weights.iter().flat_map(|weight| &weight.values).map(|&value| f64::from(value)).collect()
+}
+
+/// The mean loss, accuracy and mean squared probability.
+fn expected(parameters: &[f64]) -> [f64; 3] {
+    let (kernel, bias) = parameters.split_at(FEATURES * CLASSES);
+    let x = x();
+    let mut sums = [0.0; 3];
+    for sample in 0..SAMPLES {
+        let features = &x[sample * FEATURES..][..FEATURES];
+        let logit =
+            |c: usize| bias[c] + (0..FEATURES).map(|f| f64::from(features[f]) * kernel[f * CLASSES + c]).sum::<f64>();
+        let powers: Vec<f64> = (0..CLASSES).map(|c| logit(c).exp()).collect();
+        let sum: f64 = powers.iter().sum();
+        let p = powers[class(sample)] / sum;
+        let is_best = powers.iter().all(|&power| power <= powers[class(sample)]);
+        let squares = powers.iter().map(|power| (power / sum).powi(2)).sum::<f64>() / CLASSES as f64;
+        for (sum, value) in sums.iter_mut().zip([(1.0 - p).powi(2) * -p.ln(), f64::from(u8::from(is_best)), squares]) {
+            *sum += value / SAMPLES as f64;
+        }
+    }
+    sums
+}
+
+#[test]
+fn a_loss_and_a_metric_of_ones_own_have_the_values_of_their_formulas() {
+    for softmax in [true, false] {
+        let mut model = compiled(softmax);
+        let [loss, accuracy, squares] = expected(&values(&model.get_weights().unwrap()));
+        let score = model.evaluate(&data()).unwrap();
+        assert!(close(score.loss, loss, 1e-5), "{} {loss}", score.loss);
+        assert!(close(score.accuracy(), accuracy, 1e-6), "{} {accuracy}", score.accuracy());
+        if softmax {
+            let found = score.get("squared_outputs").unwrap();
+            assert!(close(found, squares, 1e-5), "{found} {squares}");
+        }
+    }
+}
+
+#[test]
+fn a_step_goes_along_the_gradient_of_ones_own_loss() {
+    for softmax in [true, false] {
+        let mut model = compiled(softmax);
+        let before = values(&model.get_weights().unwrap());
+        let history = model.fit(&data(), Fit { batch_size: SAMPLES, shuffle: false, ..Fit::default() }).unwrap();
+        let after = values(&model.get_weights().unwrap());
+        assert!(close(history.epochs[0].loss, expected(&before)[0], 1e-5));
+        for i in 0..before.len() {
+            let shifted = |by: f64| {
+                let mut parameters = before.clone();
+                parameters[i] += by;
+                expected(&parameters)[0]
+            };
+            let slope = (shifted(1e-5) - shifted(-1e-5)) / 2e-5;
+            assert!((before[i] - after[i] - slope).abs() < 2e-6, "{i}: {} {slope}", before[i] - after[i]);
+        }
+    }
+}
+
+#[test]
+fn a_training_with_ones_own_loss_is_recorded_and_resumed() {
+    let fit = |initial_epoch, epochs| Fit {
+        initial_epoch,
+        epochs,
+        batch_size: 8,
+        validation_split: 0.25,
+        seed: 4,
+        ..Fit::default()
+    };
+    let mut whole = compiled(true);
+    let history = whole.fit(&data(), fit(0, 4)).unwrap();
+    let names: Vec<&str> = history.epochs[3].figures().into_iter().map(|(name, _)| name).collect();
+    let expected = ["loss", "accuracy", "squared_outputs", "val_loss", "val_accuracy", "val_squared_outputs"];
+    assert_eq!(names, expected);
+    assert!(history.epochs[3].loss < history.epochs[0].loss);
+
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = folder.path().join("checkpoint.safetensors");
+    let mut first = compiled(true);
+    first.fit(&data(), fit(0, 2)).unwrap();
+    first.save_checkpoint(&checkpoint).unwrap();
+    let mut second = compiled(true);
+    let epochs = second.load_checkpoint(&checkpoint).unwrap();
+    second.fit(&data(), fit(epochs, 4)).unwrap();
+    assert_eq!(bits(&second.get_weights().unwrap()), bits(&whole.get_weights().unwrap()));
+}
+
+#[test]
+fn ones_own_loss_is_checked_as_kilns_own() {
+    let mut model = compiled(true);
+    let values = Dataset::from_f32([FEATURES], x(), Labels::values(vec![0.0; SAMPLES * 2], 2)).unwrap();
+    let Err(Error::Misfit { expected, found, .. }) = model.evaluate(&values) else { panic!() };
+    assert_eq!((&*expected, &*found), ("3 values per label", "2"));
+
+    let mut linear = Sequential::new([FEATURES]);
+    linear.add(Dense::new(CLASSES));
+    let loss = Arc::new(FocalLoss { from_logits: false });
+    linear.compile(device(), Compile { loss, ..Compile::default() }).unwrap();
+    let error = linear.evaluate(&data()).unwrap_err().to_string();
+    assert!(error.contains("focal_loss expects probabilities") && error.contains("from_logits: true"), "{error}");
+
+    linear.compile(device(), Compile { loss: Arc::new(Shapeless), ..Compile::default() }).unwrap();
+    let error = linear.evaluate(&data()).unwrap_err().to_string();
+    assert!(error.starts_with("shapeless: expected one value for each sample, "), "{error}");
+}
+
+#[test]
+fn how_a_model_is_compiled_can_be_kept_and_used_again() {
+    let compile = Compile { loss: CategoricalCrossentropy::default().into(), ..Compile::default() };
+    let mut weights = [compile.clone(), compile].map(|compile| {
+        let mut model = compiled(true);
+        model.compile(device(), compile).unwrap();
+        model.fit(&data(), Fit { epochs: 2, ..Fit::default() }).unwrap();
+        bits(&model.get_weights().unwrap())
+    });
+    let second = weights[1].split_off(0);
+    assert_eq!(weights[0], second);
+}
