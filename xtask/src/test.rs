@@ -11,7 +11,8 @@ pub fn test(shell: &mut Shell) -> Result {
     setup::gpu(shell, Profile::Dev)?;
     shell.run("cargo fmt --all --check")?;
     // A macro declares these modules, which hides them from cargo fmt.
-    for folder in ["crates/ops/src", "crates/kiln/src/losses", "crates/kiln/src/metrics"] {
+    let of_kiln = ["layers", "losses", "metrics", "optimizers"].map(|module| format!("crates/kiln/src/{module}"));
+    for folder in std::iter::once("crates/ops/src").chain(of_kiln.iter().map(String::as_str)) {
         let files = modules(&shell.root().join(folder))?;
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
         shell.run_with("rustfmt --check --edition 2024", &files, &[])?;

@@ -1,15 +1,8 @@
 //! Optimizers: how a step changes the parameters, given their gradients.
 
-mod adadelta;
-mod adagrad;
-mod adam;
-mod adamw;
 mod learning_rate;
-mod nadam;
 mod parameter_group;
-mod rmsprop;
 pub mod schedules;
-mod sgd;
 mod weight_decay;
 
 use std::fmt::Debug;
@@ -19,16 +12,34 @@ use kiln_graph::Op;
 
 use crate::Result;
 
-pub use adadelta::Adadelta;
-pub use adagrad::Adagrad;
-pub use adam::Adam;
-pub use adamw::AdamW;
 pub use learning_rate::{LearningRate, Schedule};
-pub use nadam::Nadam;
 pub(crate) use parameter_group::ParameterGroup;
-pub use rmsprop::RMSprop;
-pub use sgd::SGD;
 pub use weight_decay::WeightDecay;
+
+/// Declares the optimizers: the file and the struct of each. They convert into `Arc<dyn Optimizer>`; other optimizers
+/// do with `Arc::new`.
+macro_rules! optimizers {
+    ($($file:ident::$Optimizer:ident;)*) => {$(
+        mod $file;
+        pub use $file::$Optimizer;
+
+        impl From<$Optimizer> for Arc<dyn Optimizer> {
+            fn from(optimizer: $Optimizer) -> Arc<dyn Optimizer> {
+                Arc::new(optimizer)
+            }
+        }
+    )*};
+}
+
+optimizers! {
+    adadelta::Adadelta;
+    adagrad::Adagrad;
+    adam::Adam;
+    adamw::AdamW;
+    nadam::Nadam;
+    rmsprop::RMSprop;
+    sgd::SGD;
+}
 
 /// A rule that changes parameters, given their gradients. It sees all variables of a model as one flat tensor.
 pub trait Optimizer: Debug + Send + Sync {
@@ -64,19 +75,6 @@ pub trait Optimizer: Debug + Send + Sync {
         [learning_rate, 0.0, 0.0, 0.0]
     }
 }
-
-/// Kiln's own optimizers convert into `Arc<dyn Optimizer>` with `into()`.
-macro_rules! shared {
-    ($($Optimizer:ident),*) => {$(
-        impl From<$Optimizer> for Arc<dyn Optimizer> {
-            fn from(optimizer: $Optimizer) -> Arc<dyn Optimizer> {
-                Arc::new(optimizer)
-            }
-        }
-    )*};
-}
-
-shared!(Adadelta, Adagrad, Adam, AdamW, Nadam, RMSprop, SGD);
 
 /// A tensor that an optimizer keeps from step to step, as large as the parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
