@@ -1,6 +1,6 @@
 //! The interface between a loss and the graph.
 
-use kiln_graph::{DType, Graph, Node, Shape, Tensor};
+use kiln_graph::{DType, Graph, Node, Tensor};
 use kiln_ops::{Activation, Conv2d, Function, Matmul, SoftTargets, Softmax};
 
 use super::Loss;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::arguments::from_arguments;
 use crate::compile::Compile;
 use crate::losses::{Loss, Scored, check_per_sample};
-use crate::{Error, Result};
+use crate::Result;
 
 mod call;
 
@@ -112,7 +112,7 @@ pub trait Metric: Debug + Send + Sync {
     /// [`Model::compile`](crate::Model::compile) calls it.
     ///
     /// # Errors
-    /// [`Error::Argument`] for what does not fit.
+    /// [`Error::Argument`](crate::Error::Argument) for what does not fit.
     fn check(&self, loss: &dyn Loss, output: &Shape) -> Result<()> {
         let _ = (loss, output);
         Ok(())
