@@ -299,13 +299,6 @@ impl fmt::Display for dyn Loss {
     }
 }
 
-/// Losses are equal if their types and arguments are, as `Debug` prints them.
-impl PartialEq for dyn Loss {
-    fn eq(&self, other: &dyn Loss) -> bool {
-        format!("{self:?}") == format!("{other:?}")
-    }
-}
-
 /// # Errors
 /// When a loss's smoothing of labels is outside its range.
 fn check_smoothing(label_smoothing: f64) -> Result<()> {
@@ -352,7 +345,7 @@ mod tests {
             let loss = from_name(known.name).unwrap();
             assert_eq!((loss.name(), loss.to_string()), (known.name, known.name.to_owned()));
             for other in known.others {
-                assert_eq!(from_name(other).unwrap(), loss);
+                assert_eq!(from_name(other).unwrap().name(), known.name);
             }
         }
         let names = ["bce", "BCE", "mse", "MSE", "mae", "MAE", "SparseCategoricalCrossentropy"];
@@ -371,7 +364,7 @@ mod tests {
             BinaryCrossentropy { from_logits: false, label_smoothing: 0.5 }.into(),
         ];
         for loss in &losses {
-            assert_eq!(from_config(loss.name(), &loss.config()).unwrap(), *loss);
+            assert_eq!(format!("{:?}", from_config(loss.name(), &loss.config()).unwrap()), format!("{loss:?}"));
         }
         let shown = losses.map(|loss| loss.to_string());
         assert_eq!(shown[0], "categorical_crossentropy(from_logits=true, label_smoothing=0.25)");
