@@ -86,8 +86,12 @@ metrics! {
 /// let data = Dataset::from_f32([1], vec![0.0; 4], Labels::values(vec![-1.0, 0.0, 1.0, -2.0], 1))?;
 /// let mut model = Sequential::new([1]);
 /// model.add(Dense::new(1)); // 0 for an input of 0
-/// let metrics = vec![Arc::new(Excess), MeanAbsoluteError.into()];
-/// model.compile(&Device::best()?, Compile { loss: MeanSquaredError.into(), metrics, ..Compile::default() })?;
+/// let compile = Compile {
+///     loss: MeanSquaredError.into(),
+///     metrics: vec![Arc::new(Excess), MeanAbsoluteError.into()],
+///     ..Compile::default()
+/// };
+/// model.compile(&Device::best()?, compile)?;
 /// let score = model.evaluate(&data)?;
 /// assert_eq!(score.get("excess"), Some(0.75));
 /// assert_eq!(score.get("mean_absolute_error"), Some(1.0));
