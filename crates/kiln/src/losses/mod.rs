@@ -129,6 +129,7 @@ pub trait Loss: Debug + Send + Sync {
     fn outputs(&self) -> Outputs;
 
     /// Whether the model's outputs are logits, not probabilities.
+    #[expect(clippy::wrong_self_convention, reason = "Keras' name of the argument")]
     fn from_logits(&self) -> bool {
         false
     }
@@ -250,11 +251,13 @@ pub fn check_labels(
     }
 }
 
+type Read = fn(&Map<String, Value>) -> std::result::Result<Arc<dyn Loss>, String>;
+
 /// One of Kiln's losses.
 struct Known {
     name: &'static str,
     others: &'static [&'static str],
-    read: fn(&Map<String, Value>) -> std::result::Result<Arc<dyn Loss>, String>,
+    read: Read,
 }
 
 fn read<L: Loss + DeserializeOwned + 'static>(

@@ -129,11 +129,13 @@ pub trait Metric: Debug + Send + Sync {
     fn call(&self, call: &mut MetricCall<'_>) -> Result<Tensor>;
 }
 
+type Read = fn(&Map<String, Value>) -> std::result::Result<Arc<dyn Metric>, String>;
+
 /// One of Kiln's metrics.
 struct Known {
     name: &'static str,
     class: &'static str,
-    read: fn(&Map<String, Value>) -> std::result::Result<Arc<dyn Metric>, String>,
+    read: Read,
 }
 
 fn read<M: Metric + DeserializeOwned + 'static>(
