@@ -60,6 +60,22 @@ fn logits_are_taken_for_logits() {
 }
 
 #[test]
+fn labels_are_smoothed_in_evaluations_as_in_the_training() {
+    let place = Place::new();
+    place.copy("bce.json");
+    place.copy("bcef.safetensors");
+    place.succeed("train bce.json --data bcef.safetensors --label-smoothing 0.25 --epochs 2 --out r");
+    assert_eq!(place.json("r/run.json")["label_smoothing"], 0.25);
+    place.succeed("predict r --input bcef.safetensors --output p.safetensors");
+    let (p, t) = (place.tensor("p.safetensors", "y"), place.tensor("bcef.safetensors", "y"));
+    let smoothed: Vec<f64> = t.iter().map(|t| 0.75 * t + 0.125).collect();
+    let text = place.succeed("evaluate r");
+    assert!(printed(figure(&text, "loss"), binary_crossentropy(&p, &smoothed)), "{text}");
+    let error = place.fail("train bce.json --data bcef.safetensors --loss mse --label-smoothing 0.25 --out s");
+    assert!(error.contains("mean_squared_error: unknown field `label_smoothing`"), "{error}");
+}
+
+#[test]
 fn quantities_have_their_loss_and_no_classes() {
     let place = Place::new();
     let x: Vec<f32> = (0..40).map(|i| i as f32 / 20.0 - 1.0).collect();

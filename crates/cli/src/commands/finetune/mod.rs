@@ -4,9 +4,10 @@ mod arguments;
 mod stages;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use kiln::data::Labels;
-use kiln::losses::{CategoricalCrossentropy, SparseCategoricalCrossentropy};
+use kiln::losses::{CategoricalCrossentropy, Loss, SparseCategoricalCrossentropy};
 use kiln::metrics::Accuracy;
 use kiln::models::Top;
 use kiln::{History, Model};
@@ -43,7 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     model.layers(arguments.then_unfreeze.unwrap_or(0)..)?; // an error now rather than after the first training
     network::load_backbone(&mut model, &arguments.weights)?;
     let (image_size, color_mode) = image_of(train.sample_shape());
-    let loss = match train.labels() {
+    let loss: Arc<dyn Loss> = match train.labels() {
         Some(Labels::Values { .. }) => CategoricalCrossentropy::default().into(),
         _ => SparseCategoricalCrossentropy::default().into(),
     };
@@ -58,7 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         interpolation: arguments.images.interpolation(),
         rescale: Rescale::of(&train),
         preprocessing: Some(preprocessing),
-        loss,
+        loss: Arc::clone(&loss),
         metrics: vec![Accuracy.into()],
         device: device.info().name.clone(),
         batch_size: arguments.batch_size as usize,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::layers::Registry;
 use crate::models::Top;
 use crate::{Model, models};
 
