@@ -173,7 +173,9 @@ impl Emitter<'_> {
         }
         for layout in &reflection.structs {
             match &layout.library {
-                Some(library) => writeln!(self.out, "    pub use super::lib::{}::{};", ident(library), ident(&layout.name))?,
+                Some(library) => {
+                    writeln!(self.out, "    pub use super::lib::{}::{};", ident(library), ident(&layout.name))?
+                }
                 None => self.params(layout)?,
             }
         }
@@ -254,11 +256,7 @@ impl Emitter<'_> {
     }
 
     /// The overrides that a file declares, and those of the files that it imports.
-    fn overrides<'o>(
-        &mut self,
-        own: impl Iterator<Item = &'o Override>,
-        libraries: &[&str],
-    ) -> fmt::Result {
+    fn overrides<'o>(&mut self, own: impl Iterator<Item = &'o Override>, libraries: &[&str]) -> fmt::Result {
         writeln!(self.out, "\n    /// The overrides of the shader: constants when a pipeline is made.")?;
         writeln!(self.out, "    #[derive(Clone, Copy, Debug, PartialEq)]")?;
         writeln!(self.out, "    pub struct Overrides {{")?;

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use kiln_cpu::{CpuDevice, Options};
 use kiln_graph::{
-    Access, Argument, Binding, Device, DeviceBuffer, DeviceError, Dispatch, Kernel, KernelDescriptor, Native, Plan, PlanBuffer,
-    PlannedCall, Step, TensorType,
+    Access, Argument, Binding, Device, DeviceBuffer, DeviceError, Dispatch, Kernel, KernelDescriptor, Native, Plan,
+    PlanBuffer, PlannedCall, Step, TensorType,
 };
 
 /// Does nothing, in every workgroup.

@@ -30,12 +30,7 @@ impl Key {
     fn of(context: &Context, call: &PlannedCall) -> Key {
         let overrides = call.overrides.iter().map(|&(name, value)| (name, value.to_bits())).collect();
         let kernel = call.kernel;
-        Key {
-            source: kernel.source,
-            entry_point: kernel.entry_point,
-            checked: is_checked(context, kernel),
-            overrides,
-        }
+        Key { source: kernel.source, entry_point: kernel.entry_point, checked: is_checked(context, kernel), overrides }
     }
 
     /// What its shader module is kept by.

@@ -88,13 +88,7 @@ impl Default for Graph {
 impl Graph {
     /// An empty graph.
     pub fn new() -> Graph {
-        Graph {
-            id: GraphId::next(),
-            nodes: Vec::new(),
-            tensors: Vec::new(),
-            buffers: Vec::new(),
-            scope: String::new(),
-        }
+        Graph { id: GraphId::next(), nodes: Vec::new(), tensors: Vec::new(), buffers: Vec::new(), scope: String::new() }
     }
 
     /// Names the nodes that are added from here on, for tables and labels: usually a layer's name.

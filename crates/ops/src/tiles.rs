@@ -2,7 +2,7 @@
 
 use kiln_graph::{Kernel, Limits, Lowering};
 
-use crate::kernels::{lib, conv2d, conv2d_subgroup, global_max_pool2d, matmul, max_pool2d, moments};
+use crate::kernels::{conv2d, conv2d_subgroup, global_max_pool2d, lib, matmul, max_pool2d, moments};
 
 /// Workgroups along columns, then along rows; these fold from y into z beyond the 65,535 that WebGPU dispatches.
 pub(crate) fn spread(rows: usize, rows_each: u32, columns: usize, columns_each: u32) -> [u32; 3] {

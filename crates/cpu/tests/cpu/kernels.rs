@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use kiln_graph::{
-    Access, Argument, Binding, Dispatch, Kernel, KernelDescriptor, Native, NativeFn, Override, Plan, PlanBuffer, PlannedCall, TensorType,
-    Uniform as Params,
+    Access, Argument, Binding, Dispatch, Kernel, KernelDescriptor, Native, NativeFn, Override, Plan, PlanBuffer,
+    PlannedCall, TensorType, Uniform as Params,
 };
 use kiln_simd::{Bool, F32, Simd, Storage, U32, Uniform, Vec3, for_each_workgroup, native};
 
@@ -150,9 +150,9 @@ pub static REVERSE: Kernel = kernel(
 pub static RECORD: Kernel = with_native(
     KernelDescriptor { step: true, ..descriptor("record.main", &[X, Y]) },
     simple!(record(x, y, dispatch, _index) {
-            let step = dispatch.step;
-            y.store(step.row, x.load::<f32>(0) * step.first as f32 + step.rates[0] + y.load::<f32>(step.row));
-        }),
+        let step = dispatch.step;
+        y.store(step.row, x.load::<f32>(0) * step.first as f32 + step.rates[0] + y.load::<f32>(step.row));
+    }),
 );
 
 /// Writes both of its tensors.
@@ -160,9 +160,9 @@ pub static TWO_OUTPUTS: Kernel = kernel(
     "two_outputs.main",
     &[binding("x", 0, Access::ReadWrite), Y],
     simple!(two_outputs(x, y, _dispatch, index) {
-            x.store(index, 1.0_f32);
-            y.store(index, 2.0_f32);
-        }),
+        x.store(index, 1.0_f32);
+        y.store(index, 2.0_f32);
+    }),
 );
 
 /// y[i + 1000] = 1 in workgroup 5

@@ -1,6 +1,8 @@
 //! Kernels as kiln-build emits them, and plans of them, written by hand.
 
-use kiln_graph::{Access, Argument, Binding, Kernel, KernelDescriptor, Plan, PlanBuffer, PlannedCall, TensorType, Uniform};
+use kiln_graph::{
+    Access, Argument, Binding, Kernel, KernelDescriptor, Plan, PlanBuffer, PlannedCall, TensorType, Uniform,
+};
 
 const fn kernel(name: &'static str, source: &'static str, bindings: &'static [Binding]) -> Kernel {
     Kernel::new(descriptor(name, source, bindings))

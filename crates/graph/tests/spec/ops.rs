@@ -4,7 +4,8 @@ use std::any::Any;
 use std::sync::Arc;
 
 use kiln_graph::{
-    Access, Array, Binding, Call, Error, Gradient, Graph, Kernel, KernelDescriptor, Lowering, Op, Result, Step, Tensor, TensorType,
+    Access, Array, Binding, Call, Error, Gradient, Graph, Kernel, KernelDescriptor, Lowering, Op, Result, Step, Tensor,
+    TensorType,
 };
 
 const fn binding(name: &'static str, binding: u32, access: Access) -> Binding {
