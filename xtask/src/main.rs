@@ -15,8 +15,8 @@ const USAGE: &str = "usage: cargo xtask <command>
 
   demo    from nothing to a trained network: fetches MNIST, trains LeNet for 6 epochs on the GPU or else the processor,
           and shows what it has learnt
-  test    finds or installs a Vulkan device, then checks format, lints and documents and runs all tests, those of
-          models on the processor and on that device, and the quick examples
+  test    finds or installs a Vulkan device, then checks format, lints, documents and packages and runs all tests,
+          those of models on the processor and on that device, and the quick examples
   setup   only finds or installs a Vulkan device";
 
 fn main() -> ExitCode {

@@ -26,6 +26,9 @@ pub(crate) fn head(text: &str, function: Range<usize>) -> Range<usize> {
     let before = text.get(..function.start).unwrap_or_default();
     let mut lines = before.split_inclusive('\n').rev().peekable();
     let mut start = function.start;
+    if let Some(indentation) = lines.next_if(|line| line.trim().is_empty() && !line.ends_with('\n')) {
+        start -= indentation.len();
+    }
     while let Some(attributes) = lines.next_if(|line| line.trim_start().starts_with('@')) {
         start -= attributes.len();
     }

@@ -123,7 +123,7 @@ pub(crate) fn reflect(module: &Module, info: &ModuleInfo, source: &Source) -> Re
         .map(|function| comments::head(source.text(), function))
         .collect();
     if let Some(&stray) = source.gpu_only().iter().find(|line| !heads.iter().any(|head| head.contains(*line))) {
-        let label = source.label(stray + "// ".len()..stray + "// ".len() + GPU_ONLY.len(), "");
+        let label = source.label(stray..stray + GPU_ONLY.len(), "");
         return Err(Diagnostic::new(format!("`{GPU_ONLY}` stands above no entry point"), label)
             .note("expected it directly above an entry point's `@compute`"));
     }

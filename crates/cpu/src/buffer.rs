@@ -49,15 +49,9 @@ impl CpuBuffer {
 
     /// Offset and size, if they are words of this buffer.
     pub(crate) fn range(&self, offset: u64, bytes: u64) -> Result<(usize, usize), DeviceError> {
-        let size = self.bytes();
-        let within = offset.checked_add(bytes).is_some_and(|end| end <= size);
-        if within && offset.is_multiple_of(4) && bytes.is_multiple_of(4) {
-            // Both are below the size, which is a `usize`.
-            return Ok((offset as usize, bytes as usize));
-        }
-        let rule = if within { "both must be multiples of 4" } else { "that is not within it" };
-        let label = &self.label;
-        Err(self.context.invalid(format!("{bytes} bytes at {offset} of `{label}`, which has {size} bytes: {rule}")))
+        self.check_range(offset, bytes).map_err(|rule| self.context.invalid(format!("`{}`: {rule}", self.label)))?;
+        // Both are at most the size, which is a `usize`.
+        Ok((offset as usize, bytes as usize))
     }
 }
 

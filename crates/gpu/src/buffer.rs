@@ -41,15 +41,7 @@ impl GpuBuffer {
 
     /// Whether `bytes` bytes at `offset` are words of this buffer.
     pub(crate) fn check(&self, offset: u64, bytes: u64) -> Result<(), DeviceError> {
-        let within = offset.checked_add(bytes).is_some_and(|end| end <= self.raw.size());
-        if within && offset.is_multiple_of(4) && bytes.is_multiple_of(4) {
-            return Ok(());
-        }
-        let rule = if within { "both must be multiples of 4" } else { "that is not within it" };
-        let GpuBuffer { label, raw, .. } = self;
-        Err(self
-            .context
-            .invalid(format!("{bytes} bytes at {offset} of `{label}`, which has {} bytes: {rule}", raw.size())))
+        self.check_range(offset, bytes).map_err(|rule| self.context.invalid(format!("`{}`: {rule}", self.label)))
     }
 }
 

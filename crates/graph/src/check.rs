@@ -1,6 +1,6 @@
 //! Whether a plan holds together: what every device tests before it makes a program of one.
 
-use crate::{Access, Argument, Binding, Limits, Plan, PlannedCall};
+use crate::{Access, Argument, Binding, Kernel, Limits, Plan, PlannedCall};
 
 impl Argument {
     /// The size of the range that a device binds, in bytes: whole 32-bit words.
@@ -41,17 +41,46 @@ impl Plan {
 
 fn check_call(call: &PlannedCall, buffer_bytes: &[u64], limits: &Limits) -> Result<(), String> {
     let kernel = call.kernel;
-    let (given, needed) = (call.arguments.len(), kernel.bindings.len());
-    if given != needed {
-        return Err(format!("{given} tensors for {needed} bindings"));
+    for (argument, binding) in call.arguments.iter().zip(kernel.bindings) {
+        check_range(argument, binding, buffer_bytes, limits)?;
     }
+    check_arguments(kernel, &call.arguments, limits)?;
     let (given, needed) = (call.params.len(), kernel.params.map_or(0, |params| params.bytes as usize));
     if given != needed {
         return Err(format!("{given} bytes of parameters, the kernel takes {needed}"));
     }
-    for (index, (argument, binding)) in call.arguments.iter().zip(kernel.bindings).enumerate() {
-        check_range(argument, binding, buffer_bytes, limits)?;
-        for (other, bound) in call.arguments.iter().zip(kernel.bindings).take(index) {
+    if exceeds_workgroups(call.workgroups, limits) {
+        let most = limits.max_workgroups;
+        return Err(format!("{:?} workgroups, at most {most} along each axis", call.workgroups));
+    }
+    Ok(())
+}
+
+/// Whether a dispatch has more workgroups along an axis than the device dispatches.
+pub(crate) fn exceeds_workgroups(workgroups: [u32; 3], limits: &Limits) -> bool {
+    workgroups.iter().any(|&count| count > limits.max_workgroups)
+}
+
+/// Tests what a kernel is to be called with, wherever the buffers end: one range for each binding, which starts where the
+/// device can bind; no buffer both read and written, and none written at two overlapping ranges.
+///
+/// # Errors
+/// The rule that is broken, in words.
+pub(crate) fn check_arguments(kernel: &Kernel, arguments: &[Argument], limits: &Limits) -> Result<(), String> {
+    let (given, needed) = (arguments.len(), kernel.bindings.len());
+    if given != needed {
+        return Err(format!("{given} tensors for {needed} bindings"));
+    }
+    for (index, (argument, binding)) in arguments.iter().zip(kernel.bindings).enumerate() {
+        let (name, offset, bytes) = (binding.name, argument.offset, argument.bound_bytes());
+        let (start, element) = (limits.binding_align, u64::from(binding.align));
+        if !offset.is_multiple_of(start) {
+            return Err(format!("`{name}` starts at byte {offset}, which is not a multiple of {start}"));
+        }
+        if !bytes.is_multiple_of(element) {
+            return Err(format!("`{name}` has {bytes} bytes, which is not a multiple of its elements' {element}"));
+        }
+        for (other, bound) in arguments.iter().zip(kernel.bindings).take(index) {
             if other.buffer == argument.buffer && bound.access != binding.access {
                 return Err(format!("`{}` lies in a buffer that the call both reads and writes", binding.name));
             }
@@ -59,10 +88,6 @@ fn check_call(call: &PlannedCall, buffer_bytes: &[u64], limits: &Limits) -> Resu
                 return Err(format!("`{}` and `{}` overlap, and the call writes both", bound.name, binding.name));
             }
         }
-    }
-    let most = limits.max_workgroups;
-    if call.workgroups.iter().any(|&count| count > most) {
-        return Err(format!("{:?} workgroups, at most {most} along each axis", call.workgroups));
     }
     Ok(())
 }
@@ -79,10 +104,7 @@ fn check_range(argument: &Argument, binding: &Binding, buffer_bytes: &[u64], lim
     if offset.checked_add(bytes).is_none_or(|end| end > size) {
         return Err(format!("`{name}`, {bytes} bytes at {offset}, is not within its buffer of {size} bytes"));
     }
-    let (align, most) = (limits.binding_align, limits.max_binding_bytes);
-    if !offset.is_multiple_of(align) {
-        return Err(format!("`{name}` starts at byte {offset}, which is not a multiple of {align}"));
-    }
+    let most = limits.max_binding_bytes;
     if bytes > most {
         return Err(format!("`{name}` has {bytes} bytes, a kernel sees at most {most}"));
     }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use crate::check::{check_arguments, exceeds_workgroups};
 use crate::fusion::fused_nodes;
 use crate::lowering::Local;
 use crate::order::{one_by_one, side_by_side, waits};
@@ -212,19 +213,11 @@ impl Planner<'_> {
                 Access::Read => (bytes.next_multiple_of(16) + READ_PAST).min(limit),
                 Access::ReadWrite => bytes,
             };
-            if offset % self.limits.binding_align != 0 || bytes % u64::from(binding.align) != 0 {
-                return Err(broken(format!("`{}` at {offset}, {bytes} bytes, is not aligned", binding.name)));
-            }
-            let other_access = |(i, earlier): (usize, &Argument)| {
-                earlier.buffer == buffer && kernel.bindings[i].access != binding.access
-            };
-            if arguments.iter().enumerate().any(other_access) {
-                return Err(broken(format!("`{}` lies in a buffer that the call both reads and writes", binding.name)));
-            }
             self.buffers[buffer].bytes = self.buffers[buffer].bytes.max(offset + bytes);
             arguments.push(Argument { buffer, offset, bytes, ty });
         }
-        if call.workgroups.iter().any(|&count| count > self.limits.max_workgroups) {
+        check_arguments(kernel, &arguments, self.limits).map_err(broken)?;
+        if exceeds_workgroups(call.workgroups, self.limits) {
             let (label, limit) = (scope.to_owned(), self.limits.max_workgroups);
             return Err(Error::TooManyWorkgroups { label, call: kernel.name, workgroups: call.workgroups, limit });
         }

@@ -66,7 +66,8 @@ fn normalize(
     let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
     let rows = Rows::of(lowering.shape(x));
     let [gamma, beta] = parameters;
-    let overrides = kernel::Overrides { scale: gamma.is_some(), center: beta.is_some(), epilogue: epilogue.overrides() };
+    let overrides =
+        kernel::Overrides { scale: gamma.is_some(), center: beta.is_some(), epilogue: epilogue.overrides() };
     let (gamma, beta) = (gamma.unwrap_or(mean), beta.unwrap_or(mean));
     for Window { units, parts: [x, y] } in lowering.windows(rows.rows, [(x, rows.width), (y, rows.width)]) {
         let [count, width, channels] = [units.len(), rows.width, rows.channels].map(|n| n as u32);

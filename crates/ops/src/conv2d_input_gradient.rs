@@ -82,19 +82,26 @@ macro_rules! product {
             let params = Params { pixels: pixels as u32, phase_y, phase_x };
             let (bias, weights4) = (unread, weights);
             if tile == Tile::Subgroup {
-                let overrides =
-                    $subgroup::Overrides { convolution, epilogue, quads: SUBGROUP_QUADS, subgroup, window };
+                let overrides = $subgroup::Overrides { convolution, epilogue, quads: SUBGROUP_QUADS, subgroup, window };
                 let tensors = $subgroup::Forward { source, weights4, bias, gates, result };
                 return tensors.call(params, overrides, subgroup_tiles(pixels, channels));
             }
             let spread = tile.spread(pixels, channels);
             let overrides = $kernels::Overrides { convolution, epilogue, quads: spread.overrides(), window };
             match tile {
-                Tile::Columns => $kernels::Forward { source, weights, bias, gates, result }
-                    .call(params, overrides, tiles(pixels, channels)),
-                Tile::Shared => $kernels::SharedTiles { source, weights4, bias, gates, result }
-                    .call(params, overrides, spread.workgroups),
-                _ => $kernels::Quads { source, weights4, bias, gates, result }.call(params, overrides, spread.workgroups),
+                Tile::Columns => $kernels::Forward { source, weights, bias, gates, result }.call(
+                    params,
+                    overrides,
+                    tiles(pixels, channels),
+                ),
+                Tile::Shared => $kernels::SharedTiles { source, weights4, bias, gates, result }.call(
+                    params,
+                    overrides,
+                    spread.workgroups,
+                ),
+                _ => {
+                    $kernels::Quads { source, weights4, bias, gates, result }.call(params, overrides, spread.workgroups)
+                }
             }
         }
     };

@@ -65,7 +65,8 @@ impl Source {
 fn call(x: Tensor, y: Tensor, window: &Window, images: usize, channels: usize) -> Call {
     let quads_of_row = length(window, channels) / 4;
     let quads = images * window.pixels().1 * quads_of_row;
-    let overrides = kernel::Overrides { channels: channels as u32, length: quads_of_row as u32, window: window.overrides() };
+    let overrides =
+        kernel::Overrides { channels: channels as u32, length: quads_of_row as u32, window: window.overrides() };
     kernel::Forward { x, y }.call(kernel::Params { quads: quads as u32 }, overrides, linear_workgroups(quads, 256))
 }
 

@@ -189,7 +189,7 @@ fn a_range_that_does_not_start_where_the_device_can_bind_is_an_error() {
     let buffer = graph.buffer("y");
     graph.place(y, buffer, 128).unwrap();
     let error = Plan::new(&graph, &Limits::WEBGPU).unwrap_err().to_string();
-    assert_eq!(error, ": double.forward: `y` at 128, 16 bytes, is not aligned");
+    assert_eq!(error, ": double.forward: `y` starts at byte 128, which is not a multiple of 256");
 }
 
 /// Two layers, their gradients and an optimizer's step, with both variables in one flat buffer.

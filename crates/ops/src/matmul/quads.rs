@@ -81,12 +81,7 @@ impl Matmul {
 }
 
 /// Pushes the calls that compute blocks of the inner axis side by side and then add them.
-fn push_split(
-    lowering: &mut Lowering,
-    [a, b, bias, gates]: [Tensor; 4],
-    params: Params,
-    overrides: quads::Overrides,
-) {
+fn push_split(lowering: &mut Lowering, [a, b, bias, gates]: [Tensor; 4], params: Params, overrides: quads::Overrides) {
     let [rows, inner, columns] = [params.rows, params.inner, params.columns].map(|n| n as usize);
     let blocks = inner.div_ceil(BLOCK);
     let partial = lowering.scratch(TensorType::f32([blocks, rows, columns]));
