@@ -208,6 +208,18 @@ pub enum Error {
         /// The folder.
         found: PathBuf,
     },
+    /// A folder holds a training that has left no model yet.
+    #[error("{}: the training there has not finished an epoch: it has no model yet", .folder.display())]
+    Unfinished {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A model gives a value that is not finite.
+    #[error("{of}: expected predictions that are finite, found NaN or infinity; check the weights and the values of this sample")]
+    NonFinitePrediction {
+        /// The sample or the file.
+        of: String,
+    },
     /// Another process trains in a folder.
     #[error("{}: another training {}writes there; wait until it ends, or choose another folder with --out", .folder.display(), by(.process))]
     InUse {

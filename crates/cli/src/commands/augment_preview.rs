@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use image::{ImageFormat, RgbImage};
 
-use super::{augment, devices, source};
+use super::{augment, counted, devices, source};
 use crate::error::Error;
 use crate::files;
 
@@ -64,6 +64,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let staged = files::stage(&arguments.out)?;
     picture.save_with_format(staged.path(), ImageFormat::Png).map_err(|error| failed(error.to_string()))?;
     files::publish(staged, &arguments.out)?;
-    println!("{} pictures in {}: {}", rows * rows, arguments.out.display(), arguments.augment);
+    println!("{} in {}: {}", counted(rows * rows, "pictures"), arguments.out.display(), arguments.augment);
     Ok(ExitCode::SUCCESS)
 }

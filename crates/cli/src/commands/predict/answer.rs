@@ -18,18 +18,21 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Of the outputs for a picture: at most `top` classes.
-    pub fn of(run: &Run, outputs: &[f32], top: usize) -> Answer {
+    /// Of the outputs for a picture: at most `top` classes. None if one is not finite.
+    pub fn of(run: &Run, outputs: &[f32], top: usize) -> Option<Answer> {
+        if !outputs.iter().all(|value| value.is_finite()) {
+            return None;
+        }
         let outcome = run.outcome(outputs.len());
         let values = if run.from_logits { outcome.probabilities(outputs) } else { outputs.to_vec() };
-        match outcome {
+        Some(match outcome {
             Outcome::Quantities => Answer::Values(values),
             Outcome::Binary => {
                 let second = values.first().copied().unwrap_or(f32::NAN);
                 Answer::Classes(best(&[1.0 - second, second], &run.classes, top))
             }
             Outcome::Classes | Outcome::Labels => Answer::Classes(best(&values, &run.classes, top)),
-        }
+        })
     }
 }
 
@@ -107,7 +110,9 @@ mod tests {
         let classes = |first: (&str, f32), second: (&str, f32)| {
             Answer::Classes([first, second].map(|(name, share)| (name.to_owned(), share)).into())
         };
-        let of = |loss, from_logits, outputs: &[f32]| Answer::of(&run(loss, from_logits), outputs, 5);
+        let of = |loss, from_logits, outputs: &[f32]| {
+            Answer::of(&run(loss, from_logits), outputs, 5).unwrap()
+        };
         assert_eq!(of(Loss::BinaryCrossentropy, false, &[0.25]), classes(("cat", 0.75), ("dog", 0.25)));
         assert_eq!(of(Loss::BinaryCrossentropy, true, &[0.0]), classes(("cat", 0.5), ("dog", 0.5)));
         let sparse = Loss::SparseCategoricalCrossentropy;
@@ -115,6 +120,15 @@ mod tests {
         assert_eq!(of(sparse, false, &[0.25, 0.75]), classes(("dog", 0.75), ("cat", 0.25)));
         assert_eq!(of(Loss::BinaryCrossentropy, false, &[0.5, 0.75]), classes(("dog", 0.75), ("cat", 0.5)));
         assert_eq!(of(Loss::MeanSquaredError, false, &[7.5]), Answer::Values(vec![7.5]));
+    }
+
+    #[test]
+    fn outputs_that_are_not_finite_are_no_answer() {
+        for outputs in [[f32::NAN, 0.5], [0.5, f32::INFINITY], [f32::NEG_INFINITY, 0.5]] {
+            for loss in [Loss::SparseCategoricalCrossentropy, Loss::BinaryCrossentropy, Loss::MeanSquaredError] {
+                assert_eq!(Answer::of(&run(loss, true), &outputs, 5), None);
+            }
+        }
     }
 
     #[test]
