@@ -182,6 +182,7 @@ mod tests {
         assert!(disk.starts_with("a.tar.gz: expected files of at most 200 MB, for which there is room"), "{disk}");
         let ratio = check(Limits { disk: u64::MAX, ..LIMITS }, 300_000_001).unwrap_err();
         assert!(ratio.starts_with("a.tar.gz: expected at most 300 MB from an archive of 1 MB, found more"), "{ratio}");
+        assert!(ratio.contains("each file and folder counting as 4096 bytes at least"), "{ratio}");
     }
 
     #[test]

@@ -203,7 +203,8 @@ impl Loss {
             Some(node) if ends(&*node.op) => Ok(Some(node.inputs[0])),
             Some(node) if matches!(node.op.name(), "matmul" | "conv2d") => {
                 let found = format!("`{}` of {}", node.op.name(), node.scope);
-                Err(Error::NoSoftmax { model: network.name.clone(), loss: self.name(), found })
+                let (model, outputs) = (network.name.clone(), network.output_shape().elements());
+                Err(Error::NoSoftmax { model, loss: self.name(), found, outputs })
             }
             _ => Ok(None),
         }

@@ -96,12 +96,17 @@ impl fmt::Display for Metric {
 impl FromStr for Metric {
     type Err = String;
 
-    /// The metric of Keras' name, as it prints; without a `k`, that is 5, as in Keras.
+    /// The metric of Keras' name, as it prints, or of a short one (`mse`, `mae`); without a `k`, that is 5, as in Keras.
     fn from_str(text: &str) -> std::result::Result<Metric, String> {
         let of_k = Metric::TopKCategoricalAccuracy;
         let known =
             [Metric::Accuracy, Metric::BinaryAccuracy, of_k(5), Metric::MeanSquaredError, Metric::MeanAbsoluteError];
         let (name, k) = text.split_once(':').map_or((text, None), |(name, k)| (name, Some(k)));
+        let name = match name {
+            "mse" | "MSE" => Metric::MeanSquaredError.name(),
+            "mae" | "MAE" => Metric::MeanAbsoluteError.name(),
+            name => name,
+        };
         match (known.into_iter().find(|metric| metric.name() == name), k) {
             (Some(metric), None) => Ok(metric),
             (Some(Metric::TopKCategoricalAccuracy(_)), Some(k)) => {
@@ -159,6 +164,8 @@ mod tests {
             assert_eq!(metric.to_string().parse::<Metric>().unwrap(), metric);
         }
         assert_eq!("top_k_categorical_accuracy".parse::<Metric>().unwrap(), of_k(5));
+        assert_eq!("mse".parse::<Metric>().unwrap(), Metric::MeanSquaredError);
+        assert_eq!("MAE".parse::<Metric>().unwrap(), Metric::MeanAbsoluteError);
         for wrong in ["", "hinge", "accuracy:3", "top_k_categorical_accuracy:x"] {
             assert!(wrong.parse::<Metric>().is_err(), "{wrong}");
         }

@@ -25,7 +25,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 0.0, value_parser = super::train::arguments::share, value_name = "SHARE")]
     validation_split: f64,
     /// How they are changed: Keras' arguments of ImageDataGenerator as name=value, with commas between them.
-    #[arg(long, value_name = "SPEC", default_value = augment::USUAL)]
+    #[arg(long, value_name = "SPEC", default_value = augment::USUAL, num_args = 0..=1, default_missing_value = augment::USUAL)]
     augment: String,
     /// How many rows of pictures; as many columns.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=32), value_name = "N")]

@@ -74,7 +74,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let test = prepared.data;
     let device = devices::open(arguments.device.as_deref())?;
     let metrics = if run.metrics.is_empty() { usual_metrics(run.loss, &test) } else { run.metrics.clone() };
-    let compile = Compile { loss: run.loss, from_logits: run.from_logits, metrics, ..Compile::default() };
+    let compile =
+        Compile { loss: loss_for(run.loss, &test), from_logits: run.from_logits, metrics, ..Compile::default() };
     model.compile(&device, compile)?;
     let score = model.evaluate(&test)?;
     let predictions = model.predict(&test)?;
@@ -83,12 +84,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         return Err(Error::NonFinitePrediction { of });
     }
     let note = if trained_on { ", all of which it was trained on," } else { "" };
-    let mut text = format!(
-        "{} of {source}{note} on {}\n{}\n",
-        counted(test.len(), &what),
-        device.info().name,
-        prepared.words
-    );
+    let mut text =
+        format!("{} of {source}{note} on {}\n{}\n", counted(test.len(), &what), device.info().name, prepared.words);
     let missing = run.classes_without_samples(&test);
     if !missing.is_empty() {
         text += &format!("no {what} of {}\n", missing.join(", "));
@@ -148,6 +145,14 @@ impl Arguments {
             Some(share) => Ok(share),
             None => Ok(if is_own { run.validation_split } else { 0.0 }),
         }
+    }
+}
+
+/// The loss of a run for labels that are one value per class, though its own are indices: the same measure.
+fn loss_for(loss: Loss, test: &Dataset) -> Loss {
+    match (loss, test.labels()) {
+        (Loss::SparseCategoricalCrossentropy, Some(Labels::Values { .. })) => Loss::CategoricalCrossentropy,
+        _ => loss,
     }
 }
 

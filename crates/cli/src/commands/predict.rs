@@ -10,11 +10,11 @@ use kiln::models::imagenet_class_names;
 use kiln::{Device, Model};
 
 use self::answer::{Answer, as_json, as_table};
-use super::{counted, devices};
 use super::network::{self, Known};
 use super::pictures::{self, Found, Reader};
 use super::run::{self, DType, Rescale, Run};
 use super::weights::Weights;
+use super::{counted, devices};
 use crate::error::{Error, chain};
 use crate::tensors;
 

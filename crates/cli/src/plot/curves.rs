@@ -74,10 +74,7 @@ impl Picture for Curves {
 }
 
 impl Panel {
-    fn draw<B: DrawingBackend>(
-        &self,
-        area: &DrawingArea<B, Shift>,
-    ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
         let series = self.series();
         let epochs = self.train.len().max(1) as f64;
         let pad = (epochs - 1.0).max(1.0) * MARGIN / 2.0;

@@ -332,9 +332,7 @@ mod tests {
         let path = folder.path().join("large.safetensors");
         // A file with a hole of 4 TiB, which takes no room on the disk.
         let (samples, hole) = (1_u64 << 42, 1_u64 << 42);
-        let header = format!(
-            r#"{{"x":{{"dtype":"U8","shape":[{samples}],"data_offsets":[0,{hole}]}}}}"#
-        );
+        let header = format!(r#"{{"x":{{"dtype":"U8","shape":[{samples}],"data_offsets":[0,{hole}]}}}}"#);
         std::fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat()).unwrap();
         let file = File::options().write(true).open(&path).unwrap();
         if file.set_len(8 + header.len() as u64 + hole).is_err() {

@@ -95,8 +95,8 @@ mod tests {
 
     use crate::data::{Dataset, Labels};
     use crate::layers::{
-        Activation, ActivationFunction, Add, AveragePooling2D, Dense, Dropout, Flatten, Function, GlobalAveragePooling2D,
-        GlobalMaxPooling2D, Layer, MaxPooling2D, Named, Rescaling,
+        Activation, ActivationFunction, Add, AveragePooling2D, Dense, Dropout, Flatten, Function,
+        GlobalAveragePooling2D, GlobalMaxPooling2D, Layer, MaxPooling2D, Named, Rescaling,
     };
     use crate::{Device, Error, Model, Sequential};
 

@@ -11,12 +11,12 @@ use kiln::{History, Loss, Metric, Model};
 
 pub use arguments::Arguments;
 
-use super::{counted, devices};
 use super::network::{self, Known};
 use super::run::{DType, Rescale, Run, image_of};
 use super::run_folder::RunFolder;
 use super::source::{self, Samples};
 use super::train::report;
+use super::{counted, devices};
 use crate::error::Error;
 use crate::interrupt::{self, Interrupt};
 use crate::plot;

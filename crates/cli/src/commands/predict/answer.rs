@@ -110,9 +110,7 @@ mod tests {
         let classes = |first: (&str, f32), second: (&str, f32)| {
             Answer::Classes([first, second].map(|(name, share)| (name.to_owned(), share)).into())
         };
-        let of = |loss, from_logits, outputs: &[f32]| {
-            Answer::of(&run(loss, from_logits), outputs, 5).unwrap()
-        };
+        let of = |loss, from_logits, outputs: &[f32]| Answer::of(&run(loss, from_logits), outputs, 5).unwrap();
         assert_eq!(of(Loss::BinaryCrossentropy, false, &[0.25]), classes(("cat", 0.75), ("dog", 0.25)));
         assert_eq!(of(Loss::BinaryCrossentropy, true, &[0.0]), classes(("cat", 0.5), ("dog", 0.5)));
         let sparse = Loss::SparseCategoricalCrossentropy;

@@ -4,6 +4,7 @@ mod archive;
 mod images;
 mod layout;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use kiln::Model;
@@ -140,8 +141,22 @@ fn folder_of(source: &str) -> Result<PathBuf, Error> {
     match Known::named(source) {
         Some(set) => ready(set, None, None),
         None if Path::new(source).is_dir() => Ok(source.into()),
+        None if is_idx(Path::new(source)) => Err(Error::Archive {
+            archive: source.into(),
+            problem:
+                "expected a folder or an archive of one, found a file of a data set in the form of MNIST; pass the \
+                      folder that holds its four files"
+                    .to_owned(),
+        }),
         None => archive::unpacked(Path::new(source)),
     }
+}
+
+/// Whether a file is one of those of MNIST, by its first bytes.
+fn is_idx(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = data::idx::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && matches!(magic, [0, 0, 8, 1..=8])
 }
 
 /// # Errors

@@ -132,7 +132,8 @@ pub struct Arguments {
 
 pub fn positive(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
-    if number.is_finite() && number > 0.0 { Ok(number) } else { Err("expected more than 0".to_owned()) }
+    let as_used = number as f32; // on the device
+    if as_used.is_finite() && as_used > 0.0 { Ok(number) } else { Err("expected more than 0, also as f32".to_owned()) }
 }
 
 pub fn share(text: &str) -> Result<f64, String> {

@@ -5,11 +5,11 @@ mod callbacks;
 mod class_weight;
 mod diverged;
 mod input;
-mod memory;
 mod optimizer;
 mod options;
 mod place;
 mod plateau;
+mod quick_check;
 mod record;
 pub mod report;
 mod resume;
@@ -128,7 +128,7 @@ impl Data {
         network: impl FnOnce(&Dataset) -> Result<Model, Error>,
     ) -> Result<(Model, Data), Error> {
         let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
-        memory::check(arguments)?;
+        quick_check::check(arguments)?;
         let Input { model, samples, interpolation, preprocessing } = Input::new(arguments, network)?;
         let [trained, validated] = samples.split(arguments.validation_split());
         let Samples { train, test, .. } = samples;

@@ -155,6 +155,9 @@ fn first_shape(json: &Value) -> Result<Shape, String> {
 fn layer(json: &Value, known: &[&str]) -> Result<Named, String> {
     let named = |problem: String| format!("{}: {problem}", title(json));
     let package = if is_op(json) { Package::Ops } else { Package::Layers };
+    if ["Sequential", "Functional", "Model"].contains(&string(json, "class_name").map_err(named)?) {
+        return Err(named("a model within a model is not supported; write its layers into the outer one".to_owned()));
+    }
     let object = KerasObject::read(json, package, known).map_err(named)?;
     let (common, config) = split_config(object).map_err(named)?;
     let name = common.name.ok_or_else(|| named("expected a string `config.name`, found none".to_owned()))?;
