@@ -136,3 +136,21 @@ fn a_device_that_is_not_there() {
     assert!(error.contains("no device matches `no such device`; there are:"), "{error}");
     assert!(Device::by_index(999).is_err());
 }
+
+#[test]
+fn check_finds_what_fit_would_find_and_changes_nothing() {
+    let mut model = compiled();
+    let before = model.get_weights().unwrap();
+    assert!(model.check(&bars(9), 4).is_ok());
+    assert_eq!(model.get_weights().unwrap(), before);
+    let wide = Dataset::from_f32([6, 7, 1], vec![0.0; 42], Labels::index(vec![0], 3)).unwrap();
+    let many = Dataset::from_f32([6, 6, 1], vec![0.0; 36], Labels::index(vec![3], 4)).unwrap();
+    for data in [wide, many, bars(0)] {
+        let error = model.check(&data, 4).unwrap_err().to_string();
+        assert_eq!(error, fit_error(&data, Fit::default()));
+    }
+    let mut linear = logits();
+    linear.compile(device(), Compile::default()).unwrap();
+    let [checked, fitted] = [linear.check(&bars(9), 4), linear.fit(&bars(9), Fit::default()).map(|_| ())];
+    assert_eq!(checked.unwrap_err().to_string(), fitted.unwrap_err().to_string());
+}

@@ -3,7 +3,7 @@
 use crate::shell::{Result, Shell};
 
 /// Where the demo leaves what it has trained.
-const RUN: &str = "runs/lenet";
+const RUN: &str = "runs/demo";
 /// As many epochs as it takes to about 99 % of the test images; more gain a tenth of a percent.
 const EPOCHS: u32 = 6;
 

@@ -208,6 +208,20 @@ pub enum Error {
         /// The folder.
         found: PathBuf,
     },
+    /// A folder holds a training that has left no model yet.
+    #[error("{}: the training there has not finished an epoch: it has no model yet", .folder.display())]
+    Unfinished {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A model gives a value that is not finite.
+    #[error(
+        "{of}: expected predictions that are finite, found NaN or infinity; check the weights and the values of this sample"
+    )]
+    NonFinitePrediction {
+        /// The sample or the file.
+        of: String,
+    },
     /// Another process trains in a folder.
     #[error("{}: another training {}writes there; wait until it ends, or choose another folder with --out", .folder.display(), by(.process))]
     InUse {
@@ -348,14 +362,27 @@ impl Error {
 /// An error and its causes in words, the library's arguments by the names of a command's options.
 pub fn words(error: &Error, command: &clap::Command) -> String {
     let text = chain(error);
+    let text = match option("image_size", command) {
+        Some(option) => text.replace("an `image_size`", &format!("{option} HxW")),
+        None => text,
+    };
     let Error::Kiln(error) = error else { return text };
     match error {
+        kiln::Error::Argument { name: "mode", .. } => match option("reduce_lr_on_plateau", command) {
+            Some(option) => {
+                format!("{option} {text}").replace("Mode::Min or Mode::Max", "min or max").replace("Mode::Auto", "auto")
+            }
+            None => text,
+        },
         kiln::Error::Argument { name, .. } => match option(name, command) {
             Some(option) => format!("{option}{}", text.strip_prefix(name).unwrap_or_default()),
             None => text,
         },
         kiln::Error::NoSoftmax { .. } => match option("from_logits", command) {
-            Some(option) => text.replace("set `from_logits: true`", &format!("pass {option}")),
+            Some(option) => text
+                .replace("add `Activation::new(ActivationFunction::Softmax)`", "end the network with a softmax")
+                .replace("add `Activation::new(Function::Sigmoid)`", "end the network with a sigmoid")
+                .replace("set `from_logits: true`", &format!("pass {option}")),
             None => text,
         },
         kiln::Error::BatchTooLarge { fits, .. } if *fits > 0 => match option("batch_size", command) {
@@ -430,5 +457,28 @@ mod tests {
         assert_eq!(error("batch_size"), "--batch-size: expected 1 to 8, found 9");
         assert_eq!(error("clipnorm"), "--clip-norm: expected 1 to 8, found 9");
         assert_eq!(error("layers"), "layers: expected 1 to 8, found 9", "no option sets it");
+    }
+    #[test]
+    fn advice_is_for_the_command_line() {
+        let command = clap::Command::new("train")
+            .args(["image-size", "from-logits", "reduce-lr-on-plateau"].map(|name| clap::Arg::new(name).long(name)));
+        let (expected, found) = ("an image of 4 x 4, as a.png is, or an `image_size`".to_owned(), "b".to_owned());
+        let size = kiln::data::DataError::Format { path: "c.png".into(), expected, found };
+        let text = words(&size.into(), &command);
+        assert_eq!(text, "c.png: expected an image of 4 x 4, as a.png is, or --image-size HxW, found b");
+
+        let no_softmax = |outputs| {
+            let (model, found) = ("m".to_owned(), "matmul".to_owned());
+            words(&kiln::Error::NoSoftmax { model, loss: "l", found, outputs }.into(), &command)
+        };
+        for (outputs, advice) in [(1, "sigmoid"), (2, "softmax")] {
+            let expected =
+                format!("; end the network with a {advice}, or pass --from-logits if the model gives logits");
+            assert!(no_softmax(outputs).ends_with(&expected), "{}", no_softmax(outputs));
+        }
+
+        let (expected, found) = ("Mode::Min or Mode::Max, as so".to_owned(), "Mode::Auto".to_owned());
+        let mode = words(&kiln::Error::Argument { name: "mode", expected, found }.into(), &command);
+        assert_eq!(mode, "--reduce-lr-on-plateau mode: expected min or max, as so, found auto");
     }
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use kiln::data::Dataset;
+use kiln::bytemuck;
+use kiln::data::{Dataset, load_safetensors_samples};
 use kiln::graph::Shape;
-use safetensors::tensor::TensorView;
+use safetensors::tensor::{Metadata, TensorInfo, TensorView};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::error::Error;
@@ -14,18 +15,7 @@ use crate::files;
 
 /// The samples in a file's tensor `x`, f32 or u8, as they are. They have no labels.
 pub fn samples(path: &Path) -> Result<Dataset, Error> {
-    let format = |problem: String| Error::Tensors { path: path.to_owned(), problem };
-    let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
-    let file = open(path, &bytes)?;
-    let x = file.tensor("x").map_err(|_| format(format!("expected a tensor x, found {}", names(&file))))?;
-    let Some((_, sample)) = x.shape().split_first() else {
-        return Err(format("x: expected [samples, …], found one number".to_owned()));
-    };
-    match x.dtype() {
-        Dtype::F32 => Ok(Dataset::from_f32(sample, floats(&x), None)?),
-        Dtype::U8 => Ok(Dataset::from_u8(sample, x.data().to_vec(), None)?.rescaled(1.0, 0.0)),
-        found => Err(format(format!("x: expected F32 or U8, found {found}"))),
-    }
+    Ok(load_safetensors_samples(path)?.rescaled(1.0, 0.0))
 }
 
 /// Writes one tensor of f32.
@@ -35,18 +25,22 @@ pub fn write(path: &Path, name: &str, shape: &Shape, values: &[f32]) -> Result<(
 
 /// Writes tensors of f32.
 pub fn write_all(path: &Path, tensors: &[(&str, Shape, &[f32])]) -> Result<(), Error> {
-    let format =
-        |error: safetensors::SafeTensorError| Error::Tensors { path: path.to_owned(), problem: error.to_string() };
-    let of_values = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let bytes: Vec<Vec<u8>> = tensors.iter().map(|(_, _, values)| of_values(values)).collect();
-    let views = tensors
-        .iter()
-        .zip(&bytes)
-        .map(|((name, shape, _), bytes)| TensorView::new(Dtype::F32, shape.to_vec(), bytes).map(|view| (*name, view)));
-    let views = views.collect::<Result<Vec<_>, _>>().map_err(format)?;
-    let file = safetensors::serialize(views, None).map_err(format)?;
+    let mut end = 0;
+    let info = |(name, shape, values): &(&str, Shape, &[f32])| {
+        let start = end;
+        end += size_of_val(*values);
+        (name.to_string(), TensorInfo { dtype: Dtype::F32, shape: shape.to_vec(), data_offsets: (start, end) })
+    };
+    let header = Metadata::new(None, tensors.iter().map(info).collect())
+        .map_err(|error| Error::Tensors { path: path.to_owned(), problem: error.to_string() })?;
+    let mut header = serde_json::to_vec(&header).map_err(|source| Error::Json { path: path.to_owned(), source })?;
+    header.resize(header.len().next_multiple_of(8), b' '); // as values are to be aligned
     let mut staged = files::stage(path)?;
-    staged.write_all(&file).map_err(Error::file("write", path))?;
+    let mut write = |bytes: &[u8]| staged.write_all(bytes).map_err(Error::file("write", path));
+    write(&(header.len() as u64).to_le_bytes())?;
+    write(&header)?;
+    // From where the values lie, for they may fill half of the memory.
+    tensors.iter().try_for_each(|(_, _, values)| write(bytemuck::cast_slice(values)))?;
     files::publish(staged, path)
 }
 
@@ -75,11 +69,6 @@ fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, Error> {
 
 fn floats(tensor: &TensorView<'_>) -> Vec<f32> {
     tensor.data().chunks_exact(4).map(|word| f32::from_le_bytes(word.try_into().unwrap_or_default())).collect()
-}
-
-fn names(file: &SafeTensors<'_>) -> String {
-    let names: Vec<String> = file.iter().map(|(name, _)| name.to_owned()).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 #[cfg(test)]

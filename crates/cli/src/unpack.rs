@@ -1,5 +1,7 @@
 //! Archives of strangers, `.tar` or `.tar.gz`, unpacked within limits.
 
+mod links;
+
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -10,6 +12,7 @@ use flate2::bufread::MultiGzDecoder;
 use indicatif::{ProgressBar, ProgressStyle};
 use tar::EntryType;
 
+use self::links::Link;
 use crate::error::Error;
 
 /// How many times its own size an archive may become, once it is larger than [`SMALL`]: photographs hardly shrink when
@@ -45,8 +48,8 @@ impl Limits {
         let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
         let problem = if bytes > self.ratio {
             format!(
-                "expected at most {} MB from an archive of {} MB, found more; unpack it yourself if you trust it, and pass \
-                 the folder",
+                "expected at most {} MB from an archive of {} MB, found more, each file and folder counting as {BLOCK} bytes \
+                 at least, as on a disk; unpack it yourself if you trust it, and pass the folder",
                 megabytes(self.ratio),
                 megabytes(self.archive)
             )
@@ -64,23 +67,24 @@ impl Limits {
     }
 }
 
-/// Unpacks the files and folders of an archive into a folder; links and the like are passed over.
+/// Unpacks the files and folders of an archive into a folder. A link to a member becomes a copy of it; what is neither a
+/// file, a folder nor a link is left out with a warning.
 ///
 /// # Errors
-/// When the archive is damaged, names files outside it, or holds more than its size, or the disk, allows for. What was
-/// unpacked by then stays.
+/// When the archive is damaged, names files outside it, has a link to something that is not in it, or holds more than its
+/// size, or the disk, allows for. What was unpacked by then stays.
 pub fn unpack(archive: &Path, into: &Path) -> Result<(), Error> {
     let failed = |error| Error::file("unpack", archive)(error);
     let file = File::open(archive).map_err(Error::file("read", archive))?;
     let size = file.metadata().map_err(Error::file("read", archive))?.len();
-    let limits = Limits::of(size, into)?;
+    let mut taken = Taken { archive, limits: Limits::of(size, into)?, bytes: 0 };
     let bar = bar(archive, size);
     let mut bytes = BufReader::new(bar.wrap_read(file));
     let packed = bytes.fill_buf().map_err(failed)?.starts_with(&[0x1f, 0x8b]);
     let contents: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(bytes)) } else { Box::new(bytes) };
     let allowed = Rc::new(Cell::new(HEADERS));
     let contents = Bounded { contents, allowed: allowed.clone() };
-    let mut taken = 0u64;
+    let mut links = Vec::new();
     for entry in tar::Archive::new(contents).entries().map_err(failed)? {
         let mut entry = entry.map_err(failed)?;
         let path = entry.path().map_err(failed)?.into_owned();
@@ -89,15 +93,45 @@ pub fn unpack(archive: &Path, into: &Path) -> Result<(), Error> {
             return Err(Error::Outside { archive: archive.to_owned(), path });
         }
         // Whether it is unpacked or passed over, so much is read of it, and then what stands before the next.
-        taken = taken.saturating_add(entry.size().max(BLOCK));
-        limits.check(archive, taken)?;
+        taken.add(entry.size())?;
         allowed.set(entry.size().saturating_add(HEADERS));
-        if matches!(entry.header().entry_type(), EntryType::Regular | EntryType::Directory) {
-            entry.unpack_in(into).map_err(failed)?;
+        match entry.header().entry_type() {
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse | EntryType::Directory => {
+                entry.unpack_in(into).map_err(failed)?;
+            }
+            EntryType::Link | EntryType::Symlink => {
+                let target = entry.link_name().map_err(failed)?.unwrap_or_default().into_owned();
+                let is_symbolic = entry.header().entry_type() == EntryType::Symlink;
+                links.push(Link::new(archive, path, target, is_symbolic)?);
+            }
+            EntryType::XGlobalHeader => {} // about the archive
+            _ => bar.suspend(|| {
+                let (archive, path) = (archive.display(), path.display());
+                eprintln!("warning: left out: {archive}: {path}: neither a file, a folder nor a link");
+            }),
         }
     }
+    links::copy(links, into, &mut taken)?;
     bar.finish_and_clear();
     Ok(())
+}
+
+/// What an archive has taken on the disk so far.
+struct Taken<'a> {
+    archive: &'a Path,
+    limits: Limits,
+    bytes: u64,
+}
+
+impl Taken<'_> {
+    /// Counts a file of so many bytes.
+    ///
+    /// # Errors
+    /// When it is more than the limits allow.
+    fn add(&mut self, bytes: u64) -> Result<(), Error> {
+        self.bytes = self.bytes.saturating_add(bytes.max(BLOCK));
+        self.limits.check(self.archive, self.bytes)
+    }
 }
 
 /// A reader that refuses to read more than it is allowed at a time: tar keeps long names in memory.
@@ -148,6 +182,7 @@ mod tests {
         assert!(disk.starts_with("a.tar.gz: expected files of at most 200 MB, for which there is room"), "{disk}");
         let ratio = check(Limits { disk: u64::MAX, ..LIMITS }, 300_000_001).unwrap_err();
         assert!(ratio.starts_with("a.tar.gz: expected at most 300 MB from an archive of 1 MB, found more"), "{ratio}");
+        assert!(ratio.contains("each file and folder counting as 4096 bytes at least"), "{ratio}");
     }
 
     #[test]

@@ -20,6 +20,8 @@ fn wrong_arguments_exit_with_2() {
         &["train", "lenet", "--epochs", "0"],
         &["train", "lenet", "--batch-size", "0"],
         &["train", "lenet", "--learning-rate", "nan"],
+        &["train", "lenet", "--learning-rate", "1e-50"],
+        &["train", "lenet", "--learning-rate", "1e50"],
         &["train", "lenet", "--validation-split", "1"],
         &["train", "lenet", "--momentum", "0.9"],
         &["data", "cifar"],
@@ -95,9 +97,12 @@ fn a_file_of_another_kind_in_place_of_a_model_json_is_named() {
     let [path, data, out] = ["model.keras", "", "run"].map(|name| folder.path().join(name));
     std::fs::write(&path, b"PK\x03\x04 and so on").unwrap();
     let [path, data, out] = [&path, &data, &out].map(|path| path.to_str().unwrap());
-    for arguments in
-        [&["summary", path][..], &["profile", path], &["train", path, "--data", data, "--out", out, "--device", "cpu"]]
-    {
+    for arguments in [
+        &["summary", path][..],
+        &["profile", path],
+        &["evaluate", path],
+        &["train", path, "--data", data, "--out", out, "--device", "cpu"],
+    ] {
         let (status, message) = kiln(arguments);
         let expected =
             format!("error: {path}: expected a model as JSON, found an archive, as Keras' `.keras` files are");
@@ -346,4 +351,17 @@ fn a_profile_leaves_a_trace_and_a_picture() {
     assert!(said(&[&["profile", "lenet", "--loss", "mse"], &arguments[..]].concat()).contains("mean_loss.gradient"));
     let (status, message) = kiln(&["profile", "lenet", "--loss", "hinge"]);
     assert!(status == 2 && message.contains("hinge"), "{message}");
+}
+
+#[test]
+fn a_file_of_mnist_in_place_of_its_folder_and_an_empty_model_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    write_mnist(folder.path(), [4, 4]);
+    let file = folder.path().join(kiln::data::MNIST_FILES[0]);
+    let (status, message) = kiln(&["train", "lenet", "--data", file.to_str().unwrap(), "--device", "cpu"]);
+    assert!(status == 1 && message.contains("pass the folder that holds its four files"), "{message}");
+    let empty = folder.path().join("y.keras");
+    std::fs::write(&empty, "").unwrap();
+    let (status, message) = kiln(&["summary", empty.to_str().unwrap()]);
+    assert!(status == 1 && message.ends_with("expected a model as JSON, found an empty file\n"), "{message}");
 }

@@ -143,3 +143,70 @@ fn a_new_training_that_cannot_begin_leaves_the_one_that_is_there() {
     let after = files(&folder.join("run")).iter().map(|file| read(folder, "run", file)).skip(1).collect::<Vec<_>>();
     assert!(before == after);
 }
+
+#[test]
+fn a_new_training_that_does_not_fit_leaves_the_one_that_is_there() {
+    let folder = write_over();
+    let folder = folder.path();
+    over(folder, &["--epochs", "1", "--out", "run"]);
+    let all = ["model.json", "weights.safetensors", "checkpoint.safetensors", "history.json", "run.json"];
+    let before = all.map(|file| read(folder, "run", file));
+    let model = std::fs::read_to_string(folder.join("over.json")).unwrap();
+    for (name, from, to) in [
+        ("narrow.json", "[null, 6]", "[null, 5]"),
+        ("one.json", "\"units\": 2", "\"units\": 1"),
+        ("linear.json", "softmax", "linear"),
+    ] {
+        assert!(model.contains(from), "{model}");
+        std::fs::write(folder.join(name), model.replace(from, to)).unwrap();
+    }
+    for (model, more, expected) in [
+        ("narrow.json", &[][..], "expects samples [5], the data set has samples [6]"),
+        ("one.json", &["--loss", "categorical_crossentropy"], "expects a loss for its one output"),
+        ("over.json", &["--loss", "mean_squared_error"], "labels"),
+        ("linear.json", &[], "end the network with a softmax, or pass --from-logits"),
+        ("over.json", &["--reduce-lr-on-plateau", "monitor=foo"], "expected a monitor of loss, accuracy"),
+    ] {
+        let arguments = ["train", model, "--data", "over.safetensors", "--out", "run", "--overwrite"];
+        let text = fail(folder, &[&arguments[..], more].concat());
+        assert!(text.contains(expected), "{model} {more:?}: {text}");
+        assert!(before == all.map(|file| read(folder, "run", file)), "{model} {more:?}");
+    }
+}
+
+#[test]
+fn a_training_that_cannot_begin_makes_no_folder() {
+    let folder = write_over();
+    let folder = folder.path();
+    let before = files(folder);
+    for (arguments, expected) in [
+        (&["train", "lenett", "--data", "over.safetensors"][..], "found `lenett`"),
+        (&["train", "over.json", "--data", "none.safetensors"], "cannot read none.safetensors"),
+        (&["train", "over.json", "--data", "none"], "found `none`"),
+        (&["train", "over.json", "--data", "over.safetensors", "--loss", "mean_squared_error"], "labels"),
+        (&["train", "over.json", "--data", "over.safetensors", "--resume", "--out", "none"], "found no training"),
+        (&["finetune", "vgg16", "--weights", "w", "--data", "none"], "found `none`"),
+    ] {
+        let text = fail(folder, arguments);
+        assert!(text.contains(expected), "{arguments:?}: {text}");
+        assert_eq!(files(folder), before, "{arguments:?}");
+    }
+    let (status, text) = common::kiln(folder, &["train", "lenett"]);
+    assert!(status == 2 && text.contains("found `lenett`"), "{text}");
+}
+
+#[test]
+fn a_training_without_a_finished_epoch_is_told_from_other_folders() {
+    let folder = write_over();
+    let folder = folder.path();
+    over(folder, &["--epochs", "1", "--out", "run"]);
+    for file in files(&folder.join("run")).iter().filter(|file| *file != "run.json") {
+        std::fs::remove_file(folder.join("run").join(file)).unwrap();
+    }
+    for arguments in
+        [&["evaluate", "run"][..], &["predict", "run", "a.png"], &["summary", "run"], &["train", "run", "--resume"]]
+    {
+        let text = fail(folder, arguments);
+        assert!(text.contains("run: the training there has not finished an epoch"), "{arguments:?}: {text}");
+    }
+}

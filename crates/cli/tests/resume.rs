@@ -230,3 +230,16 @@ fn a_command_that_resumes_needs_no_other_option_of_the_training() {
     let (status, text) = kiln(folder, &["train", "part", "--resume", "--momentum", "0.9"]);
     assert!(status == 1 && text.contains("--momentum: 0.5 before, 0.9 now"), "{text}");
 }
+
+#[test]
+fn a_resumed_training_without_an_epoch_left_writes_down_no_other_options() {
+    let folder = write_over();
+    let folder = folder.path();
+    over(folder, "run", &["--epochs", "3"]);
+    let before = ["run.json", "weights.safetensors"].map(|file| read(folder, "run", file));
+    for more in [&["--learning-rate", "0.05"][..], &["--epochs", "2"]] {
+        let text = succeed(folder, &[&["train", "run", "--resume"], more].concat());
+        assert!(text.contains("no epoch is left after epoch"), "{more:?}: {text}");
+        assert!(before == ["run.json", "weights.safetensors"].map(|file| read(folder, "run", file)), "{more:?}");
+    }
+}

@@ -33,7 +33,7 @@ pub enum Error {
     },
     /// A loss that takes probabilities stands behind a model whose last layer is linear.
     #[error(
-        "model `{model}`: {loss} expects probabilities, as softmax or sigmoid give them, found {found}; add `Activation::Softmax`, or set `from_logits: true` if the model gives logits"
+        "model `{model}`: {loss} expects probabilities, as softmax or sigmoid give them, found {found}; add `{}`, or set `from_logits: true` if the model gives logits", last_layer(*.outputs)
     )]
     NoSoftmax {
         /// The model's name.
@@ -42,6 +42,8 @@ pub enum Error {
         loss: &'static str,
         /// The op that gives the model's output.
         found: String,
+        /// How many outputs the model has.
+        outputs: usize,
     },
     /// An argument has a value that makes no sense.
     #[error("{name}: expected {expected}, found {found}")]
@@ -187,6 +189,14 @@ impl Error {
 impl From<WeightsError> for Error {
     fn from(error: WeightsError) -> Error {
         Error::Weights(Box::new(error))
+    }
+}
+
+/// The layer that makes probabilities of so many logits.
+fn last_layer(outputs: usize) -> &'static str {
+    match outputs {
+        1 => "Activation::Sigmoid",
+        _ => "Activation::Softmax",
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use image::{ImageFormat, RgbImage};
 
-use super::{augment, devices, source};
+use super::{augment, counted, devices, source};
 use crate::error::Error;
 use crate::files;
 
@@ -25,7 +25,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 0.0, value_parser = super::train::arguments::share, value_name = "SHARE")]
     validation_split: f64,
     /// How they are changed: Keras' arguments of ImageDataGenerator as name=value, with commas between them.
-    #[arg(long, value_name = "SPEC", default_value = augment::USUAL)]
+    #[arg(long, value_name = "SPEC", default_value = augment::USUAL, num_args = 0..=1, default_missing_value = augment::USUAL)]
     augment: String,
     /// How many rows of pictures; as many columns.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=32), value_name = "N")]
@@ -64,6 +64,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let staged = files::stage(&arguments.out)?;
     picture.save_with_format(staged.path(), ImageFormat::Png).map_err(|error| failed(error.to_string()))?;
     files::publish(staged, &arguments.out)?;
-    println!("{} pictures in {}: {}", rows * rows, arguments.out.display(), arguments.augment);
+    println!("{} in {}: {}", counted(rows * rows, "pictures"), arguments.out.display(), arguments.augment);
     Ok(ExitCode::SUCCESS)
 }

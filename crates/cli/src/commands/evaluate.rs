@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels};
-use kiln::losses::{self, Loss};
+use kiln::losses::{self, CategoricalCrossentropy, Loss, SparseCategoricalCrossentropy};
 use kiln::{Compile, ConfusionMatrix, Model, Predictions};
 
 use super::run::{Outcome, Rescale, Run, loss_with, usual_metrics};
 use super::source::{self, Held, Images};
-use super::{devices, network};
+use super::{counted, devices, network};
 use crate::error::Error;
 use crate::progress::words;
 
@@ -61,31 +61,39 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let folder = &arguments.run;
     let (run, mut model) = arguments.find()?;
-    let (source, share) = arguments.source(&run)?;
-    let Held { data, what, share_of } =
-        source::load_held(&source, &Images::of_run(&run, arguments.skip_corrupt), share)?;
-    let data = run.in_own_classes(folder, &source, data)?;
-    if let Some(found) = share_of.filter(|&found| arguments.is_own(&run) && found != run.samples) {
+    let source = arguments.data.clone().unwrap_or_else(|| run.data.clone());
+    let found = source::load_found(&source, &Images::of_run(&run, arguments.skip_corrupt))?;
+    let is_own = arguments.is_own(&run, &found.data)?;
+    let share = arguments.share(&run, is_own)?;
+    if is_own && share > 0.0 && !found.is_test() && found.data.len() != run.samples {
         let trained = format!("{} samples, of which the last {share} were validated with", run.samples);
-        return Err(run.contradicts(folder, &format!("{found} samples in {source}"), trained));
+        return Err(run.contradicts(folder, &format!("{} samples in {source}", found.data.len()), trained));
     }
+    let trained_on = is_own && !found.is_test() && share == 0.0;
+    let Held { data, what } = found.held(share);
+    let data = run.in_own_classes(folder, &source, data)?;
     let prepared = run.prepared(folder, &model, data, arguments.rescale)?;
     let test = prepared.data;
     let device = devices::open(arguments.device.as_deref())?;
     let metrics = if run.metrics.is_empty() { usual_metrics(&*run.loss, &test) } else { run.metrics.clone() };
-    let compile = Compile { loss: run.loss.clone(), metrics, ..Compile::default() };
+    let compile = Compile { loss: loss_for(&run.loss, &test), metrics, ..Compile::default() };
     model.compile(&device, compile)?;
     let score = model.evaluate(&test)?;
-    let trained_on = arguments.is_own(&run) && what != "test images" && share == 0.0;
+    let predictions = model.predict(&test)?;
+    if let Some(sample) = predictions.first_non_finite() {
+        let of = format!("sample {sample} of {} {what} of {source}", test.len());
+        return Err(Error::NonFinitePrediction { of });
+    }
     let note = if trained_on { ", all of which it was trained on," } else { "" };
-    let mut text = format!("{} {what} of {source}{note} on {}\n{}\n", test.len(), device.info().name, prepared.words);
+    let mut text =
+        format!("{} of {source}{note} on {}\n{}\n", counted(test.len(), &what), device.info().name, prepared.words);
     let missing = run.classes_without_samples(&test);
     if !missing.is_empty() {
         text += &format!("no {what} of {}\n", missing.join(", "));
     }
     let right = score.get("accuracy").map(|share| format!(" ({} right)", (share * test.len() as f64).round()));
     text += &format!("{}{}\n", words(&score.figures()), right.unwrap_or_default());
-    if let Some(matrix) = confusions(&run, &test, &model.predict(&test)?)? {
+    if let Some(matrix) = confusions(&run, &test, &predictions)? {
         text += &format!("\n{}\n", matrix.with_class_names(&run.classes));
     }
     super::show(&text);
@@ -120,22 +128,39 @@ impl Arguments {
         Ok((run, model))
     }
 
-    /// Whether the samples are those that the run was trained with.
-    fn is_own(&self, run: &Run) -> bool {
-        self.data.as_deref().is_none_or(|data| source::from_anywhere(data) == run.data)
+    /// Whether the samples are those that the run was trained with: in the place that they had then, or a copy.
+    fn is_own(&self, run: &Run, data: &Dataset) -> Result<bool, Error> {
+        let Some(source) = &self.data else { return Ok(true) };
+        if source::from_anywhere(source) == source::from_anywhere(&run.data) {
+            return Ok(true);
+        }
+        match &run.training {
+            Some(training) if data.len() == training.data.samples => training.data.is_of(data),
+            _ => Ok(false),
+        }
     }
 
-    /// Where the samples come from, and which share of them counts.
-    fn source(&self, run: &Run) -> Result<(String, f64), Error> {
-        let source = self.data.clone().unwrap_or_else(|| run.data.clone());
+    /// Which share of the samples counts.
+    fn share(&self, run: &Run, is_own: bool) -> Result<f64, Error> {
         match self.validation_split {
-            Some(share) if self.is_own(run) && share != run.validation_split => {
+            Some(share) if is_own && share != run.validation_split => {
                 let trained = format!("validation_split {}", run.validation_split);
                 Err(run.contradicts(&self.run, &format!("--validation-split {share}"), trained))
             }
-            Some(share) => Ok((source, share)),
-            None => Ok((source, if self.is_own(run) { run.validation_split } else { 0.0 })),
+            Some(share) => Ok(share),
+            None => Ok(if is_own { run.validation_split } else { 0.0 }),
         }
+    }
+}
+
+/// The loss of a run for labels that are one value per class, though its own are indices: the same measure.
+fn loss_for(loss: &Arc<dyn Loss>, test: &Dataset) -> Arc<dyn Loss> {
+    let sparse = loss.name() == SparseCategoricalCrossentropy::default().name();
+    match test.labels() {
+        Some(Labels::Values { .. }) if sparse => {
+            CategoricalCrossentropy { from_logits: loss.from_logits(), ..Default::default() }.into()
+        }
+        _ => loss.clone(),
     }
 }
 

@@ -72,6 +72,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let reader = Reader::new(&model, arguments.interpolation.unwrap_or_default())?;
     let data = reader.read_all(&arguments.images)?.preprocess_input(preprocessing)?;
     let features = model.predict(&data)?;
+    if let Some(sample) = features.first_non_finite() {
+        return Err(Error::NonFinitePrediction { of: arguments.images[sample].display().to_string() });
+    }
     tensors::write(&arguments.out, "x", &features.shape, &features.values)?;
     let (device, out) = (&device.info().name, arguments.out.display());
     println!("{} of {} on {device}: x {} in {out}", arguments.layer, known.name, features.shape);

@@ -7,6 +7,7 @@ use kiln::graph::Shape;
 use kiln::models::{self, Top};
 use kiln::{LoadWeights, Model};
 
+use super::run;
 use super::weights::Weights;
 use crate::error::Error;
 
@@ -112,6 +113,22 @@ pub fn find(name: &str) -> Result<Model, Error> {
     match (Known::named(name), file(Path::new(name))) {
         (Some(known), _) => Ok(known.build(known.input_shape, known.classes)),
         (None, Some(path)) => Ok(Model::from_json_file(path)?),
-        (None, None) => Err(Error::NoModel { found: name.to_owned() }),
+        (None, None) => Err(none(name)),
+    }
+}
+
+/// # Errors
+/// When no network has this name, and no file or folder has one.
+pub fn check(name: &str) -> Result<(), Error> {
+    match Known::named(name).is_some() || file(Path::new(name)).is_some() {
+        true => Ok(()),
+        false => Err(none(name)),
+    }
+}
+
+fn none(name: &str) -> Error {
+    match run::file(Path::new(name)).is_file() {
+        true => Error::Unfinished { folder: name.into() },
+        false => Error::NoModel { found: name.to_owned() },
     }
 }

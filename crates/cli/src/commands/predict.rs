@@ -10,11 +10,11 @@ use kiln::models::imagenet_class_names;
 use kiln::{Device, Model};
 
 use self::answer::{Answer, as_json, as_table};
-use super::devices;
 use super::network::{self, Known};
 use super::pictures::{self, Found, Reader};
-use super::run::{DType, Rescale, Run};
+use super::run::{self, DType, Rescale, Run};
 use super::weights::Weights;
+use super::{counted, devices};
 use crate::error::{Error, chain};
 use crate::tensors;
 
@@ -25,7 +25,8 @@ use crate::tensors;
 /// as Keras' load_img does, to the nearest pixel, and divided by 255 unless the network scales them itself. vgg16 and
 /// inception_v3 tell the classes of ImageNet, with weights that someone trained.
 ///
-/// A picture that cannot be read does not keep the others from being shown; the exit status is 1 then.
+/// A picture that cannot be read, or for which the network gives a value that is not finite, does not keep the others from
+/// being shown; the exit status is 1 then.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -107,7 +108,7 @@ fn find(arguments: &Arguments) -> Result<Trained, Error> {
         return Ok(arguments.untrained(model, run));
     }
     let Some(path) = network::file(&arguments.model) else {
-        return Err(Error::NoRun { found: arguments.model.clone() });
+        return Err(run::no_run(&arguments.model));
     };
     let mut model = Model::from_json_file(&path)?;
     let beside = Weights::File(path.with_file_name("weights.safetensors"));
@@ -168,9 +169,13 @@ fn on_tensors(
     }
     let predictions = trained.model.predict(&data)?;
     tensors::write(output, "y", &predictions.shape, &predictions.values)?;
-    println!("{} samples on {}: y {} in {}", data.len(), device.info().name, predictions.shape, output.display());
+    let samples = counted(data.len(), "samples");
+    println!("{samples} on {}: y {} in {}", device.info().name, predictions.shape, output.display());
     println!("{words}");
-    Ok(ExitCode::SUCCESS)
+    match predictions.first_non_finite() {
+        Some(sample) => Err(Error::NonFinitePrediction { of: format!("sample {sample} of {}", input.display()) }),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
 fn on_pictures(trained: Trained, arguments: &Arguments) -> Result<ExitCode, Error> {
@@ -196,15 +201,18 @@ fn on_pictures(trained: Trained, arguments: &Arguments) -> Result<ExitCode, Erro
         let mut rows = rows.chunks(outputs.elements());
         let first = answers.len();
         for (file, problem) in files.iter().zip(problems) {
-            answers.push(match problem {
-                Some(problem) => {
-                    failed = true;
-                    let problem = chain(&problem);
-                    eprintln!("error: {problem}");
-                    (file.clone(), Answer::Problem(problem))
-                }
-                None => (file.clone(), Answer::of(&run, rows.next().unwrap_or_default(), arguments.top as usize)),
+            let answer = match problem {
+                Some(problem) => Err(Error::from(problem)),
+                None => Answer::of(&run, rows.next().unwrap_or_default(), arguments.top as usize)
+                    .ok_or_else(|| Error::NonFinitePrediction { of: file.display().to_string() }),
+            };
+            let answer = answer.unwrap_or_else(|problem| {
+                failed = true;
+                let problem = chain(&problem);
+                eprintln!("error: {problem}");
+                Answer::Problem(problem)
             });
+            answers.push((file.clone(), answer));
         }
         if !arguments.json {
             super::show(&as_table(&answers[first..]));

@@ -170,12 +170,24 @@ impl Run {
     /// When a file is missing or damaged, or the two contradict each other.
     pub fn load_with_model(folder: &Path) -> Result<(Run, Model), Error> {
         if !folder.join("model.json").is_file() {
-            return Err(Error::NoRun { found: folder.to_owned() });
+            return Err(no_run(folder));
         }
         let run = Run::load(folder)?.ok_or_else(|| Error::NoRunFile { folder: folder.to_owned() })?;
         let model = Model::load(folder)?;
         run.check_model(folder, &model)?;
         Ok((run, model))
+    }
+}
+
+/// The error of what is named as a run and has no model: a file of another kind, a training in its first epoch, or
+/// something else.
+pub fn no_run(found: &Path) -> Error {
+    if file(found).is_file() {
+        return Error::Unfinished { folder: found.to_owned() };
+    }
+    match found.is_file().then(|| Model::from_json_file(found)) {
+        Some(Err(error)) => error.into(),
+        _ => Error::NoRun { found: found.to_owned() },
     }
 }
 

@@ -28,10 +28,12 @@ const FILES: [&str; 8] = [
     "history.svg",
 ];
 
-/// A folder that no other process trains in, until this is dropped or the process ends, however it ends.
+/// A folder that no other process trains in, until this is dropped or the process ends, however it ends. One that is not
+/// there is made when a training begins, not before: a training that cannot begin leaves none.
 pub struct RunFolder {
     path: PathBuf,
-    _lock: File,
+    /// None as long as the folder is not there.
+    lock: Option<File>,
 }
 
 /// What a folder holds.
@@ -48,35 +50,13 @@ pub enum Contents {
 }
 
 impl RunFolder {
-    /// Makes the folder, if it is not there, and locks it.
+    /// Locks the folder, if it is there.
     ///
     /// # Errors
     /// When another process trains there, or the folder cannot be written into.
-    pub fn lock(path: &Path) -> Result<RunFolder, Error> {
-        std::fs::create_dir_all(path).map_err(Error::file("create the folder", path))?;
-        let name = path.join(LOCK);
-        let mut lock = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&name)
-            .map_err(Error::file("write", &name))?;
-        match lock.try_lock() {
-            Ok(()) => {
-                let written = lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
-                written.map_err(Error::file("write", &name))?;
-            }
-            Err(TryLockError::WouldBlock) => {
-                let mut process = String::new();
-                let _ = lock.rewind().and_then(|()| lock.read_to_string(&mut process)); // only for the message
-                return Err(Error::InUse { folder: path.to_owned(), process });
-            }
-            Err(TryLockError::Error(error)) => {
-                eprintln!("warning: {} cannot be locked: {error}; let no other training write there", path.display());
-            }
-        }
-        Ok(RunFolder { path: path.to_owned(), _lock: lock })
+    pub fn open(path: &Path) -> Result<RunFolder, Error> {
+        let lock = path.exists().then(|| lock(path)).transpose()?;
+        Ok(RunFolder { path: path.to_owned(), lock })
     }
 
     /// The folder.
@@ -133,8 +113,14 @@ impl RunFolder {
     /// Makes the folder this training's own, before it trains: removes what is there of another one and writes run.json.
     ///
     /// # Errors
-    /// When a file cannot be removed or written.
-    pub fn begin(&self, run: &Run) -> Result<(), Error> {
+    /// When a file cannot be removed or written, or another training has begun in a folder that was not there.
+    pub fn begin(&mut self, run: &Run) -> Result<(), Error> {
+        if self.lock.is_none() {
+            std::fs::create_dir_all(&self.path).map_err(Error::file("create the folder", &self.path))?;
+            let lock = lock(&self.path)?;
+            self.check(false)?;
+            self.lock = Some(lock);
+        }
         for file in FILES {
             remove(&self.path.join(file))?;
         }
@@ -146,6 +132,33 @@ impl RunFolder {
         }
         run.save(&self.path)
     }
+}
+
+/// Locks a folder that is there.
+fn lock(folder: &Path) -> Result<File, Error> {
+    let name = folder.join(LOCK);
+    let mut lock = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&name)
+        .map_err(Error::file("write", &name))?;
+    match lock.try_lock() {
+        Ok(()) => {
+            let written = lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
+            written.map_err(Error::file("write", &name))?;
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut process = String::new();
+            let _ = lock.rewind().and_then(|()| lock.read_to_string(&mut process)); // only for the message
+            return Err(Error::InUse { folder: folder.to_owned(), process });
+        }
+        Err(TryLockError::Error(error)) => {
+            eprintln!("warning: {} cannot be locked: {error}; let no other training write there", folder.display());
+        }
+    }
+    Ok(lock)
 }
 
 fn remove(path: &Path) -> Result<(), Error> {
@@ -197,18 +210,34 @@ mod tests {
     #[test]
     fn a_folder_is_locked_once_and_says_by_whom() {
         let folder = tempfile::tempdir().unwrap();
-        let first = RunFolder::lock(folder.path()).unwrap();
-        let error = RunFolder::lock(folder.path()).err().unwrap().to_string();
+        let first = RunFolder::open(folder.path()).unwrap();
+        let error = RunFolder::open(folder.path()).err().unwrap().to_string();
         let process = format!("another training (process {}) writes there", std::process::id());
         assert!(error.contains(&process) && error.contains("--out"), "{error}");
         drop(first);
-        assert!(RunFolder::lock(folder.path()).is_ok());
+        assert!(RunFolder::open(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_made_when_a_training_begins() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("runs/new");
+        let mut first = RunFolder::open(&path).unwrap();
+        let mut second = RunFolder::open(&path).unwrap();
+        assert_eq!(first.contents().unwrap(), Contents::Nothing);
+        assert!(!parent.path().join("runs").exists());
+        first.begin(&training()).unwrap();
+        assert!(matches!(second.begin(&training()), Err(Error::InUse { .. })));
+        std::fs::write(path.join(CHECKPOINT), "").unwrap();
+        drop(first);
+        assert!(matches!(second.begin(&training()), Err(Error::HoldsRun { .. })));
+        assert!(path.join(CHECKPOINT).exists());
     }
 
     #[test]
     fn a_run_is_only_written_over_when_that_is_asked_for() {
         let folder = tempfile::tempdir().unwrap();
-        let run = RunFolder::lock(folder.path()).unwrap();
+        let mut run = RunFolder::open(folder.path()).unwrap();
         run.check(false).unwrap();
         assert_eq!(run.contents().unwrap(), Contents::Nothing);
         run.begin(&training()).unwrap();
@@ -232,7 +261,7 @@ mod tests {
     fn a_model_that_no_training_left_is_never_taken_for_one_that_can_begin_again() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("weights.safetensors"), "").unwrap();
-        let run = RunFolder::lock(folder.path()).unwrap();
+        let run = RunFolder::open(folder.path()).unwrap();
         assert_eq!(run.contents().unwrap(), Contents::Model);
         assert!(run.check(false).is_err());
     }

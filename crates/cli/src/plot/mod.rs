@@ -15,7 +15,7 @@ use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
 pub use self::blocks::Blocks;
-pub use self::curves::Curves;
+pub use self::curves::{Curves, Panel};
 pub use self::step::Step;
 use crate::error::Error;
 use crate::files;

@@ -175,12 +175,24 @@ fn joined(mut run: Vec<Part>, total: f64) -> Option<Part> {
     }
     let seconds: f64 = run.iter().map(|part| part.seconds).sum();
     let (start, count) = (run[0].start, run.len());
-    let colour = if run.iter().all(|part| part.colour == run[0].colour) { run[0].colour } else { OTHER };
+    let colour = main_colour(&run);
     run.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     let details = run.iter().take(TOOLTIP).map(|part| format!("{}: {}", part.name, figures(part.seconds, total)));
     let rest = count.checked_sub(TOOLTIP).filter(|&rest| rest > 0).map(|rest| format!("and {rest} more"));
     let details = details.chain(rest).collect();
     Some(Part { name: format!("{count} together"), start, seconds, colour, details })
+}
+
+/// The colour of the boxes that take the most time together.
+fn main_colour(parts: &[Part]) -> RGBColor {
+    let mut sums: Vec<(RGBColor, f64)> = Vec::new();
+    for part in parts {
+        match sums.iter_mut().find(|(colour, _)| *colour == part.colour) {
+            Some((_, sum)) => *sum += part.seconds,
+            None => sums.push((part.colour, part.seconds)),
+        }
+    }
+    sums.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).map_or(OTHER, |(colour, _)| colour)
 }
 
 /// An SVG document.
@@ -305,6 +317,17 @@ mod tests {
         let titles = inside(&svg, "title");
         assert_eq!(titles.len(), 2 * 3, "before, the wide one, and behind, in two rows: {titles:?}");
         assert!(titles[0].starts_with("300 together") && titles[0].ends_with("\nand 284 more"), "{titles:?}");
+    }
+
+    #[test]
+    fn boxes_that_are_joined_have_the_colour_of_the_kernel_that_takes_most_of_them() {
+        let mut calls = vec![call("wide", "conv2d.forward", 1.0)];
+        calls.extend([("a", 1e-4), ("b", 2e-4), ("a", 1.5e-4)].map(|(kernel, seconds)| call("rest", kernel, seconds)));
+        let svg = svg(calls);
+        let joined = svg.split("<title>3 together").nth(1).unwrap();
+        let fill = joined.split_once("fill=\"").unwrap().1.split_once('"').unwrap().0;
+        let RGBColor(r, g, b) = COLOURS[1];
+        assert_eq!(fill, format!("#{r:02x}{g:02x}{b:02x}"), "that of `a`, the second in the legend");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod classes;
 mod common;
+mod finite;
 mod measures;
 mod pictures;
 mod scale;

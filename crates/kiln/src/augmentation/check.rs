@@ -27,7 +27,7 @@ impl Augmentation {
         }
         let zoom = self.zoom_range.pair();
         let expected = "a number from 0 to below 1, or two factors above 0 of which the second is not the smaller one";
-        expect(rising(zoom) && zoom[0] > 0.0, "zoom_range", expected, format!("{:?}", self.zoom_range))?;
+        expect(rising(zoom) && zoom[0] > 0.0, "zoom_range", expected, self.zoom_range)?;
         if let Some(brightness) = self.brightness_range {
             let expected = "two factors, 0 or more, of which the second is not the smaller one";
             expect(rising(brightness), "brightness_range", expected, format!("{brightness:?}"))?;

@@ -1,5 +1,7 @@
 //! Arguments of an augmentation that have several forms, as Keras' have.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// By how much images are shifted along an axis: Keras' `width_shift_range` and `height_shift_range`.
@@ -117,6 +119,16 @@ impl ZoomRange {
         match self {
             ZoomRange::Range(range) => [1.0 - range, 1.0 + range],
             ZoomRange::Pair(pair) => pair,
+        }
+    }
+}
+
+impl fmt::Display for ZoomRange {
+    /// As it is written: `0.2` or `[0.8, 1.2]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ZoomRange::Range(range) => write!(f, "{range:?}"),
+            ZoomRange::Pair(pair) => write!(f, "{pair:?}"),
         }
     }
 }

@@ -36,7 +36,7 @@ pub use preprocessing::Preprocessing;
 pub use samples::Values;
 pub use shared::Shared;
 pub use stream::{SampleValue, Source};
-pub use tensors::load_safetensors;
+pub use tensors::{load_safetensors, load_safetensors_samples};
 
 /// The environment variable that says where data sets are kept.
 pub const FOLDER_VARIABLE: &str = "KILN_DATA";

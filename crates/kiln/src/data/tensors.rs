@@ -1,13 +1,21 @@
 //! Data sets in safetensors files: samples under the key `x`, labels under `y`.
 
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use bytemuck::Pod;
 use kiln_graph::Shape;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::{DataError, Dataset, Labels};
+use crate::memory;
+
+/// What the tensors of a data set are called.
+const NAMES: [&str; 3] = ["sample_weight", "x", "y"];
+/// The longest header that is read, in bytes, as in the safetensors library.
+const HEADER: u64 = 100_000_000;
 
 /// A data set from a safetensors file with two tensors, or three:
 ///
@@ -21,7 +29,7 @@ use super::{DataError, Dataset, Labels};
 ///
 /// # Errors
 /// [`DataError::Read`] when the file cannot be read, [`DataError::Format`] when it is no safetensors file, lacks one of
-/// the tensors or has others, or a tensor has another type or shape.
+/// the tensors or has others, or a tensor has another type or shape, [`DataError::Memory`] when there is no room for one.
 ///
 /// # Example
 /// ```no_run
@@ -30,89 +38,185 @@ use super::{DataError, Dataset, Labels};
 /// # Ok::<(), kiln::data::DataError>(())
 /// ```
 pub fn load_safetensors(path: impl AsRef<Path>) -> Result<Dataset, DataError> {
-    let path = path.as_ref();
-    let bytes = std::fs::read(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
-    parse(&bytes).map_err(|Problem { expected, found }| DataError::Format { path: path.to_owned(), expected, found })
-}
-
-struct Problem {
-    expected: String,
-    found: String,
-}
-
-impl Problem {
-    fn new(expected: impl Into<String>, found: impl Into<String>) -> Problem {
-        Problem { expected: expected.into(), found: found.into() }
-    }
-
-    fn with(expected: &str, key: &str, tensor: &TensorView<'_>) -> Problem {
-        Problem::new(format!("{key} {expected}"), format!("{:?} {:?}", tensor.dtype(), tensor.shape()))
-    }
-}
-
-impl From<DataError> for Problem {
-    fn from(error: DataError) -> Problem {
-        Problem::new("samples and labels that fit", error.to_string())
-    }
-}
-
-fn parse(bytes: &[u8]) -> Result<Dataset, Problem> {
-    let file = SafeTensors::deserialize(bytes)
-        .map_err(|error| Problem::new("a safetensors file", format!("none ({error})")))?;
-    let mut names = file.names();
-    names.sort_unstable();
-    let (["x", "y"] | ["sample_weight", "x", "y"], Ok(x), Ok(y)) = (&names[..], file.tensor("x"), file.tensor("y"))
-    else {
-        let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        return Err(Problem::new("the tensors x, y and perhaps sample_weight", found));
+    let file = TensorFile::open(path.as_ref())?;
+    let [x, y] = ["x", "y"].map(|name| file.tensor(name));
+    let (Some(x), Some(y), true) = (x, y, file.names().iter().all(|name| NAMES.contains(&&**name))) else {
+        return Err(file.format("the tensors x, y and perhaps sample_weight", file.list()));
     };
-    let &[samples, ref sample_shape @ ..] = x.shape() else {
-        return Err(Problem::with("[n, …], the samples", "x", &x));
-    };
-    let (shape, labels) = (Shape::from(sample_shape), labels(&y, samples)?);
-    let data = match x.dtype() {
-        Dtype::U8 => Dataset::from_u8(shape, x.data().to_vec(), labels)?,
-        Dtype::F32 => Dataset::from_f32(shape, values(&x), labels)?,
-        _ => return Err(Problem::with("of type F32 or U8", "x", &x)),
-    };
+    let shape = file.sample_shape(x)?;
+    let labels = labels(&file, y, x.samples())?;
+    let data = file.data_set(x, shape, Some(labels))?;
     match file.tensor("sample_weight") {
-        Err(_) => Ok(data),
-        Ok(weights) if weights.dtype() == Dtype::F32 && weights.shape() == [samples] => {
-            Ok(data.with_sample_weights(values(&weights))?)
+        None => Ok(data),
+        Some(weights) if weights.dtype() == Dtype::F32 && weights.shape() == [x.samples()] => {
+            Ok(data.with_sample_weights(file.values(weights)?)?)
         }
-        Ok(weights) => Err(Problem::with(&format!("[{samples}] of type F32"), "sample_weight", &weights)),
+        Some(weights) => Err(file.wrong(&format!("[{}] of type F32", x.samples()), weights)),
     }
 }
 
-fn labels(y: &TensorView<'_>, samples: usize) -> Result<Labels, Problem> {
-    let number = |number: i64| u32::try_from(number);
-    let indices: Result<Vec<u32>, _> = match (y.dtype(), y.shape()) {
-        (Dtype::F32, &[n, classes]) if n == samples => return Ok(Labels::one_hot(values(y), classes)),
-        (Dtype::F32, _) => return Err(Problem::with(&format!("[{samples}, classes], as x has samples"), "y", y)),
+/// The samples of a safetensors file without labels: its tensor `x`, `[n, …]`, as for [`load_safetensors`]. The file may
+/// hold other tensors.
+///
+/// # Errors
+/// [`DataError::Read`] when the file cannot be read, [`DataError::Format`] when it is no safetensors file, lacks `x`, or
+/// that has another type or shape, [`DataError::Memory`] when there is no room for it.
+pub fn load_safetensors_samples(path: impl AsRef<Path>) -> Result<Dataset, DataError> {
+    let file = TensorFile::open(path.as_ref())?;
+    let x = file.tensor("x").ok_or_else(|| file.format("a tensor x", file.list()))?;
+    file.data_set(x, file.sample_shape(x)?, None)
+}
+
+/// A safetensors file, of which each tensor is read by itself, to where it stays.
+struct TensorFile<'a> {
+    path: &'a Path,
+    file: File,
+    /// Where the tensors begin, in bytes.
+    start: u64,
+    header: Metadata,
+}
+
+/// A tensor of a file.
+#[derive(Clone, Copy)]
+struct Tensor<'a> {
+    name: &'a str,
+    info: &'a TensorInfo,
+}
+
+impl Tensor<'_> {
+    fn dtype(&self) -> Dtype {
+        self.info.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.info.shape
+    }
+
+    fn samples(&self) -> usize {
+        self.info.shape.first().copied().unwrap_or_default()
+    }
+}
+
+impl TensorFile<'_> {
+    fn open(path: &Path) -> Result<TensorFile<'_>, DataError> {
+        let unreadable = |source| DataError::Read { path: path.to_owned(), source };
+        let other = |problem: String| DataError::Format {
+            path: path.to_owned(),
+            expected: "a safetensors file".to_owned(),
+            found: format!("none ({problem})"),
+        };
+        let mut file = File::open(path).map_err(unreadable)?;
+        let bytes = file.metadata().map_err(unreadable)?.len();
+        let mut length = [0; 8];
+        if bytes < length.len() as u64 {
+            return Err(other(format!("{bytes} bytes")));
+        }
+        file.read_exact(&mut length).map_err(unreadable)?;
+        let (length, rest) = (u64::from_le_bytes(length), bytes - 8);
+        if length > rest.min(HEADER) {
+            return Err(other(format!("a header of {length} bytes in {bytes}")));
+        }
+        let mut header = memory::zeroed(length as usize).map_err(unreadable)?;
+        file.read_exact(&mut header).map_err(unreadable)?;
+        let header: Metadata = serde_json::from_slice(&header).map_err(|error| other(error.to_string()))?;
+        match header.data_len() as u64 == rest - length {
+            true => Ok(TensorFile { path, file, start: 8 + length, header }),
+            false => Err(other(format!("{} bytes of tensors instead of {}", rest - length, header.data_len()))),
+        }
+    }
+
+    /// The names of all tensors, sorted.
+    fn names(&self) -> Vec<String> {
+        let mut names = self.header.offset_keys();
+        names.sort_unstable();
+        names
+    }
+
+    /// The names of all tensors in words.
+    fn list(&self) -> String {
+        let names = self.names();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    }
+
+    fn tensor<'a>(&'a self, name: &'a str) -> Option<Tensor<'a>> {
+        self.header.info(name).map(|info| Tensor { name, info })
+    }
+
+    fn sample_shape(&self, x: Tensor<'_>) -> Result<Shape, DataError> {
+        match x.shape() {
+            [_, sample @ ..] => Ok(Shape::from(sample)),
+            [] => Err(self.wrong("[n, …], the samples", x)),
+        }
+    }
+
+    fn data_set(&self, x: Tensor<'_>, shape: Shape, labels: Option<Labels>) -> Result<Dataset, DataError> {
+        let data = match x.dtype() {
+            Dtype::U8 => Dataset::from_u8(shape, self.values(x)?, labels),
+            Dtype::F32 => Dataset::from_f32(shape, self.values(x)?, labels),
+            _ => return Err(self.wrong("of type F32 or U8", x)),
+        };
+        data.map_err(|error| self.format("samples and labels that fit", error.to_string()))
+    }
+
+    /// The values of a tensor, which has this type.
+    fn values<T: Pod + Default>(&self, tensor: Tensor<'_>) -> Result<Vec<T>, DataError> {
+        let (from, to) = tensor.info.data_offsets;
+        let bytes = (to - from) as u64;
+        let no_memory = || DataError::Memory {
+            what: format!("the tensor {} of {}", tensor.name, self.path.display()),
+            bytes,
+            limit: None,
+        };
+        if memory::free().is_some_and(|free| bytes > free) {
+            return Err(no_memory());
+        }
+        let mut values: Vec<T> = memory::zeroed((to - from) / size_of::<T>()).map_err(|_| no_memory())?;
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(self.start + from as u64))
+            .and_then(|_| file.read_exact(bytemuck::cast_slice_mut(&mut values)))
+            .map_err(|source| DataError::Read { path: self.path.to_owned(), source })?;
+        Ok(values)
+    }
+
+    fn format(&self, expected: &str, found: String) -> DataError {
+        DataError::Format { path: self.path.to_owned(), expected: expected.to_owned(), found }
+    }
+
+    /// The error of a tensor that is other than expected.
+    fn wrong(&self, expected: &str, tensor: Tensor<'_>) -> DataError {
+        let found = format!("{:?} {:?}", tensor.dtype(), tensor.shape());
+        self.format(&format!("{} {expected}", tensor.name), found)
+    }
+}
+
+fn labels(file: &TensorFile<'_>, y: Tensor<'_>, samples: usize) -> Result<Labels, DataError> {
+    let as_x = "as x has samples";
+    let indices = match (y.dtype(), y.shape()) {
+        (Dtype::F32, &[n, classes]) if n == samples => return Ok(Labels::one_hot(file.values(y)?, classes)),
+        (Dtype::F32, _) => return Err(file.wrong(&format!("[{samples}, classes], {as_x}"), y)),
         (_, shape) if shape != [samples] && shape != [samples, 1] => {
-            return Err(Problem::with(&format!("[{samples}], as x has samples"), "y", y));
+            return Err(file.wrong(&format!("[{samples}], {as_x}"), y));
         }
-        (Dtype::U8, _) => Ok(values::<u8>(y).into_iter().map(u32::from).collect()),
-        (Dtype::U32, _) => Ok(values(y)),
-        (Dtype::I32, _) => values::<i32>(y).into_iter().map(|label| number(label.into())).collect(),
-        (Dtype::I64, _) => values(y).into_iter().map(number).collect(),
-        _ => {
-            return Err(Problem::with(
-                "of type U8, U32, I32 or I64 (class indices) or F32 (one value per class)",
-                "y",
-                y,
-            ));
-        }
+        (Dtype::U8, _) => indices(file.values::<u8>(y)?),
+        (Dtype::U32, _) => Ok(Some(file.values(y)?)),
+        (Dtype::I32, _) => indices(file.values::<i32>(y)?),
+        (Dtype::I64, _) => indices(file.values::<i64>(y)?),
+        _ => return Err(file.wrong("of type U8, U32, I32 or I64 (class indices) or F32 (one value per class)", y)),
     };
-    let highest = |indices: &[u32]| indices.iter().max().map_or(0, |&label| label as usize + 1);
-    match indices {
-        Ok(indices) => Ok(Labels::index(indices.clone(), highest(&indices))),
-        Err(_) => Err(Problem::new("labels of 0 or more, below 2^32, in y", "others")),
-    }
+    let indices = indices.map_err(|source| DataError::Read { path: file.path.to_owned(), source })?;
+    let indices = indices.ok_or_else(|| file.format("labels of 0 or more, below 2^32, in y", "others".to_owned()))?;
+    let classes = indices.iter().max().map_or(0, |&label| label as usize + 1);
+    Ok(Labels::index(indices, classes))
 }
 
-fn values<T: Pod>(tensor: &TensorView<'_>) -> Vec<T> {
-    bytemuck::pod_collect_to_vec(tensor.data())
+/// Labels as indices, if all are.
+fn indices<T: TryInto<u32>>(labels: Vec<T>) -> io::Result<Option<Vec<u32>>> {
+    let mut indices = memory::with_capacity(labels.len())?;
+    for label in labels {
+        let Ok(index) = label.try_into() else { return Ok(None) };
+        indices.push(index);
+    }
+    Ok(Some(indices))
 }
 
 #[cfg(test)]
@@ -120,6 +224,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
     use bytemuck::NoUninit;
+    use safetensors::tensor::TensorView;
 
     use super::*;
     use crate::data::Values;
@@ -202,6 +307,40 @@ mod tests {
         assert_eq!(data.sample_weights(), Some(&[0.5, 2.0].into()));
         let error = weighted(Dtype::U8, &[2], &[1, 2]).unwrap_err();
         assert_eq!(error, "FILE: expected sample_weight [2] of type F32, found U8 [2]");
+    }
+
+    #[test]
+    fn samples_are_read_without_labels_beside_other_tensors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        let write = |names: [&str; 2]| {
+            let view = |data: &'static [u8]| TensorView::new(Dtype::U8, vec![2, 1], data).unwrap();
+            let tensors = names.into_iter().zip([view(&[7, 8]), view(&[1, 2])]);
+            std::fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
+        };
+        write(["x", "z"]);
+        let data = load_safetensors_samples(&path).unwrap();
+        assert_eq!((data.values().unwrap(), data.labels()), (Values::U8([7, 8].into()), None));
+        write(["w", "z"]);
+        let error = load_safetensors_samples(&path).unwrap_err().to_string();
+        assert!(error.ends_with("x.safetensors: expected a tensor x, found w, z"), "{error}");
+    }
+
+    #[test]
+    fn a_tensor_that_does_not_fit_the_memory_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large.safetensors");
+        // A file with a hole of 4 TiB, which takes no room on the disk.
+        let (samples, hole) = (1_u64 << 42, 1_u64 << 42);
+        let header = format!(r#"{{"x":{{"dtype":"U8","shape":[{samples}],"data_offsets":[0,{hole}]}}}}"#);
+        std::fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat()).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        if file.set_len(8 + header.len() as u64 + hole).is_err() {
+            return; // the file system has no such files
+        }
+        let error = load_safetensors_samples(&path).unwrap_err();
+        assert!(matches!(&error, DataError::Memory { bytes, .. } if *bytes == hole), "{error}");
+        assert!(error.to_string().starts_with("not enough memory for the tensor x of "), "{error}");
     }
 
     #[test]

@@ -76,7 +76,10 @@ impl LossCall<'_> {
             return Ok(Some(self.output));
         }
         match self.ending() {
-            Ending::Linear(found) => Err(Error::NoSoftmax { model: self.model.to_owned(), loss: loss.name(), found }),
+            Ending::Linear(found) => {
+                let (model, outputs) = (self.model.to_owned(), self.graph.shape(self.output).sample().elements());
+                Err(Error::NoSoftmax { model, loss: loss.name(), found, outputs })
+            }
             ending => Ok(of(ending)),
         }
     }

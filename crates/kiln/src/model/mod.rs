@@ -202,6 +202,17 @@ impl Model {
         check_memory(&self.network, device, Some(compile), batch_size)
     }
 
+    /// Whether the compiled model can be trained on a data set in batches of this size: whether samples and labels fit the
+    /// model and its loss, the loss fits the last layer, and a step fits what the device binds. [`Model::fit`] finds the
+    /// same when it begins; this changes nothing and computes nothing.
+    ///
+    /// # Errors
+    /// As [`Model::fit`] before its first step, but for the memory that the data need.
+    pub fn check(&mut self, data: &Dataset, batch_size: usize) -> Result<()> {
+        self.check_data("check", data)?;
+        self.session("check")?.check(data, batch_size)
+    }
+
     /// Makes the model ready to predict on a device. [`Model::compile`] does that too.
     ///
     /// # Errors

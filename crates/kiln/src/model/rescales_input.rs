@@ -7,9 +7,9 @@ use crate::data::Dataset;
 use crate::network::PlacedLayer;
 use crate::{Error, Result};
 
-/// Classes of layers that move, drop or mask values and scale none: what rescales may stand behind them. Some are known
-/// to Keras only.
-const UNSCALED: [&str; 15] = [
+/// Classes of layers that move, drop, mask, choose or average values and scale none: what rescales may stand behind them.
+/// Some are known to Keras only.
+const UNSCALED: [&str; 19] = [
     "ZeroPadding2D",
     "Cropping2D",
     "CenterCrop",
@@ -25,6 +25,10 @@ const UNSCALED: [&str; 15] = [
     "RandomTranslation",
     "RandomZoom",
     "Identity",
+    "MaxPooling2D",
+    "AveragePooling2D",
+    "GlobalMaxPooling2D",
+    "GlobalAveragePooling2D",
 ];
 
 impl Model {
@@ -50,7 +54,7 @@ impl Model {
                 if scales_pictures(layer) {
                     return Some(&layer.name);
                 }
-                if UNSCALED.contains(&layer.layer.class_name()) {
+                if keeps_scale(layer) {
                     nodes.push(self.network().output_of(index));
                 }
             }
@@ -66,6 +70,12 @@ impl Model {
             None => Ok(()),
         }
     }
+}
+
+/// Whether values have the scale behind a layer that they have before it.
+fn keeps_scale(PlacedLayer { layer, .. }: &PlacedLayer) -> bool {
+    let is_linear = || layer.config().get("activation").is_some_and(|function| function == "linear");
+    UNSCALED.contains(&layer.class_name()) || layer.class_name() == "Activation" && is_linear()
 }
 
 /// Whether a layer takes pictures from 0 to 255, by what it makes of them.
@@ -84,7 +94,10 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
     use crate::data::{Dataset, Labels};
-    use crate::layers::{Activation, Add, Dense, Dropout, Flatten, Layer, Named, Rescaling};
+    use crate::layers::{
+        Activation, Add, AveragePooling2D, Dense, Dropout, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, Layer,
+        MaxPooling2D, Named, Rescaling,
+    };
     use crate::{Device, Error, Model, Sequential};
 
     fn of(layers: impl IntoIterator<Item = Named>) -> Model {
@@ -102,6 +115,11 @@ mod tests {
         let cases = [
             (of([own(), Flatten.into()]), true),
             (of([Flatten.into(), Dropout::new(0.5).into(), own()]), true),
+            (of([Activation::Linear.into(), own(), Flatten.into()]), true),
+            (of([MaxPooling2D::new([2, 2]).into(), own(), Flatten.into()]), true),
+            (of([AveragePooling2D::new([2, 2]).into(), own(), Flatten.into()]), true),
+            (of([GlobalMaxPooling2D::new().into(), own()]), true),
+            (of([GlobalAveragePooling2D::new().into(), own()]), true),
             (of([Flatten.into(), Dense::new(3).into(), own()]), false),
             (of([Activation::Relu.into(), own(), Flatten.into()]), false),
             (of([Rescaling::new(2.0).offset(-1.0).named("own"), Flatten.into()]), false),

@@ -45,9 +45,46 @@ impl Predictions {
         self.values.chunks(self.shape.sample().elements().max(1))
     }
 
-    /// For each sample, the place of its largest value (the first of equal ones): its most probable class.
+    /// For each sample, the place of its largest value (the first of equal ones): its most probable class. A NaN counts
+    /// as the largest, as in NumPy's `argmax`, though it stands for no class: see [`Predictions::first_non_finite`].
     pub fn classes(&self) -> Vec<usize> {
-        let first_largest = |row: &[f32]| (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b]));
-        self.rows().map(|row| first_largest(row).unwrap_or_default()).collect()
+        self.rows().map(first_largest).collect()
+    }
+
+    /// The index of the first sample with a value that is NaN or infinite, if there is one: of weights or a sample that
+    /// are not finite.
+    pub fn first_non_finite(&self) -> Option<usize> {
+        self.rows().position(|row| !row.iter().all(|value| value.is_finite()))
+    }
+}
+
+/// The place of the first NaN, or of the first of the largest values.
+fn first_largest(row: &[f32]) -> usize {
+    let larger = |best: usize, at: usize| if row[at] > row[best] { at } else { best };
+    row.iter().position(|value| value.is_nan()).unwrap_or_else(|| (0..row.len()).reduce(larger).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn predictions(values: Vec<f32>) -> Predictions {
+        Predictions { shape: Shape::from([values.len() / 3, 3]), values }
+    }
+
+    #[test]
+    fn the_class_of_a_sample_is_the_first_of_its_largest_values() {
+        let found = predictions(vec![0.1, 0.7, 0.2, 0.4, 0.2, 0.4, -1.0, -2.0, -0.5]);
+        assert_eq!((found.classes(), found.first_non_finite()), (vec![1, 0, 2], None));
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite_is_found_and_a_nan_of_either_sign_counts_as_the_largest() {
+        for nan in [f32::NAN, -f32::NAN] {
+            let found = predictions(vec![0.1, 0.7, 0.2, 0.9, nan, nan]);
+            assert_eq!((found.classes(), found.first_non_finite()), (vec![1, 1], Some(1)));
+        }
+        assert_eq!(predictions(vec![0.1, 0.2, f32::NEG_INFINITY]).first_non_finite(), Some(0));
+        assert_eq!(predictions(Vec::new()).first_non_finite(), None);
     }
 }

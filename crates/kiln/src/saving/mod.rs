@@ -67,6 +67,9 @@ pub(crate) fn load(folder: &Path, registry: &Registry) -> Result<Model> {
 pub(crate) fn load_model_json(path: &Path, registry: &Registry) -> Result<Model> {
     let format = |problem: String| Error::Format { path: path.to_owned(), problem };
     let bytes = read(path)?;
+    if bytes.is_empty() {
+        return Err(format("expected a model as JSON, found an empty file".to_owned()));
+    }
     if let Some(problem) = other_files::instead_of_json(&bytes) {
         return Err(format(problem.to_owned()));
     }

@@ -3,8 +3,10 @@
 use kiln_graph::{Limits, Plan};
 
 use super::graphs::{self, Batch};
+use super::resident::DataType;
 use super::{Mode, Role, Session};
-use crate::network::Network;
+use crate::data::Dataset;
+use crate::network::{Network, Node};
 use crate::{Error, Result};
 
 /// What a layer gives in a prediction or evaluation takes at most so many bytes, if more than one sample is computed at
@@ -25,12 +27,28 @@ impl Session {
     /// When the network is not compiled, or an op cannot run within the device's limits: [`Error::BatchTooLarge`] where
     /// smaller batches may.
     pub fn plan(&self, mode: Mode, role: Role, batch: usize) -> Result<Plan> {
-        match self.plan_of(mode, role, batch) {
+        let resident = self.resident.get(&role).ok_or_else(|| self.not_ready("a plan", "fit"))?;
+        let entry = self.entries.get(&role).copied().unwrap_or(self.network.input());
+        self.plan_for((entry, &resident.ty), mode, role, batch)
+    }
+
+    /// Whether a training in batches of this size can begin on a data set that does not lie on the device yet.
+    ///
+    /// # Errors
+    /// When the samples do not fit the network, and as [`Session::plan`].
+    pub fn check(&self, data: &Dataset, batch: usize) -> Result<()> {
+        let (entry, role, batch) = (self.network.input(), Role::Train, batch.clamp(1, data.len().max(1)));
+        self.check_samples(data, entry)?;
+        self.plan_for((entry, &DataType::of(data, role, batch)), Mode::Train, role, batch).map(|_| ())
+    }
+
+    fn plan_for(&self, samples: (Node, &DataType), mode: Mode, role: Role, batch: usize) -> Result<Plan> {
+        match self.plan_of(samples, mode, role, batch) {
             Err(Error::Graph(source @ kiln_graph::Error::TooLarge { .. })) => {
                 // Halves until one fits, then whether half the way back does.
                 let (mut fits, mut step) = (0, batch.next_power_of_two() / 2);
                 while step > 0 {
-                    if fits + step < batch && self.plan_of(mode, role, fits + step).is_ok() {
+                    if fits + step < batch && self.plan_of(samples, mode, role, fits + step).is_ok() {
                         fits += step;
                     }
                     step /= 2;
@@ -41,13 +59,9 @@ impl Session {
         }
     }
 
-    fn plan_of(&self, mode: Mode, role: Role, batch: usize) -> Result<Plan> {
-        let not_ready = |action, call| Error::NotReady { model: self.network.name.clone(), action, call };
-        let resident = self.resident.get(&role);
-        let data = &resident.ok_or_else(|| not_ready("a plan", "fit"))?.ty;
+    fn plan_of(&self, (entry, data): (Node, &DataType), mode: Mode, role: Role, batch: usize) -> Result<Plan> {
         let compiled = || self.compiled_for("a loss");
         let augmentation = self.augmentation.as_ref().filter(|_| matches!(mode, Mode::Train | Mode::Gradients));
-        let entry = self.entries.get(&role).copied().unwrap_or(self.network.input());
         let (network, layout) = (&self.network, &self.layout);
         let of = Batch { network, layout, entry, data, augmentation, role, mode, size: batch };
         let graph = match mode {
@@ -57,5 +71,9 @@ impl Session {
             Mode::Predict => graphs::prediction(&of)?,
         };
         self.device.plan(&graph)
+    }
+
+    fn not_ready(&self, action: &'static str, call: &'static str) -> Error {
+        Error::NotReady { model: self.network.name.clone(), action, call }
     }
 }

@@ -14,12 +14,12 @@ use kiln::{History, Model};
 
 pub use arguments::Arguments;
 
-use super::devices;
 use super::network::{self, Known};
 use super::run::{DType, Rescale, Run, image_of};
 use super::run_folder::RunFolder;
 use super::source::{self, Samples};
 use super::train::report;
+use super::{counted, devices};
 use crate::error::Error;
 use crate::interrupt::{self, Interrupt};
 use crate::plot;
@@ -28,8 +28,9 @@ use stages::Stages;
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let (known, backbone) = Known::backbone(&arguments.model)?;
-    let folder = RunFolder::lock(&arguments.out)?;
+    let mut folder = RunFolder::open(&arguments.out)?;
     folder.check(arguments.overwrite)?;
+    source::check(&arguments.data)?;
     let preprocessing = arguments.preprocessing.unwrap_or(backbone.preprocessing);
     let [height, width, _] = known.input_shape;
     let samples = source::load(&arguments.data, &arguments.images.or_of_size([height, width]))?;
@@ -69,15 +70,21 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     };
     println!("{} on {}", run.model, run.device);
     let tested = test.as_ref().map(|test| format!(", {} to test", test.len())).unwrap_or_default();
-    println!("{}: {} images to train, {} to validate{tested}", run.data, trained.len(), validated.len());
+    let images = counted(trained.len(), "images");
+    println!("{}: {images} to train, {} to validate{tested}", run.data, validated.len());
     println!("{}", run.input_words(&model));
-
-    folder.begin(&run)?;
 
     let validated = Some(&validated).filter(|validated| !validated.is_empty());
     let mut stages =
         Stages { arguments, device: &device, trained: &trained, validated, loss, history: Default::default() };
     run.optimizer = stages.head(&mut model)?;
+    // What can be checked, so that a training that cannot begin leaves what is in the folder.
+    model.check(&trained, arguments.batch_size as usize)?;
+    if let Some(test) = &test {
+        model.check(test, arguments.batch_size as usize)?;
+    }
+    folder.begin(&run)?;
+    stages.train_head(&mut model)?;
     save(arguments, &model, &stages.history, &run)?;
     if let (Some(cut), None) = (arguments.then_unfreeze, interrupt::asked()) {
         run.optimizer = stages.unfrozen(&mut model, cut)?;
@@ -93,8 +100,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let curves = report::curves(&run, &history);
     plot::draw(&curves, &arguments.out.join("history.svg"))?;
     plot::draw(&curves, &arguments.out.join("history.png"))?;
+    if let Some(status) = interrupt::asked() {
+        report::stopped(&history, &arguments.out);
+        return Ok(ExitCode::from(status));
+    }
     println!("saved in {}; see history.png there", arguments.out.display());
-    Ok(interrupt::asked().map_or(ExitCode::SUCCESS, ExitCode::from))
+    Ok(ExitCode::SUCCESS)
 }
 
 fn save(arguments: &Arguments, model: &Model, history: &History, run: &Run) -> Result<(), Error> {

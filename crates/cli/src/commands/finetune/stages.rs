@@ -26,7 +26,7 @@ pub struct Stages<'a> {
 }
 
 impl Stages<'_> {
-    /// Puts a new head on the backbone and trains it. Gives the optimizer in words.
+    /// Puts a new head on the backbone and compiles it. Gives the optimizer in words.
     pub fn head(&mut self, model: &mut Model) -> Result<String, Error> {
         model.layers(..)?.set_trainable(false);
         let mut x = model.apply(GlobalAveragePooling2D::new().named("head_pool"), model.output());
@@ -37,9 +37,13 @@ impl Stages<'_> {
         model.apply(classes.named("head_classes"), x);
         let optimizer = self.compile(model, RMSprop::default().into())?;
         println!("the head: {} parameters, {optimizer}", model.summary().trainable_parameters());
-        let cache = self.arguments.cache.clone().map_or(FeatureCache::Memory, FeatureCache::File);
-        self.train(0, |data, fit| model.fine_tune(data, cache, fit))?;
         Ok(optimizer)
+    }
+
+    /// Trains the new head.
+    pub fn train_head(&mut self, model: &mut Model) -> Result<(), Error> {
+        let cache = self.arguments.cache.clone().map_or(FeatureCache::Memory, FeatureCache::File);
+        self.train(0, |data, fit| model.fine_tune(data, cache, fit))
     }
 
     /// Trains all layers from a place on. Gives the optimizer in words.

@@ -18,18 +18,21 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Of the outputs for a picture: at most `top` classes.
-    pub fn of(run: &Run, outputs: &[f32], top: usize) -> Answer {
+    /// Of the outputs for a picture: at most `top` classes. None if one is not finite.
+    pub fn of(run: &Run, outputs: &[f32], top: usize) -> Option<Answer> {
+        if !outputs.iter().all(|value| value.is_finite()) {
+            return None;
+        }
         let outcome = run.outcome(outputs.len());
         let values = if run.loss.from_logits() { outcome.probabilities(outputs) } else { outputs.to_vec() };
-        match outcome {
+        Some(match outcome {
             Outcome::Quantities => Answer::Values(values),
             Outcome::Binary => {
                 let second = values.first().copied().unwrap_or(f32::NAN);
                 Answer::Classes(best(&[1.0 - second, second], &run.classes, top))
             }
             Outcome::Classes | Outcome::Labels => Answer::Classes(best(&values, &run.classes, top)),
-        }
+        })
     }
 }
 
@@ -109,7 +112,7 @@ mod tests {
         let classes = |first: (&str, f32), second: (&str, f32)| {
             Answer::Classes([first, second].map(|(name, share)| (name.to_owned(), share)).into())
         };
-        let of = |loss: Arc<dyn Loss>, outputs: &[f32]| Answer::of(&run(loss), outputs, 5);
+        let of = |loss: Arc<dyn Loss>, outputs: &[f32]| Answer::of(&run(loss), outputs, 5).unwrap();
         let bce = |from_logits| BinaryCrossentropy { from_logits, ..Default::default() }.into();
         assert_eq!(of(bce(false), &[0.25]), classes(("cat", 0.75), ("dog", 0.25)));
         assert_eq!(of(bce(true), &[0.0]), classes(("cat", 0.5), ("dog", 0.5)));
@@ -118,6 +121,20 @@ mod tests {
         assert_eq!(of(sparse(false), &[0.25, 0.75]), classes(("dog", 0.75), ("cat", 0.25)));
         assert_eq!(of(bce(false), &[0.5, 0.75]), classes(("dog", 0.75), ("cat", 0.5)));
         assert_eq!(of(MeanSquaredError.into(), &[7.5]), Answer::Values(vec![7.5]));
+    }
+
+    #[test]
+    fn outputs_that_are_not_finite_are_no_answer() {
+        for outputs in [[f32::NAN, 0.5], [0.5, f32::INFINITY], [f32::NEG_INFINITY, 0.5]] {
+            let losses: [Arc<dyn Loss>; 3] = [
+                SparseCategoricalCrossentropy { from_logits: true }.into(),
+                BinaryCrossentropy::default().into(),
+                MeanSquaredError.into(),
+            ];
+            for loss in losses {
+                assert_eq!(Answer::of(&run(loss), &outputs, 5), None);
+            }
+        }
     }
 
     #[test]

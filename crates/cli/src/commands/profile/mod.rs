@@ -12,7 +12,7 @@ use kiln::{Compile, Fit, Model};
 use kiln_bench::made_up;
 
 use super::run::{Run, loss_with};
-use super::{augment, devices, network, show};
+use super::{augment, counted, devices, network, show};
 use crate::error::Error;
 use crate::progress::rate;
 use crate::{files, plot};
@@ -100,9 +100,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let profile = model.profile(&data, batch_size, arguments.steps as usize + 1)?;
 
     let (steps, seconds) = (arguments.steps, profile.seconds());
-    let title = format!("A step of {}, {batch_size} samples, on {}", model.name(), device.info().name);
+    let samples = counted(batch_size, "samples");
+    let title = format!("A step of {}, {samples}, on {}", model.name(), device.info().name);
     show(&format!(
-        "{title}\nmean of {steps} steps, by the {}\n\n{profile}\n{}\n{} samples/s in kernels\n",
+        "{title}\nmean of {}, by the {}\n\n{profile}\n{}\n{} samples/s in kernels\n",
+        counted(steps as usize, "steps"),
         profile.timing,
         profile.by_kernel(),
         rate(batch_size as f64 / seconds)

@@ -4,10 +4,11 @@ mod archive;
 mod images;
 mod layout;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use kiln::Model;
-use kiln::data::{self, Dataset, Preprocessing};
+use kiln::data::{self, DataError, Dataset, Preprocessing};
 use kiln::graph::Shape;
 
 pub use images::{Images, size};
@@ -67,13 +68,40 @@ impl Samples {
     }
 }
 
+/// What a model may be evaluated on.
+pub struct Found {
+    /// The test samples where there are some, else all.
+    pub data: Dataset,
+    /// How they are called: `images`, `samples`.
+    whats: &'static str,
+    /// How a share of them is set apart; none of test samples.
+    split: Option<Split>,
+}
+
+impl Found {
+    /// Whether they are test samples, which no training has seen.
+    pub fn is_test(&self) -> bool {
+        self.split.is_none()
+    }
+
+    /// The share of them that a training validates with. All for 0, and of test samples.
+    pub fn held(self, share: f64) -> Held {
+        match self.split.filter(|_| share > 0.0) {
+            Some(split) => {
+                let [_, held] = split.of(&self.data, share);
+                Held { data: held, what: format!("validation {}", self.whats) }
+            }
+            None if self.is_test() => Held { data: self.data, what: format!("test {}", self.whats) },
+            None => Held { data: self.data, what: self.whats.to_owned() },
+        }
+    }
+}
+
 /// What a model is evaluated on.
 pub struct Held {
     pub data: Dataset,
     /// How it is called: `test images`.
-    pub what: &'static str,
-    /// Of how many samples `data` is a share, if it is one.
-    pub share_of: Option<usize>,
+    pub what: String,
 }
 
 /// Whether a source is a safetensors file, by its name.
@@ -91,25 +119,16 @@ pub fn load(source: &str, images: &Images) -> Result<Samples, Error> {
     load_folder(&folder_of(source)?, images)
 }
 
-/// The samples of such a source that a model is evaluated on: the test samples where there are some, else the share that
-/// was set apart to validate with, or all.
-pub fn load_held(source: &str, images: &Images, share: f64) -> Result<Held, Error> {
-    let (data, split, whats) = if is_tensors(source) {
+/// The samples of such a source that a model may be evaluated on.
+pub fn load_found(source: &str, images: &Images) -> Result<Found, Error> {
+    if is_tensors(source) {
         let data = data::load_safetensors(Path::new(source))?.rescaled(1.0, 0.0);
-        (data, Split::Fit, ["samples", "validation samples"])
-    } else {
-        match Layout::of(&folder_of(source)?)? {
-            Layout::Classes(folder) => (images.load(&folder)?, Split::Folder, ["images", "validation images"]),
-            layout => return Ok(Held { data: layout.load_test(images)?, what: "test images", share_of: None }),
-        }
-    };
-    match share > 0.0 {
-        true => {
-            let [_, held] = split.of(&data, share);
-            Ok(Held { data: held, what: whats[1], share_of: Some(data.len()) })
-        }
-        false => Ok(Held { data, what: whats[0], share_of: None }),
+        return Ok(Found { data, whats: "samples", split: Some(Split::Fit) });
     }
+    Ok(match Layout::of(&folder_of(source)?)? {
+        Layout::Classes(folder) => Found { data: images.load(&folder)?, whats: "images", split: Some(Split::Folder) },
+        layout => Found { data: layout.load_test(images)?, whats: "images", split: None },
+    })
 }
 
 /// What lies in a folder.
@@ -118,12 +137,38 @@ pub fn load_folder(folder: &Path, images: &Images) -> Result<Samples, Error> {
 }
 
 fn folder_of(source: &str) -> Result<PathBuf, Error> {
-    let path = Path::new(source);
+    check(source)?;
     match Known::named(source) {
         Some(set) => ready(set, None, None),
-        None if path.is_dir() => Ok(path.to_owned()),
-        None if path.is_file() => archive::unpacked(path),
-        None => Err(Error::NoData { found: source.to_owned() }),
+        None if Path::new(source).is_dir() => Ok(source.into()),
+        None if is_idx(Path::new(source)) => Err(Error::Archive {
+            archive: source.into(),
+            problem:
+                "expected a folder or an archive of one, found a file of a data set in the form of MNIST; pass the \
+                      folder that holds its four files"
+                    .to_owned(),
+        }),
+        None => archive::unpacked(Path::new(source)),
+    }
+}
+
+/// Whether a file is one of those of MNIST, by its first bytes.
+fn is_idx(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = data::idx::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && matches!(magic, [0, 0, 8, 1..=8])
+}
+
+/// # Errors
+/// When a source is neither a data set that Kiln knows, nor a folder, nor a file.
+pub fn check(source: &str) -> Result<(), Error> {
+    let path = Path::new(source);
+    match Known::named(source).is_some() || path.exists() {
+        true => Ok(()),
+        false if is_tensors(source) => {
+            path.metadata().map(|_| ()).map_err(|source| DataError::Read { path: path.to_owned(), source }.into())
+        }
+        false => Err(Error::NoData { found: source.to_owned() }),
     }
 }
 
@@ -142,12 +187,11 @@ pub fn described(source: &str, images: &Images) -> Result<Option<(Shape, usize)>
     }
 }
 
-/// A source in words that mean the same in every folder.
+/// A source in words that mean the same in every folder, and that are the same for each way to write a path.
 pub fn from_anywhere(source: &str) -> String {
-    match (Known::named(source), std::path::absolute(source)) {
-        (None, Ok(path)) => path.display().to_string(),
-        _ => source.to_owned(),
-    }
+    let path = || std::fs::canonicalize(source).or_else(|_| std::path::absolute(source)).ok();
+    let path = Known::named(source).is_none().then(path).flatten();
+    path.map_or_else(|| source.to_owned(), |path| path.display().to_string())
 }
 
 /// Makes sure that a data set is in a folder, by default the one that Kiln keeps for it.
@@ -164,6 +208,21 @@ mod tests {
     use kiln::data::Labels;
 
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_source_has_one_name_however_its_path_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::create_dir_all(path("photos/cat")).unwrap();
+        std::os::unix::fs::symlink(path("photos"), path("link")).unwrap();
+        let expected = folder.path().canonicalize().unwrap().join("photos").display().to_string();
+        for written in ["photos", "photos/", "photos/cat/..", "./photos//", "link", "link/cat/../."] {
+            assert_eq!(from_anywhere(&path(written)), expected, "{written}");
+        }
+        assert_eq!(from_anywhere("mnist"), "mnist");
+        assert_eq!(from_anywhere(&path("none")), path("none"));
+    }
 
     #[test]
     fn a_share_is_rounded_as_keras_does_for_fit_and_for_folders() {

@@ -16,7 +16,7 @@ use super::place::Place;
 use super::plateau;
 use super::schedule::Length;
 use crate::commands::augment;
-use crate::commands::network::Known;
+use crate::commands::network::{self, Known};
 use crate::commands::run::Rescale;
 use crate::commands::source::{self, Images, is_tensors};
 use crate::commands::weights::Weights;
@@ -65,7 +65,7 @@ pub struct Arguments {
     #[command(flatten)]
     pub images: Images,
     /// What values are multiplied by, and what is then added: such as 1/255 or 1/127.5,-1 [default: 1/255 for the bytes of
-    /// images, which become 0 to 1, unless the network begins with a Rescaling or Normalization; 1 for a safetensors file].
+    /// images, which become 0 to 1, unless the network begins with a Rescaling; 1 for a safetensors file].
     /// A run that is given as the network goes on with its own.
     #[arg(long, value_name = "SCALE[,OFFSET]", allow_hyphen_values = true, conflicts_with = "preprocessing")]
     pub rescale: Option<Rescale>,
@@ -140,7 +140,8 @@ pub struct Arguments {
 
 pub fn positive(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
-    if number.is_finite() && number > 0.0 { Ok(number) } else { Err("expected more than 0".to_owned()) }
+    let as_used = number as f32; // on the device
+    if as_used.is_finite() && as_used > 0.0 { Ok(number) } else { Err("expected more than 0, also as f32".to_owned()) }
 }
 
 pub fn share(text: &str) -> Result<f64, String> {
@@ -176,6 +177,9 @@ impl Arguments {
             return Some("--rescale and the rescale of --augment both say how values are scaled; give one".to_owned());
         }
         if self.data.is_none() && self.usual_data().is_none() {
+            if let Err(error) = network::check(&self.model) {
+                return Some(error.to_string());
+            }
             return Some(format!("--data is needed to train {}: what is it to learn?", self.model));
         }
         None

@@ -5,11 +5,11 @@ mod callbacks;
 mod class_weight;
 mod diverged;
 mod input;
-mod memory;
 mod optimizer;
 mod options;
 mod place;
 mod plateau;
+mod quick_check;
 mod record;
 pub mod report;
 mod resume;
@@ -32,7 +32,7 @@ use self::input::Input;
 use super::network::{self, Known};
 use super::run::{self, Rescale, Run};
 use super::run_folder::{self, BOARD, RunFolder};
-use super::source::Samples;
+use super::source::{self, Samples};
 use super::{augment, devices};
 use crate::error::Error;
 use crate::interrupt::{self, Interrupt};
@@ -40,9 +40,11 @@ use crate::plot;
 use crate::progress::{Progress, words};
 
 pub fn run(given: &Arguments) -> Result<ExitCode, Error> {
-    let folder = RunFolder::lock(&given.place.out(&given.model)?)?;
+    network::check(&given.model)?;
+    let mut folder = RunFolder::open(&given.place.out(&given.model)?)?;
     let resumed = resume::find(given, &folder)?;
     let arguments = resumed.as_ref().map_or(given, |resumed| &resumed.arguments);
+    source::check(arguments.data())?;
     let (mut model, data) = Data::load(arguments, |train| match &resumed {
         Some(resumed) if resumed.itself => resumed.network(&folder),
         _ => untrained(arguments, train),
@@ -62,6 +64,7 @@ pub fn run(given: &Arguments) -> Result<ExitCode, Error> {
         }
     });
     model.compile(&device, compile)?;
+    check(arguments, &mut model, &data)?;
     report::introduce(&written, &model, [data.trained.len(), data.validated.len()], data.test.as_ref());
     let (initial_epoch, before) = match &resumed {
         Some(resumed) => resumed.restore(&mut model, &folder)?,
@@ -72,11 +75,15 @@ pub fn run(given: &Arguments) -> Result<ExitCode, Error> {
             resumed.introduce(&model, initial_epoch, &written)?;
             written.save(folder.path())?;
         }
-        None => begin(arguments, &model, &folder, &written)?,
+        None => begin(arguments, &model, &mut folder, &written)?,
     }
 
     let history = fit(arguments, &mut model, &data, (initial_epoch, before), &mut progress, folder.path())?;
-    report::speed(&progress, &history);
+    let trained = &history.epochs[initial_epoch.min(history.epochs.len())..];
+    if let (Some(resumed), true) = (resumed, trained.is_empty()) {
+        written = resumed.run; // what is asked for now has changed nothing
+    }
+    report::speed(&progress, trained);
     if let (Some(test), None) = (&data.test, interrupt::asked())
         && let Some(score) = model.evaluate_with_callbacks(test, &mut [&mut Interrupt])?
     {
@@ -84,6 +91,19 @@ pub fn run(given: &Arguments) -> Result<ExitCode, Error> {
         (written.test_loss, written.test_accuracy) = (Some(score.loss), score.get("accuracy"));
     }
     end(&written, &history, folder.path())
+}
+
+/// What can be checked before the folder is taken, so that a training that cannot begin leaves what is there.
+fn check(arguments: &Arguments, model: &mut Model, data: &Data) -> Result<(), Error> {
+    let batch_size = arguments.batch_size as usize;
+    model.check(&data.trained, batch_size)?;
+    if let Some(test) = &data.test {
+        model.check(test, batch_size)?;
+    }
+    if let Some(mut plateau) = arguments.reduce_lr_on_plateau.clone() {
+        plateau.on_train_begin(model)?;
+    }
+    Ok(())
 }
 
 /// What is learned from.
@@ -108,7 +128,7 @@ impl Data {
         network: impl FnOnce(&Dataset) -> Result<Model, Error>,
     ) -> Result<(Model, Data), Error> {
         let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
-        memory::check(arguments)?;
+        quick_check::check(arguments)?;
         let Input { model, samples, interpolation, preprocessing } = Input::new(arguments, network)?;
         let [trained, validated] = samples.split(arguments.validation_split());
         let Samples { train, test, .. } = samples;
@@ -146,6 +166,9 @@ fn compile(arguments: &Arguments, model: &Model, data: &Data) -> Result<Compile,
         true => run::usual_metrics(&*loss, &data.train),
         false => arguments.metrics.clone(),
     };
+    if let Some(plateau) = &arguments.reduce_lr_on_plateau {
+        plateau::check(plateau, &metrics, !data.validated.is_empty())?;
+    }
     let compile = arguments.compile(data.trained.len())?;
     Ok(Compile { loss, metrics, ..compile })
 }
@@ -181,7 +204,7 @@ fn initialize(model: &mut Model, arguments: &Arguments) -> Result<(), Error> {
 }
 
 /// Makes the folder the training's own. A model that was found there itself is not lost if the training ends early.
-fn begin(arguments: &Arguments, model: &Model, folder: &RunFolder, run: &Run) -> Result<(), Error> {
+fn begin(arguments: &Arguments, model: &Model, folder: &mut RunFolder, run: &Run) -> Result<(), Error> {
     folder.begin(run)?;
     if run_folder::named(&arguments.model).is_some_and(|model| run_folder::is_same(model, folder.path())) {
         model.save(folder.path())?;
@@ -246,7 +269,7 @@ fn end(run: &Run, history: &History, out: &Path) -> Result<ExitCode, Error> {
     plot::draw(&curves, &out.join("history.svg"))?;
     plot::draw(&curves, &out.join("history.png"))?;
     if let Some(status) = interrupt::asked() {
-        println!("stopped in epoch {}; all until then is saved in {}", history.epochs.len(), out.display());
+        report::stopped(history, out);
         return Ok(ExitCode::from(status));
     }
     println!("saved in {}; see history.png there", out.display());

@@ -1,9 +1,11 @@
 //! `--reduce-lr-on-plateau`: Keras' arguments of ReduceLROnPlateau in words.
 
+use kiln::Metric;
 use kiln::callbacks::{Mode, ReduceLROnPlateau};
 use serde::Deserialize;
 
 use crate::commands::spec;
+use crate::error::Error;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +48,23 @@ pub fn parse(text: &str) -> Result<ReduceLROnPlateau, String> {
     })
 }
 
+/// # Errors
+/// When the figure that is watched is none of the training's.
+pub fn check(rule: &ReduceLROnPlateau, metrics: &[Metric], validates: bool) -> Result<(), Error> {
+    let names = std::iter::once("loss").chain(metrics.iter().map(|metric| metric.name()));
+    let mut names: Vec<String> = names.map(str::to_owned).collect();
+    if validates {
+        names.extend(names.clone().into_iter().map(|name| format!("val_{name}")));
+    }
+    match names.contains(&rule.monitor) {
+        true => Ok(()),
+        false => Err(Error::Option {
+            option: "--reduce-lr-on-plateau",
+            problem: format!("expected a monitor of {}, found `{}`", names.join(", "), rule.monitor),
+        }),
+    }
+}
+
 /// The rule in the words of [`parse`].
 pub fn words(rule: &ReduceLROnPlateau) -> String {
     let ReduceLROnPlateau { monitor, factor, patience, mode, min_delta, cooldown, min_lr, .. } = rule;
@@ -75,5 +94,17 @@ mod tests {
         assert!(other.monitor == "val_accuracy" && other.mode == Mode::Max);
         assert_eq!(words(&parse(&words(&other)).unwrap()), words(&other));
         assert!(parse("factor=2").is_err() && parse("mode=up").is_err() && parse("patiance=3").is_err());
+    }
+    #[test]
+    fn the_figure_that_is_watched_is_one_of_the_trainings() {
+        let error = |monitor: &str, validates| {
+            let rule = parse(&format!("monitor={monitor}")).unwrap();
+            check(&rule, &[Metric::Accuracy], validates).err().map(|error| error.to_string())
+        };
+        assert_eq!((error("val_loss", true), error("accuracy", false)), (None, None));
+        let expected =
+            "--reduce-lr-on-plateau: expected a monitor of loss, accuracy, val_loss, val_accuracy, found `foo`";
+        assert_eq!(error("foo", true).as_deref(), Some(expected));
+        assert!(error("val_loss", false).is_some());
     }
 }

@@ -158,6 +158,15 @@ impl Identity {
         })
     }
 
+    /// Whether these are the samples and labels of a data set, however a model sees them.
+    ///
+    /// # Errors
+    /// When a streamed sample cannot be read.
+    pub fn is_of(&self, data: &Dataset) -> Result<bool, Error> {
+        let Identity { samples, shape, hash, .. } = Identity::of(data)?;
+        Ok((samples, shape, &hash) == (self.samples, self.shape.clone(), &self.hash))
+    }
+
     /// How another data set differs from this one, in words, if it does.
     pub fn difference(&self, other: &Identity) -> Option<String> {
         let words = |what: &str, one: String, other: String| Some(format!("--data: {what} {one} before, {other} now"));
@@ -256,5 +265,7 @@ mod tests {
         assert!(one.difference(&swapped).unwrap().contains("other ones"));
         let rescaled = Identity::of(&data(vec![1, 2, 3, 4, 5, 6]).rescaled(1.0, 0.0)).unwrap();
         assert!(one.difference(&rescaled).unwrap().contains("scale and offset"));
+        assert!(one.is_of(&data(vec![1, 2, 3, 4, 5, 6]).rescaled(1.0, 0.0)).unwrap());
+        assert!(!one.is_of(&data(vec![1, 2, 3, 4, 6, 5])).unwrap());
     }
 }

@@ -1,12 +1,14 @@
 //! What `kiln train` says, and what it writes down of itself.
 
+use std::path::Path;
+
 use kiln::data::Dataset;
-use kiln::{Compile, Device, History, Model};
+use kiln::{Compile, Device, EpochLogs, History, Model};
 
 use super::{Arguments, optimizer, plateau};
 use crate::commands::run::{DType, Rescale, Run, image_of};
-use crate::commands::source;
-use crate::plot::Curves;
+use crate::commands::{counted, source};
+use crate::plot::{Curves, Panel};
 use crate::progress::{Progress, rate};
 
 /// What the training was asked for.
@@ -40,7 +42,7 @@ pub fn introduce(run: &Run, model: &Model, [train, validate]: [usize; 2], test: 
     let parameters = model.summary().parameters();
     println!("{} with {parameters} parameters on {}", run.model, run.device);
     let test = test.map(|test| format!(", {} to test", test.len())).unwrap_or_default();
-    println!("{}: {train} samples to train, {validate} to validate{test}", run.data);
+    println!("{}: {} to train, {validate} to validate{test}", run.data, counted(train, "samples"));
     println!("{}", run.input_words(model));
     println!("{}, batches of {}, seed {}", run.optimizer, run.batch_size, run.seed);
     if let Some(augment) = &run.augment {
@@ -48,23 +50,55 @@ pub fn introduce(run: &Run, model: &Model, [train, validate]: [usize; 2], test: 
     }
 }
 
-/// How fast it was.
-pub fn speed(progress: &Progress, history: &History) {
+/// How fast the epochs that were trained now were.
+pub fn speed(progress: &Progress, trained: &[EpochLogs]) {
     if let Some(took) = progress.first_step() {
-        let speed = history.epochs.iter().map(|logs| logs.images_per_second).sum::<f64>() / history.epochs.len() as f64;
+        let speed = trained.iter().map(|logs| logs.images_per_second).sum::<f64>() / trained.len().max(1) as f64;
         println!("first step after {:.2} s; {} images/s on average", took.as_secs_f64(), rate(speed));
     }
 }
 
-/// The picture of the history.
+/// The last line of a training that was stopped.
+pub fn stopped(history: &History, out: &Path) {
+    println!("stopped in epoch {}; all until then is saved in {}", history.epochs.len(), out.display());
+}
+
+/// The picture of the history: a panel for the loss and one for each metric, accuracy first.
 pub fn curves(run: &Run, history: &History) -> Curves {
     let score = run.test_accuracy.map(|accuracy| format!(": test accuracy {:.2} %", 100.0 * accuracy));
     let figure = |name: &str| history.epochs.iter().filter_map(|logs| logs.get(name)).collect();
+    let panel = |name: &str| Panel {
+        name: name.to_owned(),
+        train: figure(name),
+        validation: figure(&format!("val_{name}")),
+        most: if name.ends_with("accuracy") { 1.0 } else { f64::INFINITY },
+    };
+    let metrics = history.epochs.first().map(|logs| logs.metrics.iter().map(|(name, _)| name).collect::<Vec<_>>());
+    let mut names = metrics.unwrap_or_default();
+    names.push("loss");
     Curves {
         title: format!("{} on {}{}", run.model, run.data, score.unwrap_or_default()),
-        accuracy: figure("accuracy"),
-        val_accuracy: figure("val_accuracy"),
-        loss: figure("loss"),
-        val_loss: figure("val_loss"),
+        panels: names.into_iter().map(panel).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kiln::Figures;
+
+    use super::*;
+
+    fn names(metrics: Figures) -> Vec<String> {
+        let logs = EpochLogs { epoch: 1, loss: 0.5, metrics, ..EpochLogs::default() };
+        let history = History { epochs: vec![logs], ..History::default() };
+        curves(&Run::default(), &history).panels.into_iter().map(|panel| panel.name).collect()
+    }
+
+    #[test]
+    fn the_picture_has_a_panel_for_each_metric_and_the_loss() {
+        assert_eq!(names(Figures::from([("accuracy", 0.5)])), ["accuracy", "loss"]);
+        let metrics = Figures::from([("binary_accuracy", 0.5), ("mean_absolute_error", 2.0)]);
+        assert_eq!(names(metrics), ["binary_accuracy", "mean_absolute_error", "loss"]);
+        assert_eq!(names(Figures::default()), ["loss"]);
     }
 }

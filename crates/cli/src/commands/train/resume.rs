@@ -15,7 +15,8 @@ pub struct Resumed {
     pub arguments: Arguments,
     /// Whether the command names the training itself as its model.
     pub itself: bool,
-    run: Run,
+    /// The training as it was before.
+    pub run: Run,
     training: Training,
     notes: Vec<String>,
 }
@@ -98,7 +99,9 @@ impl Resumed {
 
     /// What goes on, and how it is other than before.
     pub fn introduce(&self, model: &Model, epochs: usize, now: &Run) -> Result<(), Error> {
-        println!("goes on after epoch {epochs}, with a learning rate of {}", model.learning_rate()?);
+        // As a device sees it: with the digits that f32 has.
+        let rate = model.learning_rate()? as f32;
+        println!("goes on after epoch {epochs}, with a learning rate of {rate}");
         self.notes.iter().for_each(|note| println!("{note}"));
         // As another version of Kiln may have other defaults.
         if self.run.optimizer != now.optimizer {

@@ -155,6 +155,9 @@ fn first_shape(json: &Value) -> Result<Shape, String> {
 fn layer(json: &Value, known: &[&str], registry: &Registry) -> Result<Named, String> {
     let named = |problem: String| format!("{}: {problem}", title(json));
     let package = if is_op(json) { Package::Ops } else { Package::Layers };
+    if ["Sequential", "Functional", "Model"].contains(&string(json, "class_name").map_err(named)?) {
+        return Err(named("a model within a model is not supported; write its layers into the outer one".to_owned()));
+    }
     let custom = json.get("registered_name").and_then(Value::as_str).filter(|name| is_custom(name));
     let object = match custom {
         Some(_) => KerasObject::read_custom(json, known).map_err(named)?,

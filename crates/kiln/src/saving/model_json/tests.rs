@@ -154,3 +154,14 @@ fn graphs_that_kiln_does_not_know_say_what_is_expected() {
     });
     assert_eq!(unknown, "layer a (Conv2D): expected to take what a layer before it gives, found nobody");
 }
+
+#[test]
+fn a_model_within_a_model_is_refused_as_that() {
+    for class in ["Sequential", "Functional", "Model"] {
+        let mut json = keras2(true, false);
+        let layer = &mut json["config"]["layers"][1];
+        (layer["class_name"], layer["registered_name"]) = (json!(class), json!(class));
+        let error = error(&json);
+        assert!(error.contains("a model within a model is not supported"), "{class}: {error}");
+    }
+}
