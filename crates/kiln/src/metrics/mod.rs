@@ -18,9 +18,9 @@ mod call;
 
 pub use call::MetricCall;
 
-/// Declares the metrics: the file and the struct of each. Its name is that of its file.
+/// Declares the metrics: the file, the struct and Keras' short names of each. Its name is that of its file.
 macro_rules! metrics {
-    ($($file:ident::$Metric:ident;)*) => {
+    ($($file:ident::$Metric:ident $($short:literal)*;)*) => {
         $(
             mod $file;
             pub use $file::$Metric;
@@ -34,7 +34,7 @@ macro_rules! metrics {
 
         /// All of Kiln's metrics.
         const KNOWN: &[Known] = &[$(
-            Known { name: stringify!($file), class: stringify!($Metric), read: read::<$Metric> }
+            Known { name: stringify!($file), others: &[stringify!($Metric), $($short),*], read: read::<$Metric> }
         ),*];
     };
 }
@@ -42,8 +42,8 @@ macro_rules! metrics {
 metrics! {
     accuracy::Accuracy;
     binary_accuracy::BinaryAccuracy;
-    mean_absolute_error::MeanAbsoluteError;
-    mean_squared_error::MeanSquaredError;
+    mean_absolute_error::MeanAbsoluteError "mae" "MAE";
+    mean_squared_error::MeanSquaredError "mse" "MSE";
     top_k_categorical_accuracy::TopKCategoricalAccuracy;
 }
 
@@ -134,7 +134,7 @@ type Read = fn(&Map<String, Value>) -> std::result::Result<Arc<dyn Metric>, Stri
 /// One of Kiln's metrics.
 struct Known {
     name: &'static str,
-    class: &'static str,
+    others: &'static [&'static str],
     read: Read,
 }
 
@@ -144,17 +144,17 @@ fn read<M: Metric + DeserializeOwned + 'static>(
     Ok(Arc::new(from_arguments::<M>(config)?))
 }
 
-/// One of Kiln's metrics by Keras' name, with arguments as [`Metric::config`] returns them. Arguments that are left out
+/// One of Kiln's metrics by any of Keras' names (`mean_squared_error`, `MeanSquaredError`, `mse`), with arguments as [`Metric::config`] returns them. Arguments that are left out
 /// have their defaults.
 ///
 /// # Errors
 /// When the name is unknown, or an argument is unknown or of another type.
 pub fn from_config(name: &str, config: &Map<String, Value>) -> std::result::Result<Arc<dyn Metric>, String> {
-    match KNOWN.iter().find(|known| [known.name, known.class].contains(&name)) {
+    match KNOWN.iter().find(|known| known.name == name || known.others.contains(&name)) {
         Some(known) => (known.read)(config).map_err(|problem| format!("{}: {problem}", known.name)),
         None => {
             let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
-            Err(format!("expected one of {}; found `{name}`", names.join(", ")))
+            Err(format!("expected one of {} (short: mse, mae); found `{name}`", names.join(", ")))
         }
     }
 }
@@ -235,7 +235,9 @@ mod tests {
         for known in KNOWN {
             let metric = from_name(known.name).unwrap();
             assert_eq!(metric.name(), known.name);
-            assert_eq!([debug(&metric.to_string()), debug(known.class)], [debug(known.name), debug(known.name)]);
+            for other in known.others.iter().copied().chain([metric.to_string().as_str()]) {
+                assert_eq!(debug(other), debug(known.name));
+            }
         }
         for k in [1, 12] {
             let metric: Arc<dyn Metric> = TopKCategoricalAccuracy { k }.into();

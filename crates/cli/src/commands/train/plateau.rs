@@ -1,7 +1,9 @@
 //! `--reduce-lr-on-plateau`: Keras' arguments of ReduceLROnPlateau in words.
 
-use kiln::Metric;
+use std::sync::Arc;
+
 use kiln::callbacks::{Mode, ReduceLROnPlateau};
+use kiln::metrics::Metric;
 use serde::Deserialize;
 
 use crate::commands::spec;
@@ -50,7 +52,7 @@ pub fn parse(text: &str) -> Result<ReduceLROnPlateau, String> {
 
 /// # Errors
 /// When the figure that is watched is none of the training's.
-pub fn check(rule: &ReduceLROnPlateau, metrics: &[Metric], validates: bool) -> Result<(), Error> {
+pub fn check(rule: &ReduceLROnPlateau, metrics: &[Arc<dyn Metric>], validates: bool) -> Result<(), Error> {
     let names = std::iter::once("loss").chain(metrics.iter().map(|metric| metric.name()));
     let mut names: Vec<String> = names.map(str::to_owned).collect();
     if validates {
@@ -99,7 +101,7 @@ mod tests {
     fn the_figure_that_is_watched_is_one_of_the_trainings() {
         let error = |monitor: &str, validates| {
             let rule = parse(&format!("monitor={monitor}")).unwrap();
-            check(&rule, &[Metric::Accuracy], validates).err().map(|error| error.to_string())
+            check(&rule, &[kiln::metrics::Accuracy.into()], validates).err().map(|error| error.to_string())
         };
         assert_eq!((error("val_loss", true), error("accuracy", false)), (None, None));
         let expected =
