@@ -111,9 +111,13 @@ fn what_a_library_declares_is_one_type_for_all_shaders_that_import_it() {
     assert_eq!(rust.matches("::kiln::bytemuck::Pod").count(), 1, "{rust}");
     assert_eq!(rust.matches("pub use super::lib::scaled::Params;").count(), 2);
     assert_eq!(rust.matches("pub scaled: super::lib::scaled::Overrides,").count(), 2);
-    assert_eq!(rust.matches("pub factor: f32,").count(), 1);
-    assert_eq!(rust.matches("(\"factor\", f64::from(overrides.scaled.factor))").count(), 2);
-    assert_eq!(rust.matches("(\"own\", f64::from(overrides.own))").count(), 1);
+    let (of_shaders, of_library) = rust.split_once("pub mod lib {").unwrap();
+    assert_eq!(of_library.matches("pub factor: f32,").count(), 1, "{rust}");
+    let translated = of_shaders.matches("pub struct Shader").count();
+    assert_eq!((translated, of_shaders.matches("pub factor: f32,").count()), (2, 2), "those of the native code alone");
+    let dense: String = rust.split_whitespace().collect();
+    assert_eq!(dense.matches("(\"factor\",f64::from(overrides.scaled.factor))").count(), 2);
+    assert_eq!(dense.matches("(\"own\",f64::from(overrides.own))").count(), 1);
 }
 
 #[test]
