@@ -9,7 +9,7 @@ mod test;
 
 use std::process::ExitCode;
 
-use shell::{Profile, Shell};
+use shell::Shell;
 
 const USAGE: &str = "usage: cargo xtask <command>
 
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let command = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["demo"] => demo::demo,
         ["test"] => test::test,
-        ["setup"] => |shell: &mut Shell| setup::gpu(shell, Profile::Release),
+        ["setup"] => setup::setup,
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

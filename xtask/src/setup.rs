@@ -1,7 +1,7 @@
 //! Finding a device behind a driver, or installing one: tests need one beside the processor.
 
 use crate::apt;
-use crate::shell::{Profile, Result, Shell};
+use crate::shell::{Result, Shell};
 
 /// What `KILN_DEVICE` says for the first device behind a driver: the name of the interface.
 pub const GPU: &str = if cfg!(any(target_os = "macos", target_os = "ios")) {
@@ -24,16 +24,17 @@ the processor; only training needs none. Install one of:
     Alpine         apk add mesa-vulkan-swrast vulkan-loader
 then run this again. `cargo run --release -p kiln-train -- devices` shows what Kiln finds.";
 
-/// Makes sure that Kiln finds a GPU or a driver that stands in for one: asks `kiln devices` to open it, and installs
-/// Mesa's lavapipe if there is none.
-pub fn gpu(shell: &mut Shell, profile: Profile) -> Result {
-    let release = match profile {
-        Profile::Dev => "",
-        Profile::Release => " --release",
-    };
-    shell.run(&format!("cargo build{release} -p kiln-train"))?;
-    let devices = format!("cargo run --quiet{release} -p kiln-train -- devices");
-    let variables = [("KILN_DEVICE", GPU)];
+/// Builds `kiln`, and has it find a GPU or a driver that stands in for one.
+pub fn setup(shell: &mut Shell) -> Result {
+    shell.run("cargo build --release -p kiln-train")?;
+    let kiln = shell.built("release", "kiln");
+    gpu(shell, &kiln)
+}
+
+/// Makes sure that Kiln finds a GPU or a driver that stands in for one: asks `kiln devices`, of the program `kiln`, to open
+/// it, and installs Mesa's lavapipe if there is none.
+pub fn gpu(shell: &mut Shell, kiln: &str) -> Result {
+    let (devices, variables) = (format!("{kiln} devices"), [("KILN_DEVICE", GPU)]);
     if shell.output_with(&devices, &variables).is_none() {
         println!("\nno device behind {GPU} found");
         if !cfg!(target_os = "linux") || !apt::install_lavapipe(shell)? {

@@ -9,15 +9,6 @@ use std::time::{Duration, Instant};
 /// What went wrong, for the user.
 pub type Result<T = ()> = std::result::Result<T, String>;
 
-/// How `kiln` itself is built.
-#[derive(Clone, Copy)]
-pub enum Profile {
-    /// As `cargo test` builds it.
-    Dev,
-    /// As users run it.
-    Release,
-}
-
 /// Runs commands in the repository's root, prints each, and keeps how long it took.
 pub struct Shell {
     root: PathBuf,
@@ -43,6 +34,14 @@ impl Shell {
         &self.root
     }
 
+    /// A program that cargo built, as a word of a command line: `profile` is a folder of cargo's target folder, `name` the
+    /// program's path within.
+    pub fn built(&self, profile: &str, name: &str) -> String {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+        let program = self.root.join(target).join(profile).join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+        format!("\"{}\"", program.display())
+    }
+
     /// An empty folder of our own that is only for this user.
     pub fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.root.join("target/xtask").join(name);
@@ -59,9 +58,9 @@ impl Shell {
         Ok(folder)
     }
 
-    /// The command of a line: words between spaces, and the further arguments as they are.
+    /// The command of a line: its words, and the further arguments as they are.
     fn command(&self, line: &str, arguments: &[&str]) -> Command {
-        let mut words = line.split_whitespace().chain(arguments.iter().copied());
+        let mut words = words(line).into_iter().chain(arguments.iter().copied());
         let program = words.next().unwrap_or_default();
         let program =
             if program == "cargo" { std::env::var_os("CARGO").unwrap_or("cargo".into()) } else { program.into() };
@@ -115,4 +114,16 @@ impl Shell {
         let _ = write!(table, "{:8.1} s  in all", total.as_secs_f64());
         table
     }
+}
+
+/// The words of a command line: between spaces, or in quotation marks.
+fn words(line: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    for (index, part) in line.split('"').enumerate() {
+        match index % 2 {
+            0 => words.extend(part.split_whitespace()),
+            _ => words.push(part),
+        }
+    }
+    words
 }

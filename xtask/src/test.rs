@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::setup::{self, GPU};
-use crate::shell::{Profile, Result, Shell};
+use crate::shell::{Result, Shell};
 
 /// Runs all checks and tests and stops at the first that fails. All tests run once, models on the processor; the tests
 /// of models then run on a driver's device as well, so that both kinds of devices are held to the same promises.
 pub fn test(shell: &mut Shell) -> Result {
-    setup::gpu(shell, Profile::Dev)?;
     shell.run("cargo fmt --all --check")?;
     // A macro declares these modules, which hides them from cargo fmt.
     let of_kiln = ["layers", "losses", "metrics", "optimizers"].map(|module| format!("crates/kiln/src/{module}"));
@@ -21,11 +20,16 @@ pub fn test(shell: &mut Shell) -> Result {
     shell.run_with("cargo doc --workspace --no-deps", &[], &[("RUSTDOCFLAGS", "-D warnings")])?;
     // Lists and collects each package's files, and fails where a manifest or a file is missing that a release needs.
     shell.run("cargo package --workspace --no-verify --allow-dirty --quiet")?;
+    // Always the whole workspace, with all features, since the command asks for them: another selection of packages has other
+    // features of dependencies and builds most of them anew.
+    shell.run("cargo build --workspace --all-targets")?;
+    let kiln = shell.built("debug", "kiln");
+    setup::gpu(shell, &kiln)?;
     shell.run_with("cargo test --workspace", &[], &[("KILN_DEVICE", "cpu")])?;
-    shell.run_with("cargo test --package kiln --features hdf5,hub --test main", &[], &[("KILN_DEVICE", GPU)])?;
-    shell.run("cargo build --examples")?;
+    shell.run_with("cargo test --workspace --test main", &[], &[("KILN_DEVICE", GPU)])?;
     for example in quick_examples(&shell.root().join("examples"))? {
-        shell.run(&format!("cargo run --quiet {example}"))?;
+        let example = shell.built("debug", &example);
+        shell.run(&example)?;
     }
     println!("\nall passed\n{}", shell.times());
     Ok(())
@@ -41,24 +45,24 @@ fn modules(folder: &Path) -> Result<Vec<String>> {
     Ok(files)
 }
 
-/// How cargo is told of the examples that anyone can run in a moment: all but those whose documentation has a line that
-/// starts with `Needs `, such as `//! Needs MNIST: ...` or `//! Needs a window.`. An example is a file, a folder with a
-/// `main.rs`, or a package of its own.
+/// The programs of the examples that anyone can run in a moment: all but those whose documentation has a line that starts with
+/// `Needs `, such as `//! Needs MNIST: ...` or `//! Needs a window.`. An example is a file, a folder with a `main.rs`, or a
+/// package of its own.
 fn quick_examples(folder: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
     let mut examples = Vec::new();
     for path in entries.flatten().map(|entry| entry.path()) {
-        let (kind, source) = match (path.is_dir(), path.join("Cargo.toml").exists()) {
-            (_, true) => ("--package", path.join("src/main.rs")),
-            (true, false) => ("--example", path.join("main.rs")),
-            (false, false) => ("--example", path.clone()),
+        let (folder, source) = match (path.is_dir(), path.join("Cargo.toml").exists()) {
+            (_, true) => ("", path.join("src/main.rs")),
+            (true, false) => ("examples/", path.join("main.rs")),
+            (false, false) => ("examples/", path.clone()),
         };
         if source.extension().is_none_or(|extension| extension != "rs") {
             continue;
         }
         let (Ok(text), Some(name)) = (std::fs::read_to_string(&source), path.file_stem()) else { continue };
         if !text.lines().any(|line| line.starts_with("//! Needs ")) {
-            examples.push(format!("{kind} {}", name.to_string_lossy()));
+            examples.push(format!("{folder}{}", name.to_string_lossy()));
         }
     }
     examples.sort();
