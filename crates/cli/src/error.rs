@@ -222,6 +222,14 @@ pub enum Error {
         /// The sample or the file.
         of: String,
     },
+    /// The loss of finite predictions is not finite.
+    #[error("{data}: expected a finite loss, as all predictions are finite, found {loss}; check the labels")]
+    NonFiniteLoss {
+        /// The samples.
+        data: String,
+        /// The loss.
+        loss: f64,
+    },
     /// Another process trains in a folder.
     #[error("{}: another training {}writes there; wait until it ends, or choose another folder with --out", .folder.display(), by(.process))]
     InUse {

@@ -84,6 +84,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         let of = format!("sample {sample} of {} {what} of {source}", test.len());
         return Err(Error::NonFinitePrediction { of });
     }
+    if !score.loss.is_finite() {
+        return Err(Error::NonFiniteLoss { data: source, loss: score.loss });
+    }
     let note = if trained_on { ", all of which it was trained on," } else { "" };
     let mut text =
         format!("{} of {source}{note} on {}\n{}\n", counted(test.len(), &what), device.info().name, prepared.words);

@@ -52,3 +52,16 @@ fn predictions_of_tensors_are_written_and_named_where_they_are_not_finite() {
     assert!(error.contains("sample 1 of x.safetensors: expected predictions that are finite"), "{error}");
     assert_eq!(place.tensor("y.safetensors", "y").len(), 4);
 }
+
+#[test]
+fn a_label_that_is_not_a_number_is_no_result() {
+    let place = Place::new();
+    let write = |name: &str, last: f32| place.write_xy(name, (&[3, 1], &[0.0, 1.0, 2.0]), (&[3, 1], &[1.0, 2.0, last]));
+    write("xy.safetensors", 3.0);
+    write("nan.safetensors", f32::NAN);
+    place.model(&[1], &[("Dense", json!({"units": 1}))]);
+    place.succeed("train m.json --data xy.safetensors --loss mse --epochs 1 --out r");
+    let (status, out, error) = place.kiln("evaluate r --data nan.safetensors");
+    assert_eq!((status, &*out), (1, ""), "{error}");
+    assert!(error.contains("nan.safetensors: expected a finite loss") && error.contains("found NaN"), "{error}");
+}

@@ -175,12 +175,10 @@ pub fn check(source: &str) -> Result<(), Error> {
 /// The shape of a sample and the number of classes of a folder of images, or of an archive of one, if images are
 /// resized: without a look into any of them.
 pub fn described(source: &str, images: &Images) -> Result<Option<(Shape, usize)>, Error> {
-    let path = Path::new(source);
-    let folder = match Known::named(source) {
-        None if path.is_dir() => path.to_owned(),
-        None if path.is_file() && !is_tensors(source) => archive::unpacked(path)?,
-        _ => return Ok(None),
-    };
+    if Known::named(source).is_some() || is_tensors(source) {
+        return Ok(None);
+    }
+    let folder = folder_of(source)?;
     match Layout::of(&folder)? {
         Layout::Parts([folder, _]) | Layout::Classes(folder) => images.described(&folder),
         _ => Ok(None),
