@@ -388,8 +388,8 @@ pub fn words(error: &Error, command: &clap::Command) -> String {
         },
         kiln::Error::NoSoftmax { .. } => match option("from_logits", command) {
             Some(option) => text
-                .replace("add `Activation::new(ActivationFunction::Softmax)`", "end the network with a softmax")
-                .replace("add `Activation::new(Function::Sigmoid)`", "end the network with a sigmoid")
+                .replace("add `Activation::Softmax`", "end the network with a softmax")
+                .replace("add `Activation::Sigmoid`", "end the network with a sigmoid")
                 .replace("set `from_logits: true`", &format!("pass {option}")),
             None => text,
         },

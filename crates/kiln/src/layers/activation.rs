@@ -255,7 +255,7 @@ mod tests {
         let softmax = json!({"class_name": "Softmax", "config": {"axis": -1}});
         assert_eq!(read(softmax), Ok(Activation::Softmax));
         let activation = json!({"class_name": "Activation", "config": {"activation": "tanh"}});
-        assert_eq!(read(activation), Ok(Activation::Tanh.into()));
+        assert_eq!(read(activation), Ok(Activation::Tanh));
         assert_eq!(read(Value::Null), Ok(Activation::Linear));
     }
 

@@ -31,7 +31,7 @@ fn read_outside(@builtin(global_invocation_id) id: vec3u) {
 
 @compute @workgroup_size(64)
 fn write_outside(@builtin(global_invocation_id) id: vec3u) {
-    f_out[id.x + 16383u] = 1.0;
+    f_out[id.x + 16319u] = 1.0;
 }
 
 @compute @workgroup_size(64)

@@ -2,8 +2,8 @@
 
 use kiln_graph::Kernel;
 
-/// The size of every buffer, in 32-bit words.
-pub const WORDS: usize = 16_384;
+/// The size of every buffer, in 32-bit words: whole elements of every type, of 12, 16 and 20 words too.
+pub const WORDS: usize = 16_320;
 
 const EDGES_I32: [i32; 8] = [0, -1, i32::MIN, i32::MAX, 1, 7, -3, 1000];
 const EDGES_U32: [u32; 8] = [0, 1, u32::MAX, 5, 1 << 31, 33, 2, 1_000_003];

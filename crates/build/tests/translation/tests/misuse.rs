@@ -28,7 +28,7 @@ fn a_missing_barrier_shows_when_the_order_is_shuffled() {
 fn an_access_outside_is_reported_with_kernel_variable_and_word() {
     for (kernel, name, first) in [
         (ReadOutside::KERNEL, "f_a", 17_000),
-        (WriteOutside::KERNEL, "f_out", 16_384),
+        (WriteOutside::KERNEL, "f_out", 16_320),
         (WorkgroupMemoryOutside::KERNEL, "row", 64),
         (AddressWrapsAround::KERNEL, "f_a", u32::MAX),
     ] {
