@@ -24,8 +24,8 @@ pub trait Device: Debug + Send + Sync {
     fn program(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>]) -> Result<Box<dyn Program>, DeviceError>;
 
     /// This device opened once more, so that kernels see at most `bytes` bytes of a buffer at once: for tests of what
-    /// happens on devices with a smaller [`Limits::max_binding_bytes`]. A limit that is smaller already stays. Buffers
-    /// of the one are not for programs of the other.
+    /// happens on devices with a smaller [`Limits::max_binding_bytes`](crate::Limits::max_binding_bytes). A limit that is
+    /// smaller already stays. Buffers of the one are not for programs of the other.
     ///
     /// # Errors
     /// [`DeviceError::Invalid`] when the device cannot be opened again.
