@@ -22,7 +22,7 @@ pub fn test(shell: &mut Shell) -> Result {
     shell.run("cargo package --workspace --no-verify --allow-dirty --quiet")?;
     // Always the whole workspace, with all features, since the command asks for them: another selection of packages has other
     // features of dependencies and builds most of them anew.
-    shell.run("cargo build --workspace --all-targets")?;
+    shell.run("cargo build --workspace --lib --bins --tests --examples")?;
     let kiln = shell.built("debug", "kiln");
     setup::gpu(shell, &kiln)?;
     shell.run_with("cargo test --workspace", &[], &[("KILN_DEVICE", "cpu")])?;
