@@ -1,5 +1,6 @@
 //! A network on a device: its buffers, its programs and the data sets that lie beside it.
 
+mod data;
 mod graphs;
 mod layout;
 mod memory;
@@ -7,6 +8,7 @@ mod pass;
 mod penalties;
 mod plans;
 mod programs;
+mod progress;
 mod resident;
 mod stream;
 
@@ -17,16 +19,13 @@ use kiln_graph::{Buffers, Profile, Step};
 
 use crate::augmentation::Augmentation;
 use crate::callbacks::CallbackState;
-use crate::compile::{AVERAGE, Compile, MOST_STEPS};
-use crate::data::Dataset;
-use crate::network::{Network, Node, PlacedVariable};
+use crate::compile::{Compile, MOST_STEPS};
+use crate::network::{Network, Node};
 use crate::optimizers::LearningRate;
 use crate::random::{Stream, bits};
-use crate::saving::checkpoint::Progress;
-use crate::weights::Weight;
 use crate::{Device, Error, Result};
 
-use layout::{Layout, TRAINABLE};
+use layout::Layout;
 pub(crate) use memory::check_memory;
 pub(crate) use pass::{Batch, Landed, Pass, Totals};
 use plans::most_at_once;
@@ -217,120 +216,6 @@ impl Session {
         &self.layout
     }
 
-    /// The gradients that the last step left, by the names of the variables. Waits for all that runs.
-    ///
-    /// # Errors
-    /// When the device is lost.
-    pub fn gradients(&self) -> Result<Vec<Weight>> {
-        let bytes = self.layout.trainable_len() as u64 * 4;
-        let flat: Vec<f32> = match self.buffers.get(graphs::GRADIENTS) {
-            Some(buffer) => bytemuck::pod_collect_to_vec(&buffer.read(0, bytes)?),
-            None => Vec::new(),
-        };
-        let of = |(index, variable): (usize, &PlacedVariable)| {
-            let first = self.layout.offset(index)? as usize / 4;
-            let values = flat.get(first..first + variable.shape.elements())?.to_vec();
-            Some(Weight { name: variable.name.clone(), shape: variable.shape.clone(), values })
-        };
-        Ok(self.network.variables.iter().enumerate().filter_map(of).collect())
-    }
-
-    /// The names of what the optimizer keeps from step to step.
-    ///
-    /// # Errors
-    /// When the network is not compiled.
-    pub fn slot_names(&self) -> Result<Vec<String>> {
-        let slots = self.compiled_for("the optimizer's state")?.slots();
-        Ok(slots.iter().map(|slot| slot.name.to_owned()).collect())
-    }
-
-    /// What the optimizer keeps from step to step: name and flat buffer. Waits for all that runs.
-    ///
-    /// # Errors
-    /// When the network is not compiled or the device is lost.
-    pub fn slots(&self) -> Result<Vec<(String, Vec<f32>)>> {
-        let read = |slot: String| {
-            let flat = match self.buffers.get(&graphs::slot_buffer(&slot)) {
-                Some(buffer) => buffer.read(0, self.layout.trainable_len() as u64 * 4)?,
-                None => Vec::new(),
-            };
-            Ok((slot, bytemuck::pod_collect_to_vec(&flat)))
-        };
-        self.slot_names()?.into_iter().map(read).collect()
-    }
-
-    /// Replaces the weights by their moving average, if one is kept and a step was taken: what ends a training.
-    ///
-    /// # Errors
-    /// When the device is lost.
-    pub fn average_weights(&self) -> Result<()> {
-        let bytes = self.layout.trainable_len() as u64 * 4;
-        let averaged = self.compiled.as_ref().is_some_and(|compiled| compiled.use_ema) && self.iterations > 0;
-        match (self.buffers.get(&graphs::slot_buffer(AVERAGE)), self.buffers.get(TRAINABLE)) {
-            (Some(average), Some(weights)) if averaged && bytes > 0 => Ok(weights.write(0, &average.read(0, bytes)?)?),
-            _ => Ok(()),
-        }
-    }
-
-    /// How far training is.
-    ///
-    /// # Errors
-    /// When the network is not compiled.
-    pub fn progress(&self) -> Result<Progress> {
-        let optimizer = self.compiled_for("the optimizer's state")?.optimizer.name().to_owned();
-        let learning_rate = match self.learning_rate {
-            LearningRate::Constant(rate) => Some(rate),
-            LearningRate::Schedule(_) => None,
-        };
-        let compiled_learning_rate = self.compiled_learning_rate();
-        let (epochs, iterations) = (self.epochs, self.iterations);
-        let groups = self.network.groups();
-        Ok(Progress { optimizer, epochs, iterations, learning_rate, compiled_learning_rate, groups })
-    }
-
-    /// The learning rate that the network was compiled with, in words.
-    fn compiled_learning_rate(&self) -> String {
-        self.compiled.as_ref().map_or(String::new(), |compiled| format!("{:?}", compiled.optimizer.learning_rate()))
-    }
-
-    /// The states of the checkpoint that was restored last, if no `fit` has had them and the next one goes on from there.
-    pub fn take_resumed(&mut self, initial_epoch: usize) -> Option<Vec<CallbackState>> {
-        self.resumed.take().filter(|_| initial_epoch == self.epochs)
-    }
-
-    /// Puts training where it was: the weights one after the other, what the optimizer kept, and how far it was. The
-    /// learning rate is that of then if the network was compiled with the same; another one stays.
-    ///
-    /// # Errors
-    /// When the device is lost.
-    pub fn restore(
-        &mut self,
-        weights: &[f32],
-        slots: &[Vec<f32>],
-        progress: &Progress,
-        callbacks: Vec<CallbackState>,
-    ) -> Result<()> {
-        self.write_weights(weights)?;
-        for (name, flat) in self.slot_names()?.iter().zip(slots) {
-            if let (Some(buffer), false) = (self.buffers.get(&graphs::slot_buffer(name)), flat.is_empty()) {
-                buffer.write(0, bytemuck::cast_slice(flat))?;
-            }
-        }
-        (self.epochs, self.iterations) = (progress.epochs, progress.iterations);
-        (self.callback_states, self.resumed) = (callbacks.clone(), Some(callbacks));
-        let compiled = self.compiled_learning_rate();
-        match (&mut self.learning_rate, progress.learning_rate) {
-            (LearningRate::Constant(rate), Some(saved)) if compiled == progress.compiled_learning_rate => *rate = saved,
-            _ if compiled == progress.compiled_learning_rate => {}
-            _ => tracing::info!(
-                "the learning rate is {compiled}, which the model is compiled with now; the checkpoint's training was \
-                 compiled with {}",
-                progress.compiled_learning_rate
-            ),
-        }
-        Ok(())
-    }
-
     fn compiled_for(&self, action: &'static str) -> Result<&Compile> {
         let model = self.network.name.clone();
         self.compiled.as_ref().ok_or(Error::NotReady { model, action, call: "compile" })
@@ -341,84 +226,6 @@ impl Session {
         if self.augmentation.as_ref() != augmentation {
             self.programs.retain(|(mode, ..)| !matches!(mode, Mode::Train | Mode::Gradients));
             self.augmentation = augmentation.cloned();
-        }
-    }
-
-    /// Puts a data set on the device, unless it is there already. `entry` is the node of the network at which the samples
-    /// enter, its input as a rule. Data of the same type as those that are there are written into their buffers, and
-    /// programs stay; others get new buffers, and programs for those before are dropped.
-    ///
-    /// # Errors
-    /// When its samples do not fit the model, it is empty, or memory runs out.
-    pub fn load(&mut self, role: Role, data: &Dataset, entry: Node) -> Result<()> {
-        self.check_samples(data, entry)?;
-        let same_entry = self.entries.insert(role, entry) == Some(entry);
-        if let Some(resident) = self.resident.get_mut(&role).filter(|_| same_entry) {
-            if resident.holds(data) {
-                return Ok(());
-            }
-            if resident.accepts(data, role) {
-                return resident.replace(data, role, &self.buffers);
-            }
-        }
-        self.drop_data(role);
-        let resident = Resident::upload(data, role, &self.device, &mut self.buffers)?;
-        self.resident.insert(role, resident);
-        Ok(())
-    }
-
-    /// Has the device make room for batches of a data set that is predicted for, and returns their size.
-    ///
-    /// # Errors
-    /// As [`Session::load`].
-    fn prepare_predictions(&mut self, data: &Dataset) -> Result<usize> {
-        let role = Role::Predict;
-        self.check_samples(data, self.network.input())?;
-        let most = self.most_at_once.min(INFERENCE_BATCH).min(data.chunk().unwrap_or(usize::MAX));
-        let batch = data.len().min(most);
-        match self.resident.get_mut(&role) {
-            Some(resident) if batch <= resident.ty.capacity() && resident.accepts(data, role) => {
-                resident.replace(data, role, &self.buffers)?;
-            }
-            _ => {
-                self.drop_data(role);
-                // A series of growing data sets makes new buffers and programs a few times only.
-                let capacity = batch.next_power_of_two().min(most);
-                let resident = Resident::allocate(data, role, capacity, &self.device, &mut self.buffers)?;
-                self.resident.insert(role, resident);
-            }
-        }
-        Ok(batch)
-    }
-
-    fn check_samples(&self, data: &Dataset, entry: Node) -> Result<()> {
-        if data.is_empty() {
-            let (expected, found) = ("at least one sample".to_owned(), "an empty data set".to_owned());
-            return Err(Error::Argument { name: "data", expected, found });
-        }
-        let expected = self.network.shape(entry).unwrap_or(&self.network.input_shape);
-        if data.sample_shape() != expected {
-            let expected = format!("samples {expected}");
-            let (model, found) = (self.network.name.clone(), format!("samples {}", data.sample_shape()));
-            return Err(Error::Misfit { model, expected, found });
-        }
-        Ok(())
-    }
-
-    /// Drops a data set and the programs that run on it.
-    fn drop_data(&mut self, role: Role) {
-        self.programs.retain(|(_, other, _)| other != role);
-        self.resident.remove(&role);
-    }
-
-    /// Sets the order in which the samples of a data set are taken.
-    ///
-    /// # Errors
-    /// When the device is lost.
-    pub fn set_order(&mut self, role: Role, order: Vec<u32>) -> Result<()> {
-        match self.resident.get_mut(&role) {
-            Some(resident) => resident.set_order(role, order, &self.buffers),
-            None => Ok(()),
         }
     }
 

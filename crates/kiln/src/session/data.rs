@@ -1,0 +1,87 @@
+//! Data sets on a session's device.
+
+use super::resident::Resident;
+use super::{INFERENCE_BATCH, Role, Session};
+use crate::data::Dataset;
+use crate::network::Node;
+use crate::{Error, Result};
+
+impl Session {
+    /// Puts a data set on the device, unless it is there already. `entry` is the node of the network at which the samples
+    /// enter, its input as a rule. Data of the same type as those that are there are written into their buffers, and
+    /// programs stay; others get new buffers, and programs for those before are dropped.
+    ///
+    /// # Errors
+    /// When its samples do not fit the model, it is empty, or memory runs out.
+    pub fn load(&mut self, role: Role, data: &Dataset, entry: Node) -> Result<()> {
+        self.check_samples(data, entry)?;
+        let same_entry = self.entries.insert(role, entry) == Some(entry);
+        if let Some(resident) = self.resident.get_mut(&role).filter(|_| same_entry) {
+            if resident.holds(data) {
+                return Ok(());
+            }
+            if resident.accepts(data, role) {
+                return resident.replace(data, role, &self.buffers);
+            }
+        }
+        self.drop_data(role);
+        let resident = Resident::upload(data, role, &self.device, &mut self.buffers)?;
+        self.resident.insert(role, resident);
+        Ok(())
+    }
+
+    /// Has the device make room for batches of a data set that is predicted for, and returns their size.
+    ///
+    /// # Errors
+    /// As [`Session::load`].
+    pub(super) fn prepare_predictions(&mut self, data: &Dataset) -> Result<usize> {
+        let role = Role::Predict;
+        self.check_samples(data, self.network.input())?;
+        let most = self.most_at_once.min(INFERENCE_BATCH).min(data.chunk().unwrap_or(usize::MAX));
+        let batch = data.len().min(most);
+        match self.resident.get_mut(&role) {
+            Some(resident) if batch <= resident.ty.capacity() && resident.accepts(data, role) => {
+                resident.replace(data, role, &self.buffers)?;
+            }
+            _ => {
+                self.drop_data(role);
+                // A series of growing data sets makes new buffers and programs a few times only.
+                let capacity = batch.next_power_of_two().min(most);
+                let resident = Resident::allocate(data, role, capacity, &self.device, &mut self.buffers)?;
+                self.resident.insert(role, resident);
+            }
+        }
+        Ok(batch)
+    }
+
+    pub(super) fn check_samples(&self, data: &Dataset, entry: Node) -> Result<()> {
+        if data.is_empty() {
+            let (expected, found) = ("at least one sample".to_owned(), "an empty data set".to_owned());
+            return Err(Error::Argument { name: "data", expected, found });
+        }
+        let expected = self.network.shape(entry).unwrap_or(&self.network.input_shape);
+        if data.sample_shape() != expected {
+            let expected = format!("samples {expected}");
+            let (model, found) = (self.network.name.clone(), format!("samples {}", data.sample_shape()));
+            return Err(Error::Misfit { model, expected, found });
+        }
+        Ok(())
+    }
+
+    /// Drops a data set and the programs that run on it.
+    fn drop_data(&mut self, role: Role) {
+        self.programs.retain(|(_, other, _)| other != role);
+        self.resident.remove(&role);
+    }
+
+    /// Sets the order in which the samples of a data set are taken.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn set_order(&mut self, role: Role, order: Vec<u32>) -> Result<()> {
+        match self.resident.get_mut(&role) {
+            Some(resident) => resident.set_order(role, order, &self.buffers),
+            None => Ok(()),
+        }
+    }
+}

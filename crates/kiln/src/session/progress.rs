@@ -1,0 +1,127 @@
+//! The state of a training: gradients, what the optimizer keeps, and how far it is.
+
+use super::layout::TRAINABLE;
+use super::{Session, graphs};
+use crate::Result;
+use crate::callbacks::CallbackState;
+use crate::compile::AVERAGE;
+use crate::network::PlacedVariable;
+use crate::optimizers::LearningRate;
+use crate::saving::checkpoint::Progress;
+use crate::weights::Weight;
+
+impl Session {
+    /// The gradients that the last step left, by the names of the variables. Waits for all that runs.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn gradients(&self) -> Result<Vec<Weight>> {
+        let bytes = self.layout.trainable_len() as u64 * 4;
+        let flat: Vec<f32> = match self.buffers.get(graphs::GRADIENTS) {
+            Some(buffer) => bytemuck::pod_collect_to_vec(&buffer.read(0, bytes)?),
+            None => Vec::new(),
+        };
+        let of = |(index, variable): (usize, &PlacedVariable)| {
+            let first = self.layout.offset(index)? as usize / 4;
+            let values = flat.get(first..first + variable.shape.elements())?.to_vec();
+            Some(Weight { name: variable.name.clone(), shape: variable.shape.clone(), values })
+        };
+        Ok(self.network.variables.iter().enumerate().filter_map(of).collect())
+    }
+
+    /// The names of what the optimizer keeps from step to step.
+    ///
+    /// # Errors
+    /// When the network is not compiled.
+    pub fn slot_names(&self) -> Result<Vec<String>> {
+        let slots = self.compiled_for("the optimizer's state")?.slots();
+        Ok(slots.iter().map(|slot| slot.name.to_owned()).collect())
+    }
+
+    /// What the optimizer keeps from step to step: name and flat buffer. Waits for all that runs.
+    ///
+    /// # Errors
+    /// When the network is not compiled or the device is lost.
+    pub fn slots(&self) -> Result<Vec<(String, Vec<f32>)>> {
+        let read = |slot: String| {
+            let flat = match self.buffers.get(&graphs::slot_buffer(&slot)) {
+                Some(buffer) => buffer.read(0, self.layout.trainable_len() as u64 * 4)?,
+                None => Vec::new(),
+            };
+            Ok((slot, bytemuck::pod_collect_to_vec(&flat)))
+        };
+        self.slot_names()?.into_iter().map(read).collect()
+    }
+
+    /// Replaces the weights by their moving average, if one is kept and a step was taken: what ends a training.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn average_weights(&self) -> Result<()> {
+        let bytes = self.layout.trainable_len() as u64 * 4;
+        let averaged = self.compiled.as_ref().is_some_and(|compiled| compiled.use_ema) && self.iterations > 0;
+        match (self.buffers.get(&graphs::slot_buffer(AVERAGE)), self.buffers.get(TRAINABLE)) {
+            (Some(average), Some(weights)) if averaged && bytes > 0 => Ok(weights.write(0, &average.read(0, bytes)?)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// How far training is.
+    ///
+    /// # Errors
+    /// When the network is not compiled.
+    pub fn progress(&self) -> Result<Progress> {
+        let optimizer = self.compiled_for("the optimizer's state")?.optimizer.name().to_owned();
+        let learning_rate = match self.learning_rate {
+            LearningRate::Constant(rate) => Some(rate),
+            LearningRate::Schedule(_) => None,
+        };
+        let compiled_learning_rate = self.compiled_learning_rate();
+        let (epochs, iterations) = (self.epochs, self.iterations);
+        let groups = self.network.groups();
+        Ok(Progress { optimizer, epochs, iterations, learning_rate, compiled_learning_rate, groups })
+    }
+
+    /// The learning rate that the network was compiled with, in words.
+    fn compiled_learning_rate(&self) -> String {
+        self.compiled.as_ref().map_or(String::new(), |compiled| format!("{:?}", compiled.optimizer.learning_rate()))
+    }
+
+    /// The states of the checkpoint that was restored last, if no `fit` has had them and the next one goes on from there.
+    pub fn take_resumed(&mut self, initial_epoch: usize) -> Option<Vec<CallbackState>> {
+        self.resumed.take().filter(|_| initial_epoch == self.epochs)
+    }
+
+    /// Puts training where it was: the weights one after the other, what the optimizer kept, and how far it was. The
+    /// learning rate is that of then if the network was compiled with the same; another one stays.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn restore(
+        &mut self,
+        weights: &[f32],
+        slots: &[Vec<f32>],
+        progress: &Progress,
+        callbacks: Vec<CallbackState>,
+    ) -> Result<()> {
+        self.write_weights(weights)?;
+        for (name, flat) in self.slot_names()?.iter().zip(slots) {
+            if let (Some(buffer), false) = (self.buffers.get(&graphs::slot_buffer(name)), flat.is_empty()) {
+                buffer.write(0, bytemuck::cast_slice(flat))?;
+            }
+        }
+        (self.epochs, self.iterations) = (progress.epochs, progress.iterations);
+        (self.callback_states, self.resumed) = (callbacks.clone(), Some(callbacks));
+        let compiled = self.compiled_learning_rate();
+        match (&mut self.learning_rate, progress.learning_rate) {
+            (LearningRate::Constant(rate), Some(saved)) if compiled == progress.compiled_learning_rate => *rate = saved,
+            _ if compiled == progress.compiled_learning_rate => {}
+            _ => tracing::info!(
+                "the learning rate is {compiled}, which the model is compiled with now; the checkpoint's training was \
+                 compiled with {}",
+                progress.compiled_learning_rate
+            ),
+        }
+        Ok(())
+    }
+}
