@@ -59,6 +59,33 @@ fn store(row: u32, column: u32, value: vec2f) {
     }
 }
 
+// The sums of one row, of which a holds the elements from `start_in_a` on, added to `before`.
+fn one_row(start_in_a: u32, column: u32, before: vec2f) -> vec2f {
+    var sum = before;
+    var at = column;
+    for (var first = 0u; first < params.inner; first += BLOCK) {
+        let end = min(first + BLOCK, params.inner);
+        var t = vec2f();
+        if in_fours {
+            for (var k = first; k < end; k += 4u) {
+                let b0 = vec2f(b[at], b[at + LANES]);
+                let b1 = vec2f(b[at + params.columns], b[at + params.columns + LANES]);
+                let b2 = vec2f(b[at + 2u * params.columns], b[at + 2u * params.columns + LANES]);
+                let b3 = vec2f(b[at + 3u * params.columns], b[at + 3u * params.columns + LANES]);
+                t = multiply_add4(a[(start_in_a + k) / 4u], b0, b1, b2, b3, t);
+                at += 4u * params.columns;
+            }
+        } else {
+            for (var k = first; k < end; k++) {
+                t = fma(vec2f(load(start_in_a + k)), vec2f(b[at], b[at + LANES]), t);
+                at += params.columns;
+            }
+        }
+        sum += t;
+    }
+    return sum;
+}
+
 @compute @workgroup_size(LANES, ROW_GROUPS)
 fn nn(
     @builtin(workgroup_id) group: vec3u,
@@ -67,6 +94,9 @@ fn nn(
 ) {
     let column = group.x * TILE_COLUMNS + local.x;
     let row = first_row(group, groups, local);
+    if row >= params.rows {
+        return;
+    }
     let last = params.rows - 1u;
     let a0 = params.first + min(row, last) * params.stride;
     let a1 = params.first + min(row + 1u, last) * params.stride;
@@ -87,6 +117,11 @@ fn nn(
         s3 = stored(row + 3u, column);
         s4 = stored(row + 4u, column);
         s5 = stored(row + 5u, column);
+    }
+    if row == last {
+        // Predictions of one sample: five rows of six would be for nothing.
+        store(row, column, one_row(a0, column, s0));
+        return;
     }
     var at = column;
     for (var first = 0u; first < params.inner; first += BLOCK) {
@@ -146,6 +181,9 @@ fn tn(
 ) {
     let column = group.x * TILE_COLUMNS + local.x;
     let row = first_row(group, groups, local);
+    if row >= params.rows {
+        return;
+    }
     var s0 = start(column);
     var s1 = s0;
     var s2 = s0;

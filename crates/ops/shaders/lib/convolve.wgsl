@@ -31,6 +31,9 @@ fn forward(
 ) {
     let column = group.x * TILE_COLUMNS + local.x;
     let pixel = first_row(group, groups, local);
+    if pixel >= params.pixels {
+        return;
+    }
     let last = params.pixels - 1u;
     let p0 = locate(min(pixel, last));
     let p1 = locate(min(pixel + 1u, last));
