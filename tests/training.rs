@@ -172,3 +172,40 @@ fn bad_arguments_and_losses_that_are_not_finite_are_errors() {
     assert!(matches!(line(0.1).train_on_batch(&data), Err(Error::NonFinite { .. })));
     assert!(matches!(line(0.1).gradients(&data), Err(Error::NonFinite { .. })));
 }
+
+#[test]
+fn a_step_on_other_data_within_an_epoch_is_found_and_the_next_epoch_is_whole() {
+    let (data, other) = (bars(40), bars(24).range(4..24));
+    let augmentation = kiln::augmentation::Augmentation { horizontal_flip: true, ..Default::default() };
+    let options = || TrainingOptions { augmentation: Some(&augmentation), ..options(20) };
+    let mut model = compiled();
+    let mut training = model.training(&data, options()).unwrap();
+    training.begin_epoch(1).unwrap();
+    training.submit(1).unwrap();
+    training.model().evaluate(&other).unwrap();
+    training.model().predict(&other).unwrap();
+    training.submit(1).unwrap();
+    while training.wait().unwrap().is_some() {}
+    training.begin_epoch(2).unwrap();
+    training.model().gradients(&other).unwrap();
+    let expected = "training: expected no step on other data within an epoch; begin an epoch after one, found one since \
+                    `begin_epoch`";
+    assert_eq!(training.submit(1).unwrap_err().to_string(), expected);
+    assert_eq!(training.next_report().unwrap_err().to_string(), expected);
+    training.begin_epoch(2).unwrap();
+    while training.next_report().unwrap().is_some() {}
+
+    let mut alone = compiled();
+    alone
+        .fit(&data, Fit { epochs: 2, batch_size: 20, seed: 3, augmentation: Some(&augmentation), ..Fit::default() })
+        .unwrap();
+    assert_eq!(bits(&model.get_weights().unwrap()), bits(&alone.get_weights().unwrap()));
+}
+
+#[test]
+fn gradients_do_not_depend_on_the_order_of_an_epoch_before() {
+    let (data, mut fresh, mut trained) = (bars(40), compiled(), compiled());
+    trained.fit(&data, Fit { batch_size: 7, ..Fit::default() }).unwrap();
+    trained.set_weights(&fresh.get_weights().unwrap()).unwrap();
+    assert_eq!(bits(&trained.gradients(&data).unwrap()), bits(&fresh.gradients(&data).unwrap()));
+}

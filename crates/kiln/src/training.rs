@@ -77,6 +77,9 @@ pub struct Training<'a> {
     batch_size: usize,
     shuffle: bool,
     seed: u64,
+    augmentation: Option<Augmentation>,
+    /// [`Session::training_data`] when the epoch began.
+    training_data: u64,
     /// The number of the epoch under way, the first being 1.
     epoch: usize,
     pass: Option<Pass>,
@@ -149,6 +152,7 @@ impl Model {
         let session = self.session(action)?;
         session.set_augmentation(None);
         session.load(Role::Train, data, input)?;
+        session.set_order(Role::Train, (0..data.len() as u32).collect())?;
         let mut pass = Pass::over(session, mode, Role::Train, data.len())?;
         pass.submit(session, 1)?;
         let mut totals = session.totals();
@@ -182,16 +186,32 @@ impl<'a> Training<'a> {
         }
         model.check_data("fit", &data)?;
         let session = model.session("fit")?;
-        session.seed = seed;
-        session.set_augmentation(augmentation);
         session.load(Role::Train, &data, entry)?;
         let (epoch, totals, landed) = (session.epochs, session.totals(), VecDeque::new());
         // No epoch has begun, so there is nothing to submit.
         let (pass, stopped, steps) = (None, true, 0);
-        Ok(Training { model, entry, data, batch_size, shuffle, seed, epoch, pass, stopped, landed, steps, totals })
+        let (augmentation, training_data) = (augmentation.cloned(), session.training_data);
+        Ok(Training {
+            model,
+            entry,
+            data,
+            batch_size,
+            shuffle,
+            seed,
+            augmentation,
+            training_data,
+            epoch,
+            pass,
+            stopped,
+            landed,
+            steps,
+            totals,
+        })
     }
 
-    /// The model, to look at or to change between two steps. Steps that were submitted may not be done.
+    /// The model, to look at or to change between two steps. Steps that were submitted may not be done. It can evaluate and
+    /// predict within an epoch; after a step on other data ([`Model::train_on_batch`], [`Model::gradients`]) the next
+    /// submission is an error until an epoch is begun.
     pub fn model(&mut self) -> &mut Model {
         self.model
     }
@@ -218,11 +238,13 @@ impl<'a> Training<'a> {
             false => (0..samples as u32).collect(),
         };
         let session = self.model.session("fit")?;
+        session.seed = self.seed;
+        session.set_augmentation(self.augmentation.as_ref());
         session.load(Role::Train, &self.data, self.entry)?;
         session.set_order(Role::Train, order)?;
         session.epochs = before;
         self.pass = Some(Pass::over(session, Mode::Train, Role::Train, self.batch_size)?);
-        self.totals = session.totals();
+        (self.totals, self.training_data) = (session.totals(), session.training_data);
         (self.epoch, self.steps, self.stopped) = (epoch, 0, false);
         self.landed.clear();
         Ok(())
@@ -234,6 +256,7 @@ impl<'a> Training<'a> {
     /// # Errors
     /// When a program cannot be made or run, or the data cannot be read.
     pub fn submit(&mut self, most: usize) -> Result<Submitted> {
+        self.check_data()?;
         let Some(pass) = self.pass.as_mut().filter(|_| !self.stopped) else { return Ok(Submitted::All) };
         if pass.in_flight() == IN_FLIGHT {
             return Ok(Submitted::Full);
@@ -271,6 +294,7 @@ impl<'a> Training<'a> {
     /// # Errors
     /// As [`Training::submit`] and [`Training::poll`].
     pub fn next_report(&mut self) -> Result<Option<StepReport>> {
+        self.check_data()?;
         let more = !self.stopped;
         self.advance(|pass, session| pass.next(session, more))
     }
@@ -288,6 +312,17 @@ impl<'a> Training<'a> {
     /// The number of samples of all steps of the epoch that were reported.
     pub fn reported_samples(&self) -> usize {
         self.totals.samples
+    }
+
+    /// # Errors
+    /// When the rest of the epoch would be trained on other data, in another order or with other random changes.
+    fn check_data(&mut self) -> Result<()> {
+        if self.stopped || self.model.session("fit")?.training_data == self.training_data {
+            return Ok(());
+        }
+        let expected = "no step on other data within an epoch; begin an epoch after one".to_owned();
+        let found = "one since `begin_epoch`".to_owned();
+        Err(Error::Argument { name: "training", expected, found })
     }
 
     fn advance(

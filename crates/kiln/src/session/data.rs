@@ -16,10 +16,12 @@ impl Session {
     pub fn load(&mut self, role: Role, data: &Dataset, entry: Node) -> Result<()> {
         self.check_samples(data, entry)?;
         let same_entry = self.entries.insert(role, entry) == Some(entry);
+        let known = self.resident.get(&role).is_some_and(|resident| same_entry && resident.holds(data));
+        if known {
+            return Ok(());
+        }
+        self.training_data += u64::from(role == Role::Train);
         if let Some(resident) = self.resident.get_mut(&role).filter(|_| same_entry) {
-            if resident.holds(data) {
-                return Ok(());
-            }
             if resident.accepts(data, role) {
                 return resident.replace(data, role, &self.buffers);
             }
@@ -79,6 +81,7 @@ impl Session {
     /// # Errors
     /// When the device is lost.
     pub fn set_order(&mut self, role: Role, order: Vec<u32>) -> Result<()> {
+        self.training_data += u64::from(role == Role::Train);
         match self.resident.get_mut(&role) {
             Some(resident) => resident.set_order(role, order, &self.buffers),
             None => Ok(()),

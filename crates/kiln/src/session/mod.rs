@@ -83,6 +83,9 @@ pub(crate) struct Session {
     resident: HashMap<Role, Resident>,
     /// The node that gives the samples that lie there.
     entries: HashMap<Role, Node>,
+    /// How often the data that are trained on, their order or their random changes were set: a training that is driven step
+    /// by step finds by it that another one has come between.
+    pub training_data: u64,
 }
 
 impl Session {
@@ -114,6 +117,7 @@ impl Session {
             programs: Programs::default(),
             resident: HashMap::new(),
             entries: HashMap::new(),
+            training_data: 0,
         };
         session.layout.allocate(&mut session.buffers)?;
         session.buffers.named(graphs::METRICS, METRICS_ROWS as u64 * session.row_bytes())?;
@@ -226,6 +230,7 @@ impl Session {
         if self.augmentation.as_ref() != augmentation {
             self.programs.retain(|(mode, ..)| !matches!(mode, Mode::Train | Mode::Gradients));
             self.augmentation = augmentation.cloned();
+            self.training_data += 1;
         }
     }
 

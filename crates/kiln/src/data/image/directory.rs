@@ -150,7 +150,7 @@ pub fn image_dataset_from_directory(
     data.rescaled(1.0, 0.0).with_class_names(class_names)
 }
 
-/// Memory for so many bytes, or `None` where they should be streamed. A data set is copied when it is split and when it
+/// Memory for so many bytes, or `None` where they should be streamed. A data set is copied when it
 /// goes to a device, so a quarter of the free memory is the most that it may take.
 fn room_for(bytes: usize) -> Option<Vec<u8>> {
     let few = memory::free().is_none_or(|free| bytes as u64 <= free / 4);
