@@ -137,6 +137,17 @@ fn growing_data_sets_are_predicted_as_alone() {
 }
 
 #[test]
+fn a_sample_is_predicted_alone_as_in_a_batch() {
+    let mut model = kiln::models::lenet([28, 28, 1], 10);
+    model.to_device(device()).unwrap();
+    let values: Vec<f32> = (0..13 * 784).map(|i| (i * 31 % 251) as f32 / 251.0).collect();
+    let together = model.predict_values(values.clone()).unwrap();
+    for (sample, expected) in values.chunks(784).zip(together.rows()) {
+        assert_eq!(model.predict_values(sample.to_vec()).unwrap().values, expected);
+    }
+}
+
+#[test]
 fn a_view_is_predicted_as_its_copy() {
     let (model, all) = (compiled(), bars(200));
     let view = all.range(20..180).take(&Vec::from_iter((0..160).map(|i| i * 7 % 160))).unwrap().range(3..150);

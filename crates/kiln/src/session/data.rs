@@ -21,10 +21,10 @@ impl Session {
             return Ok(());
         }
         self.training_data += u64::from(role == Role::Train);
-        if let Some(resident) = self.resident.get_mut(&role).filter(|_| same_entry) {
-            if resident.accepts(data, role) {
-                return resident.replace(data, role, &self.buffers);
-            }
+        if let Some(resident) =
+            self.resident.get_mut(&role).filter(|resident| same_entry && resident.accepts(data, role))
+        {
+            return resident.replace(data, role, &self.buffers);
         }
         self.drop_data(role);
         let resident = Resident::upload(data, role, &self.device, &mut self.buffers)?;

@@ -181,6 +181,9 @@ pub(crate) fn cases() -> Vec<Case> {
         [65, 64, 36],
         [2, 1030, 9],
         [70, 513, 6],
+        [1, 516, 10],
+        [7, 1028, 33],
+        [13, 515, 5],
     ];
     for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false)] {
         for [m, k, n] in sizes {
