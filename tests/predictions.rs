@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kiln::data::{Dataset, Labels, Shared, Values};
-use kiln::graph::{self, DeviceBuffer, DeviceError, DeviceInfo, DeviceKind, Plan, Program};
+use kiln::graph::{self, DeviceBuffer, DeviceError, DeviceFuture, DeviceInfo, DeviceKind, Plan, Program};
 use kiln::{Compile, Device, Fit, Model};
 use kiln_cpu::CpuDevice;
 
@@ -41,9 +41,13 @@ impl graph::Device for Counted {
         self.inner.allocate(label, bytes)
     }
 
-    fn program(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>]) -> Result<Box<dyn Program>, DeviceError> {
+    fn program_async<'a>(
+        &'a self,
+        plan: &'a Plan,
+        buffers: &'a [Arc<dyn DeviceBuffer>],
+    ) -> DeviceFuture<'a, Box<dyn Program>> {
         self.made.fetch_add(1, Ordering::Relaxed);
-        self.inner.program(plan, buffers)
+        self.inner.program_async(plan, buffers)
     }
 }
 

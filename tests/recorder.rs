@@ -4,7 +4,8 @@ use std::any::Any;
 use std::sync::{Arc, Mutex};
 
 use kiln::graph::{
-    Device, DeviceBuffer, DeviceError, DeviceInfo, DeviceKind, Limits, Pending, Plan, Program, ReadBack, Step,
+    Device, DeviceBuffer, DeviceError, DeviceFuture, DeviceInfo, DeviceKind, Done, Limits, Pending, Plan, Program,
+    ReadBack, Step,
 };
 
 #[derive(Debug)]
@@ -35,9 +36,13 @@ impl Device for Recorder {
         Ok(Arc::new(Zeros(bytes)))
     }
 
-    fn program(&self, plan: &Plan, _: &[Arc<dyn DeviceBuffer>]) -> Result<Box<dyn Program>, DeviceError> {
+    fn program_async<'a>(
+        &'a self,
+        plan: &'a Plan,
+        _: &'a [Arc<dyn DeviceBuffer>],
+    ) -> DeviceFuture<'a, Box<dyn Program>> {
         self.plans.lock().unwrap().push(plan.clone());
-        Ok(Box::new(Nothing))
+        Box::pin(async { Ok(Box::new(Nothing) as Box<dyn Program>) })
     }
 }
 
@@ -46,23 +51,13 @@ struct Nothing;
 
 impl Program for Nothing {
     fn run(&mut self, _: &[Step], read_back: Option<ReadBack<'_>>) -> Result<Box<dyn Pending>, DeviceError> {
-        Ok(Box::new(Zeros(read_back.map_or(0, |range| range.bytes))))
+        Ok(Box::new(Done(vec![0; read_back.map_or(0, |range| range.bytes as usize)])))
     }
 }
 
-/// So many bytes that are all zero: as a buffer, and as what is read back.
+/// A buffer of so many bytes that are all zero.
 #[derive(Debug)]
 struct Zeros(u64);
-
-impl Pending for Zeros {
-    fn poll(&mut self) -> Result<Option<Vec<u8>>, DeviceError> {
-        Ok(Some(vec![0; self.0 as usize]))
-    }
-
-    fn wait(self: Box<Self>) -> Result<Vec<u8>, DeviceError> {
-        Ok(vec![0; self.0 as usize])
-    }
-}
 
 impl DeviceBuffer for Zeros {
     fn bytes(&self) -> u64 {
@@ -73,8 +68,8 @@ impl DeviceBuffer for Zeros {
         Ok(())
     }
 
-    fn read(&self, _: u64, bytes: u64) -> Result<Vec<u8>, DeviceError> {
-        Ok(vec![0; bytes as usize])
+    fn read_async(&self, _: u64, bytes: u64) -> Result<Box<dyn Pending>, DeviceError> {
+        Ok(Box::new(Done(vec![0; bytes as usize])))
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use kiln_graph::{DeviceBuffer, DeviceError, Memory, ReadBack};
+use kiln_graph::{DeviceBuffer, DeviceError, Done, Memory, Pending, ReadBack};
 
 use crate::allocation::Allocation;
 use crate::context::Context;
@@ -68,11 +68,11 @@ impl DeviceBuffer for CpuBuffer {
         Ok(())
     }
 
-    fn read(&self, offset: u64, bytes: u64) -> Result<Vec<u8>, DeviceError> {
+    fn read_async(&self, offset: u64, bytes: u64) -> Result<Box<dyn Pending>, DeviceError> {
         let (offset, bytes) = self.range(offset, bytes)?;
         let _turn = self.context.turn();
         // SAFETY: it is our turn, so nobody else uses the device's memory.
-        Ok(unsafe { self.copy(offset, bytes) })
+        Ok(Box::new(Done(unsafe { self.copy(offset, bytes) })))
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use kiln_graph::{Device, DeviceBuffer, DeviceError, DeviceInfo, Plan, Profile, Program, Step};
+use futures::future::{FutureExt, ready};
+use kiln_graph::{Device, DeviceBuffer, DeviceError, DeviceFuture, DeviceInfo, Plan, Profile, Program, Step};
 
 use crate::buffer::CpuBuffer;
 use crate::context::Context;
@@ -34,8 +35,13 @@ impl Device for CpuDevice {
         Ok(Arc::new(CpuBuffer::new(&self.context, label, bytes)?))
     }
 
-    fn program(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>]) -> Result<Box<dyn Program>, DeviceError> {
-        Ok(Box::new(CpuProgram::new(&self.context, plan, buffers)?))
+    fn program_async<'a>(
+        &'a self,
+        plan: &'a Plan,
+        buffers: &'a [Arc<dyn DeviceBuffer>],
+    ) -> DeviceFuture<'a, Box<dyn Program>> {
+        let program = CpuProgram::new(&self.context, plan, buffers);
+        ready(program.map(|program| Box::new(program) as Box<dyn Program>)).boxed()
     }
 
     fn with_binding_limit(&self, bytes: u64) -> Result<Arc<dyn Device>, DeviceError> {
@@ -43,7 +49,12 @@ impl Device for CpuDevice {
         Ok(Arc::new(CpuDevice::new(options)?))
     }
 
-    fn profile(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>], steps: &[Step]) -> Result<Profile, DeviceError> {
-        self.time_calls(plan, buffers, steps)
+    fn profile_async<'a>(
+        &'a self,
+        plan: &'a Plan,
+        buffers: &'a [Arc<dyn DeviceBuffer>],
+        steps: &'a [Step],
+    ) -> DeviceFuture<'a, Profile> {
+        ready(self.time_calls(plan, buffers, steps)).boxed()
     }
 }

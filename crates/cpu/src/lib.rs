@@ -37,7 +37,6 @@ mod allocation;
 mod buffer;
 mod context;
 mod device;
-mod done;
 mod options;
 mod processor;
 mod profile;

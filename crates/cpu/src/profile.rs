@@ -10,7 +10,7 @@ use crate::device::CpuDevice;
 use crate::program::CpuProgram;
 
 impl CpuDevice {
-    /// As [`Device::profile`](kiln_graph::Device::profile).
+    /// As [`Device::profile_async`](kiln_graph::Device::profile_async).
     pub(crate) fn time_calls(
         &self,
         plan: &Plan,

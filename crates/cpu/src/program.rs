@@ -4,13 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kiln_graph::{
-    DeviceBuffer, DeviceError, Dispatch, Fault, Memory, Native, NativeFn, Order, OutOfBounds, Pending, Plan,
+    DeviceBuffer, DeviceError, Dispatch, Done, Fault, Memory, Native, NativeFn, Order, OutOfBounds, Pending, Plan,
     PlannedCall, Program, ReadBack, Step,
 };
 
 use crate::buffer::{CpuBuffer, source};
 use crate::context::Context;
-use crate::done::Done;
 use crate::profile::Clock;
 use crate::region;
 

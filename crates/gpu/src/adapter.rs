@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kiln_graph::{DeviceError, DeviceInfo, DeviceKind, Limits};
+use kiln_graph::{DeviceError, DeviceInfo, DeviceKind, Limits, block_on};
 
 /// How an adapter is chosen from those that [`adapters`] lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,13 +28,18 @@ impl fmt::Display for Selector {
 
 /// All adapters behind Vulkan, Metal and DX12: discrete GPUs first, then integrated, virtual and unknown ones, then
 /// drivers that compute on the processor. One GPU is listed once per backend; where no driver is installed, none.
+pub async fn adapters_async() -> Vec<DeviceInfo> {
+    enumerate().await.iter().map(|adapter| info(&adapter.get_info(), &adapter.limits(), adapter.features())).collect()
+}
+
+/// As [`adapters_async`], and waits.
 pub fn adapters() -> Vec<DeviceInfo> {
-    enumerate().iter().map(|adapter| info(&adapter.get_info(), &adapter.limits(), adapter.features())).collect()
+    block_on(adapters_async())
 }
 
 /// The adapter that `selector` means.
-pub(crate) fn select(selector: &Selector) -> Result<wgpu::Adapter, DeviceError> {
-    let mut adapters = enumerate();
+pub(crate) async fn select(selector: &Selector) -> Result<wgpu::Adapter, DeviceError> {
+    let mut adapters = enumerate().await;
     let infos: Vec<wgpu::AdapterInfo> = adapters.iter().map(wgpu::Adapter::get_info).collect();
     let place = match selector {
         Selector::Best => (!adapters.is_empty()).then_some(0),
@@ -84,7 +89,7 @@ fn kind(device_type: wgpu::DeviceType) -> DeviceKind {
     }
 }
 
-fn enumerate() -> Vec<wgpu::Adapter> {
+async fn enumerate() -> Vec<wgpu::Adapter> {
     let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
     // wgpu refuses to make an instance where none of its backends is compiled in.
     if !wgpu::Instance::enabled_backend_features().intersects(backends) {
@@ -97,7 +102,7 @@ fn enumerate() -> Vec<wgpu::Adapter> {
         flags: wgpu::InstanceFlags::empty(),
         ..wgpu::InstanceDescriptor::new_without_display_handle()
     });
-    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    let mut adapters = instance.enumerate_adapters(backends).await;
     adapters.sort_by_key(|adapter| rank(adapter.get_info().device_type));
     adapters
 }

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use kiln_graph::{DeviceBuffer, DeviceError, Pending, ReadBack};
+use kiln_graph::{DeviceBuffer, DeviceError, Done, Pending, ReadBack};
 
 use crate::context::Context;
 use crate::pending::GpuPending;
@@ -57,14 +57,15 @@ impl DeviceBuffer for GpuBuffer {
         self.context.flush()
     }
 
-    fn read(&self, offset: u64, bytes: u64) -> Result<Vec<u8>, DeviceError> {
+    fn read_async(&self, offset: u64, bytes: u64) -> Result<Box<dyn Pending>, DeviceError> {
         self.check(offset, bytes)?;
         if bytes == 0 {
-            return self.context.fault().map(|()| Vec::new());
+            self.context.fault()?;
+            return Ok(Box::new(Done(Vec::new())));
         }
         let descriptor = wgpu::CommandEncoderDescriptor { label: Some("read") };
         let encoder = self.context.attempt("read", || self.context.device.create_command_encoder(&descriptor))?;
-        Box::new(GpuPending::submit(&self.context, encoder, Some((self, offset, bytes)))?).wait()
+        Ok(Box::new(GpuPending::submit(&self.context, encoder, Some((self, offset, bytes)))?))
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -11,7 +11,8 @@ use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
 
-use crate::context::{capture, lock};
+use crate::context::lock;
+use crate::scopes::capture;
 
 /// The length of the hash, in bytes.
 const HASH: usize = 32;
@@ -75,9 +76,10 @@ fn create(device: &wgpu::Device, data: Option<&[u8]>) -> Result<wgpu::PipelineCa
     let descriptor = wgpu::PipelineCacheDescriptor { label: Some("kiln"), data, fallback: true };
     // SAFETY: the data is what `get_data` returned for this key, by its hash; wgpu tests that it is of this driver's
     // version. That nobody writes the file on purpose is up to the user's own cache folder.
-    match capture(device, || unsafe { device.create_pipeline_cache(&descriptor) }) {
-        (raw, None) => Ok(raw),
-        (_, Some(error)) => Err(error.to_string()),
+    let made = capture(device, || unsafe { device.create_pipeline_cache(&descriptor) });
+    match made.error {
+        None => Ok(made.value),
+        Some(error) => Err(error.to_string()),
     }
 }
 

@@ -9,6 +9,8 @@ use kiln_graph::{DeviceError, DeviceInfo};
 
 use crate::cache::PipelineCache;
 use crate::pipeline::Pipelines;
+use crate::poller::Poller;
+use crate::scopes::{Captured, Late, capture};
 use crate::staging::Ring;
 
 pub(crate) struct Context {
@@ -20,6 +22,9 @@ pub(crate) struct Context {
     pub(crate) pipelines: Pipelines,
     pub(crate) cache: Option<PipelineCache>,
     pub(crate) ring: Ring,
+    pub(crate) poller: Poller,
+    /// Errors that wgpu reports later, for the next submission.
+    late: Mutex<Late>,
     pub(crate) buffers_made: AtomicU64,
     pub(crate) bytes_made: AtomicU64,
     fault: Arc<Mutex<Option<DeviceError>>>,
@@ -44,6 +49,8 @@ impl Context {
             pipelines: Pipelines::default(),
             cache,
             ring: Ring::default(),
+            poller: Poller::default(),
+            late: Mutex::default(),
             buffers_made: AtomicU64::new(0),
             bytes_made: AtomicU64::new(0),
             fault: Arc::default(),
@@ -80,26 +87,48 @@ impl Context {
     }
 
     /// Runs `f`, unless the device has a fault, and turns the errors that wgpu reports from it into ours; `what` says
-    /// in them what was tried.
+    /// in them what was tried. Errors that wgpu reports later are those of the next submission.
     pub(crate) fn attempt<T>(&self, what: &str, f: impl FnOnce() -> T) -> Result<T, DeviceError> {
-        self.attempt_or(f, |error| translate(&self.info.name, what, error))
+        self.attempt_or(what, f, |error| self.translate(what, error))
     }
 
     /// As [`Context::attempt`], with errors of the caller's own.
     pub(crate) fn attempt_or<T>(
         &self,
+        what: &str,
         f: impl FnOnce() -> T,
         translate: impl FnOnce(wgpu::Error) -> DeviceError,
     ) -> Result<T, DeviceError> {
         self.fault()?;
-        match capture(&self.device, f) {
-            (value, None) => Ok(value),
-            (_, Some(error)) => {
+        let Captured { value, error, late } = capture(&self.device, f);
+        late.into_iter().for_each(|answer| lock(&self.late).push(what, answer));
+        match error {
+            None => Ok(value),
+            Some(error) => {
                 // What is made on a lost device is invalid, and using it a rule broken; but the loss is what counts.
                 self.alive()?;
                 Err(translate(error))
             }
         }
+    }
+
+    fn translate(&self, what: &str, error: wgpu::Error) -> DeviceError {
+        translate(&self.info.name, what, error)
+    }
+
+    /// Makes an error that came late the fault of the device, if it has none: what was made by then is invalid.
+    pub(crate) fn fail(&self, what: &str, error: wgpu::Error) -> DeviceError {
+        record(&self.fault, self.translate(what, error))
+    }
+
+    /// The errors that wgpu reports later, for a submission to wait for.
+    pub(crate) fn take_late(&self) -> Late {
+        std::mem::take(&mut *lock(&self.late))
+    }
+
+    /// Hands them to the next submission.
+    pub(crate) fn put_late(&self, late: Late) {
+        lock(&self.late).append(late);
     }
 
     /// A new buffer of at least `bytes` bytes: a whole number of 32-bit words, at least one.
@@ -145,8 +174,8 @@ impl Context {
             mapped_at_creation: true,
         };
         let probe = || self.device.create_buffer(&descriptor).get_mapped_range_mut(..).is_ok();
-        let (mapped, error) = capture(&self.device, probe);
-        if mapped || error.is_some() { Ok(()) } else { Err(self.lost("it takes no more work")) }
+        let probed = capture(&self.device, probe);
+        if probed.value || probed.error.is_some() { Ok(()) } else { Err(self.lost("it takes no more work")) }
     }
 
     /// Waits for a submission.
@@ -184,15 +213,6 @@ impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("info", &self.info).field("checked", &self.checked).finish_non_exhaustive()
     }
-}
-
-/// Runs `f` and catches the errors that wgpu reports from it on this thread.
-pub(crate) fn capture<T>(device: &wgpu::Device, f: impl FnOnce() -> T) -> (T, Option<wgpu::Error>) {
-    let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation];
-    let scopes = filters.map(|filter| device.push_error_scope(filter));
-    let value = f();
-    let errors = scopes.into_iter().rev().map(|scope| pollster::block_on(scope.pop()));
-    (value, errors.fold(None, Option::or))
 }
 
 /// The lock, also when a thread panicked while it held it: nothing behind our locks is ever half changed.

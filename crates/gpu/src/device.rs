@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use kiln_graph::{Device, DeviceBuffer, DeviceError, DeviceInfo, Plan, Profile, Program, Step};
+use futures::future::FutureExt;
+use kiln_graph::{Device, DeviceBuffer, DeviceError, DeviceFuture, DeviceInfo, Plan, Profile, Program, Step, block_on};
 
 use crate::adapter::{Selector, select};
 use crate::buffer::GpuBuffer;
@@ -59,11 +60,19 @@ impl GpuDevice {
     ///
     /// # Errors
     /// [`DeviceError::NotFound`], or [`DeviceError::Invalid`] when the driver refuses, for example limits beyond its own.
-    pub fn open(selector: &Selector, options: Options) -> Result<GpuDevice, DeviceError> {
-        GpuDevice::open_adapter(select(selector)?, options)
+    pub async fn request(selector: &Selector, options: Options) -> Result<GpuDevice, DeviceError> {
+        GpuDevice::request_of(select(selector).await?, options).await
     }
 
-    fn open_adapter(adapter: wgpu::Adapter, options: Options) -> Result<GpuDevice, DeviceError> {
+    /// As [`GpuDevice::request`], and waits.
+    ///
+    /// # Errors
+    /// As [`GpuDevice::request`].
+    pub fn open(selector: &Selector, options: Options) -> Result<GpuDevice, DeviceError> {
+        block_on(GpuDevice::request(selector, options))
+    }
+
+    async fn request_of(adapter: wgpu::Adapter, options: Options) -> Result<GpuDevice, DeviceError> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("kiln"),
             required_features: adapter.features() & FEATURES,
@@ -72,8 +81,9 @@ impl GpuDevice {
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| {
-            DeviceError::Invalid { device: adapter.get_info().name, message: format!("cannot be opened: {error}") }
+        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|error| DeviceError::Invalid {
+            device: adapter.get_info().name,
+            message: format!("cannot be opened: {error}"),
         })?;
         let folder = options.cache.as_deref();
         let cache = folder.and_then(|folder| PipelineCache::open(&device, &adapter.get_info(), folder));
@@ -121,8 +131,13 @@ impl Device for GpuDevice {
         Ok(Arc::new(GpuBuffer::new(&self.context, label, bytes)?))
     }
 
-    fn program(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>]) -> Result<Box<dyn Program>, DeviceError> {
-        Ok(Box::new(GpuProgram::new(&self.context, plan, buffers)?))
+    fn program_async<'a>(
+        &'a self,
+        plan: &'a Plan,
+        buffers: &'a [Arc<dyn DeviceBuffer>],
+    ) -> DeviceFuture<'a, Box<dyn Program>> {
+        let program = GpuProgram::new(&self.context, plan, buffers);
+        program.map(|program| Ok(Box::new(program?) as Box<dyn Program>)).boxed()
     }
 
     fn with_binding_limit(&self, bytes: u64) -> Result<Arc<dyn Device>, DeviceError> {
@@ -133,10 +148,15 @@ impl Device for GpuDevice {
         let mut limits = self.context.limits.clone();
         limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(bytes);
         let options = Options { checked: self.context.checked, limits: Some(limits), cache: None };
-        Ok(Arc::new(GpuDevice::open_adapter(adapter, options)?))
+        Ok(Arc::new(block_on(GpuDevice::request_of(adapter, options))?))
     }
 
-    fn profile(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>], steps: &[Step]) -> Result<Profile, DeviceError> {
-        self.time_calls(plan, buffers, steps)
+    fn profile_async<'a>(
+        &'a self,
+        plan: &'a Plan,
+        buffers: &'a [Arc<dyn DeviceBuffer>],
+        steps: &'a [Step],
+    ) -> DeviceFuture<'a, Profile> {
+        self.time_calls(plan, buffers, steps).boxed()
     }
 }

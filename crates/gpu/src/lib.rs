@@ -6,7 +6,9 @@
 //! ```
 //!
 //! WebGPU cannot submit a command buffer twice, so a program records its prebuilt state again on every run, in a loop
-//! that allocates, hashes and matches nothing. Nothing waits before [`Pending::wait`](kiln_graph::Pending::wait).
+//! that allocates, hashes and matches nothing. Nothing waits but [`block_on`](kiln_graph::block_on) and what is made of it: a
+//! [`Pending`](kiln_graph::Pending) is a future, which a thread of the device's own wakes, and a program is compiled by threads
+//! whose results are joined.
 //!
 //! No call panics on what a device can do: errors of wgpu are caught in error scopes, and a device that is lost (or
 //! destroyed by the app that owns it) answers [`DeviceError::Lost`](kiln_graph::DeviceError::Lost) from then on.
@@ -25,14 +27,16 @@ mod buffer;
 mod cache;
 mod context;
 mod device;
-mod parallel;
+mod jobs;
 mod pending;
 mod pipeline;
+mod poller;
 mod profile;
 mod program;
+mod scopes;
 mod staging;
 
-pub use adapter::{Selector, adapters};
+pub use adapter::{Selector, adapters, adapters_async};
 pub use buffer::GpuBuffer;
 pub use device::{Allocations, GpuDevice, Options};
 pub use kiln_graph::{CallTime, Profile, Timing};

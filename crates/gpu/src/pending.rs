@@ -1,12 +1,21 @@
-//! A submission on its way, and what it brings back.
+//! A submission in flight and its read-back.
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::atomic::Ordering;
+use std::task::{Context as Task, Poll};
 
-use kiln_graph::{DeviceError, Pending};
+use futures::channel::oneshot::{Canceled, Receiver, channel};
+use futures::future::FutureExt;
+use kiln_graph::{DeviceError, Pending, may_wait};
 
 use crate::buffer::Source;
 use crate::context::Context;
+use crate::poller::Watch;
+use crate::scopes::Late;
+
+/// The answer of wgpu when it has mapped a read-back, or when a submission without one is done.
+type Mapped = Result<(), wgpu::BufferAsyncError>;
 
 #[derive(Debug)]
 pub(crate) struct GpuPending {
@@ -14,12 +23,15 @@ pub(crate) struct GpuPending {
     index: wgpu::SubmissionIndex,
     /// Where the read-back goes, and its size in bytes.
     staging: Option<(wgpu::Buffer, u64)>,
-    /// Hears once that the submission is done, and whether the read-back could be mapped.
-    done: Receiver<Result<(), wgpu::BufferAsyncError>>,
+    mapped: Receiver<Mapped>,
+    /// Errors of calls up to this submission that wgpu reports later.
+    late: Late,
+    /// Of the thread that waits for the driver, since an executor polled first.
+    watch: Option<Arc<Watch>>,
 }
 
 impl GpuPending {
-    /// Submits what `encoder` holds, with a copy of `source` behind it.
+    /// Submits the commands of `encoder`, with a copy of `source` behind them.
     pub(crate) fn submit(
         context: &Arc<Context>,
         mut encoder: wgpu::CommandEncoder,
@@ -36,7 +48,7 @@ impl GpuPending {
             encoder.finish()
         })?;
         let index = context.submit(commands)?;
-        let (sender, done) = channel();
+        let (sender, mapped) = channel();
         // Nobody listens any more where the pending was dropped before it came.
         context.attempt("read back", || match &staging {
             Some((buffer, bytes)) => {
@@ -44,43 +56,91 @@ impl GpuPending {
             }
             None => context.queue.on_submitted_work_done(move || drop(sender.send(Ok(())))),
         })?;
-        Ok(GpuPending { context: context.clone(), index, staging, done })
+        let late = context.take_late();
+        Ok(GpuPending { context: context.clone(), index, staging, mapped, late, watch: None })
     }
-}
 
-impl Pending for GpuPending {
-    fn poll(&mut self) -> Result<Option<Vec<u8>>, DeviceError> {
-        self.context.poll()?;
-        match self.done.try_recv() {
-            // Does not wait any more, but tells when the submission was dropped because the device is lost.
+    /// The read-back, once wgpu has answered.
+    fn finish(&mut self, answer: Result<Mapped, Canceled>) -> Result<Vec<u8>, DeviceError> {
+        match answer {
+            // Does not wait any more, but finds out that the submission was dropped because the device is lost.
             Ok(Ok(())) => self.context.wait(&self.index)?,
-            Err(TryRecvError::Empty) => return Ok(None),
-            Ok(Err(_)) | Err(TryRecvError::Disconnected) => {
+            Ok(Err(_)) | Err(Canceled) => {
                 self.context.alive()?;
                 return Err(self.context.invalid("the submission was waited for twice"));
             }
         }
-        let Some((staging, bytes)) = self.staging.take() else { return Ok(Some(Vec::new())) };
-        let view = staging.get_mapped_range(0..bytes);
-        let bytes = view.map(|view| view.to_vec()).map_err(|error| self.context.invalid(error.to_string()));
-        self.context.ring.give(&self.context, staging);
-        bytes.map(Some)
-    }
-
-    fn wait(mut self: Box<Self>) -> Result<Vec<u8>, DeviceError> {
-        self.context.wait(&self.index)?;
-        loop {
-            if let Some(bytes) = self.poll()? {
-                return Ok(bytes);
+        let Some((staging, bytes)) = self.staging.take() else { return Ok(Vec::new()) };
+        match staging.get_mapped_range(0..bytes).map(|view| view.to_vec()) {
+            Ok(bytes) => {
+                self.context.ring.give(&self.context, staging);
+                Ok(bytes)
             }
-            // Another thread has found the submission done and is about to call back.
-            std::thread::yield_now();
+            Err(error) => {
+                self.context.alive()?;
+                Err(self.context.invalid(error.to_string()))
+            }
+        }
+    }
+}
+
+impl Pending for GpuPending {
+    fn try_wait(&mut self) -> Result<Option<Vec<u8>>, DeviceError> {
+        self.context.poll()?;
+        if !self.late.is_settled(&self.context)? {
+            return Ok(None);
+        }
+        match self.mapped.try_recv() {
+            Ok(None) => Ok(None),
+            Ok(Some(mapped)) => self.finish(Ok(mapped)).map(Some),
+            Err(canceled) => self.finish(Err(canceled)).map(Some),
+        }
+    }
+}
+
+impl Future for GpuPending {
+    type Output = Result<Vec<u8>, DeviceError>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if this.late.poll(&this.context, task)?.is_pending() {
+            return Poll::Pending;
+        }
+        loop {
+            let is_over = this.watch.as_ref().is_some_and(|watch| watch.over.load(Ordering::Acquire));
+            let waits = may_wait() || is_over;
+            if waits {
+                this.context.wait(&this.index)?
+            } else {
+                this.context.poll()?
+            }
+            if let Poll::Ready(answer) = this.mapped.poll_unpin(task) {
+                return Poll::Ready(this.finish(answer));
+            }
+            if waits {
+                // Another thread has found the submission done and is about to call back.
+                std::thread::yield_now();
+                continue;
+            }
+            match &this.watch {
+                Some(watch) => watch.waker.register(task.waker()),
+                None => {
+                    let watch = this.watch.insert(Arc::default());
+                    watch.waker.register(task.waker());
+                    this.context.poller.watch(&this.context.device, &this.index, watch);
+                }
+            }
+            // The watch may have ended before the waker was there.
+            if !this.watch.as_ref().is_some_and(|watch| watch.over.load(Ordering::Acquire)) {
+                return Poll::Pending;
+            }
         }
     }
 }
 
 impl Drop for GpuPending {
     fn drop(&mut self) {
+        self.context.put_late(std::mem::take(&mut self.late));
         // The device may still copy into it; whoever takes it next writes after that, in the queue's order.
         if let Some((staging, _)) = self.staging.take() {
             self.context.ring.give(&self.context, staging);

@@ -5,11 +5,13 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
+use futures::channel::oneshot::Receiver;
+use futures::future::try_join_all;
 use kiln_graph::{Access, DeviceError, Kernel, PlannedCall, Step};
 
 use crate::cache::PipelineCache;
 use crate::context::{Context, causes, lock};
-use crate::parallel::try_map;
+use crate::jobs;
 
 /// Uniform buffers are bound in whole 16-byte units.
 pub(crate) fn uniform_bytes(bytes: u64) -> u64 {
@@ -64,31 +66,38 @@ pub(crate) struct Pipelines {
 
 impl Pipelines {
     /// One pipeline per call; those that are new are compiled in parallel, because drivers take their time.
-    pub(crate) fn of(&self, context: &Context, calls: &[PlannedCall]) -> Result<Vec<Arc<Pipeline>>, DeviceError> {
+    pub(crate) async fn of(context: &Arc<Context>, calls: &[PlannedCall]) -> Result<Vec<Arc<Pipeline>>, DeviceError> {
+        let cached = &context.pipelines;
         let keys: Vec<Key> = calls.iter().map(|call| Key::of(context, call)).collect();
         let mut missing: HashMap<&Key, &PlannedCall> = keys.iter().zip(calls).collect();
-        missing.retain(|key, _| !lock(&self.pipelines).contains_key(key));
-        let missing: Vec<(&Key, &PlannedCall)> = missing.into_iter().collect();
+        missing.retain(|key, _| !lock(&cached.pipelines).contains_key(key));
 
-        let mut sources: HashMap<ModuleKey, &Kernel> =
+        let mut kernels: HashMap<ModuleKey, &'static Kernel> =
             missing.iter().map(|(key, call)| (key.module(), call.kernel)).collect();
-        sources.retain(|module, _| !lock(&self.modules).contains_key(module));
-        let sources: Vec<(ModuleKey, &Kernel)> = sources.into_iter().collect();
-        let modules = try_map(&sources, |(_, kernel)| compile_module(context, kernel))?;
-        lock(&self.modules).extend(sources.iter().map(|(module, _)| *module).zip(modules));
+        kernels.retain(|module, _| !lock(&cached.modules).contains_key(module));
+        let compile_module = |&kernel: &&'static Kernel| {
+            let context = context.clone();
+            move || compile_module(&context, kernel)
+        };
+        let modules = joined(context, jobs::spawn(kernels.values().map(compile_module))).await?;
+        lock(&cached.modules).extend(kernels.into_keys().zip(modules));
 
-        let step_layout = self.step_layout(context)?;
-        let made = try_map(&missing, |(key, call)| {
-            let module = lock(&self.modules).get(&key.module()).cloned();
+        let step_layout = cached.step_layout(context)?;
+        let mut compilations = Vec::with_capacity(missing.len());
+        for (key, call) in &missing {
+            let module = lock(&cached.modules).get(&key.module()).cloned();
             let module = module.ok_or_else(|| shader_error(context, call.kernel, "its module is missing"))?;
-            compile(context, call, &module, step_layout)
-        })?;
+            let compilation = Compilation { kernel: call.kernel, overrides: call.overrides.clone(), module };
+            let (context, step_layout) = (context.clone(), step_layout.clone());
+            compilations.push(move || compilation.pipeline(&context, &step_layout));
+        }
+        let made = joined(context, jobs::spawn(compilations)).await?;
 
         if let Some(cache) = context.cache.as_ref().filter(|_| !missing.is_empty()) {
             cache.save();
         }
-        let mut pipelines = lock(&self.pipelines);
-        pipelines.extend(missing.iter().map(|(key, _)| (*key).clone()).zip(made.into_iter().map(Arc::new)));
+        let mut pipelines = lock(&cached.pipelines);
+        pipelines.extend(missing.into_keys().cloned().zip(made.into_iter().map(Arc::new)));
         Ok(keys.iter().filter_map(|key| pipelines.get(key).cloned()).collect())
     }
 
@@ -102,6 +111,12 @@ impl Pipelines {
         let layout = context.attempt("step", || context.device.create_bind_group_layout(&descriptor))?;
         Ok(self.step_layout.get_or_init(|| layout))
     }
+}
+
+/// The results of all jobs, or the first error.
+async fn joined<T>(context: &Context, results: Vec<Receiver<Result<T, DeviceError>>>) -> Result<Vec<T>, DeviceError> {
+    let ended = || Err(context.invalid("a thread that compiles kernels has ended before its time"));
+    try_join_all(results.into_iter().map(|result| async { result.await.unwrap_or_else(|_| ended()) })).await
 }
 
 fn compile_module(context: &Context, kernel: &Kernel) -> Result<wgpu::ShaderModule, DeviceError> {
@@ -120,48 +135,52 @@ fn compile_module(context: &Context, kernel: &Kernel) -> Result<wgpu::ShaderModu
     })
 }
 
-fn compile(
-    context: &Context,
-    call: &PlannedCall,
-    module: &wgpu::ShaderModule,
-    step_layout: &wgpu::BindGroupLayout,
-) -> Result<Pipeline, DeviceError> {
-    let start = Instant::now();
-    let kernel = call.kernel;
-    let label = Some(kernel.name);
-    let device = &context.device;
-    let mut entries: Vec<wgpu::BindGroupLayoutEntry> = kernel
-        .bindings
-        .iter()
-        .map(|binding| {
-            let read_only = binding.access == Access::Read;
-            entry(binding.binding, wgpu::BufferBindingType::Storage { read_only }, None, false)
-        })
-        .collect();
-    entries.extend(kernel.params.map(|params| uniform_entry(params.binding, u64::from(params.bytes), false)));
-    let pipeline = attempt_shader(context, kernel, || {
-        let group = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
-        let groups: &[_] = if kernel.step { &[Some(&group), Some(step_layout)] } else { &[Some(&group)] };
-        let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label,
-            bind_group_layouts: groups,
-            immediate_size: 0,
-        });
-        let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label,
-            layout: Some(&layout),
-            module,
-            entry_point: Some(kernel.entry_point),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &call.overrides,
-                zero_initialize_workgroup_memory: is_checked(context, kernel),
-            },
-            cache: context.cache.as_ref().map(PipelineCache::raw),
-        });
-        Pipeline { raw, group }
-    })?;
-    tracing::debug!(kernel = kernel.name, ms = start.elapsed().as_secs_f64() * 1e3, "compile pipeline");
-    Ok(pipeline)
+/// A kernel with the values of its overrides, to be compiled.
+struct Compilation {
+    kernel: &'static Kernel,
+    overrides: Vec<(&'static str, f64)>,
+    module: wgpu::ShaderModule,
+}
+
+impl Compilation {
+    fn pipeline(&self, context: &Context, step_layout: &wgpu::BindGroupLayout) -> Result<Pipeline, DeviceError> {
+        let start = Instant::now();
+        let kernel = self.kernel;
+        let label = Some(kernel.name);
+        let device = &context.device;
+        let mut entries: Vec<wgpu::BindGroupLayoutEntry> = kernel
+            .bindings
+            .iter()
+            .map(|binding| {
+                let read_only = binding.access == Access::Read;
+                entry(binding.binding, wgpu::BufferBindingType::Storage { read_only }, None, false)
+            })
+            .collect();
+        entries.extend(kernel.params.map(|params| uniform_entry(params.binding, u64::from(params.bytes), false)));
+        let pipeline = attempt_shader(context, kernel, || {
+            let group = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+            let groups: &[_] = if kernel.step { &[Some(&group), Some(step_layout)] } else { &[Some(&group)] };
+            let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label,
+                bind_group_layouts: groups,
+                immediate_size: 0,
+            });
+            let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label,
+                layout: Some(&layout),
+                module: &self.module,
+                entry_point: Some(kernel.entry_point),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants: &self.overrides,
+                    zero_initialize_workgroup_memory: is_checked(context, kernel),
+                },
+                cache: context.cache.as_ref().map(PipelineCache::raw),
+            });
+            Pipeline { raw, group }
+        })?;
+        tracing::debug!(kernel = kernel.name, ms = start.elapsed().as_secs_f64() * 1e3, "compile pipeline");
+        Ok(pipeline)
+    }
 }
 
 fn uniform_entry(binding: u32, bytes: u64, has_dynamic_offset: bool) -> wgpu::BindGroupLayoutEntry {
@@ -185,7 +204,7 @@ fn entry(
 
 /// As [`Context::attempt`], but what wgpu finds wrong is the kernel's fault.
 fn attempt_shader<T>(context: &Context, kernel: &Kernel, f: impl FnOnce() -> T) -> Result<T, DeviceError> {
-    context.attempt_or(f, |error| match error {
+    context.attempt_or(kernel.name, f, |error| match error {
         wgpu::Error::OutOfMemory { .. } => {
             let what = format!("{} cannot be compiled", kernel.name);
             DeviceError::OutOfMemory { device: context.info.name.clone(), what }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use kiln_graph::{CallTime, DeviceBuffer, DeviceError, Pending, Plan, Profile, Step, Timing};
+use kiln_graph::{CallTime, DeviceBuffer, DeviceError, Plan, Profile, Step, Timing};
 
 use crate::buffer::GpuBuffer;
 use crate::context::Context;
@@ -15,20 +15,20 @@ use crate::program::GpuProgram;
 const CALLS_PER_SET: usize = 2048;
 
 impl GpuDevice {
-    /// As [`Device::profile`](kiln_graph::Device::profile).
-    pub(crate) fn time_calls(
+    /// As [`Device::profile_async`](kiln_graph::Device::profile_async).
+    pub(crate) async fn time_calls(
         &self,
         plan: &Plan,
         buffers: &[Arc<dyn DeviceBuffer>],
         steps: &[Step],
     ) -> Result<Profile, DeviceError> {
-        let mut program = GpuProgram::new(&self.context, plan, buffers)?;
+        let mut program = GpuProgram::new(&self.context, plan, buffers).await?;
         program.set_steps(steps)?;
         let mut clock = Clock::new(&self.context, plan.calls.len())?;
         let warm_up = usize::from(steps.len() > 1);
         let mut sums = vec![0.0; plan.calls.len()];
         for step in 0..steps.len() {
-            let seconds = clock.time(&program, step)?;
+            let seconds = clock.time(&program, step).await?;
             if step >= warm_up {
                 sums.iter_mut().zip(seconds).for_each(|(sum, seconds)| *sum += seconds);
             }
@@ -66,7 +66,7 @@ impl Clock {
     }
 
     /// The seconds of each call of one step.
-    fn time(&mut self, program: &GpuProgram, step: usize) -> Result<Vec<f64>, DeviceError> {
+    async fn time(&mut self, program: &GpuProgram, step: usize) -> Result<Vec<f64>, DeviceError> {
         let mut seconds = Vec::with_capacity(program.len());
         let at_once = if self.queries.is_some() { CALLS_PER_SET } else { 1 };
         for first in (0..program.len()).step_by(at_once) {
@@ -76,13 +76,13 @@ impl Clock {
                 Some((_, readable, _)) => {
                     let bytes = 2 * calls.len() as u64 * u64::from(wgpu::QUERY_SIZE);
                     let pending = GpuPending::submit(&self.context, encoder, Some((readable, 0, bytes)))?;
-                    let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&Box::new(pending).wait()?);
+                    let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&pending.await?);
                     let period = f64::from(self.context.queue.get_timestamp_period()) * 1e-9;
                     seconds.extend(ticks.chunks_exact(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64 * period));
                 }
                 None => {
                     let start = Instant::now();
-                    Box::new(GpuPending::submit(&self.context, encoder, None)?).wait()?;
+                    GpuPending::submit(&self.context, encoder, None)?.await?;
                     seconds.push(start.elapsed().as_secs_f64());
                 }
             }

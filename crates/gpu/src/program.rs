@@ -8,7 +8,7 @@ use kiln_graph::{DeviceBuffer, DeviceError, Pending, Plan, PlannedCall, Program,
 use crate::buffer::{GpuBuffer, source};
 use crate::context::Context;
 use crate::pending::GpuPending;
-use crate::pipeline::{Pipeline, uniform_bytes};
+use crate::pipeline::{Pipeline, Pipelines, uniform_bytes};
 
 #[derive(Debug)]
 pub(crate) struct GpuProgram {
@@ -26,13 +26,13 @@ struct ReadyCall {
 }
 
 impl GpuProgram {
-    pub(crate) fn new(
+    pub(crate) async fn new(
         context: &Arc<Context>,
         plan: &Plan,
         buffers: &[Arc<dyn DeviceBuffer>],
     ) -> Result<GpuProgram, DeviceError> {
         let buffers = check(context, plan, buffers)?;
-        let pipelines = context.pipelines.of(context, &plan.calls)?;
+        let pipelines = Pipelines::of(context, &plan.calls).await?;
         let params = Params::new(context, &plan.calls)?;
         let mut calls = Vec::with_capacity(plan.calls.len());
         for ((index, call), pipeline) in plan.calls.iter().enumerate().zip(&pipelines) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use crate::plan::READ_PAST;
-use crate::{Device, DeviceBuffer, DeviceError, Pending, Plan, Profile, Program, ReadBack, Step};
+use crate::{Device, DeviceBuffer, DeviceError, Pending, Plan, Profile, Program, ReadBack, Step, block_on};
 
 /// The buffers of a model on one device, shared by its programs: persistent ones by name, and slots, which hold nothing
 /// between two runs. A slot lives as long as a program uses it.
@@ -26,6 +26,25 @@ struct Prepared {
 impl Program for Prepared {
     fn run(&mut self, steps: &[Step], read_back: Option<ReadBack<'_>>) -> Result<Box<dyn Pending>, DeviceError> {
         self.program.run(steps, read_back)
+    }
+}
+
+/// A plan and its buffers, to be compiled without holding on to [`Buffers`].
+#[derive(Debug)]
+pub struct Preparation {
+    device: Arc<dyn Device>,
+    plan: Plan,
+    buffers: Vec<Arc<dyn DeviceBuffer>>,
+}
+
+impl Preparation {
+    /// Compiles the plan.
+    ///
+    /// # Errors
+    /// As [`Device::program_async`].
+    pub async fn program(self) -> Result<Box<dyn Program>, DeviceError> {
+        let program = self.device.program_async(&self.plan, &self.buffers).await?;
+        Ok(Box::new(Prepared { program, _buffers: self.buffers }))
     }
 }
 
@@ -74,20 +93,28 @@ impl Buffers {
         self.slots.iter().filter_map(Weak::upgrade).map(|slot| slot.bytes()).sum()
     }
 
-    /// Makes a plan ready: finds or makes its buffers and hands both to the device. Slots that no program uses any more
-    /// are freed first.
+    /// Finds or allocates the buffers of a plan, which [`Preparation::program`] then compiles. Slots that no program uses
+    /// any more are freed first.
     ///
     /// # Errors
-    /// As [`Device::program`].
-    pub fn program(&mut self, plan: &Plan) -> Result<Box<dyn Program>, DeviceError> {
-        let buffers = self.of_plan(plan)?;
-        Ok(Box::new(Prepared { program: self.device.program(plan, &buffers)?, _buffers: buffers }))
+    /// As [`Device::allocate`], and when a persistent buffer is smaller than the plan needs.
+    pub fn prepare(&mut self, plan: Plan) -> Result<Preparation, DeviceError> {
+        let buffers = self.of_plan(&plan)?;
+        Ok(Preparation { device: self.device.clone(), plan, buffers })
     }
 
-    /// Runs a plan once per step over its buffers and times its calls.
+    /// Compiles a plan over its buffers, and waits.
     ///
     /// # Errors
-    /// As [`Device::profile`].
+    /// As [`Buffers::prepare`] and [`Device::program_async`].
+    pub fn program(&mut self, plan: &Plan) -> Result<Box<dyn Program>, DeviceError> {
+        block_on(self.prepare(plan.clone())?.program())
+    }
+
+    /// Runs a plan once per step over its buffers and times its calls. Waits.
+    ///
+    /// # Errors
+    /// As [`Buffers::prepare`] and [`Device::profile_async`].
     pub fn profile(&mut self, plan: &Plan, steps: &[Step]) -> Result<Profile, DeviceError> {
         let buffers = self.of_plan(plan)?;
         self.device.profile(plan, &buffers, steps)

@@ -1,31 +1,51 @@
-//! What a device must do to run a plan.
+//! The interface of a device that runs plans.
 
 use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::{DeviceError, DeviceInfo, Plan, Profile, Step};
+use futures::future::{BoxFuture, FutureExt, ready};
 
-/// Something that runs plans: a GPU, the processor, or what a user brings.
+use crate::{DeviceError, DeviceInfo, Pending, Plan, Profile, Step, block_on};
+
+/// A future of a device.
+pub type DeviceFuture<'a, T> = BoxFuture<'a, Result<T, DeviceError>>;
+
+/// A device that runs plans: a GPU, the processor, or one of the user's own.
+///
+/// Methods that end in `_async` never block the calling thread on the device; those of the same name without it are the
+/// same behind [`block_on`].
 pub trait Device: Debug + Send + Sync {
-    /// What it is.
+    /// Name, backend, driver and limits.
     fn info(&self) -> &DeviceInfo;
 
-    /// A buffer of `bytes` bytes, all zero.
+    /// Allocates a buffer of `bytes` bytes, all zero.
     ///
     /// # Errors
     /// [`DeviceError::OutOfMemory`], or [`DeviceError::Lost`].
     fn allocate(&self, label: &str, bytes: u64) -> Result<Arc<dyn DeviceBuffer>, DeviceError>;
 
-    /// Makes everything that running `plan` needs. `buffers` holds one buffer per [`Plan::buffers`], at least as large.
+    /// Compiles a plan. `buffers` holds one buffer per [`Plan::buffers`], at least as large.
     ///
     /// # Errors
     /// When a kernel does not compile, memory runs out or the device is lost.
-    fn program(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>]) -> Result<Box<dyn Program>, DeviceError>;
+    fn program_async<'a>(
+        &'a self,
+        plan: &'a Plan,
+        buffers: &'a [Arc<dyn DeviceBuffer>],
+    ) -> DeviceFuture<'a, Box<dyn Program>>;
 
-    /// This device opened once more, so that kernels see at most `bytes` bytes of a buffer at once: for tests of what
-    /// happens on devices with a smaller [`Limits::max_binding_bytes`](crate::Limits::max_binding_bytes). A limit that is
-    /// smaller already stays. Buffers of the one are not for programs of the other.
+    /// As [`Device::program_async`], and waits.
+    ///
+    /// # Errors
+    /// As [`Device::program_async`].
+    fn program(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>]) -> Result<Box<dyn Program>, DeviceError> {
+        block_on(self.program_async(plan, buffers))
+    }
+
+    /// Opens this device once more, with kernels that see at most `bytes` bytes of a buffer at once: for tests of devices
+    /// with a smaller [`Limits::max_binding_bytes`](crate::Limits::max_binding_bytes). A limit that is smaller already
+    /// stays. Programs of one device cannot use buffers of the other.
     ///
     /// # Errors
     /// [`DeviceError::Invalid`] when the device cannot be opened again.
@@ -34,35 +54,56 @@ pub trait Device: Debug + Send + Sync {
         Err(DeviceError::Invalid { device: self.info().name.clone(), message })
     }
 
-    /// Runs `plan` once per step and times its calls. The first step only warms up, where there are more: its memory may
-    /// not be mapped yet, and many drivers compile at the first dispatch. Buffers are as for [`Device::program`], and
-    /// what the plan updates is updated.
+    /// Runs `plan` once per step and times its calls. The first of several steps only warms up: its memory may not be
+    /// mapped yet, and many drivers compile at the first dispatch. Buffers are as for [`Device::program_async`]; the plan
+    /// updates them as in a run.
     ///
     /// # Errors
-    /// As [`Device::program`] and [`Program::run`]; [`DeviceError::Invalid`] from a device that cannot time its calls.
-    fn profile(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>], steps: &[Step]) -> Result<Profile, DeviceError> {
+    /// As [`Device::program_async`] and [`Program::run`]; [`DeviceError::Invalid`] from a device that cannot time its calls.
+    fn profile_async<'a>(
+        &'a self,
+        plan: &'a Plan,
+        buffers: &'a [Arc<dyn DeviceBuffer>],
+        steps: &'a [Step],
+    ) -> DeviceFuture<'a, Profile> {
         let (_, _, _) = (plan, buffers, steps);
         let message = "a profile was asked for, expected a device that times its calls".to_owned();
-        Err(DeviceError::Invalid { device: self.info().name.clone(), message })
+        ready(Err(DeviceError::Invalid { device: self.info().name.clone(), message })).boxed()
+    }
+
+    /// As [`Device::profile_async`], and waits.
+    ///
+    /// # Errors
+    /// As [`Device::profile_async`].
+    fn profile(&self, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>], steps: &[Step]) -> Result<Profile, DeviceError> {
+        block_on(self.profile_async(plan, buffers, steps))
     }
 }
 
 /// Memory of a device.
 pub trait DeviceBuffer: Any + Debug + Send + Sync {
-    /// Its size in bytes.
+    /// The size in bytes.
     fn bytes(&self) -> u64;
 
-    /// Writes `data` at `offset`, both multiples of 4 bytes. Programs that are run later see it.
+    /// Writes `data` at `offset`, both multiples of 4 bytes. Programs that run later see it. Does not wait.
     ///
     /// # Errors
     /// When the range is not within the buffer or the device is lost.
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), DeviceError>;
 
-    /// Reads `bytes` bytes at `offset`, both multiples of 4, after all that was run before. Waits.
+    /// Reads `bytes` bytes at `offset`, both multiples of 4, behind all runs before. Does not wait.
     ///
     /// # Errors
     /// When the range is not within the buffer or the device is lost.
-    fn read(&self, offset: u64, bytes: u64) -> Result<Vec<u8>, DeviceError>;
+    fn read_async(&self, offset: u64, bytes: u64) -> Result<Box<dyn Pending>, DeviceError>;
+
+    /// As [`DeviceBuffer::read_async`], and waits.
+    ///
+    /// # Errors
+    /// As [`DeviceBuffer::read_async`].
+    fn read(&self, offset: u64, bytes: u64) -> Result<Vec<u8>, DeviceError> {
+        self.read_async(offset, bytes)?.wait()
+    }
 
     /// Whether a range lies within the buffer, and is one of whole 32-bit words.
     ///
@@ -78,13 +119,13 @@ pub trait DeviceBuffer: Any + Debug + Send + Sync {
         Err(format!("{bytes} bytes at {offset} of a buffer of {size} bytes: {rule}"))
     }
 
-    /// For the device, to find its own type again.
+    /// Lets the device find its own type again.
     fn as_any(&self) -> &dyn Any;
 }
 
-/// A plan made ready on a device.
+/// A plan compiled for a device.
 pub trait Program: Debug + Send {
-    /// Runs the plan once per step, in order, as one submission, and does not wait. When the last step is done,
+    /// Runs the plan once per step, in order, as one submission, and does not wait for a GPU. When the last step is done,
     /// `read_back` (if any) is copied to the host.
     ///
     /// # Errors
@@ -92,28 +133,13 @@ pub trait Program: Debug + Send {
     fn run(&mut self, steps: &[Step], read_back: Option<ReadBack<'_>>) -> Result<Box<dyn Pending>, DeviceError>;
 }
 
-/// A range of a buffer that is to be copied to the host.
+/// A range of a buffer that a run copies to the host.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadBack<'a> {
     /// The buffer.
     pub buffer: &'a Arc<dyn DeviceBuffer>,
-    /// Where the range starts, in bytes.
+    /// The start of the range, in bytes.
     pub offset: u64,
     /// Its size in bytes.
     pub bytes: u64,
-}
-
-/// A submission on its way.
-pub trait Pending: Debug + Send {
-    /// What was read back (empty if nothing was to be), once the submission is done; `None` until then. Does not wait.
-    ///
-    /// # Errors
-    /// When the device is lost or reported a fault.
-    fn poll(&mut self) -> Result<Option<Vec<u8>>, DeviceError>;
-
-    /// Waits until the submission is done and gives what was read back.
-    ///
-    /// # Errors
-    /// When the device is lost or reported a fault.
-    fn wait(self: Box<Self>) -> Result<Vec<u8>, DeviceError>;
 }

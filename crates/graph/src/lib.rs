@@ -4,9 +4,12 @@
 //! Graph (SSA: nodes hold an Arc<dyn Op>)  --Plan::new-->  Plan (calls of kernels, buffers)  --Device::program-->  Program
 //! ```
 //!
-//! This crate knows no op and no device. [`Op`] is what an op must tell, [`Device`] is what a device must do, and
-//! [`Plan`] is all that passes between them, so that one plan runs on wgpu, on the processor, or on something a user
-//! brings. Its tests need no device.
+//! This crate knows no op and no device. [`Op`] is the interface of an op, [`Device`] that of a device, and [`Plan`] is all
+//! that passes between them, so that one plan runs on wgpu, on the processor, or on a device of the user's own. Its tests
+//! need no device.
+//!
+//! Nothing here waits but [`block_on`] and the methods that say so: a run and a read are futures ([`Pending`]), and so is a
+//! plan that is being compiled ([`Device::program_async`]).
 //!
 //! # Example
 //!
@@ -21,6 +24,7 @@
 
 mod array;
 mod autodiff;
+mod blocking;
 mod buffers;
 mod check;
 mod choices;
@@ -36,6 +40,7 @@ mod lowering;
 mod native;
 mod op;
 mod order;
+mod pending;
 mod plan;
 mod profile;
 mod slots;
@@ -45,9 +50,10 @@ mod windows;
 
 pub use array::Array;
 pub use autodiff::Gradient;
-pub use buffers::Buffers;
+pub use blocking::{block_on, may_wait};
+pub use buffers::{Buffers, Preparation};
 pub use choices::{Choice, Choices};
-pub use device::{Device, DeviceBuffer, Pending, Program, ReadBack};
+pub use device::{Device, DeviceBuffer, DeviceFuture, Program, ReadBack};
 pub use device_error::DeviceError;
 pub use error::{Error, Result};
 pub use graph::{Buffer, Graph, Node, Storage};
@@ -57,6 +63,7 @@ pub use limits::{DeviceInfo, DeviceKind, Limits};
 pub use lowering::{Lowering, linear_workgroups};
 pub use native::{Dispatch, Fault, Memory, Native, NativeFn, Order, OutOfBounds, Override, PADDING};
 pub use op::Op;
+pub use pending::{Done, Pending};
 pub use plan::{Argument, Plan, PlanBuffer, PlannedCall, READ_PAST};
 pub use profile::{CallTime, LayerTime, Profile, Timing};
 pub use step::Step;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kiln_cpu::CpuDevice;
-use kiln_gpu::{GpuDevice, Selector, adapters, wgpu};
-use kiln_graph::{DeviceError, DeviceInfo, DeviceKind, Graph, Plan};
+use kiln_gpu::{GpuDevice, Selector, adapters_async, wgpu};
+use kiln_graph::{DeviceError, DeviceInfo, DeviceKind, Graph, Plan, block_on};
 
 use crate::tuning::{Tune, Tuning};
 
@@ -37,11 +37,11 @@ impl Device {
     /// # Errors
     /// As [`Device::best`].
     pub fn gpu(name: &str) -> Result<Device, DeviceError> {
-        Device::open(&Selector::Name(name.to_owned()))
+        block_on(Device::open(&Selector::Name(name.to_owned())))
     }
 
-    /// The processor, with kernels translated to native code. `KILN_THREADS` says on how many threads, else on one per
-    /// core.
+    /// The processor, with kernels translated to native code. `KILN_THREADS` sets the number of threads, without it one
+    /// per core.
     ///
     /// # Errors
     /// [`DeviceError::Invalid`] when `KILN_THREADS` is not a number of threads.
@@ -57,43 +57,55 @@ impl Device {
         Device::named(&index.to_string())
     }
 
-    /// The device that a text means, as in `KILN_DEVICE`: a place in [`Device::all`], `cpu` for the processor, part of
-    /// a GPU's name or backend, or nothing for the first.
+    /// Opens the device that a text names, as in `KILN_DEVICE`: a place in [`Device::all`], `cpu` for the processor, part
+    /// of a GPU's name or backend, or nothing for the first.
     ///
     /// # Errors
     /// As [`Device::best`].
-    pub fn named(text: &str) -> Result<Device, DeviceError> {
+    pub async fn request(text: &str) -> Result<Device, DeviceError> {
         let text = text.trim();
         if text.eq_ignore_ascii_case("cpu") {
             return Device::cpu();
         }
-        let gpus = adapters();
-        let cpu = place_of_cpu(&gpus);
+        let all = Device::all_async().await;
         let index = if text.is_empty() { Some(0) } else { text.parse().ok() };
         let not_found = || DeviceError::NotFound {
             wanted: text.to_owned(),
-            found: Device::all()
-                .iter()
-                .enumerate()
-                .map(|(i, info)| format!("{i}: {} ({})", info.name, info.backend))
-                .collect(),
+            found: all.iter().enumerate().map(|(i, info)| format!("{i}: {} ({})", info.name, info.backend)).collect(),
         };
+        let cpu = all.iter().position(|info| info.kind == DeviceKind::Cpu);
         match index {
-            Some(index) if index == cpu => Device::cpu(),
-            Some(index) if index > gpus.len() => Err(not_found()),
-            Some(index) => Device::open(&Selector::Index(index - usize::from(index > cpu))),
-            None => Device::gpu(text).map_err(|error| match error {
+            Some(index) if Some(index) == cpu => Device::cpu(),
+            Some(index) if index >= all.len() => Err(not_found()),
+            Some(index) => {
+                let before = usize::from(cpu.is_some_and(|cpu| index > cpu));
+                Device::open(&Selector::Index(index - before)).await
+            }
+            None => Device::open(&Selector::Name(text.to_owned())).await.map_err(|error| match error {
                 DeviceError::NotFound { .. } => not_found(),
                 other => other,
             }),
         }
     }
 
+    /// As [`Device::request`], and waits.
+    ///
+    /// # Errors
+    /// As [`Device::best`].
+    pub fn named(text: &str) -> Result<Device, DeviceError> {
+        block_on(Device::request(text))
+    }
+
     /// All devices: GPUs, the best first, then the processor, then drivers that compute on the processor.
-    pub fn all() -> Vec<DeviceInfo> {
-        let mut all = adapters();
+    pub async fn all_async() -> Vec<DeviceInfo> {
+        let mut all = adapters_async().await;
         all.insert(place_of_cpu(&all), kiln_cpu::info());
         all
+    }
+
+    /// As [`Device::all_async`], and waits.
+    pub fn all() -> Vec<DeviceInfo> {
+        block_on(Device::all_async())
     }
 
     /// The device of an app that uses wgpu itself. Models then share it with what the app draws, and read each other's
@@ -156,9 +168,9 @@ impl Device {
         &self.runs
     }
 
-    fn open(selector: &Selector) -> Result<Device, DeviceError> {
+    async fn open(selector: &Selector) -> Result<Device, DeviceError> {
         let options = kiln_gpu::Options { cache: crate::cache_folder("pipelines"), ..kiln_gpu::Options::default() };
-        Ok(Device::new(Arc::new(GpuDevice::open(selector, options)?)))
+        Ok(Device::new(Arc::new(GpuDevice::request(selector, options).await?)))
     }
 }
 

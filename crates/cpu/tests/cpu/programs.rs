@@ -147,7 +147,7 @@ fn a_program_outlives_its_device_and_its_buffers() {
 
     let mut pending = program.run(&[Step::default()], None).unwrap();
 
-    assert_eq!(pending.poll().unwrap(), Some(Vec::new()));
+    assert_eq!(pending.try_wait().unwrap(), Some(Vec::new()));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod asynchronous;
 mod buffers;
 mod cache;
 mod devices;
@@ -49,7 +50,7 @@ fn all(buffer: &Arc<dyn DeviceBuffer>) -> Option<ReadBack<'_>> {
 /// Waits as a program with a window would: it asks again and again.
 fn poll_until_done(mut pending: Box<dyn Pending>) -> Vec<u8> {
     loop {
-        if let Some(bytes) = pending.poll().unwrap() {
+        if let Some(bytes) = pending.try_wait().unwrap() {
             return bytes;
         }
         std::thread::yield_now();

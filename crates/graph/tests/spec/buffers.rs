@@ -4,8 +4,8 @@ use std::any::Any;
 use std::sync::Arc;
 
 use kiln_graph::{
-    Buffers, Device, DeviceBuffer, DeviceError, DeviceInfo, DeviceKind, Limits, Pending, Plan, PlanBuffer, Program,
-    READ_PAST, ReadBack, Step,
+    Buffers, Device, DeviceBuffer, DeviceError, DeviceFuture, DeviceInfo, DeviceKind, Done, Limits, Pending, Plan,
+    PlanBuffer, Program, READ_PAST, ReadBack, Step,
 };
 
 /// A device whose buffers are sizes only.
@@ -21,8 +21,8 @@ impl Device for Sizes {
         Ok(Arc::new(Size(bytes)))
     }
 
-    fn program(&self, _: &Plan, _: &[Arc<dyn DeviceBuffer>]) -> Result<Box<dyn Program>, DeviceError> {
-        Ok(Box::new(Nothing))
+    fn program_async<'a>(&'a self, _: &'a Plan, _: &'a [Arc<dyn DeviceBuffer>]) -> DeviceFuture<'a, Box<dyn Program>> {
+        Box::pin(async { Ok(Box::new(Nothing) as Box<dyn Program>) })
     }
 }
 
@@ -47,8 +47,8 @@ impl DeviceBuffer for Size {
         Ok(())
     }
 
-    fn read(&self, _: u64, bytes: u64) -> Result<Vec<u8>, DeviceError> {
-        Ok(vec![0; bytes as usize])
+    fn read_async(&self, _: u64, bytes: u64) -> Result<Box<dyn Pending>, DeviceError> {
+        Ok(Box::new(Done(vec![0; bytes as usize])))
     }
 
     fn as_any(&self) -> &dyn Any {

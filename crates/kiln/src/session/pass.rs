@@ -247,7 +247,7 @@ impl Pass {
     /// When the device is lost or reported a fault.
     pub fn poll(&mut self, session: &mut Session) -> Result<Option<Landed>> {
         let Some(mut flight) = self.flights.pop_front() else { return Ok(None) };
-        match flight.pending.poll()? {
+        match flight.pending.try_wait()? {
             Some(bytes) => Ok(Some(self.land(session, flight.submitted, [flight.batch, flight.steps], bytes))),
             None => {
                 self.flights.push_front(flight);
