@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use kiln_graph::block_on;
+
 use crate::augmentation::Augmentation;
 use crate::callbacks::{self, BatchLogs, Callback, tell};
 use crate::data::Dataset;
@@ -166,7 +168,7 @@ impl Model {
                 break;
             }
         }
-        self.session("fit")?.average_weights()?;
+        block_on(self.session("fit")?.average_weights())?;
         for callback in &mut fit.callbacks {
             callback.on_train_end(self)?;
         }
@@ -230,7 +232,7 @@ fn train_epoch(training: &mut Training<'_>, epoch: usize, fit: &mut Fit<'_>) -> 
         }
     }
     // The last step may have made weights of which no loss has told yet, and a training that is stopped has steps behind it.
-    if let (Some((what, value)), true) = (training.model().session("fit")?.non_finite_weight()?, is_finite) {
+    if let (Some((what, value)), true) = (block_on(training.model().session("fit")?.non_finite_weight())?, is_finite) {
         let error = Error::NonFinite { epoch, step: logs.batch_losses.len(), what, value };
         flow = diverged(&mut fit.callbacks, error)?;
     }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use kiln_graph::block_on;
+
 use crate::augmentation::Augmentation;
 use crate::data::Dataset;
 use crate::figures::Figures;
@@ -143,7 +145,7 @@ impl Model {
     /// As [`Model::train_on_batch`].
     pub fn gradients(&mut self, data: &Dataset) -> Result<Vec<Weight>> {
         self.single_step(Mode::Gradients, "gradients", data)?;
-        self.session("gradients")?.gradients()
+        block_on(self.session("gradients")?.gradients())
     }
 
     fn single_step(&mut self, mode: Mode, action: &'static str, data: &Dataset) -> Result<Score> {

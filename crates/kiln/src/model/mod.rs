@@ -10,7 +10,7 @@ mod sequential;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use kiln_graph::{Profile, Shape};
+use kiln_graph::{Profile, Shape, block_on};
 
 use crate::callbacks::Callback;
 use crate::compile::Compile;
@@ -18,7 +18,7 @@ use crate::data::Dataset;
 use crate::layers::Named;
 use crate::losses::Misfit;
 use crate::network::{ModelClass, Network, Node};
-use crate::session::{INFERENCE_BATCH, Role, Session, check_memory};
+use crate::session::{self, INFERENCE_BATCH, Role, Session, check_memory, locked};
 use crate::summary::Summary;
 use crate::weights::Weight;
 use crate::{Device, Error, Result, weights};
@@ -171,11 +171,11 @@ impl Model {
         self.put_weights(drawn)
     }
 
-    /// Makes the model ready to be trained on a device. Weights are kept; what an optimizer kept is not.
+    /// Makes the model ready to be trained on a device. The weights stay; the state of the optimizer before does not.
     ///
     /// # Errors
     /// When the layers do not fit together, an argument makes no sense or the device fails.
-    pub fn compile(&mut self, device: &Device, compile: Compile) -> Result<()> {
+    pub async fn compile_async(&mut self, device: &Device, compile: Compile) -> Result<()> {
         self.network.check()?;
         compile.check()?;
         compile.optimizer.weight_decay().check(&self.network)?;
@@ -187,7 +187,15 @@ impl Model {
                  about the other is lost"
             );
         }
-        self.start_session(device, Some(compile))
+        self.start_session(device, Some(compile)).await
+    }
+
+    /// As [`Model::compile_async`], and waits.
+    ///
+    /// # Errors
+    /// As [`Model::compile_async`].
+    pub fn compile(&mut self, device: &Device, compile: Compile) -> Result<()> {
+        block_on(self.compile_async(device, compile))
     }
 
     /// Whether a device's memory may suffice to compile the model like this and train it with batches of this size: by
@@ -217,8 +225,16 @@ impl Model {
     ///
     /// # Errors
     /// When the layers do not fit together or the device fails.
+    pub async fn to_device_async(&mut self, device: &Device) -> Result<()> {
+        self.start_session(device, None).await
+    }
+
+    /// As [`Model::to_device_async`], and waits.
+    ///
+    /// # Errors
+    /// As [`Model::to_device_async`].
     pub fn to_device(&mut self, device: &Device) -> Result<()> {
-        self.start_session(device, None)
+        block_on(self.to_device_async(device))
     }
 
     /// The memory that the model takes on its device, in bytes: weights, what the optimizer keeps, the data sets that lie
@@ -285,14 +301,22 @@ impl Model {
     /// The model's output for each sample of a data set, with or without labels.
     ///
     /// The first call for samples of a type makes buffers and compiles kernels, and so do the first ones of each batch size;
-    /// later ones reuse them. Several threads may predict with one model: their calls run one after the other.
+    /// later ones reuse them. Several threads or tasks may predict with one model at once.
     ///
     /// # Errors
     /// When the model is on no device, or the data set does not fit the model or the device, or the device fails.
-    pub fn predict(&self, data: &Dataset) -> Result<Predictions> {
+    pub async fn predict_async(&self, data: &Dataset) -> Result<Predictions> {
         self.check_scaling(data)?;
-        let values = self.ready("predict")?.predict(data)?;
+        let values = session::predict(self.ready("predict")?, data).await?;
         Ok(Predictions { shape: self.network.output_shape().batched(data.len()), values })
+    }
+
+    /// As [`Model::predict_async`], and waits.
+    ///
+    /// # Errors
+    /// As [`Model::predict_async`].
+    pub fn predict(&self, data: &Dataset) -> Result<Predictions> {
+        block_on(self.predict_async(data))
     }
 
     /// The model's output for samples that follow one another, as the model sees them: not rescaled.
@@ -307,9 +331,17 @@ impl Model {
     ///
     /// # Errors
     /// When the layers do not fit together or the device fails.
-    pub fn get_weights(&self) -> Result<Vec<Weight>> {
+    pub async fn get_weights_async(&self) -> Result<Vec<Weight>> {
         self.network.check()?;
-        Ok(weights::unpack(&self.network, &self.flat_weights()?))
+        Ok(weights::unpack(&self.network, &self.flat_weights_async().await?))
+    }
+
+    /// As [`Model::get_weights_async`], and waits.
+    ///
+    /// # Errors
+    /// As [`Model::get_weights_async`].
+    pub fn get_weights(&self) -> Result<Vec<Weight>> {
+        block_on(self.get_weights_async())
     }
 
     /// Replaces all weights, found by their names.
@@ -352,11 +384,11 @@ impl Model {
         session.filter(|session| session.network().is_copy_of(&self.network)).ok_or(not_ready)
     }
 
-    /// The session, locked, if the model is on a device as it is now.
-    fn ready(&self, action: &'static str) -> Result<MutexGuard<'_, Session>> {
+    /// The session, if the model is on a device as it is now.
+    fn ready(&self, action: &'static str) -> Result<&Mutex<Session>> {
         self.network.check()?;
-        let session = self.locked().filter(|session| session.network().is_copy_of(&self.network));
-        session.ok_or_else(|| self.not_ready(action, "to_device"))
+        let is_current = |session: &&Mutex<Session>| locked(session).network().is_copy_of(&self.network);
+        self.session.as_ref().filter(is_current).ok_or_else(|| self.not_ready(action, "to_device"))
     }
 
     /// The session of a compiled model, locked.
@@ -365,9 +397,8 @@ impl Model {
         session.ok_or_else(|| self.not_ready(action, "compile"))
     }
 
-    /// The session, locked. A panic of another thread within a prediction leaves nothing that the next call relies on.
     fn locked(&self) -> Option<MutexGuard<'_, Session>> {
-        self.session.as_ref().map(|session| session.lock().unwrap_or_else(PoisonError::into_inner))
+        self.session.as_ref().map(locked)
     }
 
     pub(crate) fn compiled(&mut self, action: &'static str) -> Result<&Compile> {
@@ -390,22 +421,27 @@ impl Model {
         if self.network.has(node) { Ok(()) } else { Err(Error::Argument { name: "node", expected, found }) }
     }
 
-    fn start_session(&mut self, device: &Device, compile: Option<Compile>) -> Result<()> {
+    async fn start_session(&mut self, device: &Device, compile: Option<Compile>) -> Result<()> {
         self.network.check()?;
         check_memory(&self.network, device, compile.as_ref(), 1)?;
-        let weights = self.flat_weights()?;
-        self.session = Some(Mutex::new(Session::new(device, &self.network, compile, &weights)?));
+        let weights = self.flat_weights_async().await?;
+        self.session = Some(Mutex::new(Session::new(device, &self.network, compile, &weights).await?));
         self.weights = Vec::new();
         Ok(())
     }
 
     /// All weights, one after the other; those that no one has set or asked for before are drawn.
-    fn flat_weights(&self) -> Result<Vec<f32>> {
-        let known = match self.locked() {
-            Some(session) => session.weights()?,
+    async fn flat_weights_async(&self) -> Result<Vec<f32>> {
+        let reading = self.locked().map(|session| session.weights()).transpose()?;
+        let known = match reading {
+            Some(weights) => weights.await?,
             None => self.weights.clone(),
         };
         weights::draw(&self.network, self.seed, known)
+    }
+
+    fn flat_weights(&self) -> Result<Vec<f32>> {
+        block_on(self.flat_weights_async())
     }
 
     fn put_weights(&mut self, flat: Vec<f32>) -> Result<()> {

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use kiln_graph::block_on;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -54,7 +55,7 @@ pub(crate) fn save(model: &Model, path: &Path) -> Result<()> {
     if session.ending_epoch {
         return Err(Error::CheckpointTooEarly);
     }
-    for (slot, values) in session.slots()? {
+    for (slot, values) in block_on(session.slots())? {
         let named = |weight: Weight| Weight { name: format!("{OPTIMIZER}{slot}/{}", weight.name), ..weight };
         tensors.extend(session.layout().unpack(session.network(), &values).into_iter().map(named));
     }

@@ -32,14 +32,25 @@ impl Session {
         Ok(())
     }
 
-    /// Has the device make room for batches of a data set that is predicted for, and returns their size.
+    /// How many samples of a data set are predicted for at once, and how many values each prediction has.
     ///
     /// # Errors
-    /// As [`Session::load`].
-    pub(super) fn prepare_predictions(&mut self, data: &Dataset) -> Result<usize> {
-        let role = Role::Predict;
+    /// When the samples do not fit the model, or there are none.
+    pub(super) fn prediction_size(&self, data: &Dataset) -> Result<(usize, usize)> {
         self.check_samples(data, self.network.input())?;
-        let most = self.most_at_once.min(INFERENCE_BATCH).min(data.chunk().unwrap_or(usize::MAX));
+        Ok((data.len().min(self.most_predicted(data)), self.network.output_shape().elements()))
+    }
+
+    fn most_predicted(&self, data: &Dataset) -> usize {
+        self.most_at_once.min(INFERENCE_BATCH).min(data.chunk().unwrap_or(usize::MAX))
+    }
+
+    /// Has the device make room for batches of a data set that is predicted for.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub(super) fn prepare_predictions(&mut self, data: &Dataset) -> Result<()> {
+        let (role, most) = (Role::Predict, self.most_predicted(data));
         let batch = data.len().min(most);
         match self.resident.get_mut(&role) {
             Some(resident) if batch <= resident.ty.capacity() && resident.accepts(data, role) => {
@@ -53,7 +64,7 @@ impl Session {
                 self.resident.insert(role, resident);
             }
         }
-        Ok(batch)
+        Ok(())
     }
 
     pub(super) fn check_samples(&self, data: &Dataset, entry: Node) -> Result<()> {

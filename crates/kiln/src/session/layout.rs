@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use kiln_graph::{Buffers, Graph, Tensor, TensorType};
+use kiln_graph::{Buffers, Graph, Pending, Tensor, TensorType};
 
 use crate::Result;
 use crate::network::{Network, PlacedVariable};
@@ -76,35 +76,43 @@ impl Layout {
         network.variables.iter().zip(&self.places).map(&mut tensor).collect()
     }
 
-    /// The values of all variables, one after the other. Waits for all that runs.
+    /// Begins to read the values of all variables. The future returns them one after the other.
     ///
     /// # Errors
     /// When the device is lost.
-    pub fn read(&self, network: &Network, buffers: &Buffers) -> Result<Vec<f32>> {
+    pub fn read(
+        &self,
+        network: &Network,
+        buffers: &Buffers,
+    ) -> Result<impl Future<Output = Result<Vec<f32>>> + Send + use<>> {
         let flat = |name: &str, length: usize| match buffers.get(name) {
-            Some(buffer) if length > 0 => Ok(bytemuck::pod_collect_to_vec(&buffer.read(0, length as u64 * 4)?)),
-            _ => crate::Result::Ok(Vec::new()),
+            Some(buffer) if length > 0 => buffer.read_async(0, length as u64 * 4).map(Some),
+            _ => Ok(None),
         };
         let (trainable, kept) = (flat(TRAINABLE, self.trainable)?, flat(NON_TRAINABLE, self.non_trainable)?);
+        let ranges: Vec<(Place, Range<usize>)> = self.ranges(network).collect();
         let mut values = Vec::with_capacity(network.values());
-        for (place, range) in self.ranges(network) {
-            values.extend_from_slice(&if place.trainable { &trainable } else { &kept }[range]);
-        }
-        Ok(values)
+        Ok(async move {
+            let (trainable, kept) = (floats(trainable).await?, floats(kept).await?);
+            for (place, range) in ranges {
+                values.extend_from_slice(&if place.trainable { &trainable } else { &kept }[range]);
+            }
+            Ok(values)
+        })
     }
 
     /// The name and the value of a variable that is not finite, if there is one: the first in its flat buffer, block by
-    /// block, so that a large network does not need its size again in memory. Waits for all that runs.
+    /// block, so that a large network does not need its size again in memory.
     ///
     /// # Errors
     /// When the device is lost.
-    pub fn non_finite(&self, network: &Network, buffers: &Buffers) -> Result<Option<(String, f64)>> {
+    pub async fn non_finite(&self, network: &Network, buffers: &Buffers) -> Result<Option<(String, f64)>> {
         for (trainable, name, length) in [(true, TRAINABLE, self.trainable), (false, NON_TRAINABLE, self.non_trainable)]
         {
             let Some(buffer) = buffers.get(name) else { continue };
             let bytes = length as u64 * 4;
             for first in (0..bytes).step_by(BLOCK as usize) {
-                let values: Vec<f32> = bytemuck::pod_collect_to_vec(&buffer.read(first, BLOCK.min(bytes - first))?);
+                let values = floats(Some(buffer.read_async(first, BLOCK.min(bytes - first))?)).await?;
                 let variable_at = |at: usize| {
                     let place = (first / 4) as usize + at;
                     let holds =
@@ -185,6 +193,14 @@ impl Layout {
     fn ranges<'a>(&'a self, network: &'a Network) -> impl Iterator<Item = (Place, Range<usize>)> + 'a {
         let range = |variable: &PlacedVariable, place: Place| place.start..place.start + variable.shape.elements();
         network.variables.iter().zip(&self.places).map(move |(variable, &place)| (place, range(variable, place)))
+    }
+}
+
+/// The floats of a read, none of none.
+pub(super) async fn floats(read: Option<Box<dyn Pending>>) -> Result<Vec<f32>> {
+    match read {
+        Some(read) => Ok(bytemuck::pod_collect_to_vec(&read.await?)),
+        None => Ok(Vec::new()),
     }
 }
 

@@ -65,7 +65,7 @@ impl Session {
     ///
     /// # Errors
     /// What the driver says against a kernel.
-    pub(super) fn compile_if_weak(&mut self) -> Result<()> {
+    pub(super) async fn compile_if_weak(&mut self) -> Result<()> {
         if !self.device.has_weak_limits() {
             return Ok(());
         }
@@ -74,7 +74,7 @@ impl Session {
         let modes = if self.compiled.is_some() { &[Mode::Train, Mode::Evaluate][..] } else { &[Mode::Predict] };
         for &mode in modes {
             let plan = self.plan(mode, Role::Test, 1)?;
-            self.buffers.program(&plan)?;
+            self.buffers.prepare(plan)?.program().await?;
         }
         self.resident.remove(&Role::Test);
         Ok(())

@@ -7,6 +7,7 @@ mod memory;
 mod pass;
 mod penalties;
 mod plans;
+mod predict;
 mod programs;
 mod progress;
 mod resident;
@@ -15,7 +16,7 @@ mod stream;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kiln_graph::{Buffers, Profile, Step};
+use kiln_graph::{Buffers, Preparation, Profile, Step, block_on};
 
 use crate::augmentation::Augmentation;
 use crate::callbacks::CallbackState;
@@ -29,6 +30,7 @@ use layout::Layout;
 pub(crate) use memory::check_memory;
 pub(crate) use pass::{Batch, Landed, Pass, Totals};
 use plans::most_at_once;
+pub(crate) use predict::{locked, predict};
 use programs::{Programs, Ready};
 pub(crate) use resident::{Resident, Role, write_new};
 use stream::Reader;
@@ -80,6 +82,8 @@ pub(crate) struct Session {
     /// How many steps of evaluations and predictions have run since the last training step.
     inferences: u64,
     programs: Programs,
+    /// Of predictions, which several callers may ask for at once.
+    turns: Arc<futures::lock::Mutex<()>>,
     resident: HashMap<Role, Resident>,
     /// The node that gives the samples that lie there.
     entries: HashMap<Role, Node>,
@@ -93,7 +97,12 @@ impl Session {
     ///
     /// # Errors
     /// When memory runs out or the device is lost.
-    pub fn new(device: &Device, network: &Network, compiled: Option<Compile>, weights: &[f32]) -> Result<Session> {
+    pub async fn new(
+        device: &Device,
+        network: &Network,
+        compiled: Option<Compile>,
+        weights: &[f32],
+    ) -> Result<Session> {
         let learning_rate = compiled.as_ref().map(|compiled| compiled.optimizer.learning_rate().clone());
         let metrics = compiled.iter().flat_map(Compile::metric_names).map(Arc::from).collect();
         let mut session = Session {
@@ -115,6 +124,7 @@ impl Session {
             submissions: 0,
             inferences: 0,
             programs: Programs::default(),
+            turns: Arc::default(),
             resident: HashMap::new(),
             entries: HashMap::new(),
             training_data: 0,
@@ -134,7 +144,7 @@ impl Session {
             }
         }
         session.write_weights(weights)?;
-        session.compile_if_weak()?;
+        session.compile_if_weak().await?;
         Ok(session)
     }
 
@@ -153,20 +163,20 @@ impl Session {
         self.compiled.as_ref()
     }
 
-    /// The weights, one after the other. Waits for all that runs.
+    /// Begins to read the weights. The future returns them one after the other.
     ///
     /// # Errors
     /// When the device is lost.
-    pub fn weights(&self) -> Result<Vec<f32>> {
+    pub fn weights(&self) -> Result<impl Future<Output = Result<Vec<f32>>> + Send + use<>> {
         self.layout.read(&self.network, &self.buffers)
     }
 
-    /// A variable with a value that is not finite, and that value, if there is one. Waits for all that runs.
+    /// A variable with a value that is not finite, and that value, if there is one.
     ///
     /// # Errors
     /// When the device is lost.
-    pub fn non_finite_weight(&self) -> Result<Option<(String, f64)>> {
-        self.layout.non_finite(&self.network, &self.buffers)
+    pub async fn non_finite_weight(&self) -> Result<Option<(String, f64)>> {
+        self.layout.non_finite(&self.network, &self.buffers).await
     }
 
     /// Replaces the weights.
@@ -257,17 +267,27 @@ impl Session {
         self.resident.get(&role).map_or(Ok(None), |resident| resident.reader(batch))
     }
 
+    /// What a program is compiled from, and the bytes of its slots.
+    ///
+    /// # Errors
+    /// When a plan cannot be made or memory runs out.
+    fn preparation(&mut self, mode: Mode, role: Role, batch: usize) -> Result<(Preparation, u64)> {
+        self.check_step(batch)?;
+        let plan = self.plan(mode, role, batch)?;
+        tracing::debug!("{mode:?} {role:?}, batches of {batch}:\n{plan}");
+        self.check_slots(&plan, batch)?;
+        let slot_bytes = plan.slot_bytes();
+        Ok((self.buffers.prepare(plan)?, slot_bytes))
+    }
+
     fn ready(&mut self, mode: Mode, role: Role, batch: usize) -> Result<&mut Ready> {
         let key = (mode, role, batch);
         if self.programs.get(key).is_none() {
-            self.check_step(batch)?;
-            let plan = self.plan(mode, role, batch)?;
-            tracing::debug!("{mode:?} {role:?}, batches of {batch}:\n{plan}");
-            self.check_slots(&plan, batch)?;
-            let program = self.buffers.program(&plan)?;
+            let (preparation, slot_bytes) = self.preparation(mode, role, batch)?;
+            let program = block_on(preparation.program())?;
             let fixed = self.compiled.as_ref().and_then(|compiled| compiled.steps_per_execution);
             let steps = fixed.filter(|_| mode != Mode::Predict).unwrap_or(1);
-            let ready = Ready { program, steps, slot_bytes: plan.slot_bytes() };
+            let ready = Ready { program, steps, slot_bytes };
             self.programs.insert(key, ready, &self.buffers);
         }
         let missing = || Error::NotReady { model: self.network.name.clone(), action: "a program", call: "compile" };

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kiln_graph::{Pending, ReadBack};
+use kiln_graph::{Pending, ReadBack, block_on};
 
 use super::stream::Chunks;
 use super::{IN_FLIGHT, Mode, Role, Session, graphs, resident};
@@ -15,7 +15,7 @@ use crate::compile::MOST_STEPS;
 use crate::data::Dataset;
 use crate::figures::Figures;
 use crate::network::Node;
-use crate::{Error, Result, memory};
+use crate::{Error, Result};
 
 /// A submission that takes less than this runs twice as many steps the next time.
 const SHORT: Duration = Duration::from_millis(50);
@@ -108,25 +108,6 @@ impl Session {
         }
         Ok((totals, flow))
     }
-
-    /// The outputs for all samples of a data set, one after the other.
-    ///
-    /// # Errors
-    /// When the data set does not fit the model, or a program cannot be made or run.
-    pub fn predict(&mut self, data: &Dataset) -> Result<Vec<f32>> {
-        let batch = self.prepare_predictions(data)?;
-        let count = data.len().saturating_mul(self.network.output_shape().elements());
-        let mut values: Vec<f32> = memory::with_capacity(count).map_err(|_| Error::Memory {
-            what: format!("{} predictions", data.len()),
-            bytes: count as u64 * 4,
-            free: memory::free(),
-        })?;
-        let mut pass = Pass::over_chunks(Mode::Predict, Role::Predict, batch, Chunks::of(data, batch));
-        while let Some(landed) = pass.next(self, true)? {
-            values.extend(bytemuck::pod_collect_to_vec::<u8, f32>(&landed.bytes));
-        }
-        Ok(values)
-    }
 }
 
 /// A submission on its way.
@@ -171,11 +152,6 @@ impl Pass {
             None => (None, resident.samples()),
         };
         Ok(Pass { samples, chunks, ..Pass::empty(mode, role, batch) })
-    }
-
-    /// A pass over chunks that are put on the device one after the other, in batches of this size.
-    fn over_chunks(mode: Mode, role: Role, batch: usize, chunks: Chunks) -> Pass {
-        Pass { chunks: Some(chunks), ..Pass::empty(mode, role, batch) }
     }
 
     fn empty(mode: Mode, role: Role, batch: usize) -> Pass {
@@ -235,7 +211,9 @@ impl Pass {
 
     /// Puts the next chunk on the device; false if there is none.
     fn next_chunk(&mut self, session: &Session) -> Result<bool> {
-        let Some(chunk) = self.chunks.as_mut().map_or(Ok(None), Chunks::next)? else { return Ok(false) };
+        let Some(chunk) = self.chunks.as_mut().map_or(Ok(None), |chunks| block_on(chunks.next()))? else {
+            return Ok(false);
+        };
         resident::write_data(&chunk, self.role, &session.buffers)?;
         (self.first, self.samples) = (0, chunk.len());
         Ok(true)

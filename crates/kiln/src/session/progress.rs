@@ -1,6 +1,8 @@
 //! The state of a training: gradients, what the optimizer keeps, and how far it is.
 
-use super::layout::TRAINABLE;
+use futures::future::try_join_all;
+
+use super::layout::{TRAINABLE, floats};
 use super::{Session, graphs};
 use crate::Result;
 use crate::callbacks::CallbackState;
@@ -11,16 +13,12 @@ use crate::saving::checkpoint::Progress;
 use crate::weights::Weight;
 
 impl Session {
-    /// The gradients that the last step left, by the names of the variables. Waits for all that runs.
+    /// The gradients that the last step left, by the names of the variables.
     ///
     /// # Errors
     /// When the device is lost.
-    pub fn gradients(&self) -> Result<Vec<Weight>> {
-        let bytes = self.layout.trainable_len() as u64 * 4;
-        let flat: Vec<f32> = match self.buffers.get(graphs::GRADIENTS) {
-            Some(buffer) => bytemuck::pod_collect_to_vec(&buffer.read(0, bytes)?),
-            None => Vec::new(),
-        };
+    pub async fn gradients(&self) -> Result<Vec<Weight>> {
+        let flat = self.read_flat(graphs::GRADIENTS).await?;
         let of = |(index, variable): (usize, &PlacedVariable)| {
             let first = self.layout.offset(index)? as usize / 4;
             let values = flat.get(first..first + variable.shape.elements())?.to_vec();
@@ -38,32 +36,32 @@ impl Session {
         Ok(slots.iter().map(|slot| slot.name.to_owned()).collect())
     }
 
-    /// What the optimizer keeps from step to step: name and flat buffer. Waits for all that runs.
+    /// The optimizer's slots: name and flat buffer of each.
     ///
     /// # Errors
     /// When the network is not compiled or the device is lost.
-    pub fn slots(&self) -> Result<Vec<(String, Vec<f32>)>> {
-        let read = |slot: String| {
-            let flat = match self.buffers.get(&graphs::slot_buffer(&slot)) {
-                Some(buffer) => buffer.read(0, self.layout.trainable_len() as u64 * 4)?,
-                None => Vec::new(),
-            };
-            Ok((slot, bytemuck::pod_collect_to_vec(&flat)))
-        };
-        self.slot_names()?.into_iter().map(read).collect()
+    pub async fn slots(&self) -> Result<Vec<(String, Vec<f32>)>> {
+        let read = async |slot: String| Ok((slot.clone(), self.read_flat(&graphs::slot_buffer(&slot)).await?));
+        try_join_all(self.slot_names()?.into_iter().map(read)).await
+    }
+
+    /// A flat buffer of the variables that the optimizer changes, empty if there is none.
+    async fn read_flat(&self, name: &str) -> Result<Vec<f32>> {
+        let bytes = self.layout.trainable_len() as u64 * 4;
+        floats(self.buffers.get(name).map(|buffer| buffer.read_async(0, bytes)).transpose()?).await
     }
 
     /// Replaces the weights by their moving average, if one is kept and a step was taken: what ends a training.
     ///
     /// # Errors
     /// When the device is lost.
-    pub fn average_weights(&self) -> Result<()> {
-        let bytes = self.layout.trainable_len() as u64 * 4;
+    pub async fn average_weights(&self) -> Result<()> {
         let averaged = self.compiled.as_ref().is_some_and(|compiled| compiled.use_ema) && self.iterations > 0;
-        match (self.buffers.get(&graphs::slot_buffer(AVERAGE)), self.buffers.get(TRAINABLE)) {
-            (Some(average), Some(weights)) if averaged && bytes > 0 => Ok(weights.write(0, &average.read(0, bytes)?)?),
-            _ => Ok(()),
+        if let Some(weights) = self.buffers.get(TRAINABLE).filter(|_| averaged && self.layout.trainable_len() > 0) {
+            let average = self.read_flat(&graphs::slot_buffer(AVERAGE)).await?;
+            weights.write(0, bytemuck::cast_slice(&average))?;
         }
+        Ok(())
     }
 
     /// How far training is.

@@ -1,9 +1,10 @@
 //! Data sets of which only a chunk is on the device: a thread reads the next while the device computes.
 
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
-use kiln_graph::TensorType;
+use futures::channel::mpsc::{Receiver, channel};
+use futures::{SinkExt, StreamExt};
+use kiln_graph::{TensorType, block_on};
 
 use super::resident::DataType;
 use crate::Result;
@@ -54,13 +55,13 @@ impl Reader {
 
     /// All chunks, which a thread reads: one at a time, while the device computes on the one before.
     pub fn start(self) -> Chunks {
-        // Without room: the thread holds the next chunk, and no other, until it is taken.
-        let (sender, receiver) = sync_channel(0);
+        // With room for one: a chunk is sent when it is taken, so the thread holds the next one and no other.
+        let (mut sender, receiver) = channel(0);
         let thread = std::thread::spawn(move || {
             for order in self.order.chunks(self.chunk) {
                 let chunk = self.read(order);
                 let failed = chunk.is_err();
-                if sender.send(chunk).is_err() || failed {
+                if block_on(sender.send(chunk)).is_err() || failed {
                     return;
                 }
             }
@@ -92,21 +93,25 @@ impl Chunks {
         Chunks::Views { data: data.clone(), next: 0, chunk }
     }
 
-    /// The next chunk, if there is one. Waits until it is read.
+    /// The next chunk, if there is one, once it is read.
     ///
     /// # Errors
     /// When the data cannot be read.
-    pub fn next(&mut self) -> Result<Option<Dataset>> {
+    pub async fn next(&mut self) -> Result<Option<Dataset>> {
         match self {
-            Chunks::Read { receiver, thread } => match receiver.as_ref().map(Receiver::recv) {
-                Some(Ok(chunk)) => Ok(Some(chunk?)),
-                _ => {
-                    if let Some(Err(panic)) = thread.take().map(JoinHandle::join) {
-                        std::panic::resume_unwind(panic);
-                    }
-                    Ok(None)
+            Chunks::Read { receiver, thread } => {
+                let chunk = match receiver {
+                    Some(receiver) => receiver.next().await,
+                    None => None,
+                };
+                if let Some(chunk) = chunk {
+                    return Ok(Some(chunk?));
                 }
-            },
+                if let Some(Err(panic)) = thread.take().map(JoinHandle::join) {
+                    std::panic::resume_unwind(panic);
+                }
+                Ok(None)
+            }
             Chunks::Views { data, next, chunk } => {
                 let part = data.range(*next..*next + *chunk);
                 *next += part.len();

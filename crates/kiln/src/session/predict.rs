@@ -1,0 +1,92 @@
+//! Predictions of several callers at once.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use kiln_graph::{Pending, Preparation, ReadBack};
+
+use super::programs::Ready;
+use super::stream::Chunks;
+use super::{IN_FLIGHT, Mode, Role, Session, graphs, resident};
+use crate::data::Dataset;
+use crate::{Error, Result, memory};
+
+/// The session, locked. A panic of another thread within a prediction leaves nothing that the next call relies on.
+pub(crate) fn locked(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
+    session.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The outputs for all samples of a data set, one after the other. The session is not locked while the device computes or
+/// compiles, so several callers may predict at once.
+///
+/// # Errors
+/// When the data set does not fit the model, or a program cannot be compiled or run.
+pub(crate) async fn predict(session: &Mutex<Session>, data: &Dataset) -> Result<Vec<f32>> {
+    let (batch, elements) = locked(session).prediction_size(data)?;
+    let count = data.len().saturating_mul(elements);
+    let mut values: Vec<f32> = memory::with_capacity(count).map_err(|_| Error::Memory {
+        what: format!("{} predictions", data.len()),
+        bytes: count as u64 * 4,
+        free: memory::free(),
+    })?;
+    let mut chunks = Chunks::of(data, batch);
+    let mut flights = VecDeque::with_capacity(IN_FLIGHT);
+    loop {
+        while flights.len() < IN_FLIGHT
+            && let Some(chunk) = chunks.next().await?
+        {
+            flights.push_back(submit(session, data, &chunk).await?);
+        }
+        let Some(flight) = flights.pop_front() else { return Ok(values) };
+        values.extend(bytemuck::pod_collect_to_vec::<u8, f32>(&flight.await?));
+    }
+}
+
+/// Submits the prediction of a chunk of a data set. Callers take turns, since all use the same buffers: what they write
+/// reaches the device in the order of their submissions.
+async fn submit(session: &Mutex<Session>, data: &Dataset, chunk: &Dataset) -> Result<Box<dyn Pending>> {
+    let turns = locked(session).turns.clone();
+    let _turn = turns.lock().await;
+    let missing = {
+        let mut session = locked(session);
+        session.prepare_predictions(data)?;
+        session.missing_prediction(chunk.len())?
+    };
+    if let Some((preparation, slot_bytes)) = missing {
+        let program = preparation.program().await?;
+        locked(session).insert_prediction(chunk.len(), Ready { program, steps: 1, slot_bytes });
+    }
+    locked(session).run_prediction(chunk)
+}
+
+impl Session {
+    /// What the program for predictions of so many samples is compiled from, and the bytes of its slots, if there is none.
+    ///
+    /// # Errors
+    /// When a plan cannot be made or memory runs out.
+    fn missing_prediction(&mut self, batch: usize) -> Result<Option<(Preparation, u64)>> {
+        let (mode, role) = (Mode::Predict, Role::Predict);
+        match self.programs.get((mode, role, batch)) {
+            Some(_) => Ok(None),
+            None => self.preparation(mode, role, batch).map(Some),
+        }
+    }
+
+    fn insert_prediction(&mut self, batch: usize, ready: Ready) {
+        self.programs.insert((Mode::Predict, Role::Predict, batch), ready, &self.buffers);
+    }
+
+    /// Writes a chunk to the device and runs the program for as many samples.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    fn run_prediction(&mut self, chunk: &Dataset) -> Result<Box<dyn Pending>> {
+        let (mode, role, batch) = (Mode::Predict, Role::Predict, chunk.len());
+        resident::write_data(chunk, role, &self.buffers)?;
+        let steps = self.steps(mode, 0, batch, 1);
+        let bytes = self.network.output_shape().batched(batch).elements() as u64 * 4;
+        let buffer = self.buffers.get(graphs::PREDICTIONS).cloned();
+        let read_back = buffer.as_ref().map(|buffer| ReadBack { buffer, offset: 0, bytes });
+        Ok(self.ready(mode, role, batch)?.program.run(&steps, read_back)?)
+    }
+}
