@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod accumulate;
 mod allocations;
 mod augment;
 mod backbones;

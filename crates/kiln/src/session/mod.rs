@@ -1,5 +1,6 @@
 //! A network on a device: its buffers, its programs and the data sets that lie beside it.
 
+mod apply;
 mod data;
 mod graphs;
 mod layout;
@@ -7,15 +8,17 @@ mod memory;
 mod pass;
 mod penalties;
 mod plans;
+mod profile;
 mod programs;
 mod progress;
 mod resident;
+mod shards;
 mod stream;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kiln_graph::{Buffers, Profile, Step};
+use kiln_graph::{Buffers, Step};
 
 use crate::augmentation::Augmentation;
 use crate::callbacks::CallbackState;
@@ -29,7 +32,7 @@ use layout::Layout;
 pub(crate) use memory::check_memory;
 pub(crate) use pass::{Batch, Landed, Pass, Totals};
 use plans::most_at_once;
-use programs::{Programs, Ready};
+use programs::{Key, Programs, Ready};
 pub(crate) use resident::{Resident, Role, write_new};
 use stream::Reader;
 
@@ -45,8 +48,10 @@ pub(crate) const INFERENCE_BATCH: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Mode {
     Train,
-    /// As a training step, up to the gradients.
+    /// As a training step, up to the gradients: of a batch, or of a shard of one.
     Gradients,
+    /// The rest of a training step, behind the gradients of all shards. A program does that; no pass does nothing else.
+    Apply,
     Evaluate,
     Predict,
 }
@@ -126,6 +131,9 @@ impl Session {
         let count = session.layout.trainable_len().max(1);
         if session.compiled.is_some() {
             session.buffers.named(graphs::GRADIENTS, count as u64 * 4)?;
+        }
+        for level in 0..session.compiled.as_ref().map_or(0, Compile::levels) {
+            session.buffers.named(&graphs::partial_buffer(level), count as u64 * 4)?;
         }
         for slot in session.compiled.iter().flat_map(Compile::slots) {
             let buffer = session.buffers.named(&graphs::slot_buffer(slot.name), count as u64 * 4)?;
@@ -228,28 +236,10 @@ impl Session {
     /// Sets the random changes of training images. Training programs with others are dropped.
     pub fn set_augmentation(&mut self, augmentation: Option<&Augmentation>) {
         if self.augmentation.as_ref() != augmentation {
-            self.programs.retain(|(mode, ..)| !matches!(mode, Mode::Train | Mode::Gradients));
+            self.programs.retain(|key| !matches!(key.mode, Mode::Train | Mode::Gradients));
             self.augmentation = augmentation.cloned();
             self.training_data += 1;
         }
-    }
-
-    /// Trains for so many steps, over the batches of the data set again and again, and times each call.
-    ///
-    /// # Errors
-    /// When a plan cannot be made, or the device cannot time its calls or is lost.
-    pub fn profile(&mut self, role: Role, batch: usize, count: usize) -> Result<Profile> {
-        let plan = self.plan(Mode::Train, role, batch)?;
-        let mut samples = self.resident.get(&role).map_or(0, Resident::samples);
-        if let Some(reader) = self.reader(role, batch)? {
-            let chunk = reader.first()?;
-            resident::write_data(&chunk, role, &self.buffers)?;
-            samples = chunk.len();
-        }
-        let batches = (samples / batch).max(1);
-        let steps = (0..count).flat_map(|i| self.steps(Mode::Train, i % batches * batch, batch, 1));
-        let steps: Vec<Step> = steps.collect();
-        Ok(self.buffers.profile(&plan, &steps)?)
     }
 
     /// Who reads the chunks of a data set of which all does not lie on the device.
@@ -257,16 +247,16 @@ impl Session {
         self.resident.get(&role).map_or(Ok(None), |resident| resident.reader(batch))
     }
 
-    fn ready(&mut self, mode: Mode, role: Role, batch: usize) -> Result<&mut Ready> {
-        let key = (mode, role, batch);
+    /// The program of a key, made on first use.
+    fn ready(&mut self, key: Key) -> Result<&mut Ready> {
         if self.programs.get(key).is_none() {
-            self.check_step(batch)?;
-            let plan = self.plan(mode, role, batch)?;
-            tracing::debug!("{mode:?} {role:?}, batches of {batch}:\n{plan}");
-            self.check_slots(&plan, batch)?;
+            self.check_step(key)?;
+            let plan = self.plan(key)?;
+            tracing::debug!("{key:?}:\n{plan}");
+            self.check_slots(&plan, key)?;
             let program = self.buffers.program(&plan)?;
             let fixed = self.compiled.as_ref().and_then(|compiled| compiled.steps_per_execution);
-            let steps = fixed.filter(|_| mode != Mode::Predict).unwrap_or(1);
+            let steps = fixed.filter(|_| key.mode != Mode::Predict).unwrap_or(1);
             let ready = Ready { program, steps, slot_bytes: plan.slot_bytes() };
             self.programs.insert(key, ready, &self.buffers);
         }
@@ -303,7 +293,7 @@ impl Session {
         let steps = steps.collect();
         match mode {
             Mode::Train => (self.iterations, self.inferences) = (self.iterations + count as u64, 0),
-            Mode::Gradients => {}
+            Mode::Gradients | Mode::Apply => {}
             Mode::Evaluate | Mode::Predict => self.inferences += count as u64,
         }
         steps

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use kiln_graph::{Pending, ReadBack};
 
+use super::programs::Key;
 use super::stream::Chunks;
 use super::{IN_FLIGHT, Mode, Role, Session, graphs, resident};
 use crate::callbacks::{Callback, TestBatchLogs, tell};
@@ -38,7 +39,7 @@ impl Totals {
     pub fn add(&mut self, batch: &Batch) {
         self.samples += batch.samples;
         for (sum, value) in self.sums.iter_mut().zip(&batch.sums) {
-            *sum += f64::from(*value);
+            *sum += value;
         }
     }
 
@@ -65,21 +66,29 @@ pub(crate) struct Batch {
     /// How many samples it had.
     pub samples: usize,
     /// The sum of the samples' losses, then of each metric.
-    sums: Vec<f32>,
+    sums: Vec<f64>,
 }
 
 /// The outcome of a submission.
 pub(crate) struct Landed {
     /// Samples of a step.
     batch: usize,
+    /// Rows of metrics of a step.
+    shards: usize,
     bytes: Vec<u8>,
 }
 
 impl Session {
     /// The batches of a submission that measured them.
     pub fn batches(&self, landed: &Landed) -> Vec<Batch> {
-        let rows = landed.bytes.chunks_exact(self.row_bytes() as usize);
-        rows.map(|row| Batch { samples: landed.batch, sums: bytemuck::pod_collect_to_vec(row) }).collect()
+        let columns = 1 + self.metrics.len();
+        let values: Vec<f32> = bytemuck::pod_collect_to_vec(&landed.bytes);
+        let sum = |rows: &[f32], column: usize| rows.iter().skip(column).step_by(columns).copied().map(f64::from).sum();
+        let batch = |rows: &[f32]| Batch {
+            samples: landed.batch,
+            sums: (0..columns).map(|column| sum(rows, column)).collect(),
+        };
+        values.chunks_exact(columns * landed.shards).map(batch).collect()
     }
 
     /// The loss and the metrics of all samples of a data set, or of those until a callback broke.
@@ -132,10 +141,41 @@ impl Session {
 /// A submission on its way.
 #[derive(Debug)]
 struct Flight {
-    pending: Box<dyn Pending>,
+    /// The runs that are not known to be done; the last one reads back.
+    pending: VecDeque<Box<dyn Pending>>,
     submitted: Instant,
     batch: usize,
+    shards: usize,
     steps: usize,
+}
+
+impl Flight {
+    /// What was read back, if all runs are done. Does not wait.
+    ///
+    /// # Errors
+    /// When the device is lost or reported a fault in any of them.
+    fn poll(&mut self) -> Result<Option<Vec<u8>>> {
+        while let Some(pending) = self.pending.front_mut() {
+            let Some(bytes) = pending.poll()? else { return Ok(None) };
+            self.pending.pop_front();
+            if self.pending.is_empty() {
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What was read back. Waits for all runs.
+    ///
+    /// # Errors
+    /// As [`Flight::poll`].
+    fn wait(&mut self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        while let Some(pending) = self.pending.pop_front() {
+            bytes = pending.wait()?;
+        }
+        Ok(bytes)
+    }
 }
 
 /// A pass over a data set under way.
@@ -163,7 +203,7 @@ impl Pass {
         let resident = session.resident.get(&role).ok_or_else(missing)?;
         // How a training is cut into batches is the user's choice; else it is of no concern.
         let batch = match mode {
-            Mode::Train | Mode::Gradients => batch,
+            Mode::Train | Mode::Gradients | Mode::Apply => batch,
             Mode::Evaluate | Mode::Predict => batch.min(resident.ty.capacity()).min(session.most_at_once),
         };
         let (chunks, samples) = match resident.reader(batch)? {
@@ -214,23 +254,20 @@ impl Pass {
         let Pass { mode, role, .. } = *self;
         let left = self.samples - self.first;
         let batch = self.batch.min(left);
-        let count = session.ready(mode, role, batch)?.steps.min(left / batch).min(most);
-        let steps = session.steps(mode, self.first, batch, count);
-        let outputs = session.network().output_shape().batched(batch).elements();
-        let (name, offset, bytes) = match mode {
-            Mode::Predict => (graphs::PREDICTIONS, 0, outputs as u64 * 4),
-            _ => {
-                let (first, row_bytes) = (steps.first().map_or(0, |step| step.row), session.row_bytes());
-                (graphs::METRICS, u64::from(first) * row_bytes, count as u64 * row_bytes)
+        let submitted = Instant::now();
+        let shards = session.shards(mode, batch);
+        let (pending, steps) = match shards {
+            Some(count) => (session.run_shards(mode, role, self.first, batch, count)?, 1),
+            None => {
+                let (pending, steps) =
+                    run(session, Key::whole(mode, role, batch), self.first, (left / batch).min(most))?;
+                (vec![pending], steps)
             }
         };
-        let buffer = session.buffers.get(name).cloned();
-        let read_back = buffer.as_ref().map(|buffer| ReadBack { buffer, offset, bytes });
-        let submitted = Instant::now();
-        let pending = session.ready(mode, role, batch)?.program.run(&steps, read_back)?;
-        self.flights.push_back(Flight { pending, submitted, batch, steps: count });
-        self.first += count * batch;
-        Ok(count)
+        let (pending, shards) = (pending.into(), shards.unwrap_or(1));
+        self.flights.push_back(Flight { pending, submitted, batch, shards, steps });
+        self.first += steps * batch;
+        Ok(steps)
     }
 
     /// Puts the next chunk on the device; false if there is none.
@@ -247,8 +284,8 @@ impl Pass {
     /// When the device is lost or reported a fault.
     pub fn poll(&mut self, session: &mut Session) -> Result<Option<Landed>> {
         let Some(mut flight) = self.flights.pop_front() else { return Ok(None) };
-        match flight.pending.poll()? {
-            Some(bytes) => Ok(Some(self.land(session, flight.submitted, [flight.batch, flight.steps], bytes))),
+        match flight.poll()? {
+            Some(bytes) => Ok(Some(self.land(session, &flight, bytes))),
             None => {
                 self.flights.push_front(flight);
                 Ok(None)
@@ -261,24 +298,20 @@ impl Pass {
     /// # Errors
     /// As [`Pass::poll`].
     pub fn wait(&mut self, session: &mut Session) -> Result<Option<Landed>> {
-        let Some(Flight { pending, submitted, batch, steps }) = self.flights.pop_front() else { return Ok(None) };
-        let bytes = pending.wait()?;
-        Ok(Some(self.land(session, submitted, [batch, steps], bytes)))
+        let Some(mut flight) = self.flights.pop_front() else { return Ok(None) };
+        let bytes = flight.wait()?;
+        Ok(Some(self.land(session, &flight, bytes)))
     }
 
     /// Has the next submission of a program run more steps, if one of as many as now took little time.
-    fn land(
-        &mut self,
-        session: &mut Session,
-        submitted: Instant,
-        [batch, steps]: [usize; 2],
-        bytes: Vec<u8>,
-    ) -> Landed {
+    fn land(&mut self, session: &mut Session, flight: &Flight, bytes: Vec<u8>) -> Landed {
+        let &Flight { submitted, batch, shards, steps, .. } = flight;
         let began = self.last_done.map_or(submitted, |done| done.max(submitted));
         let done = Instant::now();
         self.last_done = Some(done);
         let fixed = session.compiled().and_then(|compiled| compiled.steps_per_execution).is_some();
-        if let Some(ready) = session.programs.get((self.mode, self.role, batch))
+        if session.shards(self.mode, batch).is_none()
+            && let Some(ready) = session.programs.get(Key::whole(self.mode, self.role, batch))
             && !fixed
             && self.mode != Mode::Predict
             && steps == ready.steps
@@ -286,6 +319,24 @@ impl Pass {
         {
             ready.steps = (steps * 2).min(MOST_STEPS);
         }
-        Landed { batch, bytes }
+        Landed { batch, shards, bytes }
     }
+}
+
+/// Submits the next steps of a program over whole batches, from sample `first` on and at most `most`, and returns their
+/// number.
+fn run(session: &mut Session, key: Key, first: usize, most: usize) -> Result<(Box<dyn Pending>, usize)> {
+    let count = session.ready(key)?.steps.min(most);
+    let steps = session.steps(key.mode, first, key.size, count);
+    let outputs = session.network().output_shape().batched(key.size).elements();
+    let (name, offset, bytes) = match key.mode {
+        Mode::Predict => (graphs::PREDICTIONS, 0, outputs as u64 * 4),
+        _ => {
+            let (first, row_bytes) = (steps.first().map_or(0, |step| step.row), session.row_bytes());
+            (graphs::METRICS, u64::from(first) * row_bytes, count as u64 * row_bytes)
+        }
+    };
+    let buffer = session.buffers.get(name).cloned();
+    let read_back = buffer.as_ref().map(|buffer| ReadBack { buffer, offset, bytes });
+    Ok((session.ready(key)?.program.run(&steps, read_back)?, count))
 }
