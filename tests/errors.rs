@@ -91,6 +91,10 @@ fn arguments_of_compile_that_make_no_sense() {
     let compile = |compile| model().compile(device(), compile).unwrap_err().to_string();
     let steps = compile(Compile { steps_per_execution: Some(33), ..Compile::default() });
     assert_eq!(steps, "steps_per_execution: expected 1 to 32, found 33");
+    for (accumulate, found) in [(0, "0"), (33, "33")] {
+        let error = compile(Compile { accumulate, ..Compile::default() });
+        assert_eq!(error, format!("accumulate: expected 1 to 32, found {found}"));
+    }
     let two = compile(Compile { clipvalue: Some(1.0), global_clipnorm: Some(1.0), ..Compile::default() });
     assert_eq!(two, "global_clipnorm: expected at most one kind of clipping, found clipvalue and global_clipnorm");
     let none = compile(Compile { clipnorm: Some(0.0), ..Compile::default() });

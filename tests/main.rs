@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod accumulate;
 mod allocations;
+mod asynchronous;
 mod augment;
 mod backbones;
 mod batch_normalization;

@@ -394,7 +394,10 @@ pub fn words(error: &Error, command: &clap::Command) -> String {
             None => text,
         },
         kiln::Error::BatchTooLarge { fits, .. } if *fits > 0 => match option("batch_size", command) {
-            Some(option) => format!("{text}; pass {option} {fits}"),
+            Some(size) => match option("accumulate", command) {
+                Some(shards) => format!("{text}; pass {size} {fits}, or {shards} to compute batches in (more) shards"),
+                None => format!("{text}; pass {size} {fits}"),
+            },
             None => text,
         },
         _ => text,

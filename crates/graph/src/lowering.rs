@@ -66,6 +66,11 @@ impl<'a> Lowering<'a> {
         self.first
     }
 
+    /// The shape of the node's first output, all windows of it together.
+    pub fn whole_shape(&self) -> Option<&Shape> {
+        self.node.outputs.first().map(|&output| self.graph.shape(output))
+    }
+
     /// The types of the node's inputs, for an op that looks at them as its shape rule does.
     pub fn input_types(&self) -> Vec<TensorType> {
         self.inputs.iter().map(|&input| self.ty(input).clone()).collect()

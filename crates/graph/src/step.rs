@@ -17,6 +17,14 @@ pub struct Step {
     pub learning_rate: f32,
     /// The number of training steps before this one.
     pub iteration: u32,
-    /// Fills a uniform's multiple of 16 bytes.
-    pub unused: [u32; 2],
+    /// The place of the first sample within its whole batch: 0, but in shards of a batch whose gradients are accumulated.
+    pub place: u32,
+    /// Which shard of the whole batch this is, the first being 0.
+    pub shard: u32,
+    /// How many shards the whole batch has; 0 and 1 both mean that it is computed at once.
+    pub shards: u32,
+    /// Padding, up to a uniform's multiple of 16 bytes.
+    pub padding: u32,
+    /// More of it.
+    pub more_padding: [u32; 2],
 }

@@ -37,8 +37,42 @@ pub struct Compile {
     pub ema_momentum: f64,
     /// After how many steps the average replaces the weights, again and again; `None` for only at the end.
     pub ema_overwrite_frequency: Option<u32>,
+    /// Gradient accumulation: the number of shards that a training batch is computed in, one after the other, 1 to 32; 1
+    /// computes the whole batch at once. Activations then need the memory of a shard, so batches that do not fit the
+    /// device can be trained with. A batch of `B` samples has `n = min(accumulate, B)` shards, and shard `k` the samples
+    /// `k B / n` to `(k + 1) B / n` of it (rounded down). Their gradients are summed in the order of a binary tree, and one
+    /// optimizer step follows: the result is that of the whole batch up to rounding, and repeatable to the bit.
+    ///
+    /// Losses, metrics, clipping, schedules and callbacks see whole batches, and dropout and augmentation draw by a
+    /// sample's place in the whole batch. Only batch normalization normalizes each shard by itself, and updates its moving
+    /// averages once per shard.
+    ///
+    /// Keras' `gradient_accumulation_steps` instead takes one optimizer step for several batches: `batch_size: 32` with 4
+    /// of them there is `batch_size: 128, accumulate: 4` here.
+    ///
+    /// ```
+    /// use kiln::data::{Dataset, Labels};
+    /// use kiln::layers::Dense;
+    /// use kiln::losses::MeanSquaredError;
+    /// use kiln::{Compile, Device, Sequential};
+    ///
+    /// let data = Dataset::from_f32([1], vec![0.0, 1.0, 2.0, 3.0], Labels::values(vec![1.0, 3.0, 5.0, 7.0], 1))?;
+    /// let gradients = |accumulate| {
+    ///     let mut model = Sequential::new([1]);
+    ///     model.add(Dense::new(1));
+    ///     let compile = Compile { loss: MeanSquaredError.into(), metrics: vec![], accumulate, ..Compile::default() };
+    ///     model.compile(&Device::cpu()?, compile)?;
+    ///     model.gradients(&data)
+    /// };
+    /// for (shards, whole) in gradients(2)?.iter().zip(&gradients(1)?) {
+    ///     assert!((shards.values[0] - whole.values[0]).abs() < 1e-4);
+    /// }
+    /// # Ok::<(), kiln::Error>(())
+    /// ```
+    pub accumulate: usize,
     /// How many training steps the device is given at once, at most 32. By default as many as take about 50 ms. More
-    /// cost less overhead and let callbacks wait longer; results do not depend on it.
+    /// cost less overhead and let callbacks wait longer; results do not depend on it. With
+    /// [`accumulate`](Compile::accumulate) above 1, training steps are given one by one.
     pub steps_per_execution: Option<usize>,
 }
 
@@ -54,6 +88,7 @@ impl Default for Compile {
             use_ema: false,
             ema_momentum: 0.99,
             ema_overwrite_frequency: None,
+            accumulate: 1,
             steps_per_execution: None,
         }
     }
@@ -66,6 +101,9 @@ impl Compile {
         let argument = |name, expected: String, found: String| Err(Error::Argument { name, expected, found });
         if let Some(steps) = self.steps_per_execution.filter(|steps| !(1..=MOST_STEPS).contains(steps)) {
             return argument("steps_per_execution", format!("1 to {MOST_STEPS}"), steps.to_string());
+        }
+        if !(1..=MOST_STEPS).contains(&self.accumulate) {
+            return argument("accumulate", format!("1 to {MOST_STEPS}"), self.accumulate.to_string());
         }
         self.loss.check()?;
         let learning_rate = self.optimizer.learning_rate();

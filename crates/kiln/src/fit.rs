@@ -9,6 +9,7 @@ use kiln_graph::block_on;
 use crate::augmentation::Augmentation;
 use crate::callbacks::{self, BatchLogs, Callback, tell};
 use crate::data::Dataset;
+use crate::evaluation::evaluate;
 use crate::history::{EpochLogs, History};
 use crate::model::Score;
 use crate::network::Node;
@@ -98,12 +99,20 @@ impl Model {
     /// validation loss is not finite and no callback stops training then
     /// ([`TerminateOnNaN`](crate::callbacks::TerminateOnNaN) does). The weights are those of the last step. Callbacks are
     /// told of an epoch's end only after this test, so what they save is finite.
+    pub async fn fit_async(&mut self, data: &Dataset, fit: Fit<'_>) -> Result<History> {
+        self.fit_from(self.input(), data, fit).await
+    }
+
+    /// As [`Model::fit_async`], and waits.
+    ///
+    /// # Errors
+    /// As [`Model::fit_async`].
     pub fn fit(&mut self, data: &Dataset, fit: Fit<'_>) -> Result<History> {
-        self.fit_from(self.input(), data, fit)
+        block_on(self.fit_async(data, fit))
     }
 
     /// Trains with samples that enter at a node of the model.
-    pub(crate) fn fit_from(&mut self, entry: Node, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
+    pub(crate) async fn fit_from(&mut self, entry: Node, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
         fit.check()?;
         let split =
             (fit.validation_data.is_none() && fit.validation_split > 0.0).then(|| data.split(fit.validation_split));
@@ -141,11 +150,12 @@ impl Model {
                 history.stopped = true;
                 break;
             }
-            let (mut logs, mut flow) = train_epoch(&mut training, epoch, &mut fit)?;
+            let (mut logs, mut flow) = train_epoch(&mut training, epoch, &mut fit).await?;
             if let (Some(validation), true) = (&validation, flow.is_continue()) {
                 let (began, session) = (Instant::now(), training.model().session("fit")?);
                 let totals;
-                (totals, flow) = session.evaluate((entry, validation), fit.batch_size, &mut fit.callbacks)?;
+                let samples = (entry, validation);
+                (totals, flow) = evaluate(session, samples, fit.batch_size, &mut fit.callbacks).await?;
                 if flow.is_continue() && !totals.loss().is_finite() {
                     let (step, what) = (logs.batch_losses.len(), "the validation loss".to_owned());
                     let error = Error::NonFinite { epoch, step, what, value: totals.loss() };
@@ -168,7 +178,7 @@ impl Model {
                 break;
             }
         }
-        block_on(self.session("fit")?.average_weights())?;
+        self.session("fit")?.average_weights().await?;
         for callback in &mut fit.callbacks {
             callback.on_train_end(self)?;
         }
@@ -197,13 +207,17 @@ impl Model {
     }
 }
 
-fn train_epoch(training: &mut Training<'_>, epoch: usize, fit: &mut Fit<'_>) -> Result<(EpochLogs, ControlFlow<()>)> {
+async fn train_epoch(
+    training: &mut Training<'_>,
+    epoch: usize,
+    fit: &mut Fit<'_>,
+) -> Result<(EpochLogs, ControlFlow<()>)> {
     training.begin_epoch(epoch)?;
     let began = Instant::now();
     let mut logs = EpochLogs { epoch, ..EpochLogs::default() };
     let mut flow = ControlFlow::Continue(());
     let mut is_finite = true;
-    while let Some(report) = training.next_report()? {
+    while let Some(report) = training.next_report_async().await? {
         logs.batch_losses.push(report.loss);
         if flow.is_break() {
             continue; // submitted before the callback broke
@@ -232,7 +246,8 @@ fn train_epoch(training: &mut Training<'_>, epoch: usize, fit: &mut Fit<'_>) -> 
         }
     }
     // The last step may have made weights of which no loss has told yet, and a training that is stopped has steps behind it.
-    if let (Some((what, value)), true) = (block_on(training.model().session("fit")?.non_finite_weight())?, is_finite) {
+    let non_finite = training.model().session("fit")?.non_finite_weight().await?;
+    if let Some((what, value)) = non_finite.filter(|_| is_finite) {
         let error = Error::NonFinite { epoch, step: logs.batch_losses.len(), what, value };
         flow = diverged(&mut fit.callbacks, error)?;
     }

@@ -36,6 +36,7 @@ mod confusion_matrix;
 pub mod data;
 mod device;
 mod error;
+mod evaluation;
 mod figures;
 pub mod files;
 mod fit;
@@ -82,7 +83,7 @@ pub use model::{FeatureCache, LayerInfo, LayerList, LayerSelection, Model, Predi
 pub use network::Node;
 pub use saving::LoadWeights;
 pub use summary::{Summary, SummaryRow};
-pub use training::{StepReport, Submitted, Training, TrainingOptions};
+pub use training::{EpochReport, Epochs, Report, StepReport, Submitted, Training, TrainingOptions};
 pub use tuning::{TUNE_VARIABLE, Tune};
 pub use weights::Weight;
 

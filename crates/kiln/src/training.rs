@@ -1,7 +1,12 @@
 //! Training step by step: the layer below [`Model::fit`].
 
 use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::ops::RangeInclusive;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
 
+use futures::Stream;
 use kiln_graph::block_on;
 
 use crate::augmentation::Augmentation;
@@ -38,10 +43,12 @@ impl Default for TrainingOptions<'_> {
 /// A training under way, driven step by step by its owner: an app that draws between steps, or a loop with rules of its own.
 /// [`Model::fit`] is such a loop.
 ///
-/// No method but [`wait`](Training::wait) and [`next_report`](Training::next_report) waits for a GPU. A few submissions may be
-/// on their way at once, so reports come some steps late.
+/// No method but [`wait`](Training::wait) and [`next_report`](Training::next_report) waits: not for a GPU, not for kernels
+/// that are being compiled, not for data that are being read. A few submissions may be in flight at once, so reports come some
+/// steps late.
 ///
 /// # Example
+/// A loop of an app that draws frames meanwhile. [`Training::epochs`] is the same for an executor, as a stream.
 /// ```
 /// use kiln::data::{Dataset, Labels};
 /// use kiln::layers::Dense;
@@ -98,8 +105,10 @@ pub struct Training<'a> {
 pub enum Submitted {
     /// So many steps were submitted.
     Steps(usize),
-    /// None was: as many submissions are on their way as may be. [`Training::poll`] makes room.
+    /// None was: as many submissions are in flight as may be. [`Training::poll`] makes room.
     Full,
+    /// None was: kernels are being compiled, or data are being read.
+    Preparing,
     /// None was: all steps of the epoch were submitted before.
     All,
 }
@@ -133,8 +142,16 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::training`], and [`Error::NonFinite`] when the loss is not finite.
+    pub async fn train_on_batch_async(&mut self, data: &Dataset) -> Result<Score> {
+        self.single_step(Mode::Train, "train_on_batch", data).await
+    }
+
+    /// As [`Model::train_on_batch_async`], and waits.
+    ///
+    /// # Errors
+    /// As [`Model::train_on_batch_async`].
     pub fn train_on_batch(&mut self, data: &Dataset) -> Result<Score> {
-        self.single_step(Mode::Train, "train_on_batch", data)
+        block_on(self.train_on_batch_async(data))
     }
 
     /// The gradients of the loss, averaged over all samples of a data set, by the names of the variables that are trained:
@@ -143,12 +160,20 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::train_on_batch`].
-    pub fn gradients(&mut self, data: &Dataset) -> Result<Vec<Weight>> {
-        self.single_step(Mode::Gradients, "gradients", data)?;
-        block_on(self.session("gradients")?.gradients())
+    pub async fn gradients_async(&mut self, data: &Dataset) -> Result<Vec<Weight>> {
+        self.single_step(Mode::Gradients, "gradients", data).await?;
+        self.session("gradients")?.gradients().await
     }
 
-    fn single_step(&mut self, mode: Mode, action: &'static str, data: &Dataset) -> Result<Score> {
+    /// As [`Model::gradients_async`], and waits.
+    ///
+    /// # Errors
+    /// As [`Model::gradients_async`].
+    pub fn gradients(&mut self, data: &Dataset) -> Result<Vec<Weight>> {
+        block_on(self.gradients_async(data))
+    }
+
+    async fn single_step(&mut self, mode: Mode, action: &'static str, data: &Dataset) -> Result<Score> {
         self.check_data(action, data)?;
         let input = self.input();
         let session = self.session(action)?;
@@ -156,9 +181,8 @@ impl Model {
         session.load(Role::Train, data, input)?;
         session.set_order(Role::Train, (0..data.len() as u32).collect())?;
         let mut pass = Pass::over(session, mode, Role::Train, data.len())?;
-        pass.submit(session, 1)?;
         let mut totals = session.totals();
-        while let Some(landed) = pass.wait(session)? {
+        while let Some(landed) = pass.next(session, true).await? {
             session.batches(&landed).iter().for_each(|batch| totals.add(batch));
         }
         let (epoch, step) = (session.epochs + 1, session.iterations() as usize);
@@ -252,53 +276,98 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    /// Submits the next steps of the epoch, at most `most`, and does not wait for them. Where the device computes on the
-    /// processor itself, they are done when it returns.
+    /// Submits the next steps of the epoch, at most `most`. Where the device computes on the processor itself, they are done
+    /// when it returns.
     ///
     /// # Errors
-    /// When a program cannot be made or run, or the data cannot be read.
+    /// When a program cannot be compiled or run, or the data cannot be read.
     pub fn submit(&mut self, most: usize) -> Result<Submitted> {
         self.check_data()?;
         let Some(pass) = self.pass.as_mut().filter(|_| !self.stopped) else { return Ok(Submitted::All) };
         if pass.in_flight() == IN_FLIGHT {
             return Ok(Submitted::Full);
         }
-        match pass.submit(self.model.session("fit")?, most.max(1))? {
-            0 => Ok(Submitted::All),
-            steps => Ok(Submitted::Steps(steps)),
-        }
+        let session = self.model.session("fit")?;
+        Ok(match pass.poll_submit(session, most.max(1), &mut Context::from_waker(Waker::noop()))? {
+            Poll::Ready(0) => Submitted::All,
+            Poll::Ready(steps) => Submitted::Steps(steps),
+            Poll::Pending => Submitted::Preparing,
+        })
     }
 
-    /// The number of submissions on their way.
+    /// The number of submissions in flight.
     pub fn in_flight(&self) -> usize {
         self.pass.as_ref().map_or(0, Pass::in_flight)
     }
 
-    /// The report of the next step, if it is done. Does not wait.
+    /// The report of the next step, if it is done.
     ///
     /// # Errors
     /// When the device is lost or reported a fault.
     pub fn poll(&mut self) -> Result<Option<StepReport>> {
-        self.advance(|pass, session| pass.poll(session))
+        let landed = |pass: &mut Pass, session: &mut Session| Poll::Ready(pass.try_wait(session));
+        match self.poll_report(landed) {
+            Poll::Ready(report) => report,
+            Poll::Pending => Ok(None),
+        }
     }
 
-    /// The report of the next step, which is waited for; none if no step is on its way.
+    /// The report of the next step, which is waited for; none if no step is in flight.
     ///
     /// # Errors
     /// As [`Training::poll`].
     pub fn wait(&mut self) -> Result<Option<StepReport>> {
-        self.advance(|pass, session| pass.wait(session))
+        block_on(poll_fn(|task| self.poll_report(|pass, session| pass.poll_landed(session, task))))
     }
 
-    /// The report of the next step, which is waited for while as many others as may be are on their way; none when the epoch
-    /// is over.
+    /// The report of the next step, while as many others as may be are in flight; none when the epoch is over.
     ///
     /// # Errors
     /// As [`Training::submit`] and [`Training::poll`].
+    pub async fn next_report_async(&mut self) -> Result<Option<StepReport>> {
+        poll_fn(|task| self.poll_next_report(task)).await
+    }
+
+    /// As [`Training::next_report_async`], and waits.
+    ///
+    /// # Errors
+    /// As [`Training::next_report_async`].
     pub fn next_report(&mut self) -> Result<Option<StepReport>> {
-        self.check_data()?;
-        let more = !self.stopped;
-        self.advance(|pass, session| pass.next(session, more))
+        block_on(self.next_report_async())
+    }
+
+    /// Trains for these epochs, the first being 1, as a stream of the reports of all steps and epochs.
+    ///
+    /// # Example
+    /// ```
+    /// use futures::TryStreamExt;
+    /// use kiln::{Report, TrainingOptions};
+    /// # use kiln::data::{Dataset, Labels};
+    /// # use kiln::{Compile, Device, Sequential, layers::Dense, losses::MeanSquaredError};
+    /// # async fn train() -> Result<(), kiln::Error> {
+    /// # let data = Dataset::from_f32([1], vec![0.0, 1.0, 2.0, 3.0], Labels::values(vec![1.0, 3.0, 5.0, 7.0], 1))?;
+    /// # let mut model = Sequential::new([1]);
+    /// # model.add(Dense::new(1));
+    /// # let compile = Compile { loss: MeanSquaredError.into(), ..Compile::default() };
+    /// model.compile_async(&Device::request("").await?, compile).await?;
+    /// let mut reports = model.training(&data, TrainingOptions::default())?.epochs(1..=10);
+    /// while let Some(report) = reports.try_next().await? {
+    ///     match report {
+    ///         Report::Step(step) => println!("step {}: {}", step.step, step.loss),
+    ///         Report::Epoch(epoch) if epoch.score.loss < 0.01 => break,
+    ///         Report::Epoch(_) => {
+    ///             let model = reports.training().model();
+    ///             model.set_learning_rate(0.9 * model.learning_rate()?)?;
+    ///         }
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// # pollster::block_on(train())?;
+    /// # Ok::<(), kiln::Error>(())
+    /// ```
+    pub fn epochs(self, epochs: RangeInclusive<usize>) -> Epochs<'a> {
+        Epochs { training: self, epochs, is_under_way: false }
     }
 
     /// Submits no more steps of this epoch. Reports of those on their way still come.
@@ -327,25 +396,98 @@ impl<'a> Training<'a> {
         Err(Error::Argument { name: "training", expected, found })
     }
 
-    fn advance(
+    fn poll_next_report(&mut self, task: &mut Context<'_>) -> Poll<Result<Option<StepReport>>> {
+        self.check_data()?;
+        let more = !self.stopped;
+        self.poll_report(|pass, session| pass.poll_next(session, more, task))
+    }
+
+    fn poll_report(
         &mut self,
-        landing: impl FnOnce(&mut Pass, &mut Session) -> Result<Option<Landed>>,
-    ) -> Result<Option<StepReport>> {
+        landing: impl FnOnce(&mut Pass, &mut Session) -> Poll<Result<Option<Landed>>>,
+    ) -> Poll<Result<Option<StepReport>>> {
         if self.landed.is_empty() {
-            let Some(pass) = &mut self.pass else { return Ok(None) };
+            let Some(pass) = &mut self.pass else { return Poll::Ready(Ok(None)) };
             let session = self.model.session("fit")?;
-            let Some(landed) = landing(pass, session)? else { return Ok(None) };
+            let Some(landed) = ready!(landing(pass, session))? else { return Poll::Ready(Ok(None)) };
             self.landed.extend(session.batches(&landed));
         }
-        let Some(batch) = self.landed.pop_front() else { return Ok(None) };
-        self.totals.add(&batch);
+        Poll::Ready(self.landed.pop_front().map(|batch| self.report(&batch)).transpose())
+    }
+
+    fn report(&mut self, batch: &Batch) -> Result<StepReport> {
+        self.totals.add(batch);
         self.steps += 1;
         if self.totals.samples == self.data.len() {
             self.model.session("fit")?.epochs = self.epoch;
         }
         let mut of_step = self.totals.cleared();
-        of_step.add(&batch);
+        of_step.add(batch);
         let (loss, metrics) = (of_step.loss(), of_step.metrics());
-        Ok(Some(StepReport { epoch: self.epoch, step: self.steps, samples: batch.samples, loss, metrics }))
+        Ok(StepReport { epoch: self.epoch, step: self.steps, samples: batch.samples, loss, metrics })
+    }
+}
+
+/// The reports of a training of several epochs, as a stream: see [`Training::epochs`]. Dropping it ends the training behind the
+/// steps that are in flight.
+#[derive(Debug)]
+pub struct Epochs<'a> {
+    training: Training<'a>,
+    /// Those that have not begun.
+    epochs: RangeInclusive<usize>,
+    is_under_way: bool,
+}
+
+/// What a stream of [`Epochs`] yields.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// A step is done.
+    Step(StepReport),
+    /// All steps of an epoch are done.
+    Epoch(EpochReport),
+}
+
+/// The figures of one epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EpochReport {
+    /// The epoch, the first being 1.
+    pub epoch: usize,
+    /// The loss and the metrics, averaged over the samples of all its steps.
+    pub score: Score,
+}
+
+impl<'a> Epochs<'a> {
+    /// The training, to look at or to change between two reports.
+    pub fn training(&mut self) -> &mut Training<'a> {
+        &mut self.training
+    }
+
+    fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<Option<Report>>> {
+        if !self.is_under_way {
+            let Some(epoch) = self.epochs.next() else { return Poll::Ready(Ok(None)) };
+            self.training.begin_epoch(epoch)?;
+            self.is_under_way = true;
+        }
+        Poll::Ready(Ok(Some(match ready!(self.training.poll_next_report(task))? {
+            Some(report) => Report::Step(report),
+            None => {
+                self.is_under_way = false;
+                Report::Epoch(EpochReport { epoch: self.training.epoch, score: self.training.score() })
+            }
+        })))
+    }
+}
+
+impl Stream for Epochs<'_> {
+    type Item = Result<Report>;
+
+    fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Report>>> {
+        let this = self.get_mut();
+        let report = ready!(this.poll(task));
+        if report.is_err() {
+            // Nothing follows an error.
+            (this.epochs, this.is_under_way) = (RangeInclusive::new(1, 0), false);
+        }
+        Poll::Ready(report.transpose())
     }
 }

@@ -60,9 +60,10 @@ fn forward(
     if n >= params.images {
         return;
     }
-    let a = random4(n, STREAM, step.key);
-    let b = random4(n, STREAM + 1u, step.key);
-    let d = random4(n, STREAM + 2u, step.key);
+    let place = step.place + n; // in the whole batch
+    let a = random4(place, STREAM, step.key);
+    let b = random4(place, STREAM + 1u, step.key);
+    let d = random4(place, STREAM + 2u, step.key);
 
     // Places are (x, y) here, as in Keras: a is the linear part of A, by columns.
     let rotation = between(-params.rotation, params.rotation, a.x);

@@ -73,7 +73,7 @@ impl AugmentDraw {
         }
     }
 
-    /// The figures of image `n`.
+    /// The figures of image `n` of the whole batch.
     fn draw(&self, n: u32, key: [u32; 2]) -> [f64; 10] {
         let [a, b, d] = [0, 1, 2].map(|i| random4(n, STREAM + i, key));
         let [height, width] = self.size.map(|extent| extent as f64);
@@ -203,7 +203,7 @@ impl Op for AugmentDraw {
     }
 
     fn reference(&self, _: &[&Array], step: &Step) -> Vec<Array> {
-        let draws = (0..self.images as u32).flat_map(|n| self.draw(n, step.key)).collect();
+        let draws = (0..self.images as u32).flat_map(|n| self.draw(step.place + n, step.key)).collect();
         vec![Array::f32([self.images, 10], draws)]
     }
 }
@@ -221,6 +221,7 @@ pub(crate) fn cases() -> Vec<Case> {
         cutout: 8,
         ..AugmentDraw::none(257, [31, 33])
     };
+    let shard = AugmentDraw { images: 5, ..everything.clone() };
     let ops = [
         ("nothing", AugmentDraw::none(1, [1, 1])),
         ("flips", AugmentDraw { flip: [true, true], ..AugmentDraw::none(257, [3, 257]) }),
@@ -230,5 +231,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ("everything", everything),
     ];
     let step = Step { key: [0x1234_5678, 0x9abc_def0], ..Step::default() };
-    ops.into_iter().map(|(name, op)| Case::new(format!("augment_draw {name}"), op, vec![]).at(step)).collect()
+    let whole = ops.into_iter().map(|(name, op)| Case::new(format!("augment_draw {name}"), op, vec![]).at(step));
+    let place = Step { place: 252, ..step };
+    whole.chain([Case::new("augment_draw of a shard", shard, vec![]).at(place)]).collect()
 }

@@ -1,13 +1,15 @@
 //! `y[i] = x[i] / (1 - rate)` with probability `1 - rate`, else 0.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
+use kiln_graph::{
+    Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Shape, Step, TensorType, linear_workgroups,
+};
 
 use crate::case::Case;
 use crate::kernels::dropout as kernel;
 use crate::random::{random4, uniform_of};
 
-/// Dropout (Srivastava et al. 2014), inverted: `[…] -> […]`. What is dropped follows from the step's key, the stream and
-/// the place of an element, so the gradient draws it again: it is this very op.
+/// Dropout (Srivastava et al. 2014), inverted: `[N, …] -> [N, …]`. What is dropped follows from the step's key, the stream
+/// and the place of an element in the whole batch, so the gradient draws it again: it is this very op.
 #[derive(Clone, Copy, Debug)]
 pub struct Dropout {
     /// The share that is dropped, below 1.
@@ -21,7 +23,7 @@ impl Dropout {
         1.0 / (1.0 - self.rate)
     }
 
-    /// Whether an element is kept.
+    /// Whether an element of the whole batch is kept.
     fn keeps(&self, i: usize, step: &Step) -> bool {
         // One draw of four words for the elements i, i + 64, i + 128 and i + 192 of each 256.
         let lanes = 64;
@@ -51,8 +53,10 @@ impl Op for Dropout {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let count = lowering.shape(x).elements();
         let first = lowering.first() as u32 / (4 * kernel::LANES);
+        // A window does not know its samples.
+        let sample = lowering.whole_shape().map_or(0, sample_of) as u32;
         let (stream, rate, scale) = (self.stream, self.rate, self.scale());
-        let params = kernel::Params { count: count as u32, first, stream, rate, scale };
+        let params = kernel::Params { count: count as u32, first, sample, stream, rate, scale };
         lowering.push(kernel::Forward { x, y }.call(params, linear_workgroups(count, 4 * kernel::LANES)));
         Ok(())
     }
@@ -66,14 +70,31 @@ impl Op for Dropout {
     }
 
     fn reference(&self, inputs: &[&Array], step: &Step) -> Vec<Array> {
-        let kept =
-            |(i, &x): (usize, &f64)| if x.is_nan() || self.keeps(i, step) { x * f64::from(self.scale()) } else { 0.0 };
+        let before = step.place as usize * sample_of(inputs[0].shape());
+        let kept = |(i, &x): (usize, &f64)| {
+            if x.is_nan() || self.keeps(before + i, step) { x * f64::from(self.scale()) } else { 0.0 }
+        };
         vec![Array::f32(inputs[0].shape().clone(), inputs[0].data.iter().enumerate().map(kept).collect())]
     }
 }
 
+/// Elements of a sample.
+fn sample_of(shape: &Shape) -> usize {
+    shape.sample().elements()
+}
+
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
+    // Shards: samples of whole blocks of 256 elements, and others, whose draws start anywhere.
+    for (shape, place) in
+        [([3, 256], 5), ([7, 64], 3), ([5, 129], 7), ([11, 37], 1), ([300, 3], 1000), ([2, 300], 10_000_000)]
+    {
+        let op = Dropout { rate: 0.5, stream: 2 };
+        let step = Step { key: [3, 0x8000_0001], place, ..Step::default() };
+        let x = vec![Array::random(shape, 1)];
+        let name = format!("dropout of {shape:?} from sample {place} on");
+        cases.push(Case::new(name, op, x).at(step).differentiable(&[0]));
+    }
     for (rate, stream) in [(0.0, 0), (0.25, 1), (0.5, 7)] {
         for count in [1, 3, 257, 2000] {
             let op = Dropout { rate, stream };

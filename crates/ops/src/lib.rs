@@ -18,6 +18,7 @@ macro_rules! ops {
 }
 
 ops![
+    accumulate,
     activation,
     adadelta,
     adagrad,
@@ -84,6 +85,7 @@ mod kernels {
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
 
+pub use accumulate::Accumulate;
 pub use activation::{Activation, ActivationGradient, Function};
 pub use adadelta::Adadelta;
 pub use adagrad::Adagrad;

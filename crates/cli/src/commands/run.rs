@@ -73,6 +73,8 @@ pub struct Run {
     pub optimizer: String,
     /// Samples per step.
     pub batch_size: usize,
+    /// In how many shards each batch was computed.
+    pub accumulate: usize,
     /// The share of the training samples that was validated with.
     pub validation_split: f64,
     /// What `--reduce-lr-on-plateau` said.
@@ -110,6 +112,7 @@ impl Default for Run {
             device: String::new(),
             optimizer: String::new(),
             batch_size: 0,
+            accumulate: 1,
             validation_split: 0.0,
             reduce_lr_on_plateau: None,
             class_weight: Vec::new(),
@@ -215,7 +218,7 @@ mod tests {
             "image_size": [4, 6], "color_mode": "grayscale", "interpolation": "bilinear", "rescale": [0.5, -1.0],
             "preprocessing": null, "augment": null, "reduce_lr_on_plateau": null, "class_weight": [], "training": null, "loss": "binary_crossentropy", "from_logits": true, "label_smoothing": 0.25,
             "metrics": ["binary_accuracy", "top_k_categorical_accuracy:3"], "device": "d", "optimizer": "o",
-            "batch_size": 2, "validation_split": 0.25, "seed": 7, "test_loss": 0.5, "test_accuracy": null,
+            "batch_size": 2, "accumulate": 4, "validation_split": 0.25, "seed": 7, "test_loss": 0.5, "test_accuracy": null,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use kiln_graph::block_on;
 use sha2::{Digest, Sha256};
 
 use super::Model;
@@ -84,7 +85,7 @@ impl Model {
         // With what is borrowed for less long than in the arguments.
         let callbacks = fit.callbacks.iter_mut().map(|callback| &mut **callback as &mut dyn Callback).collect();
         let (validation_data, class_weight) = (validation.as_ref(), fit.class_weight.take());
-        self.fit_from(entry, &features, Fit { validation_data, class_weight, callbacks, augmentation: None, ..fit })
+        block_on(self.fit_from(entry, &features, Fit { validation_data, class_weight, callbacks, augmentation: None, ..fit }))
     }
 }
 

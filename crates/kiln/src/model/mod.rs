@@ -7,18 +7,16 @@ mod rescales_input;
 mod results;
 mod sequential;
 
-use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kiln_graph::{Profile, Shape, block_on};
 
-use crate::callbacks::Callback;
 use crate::compile::Compile;
 use crate::data::Dataset;
 use crate::layers::Named;
 use crate::losses::Misfit;
 use crate::network::{ModelClass, Network, Node};
-use crate::session::{self, INFERENCE_BATCH, Role, Session, check_memory, locked};
+use crate::session::{self, Role, Session, check_memory, locked};
 use crate::summary::Summary;
 use crate::weights::Weight;
 use crate::{Device, Error, Result, weights};
@@ -278,26 +276,6 @@ impl Model {
         session.profile(Role::Train, batch_size, steps)
     }
 
-    /// How well the model does on a data set.
-    ///
-    /// # Errors
-    /// When the model is not compiled, or the data set does not fit the model or the device, or the device fails.
-    pub fn evaluate(&mut self, data: &Dataset) -> Result<Score> {
-        self.evaluated(data, &mut []).map(|(score, _)| score)
-    }
-
-    /// How well the model does on a data set, or nothing when a callback stopped it. Callbacks are told of each batch.
-    ///
-    /// # Errors
-    /// As [`Model::evaluate`].
-    pub fn evaluate_with_callbacks(
-        &mut self,
-        data: &Dataset,
-        callbacks: &mut [&mut dyn Callback],
-    ) -> Result<Option<Score>> {
-        self.evaluated(data, callbacks).map(|(score, flow)| flow.is_continue().then_some(score))
-    }
-
     /// The model's output for each sample of a data set, with or without labels.
     ///
     /// The first call for samples of a type makes buffers and compiles kernels, and so do the first ones of each batch size;
@@ -352,13 +330,6 @@ impl Model {
         self.network.check()?;
         let flat = weights::pack(&self.network, "what was given", new)?;
         self.put_weights(flat)
-    }
-
-    fn evaluated(&mut self, data: &Dataset, callbacks: &mut [&mut dyn Callback]) -> Result<(Score, ControlFlow<()>)> {
-        self.check_data("evaluate", data)?;
-        let input = self.network.input();
-        let (totals, flow) = self.session("evaluate")?.evaluate((input, data), INFERENCE_BATCH, callbacks)?;
-        Ok((Score { loss: totals.loss(), metrics: totals.metrics() }, flow))
     }
 
     /// # Errors

@@ -83,7 +83,7 @@ impl Session {
 
     /// Drops a data set and the programs that run on it.
     fn drop_data(&mut self, role: Role) {
-        self.programs.retain(|(_, other, _)| other != role);
+        self.programs.retain(|key| key.role != role);
         self.resident.remove(&role);
     }
 

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use kiln_graph::{DType, Graph, Tensor, TensorType};
-use kiln_ops::{ClipByNorm, ClipByValue, Copy, Ema, Gather, Record, ScaleAdd, Sum, Weigh, WeightDecay, gradients};
+use kiln_ops::{Accumulate, Copy, Gather, Record, Sum, Weigh, gradients};
 
-use super::layout::{Layout, TRAINABLE};
+use super::layout::Layout;
 use super::resident::DataType;
-use super::{METRICS_ROWS, Mode, Role, penalties};
+use super::{METRICS_ROWS, Mode, Role, apply, penalties};
 use crate::augmentation::{Augmentation, Source, append};
-use crate::compile::{AVERAGE, Compile};
+use crate::compile::Compile;
 use crate::network::{Network, Node};
-use crate::optimizers::ParameterGroup;
 use crate::{Error, Result, losses};
 
 /// The buffer with a row per step: the sum of the losses, and of each metric.
@@ -21,6 +20,11 @@ pub(super) const PREDICTIONS: &str = "predictions";
 
 /// The flat buffer of the gradients.
 pub(super) const GRADIENTS: &str = "gradients";
+
+/// The flat buffer of the sum of some shards' gradients, of one level of a tree of sums.
+pub(super) fn partial_buffer(level: u32) -> String {
+    format!("gradients.partial.{level}")
+}
 
 /// The buffer of what an optimizer keeps under this name.
 pub(super) fn slot_buffer(slot: &str) -> String {
@@ -40,6 +44,8 @@ pub(super) struct Batch<'a> {
     pub mode: Mode,
     /// How many samples it has.
     pub size: usize,
+    /// How many samples the whole batch has, if this is a shard of one; else as many.
+    pub whole: usize,
 }
 
 /// A batch on its way through a network.
@@ -52,7 +58,7 @@ struct Forward {
 }
 
 fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
-    let Batch { network, layout, entry, data, augmentation, role, mode, size } = *batch;
+    let Batch { network, layout, entry, data, augmentation, role, mode, size, .. } = *batch;
     graph.scope("gather");
     let mut persistent = |part: &str, ty: &TensorType| {
         let buffer = graph.buffer(&role.buffer(part));
@@ -68,7 +74,7 @@ fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
     let &DataType { scale, offset, ref standardization, .. } = data;
     let x = append(graph, &Source { x, order, size, scale, offset, augmentation, standardization, role })?;
     let variables = layout.tensors(network, graph);
-    let output = network.call(graph, (entry, x), &variables, matches!(mode, Mode::Train | Mode::Gradients))?;
+    let output = network.call(graph, (entry, x), &variables, !matches!(mode, Mode::Evaluate | Mode::Predict))?;
     Ok(Forward { variables, output, labels, weights })
 }
 
@@ -94,10 +100,11 @@ fn measured(graph: &mut Graph, network: &Network, compiled: &Compile, forward: &
     Ok(losses)
 }
 
-/// Forward and backward, up to the gradients in their flat buffer.
+/// Forward and backward, up to the gradients in their flat buffer: of a batch, or of all shards up to this one.
 pub(super) fn gradient(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
     let mut graph = Graph::new();
     backward(&mut graph, batch, compiled)?;
+    accumulate(&mut graph, batch, compiled)?;
     Ok(graph)
 }
 
@@ -111,7 +118,7 @@ fn backward(graph: &mut Graph, batch: &Batch<'_>, compiled: &Compile) -> Result<
         return Ok(trained);
     }
     graph.scope("loss");
-    let loss = graph.add(Sum { scale: 1.0 / batch.size as f32 }, &[losses])?;
+    let loss = graph.add(Sum { scale: 1.0 / batch.whole as f32 }, &[losses])?;
     let parameters: Vec<Tensor> = trained.iter().map(|&variable| forward.variables[variable]).collect();
     let found = gradients(graph, loss, &parameters)?;
     let with_gradient =
@@ -127,113 +134,36 @@ fn backward(graph: &mut Graph, batch: &Batch<'_>, compiled: &Compile) -> Result<
 pub(super) fn training(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
     let mut graph = Graph::new();
     let with_gradient = backward(&mut graph, batch, compiled)?;
-    if batch.layout.trainable_len() == 0 {
-        return Ok(graph);
-    }
-    clip(&mut graph, batch, compiled)?;
-    let copied = copied(&mut graph, batch)?;
-    decay(&mut graph, batch, compiled, &with_gradient)?;
-
-    graph.scope(compiled.optimizer.name());
-    let mut flat = |name: &str| {
-        let buffer = graph.buffer(name);
-        graph.persistent(TensorType::f32([batch.layout.trainable_len()]), buffer, 0)
-    };
-    let flat_gradients = flat(GRADIENTS);
-    let mut rewritten = vec![flat(TRAINABLE)];
-    rewritten.extend(compiled.optimizer.slots().iter().map(|slot| flat(&slot_buffer(slot.name))));
-    let averaged = compiled.use_ema.then(|| [rewritten[0], flat(&slot_buffer(AVERAGE))]);
-    graph.update(compiled.optimizer.op(), &[flat_gradients], &rewritten)?;
-    apply_factors(&mut graph, copied)?;
-    if let Some(averaged) = averaged {
-        graph.scope("ema");
-        let overwrite_frequency = compiled.ema_overwrite_frequency.unwrap_or(0);
-        let (momentum, count) = (compiled.ema_momentum as f32, batch.layout.trainable_len());
-        graph.update(Arc::new(Ema { momentum, overwrite_frequency, count }), &[], &averaged)?;
-    }
+    apply::append(&mut graph, batch, compiled, &with_gradient)?;
     Ok(graph)
 }
 
-/// Neighbouring variables that the optimizer changes and for which a number is the same, as one range.
-struct Range {
-    /// In bytes.
-    start: u64,
-    /// In elements.
-    count: usize,
-    value: f64,
+/// The optimizer alone, behind the gradients of all shards.
+pub(super) fn application(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
+    // Which variables have a gradient does not depend on the size of a batch.
+    let with_gradient = backward(&mut Graph::new(), &Batch { size: 1, whole: 1, ..*batch }, compiled)?;
+    let mut graph = Graph::new();
+    apply::append(&mut graph, batch, compiled, &with_gradient)?;
+    Ok(graph)
 }
 
-/// The ranges of the variables that the optimizer changes, by a number of each.
-fn ranges(batch: &Batch<'_>, value: impl Fn(usize) -> f64) -> Vec<Range> {
-    let of_optimizer = (0..batch.network.variables.len()).filter(|&variable| batch.layout.offset(variable).is_some());
-    let of_optimizer: Vec<usize> = of_optimizer.collect();
-    let runs = of_optimizer.chunk_by(|&a, &b| value(a) == value(b));
-    let range = |run: &[usize]| {
-        let (first, last) = (run[0], run[run.len() - 1]);
-        let [start, end] = [first, last].map(|variable| batch.layout.offset(variable).unwrap_or_default());
-        let count = (end - start) as usize / 4 + batch.network.variables[last].shape.elements();
-        Range { start, count, value: value(first) }
-    };
-    runs.map(range).collect()
-}
-
-impl Range {
-    /// Its weights.
-    fn weights(&self, graph: &mut Graph) -> Tensor {
-        let buffer = graph.buffer(TRAINABLE);
-        graph.persistent(TensorType::f32([self.count]), buffer, self.start)
-    }
-}
-
-/// Has the weights decay that do so, neighbours together. As in Keras, those without a gradient stay.
-fn decay(graph: &mut Graph, batch: &Batch<'_>, compiled: &Compile, with_gradient: &[usize]) -> Result<()> {
-    let decay = compiled.optimizer.weight_decay();
-    let rate = |variable: usize| match with_gradient.contains(&variable) {
-        true => decay.rate_of(name(batch, variable), group(batch, variable).weight_decay),
-        false => 0.0,
-    };
-    graph.scope("weight_decay");
-    for range in ranges(batch, rate).into_iter().filter(|range| range.value != 0.0) {
-        let weights = range.weights(graph);
-        let op = WeightDecay { rate: range.value as f32, count: range.count };
-        graph.update(Arc::new(op), &[], &[weights])?;
+/// Adds the gradients of a shard to those of the shards before it.
+fn accumulate(graph: &mut Graph, batch: &Batch<'_>, compiled: &Compile) -> Result<()> {
+    let count = batch.layout.trainable_len();
+    let levels = Accumulate::levels(compiled.shards(batch.whole));
+    graph.scope("accumulate");
+    for level in (0..levels).filter(|_| count > 0) {
+        let buffers = [GRADIENTS.to_owned(), partial_buffer(level)];
+        let rewritten = buffers.map(|name| flat(graph, &name, count));
+        graph.update(Arc::new(Accumulate { level, count }), &[], &rewritten)?;
     }
     Ok(())
 }
 
-/// Copies the weights whose learning rate has a factor, before a step changes them.
-fn copied(graph: &mut Graph, batch: &Batch<'_>) -> Result<Vec<(Range, Tensor)>> {
-    graph.scope("learning_rate_factor");
-    let with_factor = ranges(batch, |variable| group(batch, variable).learning_rate_factor);
-    let with_factor = with_factor.into_iter().filter(|range| range.value != 1.0);
-    let copy = |range: Range| {
-        let weights = range.weights(graph);
-        let old = graph.add(Copy, &[weights])?;
-        Ok((range, old))
-    };
-    with_factor.map(copy).collect()
-}
-
-/// Multiplies the change of the copied weights by their factor: `p = old + factor (p - old)`.
-fn apply_factors(graph: &mut Graph, copied: Vec<(Range, Tensor)>) -> Result<()> {
-    graph.scope("learning_rate_factor");
-    for (range, old) in copied {
-        let weights = range.weights(graph);
-        let change = graph.add(ScaleAdd { a: 1.0, b: -1.0 }, &[weights, old])?;
-        let new = graph.add(ScaleAdd { a: 1.0, b: range.value as f32 }, &[old, change])?;
-        let buffer = graph.buffer(TRAINABLE);
-        graph.place(new, buffer, range.start)?;
-    }
-    Ok(())
-}
-
-fn group(batch: &Batch<'_>, variable: usize) -> ParameterGroup {
-    batch.network.group_of(&batch.network.variables[variable])
-}
-
-/// A variable's name as `layer/variable`.
-fn name<'a>(batch: &Batch<'a>, variable: usize) -> &'a str {
-    &batch.network.variables[variable].name
+/// A flat buffer, as one tensor.
+pub(super) fn flat(graph: &mut Graph, name: &str, count: usize) -> Tensor {
+    let buffer = graph.buffer(name);
+    graph.persistent(TensorType::f32([count]), buffer, 0)
 }
 
 /// Has a gradient computed in its variable's range of one flat buffer. A variable that the loss does not depend on has
@@ -246,33 +176,6 @@ fn place_gradient(graph: &mut Graph, batch: &Batch<'_>, variable: usize, gradien
         gradient = graph.add(Copy, &[gradient])?;
     }
     graph.place(gradient, buffer, offset)?;
-    Ok(())
-}
-
-/// Clips the gradients where they lie, if that is asked for.
-fn clip(graph: &mut Graph, batch: &Batch<'_>, compiled: &Compile) -> Result<()> {
-    let buffer = graph.buffer(GRADIENTS);
-    let count = batch.layout.trainable_len();
-    let flat = |graph: &mut Graph| graph.persistent(TensorType::f32([count]), buffer, 0);
-    if let Some(limit) = compiled.clipvalue {
-        graph.scope("clipvalue");
-        let gradients = flat(graph);
-        graph.update(Arc::new(ClipByValue { limit: limit as f32, count }), &[], &[gradients])?;
-    }
-    if let Some(limit) = compiled.global_clipnorm {
-        graph.scope("global_clipnorm");
-        let gradients = flat(graph);
-        graph.update(Arc::new(ClipByNorm { limit: limit as f32, count }), &[], &[gradients])?;
-    }
-    if let Some(limit) = compiled.clipnorm {
-        for (index, variable) in batch.network.variables.iter().enumerate() {
-            let Some(offset) = batch.layout.offset(index) else { continue };
-            graph.scope(variable.name.clone());
-            let count = variable.shape.elements();
-            let gradient = graph.persistent(TensorType::f32([count]), buffer, offset);
-            graph.update(Arc::new(ClipByNorm { limit: limit as f32, count }), &[], &[gradient])?;
-        }
-    }
     Ok(())
 }
 

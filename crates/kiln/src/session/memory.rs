@@ -2,6 +2,7 @@
 
 use kiln_graph::Plan;
 
+use super::programs::Key;
 use super::{Mode, Role, Session};
 use crate::data::{Dataset, Labels};
 use crate::losses::Loss;
@@ -9,13 +10,13 @@ use crate::network::Network;
 use crate::{Compile, Device, Result, memory};
 
 /// What all variables take while a network is trained (or only predicts), in bytes: their values, and of those that are
-/// trained the gradients and what the optimizer keeps.
+/// trained the gradients, their partial sums over shards and what the optimizer keeps.
 fn variable_bytes(network: &Network, compiled: Option<&Compile>) -> u64 {
     let of = |trained: bool| {
         let variables = network.variables.iter().filter(|variable| network.trains(variable) == trained);
         variables.map(|variable| variable.shape.elements() as u64 * 4).sum::<u64>()
     };
-    let copies = compiled.map_or(1, |compiled| 2 + compiled.slots().len() as u64);
+    let copies = compiled.map_or(1, |compiled| 2 + u64::from(compiled.levels()) + compiled.slots().len() as u64);
     of(false).saturating_add(of(true).saturating_mul(copies))
 }
 
@@ -37,26 +38,33 @@ pub(crate) fn check_memory(network: &Network, device: &Device, compiled: Option<
     let variables = variable_bytes(network, compiled);
     let all = if compiled.is_some() { "weights, gradients and optimizer state" } else { "weights" };
     memory::check(|| format!("the {all} of model `{}`", network.name), variables, free)?;
-    let samples = if batch == 1 { "sample" } else { "samples" };
-    let what = || format!("the {all} of model `{}` and a batch of {batch} {samples}", network.name);
-    memory::check(what, variables.saturating_add(step_bytes(network, batch)), free)
+    let at_once = compiled.map_or(batch, |compiled| compiled.largest_shard(batch));
+    let part = if at_once == batch { "batch" } else { "shard" };
+    let samples = if at_once == 1 { "sample" } else { "samples" };
+    let what = || format!("the {all} of model `{}` and a {part} of {at_once} {samples}", network.name);
+    memory::check(what, variables.saturating_add(step_bytes(network, at_once)), free)
 }
 
 impl Session {
     /// # Errors
-    /// [`Error::Memory`] when the least that a batch of this size needs does not fit the device's memory: found out before
-    /// a plan is made, in which much else may be too large.
-    pub(super) fn check_step(&self, batch: usize) -> Result<()> {
-        let more = step_bytes(&self.network, batch).saturating_sub(self.buffers.slot_bytes());
-        let what = || format!("model `{}` with batches of {batch}; use smaller ones", self.network.name);
-        memory::check(what, more, memory::free_on(&self.device))
+    /// [`Error::Memory`] when the least that the samples of a program need does not fit the device's memory: found out
+    /// before a plan is made, in which much else may be too large.
+    pub(super) fn check_step(&self, key: Key) -> Result<()> {
+        self.check_free(key, step_bytes(&self.network, key.size))
     }
 
     /// # Errors
     /// [`Error::Memory`] when what a program needs beside the variables does not fit the device's memory.
-    pub(super) fn check_slots(&self, plan: &Plan, batch: usize) -> Result<()> {
-        let more = plan.slot_bytes().saturating_sub(self.buffers.slot_bytes());
-        let what = || format!("model `{}` with batches of {batch}; use smaller ones", self.network.name);
+    pub(super) fn check_slots(&self, plan: &Plan, key: Key) -> Result<()> {
+        self.check_free(key, plan.slot_bytes())
+    }
+
+    fn check_free(&self, Key { size, whole, .. }: Key, slot_bytes: u64) -> Result<()> {
+        let more = slot_bytes.saturating_sub(self.buffers.slot_bytes());
+        let what = || match &self.network.name {
+            model if size == whole => format!("model `{model}` with batches of {size}; use smaller ones"),
+            model => format!("model `{model}` with shards of {size} samples; use smaller batches, or more shards"),
+        };
         memory::check(what, more, memory::free_on(&self.device))
     }
 
@@ -72,8 +80,9 @@ impl Session {
         let data = sample(&self.network, self.compiled.as_ref().map(|compiled| &*compiled.loss))?;
         self.load(Role::Test, &data, self.network.input())?;
         let modes = if self.compiled.is_some() { &[Mode::Train, Mode::Evaluate][..] } else { &[Mode::Predict] };
-        for &mode in modes {
-            let plan = self.plan(mode, Role::Test, 1)?;
+        let keys: Vec<Key> = modes.iter().flat_map(|&mode| self.keys(mode, Role::Test, 1)).collect();
+        for key in keys {
+            let plan = self.plan(key)?;
             self.buffers.prepare(plan)?.program().await?;
         }
         self.resident.remove(&Role::Test);
@@ -102,13 +111,16 @@ mod tests {
     use crate::layers::Dense;
 
     #[test]
-    fn weights_gradients_slots_and_the_moving_average_count() {
+    fn weights_gradients_partial_sums_slots_and_the_moving_average_count() {
         let mut model = Sequential::new([4]);
         model.add(Dense::new(3));
         let values = 4 * 3 + 3;
         let compile = |use_ema| Compile { use_ema, ..Compile::default() }; // Adam has two slots
+        let accumulate = |accumulate| Compile { accumulate, ..Compile::default() };
         assert_eq!(variable_bytes(model.network(), None), 4 * values);
         assert_eq!(variable_bytes(model.network(), Some(&compile(false))), 4 * values * 4);
         assert_eq!(variable_bytes(model.network(), Some(&compile(true))), 4 * values * 5);
+        assert_eq!(variable_bytes(model.network(), Some(&accumulate(2))), 4 * values * 5);
+        assert_eq!(variable_bytes(model.network(), Some(&accumulate(5))), 4 * values * 7);
     }
 }

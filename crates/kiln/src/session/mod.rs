@@ -1,6 +1,8 @@
 //! A network on a device: its buffers, its programs and the data sets that lie beside it.
 
+mod apply;
 mod data;
+mod flight;
 mod graphs;
 mod layout;
 mod memory;
@@ -8,15 +10,18 @@ mod pass;
 mod penalties;
 mod plans;
 mod predict;
+mod profile;
 mod programs;
 mod progress;
 mod resident;
+mod shards;
 mod stream;
+mod totals;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kiln_graph::{Buffers, Preparation, Profile, Step, block_on};
+use kiln_graph::{Buffers, Preparation, Program, Step};
 
 use crate::augmentation::Augmentation;
 use crate::callbacks::CallbackState;
@@ -28,12 +33,14 @@ use crate::{Device, Error, Result};
 
 use layout::Layout;
 pub(crate) use memory::check_memory;
-pub(crate) use pass::{Batch, Landed, Pass, Totals};
+pub(crate) use flight::Landed;
+pub(crate) use pass::Pass;
 use plans::most_at_once;
 pub(crate) use predict::{locked, predict};
-use programs::{Programs, Ready};
+use programs::{Key, Programs, Ready};
 pub(crate) use resident::{Resident, Role, write_new};
 use stream::Reader;
+pub(crate) use totals::{Batch, Totals};
 
 /// How many submissions are on their way at most.
 pub(crate) const IN_FLIGHT: usize = 3;
@@ -47,8 +54,10 @@ pub(crate) const INFERENCE_BATCH: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Mode {
     Train,
-    /// As a training step, up to the gradients.
+    /// As a training step, up to the gradients: of a batch, or of a shard of one.
     Gradients,
+    /// The rest of a training step, behind the gradients of all shards. A program does that; no pass does nothing else.
+    Apply,
     Evaluate,
     Predict,
 }
@@ -136,6 +145,9 @@ impl Session {
         let count = session.layout.trainable_len().max(1);
         if session.compiled.is_some() {
             session.buffers.named(graphs::GRADIENTS, count as u64 * 4)?;
+        }
+        for level in 0..session.compiled.as_ref().map_or(0, Compile::levels) {
+            session.buffers.named(&graphs::partial_buffer(level), count as u64 * 4)?;
         }
         for slot in session.compiled.iter().flat_map(Compile::slots) {
             let buffer = session.buffers.named(&graphs::slot_buffer(slot.name), count as u64 * 4)?;
@@ -238,28 +250,10 @@ impl Session {
     /// Sets the random changes of training images. Training programs with others are dropped.
     pub fn set_augmentation(&mut self, augmentation: Option<&Augmentation>) {
         if self.augmentation.as_ref() != augmentation {
-            self.programs.retain(|(mode, ..)| !matches!(mode, Mode::Train | Mode::Gradients));
+            self.programs.retain(|key| !matches!(key.mode, Mode::Train | Mode::Gradients));
             self.augmentation = augmentation.cloned();
             self.training_data += 1;
         }
-    }
-
-    /// Trains for so many steps, over the batches of the data set again and again, and times each call.
-    ///
-    /// # Errors
-    /// When a plan cannot be made, or the device cannot time its calls or is lost.
-    pub fn profile(&mut self, role: Role, batch: usize, count: usize) -> Result<Profile> {
-        let plan = self.plan(Mode::Train, role, batch)?;
-        let mut samples = self.resident.get(&role).map_or(0, Resident::samples);
-        if let Some(reader) = self.reader(role, batch)? {
-            let chunk = reader.first()?;
-            resident::write_data(&chunk, role, &self.buffers)?;
-            samples = chunk.len();
-        }
-        let batches = (samples / batch).max(1);
-        let steps = (0..count).flat_map(|i| self.steps(Mode::Train, i % batches * batch, batch, 1));
-        let steps: Vec<Step> = steps.collect();
-        Ok(self.buffers.profile(&plan, &steps)?)
     }
 
     /// Who reads the chunks of a data set of which all does not lie on the device.
@@ -271,25 +265,27 @@ impl Session {
     ///
     /// # Errors
     /// When a plan cannot be made or memory runs out.
-    fn preparation(&mut self, mode: Mode, role: Role, batch: usize) -> Result<(Preparation, u64)> {
-        self.check_step(batch)?;
-        let plan = self.plan(mode, role, batch)?;
-        tracing::debug!("{mode:?} {role:?}, batches of {batch}:\n{plan}");
-        self.check_slots(&plan, batch)?;
+    fn preparation(&mut self, key: Key) -> Result<(Preparation, u64)> {
+        self.check_step(key)?;
+        let plan = self.plan(key)?;
+        tracing::debug!("{key:?}:\n{plan}");
+        self.check_slots(&plan, key)?;
         let slot_bytes = plan.slot_bytes();
         Ok((self.buffers.prepare(plan)?, slot_bytes))
     }
 
-    fn ready(&mut self, mode: Mode, role: Role, batch: usize) -> Result<&mut Ready> {
-        let key = (mode, role, batch);
-        if self.programs.get(key).is_none() {
-            let (preparation, slot_bytes) = self.preparation(mode, role, batch)?;
-            let program = block_on(preparation.program())?;
-            let fixed = self.compiled.as_ref().and_then(|compiled| compiled.steps_per_execution);
-            let steps = fixed.filter(|_| mode != Mode::Predict).unwrap_or(1);
-            let ready = Ready { program, steps, slot_bytes };
-            self.programs.insert(key, ready, &self.buffers);
-        }
+    /// Keeps a program that was compiled for a key.
+    fn keep(&mut self, key: Key, program: Box<dyn Program>, slot_bytes: u64) {
+        let fixed = self.compiled.as_ref().and_then(|compiled| compiled.steps_per_execution);
+        let steps = fixed.filter(|_| key.mode != Mode::Predict).unwrap_or(1);
+        self.programs.insert(key, Ready { program, steps, slot_bytes }, &self.buffers);
+    }
+
+    /// The program of a key, which was compiled before.
+    ///
+    /// # Errors
+    /// When it was not.
+    fn ready(&mut self, key: Key) -> Result<&mut Ready> {
         let missing = || Error::NotReady { model: self.network.name.clone(), action: "a program", call: "compile" };
         self.programs.get(key).ok_or_else(missing)
     }
@@ -323,7 +319,7 @@ impl Session {
         let steps = steps.collect();
         match mode {
             Mode::Train => (self.iterations, self.inferences) = (self.iterations + count as u64, 0),
-            Mode::Gradients => {}
+            Mode::Gradients | Mode::Apply => {}
             Mode::Evaluate | Mode::Predict => self.inferences += count as u64,
         }
         steps

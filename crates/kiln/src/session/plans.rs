@@ -3,6 +3,7 @@
 use kiln_graph::{Limits, Plan};
 
 use super::graphs::{self, Batch};
+use super::programs::Key;
 use super::resident::DataType;
 use super::{Mode, Role, Session};
 use crate::data::Dataset;
@@ -21,15 +22,15 @@ pub(super) fn most_at_once(network: &Network, limits: &Limits) -> usize {
 }
 
 impl Session {
-    /// What a program computes, as a plan: one for batches of this size over the data set that lies on the device.
+    /// What a program computes, as a plan over the data set that is on the device.
     ///
     /// # Errors
     /// When the network is not compiled, or an op cannot run within the device's limits: [`Error::BatchTooLarge`] where
     /// smaller batches may.
-    pub fn plan(&self, mode: Mode, role: Role, batch: usize) -> Result<Plan> {
-        let resident = self.resident.get(&role).ok_or_else(|| self.not_ready("a plan", "fit"))?;
-        let entry = self.entries.get(&role).copied().unwrap_or(self.network.input());
-        self.plan_for((entry, &resident.ty), mode, role, batch)
+    pub fn plan(&self, key: Key) -> Result<Plan> {
+        let resident = self.resident.get(&key.role).ok_or_else(|| self.not_ready("a plan", "fit"))?;
+        let entry = self.entries.get(&key.role).copied().unwrap_or(self.network.input());
+        self.plan_for((entry, &resident.ty), key)
     }
 
     /// Whether a training in batches of this size can begin on a data set that does not lie on the device yet.
@@ -39,34 +40,43 @@ impl Session {
     pub fn check(&self, data: &Dataset, batch: usize) -> Result<()> {
         let (entry, role, batch) = (self.network.input(), Role::Train, batch.clamp(1, data.len().max(1)));
         self.check_samples(data, entry)?;
-        self.plan_for((entry, &DataType::of(data, role, batch)), Mode::Train, role, batch).map(|_| ())
+        let data = DataType::of(data, role, batch);
+        self.keys(Mode::Train, role, batch)
+            .into_iter()
+            .try_for_each(|key| self.plan_for((entry, &data), key).map(|_| ()))
     }
 
-    fn plan_for(&self, samples: (Node, &DataType), mode: Mode, role: Role, batch: usize) -> Result<Plan> {
-        match self.plan_of(samples, mode, role, batch) {
+    fn plan_for(&self, samples: (Node, &DataType), key: Key) -> Result<Plan> {
+        match self.plan_of(samples, key) {
             Err(Error::Graph(source @ kiln_graph::Error::TooLarge { .. })) => {
                 // Halves until one fits, then whether half the way back does.
-                let (mut fits, mut step) = (0, batch.next_power_of_two() / 2);
+                let (mut fits, mut step) = (0, key.size.next_power_of_two() / 2);
                 while step > 0 {
-                    if fits + step < batch && self.plan_of(samples, mode, role, fits + step).is_ok() {
-                        fits += step;
+                    let size = fits + step;
+                    if size < key.size && self.plan_of(samples, Key { size, ..key }).is_ok() {
+                        fits = size;
                     }
                     step /= 2;
                 }
-                Err(Error::BatchTooLarge { batch, fits, source })
+                // As many shards of a smaller batch.
+                let shards = self.shards(key.mode, key.whole).unwrap_or(1);
+                Err(Error::BatchTooLarge { batch: key.whole, fits: fits * shards, source })
             }
             other => other,
         }
     }
 
-    fn plan_of(&self, (entry, data): (Node, &DataType), mode: Mode, role: Role, batch: usize) -> Result<Plan> {
+    fn plan_of(&self, (entry, data): (Node, &DataType), key: Key) -> Result<Plan> {
+        let Key { mode, role, size, whole } = key;
         let compiled = || self.compiled_for("a loss");
-        let augmentation = self.augmentation.as_ref().filter(|_| matches!(mode, Mode::Train | Mode::Gradients));
+        let trains = matches!(mode, Mode::Train | Mode::Gradients | Mode::Apply);
+        let augmentation = self.augmentation.as_ref().filter(|_| trains);
         let (network, layout) = (&self.network, &self.layout);
-        let of = Batch { network, layout, entry, data, augmentation, role, mode, size: batch };
+        let of = Batch { network, layout, entry, data, augmentation, role, mode, size, whole };
         let graph = match mode {
             Mode::Train => graphs::training(&of, compiled()?)?,
             Mode::Gradients => graphs::gradient(&of, compiled()?)?,
+            Mode::Apply => graphs::application(&of, compiled()?)?,
             Mode::Evaluate => graphs::evaluation(&of, compiled()?)?,
             Mode::Predict => graphs::prediction(&of)?,
         };

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kiln_graph::{Pending, Preparation, ReadBack};
 
-use super::programs::Ready;
+use super::programs::Key;
 use super::stream::Chunks;
 use super::{IN_FLIGHT, Mode, Role, Session, graphs, resident};
 use crate::data::Dataset;
@@ -54,9 +54,14 @@ async fn submit(session: &Mutex<Session>, data: &Dataset, chunk: &Dataset) -> Re
     };
     if let Some((preparation, slot_bytes)) = missing {
         let program = preparation.program().await?;
-        locked(session).insert_prediction(chunk.len(), Ready { program, steps: 1, slot_bytes });
+        locked(session).keep(prediction(chunk.len()), program, slot_bytes);
     }
     locked(session).run_prediction(chunk)
+}
+
+/// The program for predictions of so many samples.
+fn prediction(size: usize) -> Key {
+    Key::whole(Mode::Predict, Role::Predict, size)
 }
 
 impl Session {
@@ -65,15 +70,10 @@ impl Session {
     /// # Errors
     /// When a plan cannot be made or memory runs out.
     fn missing_prediction(&mut self, batch: usize) -> Result<Option<(Preparation, u64)>> {
-        let (mode, role) = (Mode::Predict, Role::Predict);
-        match self.programs.get((mode, role, batch)) {
+        match self.programs.get(prediction(batch)) {
             Some(_) => Ok(None),
-            None => self.preparation(mode, role, batch).map(Some),
+            None => self.preparation(prediction(batch)).map(Some),
         }
-    }
-
-    fn insert_prediction(&mut self, batch: usize, ready: Ready) {
-        self.programs.insert((Mode::Predict, Role::Predict, batch), ready, &self.buffers);
     }
 
     /// Writes a chunk to the device and runs the program for as many samples.
@@ -81,12 +81,12 @@ impl Session {
     /// # Errors
     /// When the device is lost.
     fn run_prediction(&mut self, chunk: &Dataset) -> Result<Box<dyn Pending>> {
-        let (mode, role, batch) = (Mode::Predict, Role::Predict, chunk.len());
-        resident::write_data(chunk, role, &self.buffers)?;
-        let steps = self.steps(mode, 0, batch, 1);
-        let bytes = self.network.output_shape().batched(batch).elements() as u64 * 4;
+        let key = prediction(chunk.len());
+        resident::write_data(chunk, key.role, &self.buffers)?;
+        let steps = self.steps(key.mode, 0, key.size, 1);
+        let bytes = self.network.output_shape().batched(key.size).elements() as u64 * 4;
         let buffer = self.buffers.get(graphs::PREDICTIONS).cloned();
         let read_back = buffer.as_ref().map(|buffer| ReadBack { buffer, offset: 0, bytes });
-        Ok(self.ready(mode, role, batch)?.program.run(&steps, read_back)?)
+        Ok(self.ready(key)?.program.run(&steps, read_back)?)
     }
 }

@@ -4,12 +4,28 @@ use kiln_graph::{Buffers, Program};
 
 use super::{Mode, Role};
 
-/// How many programs are kept. A `fit` with validation needs four: training and evaluation, each with a smaller last
-/// batch.
+/// How many programs are kept, beside those that apply gradients, which are small. A `fit` with validation needs four:
+/// training and evaluation, each with a smaller last batch; six where batches have shards of two sizes.
 const MOST: usize = 8;
 
-/// What a program is for: what it does, with which data set, with how many samples at once.
-pub(super) type Key = (Mode, Role, usize);
+/// What a program is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub mode: Mode,
+    /// Which data set it sees.
+    pub role: Role,
+    /// How many samples it computes at once.
+    pub size: usize,
+    /// The samples of the batch of which these are a shard, or all.
+    pub whole: usize,
+}
+
+impl Key {
+    /// A program for batches that have no shards.
+    pub fn whole(mode: Mode, role: Role, size: usize) -> Key {
+        Key { mode, role, size, whole: size }
+    }
+}
 
 /// A program for batches of one size, and how many of its steps make up a submission.
 #[derive(Debug)]
@@ -40,7 +56,8 @@ impl Programs {
             let largest = kept.iter().map(|(_, ready)| ready.slot_bytes).max().unwrap_or_default();
             buffers.slot_bytes() > 2 * largest
         };
-        while self.0.len() > 1 && (self.0.len() > MOST || too_large(&self.0)) {
+        let too_many = |kept: &[(Key, Ready)]| kept.iter().filter(|(key, _)| key.mode != Mode::Apply).count() > MOST;
+        while self.0.len() > 1 && (too_many(&self.0) || too_large(&self.0)) {
             self.0.remove(0);
         }
     }
@@ -70,7 +87,7 @@ mod tests {
     }
 
     fn key(batch: usize) -> Key {
-        (Mode::Train, Role::Train, batch)
+        Key::whole(Mode::Train, Role::Train, batch)
     }
 
     fn buffers() -> Buffers {
@@ -92,6 +109,15 @@ mod tests {
         }
         let kept: Vec<usize> = (0..100).filter(|&batch| programs.get(key(batch)).is_some()).collect();
         assert_eq!(kept, [0, 93, 94, 95, 96, 97, 98, 99]);
+    }
+
+    #[test]
+    fn a_program_that_applies_gradients_takes_no_place_of_another() {
+        let (mut programs, buffers) = (Programs::default(), buffers());
+        let nothing = || Ready { program: Box::new(Nothing), steps: 1, slot_bytes: 0 };
+        (0..MOST).for_each(|batch| programs.insert(key(batch), nothing(), &buffers));
+        programs.insert(Key::whole(Mode::Apply, Role::Train, 0), nothing(), &buffers);
+        assert!((0..MOST).all(|batch| programs.get(key(batch)).is_some()));
     }
 
     #[test]

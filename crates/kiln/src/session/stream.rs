@@ -1,5 +1,7 @@
 //! Data sets of which only a chunk is on the device: a thread reads the next while the device computes.
 
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
 
 use futures::channel::mpsc::{Receiver, channel};
@@ -98,14 +100,22 @@ impl Chunks {
     /// # Errors
     /// When the data cannot be read.
     pub async fn next(&mut self) -> Result<Option<Dataset>> {
-        match self {
+        poll_fn(|task| self.poll(task)).await
+    }
+
+    /// As [`Chunks::next`].
+    ///
+    /// # Errors
+    /// As [`Chunks::next`].
+    pub fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<Option<Dataset>>> {
+        Poll::Ready(match self {
             Chunks::Read { receiver, thread } => {
                 let chunk = match receiver {
-                    Some(receiver) => receiver.next().await,
+                    Some(receiver) => ready!(receiver.poll_next_unpin(task)),
                     None => None,
                 };
                 if let Some(chunk) = chunk {
-                    return Ok(Some(chunk?));
+                    return Poll::Ready(Ok(Some(chunk?)));
                 }
                 if let Some(Err(panic)) = thread.take().map(JoinHandle::join) {
                     std::panic::resume_unwind(panic);
@@ -117,7 +127,7 @@ impl Chunks {
                 *next += part.len();
                 Ok(if part.is_empty() { None } else { Some(part.in_memory()?) })
             }
-        }
+        })
     }
 }
 

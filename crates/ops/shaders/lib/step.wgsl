@@ -6,7 +6,11 @@ struct Step {
     rates: vec4f,       // what the optimizer makes of its learning rate for this step; most need only x
     learning_rate: f32, // the learning rate itself
     iteration: u32,     // the number of training steps before this one
-    unused: vec2u,
+    place: u32,         // the place of the first sample within its whole batch
+    shard: u32,         // which shard of the whole batch this is
+    shards: u32,        // how many shards the whole batch has; 0 as 1
+    padding: u32,
+    more_padding: vec2u,
 }
 
 @group(1) @binding(0) var<uniform> step: Step;

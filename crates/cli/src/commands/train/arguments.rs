@@ -41,6 +41,7 @@ Examples:
   kiln train lenet --optimizer adamw --schedule cosine:warmup_epochs=1 --weight-decay 0.05 --ema 0.999
   kiln train lenet --data fashion-mnist --out runs/fashion
   kiln train lenet --minutes 5 --device nvidia
+  kiln train lenet --batch-size 1024 --accumulate 8
   kiln train cifar-deep --data photos/ --epochs 40 --augment
   kiln train cifar-deep --augment rotation_range=15,width_shift_range=0.1,horizontal_flip=true
   kiln train cifar-deep --epochs 60 --resume
@@ -84,6 +85,10 @@ pub struct Arguments {
     /// Images per step.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     pub batch_size: u32,
+    /// Compute each batch in so many shards, one after the other, and sum their gradients for one step: batches that do not
+    /// fit the device's memory fit it then, and the result is the same up to rounding.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=32), allow_negative_numbers = true, value_name = "N")]
+    pub accumulate: u32,
     #[command(flatten)]
     optimizer: OptimizerArguments,
     /// What is made small, by Keras' name, like mse or binary_crossentropy [default: cross-entropy of the classes; the
@@ -223,6 +228,7 @@ impl Arguments {
     /// When the learning rate's schedule does not fit the length of the training.
     pub fn compile(&self, samples: usize) -> Result<Compile, Error> {
         let steps_per_epoch = samples.div_ceil(self.batch_size as usize) as u64;
-        self.optimizer.compile(&self.model, Length { steps_per_epoch, epochs: self.epochs() })
+        let compile = self.optimizer.compile(&self.model, Length { steps_per_epoch, epochs: self.epochs() })?;
+        Ok(Compile { accumulate: self.accumulate as usize, ..compile })
     }
 }

@@ -18,7 +18,8 @@ const OF_THE_CALL: [&str; 4] = ["--out", "--resume", "--resume-if-present", "--o
 /// Options that matter before the first epoch only.
 const AT_THE_START: [&str; 1] = ["--weights"];
 /// Options that take effect when a resumed training is given others. (The data are compared themselves.)
-const MAY_CHANGE: [&str; 9] = [
+const MAY_CHANGE: [&str; 10] = [
+    "--accumulate",
     "--data",
     "--epochs",
     "--minutes",
@@ -248,6 +249,15 @@ mod tests {
             "--validation-split: 0.2 before, 0.5 now",
         ];
         assert_eq!(differences, expected);
+    }
+
+    #[test]
+    fn shards_are_those_of_the_training_and_may_change() {
+        let before = merged(&["--accumulate=4"], &["--epochs=30"]).unwrap();
+        assert_eq!((before.arguments.accumulate, before.kept), (4, vec!["--accumulate=4".to_owned()]));
+        let more = merged(&["--accumulate=4"], &["--accumulate=8"]).unwrap();
+        assert_eq!((more.arguments.accumulate, more.changed), (8, vec!["--accumulate: 4 before, 8 now".to_owned()]));
+        assert_eq!(merged(&[], &["--accumulate=2"]).unwrap().changed, ["--accumulate: 1 before, 2 now"]);
     }
 
     #[test]

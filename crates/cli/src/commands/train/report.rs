@@ -28,6 +28,7 @@ pub fn describe(arguments: &Arguments, device: &Device, compile: &Compile, train
         device: device.info().name.clone(),
         optimizer: optimizer::words(compile),
         batch_size: arguments.batch_size as usize,
+        accumulate: compile.accumulate,
         validation_split: arguments.validation_split(),
         augment: arguments.augment.clone(),
         reduce_lr_on_plateau: arguments.reduce_lr_on_plateau.as_ref().map(plateau::words),
@@ -44,7 +45,8 @@ pub fn introduce(run: &Run, model: &Model, [train, validate]: [usize; 2], test: 
     let test = test.map(|test| format!(", {} to test", test.len())).unwrap_or_default();
     println!("{}: {} to train, {validate} to validate{test}", run.data, counted(train, "samples"));
     println!("{}", run.input_words(model));
-    println!("{}, batches of {}, seed {}", run.optimizer, run.batch_size, run.seed);
+    let shards = if run.accumulate > 1 { format!(" in {} shards", run.accumulate) } else { String::new() };
+    println!("{}, batches of {}{shards}, seed {}", run.optimizer, run.batch_size, run.seed);
     if let Some(augment) = &run.augment {
         println!("images are changed at random: {augment}");
     }
