@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-use futures::future::{FutureExt, join_all};
+use futures::future::{FutureExt, join, join_all};
 use futures::{StreamExt, TryStreamExt};
 use kiln::data::{DataError, Dataset, Labels, Source};
 use kiln::graph::Shape;
@@ -47,7 +47,9 @@ fn a_stream_of_reports_trains_as_fit() {
     for epoch in &history.epochs {
         for (step, loss) in (1..).zip(&epoch.batch_losses) {
             match reports.next() {
-                Some(Report::Step(report)) => assert_eq!((report.epoch, report.step, report.loss), (epoch.epoch, step, *loss)),
+                Some(Report::Step(report)) => {
+                    assert_eq!((report.epoch, report.step, report.loss), (epoch.epoch, step, *loss))
+                }
                 other => panic!("expected step {step}, found {other:?}"),
             }
         }
@@ -107,10 +109,11 @@ fn an_error_ends_the_stream() {
 fn predictions_and_readings_of_one_model_are_awaited_together() {
     let (model, data) = (compiled(), bars(300));
     let whole = model.predict(&data).unwrap();
-    let parts: Vec<Dataset> = (0..6).map(|part| data.take(&(part * 50..part * 50 + 50).collect::<Vec<u32>>()).unwrap()).collect();
+    let parts: Vec<Dataset> =
+        (0..6).map(|part| data.take(&(part * 50..part * 50 + 50).collect::<Vec<u32>>()).unwrap()).collect();
 
     let (predictions, weights) = pollster::block_on(async {
-        futures::join!(join_all(parts.iter().map(|part| model.predict_async(part))), model.get_weights_async())
+        join(join_all(parts.iter().map(|part| model.predict_async(part))), model.get_weights_async()).await
     });
 
     let values = predictions.into_iter().flat_map(|predictions| predictions.unwrap().values);

@@ -17,7 +17,7 @@ impl Model {
     /// # Errors
     /// When the model is not compiled, or the data set does not fit the model or the device, or the device fails.
     pub async fn evaluate_async(&mut self, data: &Dataset) -> Result<Score> {
-        self.evaluated(data, &mut []).await.map(|(score, _)| score)
+        self.evaluated(data, |_| ControlFlow::Continue(())).await.map(|(score, _)| score)
     }
 
     /// As [`Model::evaluate_async`], and waits.
@@ -38,22 +38,23 @@ impl Model {
         data: &Dataset,
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<Option<Score>> {
-        block_on(self.evaluated(data, callbacks)).map(|(score, flow)| flow.is_continue().then_some(score))
+        let on_batch = |logs: &TestBatchLogs| tell(callbacks, |callback| callback.on_test_batch_end(logs));
+        block_on(self.evaluated(data, on_batch)).map(|(score, flow)| flow.is_continue().then_some(score))
     }
 
     async fn evaluated(
         &mut self,
         data: &Dataset,
-        callbacks: &mut [&mut dyn Callback],
+        on_batch: impl FnMut(&TestBatchLogs) -> ControlFlow<()>,
     ) -> Result<(Score, ControlFlow<()>)> {
         self.check_data("evaluate", data)?;
         let samples = (self.input(), data);
-        let (totals, flow) = evaluate(self.session("evaluate")?, samples, INFERENCE_BATCH, callbacks).await?;
+        let (totals, flow) = evaluate(self.session("evaluate")?, samples, INFERENCE_BATCH, on_batch).await?;
         Ok((Score { loss: totals.loss(), metrics: totals.metrics() }, flow))
     }
 }
 
-/// The loss and the metrics of all samples of a data set that enter at a node, or of those until a callback broke.
+/// The loss and the metrics of all samples of a data set that enter at a node, or of those until `on_batch` broke.
 ///
 /// # Errors
 /// When the data set does not fit the model, or a program cannot be compiled or run.
@@ -61,7 +62,7 @@ pub(crate) async fn evaluate(
     session: &mut Session,
     (entry, data): (Node, &Dataset),
     batch: usize,
-    callbacks: &mut [&mut dyn Callback],
+    mut on_batch: impl FnMut(&TestBatchLogs) -> ControlFlow<()>,
 ) -> Result<(Totals, ControlFlow<()>)> {
     session.load(Role::Test, data, entry)?;
     let mut totals = session.totals();
@@ -72,8 +73,7 @@ pub(crate) async fn evaluate(
             totals.add(&batch);
             if flow.is_continue() {
                 let (loss, metrics) = (totals.loss(), totals.metrics());
-                let logs = TestBatchLogs { samples: totals.samples, all_samples: data.len(), loss, metrics };
-                flow = tell(callbacks, |callback| callback.on_test_batch_end(&logs));
+                flow = on_batch(&TestBatchLogs { samples: totals.samples, all_samples: data.len(), loss, metrics });
             }
         }
     }

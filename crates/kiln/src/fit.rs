@@ -155,7 +155,9 @@ impl Model {
                 let (began, session) = (Instant::now(), training.model().session("fit")?);
                 let totals;
                 let samples = (entry, validation);
-                (totals, flow) = evaluate(session, samples, fit.batch_size, &mut fit.callbacks).await?;
+                let callbacks = &mut fit.callbacks;
+                let on_batch = |logs: &_| tell(callbacks, |callback| callback.on_test_batch_end(logs));
+                (totals, flow) = evaluate(session, samples, fit.batch_size, on_batch).await?;
                 if flow.is_continue() && !totals.loss().is_finite() {
                     let (step, what) = (logs.batch_losses.len(), "the validation loss".to_owned());
                     let error = Error::NonFinite { epoch, step, what, value: totals.loss() };

@@ -85,7 +85,11 @@ impl Model {
         // With what is borrowed for less long than in the arguments.
         let callbacks = fit.callbacks.iter_mut().map(|callback| &mut **callback as &mut dyn Callback).collect();
         let (validation_data, class_weight) = (validation.as_ref(), fit.class_weight.take());
-        block_on(self.fit_from(entry, &features, Fit { validation_data, class_weight, callbacks, augmentation: None, ..fit }))
+        block_on(self.fit_from(
+            entry,
+            &features,
+            Fit { validation_data, class_weight, callbacks, augmentation: None, ..fit },
+        ))
     }
 }
 

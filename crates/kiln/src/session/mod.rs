@@ -31,9 +31,9 @@ use crate::optimizers::LearningRate;
 use crate::random::{Stream, bits};
 use crate::{Device, Error, Result};
 
+pub(crate) use flight::Landed;
 use layout::Layout;
 pub(crate) use memory::check_memory;
-pub(crate) use flight::Landed;
 pub(crate) use pass::Pass;
 use plans::most_at_once;
 pub(crate) use predict::{locked, predict};
@@ -187,7 +187,7 @@ impl Session {
     ///
     /// # Errors
     /// When the device is lost.
-    pub async fn non_finite_weight(&self) -> Result<Option<(String, f64)>> {
+    pub async fn non_finite_weight(&mut self) -> Result<Option<(String, f64)>> {
         self.layout.non_finite(&self.network, &self.buffers).await
     }
 

@@ -17,8 +17,8 @@ impl Session {
     ///
     /// # Errors
     /// When the device is lost.
-    pub async fn gradients(&self) -> Result<Vec<Weight>> {
-        let flat = self.read_flat(graphs::GRADIENTS).await?;
+    pub async fn gradients(&mut self) -> Result<Vec<Weight>> {
+        let flat = self.read_flat(graphs::GRADIENTS)?.await?;
         let of = |(index, variable): (usize, &PlacedVariable)| {
             let first = self.layout.offset(index)? as usize / 4;
             let values = flat.get(first..first + variable.shape.elements())?.to_vec();
@@ -41,24 +41,24 @@ impl Session {
     /// # Errors
     /// When the network is not compiled or the device is lost.
     pub async fn slots(&self) -> Result<Vec<(String, Vec<f32>)>> {
-        let read = async |slot: String| Ok((slot.clone(), self.read_flat(&graphs::slot_buffer(&slot)).await?));
+        let read = async |slot: String| Ok((slot.clone(), self.read_flat(&graphs::slot_buffer(&slot))?.await?));
         try_join_all(self.slot_names()?.into_iter().map(read)).await
     }
 
-    /// A flat buffer of the variables that the optimizer changes, empty if there is none.
-    async fn read_flat(&self, name: &str) -> Result<Vec<f32>> {
+    /// Begins to read a flat buffer of the variables that the optimizer changes. It is empty if there is none.
+    fn read_flat(&self, name: &str) -> Result<impl Future<Output = Result<Vec<f32>>> + Send + use<>> {
         let bytes = self.layout.trainable_len() as u64 * 4;
-        floats(self.buffers.get(name).map(|buffer| buffer.read_async(0, bytes)).transpose()?).await
+        Ok(floats(self.buffers.get(name).map(|buffer| buffer.read_async(0, bytes)).transpose()?))
     }
 
     /// Replaces the weights by their moving average, if one is kept and a step was taken: what ends a training.
     ///
     /// # Errors
     /// When the device is lost.
-    pub async fn average_weights(&self) -> Result<()> {
+    pub async fn average_weights(&mut self) -> Result<()> {
         let averaged = self.compiled.as_ref().is_some_and(|compiled| compiled.use_ema) && self.iterations > 0;
         if let Some(weights) = self.buffers.get(TRAINABLE).filter(|_| averaged && self.layout.trainable_len() > 0) {
-            let average = self.read_flat(&graphs::slot_buffer(AVERAGE)).await?;
+            let average = self.read_flat(&graphs::slot_buffer(AVERAGE))?.await?;
             weights.write(0, bytemuck::cast_slice(&average))?;
         }
         Ok(())
