@@ -1,11 +1,11 @@
-//! What lanes compute, against f64 and against scalars, with every instruction set that the processor has.
+//! Lanes against f64 and against scalars, with every instruction set of the processor.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use fearless_simd::{Level, Simd};
 use kiln_graph::{Fault, Memory, PADDING};
 use kiln_simd::{Bool, Clamped, Compare, F32, Storage, U32, exp, log, tanh};
 
-/// Something that is true with any instruction set.
+/// A property that holds with any instruction set.
 trait Claim {
     fn hold<S: Simd>(&self, simd: S);
 }
@@ -25,7 +25,7 @@ fn with_every_level(claim: impl Claim) {
     fearless_simd::dispatch!(level, simd => claim.hold(simd));
 }
 
-/// A function within a relative error of its value in f64.
+/// A function is within a relative error of its value in f64.
 struct Near {
     name: &'static str,
     exact: fn(f64) -> f64,
@@ -120,7 +120,7 @@ fn a_clamped_index_loads_what_the_clamp_says_near_the_end() {
         fn hold<S: Simd>(&self, simd: S) {
             let (_values, memory) = memory(37);
             let fault = Fault::default();
-            // SAFETY: the memory lives as long as the test and every index is clamped to lie within.
+            // SAFETY: the memory lives as long as the test and every index is clamped.
             let x = unsafe { Storage::<false>::read(memory, "x", &fault) };
             for first in 0..60 {
                 let found = x.clamped::<u32, S>(simd, Clamped::new(first, 36));
