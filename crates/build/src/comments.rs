@@ -1,10 +1,10 @@
-//! What the comments of a shader say about its declarations, for the documentation of the Rust that is generated.
+//! The comments of a shader's declarations, from which the generated Rust is documented.
 
 use std::ops::Range;
 
 use crate::import::GPU_ONLY;
 
-/// The comment lines with which the text starts, up to the first import, without their slashes.
+/// The comment lines at the start of the text, up to the first import, without their slashes.
 pub(crate) fn leading(text: &str) -> Vec<String> {
     text.lines().map_while(comment).take_while(|line| !line.starts_with("#import")).map(str::to_owned).collect()
 }
