@@ -133,7 +133,7 @@ fn files_that_are_not_there() {
 #[test]
 fn a_device_that_is_not_there() {
     let error = Device::gpu("no such device").unwrap_err().to_string();
-    assert!(error.contains("no device matches `no such device`; there are:"), "{error}");
+    assert!(error.contains("no device matches `no such device`; available devices:"), "{error}");
     assert!(Device::by_index(999).is_err());
 }
 

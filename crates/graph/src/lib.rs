@@ -1,12 +1,12 @@
-//! What is to be computed, as plain data.
+//! The computation graph, as plain data.
 //!
 //! ```text
 //! Graph (SSA: nodes hold an Arc<dyn Op>)  --Plan::new-->  Plan (calls of kernels, buffers)  --Device::program-->  Program
 //! ```
 //!
-//! This crate knows no op and no device. [`Op`] is what an op must tell, [`Device`] is what a device must do, and
-//! [`Plan`] is all that passes between them, so that one plan runs on wgpu, on the processor, or on something a user
-//! brings. Its tests need no device.
+//! This crate is independent of ops and devices. [`Op`] is the interface of ops, [`Device`] the interface of devices,
+//! and [`Plan`] the data between them, so that one plan runs on wgpu, on the processor, or on a user's own device. Its
+//! tests need no device.
 //!
 //! # Example
 //!
