@@ -19,7 +19,7 @@ use crate::keras_object::{KerasObject, Package, shown};
 /// `Dense::new(10).activation(LeakyReLU::new(0.1))`.
 ///
 /// # Shapes
-/// Any; the same out as in.
+/// Any; the output has the shape of the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Activation {

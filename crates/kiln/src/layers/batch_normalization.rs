@@ -21,7 +21,7 @@ pub struct BatchNormalization {
     /// The axis of the channels, the batch's counted: only the last one, as -1 or by its number. Keras 2 writes `[3]`.
     #[serde(default = "last", deserialize_with = "axis")]
     pub axis: i64,
-    /// How much of the moving statistics a step keeps, 0 to 1.
+    /// The momentum of the moving statistics, 0 to 1.
     #[serde(default = "momentum")]
     pub momentum: f64,
     /// Added to the variance, above 0.
@@ -33,16 +33,16 @@ pub struct BatchNormalization {
     /// Whether there is a `gamma`.
     #[serde(default = "yes")]
     pub scale: bool,
-    /// The first values of `beta`.
+    /// The initializer of `beta`.
     #[serde(default = "Initializer::zeros")]
     pub beta_initializer: Initializer,
-    /// The first values of `gamma`.
+    /// The initializer of `gamma`.
     #[serde(default = "Initializer::ones")]
     pub gamma_initializer: Initializer,
-    /// The first values of `moving_mean`.
+    /// The initializer of `moving_mean`.
     #[serde(default = "Initializer::zeros")]
     pub moving_mean_initializer: Initializer,
-    /// The first values of `moving_variance`.
+    /// The initializer of `moving_variance`.
     #[serde(default = "Initializer::ones")]
     pub moving_variance_initializer: Initializer,
 }
@@ -69,22 +69,22 @@ impl BatchNormalization {
         BatchNormalization::default()
     }
 
-    /// How much of the moving statistics a step keeps, 0 to 1.
+    /// Sets the momentum of the moving statistics, 0 to 1.
     pub fn momentum(self, momentum: f64) -> BatchNormalization {
         BatchNormalization { momentum, ..self }
     }
 
-    /// What is added to the variance, above 0.
+    /// Sets `epsilon`, which is added to the variance, above 0.
     pub fn epsilon(self, epsilon: f64) -> BatchNormalization {
         BatchNormalization { epsilon, ..self }
     }
 
-    /// Whether there is a `beta`.
+    /// Sets whether there is a `beta`.
     pub fn center(self, center: bool) -> BatchNormalization {
         BatchNormalization { center, ..self }
     }
 
-    /// Whether there is a `gamma`.
+    /// Sets whether there is a `gamma`.
     pub fn scale(self, scale: bool) -> BatchNormalization {
         BatchNormalization { scale, ..self }
     }

@@ -11,7 +11,7 @@ use crate::random::{Stream, bits};
 /// `y = x` (Srivastava et al. 2014, inverted as in Keras). With a rate of 1, all is 0 in a training.
 ///
 /// # Shapes
-/// Any; the same out as in.
+/// Any; the output has the shape of the input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Dropout {
     /// The share of the values that is dropped, 0 to 1.

@@ -14,7 +14,7 @@ use super::{Call, Expected, Layer};
 /// In: `[height, width, channels]`. Out: `[channels]`, or `[1, 1, channels]` with `keepdims`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GlobalAveragePooling2D {
-    /// Whether height and width stay, as axes of extent 1.
+    /// Whether to keep height and width as axes of extent 1.
     #[serde(default)]
     pub keepdims: bool,
 }
@@ -25,7 +25,7 @@ pub struct GlobalAveragePooling2D {
 /// In: `[height, width, channels]`. Out: `[channels]`, or `[1, 1, channels]` with `keepdims`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GlobalMaxPooling2D {
-    /// Whether height and width stay, as axes of extent 1.
+    /// Whether to keep height and width as axes of extent 1.
     #[serde(default)]
     pub keepdims: bool,
 }
@@ -36,7 +36,7 @@ impl GlobalAveragePooling2D {
         GlobalAveragePooling2D::default()
     }
 
-    /// Whether height and width stay, as axes of extent 1.
+    /// Sets whether to keep height and width as axes of extent 1.
     pub fn keepdims(self, keepdims: bool) -> GlobalAveragePooling2D {
         GlobalAveragePooling2D { keepdims }
     }
@@ -48,7 +48,7 @@ impl GlobalMaxPooling2D {
         GlobalMaxPooling2D::default()
     }
 
-    /// Whether height and width stay, as axes of extent 1.
+    /// Sets whether to keep height and width as axes of extent 1.
     pub fn keepdims(self, keepdims: bool) -> GlobalMaxPooling2D {
         GlobalMaxPooling2D { keepdims }
     }

@@ -16,7 +16,7 @@ pub struct MaxPooling2D {
     /// Rows and columns of a window.
     #[serde(deserialize_with = "pair")]
     pub pool_size: [usize; 2],
-    /// How far apart neighbouring windows are, down and to the right.
+    /// The strides along height and width.
     #[serde(deserialize_with = "pair")]
     pub strides: [usize; 2],
     /// What happens at the edges. Cells beyond them never win.
@@ -30,12 +30,12 @@ impl MaxPooling2D {
         MaxPooling2D { pool_size, strides: pool_size, padding: Padding::Valid }
     }
 
-    /// How far apart neighbouring windows are, down and to the right.
+    /// Sets the strides along height and width.
     pub fn strides(self, strides: [usize; 2]) -> MaxPooling2D {
         MaxPooling2D { strides, ..self }
     }
 
-    /// What happens at the edges.
+    /// Sets the padding at the edges.
     pub fn padding(self, padding: Padding) -> MaxPooling2D {
         MaxPooling2D { padding, ..self }
     }

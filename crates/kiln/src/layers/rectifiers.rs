@@ -11,7 +11,7 @@ use super::{Call, Expected, Layer};
 /// `y = min(x, max_value)` for `x > threshold`, else `negative_slope (x - threshold)`.
 ///
 /// # Shapes
-/// Any; the same out as in.
+/// Any; the output has the shape of the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReLU {
     /// What comes out at most, 0 or more, if there is a bound.
@@ -88,7 +88,7 @@ impl Saved for ReLU {
 /// `y = x` for `x > 0`, else `negative_slope x`.
 ///
 /// # Shapes
-/// Any; the same out as in.
+/// Any; the output has the shape of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LeakyReLU {
     /// The slope for negative values, 0 or more. Keras 2 calls it alpha.
@@ -142,7 +142,7 @@ impl Saved for LeakyReLU {
 /// `y = x` for `x > 0`, else `alpha (exp(x) - 1)` (Clevert et al. 2016).
 ///
 /// # Shapes
-/// Any; the same out as in.
+/// Any; the output has the shape of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ELU {
     /// Minus what `y` tends to for negative `x`, 0 or more.

@@ -9,7 +9,7 @@ use super::{Call, Expected, Layer};
 /// `y = exp(x) / sum(exp(x))` over the last axis.
 ///
 /// # Shapes
-/// Any; the same out as in.
+/// Any; the output has the shape of the input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Softmax {
     /// The axis, -1 for the last one. A number of 0 or more counts the batch as axis 0; only the last axis is known.

@@ -11,13 +11,13 @@ use super::{LearningRate, Optimizer, Slot, WeightDecay};
 /// d = rho d + (1 - rho) u^2; p = p - learning_rate u`. The paper has a `learning_rate` of 1, as has Keras 2.
 #[derive(Clone, Debug)]
 pub struct Adadelta {
-    /// How far a step goes.
+    /// The learning rate.
     pub learning_rate: LearningRate,
     /// How slowly the means of the squared gradients `a` and of the squared changes `d` change.
     pub rho: f64,
     /// What lets the first steps begin.
     pub epsilon: f64,
-    /// The share of each parameter that decays before a step, per unit of the learning rate: none by default.
+    /// The weight decay, applied before each step and scaled by the learning rate; none by default.
     pub weight_decay: WeightDecay,
 }
 

@@ -13,17 +13,17 @@ use super::{LearningRate, Optimizer, Slot, WeightDecay};
 /// "epsilon hat": it is not corrected for bias.
 #[derive(Clone, Debug)]
 pub struct Adam {
-    /// How far a step goes.
+    /// The learning rate.
     pub learning_rate: LearningRate,
-    /// How slowly the mean of the gradients `m` changes.
+    /// The decay rate of the mean gradient `m`.
     pub beta_1: f64,
-    /// How slowly the mean of their squares `v` changes.
+    /// The decay rate of the mean squared gradient `v`.
     pub beta_2: f64,
-    /// What keeps the quotient small where `v` is.
+    /// A small constant for numerical stability.
     pub epsilon: f64,
     /// Whether the largest `v` so far stands in its place (Reddi, Kale and Kumar 2018).
     pub amsgrad: bool,
-    /// The share of each parameter that decays before a step, per unit of the learning rate: none by default.
+    /// The weight decay, applied before each step and scaled by the learning rate; none by default.
     pub weight_decay: WeightDecay,
 }
 

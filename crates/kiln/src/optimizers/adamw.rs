@@ -9,15 +9,15 @@ use super::{Adam, LearningRate, Optimizer, Slot, WeightDecay};
 /// AdamW (Loshchilov and Hutter 2019), as Keras has it: [`Adam`] with a [`WeightDecay`] of 0.004 unless another is given.
 #[derive(Clone, Debug)]
 pub struct AdamW {
-    /// How far a step goes.
+    /// The learning rate.
     pub learning_rate: LearningRate,
-    /// The share of each parameter that decays before a step, per unit of the learning rate.
+    /// The weight decay, applied before each step and scaled by the learning rate.
     pub weight_decay: WeightDecay,
-    /// How slowly the mean of the gradients `m` changes.
+    /// The decay rate of the mean gradient `m`.
     pub beta_1: f64,
-    /// How slowly the mean of their squares `v` changes.
+    /// The decay rate of the mean squared gradient `v`.
     pub beta_2: f64,
-    /// What keeps the quotient small where `v` is.
+    /// A small constant for numerical stability.
     pub epsilon: f64,
     /// Whether the largest `v` so far stands in its place.
     pub amsgrad: bool,

@@ -46,7 +46,7 @@ pub trait Optimizer: Debug + Send + Sync {
     /// Keras' name: `adam`.
     fn name(&self) -> &'static str;
 
-    /// How far a step goes.
+    /// The learning rate.
     fn learning_rate(&self) -> &LearningRate;
 
     /// How parameters decay before each step of the rule: not at all, unless the optimizer says otherwise.

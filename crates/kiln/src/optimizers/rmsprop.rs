@@ -16,19 +16,19 @@ use super::{LearningRate, Optimizer, Slot, WeightDecay};
 /// gradients larger.
 #[derive(Clone, Debug)]
 pub struct RMSprop {
-    /// How far a step goes.
+    /// The learning rate.
     pub learning_rate: LearningRate,
     /// How slowly the means of the gradients and of their squares change.
     pub rho: f64,
-    /// How much of the last step is taken again.
+    /// The momentum, 0 for none.
     pub momentum: f64,
-    /// What keeps the quotient small where `v` is.
+    /// A small constant for numerical stability.
     pub epsilon: f64,
     /// Whether `epsilon` is added under the root, as in Keras 3, or to it, as in Keras 2.
     pub epsilon_under_root: bool,
     /// Whether gradients are scaled by their variance rather than by their mean square.
     pub centered: bool,
-    /// The share of each parameter that decays before a step, per unit of the learning rate: none by default.
+    /// The weight decay, applied before each step and scaled by the learning rate; none by default.
     pub weight_decay: WeightDecay,
 }
 

@@ -16,7 +16,7 @@ fn check_steps(decay_steps: u64) -> Result<()> {
 /// `initial_learning_rate decay_rate^(step / decay_steps)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ExponentialDecay {
-    /// The rate of the first step.
+    /// The initial learning rate.
     pub initial_learning_rate: f64,
     /// After how many steps the rate is `decay_rate` times what it was.
     pub decay_steps: u64,
@@ -27,7 +27,7 @@ pub struct ExponentialDecay {
 }
 
 impl ExponentialDecay {
-    /// A rate that falls with every step.
+    /// A rate that decays with every step.
     pub fn new(initial_learning_rate: f64, decay_steps: u64, decay_rate: f64) -> ExponentialDecay {
         ExponentialDecay { initial_learning_rate, decay_steps, decay_rate, staircase: false }
     }
@@ -49,7 +49,7 @@ impl Schedule for ExponentialDecay {
 /// optimizers take.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InverseTimeDecay {
-    /// The rate of the first step.
+    /// The initial learning rate.
     pub initial_learning_rate: f64,
     /// The unit in which `decay_rate` counts steps.
     pub decay_steps: u64,
@@ -60,7 +60,7 @@ pub struct InverseTimeDecay {
 }
 
 impl InverseTimeDecay {
-    /// A rate that falls with every step.
+    /// A rate that decays with every step.
     pub fn new(initial_learning_rate: f64, decay_steps: u64, decay_rate: f64) -> InverseTimeDecay {
         InverseTimeDecay { initial_learning_rate, decay_steps, decay_rate, staircase: false }
     }
@@ -117,7 +117,7 @@ impl Schedule for PiecewiseConstantDecay {
 /// end after `decay_steps` steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PolynomialDecay {
-    /// The rate of the first step.
+    /// The initial learning rate.
     pub initial_learning_rate: f64,
     /// How many steps it takes to the last rate.
     pub decay_steps: u64,
@@ -158,7 +158,7 @@ impl Schedule for PolynomialDecay {
 /// `initial_learning_rate` to it, in `warmup_steps` steps, and then falls from there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CosineDecay {
-    /// The rate of the first step.
+    /// The initial learning rate.
     pub initial_learning_rate: f64,
     /// How many steps it takes to fall.
     pub decay_steps: u64,
@@ -202,7 +202,7 @@ impl Schedule for CosineDecay {
 /// 0, of which the share `f` is over. Each period takes `t_mul` times as many steps as the one before.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CosineDecayRestarts {
-    /// The rate of the first step.
+    /// The initial learning rate.
     pub initial_learning_rate: f64,
     /// How many steps the first period takes.
     pub first_decay_steps: u64,

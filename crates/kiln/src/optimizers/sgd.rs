@@ -13,13 +13,13 @@ use crate::{Error, Result};
 /// [`InverseTimeDecay`](super::schedules::InverseTimeDecay).
 #[derive(Clone, Debug)]
 pub struct SGD {
-    /// How far a step goes.
+    /// The learning rate.
     pub learning_rate: LearningRate,
-    /// How much of the last step is taken again.
+    /// The momentum, 0 for none.
     pub momentum: f64,
     /// Whether the gradient counts as taken where the momentum leads.
     pub nesterov: bool,
-    /// The share of each parameter that decays before a step, per unit of the learning rate: none by default.
+    /// The weight decay, applied before each step and scaled by the learning rate; none by default.
     pub weight_decay: WeightDecay,
 }
 
