@@ -94,12 +94,12 @@ fn what_the_server_says_is_told() {
     let from = &hub.endpoint;
     assert_eq!(
         error(REPOSITORY, "other.bin"),
-        format!("cannot fetch other.bin of {REPOSITORY} from {from}: the server says 404, no such file")
+        format!("cannot fetch other.bin of {REPOSITORY} from {from}: HTTP status 404, no such file")
     );
     assert_eq!(
         error("nobody/nothing", "x"),
         format!(
-            "cannot fetch x of nobody/nothing from {from}: the server says 401: there is no such repository, or it needs \
+            "cannot fetch x of nobody/nothing from {from}: HTTP status 401: the repository does not exist, or requires \
              `hf auth login`"
         )
     );

@@ -15,9 +15,9 @@ use super::{Activation, Call, Expected, Initializer, Layer, Regularizer, Variabl
 /// Variables: `kernel` `[R, S, channels, filters]`, `bias` `[filters]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conv2D {
-    /// The number of channels of what comes out.
+    /// The number of output channels.
     pub filters: usize,
-    /// Rows and columns of the kernel.
+    /// The height and width of the kernel.
     #[serde(deserialize_with = "pair")]
     pub kernel_size: [usize; 2],
     /// The strides along height and width.
@@ -47,7 +47,7 @@ pub struct Conv2D {
 }
 
 impl Conv2D {
-    /// A convolution with strides 1, padding 'valid' and a bias, without activation, by Keras' defaults.
+    /// A convolution with Keras' defaults: strides 1, padding 'valid', a bias, and no activation.
     pub fn new(filters: usize, kernel_size: [usize; 2]) -> Conv2D {
         Conv2D {
             filters,

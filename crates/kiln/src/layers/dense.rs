@@ -12,7 +12,7 @@ use super::{Activation, Call, Expected, Initializer, Layer, Regularizer, Variabl
 /// In: `[..., features]`. Out: `[..., units]`. Variables: `kernel` `[features, units]`, `bias` `[units]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Dense {
-    /// The size of the last axis of what comes out.
+    /// The size of the last output axis.
     pub units: usize,
     /// The function `f`.
     #[serde(default)]
@@ -35,7 +35,7 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// A dense layer with bias, without activation, by Keras' defaults.
+    /// A dense layer with Keras' defaults: a bias, and no activation.
     pub fn new(units: usize) -> Dense {
         Dense {
             units,

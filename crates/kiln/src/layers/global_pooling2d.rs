@@ -1,4 +1,4 @@
-//! Poolings to one value per channel.
+//! Pooling to one value per channel.
 
 use kiln_graph::{Op, Result, Shape, Tensor};
 use kiln_ops::{GlobalAvgPool2d, GlobalMaxPool2d};
@@ -31,7 +31,7 @@ pub struct GlobalMaxPooling2D {
 }
 
 impl GlobalAveragePooling2D {
-    /// A pooling that drops height and width, by Keras' default.
+    /// A pooling layer that removes height and width, as Keras' default.
     pub fn new() -> GlobalAveragePooling2D {
         GlobalAveragePooling2D::default()
     }
@@ -43,7 +43,7 @@ impl GlobalAveragePooling2D {
 }
 
 impl GlobalMaxPooling2D {
-    /// A pooling that drops height and width, by Keras' default.
+    /// A pooling layer that removes height and width, as Keras' default.
     pub fn new() -> GlobalMaxPooling2D {
         GlobalMaxPooling2D::default()
     }

@@ -7,12 +7,12 @@ use kiln_ops as ops;
 
 use super::{LearningRate, Optimizer, Slot, WeightDecay};
 
-/// Adagrad (Duchi, Hazan and Singer 2011), as Keras 3 has it: `a = a + g^2; p = p - learning_rate g / sqrt(a + epsilon)`.
+/// Adagrad (Duchi, Hazan and Singer 2011), as in Keras 3: `a = a + g^2; p = p - learning_rate g / sqrt(a + epsilon)`.
 #[derive(Clone, Debug)]
 pub struct Adagrad {
     /// The learning rate.
     pub learning_rate: LearningRate,
-    /// What `a` is before the first step.
+    /// The initial value of `a`.
     pub initial_accumulator_value: f64,
     /// A small constant for numerical stability.
     pub epsilon: f64,

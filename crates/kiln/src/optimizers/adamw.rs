@@ -6,7 +6,7 @@ use kiln_graph::Op;
 
 use super::{Adam, LearningRate, Optimizer, Slot, WeightDecay};
 
-/// AdamW (Loshchilov and Hutter 2019), as Keras has it: [`Adam`] with a [`WeightDecay`] of 0.004 unless another is given.
+/// AdamW (Loshchilov and Hutter 2019), as in Keras: [`Adam`] with a [`WeightDecay`], by default 0.004.
 #[derive(Clone, Debug)]
 pub struct AdamW {
     /// The learning rate.
@@ -19,7 +19,7 @@ pub struct AdamW {
     pub beta_2: f64,
     /// A small constant for numerical stability.
     pub epsilon: f64,
-    /// Whether the largest `v` so far stands in its place.
+    /// Whether to use the largest `v` so far (AMSGrad).
     pub amsgrad: bool,
 }
 
@@ -31,7 +31,7 @@ impl Default for AdamW {
 }
 
 impl AdamW {
-    /// The same rule, by its other name.
+    /// The same rule as [`Adam`].
     fn adam(&self) -> Adam {
         let AdamW { learning_rate, weight_decay, beta_1, beta_2, epsilon, amsgrad } = self.clone();
         Adam { learning_rate, weight_decay, beta_1, beta_2, epsilon, amsgrad }

@@ -7,8 +7,8 @@ use kiln_ops as ops;
 
 use super::{LearningRate, Optimizer, Slot, WeightDecay};
 
-/// Nadam (Dozat 2016), as Keras has it: [`Adam`](super::Adam)'s `m` and `v`, and in step `t`, the first being 1,
-/// `p = p - learning_rate (u(t+1) / (1 - U(t+1)) m + (1 - u(t)) / (1 - U(t)) g) / (sqrt(v / (1 - beta_2^t)) + epsilon)` with
+/// Nadam (Dozat 2016), as in Keras: [`Adam`](super::Adam)'s `m` and `v`, and in step `t`, counted from 1, `p = p -
+/// learning_rate (u(t+1) / (1 - U(t+1)) m + (1 - u(t)) / (1 - U(t)) g) / (sqrt(v / (1 - beta_2^t)) + epsilon)` with
 /// `u(t) = beta_1 (1 - 0.96^t / 2)` and `U(t) = u(1) … u(t)`.
 #[derive(Clone, Debug)]
 pub struct Nadam {
@@ -49,7 +49,7 @@ impl Optimizer for Nadam {
     }
 
     fn op(&self) -> Arc<dyn Op> {
-        // Keras takes both from 1 in f32, and what is off cancels in the first steps.
+        // Keras subtracts both from 1 in f32; the rounding errors cancel in the first steps.
         let [gain_1, gain_2] = [self.beta_1, self.beta_2].map(|beta| 1.0 - beta as f32);
         Arc::new(ops::Nadam { gain_1, gain_2, epsilon: self.epsilon as f32 })
     }
@@ -61,7 +61,7 @@ impl Optimizer for Nadam {
         for step in 1..=t {
             product *= u(step);
             if product < f32::EPSILON / 8.0 {
-                break; // 1 less it is 1, from here on.
+                break; // 1 minus it is 1 from here on.
             }
         }
         let rate = learning_rate * u(t + 1) / (1.0 - product * u(t + 1));

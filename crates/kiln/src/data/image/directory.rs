@@ -161,8 +161,8 @@ fn room_for(bytes: usize) -> Option<Vec<u8>> {
     memory::with_capacity(bytes).ok()
 }
 
-/// Decodes the files, and appends their pixels to `values` if set. Returns the valid files and the errors of the
-/// others.
+/// Decodes the files, and appends their pixels to `values` unless `only_check`. Returns the valid files and the errors
+/// of the others.
 fn decode_all(
     rule: &Rule,
     files: Vec<File>,
