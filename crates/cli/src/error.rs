@@ -483,7 +483,7 @@ mod tests {
         };
         for (outputs, advice) in [(1, "sigmoid"), (2, "softmax")] {
             let expected =
-                format!("; end the network with a {advice}, or pass --from-logits if the model gives logits");
+                format!("; end the network with a {advice}, or pass --from-logits if the outputs are logits");
             assert!(no_softmax(outputs).ends_with(&expected), "{}", no_softmax(outputs));
         }
 

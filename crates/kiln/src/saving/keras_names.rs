@@ -118,7 +118,8 @@ mod tests {
     fn the_same_names_in_another_order_are_an_error_unless_names_are_asked_for() {
         let names = ["dense_1", "dense", "head", "dense_2"];
         let error = in_model(names.into_iter(), model().network(), false).unwrap_err();
-        let both = "the file lists dense_1, dense, dense_2, the model has dense, dense_1, dense_2, which is ambiguous; ";
+        let both =
+            "the file lists dense_1, dense, dense_2, the model has dense, dense_1, dense_2, which is ambiguous; ";
         assert!(error.starts_with(both), "{error}");
         assert_eq!(in_model(names.into_iter(), model().network(), true).unwrap(), names);
     }
