@@ -1,4 +1,4 @@
-//! What a user can get wrong, and what Kiln says.
+//! Error messages for users' mistakes.
 
 use kiln::data::{Dataset, Labels};
 use kiln::layers::{Dense, Flatten};

@@ -1,4 +1,4 @@
-//! A device that computes nothing and writes down the plans that it is given.
+//! A device that records plans without computing anything.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ impl Recorder {
         Recorder { info, plans: Mutex::default() }
     }
 
-    /// The plans that programs were made of, in order.
+    /// The plans of its programs, in order.
     pub fn plans(&self) -> Vec<Plan> {
         self.plans.lock().unwrap().clone()
     }
@@ -50,7 +50,7 @@ impl Program for Nothing {
     }
 }
 
-/// So many bytes that are all zero: as a buffer, and as what is read back.
+/// A buffer of zeros.
 #[derive(Debug)]
 struct Zeros(u64);
 

@@ -1,4 +1,4 @@
-//! What a graph takes, and what it says otherwise.
+//! Valid and invalid operations on a graph.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ fn a_reshape_keeps_the_number_of_elements() {
     assert_eq!(error, "reshape: [6] has 6 elements, [2, 2] has 4");
 }
 
-/// A tensor of another graph, once with an index that this graph has too and once beyond all of them.
+/// A tensor of another graph, with an index that also exists in this graph, and with one that does not.
 fn foreign() -> [Tensor; 2] {
     let mut other = Graph::new();
     let first = given(&mut other, "x", 4);
