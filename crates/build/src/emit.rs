@@ -12,7 +12,7 @@ use crate::reflect::{Constant, EntryPoint, Override};
 use crate::shader::Shader;
 use crate::translate::{MOST_LANES, translate};
 
-/// Where the generated code finds what it uses.
+/// The paths of the crates that generated code uses.
 #[derive(Clone, Debug)]
 pub struct Paths {
     /// The path of kiln-graph, or of a module that exports the same.
@@ -47,7 +47,7 @@ impl Default for Paths {
 /// Options of the generated Rust.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Where the generated code finds what it uses.
+    /// The paths of the crates that generated code uses.
     pub paths: Paths,
     /// Whether kernels may run without run-time checks, set by [`Builder::trusted`](crate::Builder::trusted).
     pub(crate) trusted: bool,

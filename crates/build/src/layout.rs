@@ -31,7 +31,7 @@ pub struct Member {
     pub rust: String,
     /// Its type in WGSL.
     pub wgsl: String,
-    /// The comment behind it in the shader.
+    /// Its trailing comment in the shader.
     pub comment: Option<String>,
 }
 

@@ -44,7 +44,7 @@ pub struct Override {
     pub name: String,
     /// Its type: `u32`, `i32`, `f32` or `bool`, in both languages.
     pub ty: &'static str,
-    /// The comment behind it.
+    /// Its trailing comment.
     pub comment: Option<String>,
     /// The file in `lib/` that declares it, by stem; `None` for the shader itself.
     pub library: Option<String>,
@@ -57,7 +57,7 @@ pub struct Constant {
     pub name: String,
     /// Its value.
     pub value: Literal,
-    /// The comment behind it.
+    /// Its trailing comment.
     pub comment: Option<String>,
 }
 
@@ -97,7 +97,7 @@ pub struct Binding {
     pub align: u32,
     /// Its type in WGSL.
     pub wgsl: String,
-    /// The comment behind it, by convention its shape.
+    /// Its trailing comment, by convention its shape.
     pub comment: Option<String>,
 }
 

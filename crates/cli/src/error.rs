@@ -1,10 +1,10 @@
-//! What can go wrong in a command.
+//! The errors of commands.
 
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What can go wrong in a command.
+/// An error of a command.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -22,7 +22,7 @@ pub enum Error {
         "unknown data set `{found}`; expected mnist, fashion-mnist, cifar10, cifar100, a folder or an archive (.tar.gz)"
     )]
     NoData {
-        /// What was asked for.
+        /// The requested value.
         found: String,
     },
     /// A folder contains no data set.
@@ -33,7 +33,7 @@ pub enum Error {
     NotASet {
         /// The folder.
         folder: PathBuf,
-        /// What is there.
+        /// The actual contents.
         found: String,
     },
     /// Training and test images have different classes.
@@ -58,7 +58,7 @@ pub enum Error {
         /// The classes there.
         found: Vec<String>,
     },
-    /// Something contradicts what a run was trained with.
+    /// A value contradicts the run.
     #[error("{}: trained with {trained}, found {found}", .run.display())]
     Contradiction {
         /// The run.
@@ -129,7 +129,7 @@ pub enum Error {
     Archive {
         /// The archive.
         archive: PathBuf,
-        /// What was expected, what was found and what to do.
+        /// The problem and what to do.
         problem: String,
     },
     /// An archive is missing.
@@ -145,13 +145,13 @@ pub enum Error {
         "unknown network `{found}`; expected lenet, cifar-simple, cifar-deep, vgg16, inception_v3, a model.json or a folder with one"
     )]
     NoModel {
-        /// What was asked for.
+        /// The requested value.
         found: String,
     },
     /// There is no backbone of this name.
     #[error("unknown backbone `{found}`; expected vgg16 or inception_v3")]
     NoBackbone {
-        /// What was asked for.
+        /// The requested value.
         found: String,
     },
     /// A backbone has no pretrained weights.
@@ -183,7 +183,7 @@ pub enum Error {
     Option {
         /// The option, as it is spelled.
         option: &'static str,
-        /// What was expected, and what was found.
+        /// The problem.
         problem: String,
     },
     /// The input of a network is not pictures.
@@ -201,7 +201,7 @@ pub enum Error {
     Tensors {
         /// The file.
         path: PathBuf,
-        /// What was expected, and what was found.
+        /// The problem.
         problem: String,
     },
     /// A folder is not an output folder of `kiln train`.
@@ -245,7 +245,7 @@ pub enum Error {
     HoldsRun {
         /// The folder.
         folder: PathBuf,
-        /// What is there.
+        /// The actual contents.
         what: String,
     },
     /// A folder contains no training to resume.
@@ -253,7 +253,7 @@ pub enum Error {
     NothingToResume {
         /// The folder.
         folder: PathBuf,
-        /// What is there.
+        /// The actual contents.
         found: &'static str,
     },
     /// The requested training is not the one to resume.
@@ -278,7 +278,7 @@ pub enum Error {
     /// A filter matches nothing.
     #[error("no name contains `{found}`; the names are {}", .names.join(", "))]
     Filter {
-        /// What was asked for.
+        /// The requested value.
         found: String,
         /// The available names.
         names: Vec<String>,

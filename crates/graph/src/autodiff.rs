@@ -48,7 +48,7 @@ impl Gradient<'_> {
     /// Applies an op with one output, as [`Graph::add`].
     ///
     /// # Errors
-    /// When the op cannot take these inputs.
+    /// If the op does not support these inputs.
     pub fn add(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Tensor> {
         self.graph.add(op, inputs)
     }
@@ -56,7 +56,7 @@ impl Gradient<'_> {
     /// Applies an op with any number of outputs, as [`Graph::add_shared`].
     ///
     /// # Errors
-    /// When the op cannot take these inputs.
+    /// If the op does not support these inputs.
     pub fn add_shared(&mut self, op: Arc<dyn Op>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         self.graph.add_shared(op, inputs)
     }

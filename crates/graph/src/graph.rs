@@ -115,7 +115,7 @@ impl Graph {
     /// Applies an op with one output.
     ///
     /// # Errors
-    /// When the op cannot take these inputs, or one of them is of another graph.
+    /// If the op does not support these inputs, or one of them is of another graph.
     pub fn add(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Tensor> {
         let op: Arc<dyn Op> = Arc::new(op);
         let outputs = self.add_shared(op.clone(), inputs)?;
@@ -129,7 +129,7 @@ impl Graph {
     /// Applies an op with any number of outputs.
     ///
     /// # Errors
-    /// When the op cannot take these inputs, or one of them is of another graph.
+    /// If the op does not support these inputs, or one of them is of another graph.
     pub fn add_shared(&mut self, op: Arc<dyn Op>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let types = op.infer(&self.types(inputs, op.name(), "input")?)?;
         let outputs: Vec<Tensor> = types.into_iter().map(|ty| self.push(ty, Storage::Planned)).collect();

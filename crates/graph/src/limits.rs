@@ -25,7 +25,7 @@ pub enum DeviceKind {
     DiscreteGpu,
     /// A GPU that shares the processor's memory.
     IntegratedGpu,
-    /// A GPU behind a virtual machine's driver.
+    /// A virtualised GPU.
     VirtualGpu,
     /// A driver that computes on the processor: lavapipe, SwiftShader, WARP.
     Software,

@@ -17,11 +17,11 @@ pub struct Storage<'a, const CHECKED: bool> {
 }
 
 impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
-    /// Memory that is read-only while the kernel runs, with [`PADDING`](kiln_graph::PADDING) behind it.
+    /// Memory that is read-only while the kernel runs, followed by [`PADDING`](kiln_graph::PADDING).
     ///
     /// # Safety
-    /// As [`kiln_graph::NativeFn`] demands. Unless `CHECKED`, every access must lie inside, and no sum
-    /// or product that makes an address may wrap around.
+    /// As required by [`kiln_graph::NativeFn`]. Unless `CHECKED`, every access must be in bounds, and no sum or product
+    /// in an address may wrap around.
     #[inline(always)]
     pub unsafe fn read(memory: kiln_graph::Memory, variable: &'static str, fault: &'a Fault) -> Self {
         Storage { start: memory.start, words: memory.words, padded: true, variable, fault }
@@ -30,8 +30,8 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
     /// Memory that the kernel's workgroups read and write.
     ///
     /// # Safety
-    /// As [`kiln_graph::NativeFn`] demands. Unless `CHECKED`, every access must lie inside, and no sum
-    /// or product that makes an address may wrap around.
+    /// As required by [`kiln_graph::NativeFn`]. Unless `CHECKED`, every access must be in bounds, and no sum or product
+    /// in an address may wrap around.
     #[inline(always)]
     pub unsafe fn read_write(memory: kiln_graph::Memory, variable: &'static str, fault: &'a Fault) -> Self {
         Storage { start: memory.start, words: memory.words, padded: false, variable, fault }

@@ -106,7 +106,7 @@ fn unsigned_division_is_exact_for_all_magnitudes() {
     with_every_level(Division);
 }
 
-/// Memory of `words` words 0, 1, 2, … with padding behind it.
+/// Memory of `words` words 0, 1, 2, … followed by padding.
 fn memory(words: usize) -> (Vec<u32>, Memory) {
     let mut values: Vec<u32> = (0..(words + PADDING / 4) as u32).collect();
     let start = values.as_mut_ptr();
@@ -140,7 +140,7 @@ fn a_masked_store_leaves_the_other_lanes_words_alone() {
         fn hold<S: Simd>(&self, simd: S) {
             let (values, memory) = memory(40);
             let fault = Fault::default();
-            // SAFETY: the memory lives as long as the test, and nobody else writes it.
+            // SAFETY: the memory lives as long as the test, and is not written elsewhere.
             let y = unsafe { Storage::<true>::read_write(memory, "y", &fault) };
             y.set_lanes_where::<u32, S>(Bool::first(simd, 3), 2, U32::splat(simd, 99));
             assert_eq!(values[..8], [0, 1, 99, 99, 99, 5, 6, 7]);
@@ -157,7 +157,7 @@ fn a_checked_access_outside_its_memory_gives_zero_and_is_reported() {
         fn hold<S: Simd>(&self, simd: S) {
             let (_values, memory) = memory(5);
             let fault = Fault::default();
-            // SAFETY: the memory lives as long as the test, and nobody else writes it.
+            // SAFETY: the memory lives as long as the test, and is not written elsewhere.
             let x = unsafe { Storage::<true>::read(memory, "x", &fault) };
             let found = x.gather::<u32, S>(simd, U32::iota(simd) + U32::splat(simd, 3));
             assert_eq!([found.lane(0), found.lane(1), found.lane(2)], [3, 4, 0]);

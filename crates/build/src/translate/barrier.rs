@@ -64,7 +64,7 @@ pub(super) fn translate<'a>(
 }
 
 impl<'a> Body<'a, '_> {
-    /// Gives a variable one element per vector.
+    /// Spreads a variable to one element per vector.
     fn spread(&mut self, handle: Handle<LocalVariable>) -> Result<()> {
         let module = &self.translation.shader.module;
         let local = &self.function.local_variables[handle];

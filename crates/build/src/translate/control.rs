@@ -189,7 +189,7 @@ impl<'a> Body<'a, '_> {
         Ok(())
     }
 
-    /// An exit that all lanes take together.
+    /// An exit of all lanes together.
     pub(super) fn plain_exit(&mut self, statement: &Statement, kind: ExitKind, value: Option<String>) -> Result<()> {
         match kind {
             ExitKind::Return => match value {

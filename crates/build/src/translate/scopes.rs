@@ -105,11 +105,11 @@ pub(super) struct Scopes {
     pub(super) extents: HashMap<Id, (usize, usize)>,
     /// Redundant exits: returns without a value at the end of the function, and breaks at the end of their `switch`.
     pub(super) idle: HashSet<Id>,
-    /// Where each statement stands in the text.
+    /// The source span of each statement.
     spans: HashMap<Id, Span>,
     /// The order of each barrier.
     pub(super) barriers: Vec<usize>,
-    /// Where each call stands.
+    /// The position of each call.
     pub(super) calls: HashMap<Id, Position>,
     pub(super) accesses: HashMap<Variable, Vec<Access>>,
     pub(super) exits: Vec<Exit>,

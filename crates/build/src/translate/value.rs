@@ -16,7 +16,7 @@ pub(super) enum Rank {
     Shift,
     Sum,
     Product,
-    /// `-x`, `!x`, `x as u32` (which binds less closely than the former, but never stands within them bare).
+    /// `-x`, `!x`, `x as u32` (which binds less closely than the former, but is never a bare operand of them).
     Unary,
     /// A name, a literal, a call, or an expression in parentheses.
     Whole,
@@ -71,7 +71,7 @@ impl Value {
         self
     }
 
-    /// Whether the text is a name, which may stand several times.
+    /// Whether the text is a name, which can be repeated.
     pub(super) fn is_name(&self) -> bool {
         self.text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'#'))
             && !self.text.starts_with(|c: char| c.is_ascii_digit())

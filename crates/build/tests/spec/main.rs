@@ -12,7 +12,7 @@ use std::path::Path;
 
 use kiln_build::{Error, Options, Output, Shader};
 
-/// Compiles these files, given by their path below the folder of shaders.
+/// Compiles these files, with paths relative to the folder of shaders.
 fn compile(files: &[(&str, &str)]) -> Result<Output, Error> {
     with_files(files, |dir| kiln_build::compile(dir))
 }

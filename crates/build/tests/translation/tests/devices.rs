@@ -51,7 +51,7 @@ pub fn gpu() -> &'static GpuDevice {
     })
 }
 
-/// A kernel over so many workgroups, with values of overrides.
+/// A kernel with a number of workgroups and override values.
 #[derive(Clone)]
 pub struct Case {
     pub kernel: &'static Kernel,
