@@ -377,7 +377,7 @@ mod hdf5 {
         for name in ["contradiction_keras2.h5", "contradiction_keras3.weights.h5"] {
             let error = of_one(name, LoadWeights::default()).unwrap_err().to_string();
             assert!(
-                error.contains("the file lists conv2d_1, conv2d, the model has conv2d, conv2d_1: which of them"),
+                error.contains("the file lists conv2d_1, conv2d, the model has conv2d, conv2d_1, which is ambiguous"),
                 "{error}"
             );
             let by_name = LoadWeights { by_name: true, ..LoadWeights::default() };

@@ -365,7 +365,7 @@ fn a_file_of_mnist_in_place_of_its_folder_and_an_empty_model_are_named() {
     write_mnist(folder.path(), [4, 4]);
     let file = folder.path().join(kiln::data::MNIST_FILES[0]);
     let (status, message) = kiln(&["train", "lenet", "--data", file.to_str().unwrap(), "--device", "cpu"]);
-    assert!(status == 1 && message.contains("pass the folder that holds its four files"), "{message}");
+    assert!(status == 1 && message.contains("pass the folder that has its four files"), "{message}");
     let empty = folder.path().join("y.keras");
     std::fs::write(&empty, "").unwrap();
     let (status, message) = kiln(&["summary", empty.to_str().unwrap()]);

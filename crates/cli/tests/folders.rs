@@ -180,19 +180,19 @@ fn a_training_that_cannot_begin_makes_no_folder() {
     let folder = folder.path();
     let before = files(folder);
     for (arguments, expected) in [
-        (&["train", "lenett", "--data", "over.safetensors"][..], "found `lenett`"),
+        (&["train", "lenett", "--data", "over.safetensors"][..], "unknown network `lenett`"),
         (&["train", "over.json", "--data", "none.safetensors"], "cannot read none.safetensors"),
-        (&["train", "over.json", "--data", "none"], "found `none`"),
+        (&["train", "over.json", "--data", "none"], "unknown data set `none`"),
         (&["train", "over.json", "--data", "over.safetensors", "--loss", "mean_squared_error"], "labels"),
         (&["train", "over.json", "--data", "over.safetensors", "--resume", "--out", "none"], "found no training"),
-        (&["finetune", "vgg16", "--weights", "w", "--data", "none"], "found `none`"),
+        (&["finetune", "vgg16", "--weights", "w", "--data", "none"], "unknown data set `none`"),
     ] {
         let text = fail(folder, arguments);
         assert!(text.contains(expected), "{arguments:?}: {text}");
         assert_eq!(files(folder), before, "{arguments:?}");
     }
     let (status, text) = common::kiln(folder, &["train", "lenett"]);
-    assert!(status == 2 && text.contains("found `lenett`"), "{text}");
+    assert!(status == 2 && text.contains("unknown network `lenett`"), "{text}");
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl Run {
         let rule = rescale.unwrap_or(self.rescale);
         match (self.dtype, DType::of(&data)) {
             (DType::UInt8, DType::Float32) if rescale.is_none() => {
-                let words = "f32 values go in as they are, for the network learned from bytes".to_owned();
+                let words = "f32 values go in as they are, although the network was trained on bytes".to_owned();
                 Ok(Prepared { data: Rescale::NONE.apply(data), words })
             }
             (DType::Float32, DType::UInt8) if rescale.is_none() && !self.knows_bytes(model) => {

@@ -262,7 +262,7 @@ mod tests {
         let one = Identity::of(&data(vec![1, 2, 3, 4, 5, 6])).unwrap();
         assert_eq!(one.difference(&Identity::of(&data(vec![1, 2, 3, 4, 5, 6])).unwrap()), None);
         let swapped = Identity::of(&data(vec![1, 2, 3, 4, 6, 5])).unwrap();
-        assert!(one.difference(&swapped).unwrap().contains("other ones"));
+        assert!(one.difference(&swapped).unwrap().contains("the samples, or their order"));
         let rescaled = Identity::of(&data(vec![1, 2, 3, 4, 5, 6]).rescaled(1.0, 0.0)).unwrap();
         assert!(one.difference(&rescaled).unwrap().contains("scale and offset"));
         assert!(one.is_of(&data(vec![1, 2, 3, 4, 5, 6]).rescaled(1.0, 0.0)).unwrap());
