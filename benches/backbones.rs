@@ -1,8 +1,7 @@
-//! What VGG16 and InceptionV3 take, in time and memory: `cargo bench --bench backbones`, on the device that `KILN_DEVICE`
-//! names.
+//! Time and memory of VGG16 and InceptionV3: `cargo bench --bench backbones`, on the device selected by `KILN_DEVICE`.
 //!
-//! Each row runs in a process of its own, whose peak of resident memory it tells (Linux only; that of a GPU is not in it).
-//! Weights are random, images made up. Times are the median of a few runs after one that warms up.
+//! Each row runs in its own process and reports its peak resident memory (Linux only, without GPU memory). Weights and
+//! images are random. Times are the median of a few runs after a warm-up.
 
 #![allow(clippy::unwrap_used)]
 
@@ -41,7 +40,7 @@ fn images(model: &Model, count: usize) -> Dataset {
     Dataset::from_u8(shape, pixels, Labels::index(labels, CLASSES)).unwrap()
 }
 
-/// The median time of a run, in seconds, after one that warms up.
+/// The median time of a run in seconds, after a warm-up.
 fn median(mut run: impl FnMut()) -> f64 {
     run();
     let mut times: Vec<f64> = std::iter::repeat_with(|| {

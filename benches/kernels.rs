@@ -1,11 +1,11 @@
-//! How fast each op of a training step is: `cargo bench --bench kernels`, on the device that `KILN_DEVICE` names.
+//! The speed of each op of a training step: `cargo bench --bench kernels`, on the device selected by `KILN_DEVICE`.
 //!
 //! The shapes are those of LeNet and of the deeper network for CIFAR-10, in batches of 128, and of three of InceptionV3's
-//! layers. An op is timed alone, with all of its kernel calls, many runs per submission. The table at the end has the
-//! median of each and how far its samples lie apart: products in GFLOP/s, all else in GB/s of the tensors that are taken and given, and the share of the
-//! device's peak. The peak is measured in the same run, before and after, and the better counts: chains of multiply-adds
-//! on the whole device, and a copy larger than its caches. Smaller tensors may stay in a cache from run to run and exceed
-//! it. `kiln bench` prints the same table without Criterion's statistics.
+//! layers. Each op is timed alone, with all of its kernel calls, many runs per submission. The table at the end has the
+//! median and spread of each: products in GFLOP/s, all other ops in GB/s of their inputs and outputs, and the share of
+//! the device's peak. The peak is the better of two measurements, before and after: chains of multiply-adds on the
+//! whole device, and a copy larger than its caches. Smaller tensors may stay in a cache between runs and exceed it.
+//! `kiln bench` prints the same table without Criterion's statistics.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ use kiln_bench::{Measured, Peak, Samples, Workload, workloads};
 
 const SAMPLES: usize = 10;
 
-/// Times an op; `None` where the command line's filter leaves it out.
+/// Times an op; `None` if the command line's filter excludes it.
 fn measure(criterion: &mut Criterion, device: &Device, workload: &Workload) -> Option<Measured> {
     let mut alone: Option<Alone> = None;
     let mut seconds = Vec::new();
@@ -34,7 +34,7 @@ fn measure(criterion: &mut Criterion, device: &Device, workload: &Workload) -> O
     });
     group.finish();
     let alone = alone?;
-    // The last ones are the samples, those before warmed up.
+    // The last runs are the samples; the others were warm-up.
     let samples = Samples::new(seconds.split_off(seconds.len().saturating_sub(SAMPLES)));
     Some(Measured::new(workload, &alone, &samples))
 }

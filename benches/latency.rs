@@ -1,8 +1,9 @@
-//! The time of one prediction of one sample: `cargo bench --bench latency`, on the device that `KILN_DEVICE` names; a part
-//! of a network's name behind `--` chooses.
+//! The latency of predicting one sample: `cargo bench --bench latency`, on the device selected by `KILN_DEVICE`; a part
+//! of a network's name after `--` filters.
 //!
-//! Each call predicts another made-up sample with `Model::predict_values`: it ends when the outputs are on the host. Weights
-//! are random. `benches/peers/keras.py` and `benches/peers/torch.py` call the same networks with `--latency`.
+//! Each call predicts a different made-up sample with `Model::predict_values` and ends when the outputs are on the
+//! host. Weights are random. `benches/peers/keras.py` and `benches/peers/torch.py` measure the same networks with
+//! `--latency`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +13,7 @@ use kiln::models::{Top, cifar10_deep, inception_v3, lenet, vgg16};
 use kiln::{Device, Model};
 
 const CALLS: usize = 300;
-/// Samples that the calls take in turn.
+/// The number of samples used in turn.
 const SAMPLES: usize = 4;
 const WARM_UP: usize = 10;
 
@@ -28,7 +29,7 @@ const NETWORKS: [Network; 4] = [
     ("inception_v3", || inception_v3([299, 299, 3], Top::IMAGENET)),
 ];
 
-/// The times of all calls in microseconds, the shortest first.
+/// The times of all calls in microseconds, in ascending order.
 fn times(mut model: Model, device: &Device) -> Vec<f64> {
     model.to_device(device).unwrap();
     let elements = model.input_shape().elements();

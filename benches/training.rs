@@ -1,8 +1,8 @@
-//! Images per second of training: `cargo bench --bench training`, on the device that `KILN_DEVICE` names.
+//! Images per second of training: `cargo bench --bench training`, on the device selected by `KILN_DEVICE`.
 //!
-//! An iteration is one `fit` over batches of 128 made-up images that lie on the device, with Adam, as long as half a
-//! second takes: several steps per submission, shuffled anew, and over only when the last loss is back on the host.
-//! `benches/peers/keras.py` trains the same networks.
+//! An iteration is one `fit` of about half a second with Adam over batches of 128 made-up images on the device: several
+//! steps per submission, reshuffled, ending when the last loss is on the host. `benches/peers/keras.py` trains the same
+//! networks.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,7 +1,7 @@
-//! Writes 64 images that an augmentation gives, side by side, to `runs/augment.png`.
+//! Writes a sheet of 64 augmented images to `runs/augment.png`.
 //!
-//! `cargo run --release --example augment -- FOLDER` takes images of one size from the folder's sub-folders, one per
-//! class; without a folder, there is a made-up image.
+//! `cargo run --release --example augment -- FOLDER` augments images of equal size from the folder's subfolders, one
+//! per class; without a folder, a made-up image.
 
 use image::ColorType;
 use kiln::Device;
@@ -10,10 +10,10 @@ use kiln::data::{Dataset, ImageOptions, Labels, image_dataset_from_directory};
 
 const ROWS: usize = 8;
 const COLUMNS: usize = 8;
-/// How wide an image is to be on the sheet at least, in pixels.
+/// The minimum width of an image on the sheet, in pixels.
 const SIDE: usize = 96;
 
-/// A disc on a chequered ground, brighter to the right and bluer downwards.
+/// A disc on a checkered background, brighter to the right and bluer downwards.
 fn made_up() -> kiln::Result<Dataset> {
     let size = 32;
     let pixel = |at: usize| {

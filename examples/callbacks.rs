@@ -1,5 +1,5 @@
-//! A training with Keras' callbacks: it ends when it no longer helps, its figures lie in files, its best model is kept.
-//! Made-up data, seconds.
+//! Keras' callbacks: early stopping, logs for TensorBoard, and a checkpoint of the best model. Made-up data, takes
+//! seconds.
 //!
 //! `cargo run --release --example callbacks [FOLDER]`, then `tensorboard --logdir runs/callbacks/logs`
 

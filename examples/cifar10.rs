@@ -1,8 +1,8 @@
-//! Trains one of the two networks for CIFAR-10 with RMSprop and tells how well it does on the test images.
+//! Trains one of the two networks for CIFAR-10 with RMSprop and prints its test accuracy.
 //!
-//! `cargo run --release --example cifar10 -- simple FOLDER [EPOCHS [SEED [keras2] [augment]]]` (or `deep`), where FOLDER
-//! has the images as `train/CLASS/*.jpg` and `test/CLASS/*.jpg`; with `keras2`, RMSprop adds epsilon where Keras 2 does;
-//! with `augment`, images are shifted by up to a tenth and mirrored at random.
+//! `cargo run --release --example cifar10 -- simple FOLDER [EPOCHS [SEED [keras2] [augment]]]` (or `deep`), where
+//! FOLDER has the images as `train/CLASS/*.jpg` and `test/CLASS/*.jpg`; with `keras2`, RMSprop adds epsilon as in Keras
+//! 2; with `augment`, images are shifted by up to a tenth and flipped at random.
 //!
 //! Needs the images.
 

@@ -1,5 +1,5 @@
-//! How the test accuracy of a network grows with the number of samples: a network of dense layers and LeNet on parts of
-//! MNIST, drawn to `runs/data_size.svg`.
+//! Test accuracy by the number of training samples: a network of dense layers and LeNet on parts of MNIST, plotted to
+//! `runs/data_size.svg`.
 //!
 //! `cargo run --release --example data_size -- [EPOCHS]` (10 by default).
 //!
@@ -72,6 +72,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ]);
     }
     std::fs::create_dir_all("runs")?;
-    let _ = register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT); // refused only if its bytes are no font
+    let _ = register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT); // fails only if its bytes are not a font
     draw(&SVGBackend::new("runs/data_size.svg", (900, 600)).into_drawing_area(), &found)
 }

@@ -1,5 +1,5 @@
-//! A network that knows the digits 0 to 4 learns 5 to 9 from 200 images: its convolutions frozen, with new dense layers
-//! behind them, beside one that learns them from scratch. Drawn to `runs/fine_tune.svg`.
+//! Transfer learning: a network trained on the digits 0 to 4 learns 5 to 9 from 200 images, with frozen convolutions
+//! and new dense layers, compared with training from scratch. Plotted to `runs/fine_tune.svg`.
 //!
 //! `cargo run --release --example fine_tune -- [EPOCHS]` (20 by default).
 //!
@@ -16,7 +16,7 @@ use plotters::style::{FontStyle, register_font};
 const IMAGES: usize = 200;
 const CLASSES: usize = 5;
 
-/// The images of five digits, of which `first` is class 0.
+/// The images of the five digits from `first` on, which becomes class 0.
 fn digits(all: &Dataset, first: u32) -> Result<Dataset, data::DataError> {
     let labels = all.labels().map(Labels::class_indices).unwrap_or_default();
     let wanted = |&place: &u32| (first..first + CLASSES as u32).contains(&(labels[place as usize] as u32));
@@ -31,7 +31,7 @@ fn compiled(mut model: Model) -> kiln::Result<Model> {
 }
 
 fn draw(series: [(&str, &History, RGBColor); 2], epochs: usize) -> Result<(), Box<dyn std::error::Error>> {
-    let _ = register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT); // refused only if its bytes are no font
+    let _ = register_font("sans-serif", FontStyle::Normal, UBUNTU_LIGHT); // fails only if its bytes are not a font
     std::fs::create_dir_all("runs")?;
     let area = SVGBackend::new("runs/fine_tune.svg", (900, 600)).into_drawing_area();
     area.fill(&WHITE)?;

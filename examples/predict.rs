@@ -1,6 +1,6 @@
-//! Tells what a trained network takes pictures for.
+//! Classifies pictures with a trained network.
 //!
-//! `cargo run --release --example predict -- RUN PICTURE …`, where RUN is a folder that `kiln train` left.
+//! `cargo run --release --example predict -- RUN PICTURE …`, where RUN is an output folder of `kiln train`.
 //!
 //! Needs a trained network: `kiln train cifar-simple`.
 
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for picture in pictures {
         values.extend(load_img(picture, &options)?.values);
     }
-    let labels = Labels::index(vec![0; pictures.len()], 1); // not looked at
+    let labels = Labels::index(vec![0; pictures.len()], 1); // not used
     let data = Dataset::from_u8([height, width, 3], values, labels)?.rescaled(rule[0], rule[1]); // as in training
     let predictions = model.predict(&data)?;
     for ((picture, class), row) in pictures.iter().zip(predictions.classes()).zip(predictions.rows()) {

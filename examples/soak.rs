@@ -1,9 +1,9 @@
-//! Trains a small network for very many steps, with a validation and a checkpoint after every epoch, and prints the memory
-//! at the start and the end of each: what the process holds, what the model's buffers take on the device and, where wgpu
-//! runs it, what wgpu's allocator has handed out. What only grows with the number of epochs is a leak; lines that differ
-//! in the first column alone are the driver's.
+//! Trains a small network for very many steps, with a validation and a checkpoint after every epoch, and prints the
+//! memory at the start and the end of each: the process's resident set, the model's buffers on the device and, with
+//! wgpu, the allocations of wgpu's allocator. Memory that keeps growing with the number of epochs is a leak; growth of
+//! the first column alone is the driver's.
 //!
-//! `cargo run --release --example soak -- [STEPS [STEPS_PER_EPOCH]]`, 20,000 and 400 unless given otherwise
+//! `cargo run --release --example soak -- [STEPS [STEPS_PER_EPOCH]]`, 20,000 and 400 by default
 //!
 //! Needs some minutes.
 
@@ -26,7 +26,7 @@ struct Memory {
 }
 
 impl Memory {
-    /// The resident set, the buffers, and the allocations of wgpu's allocator and how many they are.
+    /// The resident set, the buffers, and the size and number of the allocations of wgpu's allocator.
     fn line(&self, model: &Model) -> String {
         let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
         let pages: u64 = pages.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or_default();
@@ -51,7 +51,7 @@ impl Callback for Memory {
     }
 }
 
-/// `count` images of noise with a bright quarter, which is the class.
+/// `count` images of noise with a bright quarter, whose position is the class.
 fn quarters(count: usize) -> Result<Dataset> {
     let bright = |image: usize, i: usize| (i / 12 / 6) * 2 + i % 12 / 6 == image % 4;
     let value = |i: usize| ((i * 2_654_435_761) >> 7) as u8 / 4 + if bright(i / 144, i % 144) { 150 } else { 0 };

@@ -1,7 +1,7 @@
-//! What a layer in the middle of VGG16 says of a picture.
+//! Prints the features of a picture in an intermediate layer of VGG16.
 //!
 //! `cargo run --release --features hdf5 --example vgg_features -- WEIGHTS PICTURE [LAYER]`: WEIGHTS is Keras' file of
-//! VGG16's weights, of the whole network or without its top, and LAYER `block4_pool` if nothing else is said.
+//! VGG16's weights, of the whole network or without its top, and LAYER is `block4_pool` by default.
 //!
 //! Needs weights that someone trained.
 
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let vgg = vgg16([224, 224, 3], Top::None);
     let mut features = vgg.sub_model(vgg.get_layer(layer)?.output)?;
-    features.load_weights_with(weights, LoadWeights { by_name: true, ..LoadWeights::default() })?; // not those behind
+    features.load_weights_with(weights, LoadWeights { by_name: true, ..LoadWeights::default() })?; // without those of later layers
     features.to_device(&Device::best()?)?;
 
     let image = load_img(picture, &LoadImg { target_size: Some([224, 224]), ..LoadImg::default() })?;

@@ -1,4 +1,4 @@
-//! Learns the exclusive or of two signs: whether a point lies in the first or third quadrant. Made-up data, seconds.
+//! Learns the XOR of two signs: whether a point is in the first or third quadrant. Made-up data, takes seconds.
 //!
 //! `cargo run --release --example xor`
 
@@ -9,7 +9,7 @@ use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::optimizers::Adam;
 use kiln::{Compile, Device, Fit, Sequential};
 
-/// `n` points of the square from -1 to 1; the class is 1 where both coordinates have one sign.
+/// `n` points of the square from -1 to 1; the class is 1 if both coordinates have the same sign.
 fn points(n: usize, seed: u64) -> Result<Dataset, kiln::data::DataError> {
     let values: Vec<f32> = Array::random([n, 2], seed).data.into_iter().map(|value| value as f32).collect();
     let classes = values.chunks(2).map(|point| u32::from(point[0] * point[1] > 0.0)).collect();

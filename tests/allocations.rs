@@ -1,4 +1,4 @@
-//! The largest piece of memory that a thread asks for, counted by the allocator of all tests.
+//! The largest allocation of a thread, tracked by the allocator of all tests.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -13,11 +13,11 @@ struct Counting;
 static ALLOCATOR: Counting = Counting;
 
 fn count(bytes: usize) {
-    // A thread that ends has no counter any more.
+    // A thread that is ending has no counter.
     let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(bytes)));
 }
 
-// SAFETY: all is left to the system's allocator.
+// SAFETY: delegates to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
@@ -43,7 +43,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// The size in bytes of the largest piece that this thread asks for in `f`.
+/// The size in bytes of this thread's largest allocation in `f`.
 pub fn largest(f: impl FnOnce()) -> usize {
     LARGEST.set(0);
     f();

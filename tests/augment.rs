@@ -1,4 +1,4 @@
-//! Augmentation: as Keras computes it (`fixtures/augment.safetensors`, which `peers/augment.py` wrote), and in a training.
+//! Augmentation compared with Keras (`fixtures/augment.safetensors`, written by `peers/augment.py`), and in training.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ impl Recorded {
     }
 }
 
-/// What the device makes of images under the options of a recorded case.
+/// Augments images on the device with the options of a recorded case.
 fn changed(images: &Array, case: &Value) -> Array {
     let number = |key: &str| case[key].as_f64().unwrap_or(0.0);
     let pair = |key: &str| [0, 1].map(|i| case[key][i].as_f64().unwrap_or(1.0) as f32);
@@ -81,15 +81,15 @@ fn images_are_changed_as_keras_changes_them() {
     for (i, case) in cases.iter().enumerate() {
         let expected = recorded.get(&format!("{i}.y"));
         let found = changed(&recorded.get(case["x"].as_str().unwrap()), case);
-        // Keras makes bytes of an image whose brightness it changes. A place that is nearly half-way between pixels, or
-        // on the edge, may fall to either side in f32.
+        // Keras converts an image to bytes when it changes brightness. A position nearly half-way between pixels, or on
+        // the edge, may round to either side in f32.
         let (tolerance, strays) = if case["brightness"].is_null() { (0.02, 3) } else { (1.0, 0) };
         let wrong = found.data.iter().zip(&expected.data).filter(|(a, b)| (*a - *b).abs() > tolerance).count();
         assert!(wrong <= strays, "case {i} {case}: {wrong} of {} values", found.data.len());
     }
 }
 
-/// What a model sees of some samples.
+/// The model's input for some samples.
 fn seen(data: &Dataset) -> Vec<f32> {
     let mut model = Sequential::new(data.sample_shape().clone());
     model.add(Flatten);
@@ -97,7 +97,7 @@ fn seen(data: &Dataset) -> Vec<f32> {
     model.predict(data).unwrap().values
 }
 
-/// A data set of images under one label.
+/// A data set of images with one label.
 fn images(images: &Array) -> Dataset {
     let values = images.data.iter().map(|&value| value as u8).collect();
     let labels = Labels::index(vec![0; images.shape()[0]], 1);

@@ -1,5 +1,5 @@
-//! VGG16 and InceptionV3 with weights from a formula against what Keras gave at several depths
-//! (`tests/peers/backbones.py`, which has the same formula).
+//! VGG16 and InceptionV3 with weights from a formula, compared with Keras at several depths (`tests/peers/backbones.py`
+//! has the same formula).
 
 use kiln::data::{Dataset, Labels, Preprocessing};
 use kiln::models::{Top, inception_v3, vgg16};
@@ -10,12 +10,12 @@ use crate::recorded::Recorded;
 
 const IMAGES: usize = 2;
 const CLASSES: usize = 10;
-/// How many values were recorded of a tensor.
+/// The number of recorded values per tensor.
 const SAMPLES: usize = 97;
-/// Of the largest value of a tensor.
+/// The tolerance, relative to the largest value of a tensor.
 const TOLERANCE: f64 = 1e-3;
 
-/// A value from 0 to 1 that depends on a name and a place: a hash of 32 bits (FNV-1a of the name, then a mixer).
+/// A value from 0 to 1, hashed from a name and an index in 32 bits (FNV-1a of the name, then a mixer).
 fn uniform(name: &str) -> impl Fn(usize) -> f64 {
     let seed = name.bytes().fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
     move |place| {
@@ -27,7 +27,7 @@ fn uniform(name: &str) -> impl Fn(usize) -> f64 {
     }
 }
 
-/// Kernels within the limits of he_uniform, variances and scales from 0.5 to 1.5, all else from -0.1 to 0.1.
+/// Kernels within the limits of he_uniform, variances and scales from 0.5 to 1.5, all others from -0.1 to 0.1.
 fn fill(weight: &mut Weight) {
     let draw = uniform(&weight.name);
     let fan_in: usize = weight.shape.iter().rev().skip(1).product();

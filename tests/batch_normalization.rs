@@ -1,4 +1,4 @@
-//! Networks with batch normalization: what moves its statistics, and that they are Keras' ones.
+//! Networks with batch normalization: the updates of its moving statistics, compared with Keras.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::common::{bars, bits, close, device};
 use crate::recorder::Recorder;
 
-/// A network for [`bars`], with batch normalization behind a convolution and behind a dense layer.
+/// A network for [`bars`], with batch normalization after a convolution and after a dense layer.
 fn model() -> Model {
     let mut model = Sequential::new([6, 6, 1]);
     model
@@ -73,7 +73,7 @@ fn a_network_with_batch_normalization_learns_and_its_statistics_move_in_training
     model.predict(&data).unwrap();
     assert_eq!(statistics(&model), first);
 
-    // The statistics need about 1 / (1 - momentum) steps to follow.
+    // The statistics need about 1 / (1 - momentum) steps to converge.
     model.fit(&data, Fit { epochs: 100, ..Fit::default() }).unwrap();
     let trained = statistics(&model);
     assert!(trained.iter().zip(&first).all(|(trained, first)| trained != first));
@@ -141,7 +141,7 @@ fn a_loaded_network_with_batch_normalization_predicts_the_same_bits() {
     assert_eq!(predicted(&mut loaded), predicted(&mut trained));
 }
 
-/// The training that `peers/batch_normalization.py` recorded.
+/// The training recorded by `peers/batch_normalization.py`.
 struct Recorded {
     bytes: Vec<u8>,
 }
@@ -162,7 +162,7 @@ impl Recorded {
         kiln::bytemuck::pod_collect_to_vec(tensors.tensor(name).unwrap().data())
     }
 
-    /// The model as one version of Keras wrote it.
+    /// The model file written by a version of Keras.
     fn model(&self, key: &str) -> Model {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), self.metadata(key)).unwrap();
@@ -170,7 +170,8 @@ impl Recorded {
     }
 }
 
-/// Before a batch normalization a bias has no gradient but noise, so differences are absolute; the weights are near 1.
+/// A bias before batch normalization has only noise as its gradient, so differences are absolute; the weights are near
+/// 1.
 fn assert_near(name: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{name}");
     let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

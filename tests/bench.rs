@@ -10,12 +10,12 @@ use crate::common::device;
 pub struct Bench {
     device: Arc<dyn Device>,
     pub graph: Graph,
-    /// The persistent tensors that have values, with the names of their buffers.
+    /// The persistent tensors with values, and the names of their buffers.
     pub values: Vec<(String, Array, Tensor)>,
 }
 
 impl Bench {
-    /// On the device that all tests share.
+    /// On the shared device.
     pub fn new() -> Bench {
         Bench::on(device().as_dyn())
     }
@@ -24,7 +24,7 @@ impl Bench {
         Bench { device: device.clone(), graph: Graph::new(), values: Vec::new() }
     }
 
-    /// A tensor with this value, in a buffer of its own.
+    /// A tensor with this value, in its own buffer.
     pub fn given(&mut self, value: &Array) -> Tensor {
         let name = format!("given {}", self.values.len());
         let buffer = self.graph.buffer(&name);
@@ -33,18 +33,18 @@ impl Bench {
         tensor
     }
 
-    /// Has a tensor be there after the run.
+    /// Keeps a tensor after the run.
     pub fn keep(&mut self, tensor: Tensor, name: &str) {
         let buffer = self.graph.buffer(name);
         self.graph.place(tensor, buffer, 0).unwrap();
     }
 
-    /// The buffer of a tensor that has a value.
+    /// The buffer of a tensor with a value.
     pub fn buffer_of(&self, tensor: Tensor) -> Option<&str> {
         self.values.iter().find(|(_, _, given)| *given == tensor).map(|(name, _, _)| name.as_str())
     }
 
-    /// The program of the graph, and its buffers with the values in them.
+    /// The program of the graph, and its buffers with the values.
     pub fn program(&self) -> (Buffers, Box<dyn Program>) {
         let plan = Plan::new(&self.graph, &self.device.info().limits).unwrap();
         let mut buffers = Buffers::new(self.device.clone());
@@ -74,7 +74,7 @@ impl Bench {
     }
 }
 
-/// What lies at the start of a buffer.
+/// The start of a buffer.
 pub fn read(buffers: &Buffers, name: &str, ty: &TensorType) -> Array {
     let bytes = buffers.get(name).unwrap().read(0, ty.bytes()).unwrap();
     Array::from_bytes(ty.clone(), &bytes)

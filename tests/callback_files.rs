@@ -1,4 +1,4 @@
-//! Callbacks: the files that they leave of real trainings.
+//! The files written by callbacks in real trainings.
 
 use std::path::Path;
 
@@ -87,7 +87,7 @@ fn lines_are_not_added_to_a_file_of_another_kind() {
     assert!(error.ends_with("expected a first line that begins with `epoch,`, found `to be kept`"), "{error}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "to be kept\n");
 }
-/// Records of an event file: the tags and how often each is there.
+/// The tags of an event file and their counts.
 fn tags(folder: &Path) -> Vec<(String, usize)> {
     let [name] = &files(folder)[..] else { panic!("expected one file in {}", folder.display()) };
     let bytes = std::fs::read(folder.join(name)).unwrap();
@@ -102,7 +102,7 @@ fn event_files_hold_the_figures_of_training_and_validation_apart() {
     let folder = tempfile::tempdir().unwrap();
     let update_freq = UpdateFreq::Batches(2);
     let mut board = TensorBoard { update_freq, write_steps_per_second: true, ..TensorBoard::new(folder.path()) };
-    // Seven batches an epoch.
+    // Seven batches per epoch.
     let fit = Fit { epochs: 3, batch_size: 7, validation_split: 0.3, callbacks: vec![&mut board], ..Fit::default() };
     compiled().fit(&bars(70), fit).unwrap();
     assert_eq!(files(folder.path()), ["train", "validation"]);

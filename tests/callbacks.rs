@@ -1,4 +1,4 @@
-//! Callbacks: what they decide for figures that Keras' own were told of, and how they steer real trainings.
+//! Callbacks compared with Keras' on recorded figures, and in real trainings.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::common::{bars, bits, close, compiled, device, files, model};
 
-/// The cases that Keras was told of, by the callback's name. `tests/peers/callbacks.py` recorded them.
+/// The cases of a callback, recorded by `tests/peers/callbacks.py`.
 fn recorded(callback: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/callbacks.json");
     let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -36,15 +36,15 @@ fn mode(case: &Value) -> Mode {
     if case["arguments"]["mode"] == "max" { Mode::Max } else { Mode::Auto }
 }
 
-/// Gives all weights the value.
+/// Sets all weights to a value.
 fn mark(model: &mut Model, value: f32) {
     let mut weights = model.get_weights().unwrap();
     weights.iter_mut().for_each(|weight| weight.values.fill(value));
     model.set_weights(&weights).unwrap();
 }
 
-/// Tells a callback of the ends of epochs until it stops training. Gives what `seen` sees of the model after each.
-/// The model's weights are the epoch's number.
+/// Calls a callback at the end of epochs until it stops training. Returns `seen` of the model after each. The model's
+/// weights are the epoch's number.
 fn tell<T>(
     model: &mut Model,
     callback: &mut dyn Callback,
@@ -135,13 +135,13 @@ pub fn compiled_with_rate(learning_rate: f64) -> Model {
     model.compile(device(), Compile { optimizer, ..Compile::default() }).unwrap();
     model
 }
-/// Trains on most of a few bars and validates with the rest.
+/// Trains on most of a few bars and validates on the rest.
 pub fn fit_with(model: &mut Model, epochs: usize, callbacks: Vec<&mut dyn Callback>) -> kiln::Result<History> {
     model.fit(&bars(70), Fit { epochs, validation_split: 0.3, seed: 5, callbacks, ..Fit::default() })
 }
 #[test]
 fn the_best_epochs_weights_are_restored_to_the_bit() {
-    // Too large a step: the loss goes up again.
+    // The learning rate is too large: the loss increases again.
     let mut trained = compiled_with_rate(3.0);
     let mut stopping = EarlyStopping { patience: 2, restore_best_weights: true, ..EarlyStopping::default() };
     let history = fit_with(&mut trained, 40, vec![&mut stopping]).unwrap();

@@ -1,4 +1,4 @@
-//! What `kiln check` finds on the tests' device.
+//! `kiln check` on the tests' device.
 
 use kiln_bench::{Finding, checks};
 

@@ -1,4 +1,4 @@
-//! What several tests need: a device, small data, a small model.
+//! Shared by tests: a device, small data sets, a small model.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -10,26 +10,26 @@ use kiln::ops::Case;
 use kiln::{Alone, Compile, Device, Model, Sequential, Weight};
 use kiln_gpu::{GpuDevice, Options, Selector};
 
-/// The device that all tests share.
+/// The device shared by all tests.
 pub fn device() -> &'static Device {
     static DEVICE: OnceLock<Device> = OnceLock::new();
     DEVICE.get_or_init(|| Device::best().unwrap())
 }
 
-/// An op alone on a device, with the inputs of a case.
+/// A single op on a device, with the inputs of a case.
 pub fn alone(case: &Case, device: &Device) -> Alone {
     let made = Alone::new(device, case.op.clone(), &case.inputs, &case.rewritten);
     made.unwrap_or_else(|error| panic!("{}: {error}", case.name))
 }
 
-/// What a device makes of a case.
+/// The results of a case on a device.
 pub fn run(case: &Case, device: &Device) -> Vec<Array> {
     let mut alone = alone(case, device);
     alone.run_in(case.step, 1).unwrap();
     alone.results().unwrap()
 }
 
-/// A device of wgpu: another opening of the one that all tests share or, where that is the processor, the first there is.
+/// A wgpu device: the shared one, reopened, or if that is the processor, the first one.
 pub fn gpu() -> GpuDevice {
     let shared = device().info();
     let selector = match shared.kind {
@@ -40,7 +40,7 @@ pub fn gpu() -> GpuDevice {
         .unwrap_or_else(|error| panic!("this test needs a GPU or a software driver: {error}"))
 }
 
-/// `n` images of 6 x 6, dark but for a bright row, whose place (top, middle, bottom) is the class.
+/// `n` dark images of 6 x 6 with a bright row, whose position (top, middle, bottom) is the class.
 pub fn bars(n: usize) -> Dataset {
     let mut values = Vec::new();
     for sample in 0..n {
@@ -51,7 +51,7 @@ pub fn bars(n: usize) -> Dataset {
     Dataset::from_u8([6, 6, 1], values, Labels::index(labels, 3)).unwrap()
 }
 
-/// A network for [`bars`] without softmax at its end.
+/// A network for [`bars`] without softmax.
 pub fn logits() -> Model {
     let mut model = Sequential::new([6, 6, 1]).with_name("bars");
     model
@@ -73,7 +73,7 @@ pub fn model() -> Model {
     model
 }
 
-/// [`model`], ready to be trained.
+/// [`model`], compiled.
 pub fn compiled() -> Model {
     let mut model = model();
     model.compile(device(), Compile::default()).unwrap();
@@ -85,12 +85,12 @@ pub fn bits(weights: &[Weight]) -> Vec<u32> {
     weights.iter().flat_map(|weight| weight.values.iter().map(|value| value.to_bits())).collect()
 }
 
-/// Whether two figures agree to this share of the second.
+/// Whether two figures agree up to this share of the second.
 pub fn close(found: f64, expected: f64, tolerance: f64) -> bool {
     (found - expected).abs() <= tolerance * expected.abs()
 }
 
-/// The names of what lies in a folder, in order.
+/// The sorted names of a folder's entries.
 pub fn files(folder: &Path) -> Vec<String> {
     let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
     let mut names: Vec<String> = std::fs::read_dir(folder).unwrap().map(name).collect();

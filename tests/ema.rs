@@ -1,4 +1,4 @@
-//! The exponential moving average of the weights in trainings. `optimizers.rs` compares its formula with Keras.
+//! The exponential moving average of weights in training. `optimizers.rs` compares its formula with Keras.
 
 use std::ops::ControlFlow;
 
@@ -27,7 +27,7 @@ impl Callback for Watch {
     }
 }
 
-/// The weights after each of `steps` steps, and when training has ended.
+/// The weights after each of `steps` steps, and after training.
 fn steps(compile: Compile, steps: usize) -> (Vec<Vec<f32>>, Vec<f32>) {
     let (mut model, mut watch) = (model(), Watch::default());
     model.compile(device(), compile).unwrap();
@@ -36,7 +36,7 @@ fn steps(compile: Compile, steps: usize) -> (Vec<Vec<f32>>, Vec<f32>) {
     (watch.0, values(&model))
 }
 
-/// `0.75 average + 0.25 weights` after each step, the first average being the first weights.
+/// `0.75 average + 0.25 weights` after each step; the first average is the first weights.
 fn average(weights: &[Vec<f32>]) -> Vec<f32> {
     weights[1..].iter().fold(weights[0].clone(), |average, weights| {
         average.iter().zip(weights).map(|(a, w)| 0.75 * a + 0.25 * w).collect()

@@ -1,4 +1,4 @@
-//! What a user can get wrong, and what Kiln says.
+//! Error messages for users' mistakes.
 
 use kiln::data::{Dataset, Labels};
 use kiln::layers::{Dense, Flatten};
@@ -73,7 +73,7 @@ fn a_model_without_softmax_at_its_end() {
     model.compile(device(), Compile::default()).unwrap();
     let error = model.fit(&bars(9), Fit::default()).unwrap_err().to_string();
     let expected =
-        "categorical_crossentropy expects probabilities, as softmax or sigmoid give them, found `matmul` of dense";
+        "categorical_crossentropy expects probabilities, the output of softmax or sigmoid, found `matmul` of dense";
     assert!(error.contains(expected) && error.contains("from_logits: true"), "{error}");
 }
 
@@ -83,7 +83,7 @@ fn layers_that_do_not_fit_and_a_model_without_layers() {
     let expected = "pool2 (MaxPooling2D): expected an image of at least 2 x 2, or padding 'same', found an input";
     assert!(error.starts_with(expected), "{error}");
     let error = Sequential::new([1]).compile(device(), Compile::default()).unwrap_err().to_string();
-    assert_eq!(error, "model `sequential` has no layer; give it some with `add`");
+    assert_eq!(error, "model `sequential` has no layers; add them with `add`");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn files_that_are_not_there() {
 #[test]
 fn a_device_that_is_not_there() {
     let error = Device::gpu("no such device").unwrap_err().to_string();
-    assert!(error.contains("no device matches `no such device`; there are:"), "{error}");
+    assert!(error.contains("no device matches `no such device`; available devices:"), "{error}");
     assert!(Device::by_index(999).is_err());
 }
 

@@ -1,4 +1,4 @@
-//! Training: what `fit` takes, gives and leaves behind.
+//! Training with `fit`: arguments, results and side effects.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use kiln::{BatchLogs, Callback, Compile, EpochLogs, Error, Fit, History, Model, 
 
 use crate::common::{bars, bits, close, compiled, device, logits, model};
 
-/// Trains the small model from its first weights and gives its weights' bits and the history.
+/// Trains the small model from its initial weights; returns the bits of its weights and the history.
 fn train(compile: Compile, fit: Fit<'_>) -> (Vec<u32>, History) {
     let mut model = model();
     model.compile(device(), compile).unwrap();
@@ -128,7 +128,7 @@ fn training_in_two_parts_is_training_at_once() {
     assert_eq!(bits(&parts.get_weights().unwrap()), bits(&whole.get_weights().unwrap()));
 }
 
-/// The samples of a set of bytes as floats that are already scaled, with labels as one value per class.
+/// Converts samples of bytes to scaled floats, with one-hot labels.
 fn as_floats_and_one_hot(data: &Dataset) -> Dataset {
     let (Values::U8(bytes), Labels::Index { values, .. }) = (data.values().unwrap(), data.labels().unwrap()) else {
         panic!()
@@ -163,7 +163,7 @@ fn a_model_that_gives_logits_trains_as_one_that_ends_in_softmax() {
     assert_eq!(bits(&with.get_weights().unwrap()), bits(&without.get_weights().unwrap()));
 }
 
-/// Writes down what it is told, and stops at a batch.
+/// Records its calls, and stops at a batch.
 #[derive(Default)]
 struct Witness {
     stop_at: Option<usize>,
@@ -210,7 +210,7 @@ fn a_callback_that_breaks_stops_training_and_the_history_tells() {
     assert_eq!(witness.told.len(), 4);
 }
 
-/// Stops validations and evaluations at their second batch, and counts the batches that it is told of.
+/// Stops validations and evaluations at their second batch, and counts batches.
 #[derive(Default)]
 struct Impatient {
     told: Vec<TestBatchLogs>,

@@ -1,4 +1,4 @@
-//! Kiln's ops against outputs and gradients that Keras and float64 arithmetic gave: `fixtures/ops.safetensors`.
+//! Ops against outputs and gradients computed by Keras and in float64: `fixtures/ops.safetensors`.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use serde_json::Value;
 use crate::bench::{Bench, read};
 use crate::recorded::Recorded;
 
-/// The largest difference that is let pass, relative to the largest recorded value.
+/// The tolerance, relative to the largest recorded value.
 const TOLERANCE: f64 = 1e-5;
 
-/// Runs a case's graph and compares these tensors with those that were recorded under their names.
+/// Runs a case's graph and compares these tensors with the recorded ones.
 fn compare(recorded: &Recorded, case: usize, mut bench: Bench, kept: &[(String, Tensor)]) {
     for (name, tensor) in kept {
         if bench.buffer_of(*tensor).is_none() {
@@ -37,7 +37,7 @@ fn window(case: &Value) -> ([usize; 2], [usize; 2], Padding) {
     ([number("pool_size"); 2], [number("strides"); 2], padding)
 }
 
-/// The op of a recorded case and the names of its inputs, if Kiln has it as one op.
+/// The op of a recorded case and the names of its inputs, if it is a single op.
 fn op_of(case: &Value) -> Option<(Arc<dyn Op>, &'static [&'static str])> {
     let (pool_size, strides, padding) = window(case);
     let function = |function| -> Arc<dyn Op> { Arc::new(Activation { function }) };

@@ -1,5 +1,5 @@
-//! Frozen layers: they stay as they are to the bit, the others learn as if nothing were frozen, and nothing is computed for
-//! them.
+//! Frozen layers: their weights stay bit-identical, other layers train as if nothing were frozen, and no gradients are
+//! computed for them.
 
 use std::ops::ControlFlow;
 
@@ -25,7 +25,7 @@ fn four() -> Model {
     model
 }
 
-/// With batch normalizations, of which some are frozen.
+/// With batch normalization layers, some of them frozen.
 fn normalized(frozen: [bool; 2]) -> Model {
     let norm = |i: usize| BatchNormalization::new().trainable(!frozen[i]);
     let mut model = Sequential::new([6, 6, 1]);
@@ -46,7 +46,7 @@ fn freeze(model: &mut Model, pattern: usize) {
     }
 }
 
-/// The weights by name after one step of gradient descent, which are the gradients.
+/// The weights by name after one step of gradient descent from zero, which gives the gradients.
 fn stepped(mut model: Model) -> Vec<(String, Vec<u32>)> {
     let optimizer = SGD { learning_rate: 0.5.into(), ..SGD::default() }.into();
     model.compile(device(), Compile { optimizer, ..Compile::default() }).unwrap();
@@ -128,7 +128,7 @@ impl Callback for Losses {
     }
 }
 
-/// A network whose first layers are frozen, with dropout behind them.
+/// A network with frozen first layers, followed by dropout.
 fn head_on_body() -> Model {
     let mut model = normalized([true, true]);
     model.layers(..4).unwrap().set_trainable(false);
@@ -169,7 +169,7 @@ fn training_behind_features_that_are_kept_gives_the_same_losses_and_weights() {
     assert_eq!(with_file(&data), fitted);
     assert_eq!(std::fs::metadata(&file).unwrap().modified().unwrap(), written, "the features were there");
 
-    // Other preprocessing gives other features.
+    // Other preprocessing changes the features.
     let rescaled = data.clone().rescaled(1.0 / 100.0, 0.5);
     let expected = losses(&rescaled, |model, fit| drop(model.fit(&rescaled, fit).unwrap()));
     assert_eq!(with_file(&rescaled), expected);

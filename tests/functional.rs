@@ -5,7 +5,7 @@ use kiln::{Compile, Fit, Model};
 
 use crate::common::{bars, bits, device};
 
-/// Two branches that are added, joined with a third.
+/// Two branches that are added, concatenated with a third.
 fn branches() -> Model {
     let mut model = Model::new([6, 6, 1]).with_name("branches");
     let image = model.input();

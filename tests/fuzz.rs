@@ -1,5 +1,5 @@
-//! Damaged files of every kind that is read: an error or other contents, never a panic, and no more memory than such files
-//! may take. A few hundred mutations of each, the same in every run; `KILN_FUZZ=10000` makes as many of each.
+//! Damaged files of every supported format: they cause errors or other contents, but never panics or excessive memory.
+//! A few hundred mutations of each, the same in every run; `KILN_FUZZ` sets the number.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,15 +14,15 @@ use crate::allocations::largest;
 use crate::common::{bars, compiled, device, model};
 use crate::weights::vgg16;
 
-/// How many mutations of a file are read in a usual run.
+/// The default number of mutations per file.
 const USUAL: usize = 250;
 
-/// The most that one of these small files may make its reader ask for at once, in bytes.
+/// The largest allocation allowed for one of these small files, in bytes.
 const MOST: usize = 300 << 20;
-/// A WebP file of a few bytes may be an image of one colour of the largest size, 16,383 x 16,383.
+/// A WebP file of a few bytes can be a uniform image of the maximum size, 16,383 x 16,383.
 const MOST_OF_WEBP: usize = 4 * 16_383 * 16_383;
 
-/// Has each mutation of a file read, under the file's name in a folder of its own.
+/// Reads each mutation of a file, under the file's name in its own folder.
 fn read_mutations(name: &str, bytes: &[u8], usual: usize, mut read: impl FnMut(&Path)) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -45,7 +45,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// The bytes of a file that `save` writes.
+/// The bytes of a file written by `save`.
 fn saved(name: &str, save: impl FnOnce(&Path)) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     save(folder.path());
@@ -74,7 +74,7 @@ fn mutations_of_weights_in_safetensors() {
     read_mutations("torch.safetensors", &torch, USUAL, |path| drop(vgg16.load_weights_with(path, LENIENT)));
 }
 
-/// Reads what fits, whatever else there is.
+/// Reads the matching weights and ignores others.
 const LENIENT: LoadWeights = LoadWeights { by_name: true, skip_mismatch: true };
 
 #[cfg(feature = "hdf5")]

@@ -1,4 +1,4 @@
-//! Files of a hub, from a web server on this machine.
+//! Files of a hub, from a local web server.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use kiln::hub::Hub;
 const CONTENT: &[u8] = b"what is in the file";
 const REPOSITORY: &str = "owner/some-model.v1";
 
-/// A hub with one repository of one file.
+/// A hub with one repository with one file.
 struct Server {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
@@ -49,7 +49,7 @@ impl Drop for Server {
     }
 }
 
-/// Answers a request as the hub does, but with at most `sent` bytes, and gives its path.
+/// Answers a request like the hub, with at most `sent` bytes, and returns its path.
 fn answer(mut stream: TcpStream, sent: usize) -> Option<String> {
     let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
     let path = lines.next()?.split(' ').nth(1)?.to_owned();
@@ -66,7 +66,7 @@ fn answer(mut stream: TcpStream, sent: usize) -> Option<String> {
     let known =
         format!("x-repo-commit: 0123abcd\r\netag: \"a1b2\"\r\nContent-Range: bytes {first}-{last}/{}", CONTENT.len());
     let head = format!("HTTP/1.1 {status}\r\n{known}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-    // A client that has seen enough hangs up: not the server's concern.
+    // The client may close the connection early.
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body[..body.len().min(sent)]));
     Some(path)
 }
@@ -94,12 +94,12 @@ fn what_the_server_says_is_told() {
     let from = &hub.endpoint;
     assert_eq!(
         error(REPOSITORY, "other.bin"),
-        format!("cannot fetch other.bin of {REPOSITORY} from {from}: the server says 404, no such file")
+        format!("cannot fetch other.bin of {REPOSITORY} from {from}: HTTP status 404, no such file")
     );
     assert_eq!(
         error("nobody/nothing", "x"),
         format!(
-            "cannot fetch x of nobody/nothing from {from}: the server says 401: there is no such repository, or it needs \
+            "cannot fetch x of nobody/nothing from {from}: HTTP status 401: the repository does not exist, or requires \
              `hf auth login`"
         )
     );

@@ -1,4 +1,4 @@
-//! What layers give, as Keras 3.15 gives it.
+//! The outputs of layers, compared with Keras 3.15.
 
 use kiln::layers::{
     ELU, GlobalAveragePooling2D, GlobalMaxPooling2D, LeakyReLU, Named, ReLU, Rescaling, Softmax, ZeroPadding2D,
@@ -7,7 +7,7 @@ use kiln::{Compile, Sequential};
 
 use crate::common::device;
 
-/// What a layer makes of one sample.
+/// The output of a layer for one sample.
 fn given(layer: impl Into<Named>, shape: &[usize], sample: &[f32]) -> Vec<f32> {
     let mut model = Sequential::new(shape.to_vec());
     model.add(layer);

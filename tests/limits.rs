@@ -1,4 +1,4 @@
-//! What is too large for a device is an error before work begins.
+//! Models too large for a device are errors before work begins.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn a_batch_that_no_memory_holds_is_an_error_before_it_is_computed() {
     assert!(matches!(error, Error::Memory { .. } | Error::BatchTooLarge { .. } | Error::Device(_)), "{error}");
 }
 
-/// An app's device whose shaders see so many storage buffers at most.
+/// An app's device with this limit of storage buffers per shader.
 fn app_device(max_storage_buffers_per_shader_stage: u32) -> Device {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let adapter = pollster(instance.request_adapter(&wgpu::RequestAdapterOptions::default())).unwrap();
@@ -54,7 +54,7 @@ fn app_device(max_storage_buffers_per_shader_stage: u32) -> Device {
     Device::from_wgpu(device, queue)
 }
 
-/// Waits for a future that needs nobody to wake it.
+/// Waits for a future without a waker.
 fn pollster<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());

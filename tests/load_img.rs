@@ -1,4 +1,4 @@
-//! Images as PIL resizes them: `fixtures/load_img`, which `peers/pil.py` wrote.
+//! Resized images compared with PIL: `fixtures/load_img`, written by `peers/pil.py`.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Long sums: each is a tree of short ones, so that its error does not grow with its length. Many equal values make the
-//! worst case, in which all rounding errors of a chain have one sign.
+//! Long sums are trees of short ones, so that errors do not grow with their length. Many equal values are the worst
+//! case, in which all rounding errors of a chain have the same sign.
 
 use std::slice::from_ref;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use kiln::ops::{
 
 use crate::common::device;
 
-/// 0.1 as f32 has it.
+/// 0.1 in f32.
 const TENTH: f64 = 0.1f32 as f64;
 /// A few units in the last place.
 const ALLOWED: f64 = 1e-6;
-/// Of sums in chains of up to 1,000 terms, and of merged variances: some roundings of 6e-8 each.
+/// For sums in chains of up to 1,000 terms, and merged variances: several rounding errors of 6e-8.
 const ALLOWED_IN_CHAINS: f64 = 4e-6;
 
 fn tenths(shape: impl Into<Shape>) -> Array {

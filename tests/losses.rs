@@ -1,5 +1,5 @@
-//! Losses, metrics and weights against what Keras gives: `fixtures/losses.safetensors`, which `peers/losses.py` wrote. A
-//! model of one layer takes one step.
+//! Losses, metrics and weights compared with Keras: `fixtures/losses.safetensors`, written by `peers/losses.py`. A
+//! model of one layer is trained for one step.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ fn floats(recorded: &Recorded, case: usize, name: &str) -> Option<Vec<f32>> {
     recorded.get(case, name).map(|array| array.data.into_iter().map(|value| value as f32).collect())
 }
 
-/// The model of a case, compiled as the case says.
+/// The compiled model of a case.
 fn model_of(recorded: &Recorded, i: usize, case: &Value) -> Model {
     let outputs = case["outputs"].as_u64().unwrap() as usize;
     let activation: Activation = case["activation"].as_str().unwrap().parse().unwrap();
@@ -92,7 +92,7 @@ fn a_steps_figures_and_weights_are_those_of_keras() {
     }
 }
 
-/// The history of a model that learns `sin` from 200 points.
+/// The history of a model trained on `sin` at 200 points.
 fn learn_sine(loss: Arc<dyn Loss>, metrics: Vec<Arc<dyn Metric>>) -> History {
     let x: Vec<f32> = (0..200).map(|i| i as f32 / 33.0 - 3.0).collect();
     let labels = Labels::values(x.iter().map(|x| x.sin()).collect(), 1);

@@ -1,5 +1,5 @@
-//! What Kiln promises, on a device: `KILN_DEVICE` chooses which. `cargo xtask test` runs all on the processor and on a
-//! driver's device.
+//! The tests of models on the device selected by `KILN_DEVICE`. `cargo xtask test` runs all on the processor and on a
+//! device with a driver.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

@@ -1,4 +1,4 @@
-//! What a model holds on its device after batches of many sizes.
+//! A model's memory on its device after batches of many sizes.
 
 use kiln::data::{Dataset, Labels};
 use kiln::{Compile, Device, Fit, Model, models};
@@ -31,10 +31,10 @@ fn predictions_of_rising_batches_hold_at_most_twice_what_the_largest_does() {
     largest.predict(&images(128)).unwrap();
     let (found, alone) = (rising.device_bytes() - before, largest.device_bytes() - before);
     assert!((alone..=2 * alone).contains(&found), "{found} bytes, the largest batch alone {alone}");
-    // What 128 samples of the largest layer take, 20 channels of 28 x 28, and what convolutions unfold.
+    // The size of 128 samples of the largest layer, 20 channels of 28 x 28, and of unfolded images.
     let layer = 128 * 20 * 784 * 4;
     assert!((layer..4 * layer).contains(&alone), "{alone} bytes, one layer has {layer}");
-    // Samples of another type have programs of their own, and what nothing uses any more is freed.
+    // Samples of another type have their own programs, and unused buffers are freed.
     rising.predict_values(vec![0.5; 784]).unwrap();
     assert!(rising.device_bytes() < before + layer / 10);
 }

@@ -1,5 +1,5 @@
-//! Model files that Keras wrote (`peers/model_files.py`), and members that a reader may pass over: each has the meaning
-//! that it has in Keras, or is refused by name.
+//! Model files written by Keras (`peers/model_files.py`). Every member has the same meaning as in Keras, or is refused
+//! by name.
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,7 @@ fn read(json: &Value) -> Model {
     try_read(json).unwrap()
 }
 
-/// What Keras recorded beside a model's file.
+/// Keras' recording for a model file.
 struct Recorded(Vec<u8>);
 
 impl Recorded {
@@ -70,7 +70,7 @@ fn ready(name: &str) -> (Model, Recorded) {
     (model, recorded)
 }
 
-/// The model that is read from what this one writes.
+/// The model after saving and loading it.
 fn written_and_read(model: &Model) -> Model {
     let folder = tempfile::tempdir().unwrap();
     model.save(folder.path()).unwrap();
@@ -89,8 +89,8 @@ fn activations_with_options_seeds_and_sums_of_tensors_predict_what_keras_predict
     }
 }
 
-/// A batch normalization that is called with `training=False` learns gamma and beta and keeps its statistics; a dropout
-/// that is drops nothing.
+/// Batch normalization called with `training=False` learns gamma and beta without updating its statistics; dropout
+/// drops nothing.
 #[test]
 fn layers_that_keras_2_calls_as_in_a_prediction_train_as_there() {
     let (model, recorded) = ready("called_with_training");
@@ -124,7 +124,7 @@ fn dropout_that_keras_2_calls_as_in_a_training_drops_anew_in_every_prediction() 
     assert_ne!(first, second);
     assert_ne!(first[..4 * 128], first[4 * 128..4 * 256], "batches of a prediction draw anew");
     assert_eq!(predictions(written_and_read(&read(&json))), [first, second], "reproducible, and kept in files");
-    // Keras 3 overrides what was said when a model was built.
+    // Keras 3 overrides the `training` of the build call.
     let mut keras3 = json;
     keras3["keras_version"] = Value::Null;
     keras3["config"]["layers"][1]["inbound_nodes"] = json!([{
@@ -215,7 +215,7 @@ fn every_refusal_names_the_layer_its_class_and_the_member() {
             refused("op_add", &|json| {
                 json["config"]["layers"][3]["inbound_nodes"][0]["args"][1] = json!(1.5);
             }),
-            "layer add (Add): inbound_nodes: expected what a layer called once gives, found 1.5",
+            "layer add (Add): inbound_nodes: expected the output of a layer that is called once, found 1.5",
         ),
         (refused("op_add", &|json| layer(json, 3, "class_name", json!("Multiply"))), "layer add (Multiply): "),
         (
@@ -252,7 +252,7 @@ fn every_refusal_names_the_layer_its_class_and_the_member() {
     }
 }
 
-/// Keras 3 trains nothing of a model that is not trainable itself; tf_keras passes over it.
+/// Keras 3 trains nothing in a model that is not trainable; tf_keras ignores the flag.
 #[test]
 fn a_graph_that_is_not_trainable_trains_nothing_as_in_keras_3() {
     let mut json = json_of("op_add");
@@ -314,7 +314,7 @@ fn dropouts_of_one_seed_drop_the_same_values() {
     assert_ne!(a, b);
 }
 
-/// One number and a list of equal ones are computed by other ops.
+/// One number and a list of equal ones use different ops.
 #[test]
 fn gradients_pass_a_rescaling_of_each_channel() {
     let trained = |rescaling: Rescaling| {
@@ -377,7 +377,7 @@ mod hdf5 {
         for name in ["contradiction_keras2.h5", "contradiction_keras3.weights.h5"] {
             let error = of_one(name, LoadWeights::default()).unwrap_err().to_string();
             assert!(
-                error.contains("the file lists conv2d_1, conv2d, the model has conv2d, conv2d_1: which of them"),
+                error.contains("the file lists conv2d_1, conv2d, the model has conv2d, conv2d_1, which is ambiguous"),
                 "{error}"
             );
             let by_name = LoadWeights { by_name: true, ..LoadWeights::default() };

@@ -1,4 +1,4 @@
-//! Every kernel as native code, in the ways in which the processor's device can run it.
+//! Every kernel as native code, with all options of the processor's device.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ fn bits(arrays: &[Array]) -> Vec<u32> {
 }
 
 /// A kernel whose result depends on the order of workgroups, or of invocations between two barriers, has a race; one
-/// whose result depends on whether accesses are tested makes some outside a tensor.
+/// whose result depends on bounds checks has out-of-bounds accesses.
 #[test]
 fn neither_order_nor_threads_nor_tests_of_accesses_change_a_bit() {
     let cases = cases();
@@ -41,7 +41,7 @@ fn neither_order_nor_threads_nor_tests_of_accesses_change_a_bit() {
     }
 }
 
-/// What fewer lanes compute differs by rounding alone: without AVX2 there is no fused multiply-add.
+/// Results with fewer lanes differ only by rounding: there is no fused multiply-add without AVX2.
 #[test]
 fn every_op_computes_what_its_reference_does_with_fewer_lanes() {
     for max_lanes in [4, 8] {

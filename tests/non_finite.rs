@@ -1,4 +1,5 @@
-//! NaN in, NaN out; infinities as in IEEE 754: in ops, and in trainings, which end with an error and save finite weights.
+//! NaN and infinities propagate as in IEEE 754, in ops and in trainings, which end with an error and save finite
+//! weights.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use kiln::{Alone, Compile, Error, Fit, Model, Sequential};
 
 use crate::common::{device, files};
 
-/// What a device makes of an op.
+/// The results of an op on a device.
 fn made(op: impl Op + 'static, inputs: &[Array]) -> Vec<f64> {
     let mut alone = Alone::new(device(), std::sync::Arc::new(op), inputs, &[]).unwrap();
     alone.run(1).unwrap();
@@ -77,14 +78,14 @@ fn model(layers: Vec<Named>) -> Model {
     model
 }
 
-/// A convolution, something behind it, and an output for each of three classes.
+/// A convolution, another layer, and an output for each of three classes.
 fn behind_a_convolution(layers: Vec<Named>) -> Model {
     let first: Named = Conv2D::new(4, [3, 3]).into();
     let last: [Named; 2] = [Flatten.into(), Dense::new(3).activation(Activation::Softmax).into()];
     model([first].into_iter().chain(layers).chain(last).collect())
 }
 
-/// Trains for three epochs of three steps and saves each. Returns the error, and the files that were saved before.
+/// Trains for three epochs of three steps and saves each. Returns the error and the saved files.
 fn diverge(model: &mut Model, data: &Dataset, compile: Compile) -> (Error, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     model.compile(device(), compile).unwrap();
@@ -192,8 +193,8 @@ fn an_initial_weight_that_is_not_finite_ends_a_training() {
     }
 }
 
-/// A network, and samples for one step an epoch, whose loss says nothing of the weights after it. Their values are large, so
-/// that gradients are.
+/// A network, and samples for one step per epoch, whose loss is computed before the weights change. Their values, and
+/// so the gradients, are large.
 fn one_step_an_epoch() -> (Model, Dataset) {
     let model = behind_a_convolution(vec![Activation::Relu.into()]);
     let values = pixels().into_iter().map(|v| 100.0 * v).collect();
@@ -207,7 +208,7 @@ fn weights_that_the_last_step_of_an_epoch_made_infinite_are_not_saved() {
     let (mut model, data) = one_step_an_epoch();
     let optimizer = SGD { learning_rate: 1e-6.into(), ..SGD::default() }.into();
     model.compile(device(), Compile { optimizer, ..Compile::default() }).unwrap();
-    // The third step's loss is finite, as the weights before it are.
+    // The third step's loss is finite, because the weights before it are.
     let mut rate = LearningRateScheduler::new(|epoch, rate| if epoch == 2 { 3e38 } else { rate });
     let pattern = format!("{}/{{epoch}}.safetensors", folder.path().display());
     let mut saver = ModelCheckpoint { save_weights_only: true, ..ModelCheckpoint::new(pattern) };

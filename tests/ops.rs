@@ -1,4 +1,4 @@
-//! Every op's gradient against finite differences, and what lowerings refuse.
+//! Every op's gradient against finite differences, and errors of lowerings.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ fn every_gradient_in_the_middle_of_a_graph_is_that_of_finite_differences() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A loss with the case's op in its middle: `1.7 sum of tanh(0.2 op(…, 0.8 x, …))`. The scale keeps tanh from saturating.
+/// A loss around the case's op: `1.7 sum of tanh(0.2 op(…, 0.8 x, …))`. The scale keeps tanh from saturating.
 fn loss(case: &Case, inputs: &[Array], input: usize) -> (Bench, Tensor, Tensor) {
     let mut bench = Bench::new();
     let mut taken: Vec<Tensor> = inputs.iter().map(|value| bench.given(value)).collect();
@@ -39,7 +39,7 @@ fn loss(case: &Case, inputs: &[Array], input: usize) -> (Bench, Tensor, Tensor) 
     (bench, x, loss)
 }
 
-/// The device's gradient against central differences of the f64 reference, at up to 24 places.
+/// Compares the device's gradient with central differences of the f64 reference, at up to 24 elements.
 fn gradient_error(case: &Case, input: usize) -> f64 {
     let (mut bench, x, at) = loss(case, &case.inputs, input);
     let dx = gradients(&mut bench.graph, at, &[x]).unwrap()[0].unwrap();
@@ -64,7 +64,7 @@ fn gradient_error(case: &Case, input: usize) -> f64 {
     Array::f32([places.len()], places.iter().map(|&place| found.data[place]).collect()).relative_error(&expected)
 }
 
-/// An op whose shape rule lets everything pass.
+/// An op whose shape rule accepts everything.
 #[derive(Debug)]
 struct Gullible(Arc<dyn Op>);
 
@@ -86,7 +86,7 @@ impl Op for Gullible {
     }
 }
 
-/// Ops that compute sizes from shapes, each with inputs that do not fit it.
+/// Ops that compute sizes from shapes, each with invalid inputs.
 fn misfits() -> Vec<(Arc<dyn Op>, Vec<TensorType>)> {
     fn misfit<const N: usize>(op: impl Op + 'static, inputs: [TensorType; N]) -> (Arc<dyn Op>, Vec<TensorType>) {
         (Arc::new(op), inputs.into())

@@ -1,5 +1,5 @@
-//! Optimizers and learning rates against what Keras gives: `fixtures/optimizers.safetensors`, which
-//! `peers/optimizers.py` wrote, and the cases of `fixtures/ops.safetensors`.
+//! Optimizers and learning rates compared with Keras: `fixtures/optimizers.safetensors`, written by
+//! `peers/optimizers.py`, and the cases of `fixtures/ops.safetensors`.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use serde_json::Value;
 use crate::bench::{Bench, read};
 use crate::recorded::Recorded;
 
-/// The largest difference that is let pass, relative to the largest recorded value.
+/// The tolerance, relative to the largest recorded value.
 const TOLERANCE: f64 = 1e-5;
 
-/// The optimizer of a case. What a case does not name has its default.
+/// The optimizer of a case. Missing arguments have their defaults.
 fn optimizer_of(case: &Value) -> Arc<dyn Optimizer> {
     let number = |key: &str, default: f64| case[key].as_f64().unwrap_or(default);
     let rate =
@@ -72,7 +72,7 @@ fn optimizer_of(case: &Value) -> Arc<dyn Optimizer> {
     }
 }
 
-/// The optimizer of a case of `ops.safetensors`, where Keras 2 names things.
+/// The optimizer of a case of `ops.safetensors`, with Keras 2's names.
 fn older_optimizer_of(case: &Value) -> Option<Arc<dyn Optimizer>> {
     let number = |key: &str, default: f64| case[key].as_f64().unwrap_or(default);
     match case["rule"].as_str()? {
@@ -87,7 +87,7 @@ fn older_optimizer_of(case: &Value) -> Option<Arc<dyn Optimizer>> {
     }
 }
 
-/// Takes eight steps with the gradients of a case and compares the parameters after each, and their average if there is
+/// Runs eight steps with the gradients of a case and compares the parameters after each, and their average if there is
 /// one.
 fn compare(recorded: &Recorded, i: usize, case: &Value, optimizer: &dyn Optimizer) {
     let [parameters, gradients, expected] = ["p0", "gradients", "p"].map(|name| recorded.get(i, name).unwrap());
@@ -96,7 +96,7 @@ fn compare(recorded: &Recorded, i: usize, case: &Value, optimizer: &dyn Optimize
     let mut rewritten = vec![bench.given(&parameters)];
     let parameters_name = bench.values[0].0.clone();
     rewritten.extend(optimizer.slots().iter().map(|slot| bench.given(&filled(slot.initial))));
-    // Each step takes its row of the gradients.
+    // Each step uses its row of the gradients.
     let order = Array::new(TensorType::new([8], DType::U32), (0..8).map(f64::from).collect());
     let [gradients, order] = [&gradients, &order].map(|value| bench.given(value));
     let gradient = bench.graph.add(Gather { batch: 1, scale: 1.0, offset: 0.0 }, &[gradients, order]).unwrap();
@@ -160,7 +160,7 @@ fn eight_steps_of_an_optimizer_are_those_of_the_recorded_ops() {
     assert_eq!(checked, 6);
 }
 
-/// Clips what Keras clipped, one flat tensor after the other or, globally, all in one.
+/// Clips the recorded gradients, one flat tensor after the other or, globally, all together.
 #[test]
 fn clipped_gradients_are_those_of_keras() {
     let recorded = Recorded::open("optimizers");
@@ -236,7 +236,7 @@ fn learning_rates_are_those_of_kerases_schedules() {
         let [steps, rates] = ["steps", "rates"].map(|name| recorded.get(i, name).unwrap().data);
         for (step, expected) in steps.into_iter().zip(rates) {
             let found = f64::from(schedule_of(case).at(step as u64));
-            // The last place of the initial rate: cosines and powers round differently.
+            // The last digit of the initial rate: cosines and powers round differently.
             let error = (found - expected).abs() / case["initial_learning_rate"].as_f64().unwrap_or(1.0);
             assert!(error < 3e-7, "{case}: expected {expected} at step {step}, found {found}");
         }

@@ -1,4 +1,4 @@
-//! A loss and a metric of a user's own, written from Kiln's ops, against formulas in f64.
+//! A custom loss and metric, built from Kiln's ops, against formulas in f64.
 
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ fn x() -> Vec<f32> {
     Array::random([SAMPLES * FEATURES], 5).data.into_iter().map(|x| x as f32 * 2.0).collect()
 }
 
-/// A class that a dense layer learns.
+/// A class that a dense layer can learn.
 fn class(sample: usize) -> usize {
     match x()[sample * FEATURES..][..FEATURES] {
         [a, b] if a.max(b) < 0.0 => 0,
@@ -116,7 +116,7 @@ fn data() -> Dataset {
     Dataset::from_f32([FEATURES], x(), Labels::index(labels, CLASSES)).unwrap()
 }
 
-/// A dense layer with a softmax or without.
+/// A dense layer with or without softmax.
 fn compiled(softmax: bool) -> Model {
     let mut model = Sequential::new([FEATURES]);
     let activation = if softmax { Activation::Softmax } else { Activation::Linear };

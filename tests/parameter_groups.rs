@@ -1,4 +1,4 @@
-//! Layers with learning rates and weight decays of their own, against optimizers in f64.
+//! Layers with their own learning rates and weight decays, against optimizers in f64.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ fn data() -> Dataset {
     Dataset::from_f32([2], floats(&X), Labels::values(floats(&T), 1)).unwrap()
 }
 
-/// The first layer at a factor and with a decay of its own.
+/// The first layer with its own learning-rate factor and decay.
 fn grouped(factor: f64, decay: Option<f64>) -> Model {
     let mut model = network();
     let mut first = model.layers("first").unwrap();
@@ -79,7 +79,7 @@ fn gradient(p: &[f64]) -> Vec<f64> {
     gradient
 }
 
-/// The parameters after so many steps: each has a learning rate and a decay of its own.
+/// The parameters after some steps, each with its own learning rate and decay.
 fn reference(mut p: Vec<f64>, steps: i32, adam: bool, factor: f64, decay: f64) -> Vec<f64> {
     let (mut m, mut v) = (vec![0.0; 10], vec![0.0; 10]);
     for step in 1..=steps {

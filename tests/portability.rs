@@ -1,5 +1,5 @@
-//! Every kernel, with the override values that the ops' cases and LeNet use, goes through naga's back ends for Vulkan,
-//! Metal and DX12 and stays within the limits of every WebGPU device.
+//! Every kernel, with the overrides of the ops' cases and of LeNet, is compiled by naga's backends for Vulkan, Metal
+//! and DX12, within the limits of every WebGPU device.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 use crate::recorder::Recorder;
 
-/// The calls that a case is lowered to with each of the kernels that can be chosen, on devices with WebGPU's limits, with
-/// subgroups and without, and on processors.
+/// The calls of a case with each alternative kernel, on devices with WebGPU's limits, with and without subgroups, and
+/// on processors.
 fn calls(case: &Case) -> Vec<PlannedCall> {
     let gpu = |subgroup_sizes| Limits { subgroup_sizes, ..Limits::WEBGPU };
     let processor = Limits { gpu_kernels: false, ..Limits::WEBGPU };
@@ -54,14 +54,14 @@ fn plan_within(case: &Case, limits: &Limits, choices: &Choices) -> Plan {
     }
     for (i, tensor) in kept.into_iter().enumerate() {
         let kept = graph.add(ScaleAdd { a: 0.5, b: 0.5 }, &[tensor, tensor]);
-        // Integers cannot be scaled; they are kept as they are.
+        // Integers are not scaled.
         let buffer = graph.buffer(&format!("output {i}"));
         graph.place(kept.unwrap_or(tensor), buffer, 0).unwrap();
     }
     Plan::with(&graph, limits, choices).unwrap()
 }
 
-/// The calls of all plans that training, validating, evaluating and predicting with LeNet takes.
+/// The calls of all plans of training, validating, evaluating and predicting with LeNet.
 fn lenet_calls() -> Vec<PlannedCall> {
     let recorder = Arc::new(Recorder::new(Limits::WEBGPU));
     let digits = |n: usize| Dataset::from_u8([28, 28, 1], vec![0; n * 784], Labels::index(vec![0; n], 10)).unwrap();
@@ -75,10 +75,10 @@ fn lenet_calls() -> Vec<PlannedCall> {
     plans.into_iter().flat_map(|plan| plan.calls).collect()
 }
 
-/// A kernel and values of its overrides.
+/// A kernel with override values.
 type Specialised = (&'static Kernel, Vec<(&'static str, f64)>);
 
-/// Each kernel with each set of override values among these calls, by a name that tells both.
+/// Each kernel with each set of override values in these calls, by a name of both.
 fn kernels_in_use(calls: impl IntoIterator<Item = PlannedCall>) -> BTreeMap<String, Specialised> {
     calls
         .into_iter()
@@ -90,7 +90,7 @@ fn kernels_in_cases() -> BTreeMap<String, Specialised> {
     kernels_in_use(cases().iter().flat_map(calls))
 }
 
-/// Puts a kernel through the back ends.
+/// Compiles a kernel with all backends.
 fn translate(name: &str, (kernel, overrides): &Specialised) {
     let module = naga::front::wgsl::parse_str(kernel.source).unwrap();
     let info = Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP).validate(&module).unwrap();
@@ -100,7 +100,7 @@ fn translate(name: &str, (kernel, overrides): &Specialised) {
 
     let words = spv::write_vec(&module, &info, &spv::Options::default(), None);
     assert!(words.unwrap().len() > 100, "{name}: SPIR-V");
-    // wgpu compiles for Metal 2 at least, 2.1 where there are subgroups; naga's default is 1.0.
+    // wgpu compiles for at least Metal 2, or 2.1 with subgroups; naga's default is 1.0.
     let options = msl::Options { lang_version: (2, 1), ..msl::Options::default() };
     let (text, _) = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
         .unwrap_or_else(|error| panic!("{name}: MSL: {error}"));

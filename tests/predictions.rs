@@ -1,4 +1,4 @@
-//! Predictions: what repeated calls make on the device, several threads, data without labels, views of data.
+//! Predictions: resources of repeated calls, several threads, data without labels, views of data.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use kiln_cpu::CpuDevice;
 
 use crate::common::{bars, bits, compiled, device, gpu, model};
 
-/// A device that counts the buffers and programs that are made on it.
+/// A device that counts its buffers and programs.
 #[derive(Debug)]
 struct Counted {
     inner: Arc<dyn graph::Device>,
@@ -51,7 +51,7 @@ impl graph::Device for Counted {
     }
 }
 
-/// One sample of floats, another one for each number.
+/// One sample of floats, different for each number.
 fn sample(number: usize) -> Vec<f32> {
     (0..36).map(|i| ((i * 7 + number * 13) % 60) as f32 / 60.0).collect()
 }
@@ -79,7 +79,7 @@ fn predictions_after_the_first_make_neither_buffers_nor_programs() {
         }
     }
     assert_eq!(counted.made(), before);
-    // Bytes are another type.
+    // Bytes need another program.
     model.predict(&bars(3)).unwrap();
     assert!(counted.made() > before);
 }
@@ -105,7 +105,7 @@ fn predictions_between_epochs_leave_the_data_of_fit_and_evaluate_on_the_device()
         model.evaluate(&other).unwrap();
         model.predict(&bars(count)).unwrap();
     };
-    // The larger data set makes room that the smaller one then uses.
+    // The smaller data set reuses the buffers of the larger one.
     (0..2).for_each(|_| round(4));
     let before = counted.made();
     round(4);

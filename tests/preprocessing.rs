@@ -1,4 +1,4 @@
-//! What a model sees of photographs: Keras' `preprocess_input`, from its formulas.
+//! Keras' `preprocess_input`, compared with its formulas.
 
 use kiln::augmentation::Augmentation;
 use kiln::data::{DataError, Dataset, Labels, Preprocessing, Source};
@@ -10,7 +10,7 @@ use crate::common::{close, device};
 
 const PIXELS: [u8; 24] = [0, 128, 255, 3, 9, 27, 200, 100, 50, 1, 2, 3, 255, 255, 255, 0, 0, 0, 17, 34, 51, 99, 88, 77];
 
-/// The photographs of [`PIXELS`], read when they are needed.
+/// The images of [`PIXELS`], read on demand.
 #[derive(Debug)]
 struct Photographs;
 
@@ -39,7 +39,7 @@ fn photographs() -> Dataset {
     Dataset::from_u8([2, 2, 3], PIXELS.into(), labels()).unwrap()
 }
 
-/// What a model sees.
+/// The model's input.
 fn seen(data: &Dataset) -> Vec<f32> {
     let mut model = Sequential::new([2, 2, 3]);
     model.add(Rescaling::new(1.0));

@@ -1,4 +1,4 @@
-//! What other programs computed: tensors under `CASE.NAME` and the list of cases, in a file of `fixtures/`.
+//! Recordings of other programs: tensors named `CASE.NAME` and the list of cases, in a file of `fixtures/`.
 
 use std::path::Path;
 
@@ -18,13 +18,13 @@ impl Recorded {
         Recorded { bytes: std::fs::read(path).unwrap() }
     }
 
-    /// What each case is.
+    /// The description of each case.
     pub fn cases(&self) -> Vec<Value> {
         let (_, metadata) = SafeTensors::read_metadata(&self.bytes).unwrap();
         serde_json::from_str(&metadata.metadata().as_ref().unwrap()["cases"]).unwrap()
     }
 
-    /// A tensor of a case, if it has one of this name.
+    /// The tensor of a case with this name, if any.
     pub fn get(&self, case: usize, name: &str) -> Option<Array> {
         let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
         let tensor = tensors.tensor(&format!("{case}.{name}")).ok()?;

@@ -1,4 +1,4 @@
-//! A device that computes nothing and writes down the plans that it is given.
+//! A device that records plans without computing anything.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,7 @@ impl Recorder {
         Recorder { info, plans: Mutex::default() }
     }
 
-    /// The plans that programs were made of, in order.
+    /// The plans of its programs, in order.
     pub fn plans(&self) -> Vec<Plan> {
         self.plans.lock().unwrap().clone()
     }
@@ -55,7 +55,7 @@ impl Program for Nothing {
     }
 }
 
-/// A buffer of so many bytes that are all zero.
+/// A buffer of zeros.
 #[derive(Debug)]
 struct Zeros(u64);
 

@@ -1,4 +1,4 @@
-//! Trainings with regularizers, against what Keras reports and learns: `peers/regularizers.py`.
+//! Trainings with regularizers, compared with Keras: `peers/regularizers.py`.
 
 use kiln::data::{Dataset, Labels};
 use kiln::layers::{Activation, Conv2D, Dense, Flatten, Layer, Regularizer};

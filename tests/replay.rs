@@ -1,4 +1,4 @@
-//! A training that Keras ran and that is too large for the repository; `kiln_bench` has a smaller one.
+//! Replays a training recorded from Keras that is too large for the repository; `kiln_bench` has a smaller one.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use kiln_bench::Replay;
 
 use crate::common::device;
 
-/// Fixtures that are too large for the repository: in the folder `KILN_FIXTURES`, if that is set.
+/// Fixtures too large for the repository, in the folder `KILN_FIXTURES`, if set.
 fn large_fixtures() -> PathBuf {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures");
     std::env::var_os("KILN_FIXTURES").map_or_else(beside, PathBuf::from)

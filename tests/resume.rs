@@ -1,4 +1,4 @@
-//! Trainings that go on from a checkpoint.
+//! Trainings resumed from a checkpoint.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use kiln::{Compile, Fit, Model};
 
 use crate::common::{bars, bits, device, logits, model};
 
-/// A network with dropout, ready to be trained.
+/// A compiled network with dropout.
 fn compiled(optimizer: impl Optimizer + 'static) -> Model {
     let mut model = logits();
     model.add(Dropout::new(0.25)).add(Activation::Softmax);
@@ -22,7 +22,7 @@ fn fit(model: &mut Model, initial_epoch: usize, epochs: usize) {
     model.fit(&bars(131), fit).unwrap();
 }
 
-/// The weights after four epochs: at once, or with a checkpoint after two.
+/// The weights after four epochs, without interruption or with a checkpoint after two.
 fn at_once_and_resumed<O: Optimizer + Clone + 'static>(optimizer: O) -> [Vec<u32>; 2] {
     let mut whole = compiled(optimizer.clone());
     fit(&mut whole, 0, 4);

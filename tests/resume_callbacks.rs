@@ -1,4 +1,4 @@
-//! Callbacks of trainings that go on from a checkpoint: they decide as those of a training that was not interrupted.
+//! Callbacks of resumed trainings decide as in uninterrupted ones.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -20,20 +20,20 @@ fn of_epoch(folder: &Path, epoch: usize) -> std::path::PathBuf {
 /// Trains with callbacks, and keeps the checkpoint of each epoch in a folder.
 fn whole(model: &mut Model, epochs: usize, folder: &Path, callbacks: Vec<&mut dyn Callback>) -> History {
     let mut every = ModelCheckpoint::new(format!("{}/{{epoch}}", folder.display()));
-    // The checkpoints are those of all callbacks, also of those behind the one that saves.
+    // Checkpoints include all callbacks, also those after the one that saves.
     let mut all: Vec<&mut dyn Callback> = vec![&mut every];
     all.extend(callbacks.into_iter().map(|callback| callback as &mut dyn Callback));
     fit_with(model, epochs, all).unwrap()
 }
 
-/// Goes on from a checkpoint.
+/// Resumes from a checkpoint.
 fn resume(model: &mut Model, epochs: usize, checkpoint: &Path, callbacks: Vec<&mut dyn Callback>) -> History {
     let initial_epoch = model.load_checkpoint(checkpoint).unwrap();
     let fit = Fit { epochs, initial_epoch, validation_split: 0.3, seed: 5, callbacks, ..Fit::default() };
     model.fit(&bars(70), fit).unwrap()
 }
 
-/// The figures of epochs from one on, to the bit.
+/// The bits of the figures of epochs from one on.
 fn figures(history: &History, from: usize) -> Vec<[u64; 2]> {
     let some = history.epochs.iter().filter(|logs| logs.epoch > from);
     some.map(|logs| [logs.loss, logs.val_loss.unwrap()].map(f64::to_bits)).collect()
@@ -43,7 +43,7 @@ fn figures(history: &History, from: usize) -> Vec<[u64; 2]> {
 fn early_stopping_goes_on_with_its_best_weights_from_every_epochs_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let stopping = || EarlyStopping { patience: 2, restore_best_weights: true, ..EarlyStopping::default() };
-    // Too large a step: the loss goes up again.
+    // The learning rate is too large: the loss increases again.
     let (mut trained, mut first) = (compiled_with_rate(3.0), stopping());
     let history = whole(&mut trained, 40, folder.path(), vec![&mut first]);
     let stopped = first.stopped_epoch().unwrap();
@@ -137,7 +137,7 @@ fn only_models_better_than_those_before_the_checkpoint_are_saved() {
         let name = format!("from {epoch}");
         let mut second = best(&name);
         let mut resumed = compiled_with_rate(3.0);
-        // As in the whole training, the one that saves every epoch comes first.
+        // As in the uninterrupted training, the callback that saves every epoch comes first.
         let mut every = ModelCheckpoint::new(format!("{}/again", folder.path().display()));
         resume(&mut resumed, 9, &of_epoch(folder.path(), epoch), vec![&mut every, &mut second]);
         let later = all.iter().filter(|file| **file > format!("{epoch:02}.safetensors"));
@@ -157,7 +157,7 @@ fn a_csv_file_goes_on_behind_the_lines_of_the_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     whole(&mut compiled(), 5, folder.path(), vec![&mut CSVLogger::new(path("whole.csv"))]);
-    // Killed in the fifth epoch, when the fourth had its line and a fifth was begun; the checkpoint is of the third.
+    // Killed in the fifth epoch, after the fourth line and part of the fifth; the checkpoint is of the third.
     let text = std::fs::read_to_string(path("whole.csv")).unwrap();
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     std::fs::write(path("part.csv"), lines[..5].concat() + &lines[5][..4]).unwrap();
@@ -165,7 +165,7 @@ fn a_csv_file_goes_on_behind_the_lines_of_the_checkpoint() {
     assert_eq!(std::fs::read_to_string(path("part.csv")).unwrap(), text);
 }
 
-/// The steps of an event file's records that hold a tag: `Event.step` is the second field, a varint.
+/// The steps of an event file's records with a tag: `Event.step` is the second field, a varint.
 fn steps(folder: &Path, tag: &str) -> Vec<u64> {
     let mut steps = Vec::new();
     for name in files(folder) {
@@ -193,7 +193,7 @@ fn tensor_board_counts_batches_over_all_parts_of_a_training() {
         let update_freq = UpdateFreq::Batches(1);
         TensorBoard { update_freq, ..TensorBoard::new(folder.path().join(name)) }
     };
-    // Two batches an epoch.
+    // Two batches per epoch.
     whole(&mut compiled(), 3, folder.path(), vec![&mut board("whole")]);
     assert_eq!(steps(&folder.path().join("whole/train"), "batch_loss"), [1, 2, 3, 4, 5, 6]);
     resume(&mut compiled(), 3, &of_epoch(folder.path(), 1), vec![&mut board("part")]);
@@ -201,7 +201,7 @@ fn tensor_board_counts_batches_over_all_parts_of_a_training() {
     assert_eq!(steps(&folder.path().join("part/train"), "epoch_loss"), [1, 2]);
 }
 
-/// A callback of a user's own: keeps the sum of all losses and the weights of the first epoch.
+/// A custom callback that keeps the sum of all losses and the weights of the first epoch.
 #[derive(Default)]
 struct Own {
     losses: f64,
@@ -355,7 +355,7 @@ fn a_damaged_checkpoint_is_an_error_that_names_it_and_changes_nothing() {
             assert!(error.to_string().contains("damaged.safetensors"), "{error}");
             assert_eq!(bits(&model.get_weights().unwrap()), before);
         } else {
-            // What is left is a state: whatever it says, a training with it ends or is an error.
+            // It is still a valid state: a training with it succeeds or fails with an error.
             let fit = Fit { epochs: 3, initial_epoch: 2, validation_split: 0.3, ..Fit::default() };
             let _ = model.fit(&bars(70), Fit { callbacks: vec![&mut stopping()], ..fit });
             model = compiled();

@@ -99,12 +99,12 @@ fn a_prediction_computes_no_loss_and_an_evaluation_no_probabilities() {
     model.evaluate(&bars(3)).unwrap();
     let plans = recorder.plans();
     let kernels = |plan: usize| plans[plan].calls.iter().map(|call| call.kernel.name).collect::<Vec<_>>();
-    // The rectifier is in the convolution, whose grey images are unfolded. Rows of 5 filters and 3 classes are filled up.
+    // ReLU is fused with the convolution, whose grey images are unfolded. Rows of 5 filters and 3 classes are padded.
     let convolution = ["unfold.forward", "pad.forward", "conv2d.shared_tiles"];
     let layers = [&["gather.bytes"], &convolution[..], &["max_pool2d.forward", "pad.forward"]].concat();
     let dense = ["matmul_quads.single"];
     assert_eq!(kernels(0), [&layers[..], &dense, &["softmax.forward"]].concat());
-    // The labels are gathered beside the last product.
+    // The labels are gathered in parallel with the last product.
     let metrics = ["softmax_cross_entropy.forward", "record.update"];
     assert_eq!(kernels(1), [&layers[..], &["gather.integers"], &dense, &metrics].concat());
 }
@@ -140,7 +140,7 @@ fn a_profile_times_every_call_of_a_training_step_and_trains() {
     let (data, before) = (bars(30), bits(&model.get_weights().unwrap()));
     let profile = model.profile(&data, 7, 6).unwrap();
     let named = |kernel: &str| profile.calls.iter().filter(|call| call.kernel.starts_with(kernel)).count();
-    // Whichever tile the device takes.
+    // With any tile that the device chooses.
     let convolutions = named("conv2d.") + named("conv2d_subgroup.");
     assert_eq!((named("gather.bytes"), convolutions, named("adam.update")), (1, 1, 1), "{profile}");
     assert!(profile.seconds() > 0.0);

@@ -1,4 +1,4 @@
-//! Data sets of which only chunks lie on the device: the same results as those that lie there, bit for bit.
+//! Data sets with only chunks on the device: results are bit-identical to those of resident data sets.
 
 use std::ops::ControlFlow;
 
@@ -9,7 +9,7 @@ use kiln::{BatchLogs, Callback, Compile, Fit, Model};
 
 use crate::common::{bars, bits, compiled, device, model};
 
-/// The samples of [`bars`], read one by one; the sample of one number cannot be read.
+/// The samples of [`bars`], read one by one; one of them fails.
 #[derive(Debug)]
 struct Bars {
     values: Vec<u8>,
@@ -43,7 +43,7 @@ fn streamed(n: usize, unreadable: Option<usize>) -> Dataset {
     Dataset::streamed(source, bars(n).labels().cloned()).unwrap()
 }
 
-/// Values as floats, labels as one value per class.
+/// Values as floats, labels one-hot.
 fn floats(n: usize) -> Dataset {
     let (Values::U8(values), Some(Labels::Index { values: labels, .. })) =
         (bars(n).values().unwrap(), bars(n).labels().cloned())
@@ -100,7 +100,7 @@ fn an_evaluation_of_chunks_counts_every_sample_once() {
     let mut model = compiled();
     let whole = model.evaluate(&bars(301)).unwrap();
     assert_eq!(model.evaluate(&bars(301).in_chunks(130)).unwrap(), whole);
-    // Batches are no larger than chunks, and sums of other batches round to other bits.
+    // Batches are not larger than chunks, and sums over other batches round differently.
     let small = model.evaluate(&streamed(301, None).in_chunks(7)).unwrap();
     assert!((small.loss - whole.loss).abs() < 1e-6 && small.accuracy() == whole.accuracy(), "{small:?} {whole:?}");
 }

@@ -1,4 +1,4 @@
-//! Kernels that are chosen by measurement: the same bits, kept in a file, used by who comes later.
+//! Kernels chosen by measurement: bit-identical, cached in a file, and reused.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use kiln::{Alone, Compile, Device, Fit, Tune};
 
 use crate::common::{bars, bits, device, files, model};
 
-/// Products of which every way to lay out the inputs, few and many rows, and no multiple of a tile's sides is among.
+/// Products with every layout of inputs, few and many rows, and sizes that are not multiples of a tile.
 fn products() -> Vec<(Arc<dyn Op>, Vec<Array>)> {
     let (strides, padding) = ([1, 1], Padding::Same);
     let random = |shape: &[usize], seed| Array::random(shape.to_vec(), seed);
@@ -18,7 +18,7 @@ fn products() -> Vec<(Arc<dyn Op>, Vec<Array>)> {
         (product(false, false), vec![random(&[2, 37], 1), random(&[37, 70], 2)]),
         (product(false, true), vec![random(&[70, 18], 1), random(&[67, 18], 2)]),
         (product(true, false), vec![random(&[19, 70], 1), random(&[19, 66], 2)]),
-        // Of several blocks of the inner axis, the last of which is not whole.
+        // Several blocks of the inner axis, the last one partial.
         (product(false, false), vec![random(&[70, 530], 1), random(&[530, 34], 2)]),
         (product(false, true), vec![random(&[19, 515], 1), random(&[67, 515], 2)]),
         (
@@ -29,7 +29,7 @@ fn products() -> Vec<(Arc<dyn Op>, Vec<Array>)> {
             Arc::new(Conv2d { strides, padding, bias: true }),
             vec![random(&[2, 7, 9, 6], 1), random(&[3, 3, 6, 70], 2), random(&[70], 3)],
         ),
-        // As many columns as make a tile of 64 x 64 in workgroup memory; the others' are 128 x 32.
+        // Enough columns for a tile of 64 x 64 in workgroup memory; the others' are 128 x 32.
         (
             Arc::new(Conv2d { strides, padding, bias: true }),
             vec![random(&[2, 7, 9, 6], 1), random(&[3, 3, 6, 40], 2), random(&[40], 3)],
@@ -120,7 +120,7 @@ fn what_was_measured_is_kept_in_a_file_and_used_by_others() {
     let kernel = full.choices[0].kernels[full.choices[0].chosen].name;
     assert!(text.contains(kernel) && text.contains("Matmul"), "{text}");
 
-    // Another that was measured to be the best, as the file says.
+    // Another kernel that is the fastest according to the file.
     let other = full.choices[0].kernels.iter().map(|kernel| kernel.name).find(|name| *name != kernel).unwrap();
     std::fs::write(&file, text.replace(kernel, other)).unwrap();
     let chosen = |tune| {

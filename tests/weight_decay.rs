@@ -1,4 +1,4 @@
-//! Weight decay in trainings. `optimizers.rs` compares its formula with Keras.
+//! Weight decay in training. `optimizers.rs` compares its formula with Keras.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ fn step(mut model: Model, optimizer: Arc<dyn Optimizer>) -> [Vec<Weight>; 2] {
     [before, model.get_weights().unwrap()]
 }
 
-/// Expects `p - rate learning_rate p` of the variables for which `decays` is true, before the step that `plain` takes.
+/// Expects `p - rate learning_rate p` for the variables for which `decays` is true, before the step of `plain`.
 fn check(plain: Arc<dyn Optimizer>, decaying: Arc<dyn Optimizer>, decays: impl Fn(&str) -> bool) {
     let name = format!("{decaying:?}");
     let learning_rate = f64::from(plain.learning_rate().at(0));

@@ -1,4 +1,4 @@
-//! Weights in others' files: those that Keras wrote (`peers/weights.py`), and those of torchvision and timm
+//! Weights in other formats: Keras' files (`peers/weights.py`), and those of torchvision and timm
 //! (`peers/torch_weights.py`).
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/weights").join(name)
 }
 
-/// The channels of the VGG16 that was recorded.
+/// The channels of the recorded VGG16.
 const FILTERS: [&[usize]; 5] = [&[2, 3], &[2, 3], &[2, 3, 2], &[3, 2, 3], &[2, 3, 4]];
 
 pub fn vgg16(classes: usize) -> Model {
@@ -167,7 +167,7 @@ mod hdf5 {
         model
     }
 
-    /// A file of the fixtures, unpacked into a folder.
+    /// A file of the fixtures, decompressed to a folder.
     fn unpacked(folder: &tempfile::TempDir, name: &str) -> std::path::PathBuf {
         let mut bytes = Vec::new();
         let packed = std::fs::File::open(fixture(&format!("{name}.gz"))).unwrap();

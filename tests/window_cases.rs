@@ -1,4 +1,5 @@
-//! Ops on tensors that are larger than what the device binds: against the reference, and bit for bit as without limits.
+//! Ops on tensors larger than the largest binding: compared with the reference, and bit-identical to results without
+//! limits.
 
 use std::slice::from_ref;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ fn product(name: &str, transpose_a: bool, transpose_b: bool, bias: bool, inputs:
     case(name, Matmul { transpose_a, transpose_b, bias }, inputs, &[])
 }
 
-/// Products with a tall `b`, of which a window has whole blocks of the inner axis, which is a multiple of 4 or not.
+/// Products with a tall `b`, split by blocks of the inner axis, which is a multiple of 4 or not.
 fn tall_products() -> Vec<Case> {
     vec![
         product("nn, tall b", false, false, true, &[random([5, 600]), random([600, 32]), random([32])]),
@@ -52,7 +53,7 @@ fn tall_products() -> Vec<Case> {
     ]
 }
 
-/// Products with the inner axis a multiple of 4 and not: `a` or `c` tall, `b` given transposed.
+/// Products with a tall `a` or `c` and a transposed `b`, with the inner axis a multiple of 4 and not.
 fn products() -> Vec<Case> {
     vec![
         product("nn, tall a", false, false, false, &[random([300, 64]), random([64, 20])]),
@@ -68,7 +69,7 @@ fn products() -> Vec<Case> {
     ]
 }
 
-/// A product with the gradient of a rectifier behind it.
+/// A product followed by the gradient of a rectifier.
 fn gated(name: &str, transpose_a: bool, transpose_b: bool, inputs: &[Array]) -> Case {
     let product = Matmul { transpose_a, transpose_b, bias: false };
     let op = product.fuse(&ActivationGradient { function: Function::Relu }, 1).unwrap();
@@ -153,7 +154,7 @@ fn rows_and_elements() -> Vec<Case> {
     ]
 }
 
-/// Cases whose units are larger.
+/// Cases with larger units.
 fn large() -> Vec<Case> {
     let penalty = Penalty { l1: 0.25, l2: 0.5 };
     vec![

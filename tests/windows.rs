@@ -1,4 +1,4 @@
-//! Networks whose tensors are larger than what the device binds at once.
+//! Networks with tensors larger than the device's largest binding.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use kiln::{Compile, Device, Fit, Model, Sequential};
 use crate::common::{bits, close, device};
 use crate::recorder::Recorder;
 
-/// Less than what the first layer gives for a batch, than the first dense layer's kernel and than all weights.
+/// Smaller than the first layer's output for a batch, the first dense layer's kernel, and all weights.
 const LIMIT: u64 = 512 << 10;
 
 fn data() -> Dataset {
@@ -76,7 +76,7 @@ fn no_call_of_a_plan_binds_more_than_the_limit() {
 
 #[test]
 fn a_batch_that_cannot_be_cut_is_an_error_with_its_layer_its_tensor_the_limit_and_a_batch_that_fits() {
-    // The dense layer gives two values a sample: 32 samples are the least that end where the next can be bound.
+    // The dense layer has two values per sample: 32 samples are the fewest that end at an aligned offset.
     let mut model = Sequential::new([10, 10, 3]);
     model.add(Conv2D::new(5, [3, 3])).add(Flatten).add(Dense::new(2));
     model.add(Activation::Softmax);

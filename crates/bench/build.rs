@@ -1,6 +1,6 @@
-//! `shaders/*.wgsl` to typed kernels.
+//! Compiles `shaders/*.wgsl` to typed kernels.
 
 fn main() {
-    // SAFETY: each invocation writes the one element whose index it has tested.
+    // SAFETY: each invocation writes one element, after a bounds check.
     unsafe { kiln_build::Builder::new("shaders").trusted() }.build();
 }

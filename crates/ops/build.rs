@@ -1,8 +1,8 @@
-//! Shaders to typed kernels.
+//! Compiles shaders to typed kernels.
 
 fn main() {
     let builder = kiln_build::Builder::new("shaders").paths(kiln_build::Paths::of_parts());
-    // SAFETY: every kernel runs in the checks of each op, with run-time checks, over all shapes of its cases; ops take the
-    // sizes that a kernel is told from the tensors that it is called with.
+    // SAFETY: every kernel is tested with run-time checks on all shapes of its op's cases; ops compute a kernel's sizes
+    // from the tensors of the call.
     unsafe { builder.trusted() }.build();
 }

@@ -1,4 +1,4 @@
-//! Installing Mesa's lavapipe where there is apt.
+//! Installs Mesa's lavapipe with apt.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +6,10 @@ use crate::shell::{Result, Shell};
 
 const SOURCES: &str = "/etc/apt/sources.list";
 const SOURCE_PARTS: &str = "/etc/apt/sources.list.d";
-/// The release whose own Mesa is too old.
+/// The Debian release whose Mesa is too old.
 const OLD: &str = "bookworm";
 
-/// Installs lavapipe and Vulkan's loader. Returns whether it could: there are apt and the right to use it.
+/// Installs lavapipe and the Vulkan loader. Returns false without apt or the permission to use it.
 pub fn install_lavapipe(shell: &mut Shell) -> Result<bool> {
     if shell.output("apt-get --version").is_none() {
         return Ok(false);
@@ -30,8 +30,8 @@ pub fn install_lavapipe(shell: &mut Shell) -> Result<bool> {
     Ok(true)
 }
 
-/// On Debian 12, apt's option that prefers bookworm-backports, and those that add it for one command. The machine's own
-/// list of sources stays as it is.
+/// On Debian 12, apt's option that prefers bookworm-backports, and the options that add it for one command, without
+/// changing the system's list of sources.
 fn backports(shell: &Shell) -> Result<(String, Vec<String>)> {
     let system = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     if !system.lines().any(|line| line == format!("VERSION_CODENAME={OLD}")) {
@@ -59,7 +59,7 @@ fn backports(shell: &Shell) -> Result<(String, Vec<String>)> {
     Ok((release, vec!["-o".to_owned(), format!("Dir::Etc::SourceParts={}", folder.display())]))
 }
 
-/// Path and text of each file that names sources.
+/// Path and text of each file of apt sources.
 fn source_files() -> Vec<(PathBuf, String)> {
     let parts = std::fs::read_dir(SOURCE_PARTS).into_iter().flatten().flatten().map(|entry| entry.path());
     let wanted = parts.filter(|path| ["list", "sources"].contains(&extension(path)));
@@ -73,7 +73,7 @@ fn extension(path: &Path) -> &str {
     path.extension().and_then(|extension| extension.to_str()).unwrap_or_default()
 }
 
-/// The first entry for packages of a suite in a file of sources, with another suite in its place.
+/// The first entry for packages of a suite in a file of sources, with the suite replaced.
 fn entry(path: &Path, text: &str, suite: &str, other: &str) -> Option<String> {
     if extension(path) == "sources" {
         text.split("\n\n").find_map(|stanza| stanza_for(stanza, suite, other))

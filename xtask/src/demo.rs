@@ -2,13 +2,13 @@
 
 use crate::shell::{Result, Shell};
 
-/// Where the demo leaves what it has trained.
+/// The output folder of the demo.
 const RUN: &str = "runs/demo";
-/// As many epochs as it takes to about 99 % of the test images; more gain a tenth of a percent.
+/// Enough epochs for about 99 % test accuracy; more gain a tenth of a percent.
 const EPOCHS: u32 = 6;
 
-/// Fetches MNIST, trains LeNet on the default device, and evaluates it. Needs no driver: where there is no GPU, the
-/// processor is the default.
+/// Downloads MNIST, trains LeNet on the default device, and evaluates it. Without a GPU, the processor is the default
+/// device.
 pub fn demo(shell: &mut Shell) -> Result {
     let kiln = "cargo run --quiet --release -p kiln-train --";
     shell.run("cargo build --release -p kiln-train")?;
@@ -18,16 +18,16 @@ pub fn demo(shell: &mut Shell) -> Result {
     shell.run(&format!("{kiln} evaluate {RUN}"))?;
 
     let run = shell.root().join(RUN);
-    println!("\nLeNet has learnt MNIST:");
+    println!("\nLeNet is trained on MNIST:");
     for (file, what) in [
         ("model.json", "the network"),
         ("weights.safetensors", "its weights"),
         ("history.json", "loss and accuracy of each epoch"),
-        ("history.png", "the same as a picture"),
+        ("history.png", "learning curves"),
     ] {
         println!("  {:<60} {what}", run.join(file).display().to_string());
     }
     println!("\nAnother data set:  {kiln} train lenet --data fashion-mnist --out runs/fashion");
-    println!("See the rest:      {kiln} --help");
+    println!("More commands:     {kiln} --help");
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask demo | test | setup`: what a newcomer and the build server type. Uses the standard library only, so that
-//! it is built in a moment.
+//! `cargo xtask demo | test | setup`: tasks for newcomers and CI. Depends only on the standard library, so that it
+//! builds quickly.
 
 mod apt;
 mod demo;
@@ -13,10 +13,10 @@ use shell::Shell;
 
 const USAGE: &str = "usage: cargo xtask <command>
 
-  demo    from nothing to a trained network: fetches MNIST, trains LeNet for 6 epochs on the GPU or else the processor,
-          and shows what it has learnt
-  test    finds or installs a Vulkan device, then checks format, lints, documents and packages and runs all tests,
-          those of models on the processor and on that device, and the quick examples
+  demo    downloads MNIST, trains LeNet for 6 epochs on the GPU or else the processor, evaluates it
+          and lists the output files
+  test    finds or installs a Vulkan device, then checks format, lints, docs and packages and runs all tests,
+          those of models on both the processor and that device, and the quick examples
   setup   only finds or installs a Vulkan device";
 
 fn main() -> ExitCode {

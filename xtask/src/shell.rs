@@ -1,4 +1,4 @@
-//! Running commands where one can see them.
+//! Runs commands visibly.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// What went wrong, for the user.
+/// A result with a message for the user.
 pub type Result<T = ()> = std::result::Result<T, String>;
 
-/// Runs commands in the repository's root, prints each, and keeps how long it took.
+/// Runs commands in the repository's root, and prints and times each.
 pub struct Shell {
     root: PathBuf,
     environment: Vec<(&'static str, OsString)>,
@@ -17,12 +17,12 @@ pub struct Shell {
 }
 
 impl Shell {
-    /// A shell in the repository that this program was built from.
+    /// A shell in the repository of this program.
     pub fn new() -> Result<Shell> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("expected xtask/ in the repository")?;
         let mut shell = Shell { root: root.to_owned(), environment: Vec::new(), times: Vec::new() };
         if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-            // Vulkan's loader and drivers complain without one.
+            // The Vulkan loader and drivers warn without it.
             let folder = shell.folder("runtime")?;
             shell.environment.push(("XDG_RUNTIME_DIR", folder.into()));
         }
@@ -34,15 +34,15 @@ impl Shell {
         &self.root
     }
 
-    /// A program that cargo built, as a word of a command line: `profile` is a folder of cargo's target folder, `name` the
-    /// program's path within.
+    /// The path of a program built by cargo: `profile` is a folder in cargo's target folder, `name` the program's path
+    /// in it.
     pub fn built(&self, profile: &str, name: &str) -> String {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
         let program = self.root.join(target).join(profile).join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
         format!("\"{}\"", program.display())
     }
 
-    /// An empty folder of our own that is only for this user.
+    /// Creates an empty folder that is private to this user.
     pub fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.root.join("target/xtask").join(name);
         let failed = |error| format!("cannot create {}: {error}", folder.display());
@@ -58,7 +58,7 @@ impl Shell {
         Ok(folder)
     }
 
-    /// The command of a line: its words, and the further arguments as they are.
+    /// The command of a line, with unparsed further arguments.
     fn command(&self, line: &str, arguments: &[&str]) -> Command {
         let mut words = words(line).into_iter().chain(arguments.iter().copied());
         let program = words.next().unwrap_or_default();
@@ -69,12 +69,12 @@ impl Shell {
         command
     }
 
-    /// Prints and runs a command line; an error when it fails.
+    /// Prints and runs a command line.
     pub fn run(&mut self, line: &str) -> Result {
         self.run_with(line, &[], &[])
     }
 
-    /// As [`Shell::run`], with further arguments that may have spaces, and variables for this command only.
+    /// As [`Shell::run`], with further arguments that may have spaces, and environment variables for this command only.
     pub fn run_with(&mut self, line: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Result {
         let before: String = variables.iter().map(|(name, value)| format!("{name}='{value}' ")).collect();
         let after: String = arguments.iter().map(|argument| format!(" '{argument}'")).collect();
@@ -93,18 +93,18 @@ impl Shell {
         }
     }
 
-    /// What a command prints, or nothing when it fails. Shows nothing.
+    /// The output of a command, or `None` if it fails. Runs silently.
     pub fn output(&self, line: &str) -> Option<String> {
         self.output_with(line, &[])
     }
 
-    /// As [`Shell::output`], with variables for this command only.
+    /// As [`Shell::output`], with environment variables for this command only.
     pub fn output_with(&self, line: &str, variables: &[(&str, &str)]) -> Option<String> {
         let output = self.command(line, &[]).envs(variables.iter().copied()).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// How long each command took.
+    /// The time of each command.
     pub fn times(&self) -> String {
         let mut table = String::new();
         for (line, took) in &self.times {
@@ -116,7 +116,7 @@ impl Shell {
     }
 }
 
-/// The words of a command line: between spaces, or in quotation marks.
+/// The words of a command line, separated by spaces or quoted.
 fn words(line: &str) -> Vec<&str> {
     let mut words = Vec::new();
     for (index, part) in line.split('"').enumerate() {

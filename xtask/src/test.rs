@@ -1,15 +1,15 @@
-//! `cargo xtask test`: everything that must hold before a change is kept.
+//! `cargo xtask test`: all checks of a change.
 
 use std::path::{Path, PathBuf};
 
 use crate::setup::{self, GPU};
 use crate::shell::{Result, Shell};
 
-/// Runs all checks and tests and stops at the first that fails. All tests run once, models on the processor; the tests
-/// of models then run on a driver's device as well, so that both kinds of devices are held to the same promises.
+/// Runs all checks and tests and stops at the first failure. All tests run with models on the processor; then the tests
+/// of models run on a device with a driver, so that both kinds of devices pass the same tests.
 pub fn test(shell: &mut Shell) -> Result {
     shell.run("cargo fmt --all --check")?;
-    // A macro declares these modules, which hides them from cargo fmt.
+    // cargo fmt does not find these modules, which are declared by a macro.
     let of_kiln = ["layers", "losses", "metrics", "optimizers"].map(|module| format!("crates/kiln/src/{module}"));
     for folder in std::iter::once("crates/ops/src").chain(of_kiln.iter().map(String::as_str)) {
         let files = modules(&shell.root().join(folder))?;
@@ -18,10 +18,10 @@ pub fn test(shell: &mut Shell) -> Result {
     }
     shell.run("cargo clippy --workspace --all-targets -- -D warnings")?;
     shell.run_with("cargo doc --workspace --no-deps", &[], &[("RUSTDOCFLAGS", "-D warnings")])?;
-    // Lists and collects each package's files, and fails where a manifest or a file is missing that a release needs.
+    // Fails if a manifest or a file needed for a release is missing.
     shell.run("cargo package --workspace --no-verify --allow-dirty --quiet")?;
-    // Always the whole workspace, with all features, since the command asks for them: another selection of packages has other
-    // features of dependencies and builds most of them anew.
+    // Always the whole workspace: another selection of packages has other features of dependencies and rebuilds most of
+    // them.
     shell.run("cargo build --workspace --lib --bins --tests --examples")?;
     let kiln = shell.built("debug", "kiln");
     setup::gpu(shell, &kiln)?;
@@ -45,9 +45,8 @@ fn modules(folder: &Path) -> Result<Vec<String>> {
     Ok(files)
 }
 
-/// The programs of the examples that anyone can run in a moment: all but those whose documentation has a line that starts with
-/// `Needs `, such as `//! Needs MNIST: ...` or `//! Needs a window.`. An example is a file, a folder with a `main.rs`, or a
-/// package of its own.
+/// The programs of the quick examples: all but those with a documentation line that starts with `Needs `, such as `//!
+/// Needs MNIST: ...` or `//! Needs a window.`. An example is a file, a folder with a `main.rs`, or a package.
 fn quick_examples(folder: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
     let mut examples = Vec::new();

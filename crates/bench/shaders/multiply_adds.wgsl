@@ -1,10 +1,10 @@
 // y[i] = the sum of CHAINS chains of LENGTH multiply-adds, which start at x[i % SIZE] + 0, 1, 2, ...
-// One invocation computes its chains, which do not depend on each other; there is no memory traffic to speak of.
+// One invocation computes its independent chains; memory traffic is negligible.
 
 const SIZE: u32 = 64u;
 const CHAINS: u32 = 12u; // four in each vector: enough at once to hide the latency, few enough for 16 registers
 const LENGTH: u32 = 16384u;
-// A chain falls towards TERM / (1 - FACTOR) = 1 by a factor of e every 8192 steps, so its end tells how long it was.
+// A chain decays towards TERM / (1 - FACTOR) = 1 by a factor of e every 8192 steps, so its result shows its length.
 const FACTOR: f32 = 0.9998779296875; // 1 - 1/8192
 const TERM: f32 = 0.0001220703125;   // 1/8192
 

@@ -1,12 +1,12 @@
-//! How fast a device is and whether it computes right, told by the machinery that runs every model: what `cargo bench`,
-//! `kiln bench` and `kiln check` share.
+//! Benchmarks and correctness checks of devices, run by the same code as every model; shared by `cargo bench`, `kiln
+//! bench` and `kiln check`.
 //!
-//! - [`workloads`] lists the ops of the networks that Kiln is measured with; [`measure`] times one of them.
-//! - [`Peak`] is what the device was measured to do at most: a loop of multiply-adds, and a large copy.
+//! - [`workloads`] lists the ops of the benchmark networks; [`measure`] times one of them.
+//! - [`Peak`] is the device's measured peak: a loop of multiply-adds, and a large copy.
 //! - [`Training`] trains a whole network on made-up images.
-//! - [`checks`] lists what a driver must get right: every op against its f64 reference, a training that Keras recorded,
-//!   the same bits twice, and the same bits where tensors do not fit into a binding.
-//! - [`mutations`] damages files, for tests that none of them can end the process.
+//! - [`checks`] lists the checks of a driver: every op against its f64 reference, a training recorded from Keras, and
+//!   bit-identical results when a training is repeated or its tensors do not fit in a binding.
+//! - [`mutations`] damages files, for tests that no file can crash the process.
 
 mod check;
 mod measure;
@@ -16,7 +16,7 @@ mod training;
 mod workloads;
 
 mod kernels {
-    //! What kiln-build makes of `shaders/`.
+    //! The kernels of `shaders/`.
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
 

@@ -1,4 +1,4 @@
-//! How long an op takes, and what share of the device's peak that is.
+//! The time of an op, and its share of the device's peak.
 
 use std::time::Duration;
 
@@ -9,40 +9,40 @@ use serde::Serialize;
 use crate::peak::Peak;
 use crate::workloads::Workload;
 
-/// As many samples are taken; their median counts.
+/// The number of samples, of which the median is reported.
 const SAMPLES: u32 = 7;
-/// The most runs of a sample: more would not make it better.
+/// The maximum number of runs of a sample.
 const MOST_RUNS: f64 = 4096.0;
-/// The most that are timed by the device's clock at once.
+/// The maximum number of runs timed by the device's clock at once.
 const MOST_PROFILED: u64 = 64;
 
-/// What an op was measured to take.
+/// The measured time of an op.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measured {
     /// Op, network and layer: `conv2d/lenet.conv1`.
     pub id: String,
-    /// The first two shapes that go in: `128x28x28x1 5x5x1x20`.
+    /// The shapes of the first two inputs: `128x28x28x1 5x5x1x20`.
     pub shapes: String,
-    /// Seconds of one run: the median of some samples.
+    /// Seconds of one run: the median of the samples.
     pub seconds: f64,
-    /// How far the samples lie apart: the slowest less the fastest, as a share of the median.
+    /// The spread of the samples: slowest minus fastest, as a share of the median.
     pub spread: f64,
-    /// Floating-point operations of one run; 0 where memory traffic is what counts.
+    /// Floating-point operations of one run; 0 for memory-bound ops.
     pub flops: u64,
-    /// Bytes of the tensors that a run takes and gives; what it rewrites counts twice.
+    /// Bytes of the inputs and outputs of a run; updated tensors count twice.
     pub bytes: u64,
 }
 
 impl Measured {
-    /// What one run of a workload was measured to take.
+    /// The measured time of a workload.
     pub fn new(workload: &Workload, alone: &Alone, samples: &Samples) -> Measured {
         let (id, shapes) = (workload.id(), workload.shapes());
         let (seconds, spread) = (samples.median(), samples.spread());
         Measured { id, shapes, seconds, spread, flops: alone.flops(), bytes: alone.bytes() }
     }
 
-    /// Floating-point operations per second, or, where memory traffic is what counts, bytes per second; and its unit,
-    /// with the prefix giga.
+    /// Floating-point operations per second, or bytes per second for memory-bound ops; and the unit, with the prefix
+    /// giga.
     pub fn rate(&self) -> (f64, &'static str) {
         match self.flops {
             0 => (self.bytes as f64 / self.seconds, "GB/s"),
@@ -50,7 +50,7 @@ impl Measured {
         }
     }
 
-    /// [`Measured::rate`] as a share of the device's peak. May exceed 1 where tensors stay in a cache.
+    /// [`Measured::rate`] as a share of the device's peak. It may exceed 1 if tensors stay in a cache.
     pub fn share(&self, peak: &Peak) -> f64 {
         let most = if self.flops == 0 { peak.bytes_per_second } else { peak.flops_per_second };
         self.rate().0 / most
@@ -73,11 +73,11 @@ impl Measured {
     }
 }
 
-/// Times an op for about as long as `budget` says, but at least twice. By the device's clock, if it has one; else by the
-/// host's, over several runs per submission.
+/// Times an op for about `budget`, but at least twice, by the device's clock if it has one, else by the host's over
+/// several runs per submission.
 ///
 /// # Errors
-/// When the device fails, or cannot run the op.
+/// If the device fails or cannot run the op.
 pub fn measure(device: &Device, workload: &Workload, budget: Duration) -> Result<(Measured, Timing)> {
     let mut alone = workload.on(device)?;
     alone.run(1)?;
@@ -104,23 +104,23 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Some times, in any order.
+    /// Samples from times in any order.
     pub fn new(mut seconds: Vec<f64>) -> Samples {
         seconds.sort_by(f64::total_cmp);
         Samples { sorted: seconds }
     }
 
-    /// The one in the middle, the slower of two; 0 if there is none.
+    /// The median, the slower of the middle two; 0 without samples.
     pub fn median(&self) -> f64 {
         self.sorted.get(self.sorted.len() / 2).copied().unwrap_or(0.0)
     }
 
-    /// The least; 0 if there is none.
+    /// The minimum; 0 without samples.
     pub fn fastest(&self) -> f64 {
         self.sorted.first().copied().unwrap_or(0.0)
     }
 
-    /// The slowest less the fastest, as a share of the median: 0 if all are the same.
+    /// The slowest minus the fastest, as a share of the median.
     pub fn spread(&self) -> f64 {
         match (self.sorted.first(), self.sorted.last()) {
             (Some(first), Some(last)) if last > first => (last - first) / self.median(),

@@ -1,13 +1,13 @@
-//! Damaged files by the hundred, the same in every run: for tests that no file that is read can end the process.
+//! Damaged files, the same in every run, for tests that no input file can crash the process.
 
 /// The environment variable with the number of mutations of each file, for longer runs.
 pub const FUZZ_VARIABLE: &str = "KILN_FUZZ";
 
-/// Figures that a reader may have forgotten to check.
+/// Numbers that a reader may not check.
 const FIGURES: [u64; 10] =
     [0, 1, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0xffff_ffff, 0x7fff_ffff_ffff_ffff, u64::MAX];
 
-/// The same within text.
+/// The same for text.
 const WORDS: [&[u8]; 12] = [
     b"0",
     b"-1",
@@ -23,8 +23,8 @@ const WORDS: [&[u8]; 12] = [
     b"[[[[",
 ];
 
-/// Damaged copies of a file: `usual` of them, or as many as `KILN_FUZZ` says. Bits and bytes change, numbers become very
-/// small or large ones, parts are cut out, doubled, swapped or left out at the end. They depend on the seed alone.
+/// Damaged copies of a file: `KILN_FUZZ` many, by default `usual`. Bits and bytes are changed, numbers replaced by very
+/// small or large ones, parts deleted, duplicated, swapped or truncated. They depend only on the seed.
 pub fn mutations(bytes: &[u8], seed: u64, usual: usize) -> impl Iterator<Item = Vec<u8>> {
     let said = std::env::var(FUZZ_VARIABLE).ok().and_then(|text| text.trim().parse().ok());
     let count = said.unwrap_or(usual);
@@ -49,12 +49,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below another, 0 if that is 0.
+    /// A number below `end`, 0 if that is 0.
     fn below(&mut self, end: usize) -> usize {
         (self.next() % (end as u64).max(1)) as usize
     }
 
-    /// A place in a file: headers are where most can go wrong.
+    /// A position in a file, most often in the header.
     fn place(&mut self, length: usize) -> usize {
         let end = if self.below(2) == 0 { length.min(512) } else { length };
         self.below(end)

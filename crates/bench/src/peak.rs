@@ -1,4 +1,4 @@
-//! What a device can do at most, measured through the machinery that runs every kernel.
+//! The peak performance of a device, measured by the code that runs every kernel.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use serde::Serialize;
 
 use crate::kernels::multiply_adds as kernel;
 
-/// As many bytes are copied, more than caches hold. It is what every device binds at once.
+/// The size of the copy, larger than caches: the largest binding of every device.
 const COPIED: usize = 128 << 20;
-/// The best of so many runs counts.
+/// The number of runs, of which the best is reported.
 const RUNS: usize = 10;
-/// A loop of multiply-adds that is over sooner would measure what a submission takes.
+/// The minimum time of the loop of multiply-adds, which dwarfs the time of a submission.
 const LONG_ENOUGH: Duration = Duration::from_millis(20);
-/// The workgroups of the loop: as many of these as it takes to be long enough.
+/// The loop's number of workgroups is a multiple of this.
 const FEWEST: usize = 64;
 const MOST: usize = 32_768;
 
@@ -26,15 +26,15 @@ const MOST: usize = 32_768;
 pub struct Peak {
     /// Floating-point operations per second in a loop of multiply-adds, each of which counts as two.
     pub flops_per_second: f64,
-    /// Bytes per second of a large copy: what is read and what is written, together.
+    /// Bytes per second of a large copy, reads and writes together.
     pub bytes_per_second: f64,
 }
 
 impl Peak {
-    /// Measures both. Takes some seconds on a slow device.
+    /// Measures both, in a few seconds on a slow device.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub fn measure(device: &Device) -> Result<Peak> {
         let input = [Array::random([SIZE], 1)];
         let mut workgroups = FEWEST;
@@ -52,7 +52,7 @@ impl Peak {
         Ok(Peak { flops_per_second: flops / fastest(multiply_adds)?, bytes_per_second: bytes / fastest(copy)? })
     }
 
-    /// The larger of the two ratios of the figures of two measurements, 1 or more: how much the machine changed between.
+    /// The change between two measurements: the larger of the ratios of their figures, 1 or more.
     pub fn change(self, other: Peak) -> f64 {
         let ratio = |a: f64, b: f64| (a / b).max(b / a);
         let flops = ratio(self.flops_per_second, other.flops_per_second);
@@ -76,7 +76,7 @@ impl fmt::Display for Peak {
     }
 }
 
-/// The fastest of some runs after one that warms up, in seconds.
+/// The fastest of several runs after a warm-up, in seconds.
 fn fastest(mut alone: Alone) -> Result<f64> {
     alone.run(1)?;
     (0..RUNS).try_fold(f64::INFINITY, |best, _| Ok(alone.run(1)?.as_secs_f64().min(best)))
@@ -85,7 +85,7 @@ fn fastest(mut alone: Alone) -> Result<f64> {
 /// Invocations per workgroup.
 const SIZE: usize = kernel::SIZE as usize;
 
-/// `y[i]` = the sum of chains of multiply-adds that start at `x[i mod 64]`: see `multiply_adds.wgsl`.
+/// `y[i]` is the sum of chains of multiply-adds that start at `x[i mod 64]`; see `multiply_adds.wgsl`.
 #[derive(Debug)]
 struct MultiplyAdds {
     workgroups: usize,
@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// Otherwise the peak might be of something else.
+    /// Checks that the loop computes its formula.
     #[test]
     fn the_loop_of_multiply_adds_computes_what_it_says() {
         let (device, x) = (Device::cpu().unwrap(), Array::random([SIZE], 1));

@@ -1,4 +1,4 @@
-//! How fast whole networks are trained.
+//! The training speed of whole networks.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +7,12 @@ use kiln::graph::{Array, DType};
 use kiln::losses::{Loss, SparseCategoricalCrossentropy};
 use kiln::{Compile, Device, Fit, Model, Result};
 
-/// The steps by which the length of a run is found.
+/// The number of steps from which the length of a run is estimated.
 const FIRST_STEPS: usize = 4;
 const MOST_STEPS: usize = 256;
 const LOSS: SparseCategoricalCrossentropy = SparseCategoricalCrossentropy { from_logits: false };
 
-/// A classifier that is trained with Adam on made-up images, in batches of one size: everything that [`Model::fit`] does.
+/// A training of a classifier by [`Model::fit`] with Adam on made-up images, in batches of equal size.
 pub struct Training {
     model: Model,
     data: Dataset,
@@ -21,10 +21,10 @@ pub struct Training {
 }
 
 impl Training {
-    /// A training whose runs are about as long as `length` says, and at least four steps.
+    /// A training whose runs last about `length`, at least four steps.
     ///
     /// # Errors
-    /// When the model is no classifier, or the device fails.
+    /// If the model is not a classifier, or the device fails.
     pub fn new(device: &Device, mut model: Model, batch_size: usize, length: Duration) -> Result<Training> {
         let data = made_up(&model, FIRST_STEPS * batch_size, &LOSS)?;
         let start = Instant::now();
@@ -41,7 +41,7 @@ impl Training {
         Ok(training)
     }
 
-    /// Trains for one epoch and gives the time that it took.
+    /// Trains for one epoch and returns its time.
     ///
     /// # Errors
     /// When the device fails.
@@ -51,12 +51,12 @@ impl Training {
         Ok(start.elapsed())
     }
 
-    /// How many samples a run trains on.
+    /// The number of samples of a run.
     pub fn samples(&self) -> usize {
         self.data.len()
     }
 
-    /// What passed from compiling the model until its first step was done.
+    /// The time from compiling the model to the end of its first step.
     pub fn first_step(&self) -> Duration {
         self.first_step
     }
@@ -67,11 +67,11 @@ impl Training {
     }
 }
 
-/// So many samples of random bytes with labels that fit the model and its loss: a 0 or a 1 for each output or, where the
-/// loss takes no values, classes.
+/// Samples of random bytes with labels for the model and its loss: 0 or 1 for each output or, if the loss needs them,
+/// class indices.
 ///
 /// # Errors
-/// When the model's layers do not fit together.
+/// If the model's layers are incompatible.
 pub fn made_up(model: &Model, samples: usize, loss: &dyn Loss) -> Result<Dataset> {
     let (shape, outputs) = (model.input_shape(), model.output_shape()?.elements());
     let random = |count, bound, seed| Array::random_below([count], DType::U32, bound, seed).data.into_iter();
@@ -81,6 +81,6 @@ pub fn made_up(model: &Model, samples: usize, loss: &dyn Loss) -> Result<Dataset
         Ok(()) => bits,
         Err(_) => Labels::index(random(samples, outputs as u64, 2).map(|label| label as u32).collect(), outputs),
     };
-    // Values are made up, so it does not matter whether the model scales them as well.
+    // The values are made up: it does not matter if the model rescales them.
     Ok(Dataset::from_u8(shape.clone(), values, labels)?.rescaled(1.0 / 255.0, 0.0))
 }

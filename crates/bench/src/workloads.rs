@@ -1,4 +1,4 @@
-//! The ops that Kiln is measured with.
+//! The benchmark workloads.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use kiln::{Alone, Device, Result};
 
 const CLASSES: usize = 10;
 
-/// A tensor to be filled: what lies in it matters little to the time.
+/// A tensor to fill; its values hardly affect the time.
 #[derive(Clone, Debug)]
 pub struct Given {
     /// Its type.
@@ -53,18 +53,18 @@ fn below<const D: usize>(shape: [usize; D], dtype: DType, bound: u64) -> Given {
     Given { ty: TensorType::new(shape, dtype), fill: Fill::Below(bound) }
 }
 
-/// An op to time, with what it works on.
+/// An op to time, with its tensors.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    /// The op, and how it is used where it can be used in several ways: `matmul_nt`.
+    /// The op's name, with its variant if there are several: `matmul_nt`.
     pub name: &'static str,
     /// Network and layer: `lenet.conv1`.
     pub layer: String,
     /// The op.
     pub op: Arc<dyn Op>,
-    /// What it takes.
+    /// Its inputs.
     pub inputs: Vec<Given>,
-    /// What it rewrites, if it is such an op.
+    /// The tensors that it updates, if any.
     pub rewritten: Vec<Given>,
 }
 
@@ -74,7 +74,7 @@ impl Workload {
         format!("{}/{}", self.name, self.layer)
     }
 
-    /// The op on a device, with its tensors filled.
+    /// Creates the op on a device, with its tensors filled.
     ///
     /// # Errors
     /// When the device fails, or cannot run the op.
@@ -83,7 +83,7 @@ impl Workload {
         Alone::new(device, self.op.clone(), &arrays(&self.inputs), &arrays(&self.rewritten))
     }
 
-    /// The first two shapes that go in, as `128x14x14x20 5x5x20x50`.
+    /// The shapes of the first two inputs: `128x14x14x20 5x5x20x50`.
     pub fn shapes(&self) -> String {
         let shape = |ty: &TensorType| ty.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
         self.inputs.iter().take(2).map(|input| shape(&input.ty)).collect::<Vec<_>>().join(" ")
@@ -93,13 +93,13 @@ impl Workload {
 /// A convolution: the image's height, width and channels, the kernel's height and width, filters, padding.
 type Convolution = (&'static str, [usize; 3], [usize; 2], usize, Padding);
 
-/// The layers of a network that take most of its time.
+/// The most expensive layers of a network.
 struct Network {
     name: &'static str,
     batch: usize,
     image: [usize; 3],
     convolutions: &'static [Convolution],
-    /// Height, width and channels of what is pooled, 2 x 2.
+    /// Height, width and channels of the inputs of 2 x 2 pooling.
     pools: &'static [(&'static str, [usize; 3])],
     /// Features and units.
     dense: &'static [(&'static str, [usize; 2])],
@@ -134,15 +134,15 @@ const CIFAR10_DEEP: Network = Network {
     parameters: 1_676_842,
 };
 
-/// Three of InceptionV3's convolutions, by Keras' names: a 3x3, a 1x7 and a 1x1, in batches of 8.
+/// Three of InceptionV3's convolutions, with their Keras names: 3x3, 1x7 and 1x1, in batches of 8.
 const INCEPTION_V3: [Convolution; 3] = [
     ("conv2d_4", [73, 73, 80], [3, 3], 192, Padding::Valid),
     ("conv2d_35", [17, 17, 128], [1, 7], 128, Padding::Same),
     ("conv2d_85", [8, 8, 2048], [1, 1], 320, Padding::Same),
 ];
 
-/// All that Kiln is measured with: the layers of LeNet and of the deeper network for CIFAR-10 in batches of 128, three of
-/// InceptionV3's in batches of 8, and a square matrix product.
+/// All workloads: the layers of LeNet and of the deeper network for CIFAR-10 in batches of 128, three of InceptionV3's
+/// in batches of 8, and a square matrix product.
 pub fn workloads() -> Vec<Workload> {
     let mut list = Vec::new();
     for network in [&LENET, &CIFAR10_DEEP] {
@@ -217,7 +217,7 @@ impl Adder<'_> {
         self.add("matmul_tn", layer, matmul(true, false, false), vec![x, dy]);
     }
 
-    /// What may stand around a pooling.
+    /// The ops around a pooling layer.
     fn element_wise(&mut self, batch: usize, &(layer, [height, width, channels]): &(&str, [usize; 3])) {
         let (x, dy) = (random([batch, height, width, channels]), random([batch, height / 2, width / 2, channels]));
         self.add("dropout", layer, Dropout { rate: 0.25, stream: 1 }, vec![dy.clone()]);
@@ -242,7 +242,7 @@ impl Adder<'_> {
         self.add("batch_norm_input_gradient", layer, op, gradient);
     }
 
-    /// What a step does beside the layers: the batch, the loss, the optimizer.
+    /// The rest of a step: the batch, the loss, the optimizer.
     fn rest(&mut self, network: &Network) {
         let (batch, [height, width, channels]) = (network.batch, network.image);
         let images = below([batch, height, width, channels], DType::U8, 256);

@@ -1,4 +1,4 @@
-//! From a folder to a file of Rust.
+//! Compiles a folder of shaders to a file of Rust.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::import::Library;
 use crate::source::File;
 use crate::{Diagnostic, Error, Shader};
 
-/// What a folder of shaders is.
+/// The compiled shaders of a folder.
 #[derive(Debug)]
 pub struct Output {
     /// The shaders, by name.
@@ -20,8 +20,8 @@ impl Output {
     /// The shaders as Rust.
     ///
     /// # Errors
-    /// [`Error::Shaders`] when a shader uses what cannot be translated to native code, or two shaders lay out a type that
-    /// they share differently.
+    /// [`Error::Shaders`] if a shader uses a construct that cannot be translated to native code, or two shaders lay out
+    /// a shared type differently.
     pub fn rust(&self, options: &Options) -> Result<String, Error> {
         emit::rust(&self.shaders, options).map_err(|diagnostics| Error::Shaders { diagnostics })
     }
@@ -30,7 +30,7 @@ impl Output {
 /// Reads, checks and reflects the shaders `DIR/*.wgsl`, which may import `DIR/lib/*.wgsl`.
 ///
 /// # Errors
-/// When a file cannot be read, the folder holds no shader, or [`Error::Shaders`] with all mistakes.
+/// If a file cannot be read or the folder contains no shader; [`Error::Shaders`] with all mistakes in the shaders.
 pub fn compile(dir: impl AsRef<Path>) -> Result<Output, Error> {
     let dir = dir.as_ref();
     let mut diagnostics = Vec::new();
@@ -48,7 +48,7 @@ pub fn compile(dir: impl AsRef<Path>) -> Result<Output, Error> {
     for (name, file) in files {
         match Shader::new(&name, &file, &library) {
             Ok(shader) => shaders.push(shader),
-            // A mistake in a file that many import is reported once.
+            // A mistake in an imported file is reported once.
             Err(new) if diagnostics.iter().any(|old: &Diagnostic| old.labels == new.labels) => {}
             Err(new) => diagnostics.push(new),
         }
@@ -74,7 +74,7 @@ fn read_dir(dir: &Path, diagnostics: &mut Vec<Diagnostic>) -> Result<Vec<(String
                 files.push((stem.to_owned(), Arc::new(File { path: path.clone(), text })));
             }
             _ => diagnostics.push(Diagnostic {
-                message: format!("{} is not named as a Rust module can be", path.display()),
+                message: format!("{} is not a valid Rust module name", path.display()),
                 labels: Vec::new(),
                 notes: vec!["expected a letter, then letters, digits and `_`".to_owned()],
             }),
@@ -104,15 +104,16 @@ impl Builder {
         Builder { dir: dir.into(), options: Options::default() }
     }
 
-    /// Where the generated code finds what it uses, in a crate that depends on kiln by another name or not at all.
+    /// Sets the paths of the crates that generated code uses, for a crate that depends on kiln by another name or not
+    /// at all.
     pub fn paths(mut self, paths: Paths) -> Builder {
         self.options.paths = paths;
         self
     }
 
-    /// Lets the kernels run without run-time checks, for speed, when they are tested. Until this is called, GPUs run them
-    /// with wgpu's bounds checks and zeroed workgroup memory, and a processor tests every access to memory and reports one
-    /// outside of a binding. Devices that are opened with `checked: true`, as in debug builds, go on testing.
+    /// Lets tested kernels run without run-time checks, for speed. By default, GPUs run kernels with wgpu's bounds
+    /// checks and zeroed workgroup memory, and the processor checks every memory access and reports those out of
+    /// bounds. Devices opened with `checked: true`, as in debug builds, keep the checks.
     ///
     /// # Safety
     /// The kernels and the code that calls them must keep the promise of `kiln_graph::Kernel::trusted`: no access outside
@@ -123,8 +124,8 @@ impl Builder {
         self
     }
 
-    /// Writes `$OUT_DIR/kernels.rs` and tells cargo to build again when a shader changes. Prints what is wrong and ends
-    /// the process with status 1 if that fails, as a build script does.
+    /// Writes `$OUT_DIR/kernels.rs` and makes cargo rebuild when a shader changes. On failure, prints the error and
+    /// exits with status 1.
     pub fn build(self) {
         if let Err(error) = self.try_build() {
             eprintln!("{error}");
@@ -135,11 +136,11 @@ impl Builder {
     /// As [`Builder::build`], for a build script that handles errors itself.
     ///
     /// # Errors
-    /// As [`compile`], or when the file cannot be written.
+    /// As [`compile`], or if the file cannot be written.
     pub fn try_build(&self) -> Result<PathBuf, Error> {
-        // Cargo looks through the whole folder, so this covers `lib/` and files that are added later.
+        // Cargo scans the whole folder, so this covers `lib/` and new files.
         println!("cargo::rerun-if-changed={}", self.dir.display());
-        // A build script's own folder means little to who reads the message.
+        // Messages need absolute paths: readers do not know a build script's folder.
         let dir = fs::canonicalize(&self.dir).map_err(|source| Error::Read { path: self.dir.clone(), source })?;
         let out_dir = env::var_os("OUT_DIR").ok_or(Error::NoOutDir)?;
         let path = Path::new(&out_dir).join("kernels.rs");

@@ -1,15 +1,15 @@
-//! What the comments of a shader say about its declarations, for the documentation of the Rust that is generated.
+//! The comments of a shader's declarations, from which the generated Rust is documented.
 
 use std::ops::Range;
 
 use crate::import::GPU_ONLY;
 
-/// The comment lines with which the text starts, up to the first import, without their slashes.
+/// The comment lines at the start of the text, up to the first import, without their slashes.
 pub(crate) fn leading(text: &str) -> Vec<String> {
     text.lines().map_while(comment).take_while(|line| !line.starts_with("#import")).map(str::to_owned).collect()
 }
 
-/// The comment behind a declaration, on the line on which it ends.
+/// The trailing comment of a declaration, on its last line.
 pub(crate) fn trailing(text: &str, declaration: Range<usize>) -> Option<String> {
     let rest = text.get(declaration.end..)?.lines().next()?;
     behind(rest)
@@ -38,7 +38,7 @@ pub(crate) fn head(text: &str, function: Range<usize>) -> Range<usize> {
     start..function.start
 }
 
-/// The comment behind a member of a struct, if no other member shares its line.
+/// The trailing comment of a struct's member, if no other member shares its line.
 pub(crate) fn behind_member(text: &str, member: Range<usize>) -> Option<String> {
     let rest = text.get(member.end..)?.lines().next()?;
     let alone = |code: &str| code.matches(':').count() == 1 && !code.contains('}');

@@ -1,4 +1,4 @@
-//! The rules that a whole shader keeps, so that a planner knows what a kernel reads and writes.
+//! The conventions of a shader, from which a planner knows the buffers that a kernel reads and writes.
 
 use naga::{AddressSpace, ArraySize, Module, TypeInner};
 
@@ -7,7 +7,7 @@ use crate::reflect::Reflection;
 use crate::source::Source;
 use crate::{Diagnostic, comments};
 
-/// Checks what is declared, whether an entry point uses it or not.
+/// Checks all declarations, including those that no entry point uses.
 pub(crate) fn check(module: &Module, source: &Source) -> Result<(), Diagnostic> {
     if module.entry_points.is_empty() {
         let label = source.label(0..0, "expected at least one function with `@compute @workgroup_size(…)`");
@@ -36,14 +36,12 @@ pub(crate) fn check(module: &Module, source: &Source) -> Result<(), Diagnostic> 
             (AddressSpace::Uniform, Some(place)) if (place.group, place.binding) == (1, 0) => continue,
             (AddressSpace::Uniform, Some(place)) => (
                 format!("is a uniform buffer at group {}, binding {}", place.group, place.binding),
-                "expected `@group(0)` for parameters, or `#import step` for what differs between steps",
+                "expected `@group(0)` for parameters, or `#import step` for values that differ between steps",
             ),
             (AddressSpace::Handle, _) => {
                 ("is a texture or a sampler".to_owned(), "expected a storage buffer or a uniform buffer")
             }
-            _ => {
-                ("is in an address space that Kiln does not know".to_owned(), "expected storage, uniform or workgroup")
-            }
+            _ => ("is in an unsupported address space".to_owned(), "expected storage, uniform or workgroup"),
         };
         return Err(Diagnostic::new(format!("`{name}` {found}"), source.label(at(), expected)));
     }
@@ -61,7 +59,7 @@ pub(crate) fn check(module: &Module, source: &Source) -> Result<(), Diagnostic> 
     Ok(())
 }
 
-/// Checks that what is generated has names of its own.
+/// Checks that generated names are unique.
 pub(crate) fn check_names(reflection: &Reflection, source: &Source) -> Result<(), Diagnostic> {
     let libraries = reflection.libraries_with_overrides();
     let mut own = reflection.overrides.iter().filter(|value| value.library.is_none());
@@ -78,7 +76,7 @@ pub(crate) fn check_names(reflection: &Reflection, source: &Source) -> Result<()
         if taken.contains(&name) {
             let at = comments::function(source.text(), &entry_point.name).unwrap_or_default();
             let message =
-                format!("the entry point `{}` becomes the struct `{name}`, which there is already", entry_point.name);
+                format!("the entry point `{}` becomes the struct `{name}`, which already exists", entry_point.name);
             return Err(Diagnostic::new(message, source.label(at, "expected another name")));
         }
         taken.push(name);

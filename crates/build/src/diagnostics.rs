@@ -1,10 +1,10 @@
-//! What is wrong with a shader, and where: file, line, the line itself and a caret under the place.
+//! Mistakes in shaders, shown with file, line, the source line and a caret below the position.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// What can go wrong between a folder of shaders and Rust.
+/// The errors of compiling a folder of shaders to Rust.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -13,7 +13,7 @@ pub enum Error {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The cause.
         source: io::Error,
     },
     /// The generated file cannot be written.
@@ -21,34 +21,34 @@ pub enum Error {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The cause.
         source: io::Error,
     },
-    /// The folder holds no shader.
-    #[error("{} holds no shader; expected at least one file `NAME.wgsl`", .dir.display())]
+    /// The folder contains no shader.
+    #[error("{} contains no shader; expected at least one file `NAME.wgsl`", .dir.display())]
     NoShaders {
         /// The folder.
         dir: PathBuf,
     },
-    /// Cargo did not say where to put what is generated.
+    /// `OUT_DIR` is not set.
     #[error("OUT_DIR is not set; call `Builder::build` from a build script")]
     NoOutDir,
-    /// Some shaders are not what Kiln can run.
+    /// Some shaders are invalid or break Kiln's conventions.
     #[error("{}", blocks(.diagnostics))]
     Shaders {
-        /// One per mistake, in order of file.
+        /// One per mistake, ordered by file.
         diagnostics: Vec<Diagnostic>,
     },
 }
 
-/// One mistake in a shader. `Display` gives it as rustc would, over several lines.
+/// One mistake in a shader. `Display` formats it like rustc, over several lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// What is wrong, and what was expected.
+    /// The mistake.
     pub message: String,
-    /// Where, the most important place first.
+    /// The places, most important first.
     pub labels: Vec<Label>,
-    /// What else helps.
+    /// Further help.
     pub notes: Vec<String>,
 }
 
@@ -66,17 +66,17 @@ impl Diagnostic {
 /// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// The file on disk, the imported one where the place lies in an import.
+    /// The file on disk; for imported lines, the imported file.
     pub path: PathBuf,
     /// The line, counted from 1.
     pub line: usize,
     /// The column in characters, counted from 1.
     pub column: usize,
-    /// The number of characters meant, within this line.
+    /// The number of underlined characters on this line.
     pub width: usize,
     /// The whole line.
     pub text: String,
-    /// What the place has to do with the mistake; may be empty.
+    /// The note shown at the place; may be empty.
     pub message: String,
 }
 
@@ -85,7 +85,7 @@ impl fmt::Display for Diagnostic {
         write!(f, "error: {}", self.message)?;
         let gutter = self.labels.iter().map(|label| label.line.to_string().len()).max().unwrap_or(1);
         for label in &self.labels {
-            // Tabs stay tabs, so that the caret stands under its place however wide the terminal draws them.
+            // Tabs stay tabs, so that the caret is aligned for every tab width.
             let before = label.text.chars().take(label.column.saturating_sub(1));
             let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
             let carets = "^".repeat(label.width.max(1));

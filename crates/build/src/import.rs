@@ -1,5 +1,5 @@
-//! Lines that are no WGSL: `#import name` stands for the text of `lib/name.wgsl`; `#gpu_only` stands above an entry point
-//! of which no native code is made.
+//! Directives that extend WGSL: `#import name` includes the text of `lib/name.wgsl`; `#gpu_only` marks an entry point
+//! without native code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use std::sync::Arc;
 use crate::source::{File, Source, label};
 use crate::{Diagnostic, Label};
 
-/// The line above an entry point that only GPUs run.
+/// The directive above an entry point that only GPUs run.
 pub(crate) const GPU_ONLY: &str = "#gpu_only";
 
 /// The files that shaders can import, by stem.
 pub(crate) type Library = BTreeMap<String, Arc<File>>;
 
-/// The shader with every import put in where it is first asked for, and only there.
+/// Expands every import at its first occurrence.
 pub(crate) fn assemble(file: &Arc<File>, library: &Library) -> Result<Source, Diagnostic> {
     let mut assembler = Assembler { library, source: Source::new(file), imported: BTreeSet::new(), open: Vec::new() };
     assembler.append(file)?;
@@ -24,7 +24,7 @@ struct Assembler<'a> {
     library: &'a Library,
     source: Source,
     imported: BTreeSet<&'a str>,
-    /// The imports that are being put in, outermost first.
+    /// The imports being expanded, outermost first.
     open: Vec<&'a str>,
 }
 
@@ -57,11 +57,11 @@ impl<'a> Assembler<'a> {
             let there: Vec<&str> = self.library.keys().map(String::as_str).collect();
             let there = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
             let message = format!("expected the name of a file in `lib/`, without `.wgsl`, found `{name}`");
-            return Err(Diagnostic::new(message, at).note(format!("`lib/` holds {there}")));
+            return Err(Diagnostic::new(message, at).note(format!("`lib/` contains {there}")));
         };
         if let Some(first) = self.open.iter().position(|&open| open == name) {
             let circle: Vec<&str> = self.open[first..].iter().copied().chain([name]).collect();
-            return Err(Diagnostic::new(format!("import in a circle: {}", circle.join(" -> ")), at));
+            return Err(Diagnostic::new(format!("circular import: {}", circle.join(" -> ")), at));
         }
         Ok((stem, file))
     }

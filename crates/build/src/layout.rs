@@ -1,4 +1,4 @@
-//! Structs that a uniform buffer has, member by member, as `#[repr(C)]` must lay them out.
+//! The layout of uniform buffers' structs, as `#[repr(C)]`.
 
 use naga::{ArraySize, Handle, Module, Scalar, ScalarKind, Type, TypeInner, VectorSize};
 
@@ -10,9 +10,9 @@ use crate::{Diagnostic, comments};
 pub struct Struct {
     /// Its name in the shader and in Rust.
     pub name: String,
-    /// Its size in bytes, padding at its end included.
+    /// Its size in bytes, including trailing padding.
     pub bytes: u32,
-    /// Its members by rising offset.
+    /// Its members by ascending offset.
     pub members: Vec<Member>,
     /// The file in `lib/` that declares it, by stem; `None` for the shader itself.
     pub library: Option<String>,
@@ -31,11 +31,11 @@ pub struct Member {
     pub rust: String,
     /// Its type in WGSL.
     pub wgsl: String,
-    /// The comment behind it in the shader.
+    /// Its trailing comment in the shader.
     pub comment: Option<String>,
 }
 
-/// The layout of `handle`, or a complaint if it is not a struct that Rust can have with the same layout.
+/// The layout of `handle`, or a diagnostic if it is not a struct that Rust can lay out identically.
 pub(crate) fn struct_layout(
     module: &Module,
     handle: Handle<Type>,
@@ -55,7 +55,8 @@ pub(crate) fn struct_layout(
         let at = comments::member(source.text(), declaration.clone(), &member_name).unwrap_or(declaration.clone());
         let inner = &module.types[member.ty].inner;
         let Some((wgsl, rust)) = names(module, inner) else {
-            let message = format!("the member `{member_name}` of `{name}` has a type that Rust cannot lay out alike");
+            let message =
+                format!("the member `{member_name}` of `{name}` has a type that Rust cannot lay out identically");
             let label = source
                 .label(at, "expected a scalar, a vector, a matrix of 2 or 4 rows, or an array of at most 32 of these");
             return Err(Diagnostic::new(message, label));
@@ -93,7 +94,7 @@ fn names(module: &Module, inner: &TypeInner) -> Option<(String, String)> {
     }
 }
 
-/// The name of a scalar that buffers can hold, the same in both languages.
+/// The name of a host-shareable scalar, the same in both languages.
 fn scalar_name(scalar: Scalar) -> Option<&'static str> {
     match (scalar.kind, scalar.width) {
         (ScalarKind::Float, 4) => Some("f32"),

@@ -1,22 +1,23 @@
-//! A folder of WGSL in, typed Rust out: what a build script calls so that a kernel's bindings, parameters, overrides
-//! and constants are checked by the Rust compiler.
+//! Compiles a folder of WGSL to typed Rust in a build script, so that the Rust compiler checks a kernel's bindings,
+//! parameters, overrides and constants.
 //!
 //! ```text
 //! DIR/*.wgsl, DIR/lib/*.wgsl --#import--> Source --naga--> Module --reflection--> Shader --> Rust
 //! ```
 //!
-//! Each `DIR/NAME.wgsl` becomes `mod NAME` with one argument struct per `@compute` entry point; `DIR/lib/*.wgsl` holds
-//! what they share, put in where a line says `#import NAME`. A mistake is reported as rustc would, in the file that a
-//! person wrote, and every convention that planners rely on is checked:
+//! Each `DIR/NAME.wgsl` becomes `mod NAME` with one argument struct per `@compute` entry point; `DIR/lib/*.wgsl` has
+//! shared code, included by a line `#import NAME`. Mistakes are reported like rustc's, at their place in the source
+//! files, and every convention that planners rely on is checked:
 //!
-//! - storage buffers lie in group 0, numbered from 0 without gaps; `read_write` means that the entry point writes it;
+//! - storage buffers are in group 0, numbered from 0 without gaps; an entry point writes each of its `read_write`
+//!   buffers;
 //! - at most one uniform buffer in group 0, a struct: the parameters of a call;
-//! - `#gpu_only` above an entry point says that it is for GPUs: no native code is made of it;
-//! - `#import step` gives the uniform buffer at group 1, binding 0, which differs between the steps of a run;
+//! - `#gpu_only` above an entry point restricts it to GPUs: it has no native code;
+//! - `#import step` declares the uniform buffer at group 1, binding 0, with the values that differ between steps;
 //! - workgroup sizes and workgroup memory do not depend on overrides;
-//! - what every WebGPU device can do is enough, but for subgroups.
+//! - no WebGPU features are needed, except subgroups.
 //!
-//! A struct of parameters, or overrides, that `DIR/lib/NAME.wgsl` declares become one Rust type each, in `lib::NAME`, for all
+//! Parameter structs and overrides declared in `DIR/lib/NAME.wgsl` become one Rust type each, in `lib::NAME`, for all
 //! shaders that import it.
 //!
 //! A top-level `const` whose scalar type is written out or follows from its value (`6u`, not `6`) is a Rust `const` too.

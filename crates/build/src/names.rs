@@ -1,6 +1,6 @@
-//! WGSL's names and comments as Rust writes them.
+//! WGSL's names and comments as Rust.
 
-/// The struct that stands for an entry point: `input_gradient` gives `InputGradient`.
+/// The struct name of an entry point: `InputGradient` for `input_gradient`.
 pub(crate) fn struct_name(entry_point: &str) -> String {
     entry_point
         .split('_')
@@ -11,7 +11,7 @@ pub(crate) fn struct_name(entry_point: &str) -> String {
         .collect()
 }
 
-/// Comments are plain text, documentation is Markdown.
+/// Escapes a plain-text comment as Markdown.
 pub(crate) fn escape(comment: &str) -> String {
     let mut in_code = false;
     let mut escaped = String::with_capacity(comment.len());
@@ -25,13 +25,13 @@ pub(crate) fn escape(comment: &str) -> String {
     escaped
 }
 
-/// As many `#` as a raw string of this text needs.
+/// The number signs that a raw string of this text needs.
 pub(crate) fn fence(text: &str) -> String {
     let longest = text.split('"').skip(1).map(|rest| rest.len() - rest.trim_start_matches('#').len() + 1).max();
     "#".repeat(longest.unwrap_or(1))
 }
 
-/// The name as Rust writes it.
+/// The name as a Rust identifier.
 pub(crate) fn ident(name: &str) -> String {
     const KEYWORDS: &[&str] = &[
         "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn", "else", "enum",

@@ -1,5 +1,5 @@
-//! What Rust must know of a shader: entry points, bindings, parameters, overrides, constants. A shader that breaks one
-//! of Kiln's conventions is a [`Diagnostic`] that says what is expected.
+//! A shader's interface: entry points, bindings, parameters, overrides, constants. A shader that breaks one of Kiln's
+//! conventions is a [`Diagnostic`].
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -14,12 +14,12 @@ use crate::layout::{Struct, struct_layout};
 use crate::source::Source;
 use crate::{Diagnostic, comments};
 
-/// What Rust must know of a shader.
+/// The interface of a shader.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reflection {
-    /// The comment lines at its start, the formula first.
+    /// The comment lines at its start, formula first.
     pub comment: Vec<String>,
-    /// The structs that its uniform buffers of group 0 have.
+    /// The structs of its uniform buffers in group 0.
     pub structs: Vec<Struct>,
     /// Its overrides, in order of declaration.
     pub overrides: Vec<Override>,
@@ -44,7 +44,7 @@ pub struct Override {
     pub name: String,
     /// Its type: `u32`, `i32`, `f32` or `bool`, in both languages.
     pub ty: &'static str,
-    /// The comment behind it.
+    /// Its trailing comment.
     pub comment: Option<String>,
     /// The file in `lib/` that declares it, by stem; `None` for the shader itself.
     pub library: Option<String>,
@@ -57,7 +57,7 @@ pub struct Constant {
     pub name: String,
     /// Its value.
     pub value: Literal,
-    /// The comment behind it.
+    /// Its trailing comment.
     pub comment: Option<String>,
 }
 
@@ -70,13 +70,13 @@ pub struct EntryPoint {
     pub comment: Vec<String>,
     /// Invocations per workgroup along x, y and z.
     pub workgroup_size: [u32; 3],
-    /// The storage buffers that it uses, by rising binding number.
+    /// The storage buffers that it uses, by ascending binding number.
     pub bindings: Vec<Binding>,
     /// The uniform buffer of group 0 that it uses.
     pub params: Option<Params>,
     /// The struct of the uniform buffer at group 1, binding 0, if it uses that.
     pub step: Option<Struct>,
-    /// Whether a line `#gpu_only` above it says that no native code is made of it.
+    /// Whether it is marked `#gpu_only` and has no native code.
     pub gpu_only: bool,
     /// Workgroup memory in bytes, each variable rounded up to 16 as WebGPU counts it.
     pub workgroup_memory: u32,
@@ -93,11 +93,11 @@ pub struct Binding {
     pub binding: u32,
     /// Whether the entry point writes it.
     pub written: bool,
-    /// The distance between two of its elements in bytes.
+    /// The stride of its elements in bytes.
     pub align: u32,
     /// Its type in WGSL.
     pub wgsl: String,
-    /// The comment behind it, by convention its shape.
+    /// Its trailing comment, by convention its shape.
     pub comment: Option<String>,
 }
 
@@ -110,7 +110,7 @@ pub struct Params {
     pub layout: Struct,
 }
 
-/// Checks the shader against Kiln's conventions and lists what Rust must know of it.
+/// Checks the shader against Kiln's conventions and returns its interface.
 pub(crate) fn reflect(module: &Module, info: &ModuleInfo, source: &Source) -> Result<Reflection, Diagnostic> {
     let reflector = Reflector { module, info, source };
     conventions::check(module, source)?;
@@ -124,7 +124,7 @@ pub(crate) fn reflect(module: &Module, info: &ModuleInfo, source: &Source) -> Re
         .collect();
     if let Some(&stray) = source.gpu_only().iter().find(|line| !heads.iter().any(|head| head.contains(*line))) {
         let label = source.label(stray..stray + GPU_ONLY.len(), "");
-        return Err(Diagnostic::new(format!("`{GPU_ONLY}` stands above no entry point"), label)
+        return Err(Diagnostic::new(format!("`{GPU_ONLY}` is not above an entry point"), label)
             .note("expected it directly above an entry point's `@compute`"));
     }
     let mut structs: Vec<Struct> = Vec::new();
@@ -193,7 +193,8 @@ impl Reflector<'_> {
                 (AddressSpace::Uniform, Some(at)) if at.group == 0 => {
                     if let Some(other) = params.replace(name) {
                         let message = format!("`{}` uses two uniform buffers: `{other}` and `{name}`", function.name);
-                        let label = source.label(span.to_range().unwrap_or_default(), "expected one struct with all");
+                        let label = source
+                            .label(span.to_range().unwrap_or_default(), "expected one struct with all parameters");
                         return Err(Diagnostic::new(message, label));
                     }
                     let layout = struct_layout(module, variable.ty, name, span, source)?;
@@ -228,7 +229,7 @@ impl Reflector<'_> {
         let written = access.contains(StorageAccess::STORE);
         if written && !usage.intersects(GlobalUse::WRITE | GlobalUse::ATOMIC) {
             let message = format!("`{entry_point}` does not write `{name}`, which is declared read_write");
-            let expected = "expected `var<storage, read>`, or another variable with this binding for it";
+            let expected = "expected `var<storage, read>`, or another variable with this binding for this entry point";
             return Err(Diagnostic::new(message, self.source.label(span, expected)));
         }
         let align = match self.module.types[variable.ty].inner {
@@ -247,7 +248,7 @@ impl Reflector<'_> {
             let name = value.name.clone().unwrap_or_default();
             if value.id.is_some() {
                 let message = format!("the override `{name}` has an `@id`");
-                let expected = "expected none: Kiln sets overrides by name";
+                let expected = "remove it: Kiln sets overrides by name";
                 return Err(Diagnostic::new(message, self.source.label(span, expected)));
             }
             let ty = match self.module.types[value.ty].inner {

@@ -1,4 +1,4 @@
-//! One shader, from its file to what naga and Kiln know of it.
+//! One shader: source, naga module and reflection.
 
 use std::error::Error;
 use std::ops::Range;
@@ -12,23 +12,23 @@ use crate::import::{Library, assemble};
 use crate::reflect::{Reflection, reflect};
 use crate::source::{File, Source};
 
-/// A valid shader that keeps to Kiln's conventions.
+/// A valid shader that follows Kiln's conventions.
 #[derive(Debug)]
 pub struct Shader {
     /// The file's stem: `conv2d`.
     pub name: String,
-    /// The text, imports put in, and the origin of its lines.
+    /// The text with its imports expanded, and the origin of its lines.
     pub source: Source,
     /// The text as naga's intermediate representation. Its spans are bytes of [`Source::text`].
     pub module: naga::Module,
-    /// What naga found out while validating `module`.
+    /// The result of naga's validation of `module`.
     pub info: ModuleInfo,
-    /// What Rust must know of it.
+    /// Its interface.
     pub reflection: Reflection,
 }
 
-/// What every WebGPU device can do, and subgroups, which most can: kernels with them lie in files of their own, and an op
-/// takes them where `Limits::subgroup_sizes` says that it can.
+/// The capabilities of every WebGPU device, and subgroups, which most have: kernels with subgroups have files of their
+/// own, which ops select by `Limits::subgroup_sizes`.
 const WEBGPU: Capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32.union(Capabilities::SUBGROUP);
 
 impl Shader {
@@ -60,7 +60,7 @@ fn parse_error(error: &naga::front::wgsl::ParseError, source: &Source) -> Diagno
     Diagnostic { message: error.message().to_owned(), labels, notes: error.notes().map(str::to_owned).collect() }
 }
 
-/// The innermost cause at the narrowest place; what it is part of follows as notes.
+/// The innermost cause at the narrowest place, with its context as notes.
 fn validation_error(error: &WithSpan<ValidationError>, source: &Source) -> Diagnostic {
     let causes = std::iter::successors(Some(error.as_inner() as &dyn Error), |&cause| cause.source());
     let mut notes: Vec<String> = causes.map(|cause| without_handles(&cause.to_string())).collect();
@@ -69,7 +69,7 @@ fn validation_error(error: &WithSpan<ValidationError>, source: &Source) -> Diagn
     notes.retain(|note| !note.contains("''")); // a context without a name
 
     let spans = error.spans().filter_map(|(span, description)| Some((span.to_range()?, description.as_str())));
-    // naga labels what it has no words for with a Rust type.
+    // naga labels some spans with the name of a Rust type.
     let mut spans: Vec<_> = spans.map(|(at, what)| (at, if what.starts_with("naga::") { "" } else { what })).collect();
     spans.sort_by_key(|(at, what)| (at.len(), what.is_empty()));
     if let Some((narrowest, _)) = spans.first().cloned() {
@@ -82,7 +82,7 @@ fn validation_error(error: &WithSpan<ValidationError>, source: &Source) -> Diagn
     Diagnostic { message, labels, notes }
 }
 
-/// naga's message without the indices by which it names what has no name: ` [3]`, ` Some([3])`.
+/// naga's message without handle indices: ` [3]`, ` Some([3])`.
 fn without_handles(message: &str) -> String {
     let is_handle = |word: &str| {
         let word = word.strip_prefix("Some(").and_then(|word| word.strip_suffix(')')).unwrap_or(word);
@@ -92,7 +92,7 @@ fn without_handles(message: &str) -> String {
     message.split(' ').filter(|word| !is_handle(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// Where the first word that the message quotes stands in the text: types have no place of their own.
+/// The position of the first word quoted in the message: types have no span of their own.
 fn quoted(message: &str, text: &str) -> Option<Range<usize>> {
     let word = message.split('`').nth(1)?;
     let joins = |c: char| c.is_alphanumeric() || c == '_';

@@ -1,4 +1,4 @@
-//! WGSL text that knows from which file and line each of its own lines comes.
+//! WGSL text with the origin of each line.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::Label;
 
-/// A file as it lies on disk.
+/// A file on disk.
 #[derive(Debug)]
 pub(crate) struct File {
     pub(crate) path: PathBuf,
@@ -29,7 +29,7 @@ pub(crate) fn label(file: &File, line: usize, columns: Range<usize>, message: im
     }
 }
 
-/// A whole shader, its imports put in, with the origin of each line.
+/// A shader with its imports expanded, and the origin of each line.
 #[derive(Debug)]
 pub struct Source {
     text: String,
@@ -45,7 +45,7 @@ impl Source {
         Source { text: String::new(), origins: Vec::new(), root: root.clone(), gpu_only: Vec::new() }
     }
 
-    /// Has the next line stand for `#gpu_only`.
+    /// Marks the next line as `#gpu_only`.
     pub(crate) fn mark_gpu_only(&mut self) {
         self.gpu_only.push(self.text.len());
     }
@@ -69,13 +69,13 @@ impl Source {
         self.origins.push((file.clone(), line));
     }
 
-    /// Legal WGSL: where an `#import` or a `#gpu_only` stood, it stands as a comment, and below an import what was imported.
+    /// Legal WGSL: each `#import` and `#gpu_only` is a comment, and imported text follows its `#import`.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The place of these bytes of [`Source::text`] in the file that they come from. A range over several lines is cut
-    /// at the end of the first.
+    /// The place of these bytes of [`Source::text`] in their source file. A range over several lines is cut at the end
+    /// of the first.
     pub fn label(&self, bytes: Range<usize>, message: impl Into<String>) -> Label {
         let end_of_text = self.text.len().saturating_sub(1);
         let start = bytes.start.min(end_of_text);

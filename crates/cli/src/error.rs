@@ -1,31 +1,31 @@
-//! What can go wrong in a command.
+//! The errors of commands.
 
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What can go wrong in a command.
+/// An error of a command.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The library says no.
+    /// An error of the library.
     #[error(transparent)]
     Kiln(#[from] kiln::Error),
-    /// A device cannot be used.
+    /// An error of a device.
     #[error(transparent)]
     Device(#[from] kiln::graph::DeviceError),
-    /// A data set is not as it should be.
+    /// An error of a data set.
     #[error(transparent)]
     Data(#[from] kiln::data::DataError),
-    /// No data set has this name, and no folder.
+    /// There is no data set or folder of this name.
     #[error(
-        "expected mnist, fashion-mnist, cifar10, cifar100, a folder or an archive of one (.tar.gz), found `{found}`"
+        "unknown data set `{found}`; expected mnist, fashion-mnist, cifar10, cifar100, a folder or an archive (.tar.gz)"
     )]
     NoData {
-        /// What was asked for.
+        /// The requested value.
         found: String,
     },
-    /// A folder holds no data set.
+    /// A folder contains no data set.
     #[error(
         "{}: expected the four files of MNIST (train-images-idx3-ubyte, …), those of CIFAR-10 (data_batch_1.bin, …) or CIFAR-100 (train.bin, test.bin), train.safetensors and test.safetensors, folders train and test with a folder of images for each class, or a folder of images for each class, found {found}",
         .folder.display()
@@ -33,10 +33,10 @@ pub enum Error {
     NotASet {
         /// The folder.
         folder: PathBuf,
-        /// What is there.
+        /// The actual contents.
         found: String,
     },
-    /// Training and test images have other classes.
+    /// Training and test images have different classes.
     #[error("{}: expected the same classes in train and test, found {} and {}", .folder.display(), .train.join(", "), .test.join(", "))]
     OtherClasses {
         /// The folder that has both.
@@ -47,7 +47,7 @@ pub enum Error {
         test: Vec<String>,
     },
     /// Data have classes that a run was not trained on.
-    #[error("{}: trained on the classes {}; {data}: found the classes {}; give the classes that the run knows the names that it has for them", .run.display(), some(.trained), some(.found))]
+    #[error("{}: trained on the classes {}; {data}: found the classes {}; rename them to the run's classes", .run.display(), some(.trained), some(.found))]
     OtherClassesThanRun {
         /// The run.
         run: PathBuf,
@@ -58,47 +58,47 @@ pub enum Error {
         /// The classes there.
         found: Vec<String>,
     },
-    /// Something contradicts what a run was trained with.
+    /// A value contradicts the run.
     #[error("{}: trained with {trained}, found {found}", .run.display())]
     Contradiction {
         /// The run.
         run: PathBuf,
-        /// What it was trained with.
+        /// The value of the training.
         trained: String,
-        /// What is asked for, or is there.
+        /// The requested or present value.
         found: String,
     },
-    /// A run of numbers is to see pictures.
+    /// Pictures are the input of a run that was trained on floats.
     #[error(
-        "{}: trained on f32 values, found bytes of pictures; say how bytes become such values: --rescale 1/255 for values from 0 to 1, --rescale 1 for 0 to 255",
+        "{}: trained on f32 values, found bytes of pictures; choose their scale: --rescale 1/255 for values from 0 to 1, --rescale 1 for 0 to 255",
         .run.display()
     )]
     NoRule {
         /// The run.
         run: PathBuf,
     },
-    /// Labels do not say which loss is meant.
+    /// The labels do not determine the loss.
     #[error(
-        "expected --loss, as labels are neither classes nor 0 and 1: such as --loss mean_squared_error or --loss binary_crossentropy"
+        "--loss is required, because the labels are neither classes nor 0 and 1; for example --loss mean_squared_error or --loss binary_crossentropy"
     )]
     NoLoss,
-    /// A model does not give classes.
-    #[error("model `{model}` gives {gives} for a picture, expected [classes]; use --input and --output for tensors")]
+    /// The output of a model is not classes.
+    #[error("model `{model}` has an output of shape {gives}, expected [classes]; use --input and --output for tensors")]
     NoClasses {
         /// The model's name.
         model: String,
         /// The shape of its output.
         gives: String,
     },
-    /// A folder has no pictures.
+    /// A folder contains no pictures.
     #[error("expected pictures (bmp, gif, jpg, png or webp) in {}, found none", .folder.display())]
     NoPicturesIn {
         /// The folder.
         folder: PathBuf,
     },
-    /// Nothing says how a model was trained.
+    /// A model has no run.json.
     #[error(
-        "expected run.json, which says how the model was trained, in {}, found none; name --data and --loss",
+        "no run.json, the record of the training, in {}; set --data and --loss",
         .folder.display()
     )]
     NoRunFile {
@@ -111,9 +111,9 @@ pub enum Error {
     /// Training has diverged.
     #[error("{error}\n{kept}")]
     Diverged {
-        /// How. Not a source, which would be printed once more.
+        /// The cause. Not a source, which would be printed again.
         error: Box<kiln::Error>,
-        /// Where the last finite weights are.
+        /// The location of the last finite weights.
         kept: String,
     },
     /// An archive names a file outside it.
@@ -124,15 +124,15 @@ pub enum Error {
         /// The path in it.
         path: PathBuf,
     },
-    /// An archive holds more than is unpacked.
+    /// An archive exceeds the limits of unpacking.
     #[error("{}: {problem}", .archive.display())]
     Archive {
         /// The archive.
         archive: PathBuf,
-        /// What was expected, what was found and what to do.
+        /// The problem and what to do.
         problem: String,
     },
-    /// A folder lacks an archive.
+    /// An archive is missing.
     #[error("expected {name} in {}, found no such file", .folder.display())]
     NoArchive {
         /// The folder.
@@ -140,81 +140,83 @@ pub enum Error {
         /// The archive's name.
         name: &'static str,
     },
-    /// No model has this name, and no file or folder.
+    /// There is no model, file or folder of this name.
     #[error(
-        "expected lenet, cifar-simple, cifar-deep, vgg16, inception_v3, a model.json or a folder that has one, found `{found}`"
+        "unknown network `{found}`; expected lenet, cifar-simple, cifar-deep, vgg16, inception_v3, a model.json or a folder with one"
     )]
     NoModel {
-        /// What was asked for.
+        /// The requested value.
         found: String,
     },
-    /// No backbone has this name.
-    #[error("expected vgg16 or inception_v3, found `{found}`")]
+    /// There is no backbone of this name.
+    #[error("unknown backbone `{found}`; expected vgg16 or inception_v3")]
     NoBackbone {
-        /// What was asked for.
+        /// The requested value.
         found: String,
     },
-    /// A backbone runs with weights that someone trained.
-    #[error("expected --weights with a file of trained weights for {model}, found none")]
+    /// A backbone has no pretrained weights.
+    #[error("{model} requires pretrained weights; pass a file with --weights")]
     NoWeights {
         /// The backbone.
         model: String,
     },
     /// A file lacks layers of a backbone.
-    #[error("{}: expected the weights of all layers, found none of {}", .path.display(), .missing.join(", "))]
+    #[error("{}: no weights for the layers {}", .path.display(), .missing.join(", "))]
     PartOfBackbone {
         /// The file.
         path: PathBuf,
         /// The layers.
         missing: Vec<String>,
     },
-    /// `--augment` says something that Kiln does not know.
+    /// The value of `--augment` is invalid.
     #[error(
-        "--augment {found}: {problem}; expected name=value with commas between them, like rotation_range=15,horizontal_flip=true"
+        "--augment {found}: {problem}; expected name=value, separated by commas, for example rotation_range=15,horizontal_flip=true"
     )]
     Augmentation {
-        /// What it says.
+        /// The value.
         found: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
-    /// An option says something that makes no sense.
+    /// The value of an option is invalid.
     #[error("{option}: {problem}")]
     Option {
         /// The option, as it is spelled.
         option: &'static str,
-        /// What was expected, and what was found.
+        /// The problem.
         problem: String,
     },
-    /// A network does not take pictures.
-    #[error("model `{model}` takes {takes}, expected images [height, width, 1 or 3]; use --input for tensors")]
+    /// The input of a network is not pictures.
+    #[error(
+        "model `{model}` has an input of shape {takes}, expected images [height, width, 1 or 3]; use --input for tensors"
+    )]
     NoPictures {
         /// The model's name.
         model: String,
         /// The shape of a sample.
         takes: String,
     },
-    /// A file of tensors holds something other than it should.
+    /// A file of tensors is invalid.
     #[error("{}: {problem}", .path.display())]
     Tensors {
         /// The file.
         path: PathBuf,
-        /// What was expected, and what was found.
+        /// The problem.
         problem: String,
     },
-    /// A folder is not what `kiln train` leaves.
-    #[error("expected a folder that `kiln train` left, found no model.json in {}", .found.display())]
+    /// A folder is not an output folder of `kiln train`.
+    #[error("no model.json in {}; expected the output folder of `kiln train`", .found.display())]
     NoRun {
         /// The folder.
         found: PathBuf,
     },
-    /// A folder holds a training that has left no model yet.
+    /// The training in a folder has no model yet.
     #[error("{}: the training there has not finished an epoch: it has no model yet", .folder.display())]
     Unfinished {
         /// The folder.
         folder: PathBuf,
     },
-    /// A model gives a value that is not finite.
+    /// A prediction is not finite.
     #[error(
         "{of}: expected predictions that are finite, found NaN or infinity; check the weights and the values of this sample"
     )]
@@ -238,34 +240,34 @@ pub enum Error {
         /// The number of the process, if it is known.
         process: String,
     },
-    /// A folder holds a training that nobody said is to be overwritten.
-    #[error("{}: expected a folder without a training, found {what}; choose another one with --out, or replace it with --overwrite (train: or go on with --resume)", .folder.display())]
+    /// A folder contains a training, and `--overwrite` is not set.
+    #[error("{}: expected a folder without a training, found {what}; choose another one with --out, or replace it with --overwrite (train: or continue with --resume)", .folder.display())]
     HoldsRun {
         /// The folder.
         folder: PathBuf,
-        /// What is there.
+        /// The actual contents.
         what: String,
     },
-    /// A folder holds nothing to go on with.
-    #[error("{}: expected a training to resume, found {found}; begin one without --resume, with --overwrite if what is there is not needed", .folder.display())]
+    /// A folder contains no training to resume.
+    #[error("{}: expected a training to resume, found {found}; start one without --resume, and with --overwrite to replace the folder's contents", .folder.display())]
     NothingToResume {
         /// The folder.
         folder: PathBuf,
-        /// What is there.
+        /// The actual contents.
         found: &'static str,
     },
-    /// What is asked for is not the training that is to go on.
-    #[error("{}: the training there cannot be resumed as another one:{}\nleave these options out to go on with it, or begin a new training with another --out", .folder.display(), lines(.differences))]
+    /// The requested training is not the one to resume.
+    #[error("{}: the training there cannot be resumed with other options:{}\nremove these options to resume it, or start a new training with another --out", .folder.display(), lines(.differences))]
     OtherTraining {
         /// The folder.
         folder: PathBuf,
-        /// What differs.
+        /// The differences.
         differences: Vec<String>,
     },
-    /// Arguments do not fit together.
+    /// Arguments conflict.
     #[error("{0}")]
     Usage(String),
-    /// A file of ours holds something other than it should.
+    /// A JSON file is invalid.
     #[error("cannot read or write {}", .path.display())]
     Json {
         /// The file.
@@ -273,12 +275,12 @@ pub enum Error {
         /// Why not.
         source: serde_json::Error,
     },
-    /// A filter leaves nothing.
-    #[error("expected part of a name, found `{found}`; names are {}", .names.join(", "))]
+    /// A filter matches nothing.
+    #[error("no name contains `{found}`; the names are {}", .names.join(", "))]
     Filter {
-        /// What was asked for.
+        /// The requested value.
         found: String,
-        /// What there is.
+        /// The available names.
         names: Vec<String>,
     },
     /// Signals cannot be watched.
@@ -297,7 +299,7 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
-    /// A folder lacks a file.
+    /// A file is missing.
     #[error("expected {name} or {name}.gz in {}, found neither", .folder.display())]
     Missing {
         /// The folder.
@@ -305,25 +307,25 @@ pub enum Error {
         /// The file.
         name: &'static str,
     },
-    /// A file's contents are not those of the data set.
+    /// The hash of a file does not match.
     #[error("{file}: expected contents with sha256 {expected}, found {found}")]
     Hash {
         /// The file or its address.
         file: String,
         /// The hash of the right contents.
         expected: &'static str,
-        /// The hash of what is there.
+        /// The hash of the actual contents.
         found: String,
     },
-    /// A program that Kiln calls is not there or fails.
+    /// A program called by Kiln is missing or fails.
     #[error("`{command}` failed: {message}")]
     Command {
         /// The command line.
         command: String,
-        /// What it says.
+        /// Its message.
         message: String,
     },
-    /// A server does not send a file.
+    /// A server refuses a request.
     #[error("{url}: expected the file, found HTTP status {status}")]
     Status {
         /// The file's address.
@@ -339,14 +341,14 @@ pub enum Error {
         /// Why not.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// No source of a data set works.
-    #[error("{set} could not be fetched{}\n  {advice}", list(.tried))]
+    /// All sources of a data set failed.
+    #[error("{set} could not be downloaded{}\n  {advice}", list(.tried))]
     NoSource {
         /// The data set's name.
         set: &'static str,
-        /// What was tried and what it said.
+        /// The sources and their errors.
         tried: Vec<(String, Error)>,
-        /// What the user can do.
+        /// The advice to the user.
         advice: String,
     },
     /// A picture cannot be drawn.
@@ -367,7 +369,7 @@ impl Error {
     }
 }
 
-/// An error and its causes in words, the library's arguments by the names of a command's options.
+/// An error and its causes as text, with the library's arguments replaced by a command's options.
 pub fn words(error: &Error, command: &clap::Command) -> String {
     let text = chain(error);
     let text = match option("image_size", command) {
@@ -417,7 +419,7 @@ fn option(argument: &str, command: &clap::Command) -> Option<String> {
     known.then(|| format!("--{name}"))
 }
 
-/// An error and its causes, as far as it does not name them itself.
+/// An error and its causes, without those that it already names.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -431,7 +433,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The first few names in words.
+/// The first few names as text.
 fn some(names: &[String]) -> String {
     const SHOWN: usize = 20;
     match names.len() {
@@ -484,7 +486,7 @@ mod tests {
         };
         for (outputs, advice) in [(1, "sigmoid"), (2, "softmax")] {
             let expected =
-                format!("; end the network with a {advice}, or pass --from-logits if the model gives logits");
+                format!("; end the network with a {advice}, or pass --from-logits if the outputs are logits");
             assert!(no_softmax(outputs).ends_with(&expected), "{}", no_softmax(outputs));
         }
 

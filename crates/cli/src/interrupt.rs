@@ -1,4 +1,4 @@
-//! Ctrl-C and the signal to terminate: a training ends in good order. Ctrl-C twice ends it at once.
+//! Ctrl-C and SIGTERM: a training stops gracefully. A second Ctrl-C quits immediately.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,39 +8,38 @@ use kiln::{BatchLogs, Callback, EpochLogs, Model, TestBatchLogs};
 
 use crate::error::Error;
 
-/// The exit status of what was ended with Ctrl-C.
+/// The exit status after Ctrl-C.
 const CTRL_C: usize = 130;
-/// The exit status of what was asked to terminate.
+/// The exit status after SIGTERM.
 #[cfg(unix)]
 const TERMINATED: usize = 143;
 
-/// The exit status that was asked for, 0 if none was.
+/// The requested exit status, 0 if none.
 static ASKED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// From now on, the first Ctrl-C and the signal to terminate only set the exit status.
+/// Installs handlers: the first Ctrl-C and SIGTERM only set the exit status.
 pub fn watch() -> Result<(), Error> {
     let asked = ASKED.clone();
     let on_ctrl_c = move || {
         if asked.swap(CTRL_C, Ordering::Relaxed) == CTRL_C {
             std::process::exit(CTRL_C as i32);
         }
-        eprintln!("\nCtrl-C: finishing the batch and saving; once more to quit at once");
+        eprintln!("\nCtrl-C: finishing the batch and saving; press Ctrl-C again to quit immediately");
     };
     ctrlc::set_handler(on_ctrl_c).map_err(|source| Error::Signal { source: source.into() })?;
-    // Not by ctrlc: that also takes the signal of a closed terminal, which `nohup` has ignored, and does not tell which
-    // it was.
+    // Not by ctrlc, which also handles SIGHUP, ignored under `nohup`, and does not distinguish signals.
     #[cfg(unix)]
     signal_hook::flag::register_usize(signal_hook::consts::SIGTERM, ASKED.clone(), TERMINATED)
         .map_err(|source| Error::Signal { source: source.into() })?;
     Ok(())
 }
 
-/// The exit status that was asked for, if one was.
+/// The requested exit status, if any.
 pub fn asked() -> Option<u8> {
     Some(ASKED.load(Ordering::Relaxed) as u8).filter(|&status| status != 0)
 }
 
-/// Stops training, validation and evaluation when that was asked for.
+/// Stops training, validation and evaluation after a signal.
 pub struct Interrupt;
 
 impl Interrupt {

@@ -19,26 +19,26 @@ use crate::commands::{
     augment_preview, bench, check, data, devices, evaluate, features, finetune, predict, profile, summary, train,
 };
 
-/// Trains convolutional networks on the GPU or the processor, with kernels written by hand in WGSL.
+/// Train convolutional networks on a GPU or the processor, with hand-written WGSL kernels.
 #[derive(Debug, Parser)]
 #[command(
     name = "kiln",
     version,
     after_help = "\
 First steps:
-  kiln devices                 what Kiln can compute on
-  kiln data mnist              fetch the handwritten digits
-  kiln train lenet             train on them; the result is in runs/lenet
-  kiln evaluate runs/lenet     how well it does on images that it has not seen
-  kiln check                   whether the device computes right
-  kiln bench                   how fast it is
+  kiln devices                 list the devices that Kiln can use
+  kiln data mnist              download the handwritten digits
+  kiln train lenet             train on them; results go to runs/lenet
+  kiln evaluate runs/lenet     evaluate on the test images
+  kiln check                   check that the device computes correctly
+  kiln bench                   measure its speed
 
 Environment:
-  KILN_DEVICE   the device to use where no --device is given: cpu, part of a GPU's name, or a number
-  KILN_THREADS  the threads that compute where that is the processor; by default one per core
+  KILN_DEVICE   the device to use without --device: cpu, part of a GPU's name, or a number from `kiln devices`
+  KILN_THREADS  the number of threads of the device cpu; by default one per core
   KILN_DATA     the folder of data sets; by default kiln/ in the platform's cache folder
 
-Exit status: 0 done, 1 failed, 2 wrong arguments, 130 stopped with Ctrl-C, 143 by the signal to terminate."
+Exit status: 0 success, 1 failure, 2 invalid arguments, 130 stopped by Ctrl-C, 143 stopped by SIGTERM."
 )]
 struct Arguments {
     #[command(subcommand)]

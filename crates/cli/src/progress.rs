@@ -1,4 +1,4 @@
-//! What is seen of a training: a bar per epoch on a terminal, and a line per epoch everywhere.
+//! The progress of a training: a bar per epoch on a terminal, and a line per epoch everywhere.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use kiln::{BatchLogs, Callback, EpochLogs, Model};
 
-/// Shows a training as Keras does.
+/// Shows progress like Keras.
 pub struct Progress {
     began: Instant,
     first_step: Option<Duration>,
@@ -15,12 +15,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// To be made when work begins. `epochs` is how many there will be, if that is known.
+    /// Starts the clock. `epochs` is the number of epochs, if known.
     pub fn new(epochs: Option<usize>) -> Progress {
         Progress { began: Instant::now(), first_step: None, epochs, bar: ProgressBar::hidden() }
     }
 
-    /// How long it took from the beginning until the figures of the first step were back.
+    /// The time from the start until the figures of the first step were available.
     pub fn first_step(&self) -> Option<Duration> {
         self.first_step
     }
@@ -57,7 +57,7 @@ impl Callback for Progress {
     }
 }
 
-/// The figures of an epoch in Keras' words.
+/// The figures of an epoch in Keras' format.
 fn line(logs: &EpochLogs) -> String {
     let batches = logs.batch_losses.len();
     let per_step = 1000.0 * logs.seconds / batches.max(1) as f64;

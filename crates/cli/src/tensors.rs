@@ -13,7 +13,7 @@ use safetensors::{Dtype, SafeTensors};
 use crate::error::Error;
 use crate::files;
 
-/// The samples in a file's tensor `x`, f32 or u8, as they are. They have no labels.
+/// Reads the tensor `x` of a file, f32 or u8, as unscaled samples without labels.
 pub fn samples(path: &Path) -> Result<Dataset, Error> {
     Ok(load_safetensors_samples(path)?.rescaled(1.0, 0.0))
 }
@@ -34,17 +34,17 @@ pub fn write_all(path: &Path, tensors: &[(&str, Shape, &[f32])]) -> Result<(), E
     let header = Metadata::new(None, tensors.iter().map(info).collect())
         .map_err(|error| Error::Tensors { path: path.to_owned(), problem: error.to_string() })?;
     let mut header = serde_json::to_vec(&header).map_err(|source| Error::Json { path: path.to_owned(), source })?;
-    header.resize(header.len().next_multiple_of(8), b' '); // as values are to be aligned
+    header.resize(header.len().next_multiple_of(8), b' '); // aligns the values
     let mut staged = files::stage(path)?;
     let mut write = |bytes: &[u8]| staged.write_all(bytes).map_err(Error::file("write", path));
     write(&(header.len() as u64).to_le_bytes())?;
     write(&header)?;
-    // From where the values lie, for they may fill half of the memory.
+    // Written in place, because the values may fill half of the memory.
     tensors.iter().try_for_each(|(_, _, values)| write(bytemuck::cast_slice(values)))?;
     files::publish(staged, path)
 }
 
-/// The tensors of f32 of a file, by their names.
+/// Reads the f32 tensors of a file, by name.
 pub fn read_all(path: &Path) -> Result<BTreeMap<String, Vec<f32>>, Error> {
     let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
     let file = open(path, &bytes)?;

@@ -1,4 +1,4 @@
-//! Archives of strangers, `.tar` or `.tar.gz`, unpacked within limits.
+//! Unpacks untrusted archives, `.tar` or `.tar.gz`, within limits.
 
 mod links;
 
@@ -15,19 +15,19 @@ use tar::EntryType;
 use self::links::Link;
 use crate::error::Error;
 
-/// How many times its own size an archive may become, once it is larger than [`SMALL`]: photographs hardly shrink when
-/// they are packed, and tensors and bitmaps seldom to a hundredth.
+/// The maximum compression ratio of an archive with more than [`SMALL`] unpacked bytes: photographs hardly compress,
+/// and tensors and bitmaps seldom to a hundredth.
 const RATIO: u64 = 100;
-/// So many bytes may come of any archive.
+/// The unpacked size allowed for any archive, in bytes.
 const SMALL: u64 = 256 << 20;
-/// What stays free on the disk, in bytes.
+/// The disk space to keep free, in bytes.
 const SPARE: u64 = 512 << 20;
-/// What a file takes on the disk at least, in bytes.
+/// The minimum disk space of a file, in bytes.
 const BLOCK: u64 = 4096;
-/// What may stand before a file in an archive, in bytes: its long name, for example.
+/// The maximum size of a file's headers in an archive, in bytes, such as its long name.
 const HEADERS: u64 = 1 << 20;
 
-/// How much may come of an archive, in bytes.
+/// The limits of an archive's unpacked size, in bytes.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     archive: u64,
@@ -43,7 +43,7 @@ impl Limits {
     }
 
     /// # Errors
-    /// When `bytes` are more than the limits allow.
+    /// If `bytes` exceeds the limits.
     fn check(self, archive: &Path, bytes: u64) -> Result<(), Error> {
         let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
         let problem = if bytes > self.ratio {
@@ -67,12 +67,12 @@ impl Limits {
     }
 }
 
-/// Unpacks the files and folders of an archive into a folder. A link to a member becomes a copy of it; what is neither a
-/// file, a folder nor a link is left out with a warning.
+/// Unpacks the files and folders of an archive to a folder. A link to a member becomes a copy of it; entries other than
+/// files, folders and links are skipped with a warning.
 ///
 /// # Errors
-/// When the archive is damaged, names files outside it, has a link to something that is not in it, or holds more than its
-/// size, or the disk, allows for. What was unpacked by then stays.
+/// If the archive is damaged, names files outside of it, has a link to a missing member, or exceeds the limits of its
+/// size or of the disk. Files unpacked before the error remain.
 pub fn unpack(archive: &Path, into: &Path) -> Result<(), Error> {
     let failed = |error| Error::file("unpack", archive)(error);
     let file = File::open(archive).map_err(Error::file("read", archive))?;
@@ -92,7 +92,7 @@ pub fn unpack(archive: &Path, into: &Path) -> Result<(), Error> {
         if !inside {
             return Err(Error::Outside { archive: archive.to_owned(), path });
         }
-        // Whether it is unpacked or passed over, so much is read of it, and then what stands before the next.
+        // Every entry is read, even if skipped, and then the headers of the next one.
         taken.add(entry.size())?;
         allowed.set(entry.size().saturating_add(HEADERS));
         match entry.header().entry_type() {
@@ -104,7 +104,7 @@ pub fn unpack(archive: &Path, into: &Path) -> Result<(), Error> {
                 let is_symbolic = entry.header().entry_type() == EntryType::Symlink;
                 links.push(Link::new(archive, path, target, is_symbolic)?);
             }
-            EntryType::XGlobalHeader => {} // about the archive
+            EntryType::XGlobalHeader => {} // metadata of the archive
             _ => bar.suspend(|| {
                 let (archive, path) = (archive.display(), path.display());
                 eprintln!("warning: left out: {archive}: {path}: neither a file, a folder nor a link");
@@ -116,7 +116,7 @@ pub fn unpack(archive: &Path, into: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// What an archive has taken on the disk so far.
+/// The disk space used by an archive so far.
 struct Taken<'a> {
     archive: &'a Path,
     limits: Limits,
@@ -124,17 +124,17 @@ struct Taken<'a> {
 }
 
 impl Taken<'_> {
-    /// Counts a file of so many bytes.
+    /// Adds a file of `bytes` bytes.
     ///
     /// # Errors
-    /// When it is more than the limits allow.
+    /// If the total exceeds the limits.
     fn add(&mut self, bytes: u64) -> Result<(), Error> {
         self.bytes = self.bytes.saturating_add(bytes.max(BLOCK));
         self.limits.check(self.archive, self.bytes)
     }
 }
 
-/// A reader that refuses to read more than it is allowed at a time: tar keeps long names in memory.
+/// A reader with a limit per entry, because tar keeps long names in memory.
 struct Bounded<R> {
     contents: R,
     allowed: Rc<Cell<u64>>,
@@ -193,7 +193,7 @@ mod tests {
         assert!(Limits::of(1000, folder.path()).unwrap().disk < 1 << 60);
     }
 
-    /// A packed archive of one entry: so many zeros.
+    /// A compressed archive of one entry of `bytes` zeros.
     fn bomb(folder: &TempDir, kind: EntryType, bytes: u64) -> std::path::PathBuf {
         let path = folder.path().join("bomb.tar.gz");
         let mut file = GzEncoder::new(File::create(&path).unwrap(), Compression::fast());

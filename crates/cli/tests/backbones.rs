@@ -1,4 +1,4 @@
-//! A backbone from the command line: features, a new task, predictions; with made-up weights and pictures.
+//! Backbones on the command line: features, fine-tuning and predictions, with made-up weights and pictures.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -8,7 +8,7 @@ use std::process::Command;
 use image::{Rgb, RgbImage};
 use kiln::models::{Top, vgg16};
 
-/// The exit status, and what is written to both outputs.
+/// Runs a command; returns the exit status and both outputs.
 fn kiln(folder: &Path, arguments: &[&str]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
     let output = command.args(arguments).current_dir(folder).env("KILN_DEVICE", "cpu").output().unwrap();
@@ -22,7 +22,7 @@ fn succeed(folder: &Path, arguments: &[&str]) -> String {
     text
 }
 
-/// Bright and dark pictures, a folder for each class.
+/// Bright and dark pictures, a folder per class.
 fn write_pictures(folder: &Path) {
     for (part, count) in [("train", 8), ("test", 4)] {
         for (class, level) in [("bright", 200), ("dark", 30)] {
@@ -74,14 +74,11 @@ fn what_a_backbone_lacks_is_told() {
     write_pictures(folder);
     let picture = "photos/test/bright/0.png";
     let (status, text) = kiln(folder, &["predict", "vgg16", picture]);
-    assert_eq!(
-        (status, &*text),
-        (1, "error: expected --weights with a file of trained weights for vgg16, found none\n")
-    );
+    assert_eq!((status, &*text), (1, "error: vgg16 requires pretrained weights; pass a file with --weights\n"));
 
     let lenet = ["finetune", "lenet", "--weights", "w.safetensors", "--data", "photos"];
     let (status, text) = kiln(folder, &lenet);
-    assert_eq!((status, &*text), (1, "error: expected vgg16 or inception_v3, found `lenet`\n"));
+    assert_eq!((status, &*text), (1, "error: unknown backbone `lenet`; expected vgg16 or inception_v3\n"));
 
     let finetune = ["finetune", "vgg16", "--weights", "w", "--data", "photos", "--image-size", "32x32"];
     let (status, text) = kiln(folder, &[&finetune[..], &["--then-unfreeze", "20"]].concat());

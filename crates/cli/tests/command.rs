@@ -1,4 +1,4 @@
-//! What scripts rely on: exit statuses, and messages that say what was expected and found. Needs no device.
+//! Exit statuses and messages, on which scripts rely. Needs no device.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The exit status and what is written to the standard error.
+/// Runs a command; returns the exit status and the standard error.
 fn kiln(arguments: &[&str]) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_kiln")).args(arguments).output().unwrap();
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
@@ -51,10 +51,13 @@ fn an_option_that_the_optimizer_does_not_have_is_refused_by_name() {
         (&["--initial-accumulator-value", "1"], "--initial-accumulator-value is for --optimizer adagrad; found adam"),
         (&["--exclude-from-weight-decay", "bias"], "--exclude-from-weight-decay needs a --weight-decay above 0"),
         (&["--reduce-lr-on-plateau", "--decay", "0.1"], "--reduce-lr-on-plateau cannot change a learning rate that"),
-        (&["--reduce-lr-on-plateau", "--validation-split", "0"], "--reduce-lr-on-plateau needs val_loss; give a"),
+        (
+            &["--reduce-lr-on-plateau", "--validation-split", "0"],
+            "--reduce-lr-on-plateau needs val_loss; set --validation-split",
+        ),
         (
             &["--schedule", "piecewise:boundaries=[1],values=[1,2]", "--learning-rate", "1"],
-            "--schedule piecewise has rates of its own; leave out --learning-rate",
+            "--schedule piecewise sets the learning rates; remove --learning-rate",
         ),
     ] {
         let (status, message) = kiln(&[&["train", "lenet"], options].concat());
@@ -133,13 +136,13 @@ fn help_exits_with_0_and_shows_examples() {
 
 #[test]
 fn a_run_that_is_not_there_exits_with_1_and_names_the_folder() {
-    let message = "error: expected a folder that `kiln train` left, found no model.json in no/run\n";
+    let message = "error: no model.json in no/run; expected the output folder of `kiln train`\n";
     assert_eq!(kiln(&["evaluate", "no/run"]), (1, message.to_owned()));
 }
 
 #[test]
 fn a_model_that_is_not_known_exits_with_1() {
-    let message = "error: expected lenet, cifar-simple, cifar-deep, vgg16, inception_v3, a model.json or a folder that has one, found `alexnet`\n";
+    let message = "error: unknown network `alexnet`; expected lenet, cifar-simple, cifar-deep, vgg16, inception_v3, a model.json or a folder with one\n";
     assert_eq!(kiln(&["summary", "alexnet"]), (1, message.to_owned()));
 }
 
@@ -147,7 +150,7 @@ fn a_model_that_is_not_known_exits_with_1() {
 fn data_that_is_not_there_exits_with_1() {
     let out = tempfile::tempdir().unwrap();
     let out = out.path().to_str().unwrap();
-    let message = "error: expected mnist, fashion-mnist, cifar10, cifar100, a folder or an archive of one (.tar.gz), found `mnits`\n";
+    let message = "error: unknown data set `mnits`; expected mnist, fashion-mnist, cifar10, cifar100, a folder or an archive (.tar.gz)\n";
     assert_eq!(kiln(&["train", "lenet", "--data", "mnits", "--out", out]), (1, message.to_owned()));
 
     let (status, message) = kiln(&["data", "mnist", "--from", "/no/folder", "--into", out]);
@@ -201,7 +204,7 @@ fn a_file_cut_short_exits_with_1_and_names_file_expected_and_found() {
     assert!(message.ends_with(expected), "{message}");
 }
 
-/// MNIST's four files, with so many made-up images to train and to test.
+/// MNIST's four files with `counts` made-up training and test images.
 fn write_mnist(folder: &Path, counts: [u32; 2]) {
     for (name, count) in kiln::data::MNIST_FILES.iter().zip([counts[0], counts[0], counts[1], counts[1]]) {
         let count_bytes = count.to_be_bytes();
@@ -291,7 +294,7 @@ fn all_that_an_optimizer_has_can_be_asked_for() {
     assert!(status == 1 && message.starts_with(expected), "{message}");
 }
 
-/// What is written to the standard output, where all goes well.
+/// The standard output of a command that succeeds.
 fn said(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_kiln")).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -326,7 +329,10 @@ fn a_bench_tells_rates_and_shares_of_the_peak() {
 fn a_filter_that_leaves_nothing_is_an_error_that_lists_the_names() {
     for (command, name) in [("bench", "conv2d/lenet.conv1"), ("check", "a training as in Keras")] {
         let (status, message) = kiln(&[command, "no such op"]);
-        assert!(status == 1 && message.contains("found `no such op`") && message.contains(name), "{message}");
+        assert!(
+            status == 1 && message.contains("no name contains `no such op`") && message.contains(name),
+            "{message}"
+        );
     }
 }
 
@@ -359,7 +365,7 @@ fn a_file_of_mnist_in_place_of_its_folder_and_an_empty_model_are_named() {
     write_mnist(folder.path(), [4, 4]);
     let file = folder.path().join(kiln::data::MNIST_FILES[0]);
     let (status, message) = kiln(&["train", "lenet", "--data", file.to_str().unwrap(), "--device", "cpu"]);
-    assert!(status == 1 && message.contains("pass the folder that holds its four files"), "{message}");
+    assert!(status == 1 && message.contains("pass the folder that has its four files"), "{message}");
     let empty = folder.path().join("y.keras");
     std::fs::write(&empty, "").unwrap();
     let (status, message) = kiln(&["summary", empty.to_str().unwrap()]);

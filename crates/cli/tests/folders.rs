@@ -1,4 +1,4 @@
-//! The folder of a run: nothing of the user's is overwritten or mixed up.
+//! The folder of a run: nothing is overwritten or mixed up.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -47,10 +47,10 @@ fn a_run_as_the_model_begins_with_its_weights_and_goes_to_a_new_folder() {
     let all = ["model.json", "weights.safetensors", "checkpoint.safetensors", "history.json", "run.json"];
     let before = all.map(|file| read(folder, "runs/ra3", file));
 
-    // Steps that are too small to change anything.
+    // Steps too small to change anything.
     let tiny = ["--data", "over.safetensors", "--epochs", "1", "--learning-rate", "1e-30"];
     let text = succeed(folder, &[&["train", "runs/ra3/"], &tiny[..]].concat());
-    assert!(text.contains("begins with the weights in runs/ra3/weights.safetensors"), "{text}");
+    assert!(text.contains("initial weights: runs/ra3/weights.safetensors"), "{text}");
     assert!(text.contains("saved in runs/ra3-2;"), "{text}");
     assert!(before == all.map(|file| read(folder, "runs/ra3", file)));
     assert!(read(folder, "runs/ra3-2", "weights.safetensors") == before[1]);
@@ -60,21 +60,21 @@ fn a_run_as_the_model_begins_with_its_weights_and_goes_to_a_new_folder() {
     let text = fail(folder, &[&["train", "runs/ra3", "--out", "runs/ra3"], &tiny[..]].concat());
     assert!(text.contains("runs/ra3: expected a folder without a training"), "{text}");
     let text = succeed(folder, &[&["train", "runs/ra3", "--out", "runs/ra3", "--overwrite"], &tiny[..]].concat());
-    assert!(text.contains("begins with the weights in"), "{text}");
+    assert!(text.contains("initial weights: "), "{text}");
     assert!(read(folder, "runs/ra3", "weights.safetensors") == before[1]);
 
-    // The file alone is a network without weights.
+    // A model.json alone has no weights.
     let text = succeed(folder, &[&["train", "runs/ra3/model.json", "--out", "fresh"], &tiny[..]].concat());
-    assert!(!text.contains("begins with the weights"), "{text}");
+    assert!(!text.contains("initial weights: "), "{text}");
     assert!(read(folder, "fresh", "weights.safetensors") != before[1]);
 
-    // What began with another run's weights goes on without them.
+    // A training that began with another run's weights resumes without them.
     succeed(folder, &["train", "runs/ra3-2", "--resume", "--epochs", "2"]);
     std::fs::remove_dir_all(folder.join("runs/ra3")).unwrap();
     succeed(folder, &["train", "runs/ra3-2", "--resume", "--epochs", "3"]);
 }
 
-/// A training into `run` that takes hours, once it has left a checkpoint.
+/// Starts a training in `run` that takes hours, and waits for its first checkpoint.
 fn endless(folder: &Path) -> Child {
     let arguments = [&OVER[..], &["--epochs", "1000000000", "--out", "run"]].concat();
     let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
@@ -125,7 +125,7 @@ fn a_folder_is_the_new_trainings_own_before_it_trains() {
     over(folder, &["--epochs", "2", "--out", "run"]);
     let diverging = ["--overwrite", "--learning-rate", "1e30", "--batch-size", "8", "--seed", "7", "--out", "run"];
     fail(folder, &[&OVER[..], &diverging].concat());
-    // The weights are the initial ones, the last that were finite.
+    // The weights are the initial ones, the last finite ones.
     assert_eq!(files(&folder.join("run")), [".kiln.lock", "model.json", "run.json", "weights.safetensors"]);
     let run = String::from_utf8(read(folder, "run", "run.json")).unwrap();
     assert!(run.contains("--seed=7"), "{run}");
@@ -180,19 +180,19 @@ fn a_training_that_cannot_begin_makes_no_folder() {
     let folder = folder.path();
     let before = files(folder);
     for (arguments, expected) in [
-        (&["train", "lenett", "--data", "over.safetensors"][..], "found `lenett`"),
+        (&["train", "lenett", "--data", "over.safetensors"][..], "unknown network `lenett`"),
         (&["train", "over.json", "--data", "none.safetensors"], "cannot read none.safetensors"),
-        (&["train", "over.json", "--data", "none"], "found `none`"),
+        (&["train", "over.json", "--data", "none"], "unknown data set `none`"),
         (&["train", "over.json", "--data", "over.safetensors", "--loss", "mean_squared_error"], "labels"),
         (&["train", "over.json", "--data", "over.safetensors", "--resume", "--out", "none"], "found no training"),
-        (&["finetune", "vgg16", "--weights", "w", "--data", "none"], "found `none`"),
+        (&["finetune", "vgg16", "--weights", "w", "--data", "none"], "unknown data set `none`"),
     ] {
         let text = fail(folder, arguments);
         assert!(text.contains(expected), "{arguments:?}: {text}");
         assert_eq!(files(folder), before, "{arguments:?}");
     }
     let (status, text) = common::kiln(folder, &["train", "lenett"]);
-    assert!(status == 2 && text.contains("found `lenett`"), "{text}");
+    assert!(status == 2 && text.contains("unknown network `lenett`"), "{text}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A training that meets a NaN ends with an error, on the processor and on a driver, and leaves finite weights behind.
+//! A training that encounters a NaN fails and keeps finite weights, on the processor and on a driver.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use safetensors::SafeTensors;
 
-/// The processor, and what names a GPU's or a software driver's device on this system.
+/// The names of the processor and of a GPU or software driver on this system.
 const DEVICES: [&str; 2] = [
     "cpu",
     if cfg!(target_os = "macos") {
@@ -24,7 +24,7 @@ fn fixture(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/nan_pixel").join(file)
 }
 
-/// Trains on a file. Returns the exit status and what is written to the standard error.
+/// Trains on a file. Returns the exit status and the standard error.
 fn train(device: &str, data: &Path, out: &Path, arguments: &[&str]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
     command.arg("train").arg(fixture("model.json")).arg("--data").arg(data).arg("--out").arg(out);
@@ -77,7 +77,7 @@ fn a_nan_that_comes_with_a_resumed_training_leaves_the_weights_of_the_last_epoch
     for device in DEVICES {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("run");
-        // One step an epoch, of which the second is far too large: its loss is finite, the weights behind it are not.
+        // One step per epoch. The second is too large: its loss is finite, but the updated weights are not.
         let arguments = ["--batch-size", "64", "--optimizer", "sgd", "--learning-rate", "1e30"];
         let once = [&arguments[..], &["--epochs", "1"]].concat();
         let (status, error) = train(device, &finite(folder.path()), &out, &once);
@@ -102,7 +102,7 @@ fn initial_weights_that_are_not_finite_end_the_training_and_are_not_saved() {
         let data = finite(folder.path());
         let (status, error) = train(device, &data, &good, &["--epochs", "1"]);
         assert_eq!(status, 0, "{device}: {error}");
-        // A NaN in place of the last value, a bias.
+        // Replaces the last value, a bias, by NaN.
         let mut weights = std::fs::read(good.join("weights.safetensors")).unwrap();
         let last = weights.len() - 4;
         weights[last..].copy_from_slice(&f32::NAN.to_le_bytes());

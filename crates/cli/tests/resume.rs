@@ -1,4 +1,4 @@
-//! Trainings that go on: to the bits of one that was not interrupted, or not at all.
+//! Resumed trainings: bit-identical to uninterrupted ones, or refused.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -9,13 +9,13 @@ use std::process::{Command, Stdio};
 
 use common::{epochs, fail, kiln, read, succeed, write_over, write_pictures};
 
-/// A network that learns by heart what it has seen: the validation loss is the smallest after the first epoch.
+/// A network that overfits: the validation loss is smallest after the first epoch.
 const OVER: [&str; 6] = ["train", "over.json", "--data", "over.safetensors", "--validation-split", "0.5"];
-/// How far its steps go, and a rate with which the first epoch has no end, as its loss is not finite.
+/// Its learning rate, and one with which the first epoch diverges.
 const RATE: [&str; 2] = ["--learning-rate", "0.1"];
 const DIVERGING: [&str; 4] = ["--learning-rate", "1e30", "--batch-size", "8"];
 
-/// Trains it into a folder, with more arguments.
+/// Trains it in a folder, with more arguments.
 fn over(folder: &Path, out: &str, more: &[&str]) -> String {
     succeed(folder, &[&OVER[..], &RATE, &["--out", out], more].concat())
 }
@@ -27,7 +27,7 @@ fn checkpoint(folder: &Path, run: &str) -> Vec<u8> {
     bytes[8 + header..].to_vec()
 }
 
-/// Fails to.
+/// Expects the training to fail.
 fn over_fails(folder: &Path, out: &str, more: &[&str]) -> String {
     fail(folder, &[&OVER[..], &["--out", out], more].concat())
 }
@@ -44,7 +44,7 @@ fn a_training_with_patience_ends_as_one_that_was_not_interrupted() {
         let out = format!("part{index}");
         over(folder, &out, &["--patience", "4", "--epochs", stop]);
         let text = succeed(folder, &["train", "over.json", "--resume", "--epochs", "8", "--out", &out]);
-        assert!(text.contains(&format!("goes on after epoch {stop}")) && text.contains("--patience=4"), "{text}");
+        assert!(text.contains(&format!("resuming after epoch {stop}")) && text.contains("--patience=4"), "{text}");
         assert_eq!(epochs(folder, &out), whole, "stopped at {stop}");
         for file in ["weights.safetensors", "model.json"] {
             assert!(read(folder, &out, file) == read(folder, "whole", file), "{file}, stopped at {stop}");
@@ -67,10 +67,10 @@ fn a_learning_rate_takes_effect_and_is_written_down() {
         over(folder, out, &["--epochs", "2"]);
     }
     let same = succeed(folder, &["train", "same", "--resume", "--epochs", "4", "--learning-rate", "1e-1"]);
-    assert!(same.contains("goes on after epoch 2, with a learning rate of 0.1\n"), "{same}");
+    assert!(same.contains("resuming after epoch 2, with a learning rate of 0.1\n"), "{same}");
     assert!(!same.contains("changed: --learning-rate"), "{same}");
     let other = succeed(folder, &["train", "other", "--resume", "--epochs", "4", "--learning-rate", "0.001"]);
-    assert!(other.contains("goes on after epoch 2, with a learning rate of 0.001\n"), "{other}");
+    assert!(other.contains("resuming after epoch 2, with a learning rate of 0.001\n"), "{other}");
     assert!(other.contains("changed: --learning-rate: 0.1 before, 0.001 now"), "{other}");
     let run = String::from_utf8(read(folder, "other", "run.json")).unwrap();
     assert!(run.contains("--learning-rate=0.001") && run.contains("learning_rate: 0.001"), "{run}");
@@ -109,14 +109,14 @@ fn what_would_be_another_training_is_refused_and_changes_nothing() {
     let text = std::fs::read_to_string(folder.join("over.json")).unwrap();
     std::fs::write(folder.join("wide.json"), text.replace("\"units\": 64", "\"units\": 65")).unwrap();
     let text = fail(folder, &["train", "wide.json", "--resume", "--out", "run"]);
-    assert!(text.contains("network: that of over.json before, another one now, by wide.json"), "{text}");
+    assert!(text.contains("network: over.json before, a different one from wide.json now"), "{text}");
 
     let mut data = std::fs::read(folder.join("over.safetensors")).unwrap();
     let label = data.len() - 4; // the lowest byte of the last label, an i32
     data[label] ^= 1;
     std::fs::write(folder.join("relabelled.safetensors"), data).unwrap();
     let text = resume(&["--data", "relabelled.safetensors"]);
-    assert!(text.contains("--data: as many samples as before, but other ones"), "{text}");
+    assert!(text.contains("--data: the samples, or their order, are different"), "{text}");
     assert!(before == files.map(|file| read(folder, "run", file)));
 
     // The same data in another place are the same.
@@ -153,7 +153,7 @@ fn where_nothing_can_be_resumed_the_error_says_why() {
     over_fails(folder, "run", &[&DIVERGING[..], &["--overwrite"]].concat());
     assert!(!folder.join("run/checkpoint.safetensors").exists(), "that of the training before is gone");
     let text = over_fails(folder, "run", &["--resume"]);
-    assert!(text.contains("found a training that ended before its first epoch did;"), "{text}");
+    assert!(text.contains("found a training that ended during its first epoch;"), "{text}");
 
     over(folder, "old", &["--epochs", "1"]);
     std::fs::remove_file(folder.join("old/run.json")).unwrap();
@@ -171,13 +171,13 @@ fn a_job_that_is_started_again_and_again_goes_on_if_there_is_something() {
     let folder = write_over();
     let folder = folder.path();
     let job = ["--resume-if-present", "--patience", "4", "--epochs", "8"];
-    // Dies before its first epoch does.
+    // Fails during its first epoch.
     over_fails(folder, "run", &DIVERGING);
     let first = over(folder, "run", &job);
-    assert!(!first.contains("goes on after") && first.contains("Epoch 1/8"), "{first}");
+    assert!(!first.contains("resuming after") && first.contains("Epoch 1/8"), "{first}");
     let weights = read(folder, "run", "weights.safetensors");
     let second = over(folder, "run", &job);
-    assert!(second.contains("goes on after epoch 5") && second.contains("no epoch is left"), "{second}");
+    assert!(second.contains("resuming after epoch 5") && second.contains("no epoch is left"), "{second}");
     assert!(weights == read(folder, "run", "weights.safetensors"));
 }
 

@@ -1,4 +1,4 @@
-//! How a training ends when it is told to. The processor will do.
+//! Trainings stopped by signals. Runs on the processor.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A data set in the form of MNIST, of so few black images that an epoch is one batch.
+/// A data set in MNIST's format with few black images: an epoch is one batch.
 fn write_data(folder: &Path) {
     for (name, extents) in kiln::data::MNIST_FILES.into_iter().zip([&[20, 28, 28][..], &[20], &[10, 28, 28], &[10]]) {
         let shape = extents.iter().flat_map(|&extent: &u32| extent.to_be_bytes());
@@ -17,7 +17,7 @@ fn write_data(folder: &Path) {
     }
 }
 
-/// Sends a signal to a training that has begun and would take hours; gives the exit status and its last line.
+/// Sends a signal to a running training that would take hours; returns the exit status and its last line.
 fn stopped_by(signal: &str, out: &Path) -> (i32, String) {
     let data = tempfile::tempdir().unwrap();
     write_data(data.path());
@@ -42,7 +42,7 @@ fn ctrl_c_saves_and_exits_with_130_and_the_signal_to_terminate_with_143() {
         let out = tempfile::tempdir().unwrap();
         let (status, last) = stopped_by(signal, out.path());
         assert_eq!(status, expected, "{signal}");
-        assert!(last.starts_with("stopped in epoch ") && last.contains("all until then is saved in"), "{last}");
+        assert!(last.starts_with("stopped in epoch ") && last.contains("progress is saved in"), "{last}");
         for file in ["model.json", "weights.safetensors", "history.json", "run.json", "history.png"] {
             assert!(out.path().join(file).is_file(), "{signal}: {file}");
         }

@@ -1,13 +1,13 @@
-//! Values on the host, in f64: what references take and give.
+//! Host tensors in f64, the inputs and outputs of references.
 
 use crate::{DType, Shape, TensorType};
 
-/// A tensor's values on the host. Every element type is held as `f64`, which represents all of them exactly.
+/// A tensor's values on the host. Every element type is stored as `f64`, which represents all of them exactly.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
-    /// The type that the values have on a device.
+    /// The type of the values on a device.
     pub ty: TensorType,
-    /// The values, the last axis varying fastest.
+    /// The values in row-major order.
     pub data: Vec<f64>,
 }
 
@@ -52,7 +52,7 @@ impl Array {
         &self.ty.shape
     }
 
-    /// The values as a device holds them.
+    /// The values in a device's representation.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes: Vec<u8> = match self.ty.dtype {
             DType::F32 => self.data.iter().flat_map(|&v| (v as f32).to_le_bytes()).collect(),
@@ -63,7 +63,7 @@ impl Array {
         bytes
     }
 
-    /// The values that a device holds as `bytes`.
+    /// The values of a device's representation.
     pub fn from_bytes(ty: TensorType, bytes: &[u8]) -> Array {
         let elements = ty.shape.elements();
         let words = || bytes.chunks_exact(4).map(|word| <[u8; 4]>::try_from(word).unwrap_or_default());
@@ -76,7 +76,7 @@ impl Array {
     }
 
     /// The largest difference to `other`, relative to the largest absolute value in `other` (absolute if that is 0).
-    /// A NaN on either side, or another length, gives infinity.
+    /// Infinite if a value is NaN or the lengths differ.
     pub fn relative_error(&self, other: &Array) -> f64 {
         if self.data.len() != other.data.len() {
             return f64::INFINITY;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use crate::{Error, Graph, Node, Op, Result, Shape, Tensor};
 
-/// What an op sees while its gradient is appended: the node, what arrived for its outputs, what is wanted for its inputs.
+/// The context of [`Op::gradient`]: the node, the gradients of its outputs, and the inputs that need gradients.
 #[derive(Debug)]
 pub struct Gradient<'a> {
     graph: &'a mut Graph,
     node: Node,
     wanted: Vec<bool>,
     output_gradients: Vec<Option<Tensor>>,
-    /// By index of the input.
+    /// The gradients by index of the input.
     input_gradients: BTreeMap<usize, Tensor>,
 }
 
@@ -27,12 +27,12 @@ impl Gradient<'_> {
         &self.node.outputs
     }
 
-    /// Whether somebody needs the gradient with respect to this input. Never compute another.
+    /// Whether the gradient with respect to this input is needed. Compute no others.
     pub fn wants(&self, input: usize) -> bool {
         self.wanted.get(input).copied().unwrap_or_default()
     }
 
-    /// The gradient of the loss with respect to this output, unless the loss does not depend on it.
+    /// The gradient of the loss with respect to this output; `None` if the loss does not depend on it.
     pub fn output_gradient(&self, output: usize) -> Option<Tensor> {
         self.output_gradients.get(output).copied().flatten()
     }
@@ -45,23 +45,23 @@ impl Gradient<'_> {
         self.graph.shape(tensor)
     }
 
-    /// Applies an op that gives one tensor, as [`Graph::add`] does.
+    /// Applies an op with one output, as [`Graph::add`].
     ///
     /// # Errors
-    /// When the op cannot take these inputs.
+    /// If the op does not support these inputs.
     pub fn add(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Tensor> {
         self.graph.add(op, inputs)
     }
 
-    /// Applies an op that gives any number of tensors, as [`Graph::add_shared`] does.
+    /// Applies an op with any number of outputs, as [`Graph::add_shared`].
     ///
     /// # Errors
-    /// When the op cannot take these inputs.
+    /// If the op does not support these inputs.
     pub fn add_shared(&mut self, op: Arc<dyn Op>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         self.graph.add_shared(op, inputs)
     }
 
-    /// The same values under another shape, as [`Graph::reshape`] does.
+    /// A view with another shape, as [`Graph::reshape`].
     ///
     /// # Errors
     /// When the number of elements differs.
@@ -69,8 +69,8 @@ impl Gradient<'_> {
         self.graph.reshape(tensor, shape)
     }
 
-    /// Gives the gradient with respect to an input. An input that the node does not have, or a tensor of another graph,
-    /// is an error of [`Graph::gradients`].
+    /// Sets the gradient with respect to an input. An index out of range or a tensor of another graph is an error of
+    /// [`Graph::gradients`].
     pub fn set(&mut self, input: usize, gradient: Tensor) {
         self.input_gradients.insert(input, gradient);
     }
@@ -78,13 +78,13 @@ impl Gradient<'_> {
 
 impl Graph {
     /// Appends the nodes that compute the gradient of `of` with respect to each tensor of `with_respect_to`, where
-    /// `seed` is the gradient that arrives at `of` itself. A tensor on which `of` does not depend gets `None`.
+    /// `seed` is the gradient of `of` itself. The result is `None` for tensors on which `of` does not depend.
     ///
-    /// `sum` adds two tensors: gradients that arrive at one tensor on several ways are added in a fixed order. Nothing
-    /// is computed for tensors that do not lie between `with_respect_to` and `of`.
+    /// `sum` adds two tensors: the gradients of a tensor with several uses are added in a fixed order. Only tensors
+    /// between `with_respect_to` and `of` are differentiated.
     ///
     /// # Errors
-    /// When an op on the way has no gradient, or a tensor is of another graph.
+    /// If an op on the path has no gradient, or a tensor is of another graph.
     pub fn gradients(
         &mut self,
         of: Tensor,
@@ -92,10 +92,10 @@ impl Graph {
         with_respect_to: &[Tensor],
         sum: &Arc<dyn Op>,
     ) -> Result<Vec<Option<Tensor>>> {
-        self.expect_own(of, || "the tensor whose gradient is asked for".to_owned())?;
+        self.expect_own(of, || "the tensor to differentiate".to_owned())?;
         self.expect_own(seed, || "the gradient's seed".to_owned())?;
         for (index, &tensor) in with_respect_to.iter().enumerate() {
-            self.expect_own(tensor, || format!("tensor {index} of those the gradient is taken with respect to"))?;
+            self.expect_own(tensor, || format!("tensor {index} of `with_respect_to`"))?;
         }
         let needed = self.depend_on(with_respect_to);
         let mut arrived: HashMap<Tensor, Tensor> = HashMap::from([(of, seed)]);
@@ -106,7 +106,7 @@ impl Graph {
 
         for node in forward.into_iter().rev().filter(|node| !node.updates) {
             self.scope(node.scope.clone());
-            // Tensors are numbered in the order they were made: views made after this node come before it backwards.
+            // Tensors are numbered in order of creation: views created after this node precede it in the backward pass.
             let newest = node.outputs.iter().max().copied();
             while let Some(view) = views.next_if(|&view| Some(view) > newest) {
                 self.through_view(view, &mut arrived, &needed, sum)?;
@@ -142,8 +142,8 @@ impl Graph {
         for root in roots {
             depends[root.index()] = true;
         }
-        // A view is made before any node takes it and after the node that gives what it views, so one pass over the
-        // nodes suffices when views are resolved on sight.
+        // A view is created after the node that computes its base and before any node that uses it, so one pass over
+        // the nodes suffices if views are resolved immediately.
         let resolve = |graph: &Graph, depends: &[bool], mut tensor: Tensor| loop {
             if depends[tensor.index()] {
                 return true;
@@ -193,7 +193,7 @@ impl Graph {
             Some(&earlier) => {
                 let added = self.add_shared(sum.clone(), &[earlier, gradient])?.first().copied();
                 let types = || [earlier, gradient].map(|tensor| self.ty(tensor).clone());
-                added.ok_or_else(|| Error::inputs(sum.name(), "to give at least one tensor", &types()))?
+                added.ok_or_else(|| Error::inputs(sum.name(), "an op with at least one output", &types()))?
             }
             None => gradient,
         };

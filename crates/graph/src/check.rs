@@ -1,14 +1,14 @@
-//! Whether a plan holds together: what every device tests before it makes a program of one.
+//! The validation of a plan by every device before it creates a program.
 
 use crate::{Access, Argument, Binding, Kernel, Limits, Plan, PlannedCall};
 
 impl Argument {
-    /// The size of the range that a device binds, in bytes: whole 32-bit words.
+    /// The size of the bound range in bytes: whole 32-bit words.
     pub fn bound_bytes(&self) -> u64 {
         self.bytes.checked_next_multiple_of(4).unwrap_or(u64::MAX)
     }
 
-    /// Whether the bytes from `self` have any in common with those of `other`.
+    /// Whether the byte ranges overlap.
     fn overlaps(&self, other: &Argument) -> bool {
         let end = |range: &Argument| range.offset.saturating_add(range.bound_bytes());
         self.buffer == other.buffer && self.offset < end(other) && other.offset < end(self)
@@ -16,11 +16,10 @@ impl Argument {
 }
 
 impl Plan {
-    /// Tests the plan against the buffers that it is to run over, `buffer_bytes` bytes each, and against a device's
-    /// limits.
+    /// Validates the plan against its buffers, of `buffer_bytes` bytes each, and against a device's limits.
     ///
     /// # Errors
-    /// The rule that is broken, in words.
+    /// The broken rule as text.
     pub fn check(&self, buffer_bytes: &[u64], limits: &Limits) -> Result<(), String> {
         let (given, needed) = (buffer_bytes.len(), self.buffers.len());
         if given != needed {
@@ -56,16 +55,16 @@ fn check_call(call: &PlannedCall, buffer_bytes: &[u64], limits: &Limits) -> Resu
     Ok(())
 }
 
-/// Whether a dispatch has more workgroups along an axis than the device dispatches.
+/// Whether a dispatch exceeds the device's limit of workgroups along an axis.
 pub(crate) fn exceeds_workgroups(workgroups: [u32; 3], limits: &Limits) -> bool {
     workgroups.iter().any(|&count| count > limits.max_workgroups)
 }
 
-/// Tests what a kernel is to be called with, wherever the buffers end: one range for each binding, which starts where the
-/// device can bind; no buffer both read and written, and none written at two overlapping ranges.
+/// Validates the arguments of a call, except the ends of the buffers: one aligned range per binding, no buffer both
+/// read and written, and no overlapping ranges written.
 ///
 /// # Errors
-/// The rule that is broken, in words.
+/// The broken rule as text.
 pub(crate) fn check_arguments(kernel: &Kernel, arguments: &[Argument], limits: &Limits) -> Result<(), String> {
     let (given, needed) = (arguments.len(), kernel.bindings.len());
     if given != needed {

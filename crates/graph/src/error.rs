@@ -1,62 +1,62 @@
-//! What can go wrong between a graph and a plan.
+//! The errors of building and planning graphs.
 
 use crate::{Shape, TensorType};
 
 /// The result of building or planning a graph.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What can go wrong when a graph is built, differentiated or planned.
+/// An error of building, differentiating or planning a graph.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An op was given tensors that it cannot take.
+    /// An op does not support its inputs.
     #[error("{op}: expected {expected}, found {}", list(.found))]
     Inputs {
         /// The op's name.
         op: &'static str,
-        /// What the op takes, in words.
+        /// The supported inputs as text.
         expected: String,
-        /// The types of the tensors that it was given.
+        /// The types of the inputs.
         found: Vec<TensorType>,
     },
-    /// A tensor or a buffer of another graph was given, or a tensor that only one node's lowering knows.
-    #[error("{what} is not of this graph; use what this graph made")]
+    /// A tensor or buffer belongs to another graph, or to the lowering of a single node.
+    #[error("{what} does not belong to this graph")]
     NotOfGraph {
-        /// What was given, and to what: `input 1 of add`.
+        /// The tensor or buffer: `input 1 of add`.
         what: String,
     },
-    /// An op set the gradient of an input that its node does not have. A bug in the op.
+    /// An op set the gradient of an input out of range. A bug in the op.
     #[error("{op} sets the gradient of its input {input}, the node has {inputs} inputs")]
     NoSuchInput {
         /// The op's name.
         op: &'static str,
         /// The input's index.
         input: usize,
-        /// How many inputs the node has.
+        /// The number of the node's inputs.
         inputs: usize,
     },
-    /// A tensor cannot be viewed with a shape of another number of elements.
+    /// A reshape changes the number of elements.
     #[error("reshape: {from} has {} elements, {to} has {}", .from.elements(), .to.elements())]
     Reshape {
         /// The tensor's shape.
         from: Shape,
-        /// The shape that was asked for.
+        /// The requested shape.
         to: Shape,
     },
-    /// The gradient of an op that has none was asked for.
-    #[error("{op} has no gradient with respect to its input {input}; a trained value must not pass through it")]
+    /// An op on the path has no gradient.
+    #[error("{op} has no gradient with respect to its input {input}; trained parameters must not depend on it")]
     NotDifferentiable {
         /// The op's name.
         op: &'static str,
-        /// Which of its inputs.
+        /// The input's index.
         input: usize,
     },
-    /// A tensor is larger than what the device lets a kernel see at once.
+    /// A tensor exceeds the device's largest binding.
     #[error(
         "{label}: tensor `{tensor}` of {call} needs {bytes} bytes, the device binds at most {limit} bytes; use a smaller batch or a device with a larger max_storage_buffer_binding_size"
     )]
     TooLarge {
-        /// The node, as the model names it.
+        /// The scope of the node.
         label: String,
         /// The kernel.
         call: &'static str,
@@ -67,28 +67,28 @@ pub enum Error {
         /// The device's limit in bytes.
         limit: u64,
     },
-    /// A call needs more workgroups along one axis than the device dispatches.
+    /// A call exceeds the device's limit of workgroups along an axis.
     #[error(
         "{label}: {call} needs {workgroups:?} workgroups, the device dispatches at most {limit} along each axis; use a smaller batch"
     )]
     TooManyWorkgroups {
-        /// The node, as the model names it.
+        /// The scope of the node.
         label: String,
         /// The kernel.
         call: &'static str,
-        /// What the call asks for.
+        /// The workgroups of the call.
         workgroups: [u32; 3],
         /// The device's limit.
         limit: u32,
     },
-    /// An op's lowering broke a rule that every plan must keep. A bug in the op.
+    /// An op's lowering violates a rule of plans. A bug in the op.
     #[error("{label}: {call}: {rule}")]
     Lowering {
-        /// The node, as the model names it.
+        /// The scope of the node.
         label: String,
         /// The kernel.
         call: &'static str,
-        /// The rule that was broken.
+        /// The rule.
         rule: String,
     },
 }

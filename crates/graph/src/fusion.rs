@@ -1,9 +1,9 @@
-//! What is computed together: nodes that nobody needs are dropped, and an op takes over the one behind it where it says
-//! that it can ([`Op::fuse`](crate::Op::fuse)), which saves a pass over memory.
+//! Dead node elimination and fusion: unused nodes are removed, and ops are fused with their successors
+//! ([`Op::fuse`](crate::Op::fuse)), which saves passes over memory.
 
 use crate::{Graph, Node, Storage, Tensor};
 
-/// The nodes that are needed, in an order in which they can run, those that one op computes at once joined.
+/// The needed nodes in a valid order, fused where possible.
 pub(crate) fn fused_nodes(graph: &Graph) -> Vec<Node> {
     let needed = needed_nodes(graph);
     let mut uses = vec![0; graph.tensor_count()];
@@ -11,14 +11,15 @@ pub(crate) fn fused_nodes(graph: &Graph) -> Vec<Node> {
         uses[graph.base(input).index()] += 1;
     }
     let mut nodes: Vec<Option<Node>> = Vec::new();
-    // Of each tensor, the place of the node that gives it as its first output, if only the plan knows the tensor.
+    // For each planned tensor, the index of the node that computes it as its first output.
     let mut producers: Vec<Option<usize>> = vec![None; graph.tensor_count()];
     for node in needed {
         let join = |at: usize| {
             let place = producers[node.inputs[at].index()]?;
             let first = nodes[place].as_ref().filter(|_| uses[node.inputs[at].index()] == 1)?;
             let joined = joined(first, node, at)?;
-            // What takes nothing else can run as early as what is before it, else both run where the second did.
+            // A successor without other inputs can run as early as its predecessor; otherwise both run at the
+            // successor's position.
             let early = node.inputs.len() == 1;
             (early || (first.outputs.len() == 1 && stays(graph, &nodes, place))).then_some((place, early, joined))
         };
@@ -37,7 +38,7 @@ pub(crate) fn fused_nodes(graph: &Graph) -> Vec<Node> {
                 nodes.len() - 1
             }
         };
-        // What a node joined with another gave is known to nobody any more.
+        // The intermediate tensor of fused nodes no longer exists.
         if let Some(&first) = node.outputs.first().filter(|&&first| !node.updates && graph.is_planned(first)) {
             producers[first.index()] = Some(place);
         }
@@ -45,7 +46,7 @@ pub(crate) fn fused_nodes(graph: &Graph) -> Vec<Node> {
     nodes.into_iter().flatten().collect()
 }
 
-/// A node is needed when it rewrites something, gives something persistent, or a needed node takes what it gives.
+/// A node is needed if it updates tensors, has a persistent output, or a needed node uses an output.
 fn needed_nodes(graph: &Graph) -> Vec<&Node> {
     let mut taken = vec![false; graph.tensor_count()];
     let mut needed = Vec::new();
@@ -63,8 +64,8 @@ fn needed_nodes(graph: &Graph) -> Vec<&Node> {
     needed
 }
 
-/// Both nodes in one: it takes what the first takes, then what else the second takes, and gives what the second gives, then
-/// what else the first gives.
+/// Fuses two nodes: the inputs are those of the first, then the other inputs of the second; the outputs those of the
+/// second, then the other outputs of the first.
 fn joined(first: &Node, second: &Node, at: usize) -> Option<Node> {
     let op = first.op.fuse(&*second.op, at)?;
     let others = second.inputs.iter().enumerate().filter(|(input, _)| *input != at).map(|(_, &tensor)| tensor);
@@ -73,7 +74,7 @@ fn joined(first: &Node, second: &Node, at: usize) -> Option<Node> {
     Some(Node { op, inputs, outputs, updates: false, scope: first.scope.clone() })
 }
 
-/// Whether the node at this place may as well run behind all others: nothing that it takes is written after it.
+/// Whether the node at this index can be moved to the end: none of its inputs is written after it.
 fn stays(graph: &Graph, nodes: &[Option<Node>], place: usize) -> bool {
     let range = |tensor: Tensor| match graph.storage(tensor) {
         Storage::Persistent { buffer, offset } => Some((buffer, offset..offset + graph.ty(tensor).bytes())),

@@ -1,23 +1,23 @@
-//! The graph: nodes in an order in which they can run.
+//! The graph: nodes in topological order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{DType, Error, Op, Result, Shape, Tensor, TensorType};
 
-/// What tells graphs apart, so that the tensors and buffers of one are not mistaken for those of another.
+/// The identity of a graph, which prevents mixing tensors and buffers of different graphs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct GraphId(u64);
 
 impl GraphId {
-    /// One that no other graph of this process has.
+    /// A new id, unique in this process.
     fn next() -> GraphId {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         GraphId(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
-/// The name of a persistent buffer in one [`Graph`].
+/// A handle to a persistent buffer of a [`Graph`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Buffer {
     graph: GraphId,
@@ -30,34 +30,34 @@ impl Buffer {
     }
 }
 
-/// Where a tensor's values live.
+/// The storage of a tensor's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storage {
-    /// In a buffer slot that the planner chooses, from the node that gives it to the last one that takes it.
+    /// A buffer slot assigned by the planner, from the node that computes the tensor to its last use.
     Planned,
-    /// In a buffer that outlives the program, shared with other programs by its name.
+    /// A buffer that outlives the program, shared with other programs by name.
     Persistent {
-        /// Which buffer.
+        /// The buffer.
         buffer: Buffer,
-        /// Where in it, in bytes.
+        /// The offset in bytes.
         offset: u64,
     },
-    /// In the same place as another tensor of as many elements: a reshape.
+    /// A view of another tensor with the same number of elements: a reshape.
     View(Tensor),
 }
 
 /// An op applied to tensors.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// What is applied.
+    /// The op.
     pub op: Arc<dyn Op>,
-    /// The tensors that it takes.
+    /// The input tensors.
     pub inputs: Vec<Tensor>,
-    /// The tensors that it gives or, if `updates`, rewrites.
+    /// The output tensors or, if `updates`, the updated ones.
     pub outputs: Vec<Tensor>,
-    /// Whether the outputs existed before and are rewritten.
+    /// Whether the outputs are existing tensors that are updated in place.
     pub updates: bool,
-    /// The scope in which it was added, usually a layer's name.
+    /// Its scope, usually a layer's name.
     pub scope: String,
 }
 
@@ -67,7 +67,7 @@ struct TensorInfo {
     storage: Storage,
 }
 
-/// Ops applied to tensors, each tensor given by one node (single static assignment), in an order in which they can run.
+/// Ops applied to tensors, each tensor computed by one node (static single assignment), in topological order.
 ///
 /// One training step is one graph: forward, backward and optimizer.
 #[derive(Debug)]
@@ -91,13 +91,13 @@ impl Graph {
         Graph { id: GraphId::next(), nodes: Vec::new(), tensors: Vec::new(), buffers: Vec::new(), scope: String::new() }
     }
 
-    /// Names the nodes that are added from here on, for tables and labels: usually a layer's name.
+    /// Sets the scope of subsequent nodes, shown in tables and labels: usually a layer's name.
     pub fn scope(&mut self, name: impl Into<String>) {
         self.scope = name.into();
     }
 
-    /// The persistent buffer of this name, added on first use. Programs that are made with the same
-    /// [`Buffers`](crate::Buffers) share buffers of equal names.
+    /// The persistent buffer of this name, added on first use. Programs created with the same
+    /// [`Buffers`](crate::Buffers) share buffers by name.
     pub fn buffer(&mut self, name: &str) -> Buffer {
         let index = self.buffers.iter().position(|known| known == name).unwrap_or_else(|| {
             self.buffers.push(name.to_owned());
@@ -106,30 +106,30 @@ impl Graph {
         Buffer { graph: self.id, index: index as u32 }
     }
 
-    /// A tensor that lives in a persistent buffer, `offset` bytes from its start (a multiple of 256). A buffer of another
-    /// graph is an error of [`Plan::new`](crate::Plan::new).
+    /// A tensor in a persistent buffer, at `offset` bytes (a multiple of 256). A buffer of another graph is an error of
+    /// [`Plan::new`](crate::Plan::new).
     pub fn persistent(&mut self, ty: TensorType, buffer: Buffer, offset: u64) -> Tensor {
         self.push(ty, Storage::Persistent { buffer, offset })
     }
 
-    /// Applies an op that gives one tensor.
+    /// Applies an op with one output.
     ///
     /// # Errors
-    /// When the op cannot take these inputs, or one of them is of another graph.
+    /// If the op does not support these inputs, or one of them is of another graph.
     pub fn add(&mut self, op: impl Op + 'static, inputs: &[Tensor]) -> Result<Tensor> {
         let op: Arc<dyn Op> = Arc::new(op);
         let outputs = self.add_shared(op.clone(), inputs)?;
         let Some(&output) = outputs.first() else {
             let found = self.types(inputs, op.name(), "input")?;
-            return Err(Error::inputs(op.name(), "to give at least one tensor", &found));
+            return Err(Error::inputs(op.name(), "an op with at least one output", &found));
         };
         Ok(output)
     }
 
-    /// Applies an op that gives any number of tensors.
+    /// Applies an op with any number of outputs.
     ///
     /// # Errors
-    /// When the op cannot take these inputs, or one of them is of another graph.
+    /// If the op does not support these inputs, or one of them is of another graph.
     pub fn add_shared(&mut self, op: Arc<dyn Op>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let types = op.infer(&self.types(inputs, op.name(), "input")?)?;
         let outputs: Vec<Tensor> = types.into_iter().map(|ty| self.push(ty, Storage::Planned)).collect();
@@ -143,10 +143,10 @@ impl Graph {
         Ok(outputs)
     }
 
-    /// Applies an op that rewrites persistent tensors: an optimizer's step, a record of metrics.
+    /// Applies an op that updates persistent tensors in place: an optimizer's step, a record of metrics.
     ///
     /// # Errors
-    /// When the op cannot take these inputs or rewrite these tensors, or one of them is of another graph.
+    /// If the op does not support these inputs or updated tensors, or one of them is of another graph.
     pub fn update(&mut self, op: Arc<dyn Op>, inputs: &[Tensor], rewritten: &[Tensor]) -> Result<()> {
         let found = self.types(rewritten, op.name(), "output")?;
         let expected = op.infer(&self.types(inputs, op.name(), "input")?)?;
@@ -164,10 +164,10 @@ impl Graph {
         Ok(())
     }
 
-    /// The same values under another shape of as many elements. Costs nothing.
+    /// A view with another shape of the same number of elements. Free of cost.
     ///
     /// # Errors
-    /// [`Error::Reshape`] when the number of elements differs, [`Error::NotOfGraph`] for a tensor of another graph.
+    /// [`Error::Reshape`] if the number of elements differs, [`Error::NotOfGraph`] for a tensor of another graph.
     pub fn reshape(&mut self, tensor: Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
         self.expect_own(tensor, || "the tensor to reshape".to_owned())?;
         let (from, to) = (self.ty(tensor).clone(), shape.into());
@@ -180,8 +180,8 @@ impl Graph {
         Ok(self.push(TensorType::new(to, from.dtype), Storage::View(tensor)))
     }
 
-    /// Has a planned tensor live in a persistent buffer instead, so that it can be read after the program ran and so
-    /// that one kernel can take several such tensors as one.
+    /// Moves a planned tensor to a persistent buffer, so that it can be read after the program has run, and so that one
+    /// kernel can process several adjacent tensors as one.
     ///
     /// # Errors
     /// [`Error::NotOfGraph`] for a tensor or a buffer of another graph.
@@ -193,12 +193,12 @@ impl Graph {
         Ok(())
     }
 
-    /// Whether this graph made this tensor.
+    /// Whether the tensor belongs to this graph.
     pub fn owns(&self, tensor: Tensor) -> bool {
         tensor.graph == self.id && tensor.index() < self.tensors.len()
     }
 
-    /// Whether a node gives this very tensor and it has not been placed: it is neither persistent nor a view.
+    /// Whether the tensor is planned: neither persistent nor a view.
     ///
     /// # Panics
     /// For a tensor of another graph ([`Graph::owns`]).
@@ -222,12 +222,12 @@ impl Graph {
         &self.ty(tensor).shape
     }
 
-    /// The nodes, in an order in which they can run.
+    /// The nodes in topological order.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    /// The types of an op's tensors, called `kind` in an error.
+    /// The types of an op's tensors; `kind` names them in an error.
     fn types(&self, tensors: &[Tensor], op: &str, kind: &str) -> Result<Vec<TensorType>> {
         let ty = |(index, &tensor): (usize, &Tensor)| {
             self.expect_own(tensor, || format!("{kind} {index} of {op}"))?;
@@ -236,18 +236,18 @@ impl Graph {
         tensors.iter().enumerate().map(ty).collect()
     }
 
-    /// An error for a tensor of another graph.
+    /// Returns an error for a tensor of another graph.
     pub(crate) fn expect_own(&self, tensor: Tensor, what: impl FnOnce() -> String) -> Result<()> {
         if self.owns(tensor) { Ok(()) } else { Err(Error::NotOfGraph { what: what() }) }
     }
 
-    /// An error for a buffer of another graph.
+    /// Returns an error for a buffer of another graph.
     fn expect_own_buffer(&self, buffer: Buffer) -> Result<()> {
         let own = buffer.graph == self.id;
         if own { Ok(()) } else { Err(Error::NotOfGraph { what: "the buffer of a persistent tensor".to_owned() }) }
     }
 
-    /// An error if a tensor lies in a buffer of another graph.
+    /// Returns an error if a tensor is in a buffer of another graph.
     pub(crate) fn check_buffers(&self) -> Result<()> {
         self.tensors.iter().try_for_each(|info| match info.storage {
             Storage::Persistent { buffer, .. } => self.expect_own_buffer(buffer),
@@ -260,7 +260,7 @@ impl Graph {
         &self.tensors[tensor.index()]
     }
 
-    /// The tensor whose storage this one shares: itself, or what it is a view of.
+    /// The tensor whose storage this one shares: the base of a view, or itself.
     pub(crate) fn base(&self, mut tensor: Tensor) -> Tensor {
         while let Storage::View(of) = self.info(tensor).storage {
             tensor = of;
@@ -268,12 +268,12 @@ impl Graph {
         tensor
     }
 
-    /// Where a tensor's values live, views resolved.
+    /// A tensor's storage, with views resolved.
     pub(crate) fn storage(&self, tensor: Tensor) -> Storage {
         self.info(self.base(tensor)).storage
     }
 
-    /// What a tensor is a view of, if it is one.
+    /// The tensor of which this one is a view, if any.
     pub(crate) fn viewed(&self, tensor: Tensor) -> Option<Tensor> {
         match self.info(tensor).storage {
             Storage::View(of) => Some(of),
@@ -297,7 +297,7 @@ impl Graph {
         (0..self.tensors.len()).map(|index| self.tensor(index))
     }
 
-    /// The tensor with this index. Those behind the graph's own are a lowering's.
+    /// The tensor with this index. Indices beyond the graph's own belong to a lowering.
     pub(crate) fn tensor(&self, index: usize) -> Tensor {
         Tensor::new(self.id, index)
     }

@@ -1,4 +1,4 @@
-//! Runs a graph on the host in f64, by the ops' references: what a device's results are checked against.
+//! Runs a graph on the host in f64 with the ops' references, to check a device's results.
 
 use std::collections::HashMap;
 
@@ -11,17 +11,17 @@ pub struct Interpreter {
 }
 
 impl Interpreter {
-    /// No values yet.
+    /// Creates an interpreter without values.
     pub fn new() -> Interpreter {
         Interpreter::default()
     }
 
-    /// Gives a persistent tensor its value.
+    /// Sets the value of a persistent tensor.
     pub fn set(&mut self, tensor: Tensor, value: Array) {
         self.values.insert(tensor, value);
     }
 
-    /// Runs all nodes once, in order. A persistent tensor that was given no value is zero.
+    /// Runs all nodes once, in order. Persistent tensors without a value are zero.
     pub fn run(&mut self, graph: &Graph, step: &Step) {
         for node in graph.nodes() {
             let taken = node.inputs.iter().chain(node.outputs.iter().filter(|_| node.updates));
@@ -34,7 +34,7 @@ impl Interpreter {
         }
     }
 
-    /// A tensor's value: what was set or computed, through views; zero for a persistent one that has none.
+    /// A tensor's value, set or computed, through views; zero for a persistent tensor without a value.
     ///
     /// # Panics
     /// For a tensor of another graph ([`Graph::owns`]).

@@ -1,14 +1,13 @@
-//! A kernel as kiln-build emits it, and a call of one.
+//! Kernels, as emitted by kiln-build, and their calls.
 
 use std::ops::Deref;
 
 use crate::{Native, Tensor};
 
-/// One entry point of a WGSL file as a device runs it: its [`KernelDescriptor`], whose fields it shows, the same entry
-/// point as native code, and whether both may run without run-time checks. kiln-build emits these.
+/// An entry point of a WGSL file: its [`KernelDescriptor`], to which it dereferences, its native code, and whether both
+/// may run without run-time checks. Emitted by kiln-build.
 ///
-/// A kernel cannot be changed once it is made, so safe code cannot have a promise that was made about one kernel apply to
-/// another.
+/// A kernel is immutable, so that safe code cannot transfer the guarantees of one kernel to another.
 #[derive(Debug)]
 pub struct Kernel {
     descriptor: KernelDescriptor,
@@ -16,18 +15,18 @@ pub struct Kernel {
     trusted: bool,
 }
 
-/// All that a planner and a device must know of an entry point.
+/// The interface of an entry point, for the planner and devices.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelDescriptor {
     /// File stem and entry point: `conv2d.forward`.
     pub name: &'static str,
-    /// The whole shader, imports resolved: legal WGSL.
+    /// The shader with its imports expanded: legal WGSL.
     pub source: &'static str,
     /// The function's name in the shader.
     pub entry_point: &'static str,
     /// Invocations per workgroup along x, y and z.
     pub workgroup_size: [u32; 3],
-    /// The storage buffers of group 0, by rising binding number.
+    /// The storage buffers of group 0, by ascending binding number.
     pub bindings: &'static [Binding],
     /// The uniform buffer of group 0 with the call's parameters.
     pub params: Option<Uniform>,
@@ -38,34 +37,34 @@ pub struct KernelDescriptor {
 }
 
 impl Kernel {
-    /// A kernel without native code, which every device runs with its run-time checks.
+    /// A kernel without native code, which devices run with run-time checks.
     pub const fn new(descriptor: KernelDescriptor) -> Kernel {
         Kernel { descriptor, native: None, trusted: false }
     }
 
-    /// This kernel with its entry point as native code, for a device without a GPU.
+    /// Adds the entry point's native code, for devices without a GPU.
     ///
     /// # Safety
     /// Under the contract of [`NativeFn`](crate::NativeFn), the code must read and write nothing but the dispatch's
     /// memory, and write only what the descriptor binds with [`Access::ReadWrite`]; [`Native::checked`] in every
-    /// dispatch, [`Native::unchecked`] wherever the shader keeps to the promise of [`Kernel::trusted`].
+    /// dispatch, [`Native::unchecked`] if the shader meets the requirements of [`Kernel::trusted`].
     pub const unsafe fn with_native(self, native: Native) -> Kernel {
         Kernel { native: Some(native), ..self }
     }
 
-    /// This kernel, which devices may run without run-time checks: on GPUs, without the bounds checks that wgpu puts into
-    /// shaders and with workgroup memory that is not zeroed; on the processor, as [`Native::unchecked`].
+    /// Lets devices run the kernel without run-time checks: on GPUs without wgpu's bounds checks and zeroing of
+    /// workgroup memory, on the processor as [`Native::unchecked`].
     ///
     /// # Safety
-    /// In every call that is made of the kernel, no access may lie outside its binding, array or workgroup memory; no sum
-    /// or product that makes an address may wrap around; no loop may run forever; and workgroup memory must be written
-    /// before it is read. Whoever builds calls of the kernel by hand, without the argument struct that kiln-build emits and
-    /// the op that fills it, shares in this promise.
+    /// In every call of the kernel, all accesses must be within their binding, array or workgroup memory; no sum or
+    /// product in an address may wrap around; all loops must terminate; and workgroup memory must be written before it
+    /// is read. This also holds for calls built by hand, without the argument struct that kiln-build emits and the op
+    /// that fills it.
     pub const unsafe fn trusted(self) -> Kernel {
         Kernel { trusted: true, ..self }
     }
 
-    /// The same entry point as native code; `None` for a kernel that only GPUs run.
+    /// The native code; `None` for a kernel that only GPUs run.
     pub fn native(&self) -> Option<&Native> {
         self.native.as_ref()
     }
@@ -84,7 +83,7 @@ impl Deref for Kernel {
     }
 }
 
-/// A storage buffer that a kernel sees.
+/// A storage buffer of a kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Binding {
     /// The variable's name in the shader.
@@ -97,7 +96,7 @@ pub struct Binding {
     pub align: u32,
 }
 
-/// What a kernel does with a storage buffer.
+/// The access mode of a storage buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// `var<storage, read>`.
@@ -106,7 +105,7 @@ pub enum Access {
     ReadWrite,
 }
 
-/// A uniform buffer that a kernel sees.
+/// A uniform buffer of a kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Uniform {
     /// Its number within group 0.
@@ -115,11 +114,11 @@ pub struct Uniform {
     pub bytes: u32,
 }
 
-/// One dispatch of a kernel over tensors of a graph. Made by the typed argument struct that kiln-build emits per
-/// entry point, so that a renamed binding is a compile error.
+/// A dispatch of a kernel over tensors of a graph. Created by the typed argument struct that kiln-build emits per entry
+/// point, so that a renamed binding is a compile error.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// What runs.
+    /// The kernel.
     pub kernel: &'static Kernel,
     /// One tensor per binding, in the order of [`KernelDescriptor::bindings`].
     pub arguments: Vec<Tensor>,
@@ -129,13 +128,13 @@ pub struct Call {
     pub params: Vec<u8>,
     /// Workgroups along x, y and z.
     pub workgroups: [u32; 3],
-    /// Floating-point operations that the formula needs (a multiply-add is two), for benches and profiles; 0 where
-    /// memory traffic is what counts.
+    /// Floating-point operations of the formula (a multiply-add counts as two), for benches and profiles; 0 for
+    /// memory-bound kernels.
     pub flops: u64,
 }
 
 impl Call {
-    /// This call, known to need `flops` floating-point operations.
+    /// Sets the number of floating-point operations.
     pub fn flops(mut self, flops: usize) -> Call {
         self.flops = flops as u64;
         self

@@ -1,15 +1,15 @@
-//! What is to be computed, as plain data.
+//! The computation graph, as plain data.
 //!
 //! ```text
 //! Graph (SSA: nodes hold an Arc<dyn Op>)  --Plan::new-->  Plan (calls of kernels, buffers)  --Device::program-->  Program
 //! ```
 //!
-//! This crate knows no op and no device. [`Op`] is the interface of an op, [`Device`] that of a device, and [`Plan`] is all
-//! that passes between them, so that one plan runs on wgpu, on the processor, or on a device of the user's own. Its tests
-//! need no device.
+//! This crate is independent of ops and devices. [`Op`] is the interface of ops, [`Device`] the interface of devices,
+//! and [`Plan`] the data between them, so that one plan runs on wgpu, on the processor, or on a user's own device. Its
+//! tests need no device.
 //!
-//! Nothing here waits but [`block_on`] and the methods that say so: a run and a read are futures ([`Pending`]), and so is a
-//! plan that is being compiled ([`Device::program_async`]).
+//! Nothing waits but [`block_on`] and the methods that say so: a run and a read are futures ([`Pending`]), and so is the
+//! compilation of a plan ([`Device::program_async`]).
 //!
 //! # Example
 //!

@@ -1,19 +1,19 @@
-//! What a device is and what it allows.
+//! Properties and limits of devices.
 
 use crate::plan::READ_PAST;
 
-/// What a device is.
+/// Name, backend, driver and limits of a device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeviceInfo {
-    /// Its name, as its driver gives it.
+    /// Its name, from the driver.
     pub name: String,
-    /// The interface behind it: `Vulkan`, `Metal`, `Dx12`, `CPU`.
+    /// Its backend: `Vulkan`, `Metal`, `Dx12`, `CPU`.
     pub backend: String,
     /// The driver and its version, or empty.
     pub driver: String,
-    /// What kind of hardware it is.
+    /// The kind of hardware.
     pub kind: DeviceKind,
-    /// What it allows.
+    /// Its limits.
     pub limits: Limits,
 }
 
@@ -25,37 +25,37 @@ pub enum DeviceKind {
     DiscreteGpu,
     /// A GPU that shares the processor's memory.
     IntegratedGpu,
-    /// A GPU behind a virtual machine's driver.
+    /// A virtualised GPU.
     VirtualGpu,
     /// A driver that computes on the processor: lavapipe, SwiftShader, WARP.
     Software,
     /// The processor itself, with kernels translated to native code: no driver.
     Cpu,
-    /// The driver does not tell.
+    /// Unknown to the driver.
     Other,
 }
 
-/// What a device allows and prefers.
+/// The limits and preferences of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The largest range of a storage buffer that a kernel sees, in bytes.
+    /// The largest binding of a storage buffer, in bytes.
     pub max_binding_bytes: u64,
     /// The largest buffer, in bytes.
     pub max_buffer_bytes: u64,
-    /// The most workgroups along one axis of a dispatch.
+    /// The maximum number of workgroups along one axis of a dispatch.
     pub max_workgroups: u32,
     /// The alignment of a bound range's start, in bytes.
     pub binding_align: u64,
-    /// Whether kernels that have no native code ([`Kernel::native`](crate::Kernel::native)) can run: those where an
-    /// invocation loads four neighbouring values at once, which is as fast as one on GPUs. On the processor, neighbouring
-    /// invocations make a vector, and each should load a value beside that of the last.
+    /// Whether kernels without native code ([`Kernel::native`](crate::Kernel::native)) can run. In these kernels an
+    /// invocation loads four adjacent values at once, which is as fast as one value on GPUs. On the processor, adjacent
+    /// invocations form a vector and should load adjacent values.
     pub gpu_kernels: bool,
-    /// The smallest and the largest number of invocations of a subgroup, where kernels can use subgroups.
+    /// The smallest and the largest subgroup size, if kernels can use subgroups.
     pub subgroup_sizes: Option<[u32; 2]>,
 }
 
 impl Limits {
-    /// What every WebGPU device allows.
+    /// The limits of every WebGPU device.
     pub const WEBGPU: Limits = Limits {
         max_binding_bytes: 128 << 20,
         max_buffer_bytes: 256 << 20,
@@ -65,7 +65,7 @@ impl Limits {
         subgroup_sizes: None,
     };
 
-    /// The largest tensor that a kernel sees whole, with [`READ_PAST`](crate::READ_PAST) behind it, in bytes.
+    /// The largest tensor that can be bound whole, with [`READ_PAST`](crate::READ_PAST) after it, in bytes.
     pub fn window_bytes(&self) -> u64 {
         self.max_binding_bytes.saturating_sub(READ_PAST) & !15
     }

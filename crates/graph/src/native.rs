@@ -1,32 +1,32 @@
-//! A kernel as native code: what kiln-build translates WGSL to, and what a device without a GPU runs.
+//! Native kernels, translated from WGSL by kiln-build, for devices without a GPU.
 
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::Step;
 
-/// How many bytes may be read behind the end of every [`Memory`]: the widest vector. What is read there is not used.
+/// The number of bytes that may be read beyond the end of every [`Memory`]: the widest vector. Their values are not
+/// used.
 pub const PADDING: usize = 64;
 
-/// A kernel's translation: plain function pointers, so that no SIMD crate shows here.
+/// The translation of a kernel: plain function pointers, independent of any SIMD crate.
 #[derive(Clone, Copy, Debug)]
 pub struct Native {
-    /// The shader's `override`s, in the order in which [`Dispatch::overrides`] holds their values.
+    /// The shader's `override`s, in the order of [`Dispatch::overrides`].
     pub overrides: &'static [Override],
-    /// Runs workgroups and trusts that no access lies outside its binding: for kernels that are
-    /// [trusted](crate::Kernel::trusted).
+    /// Runs workgroups without bounds checks, for [trusted](crate::Kernel::trusted) kernels.
     pub unchecked: NativeFn,
-    /// Runs workgroups and tests every access: one outside its binding reads 0 or is not written, and is reported to
-    /// [`Dispatch::fault`].
+    /// Runs workgroups with bounds checks: an out-of-bounds read returns 0, an out-of-bounds write does nothing, and
+    /// both are reported to [`Dispatch::fault`].
     pub checked: NativeFn,
 }
 
-/// Runs the workgroups whose linear indices (x fastest, then y, then z) lie in the range.
+/// Runs the workgroups whose linear indices (x fastest, then y, then z) are in the range.
 ///
 /// # Safety
 /// The dispatch's memory must be valid for reads of its words and [`PADDING`], and for writes where the kernel's
-/// binding is written; nobody else may write it meanwhile, except other workgroups of the same dispatch. Its params must have as
-/// many bytes as the kernel's uniform, its overrides as many values as [`Native::overrides`].
+/// binding is written; only workgroups of the same dispatch may write it concurrently. Its params must have as many
+/// bytes as the kernel's uniform, its overrides as many values as [`Native::overrides`].
 pub type NativeFn = unsafe fn(&Dispatch<'_>, Range<u64>);
 
 /// An `override` of a shader.
@@ -34,7 +34,7 @@ pub type NativeFn = unsafe fn(&Dispatch<'_>, Range<u64>);
 pub struct Override {
     /// Its name.
     pub name: &'static str,
-    /// Its value where a call gives none.
+    /// Its default value, if any.
     pub default: Option<f64>,
 }
 
@@ -45,7 +45,7 @@ pub struct Dispatch<'a> {
     pub memory: &'a [Memory],
     /// The bytes of the kernel's parameters.
     pub params: &'a [u8],
-    /// What differs between two runs.
+    /// The values that differ between two runs.
     pub step: Step,
     /// The values of the overrides, in the order of [`Native::overrides`].
     pub overrides: &'a [f64],
@@ -53,13 +53,13 @@ pub struct Dispatch<'a> {
     pub workgroups: [u32; 3],
     /// The order of workgroups, and of invocations between two barriers.
     pub order: Order,
-    /// The most lanes of a vector, a power of two of at least 4; `u32::MAX` for as many as the processor has.
+    /// The maximum number of lanes of a vector, a power of two of at least 4; `u32::MAX` for the processor's widest.
     pub max_lanes: u32,
-    /// Where a checked kernel reports an access outside a binding.
+    /// Receives a checked kernel's report of an out-of-bounds access.
     pub fault: &'a Fault,
 }
 
-/// A range of memory that a kernel sees.
+/// A range of memory bound to a kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
     /// Its start, aligned to 4 bytes.
@@ -68,23 +68,23 @@ pub struct Memory {
     pub words: usize,
 }
 
-// SAFETY: an address and a size; whoever dereferences it answers for what else happens there (see `NativeFn`).
+// SAFETY: an address and a size; `NativeFn` states the requirements for dereferencing it.
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
 
-/// An order in which work is done that may be done in any order.
+/// The order of independent work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// By rising index.
+    /// By ascending index.
     #[default]
     Rising,
-    /// Shuffled by this seed. A kernel whose result changes has a race.
+    /// Shuffled with this seed. A kernel whose result depends on it has a race.
     Shuffled(u64),
 }
 
 impl Order {
-    /// The index of what comes at `position` of `count`: a permutation.
+    /// The index at `position` of a permutation of `count` indices.
     #[inline]
     pub fn at(self, position: u64, count: u64) -> u64 {
         match self {
@@ -108,11 +108,11 @@ fn shuffled(seed: u64, position: u64, count: u64) -> u64 {
     }
 }
 
-/// The first access outside a binding that a checked kernel reports.
+/// The first out-of-bounds access of a checked kernel.
 #[derive(Debug, Default)]
 pub struct Fault(OnceLock<OutOfBounds>);
 
-/// An access outside a binding.
+/// An out-of-bounds access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfBounds {
     /// The variable's name in the shader.
@@ -124,14 +124,14 @@ pub struct OutOfBounds {
 }
 
 impl Fault {
-    /// Reports an access; only the first is kept.
+    /// Reports an access; keeps only the first.
     #[cold]
     pub fn report(&self, access: OutOfBounds) {
-        // Later reports are dropped on purpose: the first names the cause.
+        // Later reports are dropped: the first shows the cause.
         let _ = self.0.set(access);
     }
 
-    /// What was reported first.
+    /// The first reported access.
     pub fn found(&self) -> Option<OutOfBounds> {
         self.0.get().copied()
     }

@@ -1,20 +1,20 @@
-//! The order of a plan's calls. A device makes a call wait for the ones before it where it writes a buffer that they use, or
-//! uses one that they write; calls that do not depend on each other run at the same time where they stand side by side.
+//! The order of a plan's calls. A call waits for previous calls if it writes a buffer that they use, or uses one that
+//! they write; adjacent independent calls run concurrently.
 
 use crate::{Access, PlannedCall};
 
-/// The calls in the order in which they are given, each a group of its own.
+/// Keeps the order of the calls, each in its own group.
 pub(crate) fn one_by_one(calls: Vec<PlannedCall>) -> Vec<(usize, PlannedCall)> {
     calls.into_iter().enumerate().collect()
 }
 
-/// The calls in an order in which few have to wait, with the group of each: the calls of a group do not depend on each other,
-/// so none waits for another. Each stands behind those that it depends on, in as early a group as it can. Only those that
-/// depend on none before them (on parameters alone) stand as late as they can, for what they give takes up memory.
+/// Reorders the calls to minimise waits, with the group of each: the calls of a group are independent, so none waits
+/// for another. Each call is in the earliest group after its dependencies. Only calls without dependencies (except
+/// parameters) are in the latest possible group, because their outputs occupy memory.
 pub(crate) fn side_by_side(calls: Vec<PlannedCall>) -> Vec<(usize, PlannedCall)> {
     let mut groups = Groups::default();
     let mut grouped: Vec<(usize, PlannedCall)> = calls.into_iter().map(|call| (groups.place(&call, 0), call)).collect();
-    // Of each buffer, the first groups of the calls behind that use it, and of those that write it.
+    // For each buffer, the first group of the later calls that use it, and of those that write it.
     let mut first: Vec<[usize; 2]> = vec![[usize::MAX; 2]; groups.free_for.len()];
     for (group, call) in grouped.iter_mut().rev() {
         let own = *group;
@@ -39,16 +39,16 @@ fn uses(call: &PlannedCall) -> impl Iterator<Item = (usize, Access)> {
     call.kernel.bindings.iter().zip(&call.arguments).map(|(binding, argument)| (argument.buffer, binding.access))
 }
 
-/// How many times a call of these, in this order, has to wait for those before it.
+/// The number of waits of these calls in this order.
 pub(crate) fn waits(calls: &[PlannedCall]) -> usize {
     let mut groups = Groups::default();
     calls.iter().fold(0, |group, call| groups.place(call, group))
 }
 
-/// For each buffer, the groups that it was used in last.
+/// The groups of each buffer's last uses.
 #[derive(Default)]
 struct Groups {
-    /// Of each buffer, the first group that may read it and the first that may write it.
+    /// For each buffer, the first group that may read it and the first that may write it.
     free_for: Vec<[usize; 2]>,
 }
 

@@ -1,15 +1,15 @@
-//! How long each call of a plan takes: what every device's profile gives.
+//! Profiles: the time of each call of a plan.
 
 use std::fmt;
 
 use crate::PlannedCall;
 
-/// How times were taken.
+/// The clock of the times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timing {
     /// By the device's clock, around each call.
     Timestamps,
-    /// By the host's clock. On a GPU that takes one submission per call, and what a submission costs is in it.
+    /// By the host's clock. On a GPU, each call is a submission, whose cost is included.
     WallClock,
 }
 
@@ -22,16 +22,16 @@ impl fmt::Display for Timing {
     }
 }
 
-/// The time that one call takes.
+/// The time of one call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallTime {
-    /// The scope of the node that the call comes from, usually a layer's name.
+    /// The scope of the call's node, usually a layer's name.
     pub scope: String,
     /// The kernel's name.
     pub kernel: &'static str,
-    /// What it reads and what it writes: [`PlannedCall::shapes`].
+    /// The shapes that it reads and writes: [`PlannedCall::shapes`].
     pub shapes: String,
-    /// Floating-point operations that the formula needs, 0 where memory traffic is what counts.
+    /// Floating-point operations of the formula; 0 for memory-bound kernels.
     pub flops: u64,
     /// Bytes of the tensors that it reads and writes.
     pub bytes: u64,
@@ -63,30 +63,30 @@ impl CallTime {
     }
 }
 
-/// A plan's calls in order, with the time that each takes. Prints as a table.
+/// A plan's calls in order, with their times. Formats as a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
-    /// How times were taken.
+    /// The clock of the times.
     pub timing: Timing,
     /// One per call of the plan.
     pub calls: Vec<CallTime>,
 }
 
-/// Neighbouring calls of a profile that come from nodes of one scope.
+/// Adjacent calls of a profile with the same scope.
 #[derive(Clone, Debug)]
 pub struct LayerTime<'a> {
     /// The scope, usually a layer's name.
     pub scope: &'a str,
     /// The calls.
     pub calls: &'a [CallTime],
-    /// Seconds from the step's beginning.
+    /// Start in seconds, relative to the step.
     pub start: f64,
-    /// Seconds that the calls take together.
+    /// The total time of the calls in seconds.
     pub seconds: f64,
 }
 
 impl Profile {
-    /// The step as a sequence of layers: a layer has one part in the forward and one in the backward pass.
+    /// The step as a sequence of layers: each layer has one part in the forward and one in the backward pass.
     pub fn layers(&self) -> Vec<LayerTime<'_>> {
         let mut start = 0.0;
         let mut layers = Vec::new();
@@ -98,13 +98,12 @@ impl Profile {
         layers
     }
 
-    /// Seconds of one step: all calls together.
+    /// The time of one step in seconds: the sum of all calls.
     pub fn seconds(&self) -> f64 {
         self.calls.iter().map(|call| call.seconds).sum()
     }
 
-    /// The same profile with one row per kernel, the slowest first; its scope says how many calls it sums. Shapes are left
-    /// out.
+    /// The profile by kernel, slowest first; the scope of each row is its number of calls. Shapes are omitted.
     pub fn by_kernel(&self) -> Profile {
         let mut sums: Vec<(usize, CallTime)> = Vec::new();
         for call in &self.calls {

@@ -1,9 +1,9 @@
-//! Which tensors share a buffer. One that is not persistent is needed from the first group of calls that uses it to the last,
-//! and its buffer serves others before and after.
+//! Buffer sharing. A tensor that is not persistent lives from the first group of calls that uses it to the last; before
+//! and after, other tensors use its buffer.
 
 use crate::{PlanBuffer, PlannedCall};
 
-/// The groups in which a buffer is used, and that buffer.
+/// The lifetime of a buffer in groups, and the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Life {
     first: usize,
@@ -11,8 +11,7 @@ struct Life {
     buffer: usize,
 }
 
-/// Makes one buffer, a slot, of several that no group of calls uses together. Persistent ones come first; those that no call
-/// sees are dropped.
+/// Merges buffers with disjoint lifetimes into slots. Persistent buffers come first; unused ones are removed.
 pub(crate) fn share(buffers: Vec<PlanBuffer>, calls: &mut [(usize, PlannedCall)]) -> Vec<PlanBuffer> {
     let mut place = vec![None; buffers.len()];
     let mut slots = Slots::default();
@@ -36,7 +35,7 @@ pub(crate) fn share(buffers: Vec<PlanBuffer>, calls: &mut [(usize, PlannedCall)]
     slots.buffers
 }
 
-/// When each buffer that is not persistent is used, by when it is used first.
+/// The lifetimes of buffers that are not persistent, ordered by start.
 fn lives(buffers: &[PlanBuffer], calls: &[(usize, PlannedCall)]) -> Vec<Life> {
     let mut lives: Vec<Option<Life>> = vec![None; buffers.len()];
     for (group, call) in calls {

@@ -1,4 +1,4 @@
-//! Shapes, element types and the names of tensors.
+//! Shapes, element types and tensor handles.
 
 use std::fmt;
 use std::ops::Deref;
@@ -15,17 +15,17 @@ impl Shape {
         self.0.iter().product()
     }
 
-    /// This shape with one more axis in front, as a batch of `n` such tensors has.
+    /// The shape of a batch of `n` such tensors.
     pub fn batched(&self, n: usize) -> Shape {
         Shape(std::iter::once(n).chain(self.0.iter().copied()).collect())
     }
 
-    /// This shape without its first axis: one sample of a batch.
+    /// The shape without its first axis: one sample of a batch.
     pub fn sample(&self) -> Shape {
         Shape(self.0.get(1..).unwrap_or_default().to_vec())
     }
 
-    /// The extents as a fixed array, when there are exactly `D` of them.
+    /// The extents as an array, if there are exactly `D`.
     pub fn dims<const D: usize>(&self) -> Option<[usize; D]> {
         self.0.as_slice().try_into().ok()
     }
@@ -70,7 +70,7 @@ pub enum DType {
     F32,
     /// 32-bit unsigned integer: labels, indices.
     U32,
-    /// 8-bit unsigned integer, four to a 32-bit word, the first in the lowest bits: images as files hold them.
+    /// 8-bit unsigned integer, packed four to a 32-bit word, the first in the lowest bits: image data.
     U8,
 }
 
@@ -126,7 +126,7 @@ impl fmt::Display for TensorType {
     }
 }
 
-/// The name of a tensor in one [`Graph`](crate::Graph), cheap to copy. Tensors of one graph are ordered as they were made.
+/// A handle to a tensor of a [`Graph`](crate::Graph), cheap to copy. Tensors of a graph are ordered by creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tensor {
     pub(crate) graph: GraphId,

@@ -1,23 +1,21 @@
-//! Tensors that are larger than what a device lets a kernel see at once (`max_storage_buffer_binding_size`, 128 MiB in
-//! WebGPU's default): what computes on them is split over windows, one call after the other.
+//! Tensors larger than the device's largest binding (`max_storage_buffer_binding_size`, 128 MiB by default in WebGPU):
+//! the computation is split into windows, one call per window.
 //!
-//! A window is a range of *units*, and a unit is what may be computed apart: an element, a sample, the rows that a
-//! reduction sums apart, a row of a matrix. Of each tensor that is cut, a unit has a fixed number of elements that lie
-//! one after the other, so a window sees one range of it, a [`Lowering::part`]. Windows are as large as the limit
-//! allows, start where the device can bind ([`Limits::binding_align`]) and leave room for
-//! [`READ_PAST`](crate::READ_PAST). Where all fits, there is one window and its parts are the tensors themselves:
-//! the plan is what it would be without any of this.
+//! A window is a range of *units* that can be computed independently: elements, samples, the blocks of rows of a
+//! reduction, or rows of a matrix. A unit has a fixed number of contiguous elements of each split tensor, so a window
+//! binds one range of it, a [`Lowering::part`]. Windows are as large as the limit allows, start at an aligned offset
+//! ([`Limits::binding_align`]) and leave room for [`READ_PAST`](crate::READ_PAST). If everything fits, there is one
+//! window whose parts are the whole tensors, and the plan is unaffected.
 //!
-//! There are two ways to have them:
+//! There are two ways to split an op:
 //!
-//! 1. An op whose outputs are made of the same places of its inputs says so ([`Op::pieces`](crate::Op::pieces)), and
-//!    [`Plan::new`](crate::Plan::new) lowers it once per window. The op's lowering sees parts in place of tensors and
-//!    takes all sizes from their shapes; what else depends on the place has [`Lowering::first`].
-//! 2. An op that reduces (products, sums, moments) asks for the windows of each of its calls:
-//!    [`Lowering::windows`]. It must not change the order in which numbers are added: results are the same bits as
-//!    without windows.
+//! 1. An op whose outputs depend on the same positions of its inputs declares it ([`Op::pieces`](crate::Op::pieces)),
+//!    and [`Plan::new`](crate::Plan::new) lowers it once per window. The op's lowering has parts in place of tensors
+//!    and reads all sizes from their shapes; [`Lowering::first`] is the position of the window.
+//! 2. A reduction (products, sums, moments) splits each of its calls by [`Lowering::windows`]. It must keep the order
+//!    of additions, so that results are bit-identical to those without windows.
 //!
-//! Where units are too large for the limit, nothing is cut, and placing the call is an [`Error::TooLarge`].
+//! If units exceed the limit, nothing is split, and placing the call is an [`Error::TooLarge`].
 //!
 //! [`Error::TooLarge`]: crate::Error::TooLarge
 
@@ -26,35 +24,35 @@ use std::ops::Range;
 use crate::lowering::Local;
 use crate::{Choices, Graph, Limits, Lowering, Node, Shape, Tensor, TensorType};
 
-/// The units of an elementwise op's windows, in elements: what a workgroup takes at most.
+/// The unit of an elementwise op's windows, in elements: the maximum of a workgroup.
 const BLOCK: usize = 256;
 
-/// How an op may be computed piece by piece.
+/// How an op can be computed in pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pieces {
-    /// Not at all, or the op itself splits its calls.
+    /// Not at all, or the op splits its calls itself.
     Whole,
-    /// Element by element: all inputs and outputs have as many elements, and each element of an output is made of those
-    /// at the same place of the inputs. A piece is flat, `[elements]`, and starts at a multiple of 256.
+    /// By elements: all inputs and outputs have the same number of elements, and each output element depends on the
+    /// input elements at the same position. A piece is flat, `[elements]`, and starts at a multiple of 256.
     Elements,
-    /// Sample by sample: the first axis of all inputs and outputs counts samples, and each sample of an output is made
-    /// of the same sample of the inputs.
+    /// By samples: the first axis of all inputs and outputs is the batch axis, and each output sample depends on the
+    /// same sample of the inputs.
     Samples,
-    /// As [`Pieces::Samples`] for the inputs with these indices; all samples see all of the other inputs.
+    /// As [`Pieces::Samples`] for the inputs with these indices; every sample depends on the whole of the other inputs.
     SamplesOf(Vec<usize>),
 }
 
-/// A range of units, with what a call sees of the tensors that are cut.
+/// A range of units, with the parts of the split tensors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window<const N: usize> {
-    /// Which units.
+    /// The units.
     pub units: Range<usize>,
     /// The part of each tensor.
     pub parts: [Tensor; N],
 }
 
-/// The windows over `units` units in which each of these tensors, given with its elements per unit, can be bound: one,
-/// if all can be bound whole or units are too large.
+/// Splits `units` units into windows in which each of these tensors, with its elements per unit, can be bound: one
+/// window if all can be bound whole or units are too large.
 fn split(units: usize, cut: &[(&TensorType, usize)], limits: &Limits) -> Vec<Range<usize>> {
     let room = limits.window_bytes();
     let unit_bytes = || cut.iter().map(|(ty, per_unit)| (*per_unit as u64 * ty.dtype.bytes()).max(1));
@@ -72,7 +70,7 @@ fn common_divisor(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
-/// A node on its way to calls: once or, if it has to be and can be cut, once per window.
+/// The lowerings of a node: one, or one per window if it must and can be split.
 pub(crate) fn lowerings<'a>(
     graph: &'a Graph,
     node: &'a Node,
@@ -107,14 +105,14 @@ pub(crate) fn lowerings<'a>(
     windows.into_iter().map(lowering).collect()
 }
 
-/// The windows of a node that is cut into these pieces, in units.
+/// The windows of a node split into these pieces, in units.
 fn windows_of(graph: &Graph, node: &Node, pieces: &Pieces, limits: &Limits) -> Vec<Range<usize>> {
     let inputs = node.inputs.iter().enumerate().filter(|(input, _)| pieces.cut(*input)).map(|(_, tensor)| tensor);
     let types: Vec<&TensorType> = node.outputs.iter().chain(inputs).map(|&tensor| graph.ty(tensor)).collect();
     let shape = types.first().map(|ty| &ty.shape);
     let units = match pieces {
         Pieces::Elements => shape.map(|shape| shape.elements().div_ceil(BLOCK)),
-        // A single axis may well be what the op calls a sample.
+        // The only axis may be the op's sample axis.
         Pieces::Samples | Pieces::SamplesOf(_) if types.iter().any(|ty| ty.shape.len() > 1) => {
             let samples = shape.and_then(|shape| shape.first());
             samples.copied().filter(|_| types.iter().all(|ty| ty.shape.first() == samples))
@@ -126,7 +124,7 @@ fn windows_of(graph: &Graph, node: &Node, pieces: &Pieces, limits: &Limits) -> V
 }
 
 impl Pieces {
-    /// The elements of such a tensor that a window may not divide.
+    /// The elements of such a tensor per unit.
     fn per_unit(&self, ty: &TensorType) -> usize {
         match self {
             Pieces::Elements => BLOCK,
@@ -134,7 +132,7 @@ impl Pieces {
         }
     }
 
-    /// Whether this input is cut.
+    /// Whether this input is split.
     fn cut(&self, input: usize) -> bool {
         match self {
             Pieces::Whole => false,
@@ -145,8 +143,8 @@ impl Pieces {
 }
 
 impl Lowering<'_> {
-    /// The windows over `units` units of a call, where each of these tensors, given with its elements per unit, is cut.
-    /// The last unit may have fewer elements.
+    /// Splits `units` units of a call into windows of these tensors, each with its elements per unit. The last unit may
+    /// have fewer elements.
     pub fn windows<const N: usize>(&mut self, units: usize, cut: [(Tensor, usize); N]) -> Vec<Window<N>> {
         let windows = split(units, &cut.map(|(tensor, per_unit)| (self.ty(tensor), per_unit)), self.limits);
         let window = |units: Range<usize>| {
@@ -159,8 +157,8 @@ impl Lowering<'_> {
         windows.into_iter().map(window).collect()
     }
 
-    /// What lies from an element of a tensor on, as a tensor of this shape: the tensor itself if that is all of it.
-    /// A call can take it if it starts where the device can bind.
+    /// The part of a tensor from element `first` on, with this shape: the tensor itself if that is all of it. Calls
+    /// require an aligned start.
     pub fn part(&mut self, tensor: Tensor, first: usize, shape: impl Into<Shape>) -> Tensor {
         let ty = TensorType::new(shape, self.ty(tensor).dtype);
         if ty.shape.elements() == self.shape(tensor).elements() {

@@ -1,4 +1,4 @@
-//! One op alone on a device, with values.
+//! A single op on a device, for benchmarks and checks.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use kiln_graph::{Array, Buffers, Choices, Graph, Op, Plan, Profile, Program, Ste
 
 use crate::{Device, Result};
 
-/// The most runs of a submission.
+/// The maximum number of runs per submission.
 const MOST_STEPS: u64 = 64;
 
 const INPUT: &str = "input";
@@ -22,24 +22,24 @@ fn types(arrays: &[Array]) -> Vec<TensorType> {
     arrays.iter().map(|array| array.ty.clone()).collect()
 }
 
-/// A program of one op over values that lie on the device: for measuring and checking an op.
+/// A program of one op with its tensors on the device, to measure or check the op.
 #[derive(Debug)]
 pub struct Alone {
     plan: Plan,
     buffers: Buffers,
     program: Box<dyn Program>,
-    /// What it gives or rewrites: the buffers' names, and the types.
+    /// The names of the buffers and the types of its outputs or updated tensors.
     results: Vec<(String, TensorType)>,
-    /// Bytes of the tensors that a run takes and gives; what it rewrites counts twice.
+    /// Bytes of the inputs and outputs of a run; updated tensors count twice.
     bytes: u64,
 }
 
 impl Alone {
-    /// An op that takes `inputs`, and gives tensors or, if there are any, rewrites those of `rewritten`; with the kernels
-    /// that were found to be best on the device ([`Device::plan`]).
+    /// Creates an op with these `inputs`, which updates the tensors of `rewritten`, if there are any. It uses the
+    /// fastest kernels for the device ([`Device::plan`]).
     ///
     /// # Errors
-    /// When the op does not take these, or the device cannot run it.
+    /// If the op does not support these tensors, or the device cannot run it.
     pub fn new(device: &Device, op: Arc<dyn Op>, inputs: &[Array], rewritten: &[Array]) -> Result<Alone> {
         let [taken, changed] = [inputs, rewritten].map(types);
         let alone = Alone::unwritten(device, op, &taken, &changed, |graph| device.plan(graph))?;
@@ -47,7 +47,7 @@ impl Alone {
         Ok(alone)
     }
 
-    /// As [`Alone::new`], with kernels of the caller's choice.
+    /// As [`Alone::new`], with the given choice of kernels.
     ///
     /// # Errors
     /// As [`Alone::new`].
@@ -65,7 +65,7 @@ impl Alone {
         Ok(alone)
     }
 
-    /// An op over tensors of which nobody says what they hold.
+    /// An op with uninitialised tensors.
     pub(crate) fn unwritten(
         device: &Device,
         op: Arc<dyn Op>,
@@ -106,14 +106,14 @@ impl Alone {
         Ok(Alone { plan, buffers, program, results, bytes })
     }
 
-    /// Replaces the values that the op takes and those that it rewrites.
+    /// Replaces the values of the op's inputs and updated tensors.
     ///
     /// # Errors
     /// When the device fails.
     pub fn write(&self, inputs: &[Array], rewritten: &[Array]) -> Result<()> {
         for (kind, values) in [(INPUT, inputs), (REWRITTEN, rewritten)] {
             for (i, value) in values.iter().enumerate() {
-                // What no kernel reads has no buffer.
+                // Tensors that no kernel reads have no buffer.
                 if let Some(buffer) = self.buffers.get(&name(kind, i)) {
                     buffer.write(0, &value.to_bytes())?;
                 }
@@ -122,12 +122,12 @@ impl Alone {
         Ok(())
     }
 
-    /// Floating-point operations of a run; 0 where memory traffic is what counts.
+    /// Floating-point operations of a run; 0 for memory-bound ops.
     pub fn flops(&self) -> u64 {
         self.plan.calls.iter().map(|call| call.flops).sum()
     }
 
-    /// Bytes of the tensors that a run takes and gives; what it rewrites counts twice.
+    /// Bytes of the inputs and outputs of a run; updated tensors count twice.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -137,7 +137,7 @@ impl Alone {
         &self.plan
     }
 
-    /// Runs the op so many times, in the first step of a training, and waits. Gives the time that all took together.
+    /// Runs the op `times` times, as in the first step of a training, and waits. Returns the total time.
     ///
     /// # Errors
     /// When the device fails.
@@ -145,7 +145,7 @@ impl Alone {
         self.run_in(Step::default(), times)
     }
 
-    /// As [`Alone::run`], in a step of the caller's choice.
+    /// As [`Alone::run`], with the given step.
     ///
     /// # Errors
     /// When the device fails.
@@ -160,15 +160,15 @@ impl Alone {
         Ok(start.elapsed())
     }
 
-    /// The mean time of each kernel call of the op over so many runs, after one that warms up.
+    /// The mean time of each kernel call of the op over `times` runs, after a warm-up.
     ///
     /// # Errors
-    /// When the device fails or cannot time its calls.
+    /// If the device fails or cannot time its calls.
     pub fn profile(&mut self, times: u64) -> Result<Profile> {
         Ok(self.buffers.profile(&self.plan, &vec![Step::default(); times as usize + 1])?)
     }
 
-    /// What the op gave or left when it ran last.
+    /// The outputs or updated tensors of the last run.
     ///
     /// # Errors
     /// When the device fails.

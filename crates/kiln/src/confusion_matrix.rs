@@ -1,10 +1,10 @@
-//! Which classes a model takes for which.
+//! The confusion matrix of a model's predictions.
 
 use std::fmt;
 
 use crate::{Error, Result};
 
-/// For each class, how many of its samples were taken for which class.
+/// The number of samples by true class and predicted class.
 ///
 /// # Example
 /// ```
@@ -25,15 +25,15 @@ pub struct ConfusionMatrix {
 }
 
 impl ConfusionMatrix {
-    /// Counts samples by label and prediction, as [`Labels::class_indices`](crate::data::Labels::class_indices) and
-    /// [`Predictions::classes`](crate::Predictions::classes) give them.
+    /// Counts samples by label and prediction, from [`Labels::class_indices`](crate::data::Labels::class_indices) and
+    /// [`Predictions::classes`](crate::Predictions::classes).
     ///
     /// # Errors
-    /// [`Error::Argument`] when there are not as many predictions as labels, or one is not below `classes`.
+    /// [`Error::Argument`] if the numbers of predictions and labels differ, or one is not below `classes`.
     pub fn new(labels: &[usize], predicted: &[usize], classes: usize) -> Result<ConfusionMatrix> {
         let argument = |name, expected: String, found: String| Err(Error::Argument { name, expected, found });
         if labels.len() != predicted.len() {
-            let expected = format!("{}, as there are labels", labels.len());
+            let expected = format!("{}, one for each label", labels.len());
             return argument("predicted", expected, predicted.len().to_string());
         }
         for (name, values) in [("labels", labels), ("predicted", predicted)] {
@@ -48,7 +48,7 @@ impl ConfusionMatrix {
         Ok(ConfusionMatrix { classes, counts, names: Vec::new() })
     }
 
-    /// The matrix of classes with names. Without, or with too few, they are printed as numbers.
+    /// Sets the names of the classes. Classes without names are printed as numbers.
     pub fn with_class_names(self, names: &[String]) -> ConfusionMatrix {
         ConfusionMatrix { names: names.to_vec(), ..self }
     }
@@ -58,34 +58,34 @@ impl ConfusionMatrix {
         self.classes
     }
 
-    /// How many samples of class `label` were taken for class `predicted`; 0 where there is no such class.
+    /// The number of samples of class `label` predicted as class `predicted`; 0 if there is no such class.
     pub fn count(&self, label: usize, predicted: usize) -> usize {
         let inside = label < self.classes && predicted < self.classes;
         if inside { self.counts[label * self.classes + predicted] } else { 0 }
     }
 
-    /// How many samples the class has.
+    /// The number of samples of the class.
     pub fn support(&self, class: usize) -> usize {
         (0..self.classes).map(|predicted| self.count(class, predicted)).sum()
     }
 
-    /// How many samples were taken for the class.
+    /// The number of samples predicted as the class.
     fn predicted(&self, class: usize) -> usize {
         (0..self.classes).map(|label| self.count(label, class)).sum()
     }
 
-    /// The share of all samples that were taken for what they are.
+    /// The share of all samples predicted correctly.
     pub fn accuracy(&self) -> f64 {
         let right: usize = (0..self.classes).map(|class| self.count(class, class)).sum();
         share(right, self.counts.iter().sum())
     }
 
-    /// Of the samples that were taken for the class, the share that are of it; 0 if there are none.
+    /// The share of the samples predicted as the class that are of it; 0 if there are none.
     pub fn precision(&self, class: usize) -> f64 {
         share(self.count(class, class), self.predicted(class))
     }
 
-    /// Of the samples of the class, the share that were taken for it; 0 if there are none.
+    /// The share of the samples of the class predicted as it; 0 if there are none.
     pub fn recall(&self, class: usize) -> f64 {
         share(self.count(class, class), self.support(class))
     }
@@ -105,7 +105,7 @@ fn share(part: usize, whole: usize) -> f64 {
 }
 
 impl fmt::Display for ConfusionMatrix {
-    /// A row for each class: how often it was taken for which, numbered as the rows, then its figures.
+    /// A row per class: the counts by predicted class, then the figures.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<String> = (0..self.classes).map(|class| self.name(class)).collect();
         let numbered: Vec<String> = names
@@ -177,6 +177,6 @@ mod tests {
         let error = ConfusionMatrix::new(&[0, 3], &[0, 0], 3).unwrap_err().to_string();
         assert_eq!(error, "labels: expected classes below 3, found 3");
         let error = ConfusionMatrix::new(&[0], &[0, 0], 3).unwrap_err().to_string();
-        assert_eq!(error, "predicted: expected 1, as there are labels, found 2");
+        assert_eq!(error, "predicted: expected 1, one for each label, found 2");
     }
 }

@@ -1,4 +1,4 @@
-//! Where models run.
+//! Devices, on which models run.
 
 use std::fmt;
 use std::path::Path;
@@ -10,29 +10,29 @@ use kiln_graph::{DeviceError, DeviceInfo, DeviceKind, Graph, Plan, block_on};
 
 use crate::tuning::{Tune, Tuning};
 
-/// The environment variable that says which device [`Device::best`] is: what [`Device::named`] takes.
+/// The environment variable that selects [`Device::best`], in the format of [`Device::named`].
 pub const DEVICE_VARIABLE: &str = "KILN_DEVICE";
 
-/// Something that runs models. Clones are the same device.
+/// A device that runs models. Clones share the device.
 #[derive(Clone)]
 pub struct Device {
     runs: Arc<dyn kiln_graph::Device>,
     tuning: Arc<Tuning>,
-    /// Whether it allows less than every WebGPU device does.
+    /// Whether its limits are below WebGPU's defaults.
     weak: bool,
 }
 
 impl Device {
-    /// The device that `KILN_DEVICE` names, else a GPU if there is one, else the processor. A driver that computes on
-    /// the processor is no GPU: the processor itself runs the same kernels, several times faster.
+    /// The device selected by `KILN_DEVICE`, else a GPU if there is one, else the processor. Software drivers do not
+    /// count as GPUs: the processor itself runs the same kernels several times faster.
     ///
     /// # Errors
-    /// [`DeviceError::NotFound`] when there is none of that name; [`DeviceError::Invalid`] when its driver refuses.
+    /// [`DeviceError::NotFound`] if there is no such device; [`DeviceError::Invalid`] if its driver refuses.
     pub fn best() -> Result<Device, DeviceError> {
         Device::named(&std::env::var(DEVICE_VARIABLE).unwrap_or_default())
     }
 
-    /// The first GPU whose name contains this text, upper or lower case: `nvidia`. Software drivers count.
+    /// The first GPU whose name contains this text, ignoring case: `nvidia`. Includes software drivers.
     ///
     /// # Errors
     /// As [`Device::best`].
@@ -40,16 +40,16 @@ impl Device {
         block_on(Device::open(&Selector::Name(name.to_owned())))
     }
 
-    /// The processor, with kernels translated to native code. `KILN_THREADS` sets the number of threads, without it one
+    /// The processor, with kernels translated to native code. `KILN_THREADS` sets the number of threads, by default one
     /// per core.
     ///
     /// # Errors
-    /// [`DeviceError::Invalid`] when `KILN_THREADS` is not a number of threads.
+    /// [`DeviceError::Invalid`] if `KILN_THREADS` is not a number of threads.
     pub fn cpu() -> Result<Device, DeviceError> {
         Ok(Device::new(Arc::new(CpuDevice::new(kiln_cpu::Options::default())?)))
     }
 
-    /// The device at this place of [`Device::all`].
+    /// The device at this index in [`Device::all`].
     ///
     /// # Errors
     /// As [`Device::best`].
@@ -57,8 +57,8 @@ impl Device {
         Device::named(&index.to_string())
     }
 
-    /// Opens the device that a text names, as in `KILN_DEVICE`: a place in [`Device::all`], `cpu` for the processor, part
-    /// of a GPU's name or backend, or nothing for the first.
+    /// Opens the device selected by a text, as in `KILN_DEVICE`: an index in [`Device::all`], `cpu` for the processor, part
+    /// of a GPU's name or backend, or an empty text for the first.
     ///
     /// # Errors
     /// As [`Device::best`].
@@ -96,7 +96,7 @@ impl Device {
         block_on(Device::request(text))
     }
 
-    /// All devices: GPUs, the best first, then the processor, then drivers that compute on the processor.
+    /// All devices: GPUs, best first, then the processor, then software drivers.
     pub async fn all_async() -> Vec<DeviceInfo> {
         let mut all = adapters_async().await;
         all.insert(place_of_cpu(&all), kiln_cpu::info());
@@ -108,22 +108,22 @@ impl Device {
         block_on(Device::all_async())
     }
 
-    /// The device of an app that uses wgpu itself. Models then share it with what the app draws, and read each other's
-    /// buffers without a copy. Works within the limits that the app asked for. Where these are weaker than WebGPU's
-    /// defaults, [`Model::compile`](crate::Model::compile) and [`Model::to_device`](crate::Model::to_device) compile the
-    /// model's kernels at once, so that one which needs more is their error.
+    /// The device of an app that uses wgpu itself: models share it with the app's rendering. Respects the limits requested
+    /// by the app. If these are below WebGPU's defaults, [`Model::compile`](crate::Model::compile) and
+    /// [`Model::to_device`](crate::Model::to_device) compile the model's kernels immediately, and return an error if one
+    /// exceeds the limits.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Device {
         let weak = !wgpu::Limits::default().check_limits(&device.limits());
         let checked = kiln_gpu::Options::default().checked;
         Device { weak, ..Device::new(Arc::new(GpuDevice::from_wgpu(device, queue, checked))) }
     }
 
-    /// Whether it allows less than every WebGPU device does.
+    /// Whether its limits are below WebGPU's defaults.
     pub(crate) fn has_weak_limits(&self) -> bool {
         self.weak
     }
 
-    /// A device of a kind that Kiln does not know.
+    /// A custom device.
     pub fn from_dyn(device: Arc<dyn kiln_graph::Device>) -> Device {
         Device::new(device)
     }
@@ -133,37 +133,35 @@ impl Device {
         Device { runs, tuning, weak: false }
     }
 
-    /// This device with another way to choose kernels than `KILN_TUNE` says. What is measured is kept in a file of this
-    /// folder, or only as long as the device.
+    /// Overrides `KILN_TUNE`. Measurements are cached in a file of this folder, or only as long as the device lives.
     pub fn with_tuning(&self, tune: Tune, folder: Option<&Path>) -> Device {
         let tuning = Arc::new(Tuning::new(Some(tune), folder, self.info()));
         Device { tuning, ..self.clone() }
     }
 
-    /// What computes a graph on this device: with the kernels that were measured to be the fastest, as `KILN_TUNE`
-    /// ([`Tune`]) says.
+    /// The plan of a graph for this device, with the fastest kernels as set by `KILN_TUNE` ([`Tune`]).
     ///
     /// # Errors
-    /// When an op cannot run within the device's limits, or `KILN_TUNE` has an unknown value.
+    /// If an op cannot run within the device's limits, or `KILN_TUNE` has an unknown value.
     pub fn plan(&self, graph: &Graph) -> crate::Result<Plan> {
         self.tuning.plan(self, graph)
     }
 
-    /// This device opened once more, so that kernels see at most `bytes` bytes of a tensor at once: for tests of what
-    /// happens on smaller devices, where tensors are computed on in windows. On a GPU, wgpu enforces the limit.
+    /// Reopens this device with bindings of at most `bytes` bytes, to test smaller devices, on which large tensors are
+    /// split into windows. On a GPU, wgpu enforces the limit.
     ///
     /// # Errors
-    /// [`DeviceError::Invalid`] for a device that Kiln did not open itself.
+    /// [`DeviceError::Invalid`] for a device that was not opened by Kiln.
     pub fn with_binding_limit(&self, bytes: u64) -> Result<Device, DeviceError> {
         self.runs.with_binding_limit(bytes).map(Device::new)
     }
 
-    /// What it is.
+    /// Name, backend, driver and limits.
     pub fn info(&self) -> &DeviceInfo {
         self.runs.info()
     }
 
-    /// What runs plans.
+    /// The device that runs plans.
     pub fn as_dyn(&self) -> &Arc<dyn kiln_graph::Device> {
         &self.runs
     }
@@ -174,7 +172,7 @@ impl Device {
     }
 }
 
-/// Where the processor stands among the devices: behind the GPUs, before software that stands in for one.
+/// The index of the processor among the devices: after the GPUs, before software drivers.
 fn place_of_cpu(gpus: &[DeviceInfo]) -> usize {
     gpus.iter().position(|info| info.kind == DeviceKind::Software).unwrap_or(gpus.len())
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a model.
+//! Errors of models.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,109 +8,109 @@ use kiln_graph::{DeviceError, Shape};
 use crate::data::DataError;
 use crate::memory;
 
-/// The result of what a model does.
+/// The result of a model's operation.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What can go wrong when a model is built, trained, used, saved or loaded.
+/// An error of building, training, using, saving or loading a model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The model's layers do not fit together.
+    /// The model's layers are incompatible.
     #[error(transparent)]
     Layer(#[from] LayerError),
-    /// The model has no layer.
-    #[error("model `{0}` has no layer; give it some with `add`")]
+    /// The model has no layers.
+    #[error("model `{0}` has no layers; add them with `add`")]
     Empty(String),
     /// The model is not on a device, or not ready for training.
     #[error("model `{model}`: {action} needs a device; call `{call}` first, and again after layers were added")]
     NotReady {
         /// The model's name.
         model: String,
-        /// What was asked for.
+        /// The requested action.
         action: &'static str,
-        /// What to call.
+        /// The method to call first.
         call: &'static str,
     },
-    /// A loss that takes probabilities stands behind a model whose last layer is linear.
+    /// The loss expects probabilities, but the model's last layer is linear.
     #[error(
-        "model `{model}`: {loss} expects probabilities, as softmax or sigmoid give them, found {found}; add `{}`, or set `from_logits: true` if the model gives logits", last_layer(*.outputs)
+        "model `{model}`: {loss} expects probabilities, the output of softmax or sigmoid, found {found}; add `{}`, or set `from_logits: true` if the outputs are logits", last_layer(*.outputs)
     )]
     NoSoftmax {
         /// The model's name.
         model: String,
         /// The loss.
         loss: &'static str,
-        /// The op that gives the model's output.
+        /// The op that computes the model's output.
         found: String,
-        /// How many outputs the model has.
+        /// The number of the model's outputs.
         outputs: usize,
     },
-    /// An argument has a value that makes no sense.
+    /// An argument has an invalid value.
     #[error("{name}: expected {expected}, found {found}")]
     Argument {
         /// The argument's name.
         name: &'static str,
-        /// What it must be.
+        /// The valid values.
         expected: String,
-        /// What it is.
+        /// The invalid value.
         found: String,
     },
-    /// A data set does not fit the model.
+    /// A data set does not match the model.
     #[error("model `{model}` expects {expected}, the data set has {found}")]
     Misfit {
         /// The model's name.
         model: String,
-        /// What the model takes.
+        /// The data that the model expects.
         expected: String,
-        /// What the data set has.
+        /// The data set's.
         found: String,
     },
-    /// A model would see bytes that are scaled twice.
+    /// Bytes would be scaled twice.
     #[error(
-        "model `{model}`: its layer `{layer}` scales pictures from 0 to 255, found bytes that are divided by 255 before; call `rescaled(1.0, 0.0)` on the data set, or with another rule"
+        "model `{model}`: its layer `{layer}` scales pictures from 0 to 255, found bytes that are already divided by 255; call `rescaled(1.0, 0.0)` on the data set, or with another scale"
     )]
     ScaledTwice {
         /// The model's name.
         model: String,
-        /// The layer with which the model scales its input.
+        /// The layer that scales the model's input.
         layer: String,
     },
-    /// The loss or a weight is no longer a finite number: training has diverged.
+    /// The loss or a weight is NaN or infinite: training has diverged.
     #[error(
         "{what} is {value} at epoch {epoch}, step {step}; use a smaller learning rate, and check the data and the initial weights for values that are not finite"
     )]
     NonFinite {
-        /// The epoch, the first being 1.
+        /// The epoch; the first is 1.
         epoch: usize,
-        /// The step of the epoch, the first being 1.
+        /// The step of the epoch; the first is 1.
         step: usize,
         /// `the loss`, or a value of a weight: `conv2d/kernel`.
         what: String,
         /// Its value: NaN or infinite.
         value: f64,
     },
-    /// Weights do not fit the model.
+    /// Weights do not match the model.
     #[error(transparent)]
     Weights(Box<WeightsError>),
-    /// The state of a callback cannot be written, or is not one of this callback.
+    /// The state of a callback cannot be serialised, or is another callback's.
     #[error("the state of the callback `{name}`: {problem}")]
     CallbackState {
         /// The name of the state.
         name: String,
-        /// What was expected, and what was found.
+        /// The problem.
         problem: String,
     },
-    /// A checkpoint was to be saved in `on_epoch_end`, when not all callbacks have seen the epoch.
+    /// `save_checkpoint` was called in `on_epoch_end`, before all callbacks have seen the epoch.
     #[error(
-        "save_checkpoint: expected a call when all callbacks have seen the end of the epoch, found one in `on_epoch_end`; call it in `Callback::on_checkpoint`"
+        "save_checkpoint: expected a call after all callbacks have seen the end of the epoch, found one in `on_epoch_end`; call it in `Callback::on_checkpoint`"
     )]
     CheckpointTooEarly,
-    /// A file holds something other than it should.
+    /// A file has invalid contents.
     #[error("{}: {problem}", .path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What was expected, and what was found.
+        /// The problem.
         problem: String,
     },
     /// A file cannot be read or written.
@@ -123,7 +123,7 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
-    /// A file of a hub cannot be had.
+    /// A file of a hub cannot be downloaded.
     #[cfg(feature = "hub")]
     #[error("cannot fetch {file} of {repository} from {endpoint}: {problem}")]
     Hub {
@@ -131,38 +131,38 @@ pub enum Error {
         repository: String,
         /// The file's path in it.
         file: String,
-        /// The server's address.
+        /// The server's URL.
         endpoint: String,
-        /// What the server or the network said.
+        /// The error of the server or the network.
         problem: String,
     },
-    /// Data cannot be read, or do not fit together.
+    /// Data cannot be read or are inconsistent.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A batch needs a tensor that the device cannot bind, not even in windows.
+    /// A batch needs a tensor that the device cannot bind, even in windows.
     #[error("a batch of {batch} samples does not fit the device; {}: {source}", fitting(*.fits))]
     BatchTooLarge {
         /// The size of the batch.
         batch: usize,
-        /// The size of a batch that fits; 0 if none does.
+        /// The largest size that fits; 0 if none does.
         fits: usize,
         /// The node, the tensor, its size and the limit.
         source: kiln_graph::Error,
     },
-    /// Something needs more memory than is free.
+    /// There is not enough free memory.
     #[error("not enough memory for {what}: {} needed{}", memory::readable(*.bytes), left(*.free))]
     Memory {
-        /// What needs it.
+        /// The data that need it.
         what: String,
-        /// How much it needs, in bytes.
+        /// The required memory in bytes.
         bytes: u64,
-        /// How much is free, in bytes, if that is known.
+        /// The free memory in bytes, if known.
         free: Option<u64>,
     },
     /// A graph cannot be built or planned.
     #[error(transparent)]
     Graph(#[from] kiln_graph::Error),
-    /// The device cannot do what is asked of it.
+    /// An error of the device.
     #[error(transparent)]
     Device(#[from] DeviceError),
 }
@@ -179,7 +179,7 @@ fn fitting(samples: usize) -> String {
 }
 
 impl Error {
-    /// A data set without labels, where a loss needs them.
+    /// The error for a data set without labels, which the loss needs.
     pub(crate) fn unlabelled(model: &str) -> Error {
         let expected = "a label for each sample".to_owned();
         Error::Misfit { model: model.to_owned(), expected, found: "no labels".to_owned() }
@@ -192,7 +192,7 @@ impl From<WeightsError> for Error {
     }
 }
 
-/// The layer that makes probabilities of so many logits.
+/// The activation that converts this number of logits to probabilities.
 fn last_layer(outputs: usize) -> &'static str {
     match outputs {
         1 => "Activation::Sigmoid",
@@ -200,7 +200,7 @@ fn last_layer(outputs: usize) -> &'static str {
     }
 }
 
-/// A layer that cannot take what comes in.
+/// A layer does not support its input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{layer} ({class_name}): expected {expected}, found {found}")]
 pub struct LayerError {
@@ -208,46 +208,46 @@ pub struct LayerError {
     pub layer: String,
     /// The layer's class.
     pub class_name: &'static str,
-    /// What it takes, in words.
+    /// The expected input as text.
     pub expected: String,
-    /// What comes in.
+    /// The actual input.
     pub found: String,
 }
 
-/// Weights that do not fit a model: all that is wrong, not only the first.
+/// Weights that do not match a model: all problems, not only the first.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{source_name} does not fit model `{model}`:{}", self.list())]
 pub struct WeightsError {
     /// The model's name.
     pub model: String,
-    /// Where the weights come from: a file, or what a caller gave.
+    /// The source of the weights: a file, or the caller.
     pub source_name: String,
-    /// Tensors that the model has and the source has not.
+    /// Tensors of the model that are missing from the source.
     pub missing: Vec<String>,
-    /// Tensors that the source has and the model has not.
+    /// Tensors of the source that are not in the model.
     pub extra: Vec<String>,
-    /// Tensors that both have: name, shape in the source, shape in the model.
+    /// Tensors with different shapes: name, shape in the source, shape in the model.
     pub misshapen: Vec<(String, Shape, Shape)>,
-    /// Tensors of an element type that is not read: name and type.
+    /// Tensors of unsupported element types: name and type.
     pub mistyped: Vec<(String, String)>,
-    /// What can be done, a sentence each.
+    /// Hints for the user, a sentence each.
     pub hints: Vec<String>,
 }
 
 impl WeightsError {
-    /// Nothing wrong so far.
+    /// Creates an error without problems.
     pub(crate) fn new(model: &str, source_name: &str) -> WeightsError {
         let (model, source_name) = (model.to_owned(), source_name.to_owned());
         let (missing, extra, misshapen, mistyped, hints) = Default::default();
         WeightsError { model, source_name, missing, extra, misshapen, mistyped, hints }
     }
 
-    /// Whether anything is wrong at all.
+    /// Whether there are no problems.
     pub(crate) fn is_empty(&self) -> bool {
         self.missing.is_empty() && self.extra.is_empty() && self.misshapen.is_empty() && self.mistyped.is_empty()
     }
 
-    /// Adds what is wrong elsewhere.
+    /// Appends the problems of another error.
     pub(crate) fn append(&mut self, mut other: WeightsError) {
         self.missing.append(&mut other.missing);
         self.extra.append(&mut other.extra);

@@ -1,4 +1,4 @@
-//! Numbers with names.
+//! Named numbers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-/// Numbers with names, in an order: what the metrics of a model gave, by Keras' names.
+/// Ordered named numbers: the values of a model's metrics, with Keras' names.
 ///
 /// # Example
 /// ```
@@ -20,7 +20,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 pub struct Figures(Vec<(Arc<str>, f64)>);
 
 impl Figures {
-    /// The figure of this name, if there is one.
+    /// The figure with this name, if any.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
@@ -30,12 +30,12 @@ impl Figures {
         self.0.iter().map(|(name, value)| (&**name, *value))
     }
 
-    /// Whether there is none.
+    /// Whether there are no figures.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The same figures, of a validation: their names begin with `val_`.
+    /// The figures with the prefix `val_`.
     pub(crate) fn of_validation(&self) -> Figures {
         self.iter().map(|(name, value)| (format!("val_{name}").into(), value)).collect()
     }
@@ -64,7 +64,7 @@ impl Serialize for Figures {
 }
 
 impl<'de> Deserialize<'de> for Figures {
-    /// JSON has no numbers that are not finite: those were written as `null`.
+    /// NaN and infinity, which JSON cannot represent, are read from `null`.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Figures, D::Error> {
         struct Map;
         impl<'de> Visitor<'de> for Map {

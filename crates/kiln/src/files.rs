@@ -1,8 +1,8 @@
-//! Files that appear whole or not at all.
+//! Atomic file writes.
 //!
-//! A file is written beside its place, under a hidden name (`.kiln-XXXXXX-NAME`), and renamed when it is complete. While
-//! it is written it is locked. What a killed process left behind is therefore told from what a live one is writing, and
-//! is removed by the next one that writes into the folder.
+//! A file is written in its folder under a hidden name (`.kiln-XXXXXX-NAME`), and renamed when it is complete. It is
+//! locked while it is written, which distinguishes files of live processes from leftovers of killed ones; the next
+//! process that writes to the folder removes leftovers.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -13,33 +13,33 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use tempfile::{Builder, NamedTempFile};
 
-/// What the hidden names begin with.
+/// The prefix of hidden names.
 const PREFIX: &str = ".kiln-";
-/// How many characters tell hidden names of one file apart.
+/// The number of random characters in a hidden name.
 const RANDOM: usize = 6;
-/// How many bytes of a file's name are the end of its hidden name, so that this does not become too long.
+/// The maximum number of bytes of a file's name in its hidden name.
 const MOST_OF_NAME: usize = 100;
-/// How often another hidden name is tried when one is taken away by a process that removes abandoned files.
+/// The number of retries when another process removes the hidden file as abandoned.
 const TRIES: usize = 8;
 
-/// The folders in which this process has looked for abandoned files.
+/// The folders that this process has cleaned of abandoned files.
 static CLEANED: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
 
-/// Writes a file, in place of one that is there.
+/// Writes a file, replacing an existing one.
 ///
 /// # Errors
-/// When it cannot be written; what was there stays.
+/// If it cannot be written; an existing file stays unchanged.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut staged = stage(path)?;
     staged.write_all(bytes)?;
     publish(staged, path)
 }
 
-/// Creates a hidden file in the folder of `path`, to be filled and then handed to [`publish`]. Its name ends as that of
-/// `path`. The first call for a folder removes what killed processes left there.
+/// Creates a hidden file in the folder of `path`, to be written and then passed to [`publish`]. Its name has the same
+/// ending as `path`. The first call for a folder removes leftovers of killed processes.
 ///
 /// # Errors
-/// When the folder cannot be written into.
+/// If the folder is not writable.
 pub fn stage(path: &Path) -> io::Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let absolute = std::path::absolute(folder)?;
@@ -52,7 +52,7 @@ pub fn stage(path: &Path) -> io::Result<NamedTempFile> {
     builder.prefix(PREFIX).rand_bytes(RANDOM).suffix(&suffix);
     #[cfg(unix)]
     {
-        // As any other file that a program makes; the process' umask still counts.
+        // The usual permissions of new files, subject to the umask.
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
@@ -60,26 +60,26 @@ pub fn stage(path: &Path) -> io::Result<NamedTempFile> {
         let file = builder.tempfile_in(folder)?;
         match file.as_file().try_lock() {
             Ok(()) if file.path().exists() => return Ok(file),
-            // Another process took it for abandoned, before it was locked.
+            // Another process removed it as abandoned before it was locked.
             Ok(()) | Err(TryLockError::WouldBlock) => {}
-            // A file system without locks, where nothing is ever taken for abandoned.
+            // A file system without locks, where no file counts as abandoned.
             Err(TryLockError::Error(_)) => return Ok(file),
         }
     }
-    Err(io::Error::other(format!("another process removes the files of {} again and again", folder.display())))
+    Err(io::Error::other(format!("another process keeps removing the temporary files in {}", folder.display())))
 }
 
-/// Gives a staged file the name `path`, in place of the file that had it, once it is safely on the disk.
+/// Syncs a staged file to disk and renames it to `path`, replacing an existing file.
 ///
 /// # Errors
-/// When the disk is full or the file cannot be renamed; what was there stays.
+/// If the disk is full or the file cannot be renamed; an existing file stays unchanged.
 pub fn publish(staged: NamedTempFile, path: &Path) -> io::Result<()> {
     staged.as_file().sync_all()?;
     staged.persist(path)?;
     Ok(())
 }
 
-/// Removes the hidden files of a folder that no process is writing. One that cannot be removed stays.
+/// Removes the abandoned hidden files of a folder, ignoring errors.
 fn remove_abandoned(folder: &Path) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let hidden = entries.flatten().filter(|entry| is_hidden(&entry.file_name()));
@@ -87,12 +87,12 @@ fn remove_abandoned(folder: &Path) {
         let path = entry.path();
         let abandoned = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
         if abandoned && std::fs::remove_file(&path).is_ok() {
-            tracing::info!("removed {}, which a process left that was killed", path.display());
+            tracing::info!("removed {}, a leftover of a killed process", path.display());
         }
     }
 }
 
-/// Whether a name is one of [`stage`]'s, with or without the file's own.
+/// Whether a name is from [`stage`], with or without the file's own name.
 fn is_hidden(name: &OsStr) -> bool {
     let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { return false };
     let (random, rest) = rest.split_at_checked(RANDOM).unwrap_or(("", rest));
@@ -122,7 +122,7 @@ mod tests {
         {
             std::fs::write(place(name), "").unwrap();
         }
-        // Another process', which this one has not cleaned up after: a file is locked for as long as it is open.
+        // Files of another process: the live one is locked while it is open.
         std::fs::write(place(".kiln-uvwxyz-live"), "").unwrap();
         let live = File::open(place(".kiln-uvwxyz-live")).unwrap();
         live.lock().unwrap();

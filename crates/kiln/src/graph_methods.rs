@@ -32,7 +32,7 @@ macro_rules! graph_methods {
             self.graph.add_shared(std::sync::Arc::new(op), inputs)
         }
 
-        /// The same values under another shape, which costs nothing.
+        /// A view with another shape, free of cost.
         ///
         /// # Errors
         /// When the number of elements differs.

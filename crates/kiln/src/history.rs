@@ -1,4 +1,4 @@
-//! The figures of a training, and the files that hold them.
+//! The figures of a training, and their files.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::{Error, Result};
 pub struct History {
     /// One entry per epoch.
     pub epochs: Vec<EpochLogs>,
-    /// Whether a callback stopped training before its last epoch was over.
+    /// Whether a callback stopped training before the end of its last epoch.
     pub stopped: bool,
 }
 
@@ -21,30 +21,30 @@ pub struct History {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "SavedEpoch")]
 pub struct EpochLogs {
-    /// The epoch, the first being 1.
+    /// The epoch; the first is 1.
     pub epoch: usize,
-    /// The loss of the training samples, averaged over them, while the weights changed.
+    /// The mean loss of the training samples while the weights changed.
     pub loss: f64,
     /// The metrics of the training samples, likewise.
     #[serde(flatten)]
     pub metrics: Figures,
-    /// The loss of the validation samples after the epoch, if there are any.
+    /// The loss of the validation samples after the epoch, if any.
     pub val_loss: Option<f64>,
-    /// The metrics of the validation samples, if there are any: `val_accuracy`, for example.
+    /// The metrics of the validation samples, if any: `val_accuracy`, for example.
     #[serde(flatten)]
     pub val_metrics: Figures,
-    /// How long the epoch took with its validation, in seconds.
+    /// The time of the epoch and its validation, in seconds.
     pub seconds: f64,
-    /// Training samples per second, validation not counted.
+    /// Training samples per second, without validation.
     pub images_per_second: f64,
-    /// Whether the epoch ran to its end, its validation included: not if a callback stopped it.
+    /// Whether the epoch and its validation finished without being stopped by a callback.
     pub complete: bool,
     /// The loss of each batch before its step.
     pub batch_losses: Vec<f64>,
 }
 
-/// The figures of an epoch as they lie in a file: all metrics beside each other, and `null` for numbers that are not
-/// finite, which JSON has not.
+/// The figures of an epoch in a file: all metrics at one level, and `null` for NaN and infinity, which JSON cannot
+/// represent.
 #[derive(Deserialize)]
 struct SavedEpoch {
     epoch: usize,
@@ -79,20 +79,19 @@ impl From<SavedEpoch> for EpochLogs {
 }
 
 impl EpochLogs {
-    /// The figures that there are, by Keras' names: `loss` and the metrics, and after a validation the same with `val_` in
-    /// front.
+    /// The figures with Keras' names: `loss` and the metrics, and after a validation the same with the prefix `val_`.
     pub fn figures(&self) -> Vec<(&str, f64)> {
         let training = std::iter::once(("loss", self.loss)).chain(self.metrics.iter());
         let validation = self.val_loss.map(|loss| ("val_loss", loss)).into_iter().chain(self.val_metrics.iter());
         training.chain(validation).collect()
     }
 
-    /// The figure of this name, if there is one.
+    /// The figure with this name, if any.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.figures().into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    /// The metric `accuracy` of the training samples. Not a number if it was not asked for.
+    /// The metric `accuracy` of the training samples; NaN if it was not computed.
     pub fn accuracy(&self) -> f64 {
         self.metrics.get("accuracy").unwrap_or(f64::NAN)
     }
@@ -102,10 +101,10 @@ impl History {
     /// The file's name in a folder.
     pub(crate) const JSON: &str = "history.json";
 
-    /// Writes `history.json`, which holds everything, and `history.csv`, a line per epoch, into a folder.
+    /// Writes `history.json`, with everything, and `history.csv`, with a line per epoch, to a folder.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// If a file cannot be written.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
         let folder = folder.as_ref();
         let path = folder.join(History::JSON);
@@ -118,14 +117,14 @@ impl History {
     /// Reads the `history.json` of a folder.
     ///
     /// # Errors
-    /// When the file cannot be read or holds something else.
+    /// If the file cannot be read or is not a history.
     pub fn load(folder: impl AsRef<Path>) -> Result<History> {
         let path = folder.as_ref().join(History::JSON);
         let bytes = read(&path)?;
         serde_json::from_slice(&bytes).map_err(|error| Error::Format { path, problem: error.to_string() })
     }
 
-    /// A line per epoch, without the losses of the batches. A figure that only some epochs have is empty in the others.
+    /// A CSV line per epoch, without the losses of the batches. Missing figures are empty.
     pub fn to_csv(&self) -> String {
         let mut names: Vec<&str> = Vec::new();
         for (name, _) in self.epochs.iter().flat_map(EpochLogs::figures) {

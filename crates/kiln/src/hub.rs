@@ -1,4 +1,4 @@
-//! Files of the Hugging Face hub, kept in the cache that its other programs use too.
+//! Files of the Hugging Face hub, in the cache shared with its other programs.
 //!
 //! ```no_run
 //! use kiln::{Model, hub};
@@ -17,13 +17,12 @@ use hf_hub::{Cache, Repo};
 
 use crate::{Error, Result};
 
-/// Where files come from and where they are kept.
+/// A hub and its local cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hub {
-    /// The server's address. By default what `HF_ENDPOINT` says, or `https://huggingface.co`.
+    /// The server's URL. By default `HF_ENDPOINT`, or `https://huggingface.co`.
     pub endpoint: String,
-    /// The folder of the files that were fetched before. By default `hub` in what `HF_HOME` says, or in
-    /// `.cache/huggingface` at home.
+    /// The cache folder. By default `hub` in `HF_HOME`, or in `~/.cache/huggingface`.
     pub cache: PathBuf,
 }
 
@@ -37,20 +36,20 @@ impl Default for Hub {
     }
 }
 
-/// The path of a file of a repository, `timm/vgg16.tv_in1k`, on this machine: fetched, if it was not before.
+/// The local path of a file of a repository, such as `timm/vgg16.tv_in1k`; downloads it if it is not cached.
 ///
 /// # Errors
-/// When the names make no sense, the server does not give the file, or it cannot be written.
+/// If a name is invalid, the server refuses the file, or it cannot be written.
 pub fn file(repository: &str, file: &str) -> Result<PathBuf> {
     Hub::default().file(repository, file, |_, _| ())
 }
 
 impl Hub {
-    /// The path of a file of a repository on this machine: fetched, if it was not before. While it is fetched, `progress`
-    /// is told how many bytes are there, and how many there will be.
+    /// The local path of a file of a repository; downloads it if it is not cached, calling `progress` with the number
+    /// of received bytes and the total.
     ///
     /// # Errors
-    /// When the names make no sense, the server does not give the file, or it cannot be written.
+    /// If a name is invalid, the server refuses the file, or it cannot be written.
     pub fn file(&self, repository: &str, file: &str, progress: impl FnMut(u64, u64)) -> Result<PathBuf> {
         check(repository, file)?;
         let cache = Cache::new(self.cache.clone());
@@ -69,7 +68,7 @@ impl Hub {
 }
 
 /// # Errors
-/// When a name could lead elsewhere.
+/// If a name could refer to another path.
 fn check(repository: &str, file: &str) -> Result<()> {
     let plain = |part: &str| {
         let known = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
@@ -86,20 +85,20 @@ fn check(repository: &str, file: &str) -> Result<()> {
     Ok(())
 }
 
-/// What went wrong, in words.
+/// The problem as text.
 fn problem(error: &ApiError) -> String {
     let ApiError::RequestError(request) = error else { return error.to_string() };
     match **request {
-        ureq::Error::StatusCode(404) => "the server says 404, no such file".to_owned(),
+        ureq::Error::StatusCode(404) => "HTTP status 404, no such file".to_owned(),
         ureq::Error::StatusCode(status @ (401 | 403)) => {
-            format!("the server says {status}: there is no such repository, or it needs `hf auth login`")
+            format!("HTTP status {status}: the repository does not exist, or requires `hf auth login`")
         }
-        ureq::Error::StatusCode(status) => format!("the server says {status}"),
+        ureq::Error::StatusCode(status) => format!("HTTP status {status}"),
         ref other => other.to_string(),
     }
 }
 
-/// Tells a function of the bytes that came.
+/// Reports received bytes to a function.
 struct Told<F> {
     progress: F,
     done: u64,

@@ -1,25 +1,25 @@
-//! Objects as Keras writes them into files: `{"module": …, "class_name": …, "config": {…}, "registered_name": …}`.
+//! Objects in Keras' files: `{"module": …, "class_name": …, "config": {…}, "registered_name": …}`.
 //!
-//! A member that is not read may change what a model computes, so that none is read past: those that do not are listed
-//! here, once, and all others are refused. A member that is null is one that was not set.
+//! An ignored member could change a model's results, so only the harmless members listed here are ignored, and all
+//! other unknown members are refused. A null member is not set.
 
 use serde_json::{Map, Value};
 
-/// Members that change nothing of what a model computes.
+/// Members that do not affect a model's results.
 const HARMLESS: [&str; 7] = [
-    "keras_version",     // who wrote the file
-    "backend",           // with what
-    "compile_config",    // how the model was trained: `Model::compile` says how it is
-    "build_config",      // the shapes that a layer was built for, which follow from the input's
+    "keras_version",     // the version that wrote the file
+    "backend",           // its backend
+    "compile_config",    // how the model was trained; `Model::compile` replaces it
+    "build_config",      // the shapes that a layer was built for, which follow from the input
     "build_input_shape", // the same, of a model
-    "batch_input_shape", // what comes in, repeated by a layer behind the first
-    "shared_object_id",  // a number for an object that several others hold
+    "batch_input_shape", // the input's shape, repeated by a layer after the first
+    "shared_object_id",  // the number of an object shared by several others
 ];
 
 /// The members of every object.
 const MEMBERS: [&str; 4] = ["module", "class_name", "config", "registered_name"];
 
-/// Keras' packages of classes, as `module` names them.
+/// Keras' packages of classes, in `module`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Package {
     Models,
@@ -40,7 +40,7 @@ impl Package {
         }
     }
 
-    /// Whether `module` is within this package: `keras.layers`, `keras.src.layers.core.dense`, `tf_keras.layers`.
+    /// Whether `module` is in this package: `keras.layers`, `keras.src.layers.core.dense`, `tf_keras.layers`.
     pub fn holds(self, module: &str) -> bool {
         let keras = ["keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras"];
         let within = keras.iter().filter_map(|keras| module.strip_prefix(keras));
@@ -61,10 +61,10 @@ pub(crate) struct KerasObject<'a> {
 }
 
 impl<'a> KerasObject<'a> {
-    /// The class and the arguments of an object, whose other members are `known` to the caller or harmless.
+    /// Reads the class and the arguments of an object, whose other members must be `known` to the caller or harmless.
     ///
     /// # Errors
-    /// When it has no class, a custom one or one of another package, or a member that nobody knows.
+    /// If it has no class, a custom class or one of another package, or an unknown member.
     pub fn read(json: &'a Value, package: Package, known: &[&str]) -> Result<KerasObject<'a>, String> {
         let class = string(json, "class_name")?;
         own_class(json, class, package)?;
@@ -72,10 +72,10 @@ impl<'a> KerasObject<'a> {
         Ok(KerasObject { class, config: json.get("config").unwrap_or(&Value::Null) })
     }
 
-    /// The class and the arguments of an object of somebody's own class, as [`KerasObject::read`].
+    /// As [`KerasObject::read`], for an object of a custom class.
     ///
     /// # Errors
-    /// When it has no class, or a member that nobody knows.
+    /// If it has no class, or an unknown member.
     pub fn read_custom(json: &'a Value, known: &[&str]) -> Result<KerasObject<'a>, String> {
         let class = string(json, "class_name")?;
         check_members(json, &[&MEMBERS[..], known].concat())?;
@@ -85,7 +85,7 @@ impl<'a> KerasObject<'a> {
     /// The arguments by name.
     ///
     /// # Errors
-    /// When they are something else.
+    /// If they are not an object.
     pub fn arguments(&self) -> Result<Map<String, Value>, String> {
         match self.config {
             Value::Object(arguments) => Ok(arguments.clone()),
@@ -95,7 +95,7 @@ impl<'a> KerasObject<'a> {
     }
 }
 
-/// Whether an object's class is Keras' own: anybody may register another one of the same name.
+/// Checks that an object's class is Keras' own, as custom classes may have the same name.
 fn own_class(json: &Value, class: &str, package: Package) -> Result<(), String> {
     let registered = json.get("registered_name").unwrap_or(&Value::Null);
     if !registered.is_null() && registered != class {
@@ -116,10 +116,10 @@ fn own_class(json: &Value, class: &str, package: Package) -> Result<(), String> 
     }
 }
 
-/// Tests that an object has no members but these, harmless ones and such that are null.
+/// Checks that all members of an object are known, harmless or null.
 ///
 /// # Errors
-/// The first one, and its value.
+/// The first other member, and its value.
 pub(crate) fn check_members(json: &Value, known: &[&str]) -> Result<(), String> {
     match json.as_object().and_then(|members| first_unknown(members, known)) {
         Some((member, value)) => Err(unknown(member, value)),
@@ -127,21 +127,21 @@ pub(crate) fn check_members(json: &Value, known: &[&str]) -> Result<(), String> 
     }
 }
 
-/// The first member that is not one of these, harmless or null.
+/// The first member that is not known, harmless or null.
 pub(crate) fn first_unknown<'a>(members: &'a Map<String, Value>, known: &[&str]) -> Option<(&'a String, &'a Value)> {
     let passed = |member: &str| known.contains(&member) || HARMLESS.contains(&member);
     members.iter().find(|(member, value)| !value.is_null() && !passed(member))
 }
 
-/// What to say of a member that Kiln does not know.
+/// The error message for an unknown member.
 pub(crate) fn unknown(member: &str, value: &Value) -> String {
     format!("{member}: Kiln does not know this argument, found {}", shown(value))
 }
 
-/// Tests that a layer or model computes with 32-bit floats. A policy is an object, or a name.
+/// Checks that a layer or model computes in 32-bit floats. A dtype policy is an object or a name.
 ///
 /// # Errors
-/// When it computes with other numbers.
+/// If it has another dtype.
 pub(crate) fn check_float32(json: &Value) -> Result<(), String> {
     let Some(dtype) = json.get("dtype").filter(|dtype| !dtype.is_null()) else { return Ok(()) };
     let found = dtype.pointer("/config/name").unwrap_or(dtype);
@@ -149,7 +149,7 @@ pub(crate) fn check_float32(json: &Value) -> Result<(), String> {
 }
 
 /// # Errors
-/// When there is no such member or it is no string.
+/// If there is no such member or it is not a string.
 pub(crate) fn string<'a>(json: &'a Value, key: &str) -> Result<&'a str, String> {
     let found = json.get(key);
     found
@@ -157,7 +157,7 @@ pub(crate) fn string<'a>(json: &'a Value, key: &str) -> Result<&'a str, String> 
         .ok_or_else(|| format!("expected a string `{key}`, found {}", found.map_or("none".to_owned(), shown)))
 }
 
-/// A value as JSON, cut where it is long.
+/// A value as JSON, truncated if long.
 pub(crate) fn shown(value: &Value) -> String {
     const MOST: usize = 200;
     let text = value.to_string();

@@ -20,12 +20,12 @@
 //! # Ok::<(), kiln::Error>(())
 //! ```
 //!
-//! A model is a graph of [`layers`], most often a chain, and each layer tells only its shapes and its ops. The model makes one graph per kind of
-//! batch (train, evaluate, predict), plans it and has the device run it: a training step, from gathering the samples to
-//! the optimizer, is one plan. Data sets and weights stay on the device; a training reads back two numbers per batch
-//! and waits for nothing within an epoch.
+//! A model is a graph of [`layers`], most often a chain; a layer defines only its shapes and its ops. The model builds
+//! one graph per kind of batch (train, evaluate, predict), plans it and runs it on the device: a training step, from
+//! gathering the samples to the optimizer, is one plan. Data sets and weights stay on the device; a training reads back
+//! two numbers per batch and never waits within an epoch.
 //!
-//! What a seed decides (weights, orders) depends on the seed alone, so two trainings on one device give the same bits.
+//! Random values (weights, orders) depend only on the seed, so repeated trainings on a device are bit-identical.
 
 mod alone;
 mod arguments;
@@ -87,13 +87,13 @@ pub use training::{EpochReport, Epochs, Report, StepReport, Submitted, Training,
 pub use tuning::{TUNE_VARIABLE, Tune};
 pub use weights::Weight;
 
-/// Kiln's folder of this name in the platform's cache folder (`~/.cache/kiln/name` on Linux), if there is a home folder.
+/// Kiln's folder `name` in the platform's cache folder (`~/.cache/kiln/name` on Linux), if there is a home folder.
 fn cache_folder(name: &str) -> Option<std::path::PathBuf> {
     let platform = etcetera::choose_base_strategy().ok()?;
     Some(etcetera::BaseStrategy::cache_dir(&platform).join("kiln").join(name))
 }
 
-/// The programs of the README.
+/// Tests the programs of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! The memory of the machine: how much is free, and allocations that may fail.
+//! Free memory of the machine, and fallible allocations.
 
 use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
@@ -8,11 +8,11 @@ use sysinfo::{MemoryRefreshKind, System};
 
 use crate::{Device, Error, Result};
 
-/// How many bytes are read from a file of unknown length before its memory is looked at again.
+/// The number of bytes read from a file of unknown length between two checks of the free memory.
 const STEP: usize = 64 << 20;
 
-/// The bytes that this process can still take before the machine swaps, or a control group or a limit of the process
-/// (`ulimit -v`) stops it; `None` where the system does not say.
+/// The bytes that this process can allocate before the machine swaps or a limit of a control group or the process
+/// (`ulimit -v`) is reached; `None` if unknown.
 pub(crate) fn free() -> Option<u64> {
     static SYSTEM: Mutex<Option<System>> = Mutex::new(None);
     let mut system = SYSTEM.lock().unwrap_or_else(PoisonError::into_inner);
@@ -26,7 +26,7 @@ pub(crate) fn free() -> Option<u64> {
     Some(machine.min(group).min(address_space()))
 }
 
-/// What `ulimit -v` leaves, in bytes.
+/// The remaining bytes of `ulimit -v`.
 fn address_space() -> u64 {
     let read = |file: &str| std::fs::read_to_string(file).ok();
     let left = || {
@@ -41,8 +41,8 @@ fn address_space() -> u64 {
     left().unwrap_or(u64::MAX)
 }
 
-/// The bytes that buffers of a device can still take: the machine's, for a device that has no memory of its own. `None`
-/// where nobody says, as for discrete GPUs, which refuse a buffer when they are full.
+/// The bytes available for buffers of a device: the machine's, for a device without its own memory. `None` if unknown,
+/// as for discrete GPUs, which refuse a buffer when they are full.
 pub(crate) fn free_on(device: &Device) -> Option<u64> {
     match device.info().kind {
         DeviceKind::Cpu | DeviceKind::Software | DeviceKind::IntegratedGpu => free(),
@@ -51,7 +51,7 @@ pub(crate) fn free_on(device: &Device) -> Option<u64> {
 }
 
 /// # Errors
-/// [`Error::Memory`] when `what` needs more than the `free` bytes, if those are known.
+/// [`Error::Memory`] if `what` needs more than the `free` bytes, if known.
 pub(crate) fn check(what: impl FnOnce() -> String, bytes: u64, free: Option<u64>) -> Result<()> {
     match free {
         Some(free) if bytes > free => Err(Error::Memory { what: what(), bytes, free: Some(free) }),
@@ -59,7 +59,7 @@ pub(crate) fn check(what: impl FnOnce() -> String, bytes: u64, free: Option<u64>
     }
 }
 
-/// A vector with room for so many elements, and none in it.
+/// An empty vector with capacity for `elements` elements.
 ///
 /// # Errors
 /// [`io::ErrorKind::OutOfMemory`].
@@ -69,7 +69,7 @@ pub(crate) fn with_capacity<T>(elements: usize) -> io::Result<Vec<T>> {
     Ok(values)
 }
 
-/// So many default values.
+/// A vector of `elements` default values.
 ///
 /// # Errors
 /// [`io::ErrorKind::OutOfMemory`].
@@ -79,10 +79,10 @@ pub(crate) fn zeroed<T: Clone + Default>(elements: usize) -> io::Result<Vec<T>> 
     Ok(values)
 }
 
-/// All that a reader has left: as [`Read::read_to_end`], for packed files, which may hold a thousand times their own size.
+/// Reads to the end, as [`Read::read_to_end`], for compressed files, which may expand a thousandfold.
 ///
 /// # Errors
-/// What the reader says, and [`io::ErrorKind::OutOfMemory`] when what comes does not leave half of the memory free.
+/// An error of the reader, or [`io::ErrorKind::OutOfMemory`] if the data need more than half of the free memory.
 pub(crate) fn read_to_end(mut reader: impl Read) -> (Vec<u8>, io::Result<()>) {
     let mut bytes = Vec::new();
     loop {
@@ -102,7 +102,7 @@ pub(crate) fn read_to_end(mut reader: impl Read) -> (Vec<u8>, io::Result<()>) {
     }
 }
 
-/// Bytes in a unit that is easy to read: `12.3 GB`.
+/// Bytes in a readable unit: `12.3 GB`.
 pub(crate) fn readable(bytes: u64) -> String {
     let units = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6)];
     let size = bytes as f64;

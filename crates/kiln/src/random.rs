@@ -1,20 +1,20 @@
-//! Random draws that depend on a key and on nothing else: the same everywhere, in any order, on any number of threads.
+//! Counter-based random numbers, which depend only on a key: the same in any order and on any number of threads.
 
-/// What a draw is for, so that equal seeds do not give related draws.
+/// The purpose of a draw, which makes draws with equal seeds independent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stream {
-    /// The first values of a variable: keyed by seed, variable and element.
+    /// The initial values of a variable: keyed by seed, variable and element.
     Initializer,
     /// The order of an epoch's samples: keyed by seed, epoch and position.
     Order,
-    /// What the device draws within a training step: keyed by seed and the number of steps before.
+    /// Draws on the device in a training step: keyed by seed and the number of previous steps.
     Step,
     /// The order of the files of a folder: keyed by seed and position.
     Files,
-    /// What the device draws within a step of an evaluation or prediction: keyed by seed, the number of training steps
-    /// before, and the number of such steps since.
+    /// Draws on the device in an evaluation or prediction step: keyed by seed, the number of previous training steps,
+    /// and the number of such steps since.
     Inference,
-    /// What a layer with a seed of its own draws: keyed by that seed.
+    /// Draws of a layer with its own seed: keyed by that seed.
     Layer,
 }
 
@@ -23,17 +23,17 @@ pub(crate) fn bits(stream: Stream, key: [u64; 3]) -> u64 {
     key.into_iter().fold(mix(stream as u64 + 1), |state, word| mix(state.wrapping_add(word)))
 }
 
-/// A float that is uniform in `[0, 1)`, one of 2^24.
+/// A uniform float in `[0, 1)`, one of 2^24.
 pub(crate) fn uniform(stream: Stream, key: [u64; 3]) -> f32 {
     (bits(stream, key) >> 40) as f32 / (1u32 << 24) as f32
 }
 
-/// The numbers below `n` in the order of this epoch.
+/// A permutation of the numbers below `n` for this epoch.
 pub(crate) fn shuffled(n: usize, seed: u64, epoch: u64) -> Vec<u32> {
     permuted(n, Stream::Order, [seed, epoch])
 }
 
-/// The numbers below `n` in an order that depends on this key (Fisher and Yates' shuffle).
+/// A permutation of the numbers below `n` for this key (Fisher-Yates shuffle).
 pub(crate) fn permuted(n: usize, stream: Stream, [first, second]: [u64; 2]) -> Vec<u32> {
     let mut order: Vec<u32> = (0..n as u32).collect();
     for last in (1..n).rev() {

@@ -1,11 +1,11 @@
-//! What training adds to the loss for large variables.
+//! Regularizers: penalties on variables, added to the loss.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::keras_object::{KerasObject, Package};
 
-/// A penalty for a variable's values that is added to the loss, by Keras' names. The factors are 0 or more.
+/// A penalty on a variable that is added to the loss, with Keras' names. The factors are 0 or more.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Regularizer {
@@ -62,7 +62,7 @@ impl Regularizer {
         }
     }
 
-    /// What a penalty's factors have to be, if these are not.
+    /// The requirement that the factors violate, if any.
     pub(crate) fn misfit(self) -> Option<String> {
         let fits = self.factors().into_iter().all(|factor| factor.is_finite() && factor >= 0.0);
         (!fits).then(|| "a regularizer whose factors are finite and 0 or more".to_owned())
@@ -76,7 +76,7 @@ impl Regularizer {
         }
     }
 
-    /// The regularizer of this class with these arguments; what is not given has Keras' default.
+    /// The regularizer of this class with these arguments; missing ones have Keras' defaults.
     fn from_config(class_name: &str, config: &Map<String, Value>) -> Option<Regularizer> {
         let (class, names): (_, &[&str]) = match class_name {
             "L1" | "l1" => ("L1", &["l1"]),
@@ -108,7 +108,7 @@ impl Serialize for Regularizer {
     }
 }
 
-/// Takes what Keras 3 and Keras 2 write: an object with class name and arguments, or a class' name.
+/// Reads the formats of Keras 3 and Keras 2: an object with class name and arguments, or a class name.
 impl<'de> Deserialize<'de> for Regularizer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Regularizer, D::Error> {
         let value = Value::deserialize(deserializer)?;
@@ -137,7 +137,7 @@ mod tests {
         serde_json::from_value(json).map_err(|error| error.to_string())
     }
 
-    /// What Keras 3.15 writes.
+    /// The output of Keras 3.15.
     #[test]
     fn regularizers_are_written_as_keras_writes_them() {
         let keras = |class: &str, config: Value| json!({"module": "keras.regularizers", "class_name": class, "config": config, "registered_name": null});

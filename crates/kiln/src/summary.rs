@@ -1,23 +1,23 @@
-//! The table of a model's layers, as Keras 3 prints it.
+//! The table of a model's layers, in the format of Keras 3.
 
 use std::fmt;
 
 use crate::network::{ModelClass, Network, Node};
 
-/// The widths of the columns' text, in characters, for a chain and for another graph: Keras' for a terminal of 80.
+/// The widths of the columns in characters, for a chain and for other graphs: Keras' for a terminal of 80 columns.
 const CHAIN: [usize; 3] = [31, 22, 13];
 const GRAPH: [usize; 4] = [19, 17, 10, 17];
 
-/// A model's layers, the shapes that they give and how many parameters they have. Prints as Keras' table.
+/// A model's layers, their output shapes and numbers of parameters. Formats as Keras' table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// The model's name.
     pub name: String,
-    /// One row per layer, in Keras' order: also for the input, unless the model is a [`Sequential`](crate::Sequential).
+    /// One row per layer, in Keras' order, including the input unless the model is a [`Sequential`](crate::Sequential).
     pub rows: Vec<SummaryRow>,
-    /// Whether each layer takes what the one before it gives, and nothing else.
+    /// Whether the only input of each layer is the previous one.
     pub chain: bool,
-    /// Why the model cannot be built, if so.
+    /// The reason why the model cannot be built, if any.
     pub problem: Option<String>,
 }
 
@@ -28,13 +28,13 @@ pub struct SummaryRow {
     pub name: String,
     /// The layer's class.
     pub class_name: &'static str,
-    /// The shape of one sample that comes out; `None` from the first layer on that does not fit.
+    /// The output shape of one sample; `None` from the first invalid layer on.
     pub output_shape: Option<Vec<usize>>,
-    /// How many parameters the layer has.
+    /// The number of the layer's parameters.
     pub parameters: usize,
-    /// How many of them training changes.
+    /// The number of trainable parameters.
     pub trainable_parameters: usize,
-    /// The names of the layers that it takes what they give.
+    /// The names of the layers it is connected to.
     pub connected_to: Vec<String>,
 }
 
@@ -51,12 +51,12 @@ impl Summary {
         Summary { name: network.name.clone(), rows, chain, problem }
     }
 
-    /// How many parameters all layers have.
+    /// The number of parameters of all layers.
     pub fn parameters(&self) -> usize {
         self.rows.iter().map(|row| row.parameters).sum()
     }
 
-    /// How many of them training changes.
+    /// The number of trainable parameters.
     pub fn trainable_parameters(&self) -> usize {
         self.rows.iter().map(|row| row.trainable_parameters).sum()
     }
@@ -122,9 +122,9 @@ impl fmt::Display for Summary {
     }
 }
 
-/// One row of cells, as many as there are columns, on as many lines as the longest cell takes.
+/// Writes one row of cells, on as many lines as the longest cell needs.
 fn write_row(f: &mut fmt::Formatter<'_>, bar: char, widths: &[usize], cells: [&str; 4]) -> fmt::Result {
-    const PARAMETERS: usize = 2; // stand at the right
+    const PARAMETERS: usize = 2; // right-aligned
     let lines: Vec<Vec<String>> = cells.iter().zip(widths).map(|(cell, &width)| wrap(cell, width)).collect();
     for i in 0..lines.iter().map(Vec::len).max().unwrap_or_default() {
         for (column, (lines, width)) in lines.iter().zip(widths).enumerate() {
@@ -139,7 +139,7 @@ fn write_row(f: &mut fmt::Formatter<'_>, bar: char, widths: &[usize], cells: [&s
     Ok(())
 }
 
-/// Breaks text between words into lines of at most `width` characters. A word that is longer is cut, with `…`.
+/// Wraps text into lines of at most `width` characters. Longer words are truncated with `…`.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
@@ -165,7 +165,7 @@ fn thousands(number: usize) -> String {
     groups.join(",")
 }
 
-/// Bytes as Keras writes them: `4.79 MB` (of 1024 KB of 1024 B).
+/// Bytes in Keras' format: `4.79 MB` (of 1024 KB of 1024 B).
 fn readable_size(bytes: usize) -> String {
     let mut size = bytes as f64;
     for unit in ["B", "KB", "MB", "GB", "TB"] {
@@ -186,7 +186,7 @@ mod tests {
     };
     use crate::{Model, Sequential, models};
 
-    /// What Keras 3.15 prints for the same models.
+    /// The output of Keras 3.15 for the same models.
     const LENET: &str = include_str!("../../../tests/fixtures/summary/lenet.txt");
     const FUNCTIONAL: &str = include_str!("../../../tests/fixtures/summary/functional.txt");
     const NAMES: &str = include_str!("../../../tests/fixtures/summary/names.txt");

@@ -1,4 +1,4 @@
-//! Which of several kernels is the fastest on a device: measured once, kept in a file.
+//! Selection of the fastest kernels of a device, measured once and cached in a file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,18 +12,18 @@ use kiln_graph::{Choice, Choices, DeviceInfo, Graph, Plan};
 use crate::saving::write_atomically;
 use crate::{Alone, Device, Error, Result};
 
-/// The environment variable that says how kernels are chosen: a [`Tune`] in lower case, `cached` if it is not set.
+/// The environment variable for the selection of kernels: a [`Tune`] in lower case, by default `cached`.
 pub const TUNE_VARIABLE: &str = "KILN_TUNE";
 
-/// How kernels are chosen where several compute the same bits: tiles in registers or in workgroup memory.
+/// The selection between bit-identical kernels, such as tiles in registers or in workgroup memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tune {
-    /// By rules of thumb alone.
+    /// By heuristics only.
     Off,
-    /// As they were measured before on this device, else by rules of thumb.
+    /// By earlier measurements on this device, else by heuristics.
     #[default]
     Cached,
-    /// As they were measured before; what was not is measured now, for at most a few seconds per program.
+    /// By earlier measurements; missing ones are made now, for at most a few seconds per program.
     Full,
 }
 
@@ -44,26 +44,25 @@ impl FromStr for Tune {
     }
 }
 
-/// No kernel is measured once this much time has gone into those of a program, but for those of the first choice; the next
-/// program, or process, goes on.
+/// The time limit of measurements per program, except for the first choice; the next program or process continues.
 const BUDGET: Duration = Duration::from_secs(5);
-/// The kernels of a choice are timed over so much time each, after a run that warms up.
+/// The time to measure each kernel of a choice, after a warm-up.
 const SAMPLE: Duration = Duration::from_millis(40);
-/// In so many samples, of which the fastest counts.
+/// The number of samples, of which the fastest is used.
 const SAMPLES: u32 = 4;
 
-/// What is known of the kernels on a device.
+/// The measured choices of a device.
 #[derive(Debug)]
 pub(crate) struct Tuning {
-    /// In place of what the environment says.
+    /// Overrides the environment variable.
     tune: Option<Tune>,
     file: Option<PathBuf>,
-    /// `None` until the file was read.
+    /// `None` until the file is read.
     choices: Mutex<Option<Choices>>,
 }
 
 impl Tuning {
-    /// As the environment says, with Kiln's own folder.
+    /// The environment's setting, with Kiln's cache folder.
     pub(crate) fn of(info: &DeviceInfo) -> Tuning {
         Tuning::new(None, crate::cache_folder("kernels").as_deref(), info)
     }
@@ -100,13 +99,13 @@ impl Tuning {
     }
 }
 
-/// Measures choices that were not measured before, within the budget. Whether there was one.
+/// Measures unknown choices within the budget. Returns whether there were any.
 fn measure_unknown(device: &Device, made: &[Choice], choices: &mut Choices) -> bool {
     let start = Instant::now();
     let unknown: Vec<&Choice> = made.iter().filter(|choice| choices.get(choice).is_none()).collect();
     let mut measured = 0;
     for choice in &unknown {
-        // The first is measured to its end, or a slow driver would never have any.
+        // The first is measured completely, so that slow drivers make progress, too.
         let goes_on = || measured == 0 || start.elapsed() < BUDGET;
         let Some(place) = fastest(device, choice, &goes_on) else { continue };
         choices.set(choice, place);
@@ -118,12 +117,12 @@ fn measure_unknown(device: &Device, made: &[Choice], choices: &mut Choices) -> b
     measured > 0
 }
 
-/// The place of the fastest kernel; `None` where none runs alone, or there is no time to go on.
+/// The index of the fastest kernel; `None` if none runs alone, or time is up.
 fn fastest(device: &Device, choice: &Choice, goes_on: &dyn Fn() -> bool) -> Option<usize> {
     if !goes_on() {
         return None;
     }
-    // Pipelines are made at the same time, as drivers take long for them.
+    // Pipelines are created in parallel, because drivers are slow.
     let ready: Vec<_> = std::thread::scope(|scope| {
         let make = |place| scope.spawn(move || ready(device, choice, place));
         let making: Vec<_> = (0..choice.kernels.len()).map(make).collect();
@@ -147,7 +146,7 @@ fn fastest(device: &Device, choice: &Choice, goes_on: &dyn Fn() -> bool) -> Opti
     best.map(|(place, _)| place)
 }
 
-/// The op of a choice with one of its kernels, over memory that nobody has written.
+/// The op of a choice with one of its kernels, on uninitialised memory.
 fn ready(device: &Device, choice: &Choice, place: usize) -> Result<Alone> {
     let mut choices = Choices::default();
     choices.set(choice, place);
@@ -155,7 +154,7 @@ fn ready(device: &Device, choice: &Choice, place: usize) -> Result<Alone> {
     Alone::unwritten(device, choice.op.clone(), &choice.inputs, &[], plan)
 }
 
-/// The time of a run, at its best.
+/// The best time of a run.
 fn seconds(alone: &mut Alone) -> Result<f64> {
     alone.run(1)?;
     let once = alone.run(1)?;
@@ -167,7 +166,7 @@ fn seconds(alone: &mut Alone) -> Result<f64> {
     Ok(best)
 }
 
-/// A device's file: by its name, its backend and its driver.
+/// The name of a device's file: from its name, backend and driver.
 fn file_name(info: &DeviceInfo) -> String {
     let words = [&info.name, &info.backend, &info.driver].map(|text| {
         let letter = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
@@ -176,13 +175,13 @@ fn file_name(info: &DeviceInfo) -> String {
     format!("{}.json", words.join("_"))
 }
 
-/// What a file holds. One that is missing or damaged counts for nothing.
+/// The choices in a file; empty if it is missing or damaged.
 fn read(file: &Path) -> Choices {
     let read = || serde_json::from_slice::<BTreeMap<String, String>>(&fs::read(file).ok()?).ok();
     Choices::new(read().unwrap_or_default())
 }
 
-/// Writes what is known. That it cannot be written costs time, not results.
+/// Writes the choices. Errors only cost time, so they are ignored.
 fn write(file: &Path, choices: &Choices) {
     let made: BTreeMap<&str, &str> = choices.iter().collect();
     let text = serde_json::to_vec_pretty(&made).map_err(|error| error.to_string());
@@ -192,7 +191,7 @@ fn write(file: &Path, choices: &Choices) {
         write_atomically(file, &text).map_err(|error| error.to_string())
     });
     if let Err(error) = written {
-        tracing::debug!(file = %file.display(), error, "what was measured is not saved");
+        tracing::debug!(file = %file.display(), error, "the measurements are not saved");
     }
 }
 

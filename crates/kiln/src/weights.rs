@@ -1,4 +1,4 @@
-//! The values of a model's variables, by name and one after the other.
+//! The weights of a model, by name and concatenated.
 
 use std::collections::BTreeMap;
 
@@ -14,19 +14,19 @@ pub struct Weight {
     pub name: String,
     /// The extents, in elements, in Keras' layout.
     pub shape: Shape,
-    /// The values, the last axis varying fastest.
+    /// The values in row-major order.
     pub values: Vec<f32>,
 }
 
-/// The values of all variables of a network whose first ones are `known`: those behind get their first values.
+/// The values of all variables of a network: those in `known`, then initial values.
 ///
 /// # Errors
-/// [`Error::Memory`] when there is no room for them.
+/// [`Error::Memory`] if they do not fit in memory.
 pub(crate) fn draw(network: &Network, seed: u64, known: Vec<f32>) -> Result<Vec<f32>> {
     let mut flat = known;
     let done = flat.len();
     if network.values() > done {
-        // The largest variable is drawn beside what there is.
+        // The largest variable is initialised in addition to the others.
         let largest = network.variables.iter().map(|variable| variable.shape.elements()).max().unwrap_or(0);
         let (what, bytes) =
             (|| format!("the weights of model `{}`", network.name), (network.values() - done + largest) as u64 * 4);
@@ -43,7 +43,7 @@ pub(crate) fn draw(network: &Network, seed: u64, known: Vec<f32>) -> Result<Vec<
     Ok(flat)
 }
 
-/// The variables whose values are given one after the other.
+/// Splits concatenated values into variables.
 pub(crate) fn unpack(network: &Network, flat: &[f32]) -> Vec<Weight> {
     let unpack = network.variables.iter().map(|variable| Weight {
         name: variable.name.clone(),
@@ -53,20 +53,20 @@ pub(crate) fn unpack(network: &Network, flat: &[f32]) -> Vec<Weight> {
     unpack.collect()
 }
 
-/// The values of these weights, one after the other in the network's order.
+/// Concatenates the values of these weights in the network's order.
 ///
 /// # Errors
-/// When they are not exactly the network's, with a list of all that is wrong.
+/// If they are not exactly the network's, with a list of all problems.
 pub(crate) fn pack(network: &Network, source: &str, weights: &[Weight]) -> Result<Vec<f32>> {
     let shapes = network.variables.iter().map(|variable| (variable.name.clone(), &variable.shape));
     let found = matched(&network.name, source, shapes, weights)?;
     Ok(found.into_iter().flat_map(|weight| weight.values.iter().copied()).collect())
 }
 
-/// Of these weights, those with the expected names, in that order.
+/// Selects the weights with the expected names, in that order.
 ///
 /// # Errors
-/// When they are not exactly what is expected, with a list of all that is wrong.
+/// If they are not exactly as expected, with a list of all problems.
 pub(crate) fn matched<'a, 'b>(
     model: &str,
     source: &str,

@@ -1,5 +1,5 @@
-// y = f(x) and dx = dy * f'(x), element by element.
-// One invocation computes one element. A rectifier that lets nothing pass makes 0 of infinite gradients too.
+// y = f(x) and dx = dy * f'(x), elementwise.
+// One invocation computes one element. Where a rectifier is 0, the gradient is 0, even for infinite dy.
 #import linear
 #import nan
 
@@ -25,7 +25,7 @@ struct Params {
     count: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;       // [count]; for `gradient` y, where f' follows from it
+@group(0) @binding(0) var<storage, read> x: array<f32>;       // [count]; for `gradient` y, if f' is computed from y
 @group(0) @binding(1) var<storage, read_write> y: array<f32>; // [count]
 @group(0) @binding(2) var<storage, read> dy: array<f32>;      // [count]
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>; // [count]
@@ -44,7 +44,7 @@ fn erf(v: f32) -> f32 {
     return select(complement - 1.0, 1.0 - complement, v >= 0.0);
 }
 
-// tanh overflows on some drivers beyond 44; it is 1 to the last bit from 9.1 on.
+// tanh overflows on some drivers beyond 44; it rounds to 1 from 9.1 on.
 fn safe_tanh(v: f32) -> f32 {
     return tanh(clamp(v, -10.0, 10.0));
 }
@@ -64,7 +64,7 @@ fn value(v: f32) -> f32 {
     }
 }
 
-// f' from y = f(x) where that is enough, else (gelu, swish) from x.
+// f' from y = f(x), or (gelu, swish) from x.
 fn slope(v: f32) -> f32 {
     switch function {
         case SIGMOID: { return v * (1.0 - v); }

@@ -1,5 +1,5 @@
 // m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p = p - rate m / (sqrt(v) + epsilon)
-// With AMSGrad, the largest v so far stands under the root. One invocation updates one parameter; the host computes
+// With AMSGrad, v is replaced by its largest value so far. One invocation updates one parameter; the host computes
 // rate = lr sqrt(1 - b2^t) / (1 - b1^t), the step's x.
 #import linear
 #import nan
@@ -19,7 +19,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> largest: array<f32>;    // [count], largest v so far
 @group(0) @binding(5) var<uniform> params: Params;
 
-// Updates the two means and gives them.
+// Updates and returns the two means.
 fn means(i: u32) -> vec2f {
     let g = gradients[i];
     let mean = m[i] + params.gain_1 * (g - m[i]);

@@ -1,5 +1,5 @@
-// y[n, r, q, c] = scale * (cval in the square that is cut out, else v) + offset, where v is a value of x after two changes:
-// clamp(v + channel shift, least of image n, most of image n), then clamp(v * brightness, 0, 255).
+// y[n, r, q, c] = scale * (cval in the cutout square, else v) + offset, where v is a value of x after two transforms:
+// clamp(v + channel shift, minimum of image n, maximum of image n), then clamp(v * brightness, 0, 255).
 // One invocation computes one element, lanes along a row of the image.
 #import augment
 #import nan
@@ -15,7 +15,7 @@ const ROWS: u32 = 16u;
 
 struct Params {
     rows: u32,   // N * H
-    cutout: u32, // the side of the square that is cut out, pixels; 0: none is
+    cutout: u32, // the side of the cutout square in pixels; 0 for none
     cval: f32,
     scale: f32,
     offset: f32,
@@ -23,7 +23,7 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;           // [N, H, W, C]
 @group(0) @binding(1) var<storage, read> draws: array<f32>;       // [N, DRAWS]
-@group(0) @binding(2) var<storage, read> statistics: array<vec4f>; // [N, 4]: least, most, mean and deviation
+@group(0) @binding(2) var<storage, read> statistics: array<vec4f>; // [N, 4]: minimum, maximum, mean and deviation
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;     // [N, H, W, C]
 @group(0) @binding(4) var<uniform> params: Params;
 

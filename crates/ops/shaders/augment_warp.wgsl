@@ -1,5 +1,5 @@
 // y[n, r, q, c] = scale * (x[n, :, :, c] at row d0 r + d1 q + d2 and column d3 r + d4 q + d5, d = draws[n]) + offset.
-// One invocation computes one pixel, lanes along columns. A place between pixels is interpolated or takes the nearest one;
+// One invocation computes one pixel, lanes along columns. Positions between pixels are interpolated or use the nearest one;
 // an image whose transform is not finite is NaN.
 #import augment
 #import nan
@@ -8,12 +8,12 @@ override height: u32;       // H
 override width: u32;        // W
 override channels: u32;     // C
 override interpolated: bool;
-override fill_mode: u32;    // what lies outside the image
+override fill_mode: u32;    // of values outside of the image
 
 const NEAREST: u32 = 0u;    // aaaa|abcd|dddd
 const CONSTANT: u32 = 1u;   // kkkk|abcd|kkkk, k = cval
 const REFLECT: u32 = 2u;    // dcba|abcd|dcba
-const WRAP: u32 = 3u;       // the last pixel and the first are the same place: bcabc|abcd|bcdbc
+const WRAP: u32 = 3u;       // the last pixel and the first coincide: bcabc|abcd|bcdbc
 const COLUMNS: u32 = 16u;   // of a workgroup
 const ROWS: u32 = 16u;
 
@@ -29,7 +29,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<f32>; // [N, H, W, C]
 @group(0) @binding(3) var<uniform> params: Params;
 
-// The two pixels of an axis between which a place lies, and how far it is from the first to the second.
+// The two pixels of an axis around a position, and the fraction from the first to the second.
 struct Between {
     first: i32,
     second: i32,
@@ -64,7 +64,7 @@ fn between(place: f32, size: u32) -> Between {
     return Between(clamp(b.first, 0, n - 1), clamp(b.second, 0, n - 1), b.share);
 }
 
-// The value at a share of the way from a to b. A share of 0 takes nothing of a NaN.
+// Interpolates from a to b by a fraction. With fraction 0, a NaN in b is ignored.
 fn along(a: f32, b: f32, share: f32) -> f32 {
     return select(select(a * (1.0 - share) + b * share, a, share == 0.0), b, share == 1.0);
 }

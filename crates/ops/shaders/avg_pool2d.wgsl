@@ -1,5 +1,5 @@
 // y[n, oy, ox, c] = mean over the r, s inside the image of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c].
-// One invocation computes one channel of 8 pixels. Padding counts neither in the sum nor in the divisor.
+// One invocation computes one channel of 8 pixels. Padding is excluded from the mean.
 #import channels
 #import window
 
@@ -15,7 +15,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>; // [N, H, W, C]
 @group(0) @binding(4) var<uniform> params: Params;
 
-// How many of the `extent` positions from `start` on (which is `pad` past the image's first) lie in an image of `size`.
+// The number of the `extent` positions from `start` on (offset by `pad`) that are inside an image of `size`.
 fn inside(start: u32, extent: u32, pad: u32, size: u32) -> u32 {
     return min(start + extent, size + pad) - max(start, pad);
 }

@@ -1,4 +1,4 @@
-// y = gamma (x - mean) / sqrt(variance + epsilon) + beta, finished by what stands behind it
+// y = epilogue(gamma (x - mean) / sqrt(variance + epsilon) + beta)
 // One invocation computes one column of 8 rows, where a row is one or several pixels with all their channels.
 #import channels
 #import epilogue
@@ -22,7 +22,7 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> y: array<f32>;  // [rows, width]
 @group(0) @binding(7) var<uniform> params: Params;
 
-// What x is less, what that is multiplied by, what is added then.
+// (mean, factor, offset): y = (x - mean) factor + offset.
 fn terms_of(c: u32) -> vec3f {
     var terms = vec3f(mean[c], 1.0 / sqrt(variance[c] + params.epsilon), 0.0);
     if scale {
@@ -46,7 +46,7 @@ fn forward(
     }
     var terms: vec3f;
     if params.width == params.channels {
-        terms = terms_of(column); // neighbouring columns are neighbouring channels
+        terms = terms_of(column); // adjacent columns are adjacent channels
     } else {
         terms = terms_of(column % params.channels);
     }

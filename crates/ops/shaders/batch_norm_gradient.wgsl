@@ -1,6 +1,6 @@
 // dgamma = sum of dy (x - mean) / s, dbeta = sum of dy over all values of a channel, with s = sqrt(variance + epsilon);
-// dx = gamma / s (dy - dbeta / R - (x - mean) / s dgamma / R) by the batch's statistics, gamma / s dy by given ones.
-// One invocation takes a column of 8 rows, in `sums` of a chunk of rows; a row is one or several pixels.
+// dx = gamma / s (dy - dbeta / R - (x - mean) / s dgamma / R) for the batch's statistics, gamma / s dy for given ones.
+// One invocation computes a column of 8 rows, in `sums` of a chunk of rows; a row is one or several pixels.
 #import channels
 
 override scale: bool; // whether there is a gamma; else it is bound but not read
@@ -45,12 +45,12 @@ fn sum_terms(c: u32) -> vec2f {
     return vec2f(mean[c], inverse(c));
 }
 
-// What x is less, what that is multiplied by, what dy is less, what the difference is multiplied by.
+// (mean of x, its factor, mean of dy, factor of the difference).
 fn gradient_terms(c: u32) -> vec4f {
     return vec4f(mean[c], inverse(c) * dgamma[c] / params.count, dbeta[c] / params.count, factor(c));
 }
 
-// Whether a row is one pixel, so that neighbouring columns are neighbouring channels.
+// Whether a row is one pixel, so that adjacent columns are adjacent channels.
 fn one_pixel() -> bool {
     return params.width == params.channels;
 }

@@ -1,14 +1,14 @@
 // x = x limit / max(norm, limit), norm = sqrt(sum of x^2).
-// `squares`: a workgroup adds up the squares of 64 rows of 256 elements, by column. `total`: one workgroup adds up all columns
+// `squares`: a workgroup sums the squares of 64 rows of 256 elements, by column. `total`: one workgroup sums all columns
 // of all workgroups, in order. `scale`: one invocation scales one element.
 #import linear
 #import long_sum
 #import nan
 
-const ROWS: u32 = 64u; // that one invocation of `squares` adds up
+const ROWS: u32 = 64u; // summed by one invocation of `squares`
 
 struct Params {
-    count: u32, // elements of what is read: x, or partial sums
+    count: u32, // elements of `source`: x, or partial sums
     limit: f32,
 }
 
@@ -44,7 +44,7 @@ fn squares(
 fn total(@builtin(local_invocation_index) local: u32) {
     var sums_of_blocks = vec4f();
     var row = 0u;
-    let rows = params.count / 256u; // whole workgroups wrote them
+    let rows = params.count / 256u; // written by whole workgroups
     for (var block = 0u; row < rows; block++) {
         let end = min(row + TERMS, rows);
         var part = 0.0;
@@ -54,7 +54,7 @@ fn total(@builtin(local_invocation_index) local: u32) {
         sums_of_blocks = add_block(sums_of_blocks, part, block);
     }
     columns[local] = sum_of_blocks(sums_of_blocks);
-    // The first invocation reads what the others wrote.
+    // The first invocation reads the values of the others.
     workgroupBarrier();
     if local == 0u {
         var all = 0.0;

@@ -1,12 +1,12 @@
 // y[p, first + c] = x[p, c] and, for the gradient, x[p, c] = y[p, first + c].
-// One invocation moves one channel of 8 pixels; one call per tensor that is joined.
+// One invocation copies one channel of 8 pixels; one call per concatenated tensor.
 #import channels
 
 struct Params {
     pixels: u32,   // P
     channels: u32, // C, of the part
     all: u32,      // channels of the whole
-    first: u32,    // where the part's channels begin in the whole
+    first: u32,    // the part's first channel in the whole
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;        // [P, C]

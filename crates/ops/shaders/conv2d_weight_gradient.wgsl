@@ -1,6 +1,6 @@
 // dkernel[r, s, c, k] = sum over n, oy, ox of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c] * dy[n, oy, ox, k]
 // One invocation computes 6 rows (r, s, c) x 2 filters over one chunk of the pixels; the chunks' sums are added later.
-// A chunk that began in the window before goes on from its sums.
+// A chunk that began in the previous window continues from its sums.
 #import columns
 #import weight_gradient
 
@@ -8,7 +8,7 @@
 @group(0) @binding(2) var<storage, read_write> partial: array<f32>;    // [chunks, R, S, C, K]
 @group(0) @binding(3) var<uniform> params: Params;
 
-// The sums of the window before. Rows and columns past the last give values that are not stored.
+// The sums of the previous window. Rows and columns past the last are computed but not stored.
 fn stored(chunk: u32, row: u32, column: u32) -> vec2f {
     let at = (chunk * rows() + min(row, rows() - 1u)) * filters;
     return vec2f(partial[at + min(column, filters - 1u)], partial[at + min(column + LANES, filters - 1u)]);
@@ -30,7 +30,7 @@ fn value(i: u32) -> f32 {
     return x[i / 4u][i % 4u];
 }
 
-// What a window has at a tap; 0 outside the image.
+// The value of a window at a tap; 0 outside of the image.
 fn load(window: vec3i, tap: vec3i) -> f32 {
     let at = address(window, tap);
     return select(0.0, value(u32(max(at, 0))), at >= 0);
@@ -78,7 +78,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
     let inside = in_both(in_both(in_both(i0, i1), in_both(i2, i3)), in_both(i4, i5));
     let touched = in_either(in_either(in_either(i0, i1), in_either(i2, i3)), in_either(i4, i5));
     let step = channels * stride_x;
-    // Rows run along taps: the first has the uppermost, the last the lowest.
+    // Rows are in the order of taps: the first row has the uppermost tap, the last the lowest.
     let top = t0.x;
     let bottom = t5.x;
     var pixel = first;
@@ -87,7 +87,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
         let corner = i32((image + oy * stride_y * width) * channels + ox * step);
         let left = min(end - pixel, out_width - ox);
         if iy + bottom < 0 || iy + top >= i32(height) || ox >= touched.y {
-            // No tap lies in the image from here to the row's end.
+            // No tap is in the image from here to the row's end.
             at += left * filters;
             pixel += left;
             ox += left;
@@ -97,7 +97,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
             pixel += stretch;
             ox += stretch;
         } else if iy + top >= 0 && iy + bottom < i32(height) && ox >= inside.x && ox < inside.y {
-            // All taps lie in the image from here to the stretch's end: no tests.
+            // All taps are in the image from here to the stretch's end: no bounds checks.
             let stretch = min(left, inside.y - ox);
             var from0 = u32(corner + t0.z);
             var from1 = u32(corner + t1.z);

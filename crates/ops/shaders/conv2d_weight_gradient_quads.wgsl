@@ -1,6 +1,6 @@
 // dkernel[r, s, c, k] = sum over n, oy, ox of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c] * dy[n, oy, ox, k]
 // One invocation computes 8 rows (r, s, c) x 4 filters over one chunk of the pixels; the chunks' sums are added later.
-// `shared_tiles` computes the same by way of workgroup memory, 8 x 8.
+// `shared_tiles` computes 8 x 8 through workgroup memory.
 #import shared
 #import weight_gradient_quads
 
@@ -23,7 +23,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
     var ox = first % out_width;
     var oy = first / out_width % out_height;
     var image = first / (out_width * out_height) * height * width;
-    // Lanes past the last column compute it once more.
+    // Lanes past the last column recompute it.
     let across = (filters + 3u) / 4u;
     var at = first * across + min(column / 4u, across - 1u);
     let inside = in_both(columns_inside(upper), columns_inside(lower));
@@ -33,7 +33,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
         let corner = i32((image + iy * width) * channels);
         let in_rows = u32(i32(iy) + upper.x) < height && u32(i32(iy) + lower.x) < height;
         if in_rows && ox >= inside.x && ox < inside.y {
-            // Both taps lie in the image from here to the stretch's end: no tests.
+            // Both taps are in the image from here to the stretch's end: no bounds checks.
             let stretch = min(end - pixel, min(out_width, inside.y) - ox);
             let step = channels * stride_x / 4u;
             let start = corner + i32(ox * stride_x * channels);
@@ -67,18 +67,18 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
     store_rows(chunk, row, column, sums);
 }
 
-// Four filters of a pixel of dy. Lanes past the last column compute it once more.
+// Four filters of a pixel of dy. Lanes past the last column recompute it.
 fn dy_quad(pixel: u32, end: u32, column: u32) -> vec4f {
     let across = (filters + 3u) / 4u;
     return dy[min(pixel, end - 1u) * across + min(column, across - 1u)];
 }
 
-// Where in x the tap of a pixel of the result lies, or -1: outside the image and past the chunk's end.
+// The index in x of the tap of a pixel of the result, or -1 outside of the image and past the chunk's end.
 fn row_address(pixel: u32, end: u32, tap: vec3i) -> i32 {
     return select(-1, address(window_of(min(pixel, end - 1u)), tap), pixel < end);
 }
 
-// Four rows from here on; some of the first pixel for a tap outside the image.
+// Four rows from here on; values of the first pixel for a tap outside of the image.
 fn loaded_rows(at: i32) -> vec4f {
     return x[u32(max(at, 0)) / 4u];
 }

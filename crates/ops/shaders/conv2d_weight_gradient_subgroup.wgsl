@@ -1,5 +1,5 @@
 // dkernel[r, s, c, k] = sum over n, oy, ox of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c] * dy[n, oy, ox, k]
-// One invocation computes 8 rows (r, s, c) x 4 filters over one chunk of the pixels, by values that 8 invocations hand on; the
+// One invocation computes 8 rows (r, s, c) x 4 filters over one chunk of the pixels, with loads shared by 8 invocations; the
 // chunks' sums are added later.
 #import subgroup
 #import weight_gradient_quads
@@ -19,7 +19,7 @@ fn forward(
     let lower = quad_tap(corner.y + 4u);
     let first = group.z * params.chunk;
     let end = min(first + params.chunk, params.end);
-    // Lanes past the last column compute it once more.
+    // Lanes past the last column recompute it.
     let across = (filters + 3u) / 4u;
     let column = min(corner.x / 4u, across - 1u);
     let last = (end - 1u) * across + column;

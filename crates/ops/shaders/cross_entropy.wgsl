@@ -1,5 +1,5 @@
 // loss[n] = -sum over c of t[n, c] log q[n, c], with q = p / (sum of p[n]) clipped to [1e-7, 1 - 1e-7]
-// dp[n, c] = dloss[n] / (sum of p[n]) (T - t[n, c] / q[n, c]), T the sum of the t[n] whose q is not clipped; T alone where it is.
+// dp[n, c] = dloss[n] / (sum of p[n]) (T - t[n, c] / q[n, c]), T the sum of the t[n] whose q is not clipped; only the term T for clipped q.
 // One invocation computes one row. The target t is an index or a row of weights.
 #import nan
 
@@ -43,7 +43,7 @@ fn total(row: u32) -> f32 {
     return sum;
 }
 
-// Whether q is not clipped. NaN is not.
+// Whether q is not clipped, as NaN is.
 fn is_kept(q: f32) -> bool {
     return is_nan(q) || (q >= LEAST && q <= MOST);
 }

@@ -1,4 +1,4 @@
-// y = x for x > 0, else alpha (exp(x) - 1), element by element; dx = dy for y > 0, else dy (y + alpha).
+// y = x for x > 0, else alpha (exp(x) - 1), elementwise; dx = dy for y > 0, else dy (y + alpha).
 // One invocation computes one element.
 #import linear
 #import nan

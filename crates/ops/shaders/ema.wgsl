@@ -1,4 +1,4 @@
-// a = momentum a + (1 - momentum) p, but a = p in the first step; every `frequency` steps, then p = a.
+// a = momentum a + (1 - momentum) p, but a = p in the first step; then p = a every `frequency` steps.
 // One invocation averages one parameter, in place.
 #import linear
 #import step

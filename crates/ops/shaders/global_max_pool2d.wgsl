@@ -1,5 +1,5 @@
-// y[n, c] = max over the pixels p of x[n, p, c]; dx[n, p, c] = dy[n, c] / (how many x[n, :, c] are y[n, c]) where x is y, else 0.
-// One invocation walks over one channel of one image.
+// y[n, c] = max over the pixels p of x[n, p, c]; dx[n, p, c] = dy[n, c] / (the number of x[n, :, c] equal to y[n, c]) where x is y, else 0.
+// One invocation reads one channel of one image.
 #import image_channels
 #import nan
 

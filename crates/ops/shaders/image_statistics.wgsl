@@ -1,5 +1,5 @@
-// y[n] = (least, most, mean, standard deviation) of all values of image n: the mean and the deviation of a whole population.
-// One workgroup per image: each invocation takes every 64th value, then all of them add what the 64 found, in order.
+// y[n] = (minimum, maximum, mean, population standard deviation) of all values of image n.
+// One workgroup per image: each invocation reads every 64th value, then all combine the 64 results in order.
 #import long_sum
 #import nan
 
@@ -14,7 +14,7 @@ struct Params {
 
 const WIDTH: u32 = 64u; // invocations per image
 
-var<workgroup> found: array<vec3f, WIDTH>; // least, most and sum
+var<workgroup> found: array<vec3f, WIDTH>; // minimum, maximum and sum
 var<workgroup> magnitudes: array<i32, WIDTH>;
 var<workgroup> squares: array<f32, WIDTH>;
 
@@ -43,7 +43,7 @@ fn forward(
     }
     found[local] = vec3f(range, sum_of_blocks(sums));
     magnitudes[local] = largest;
-    // Each invocation reads what the others found.
+    // Each invocation reads the results of the others.
     workgroupBarrier();
     var all = found[0];
     largest = magnitudes[0];
@@ -64,7 +64,7 @@ fn forward(
         sums = add_block(sums, part, block);
     }
     squares[local] = sum_of_blocks(sums);
-    // The first invocation reads what the others summed.
+    // The first invocation reads the sums of the others.
     workgroupBarrier();
     if local == 0u {
         var total = 0.0;

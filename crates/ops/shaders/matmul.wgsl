@@ -1,20 +1,20 @@
 // nn: c[m, n] = bias[n] + sum over k of a[m, k] * b[k, n]; tn: the same with a[k, m]
-// One invocation computes 6 rows x 2 columns. The result may be stored transposed, which makes `nn` serve for a * b^T.
+// One invocation computes 6 rows x 2 columns. The result may be stored transposed, so that `nn` also computes a * b^T.
 #import blocks
 #import columns
 #import epilogue
 
 override has_bias: bool; // else the bias is bound but not read
-override in_fours: bool; // whether `nn` takes four steps at once: the rows of a are a multiple of 4 long
-override continues: bool; // whether the sums go on from what c holds
+override in_fours: bool; // whether `nn` computes four steps at once: the rows of a are a multiple of 4 long
+override continues: bool; // whether to accumulate in c
 
 struct Params {
     rows: u32,          // M
-    inner: u32,         // K, or as much of it as b has: whole blocks, or up to its end
+    inner: u32,         // K, or the part of it in b: whole blocks, or up to its end
     columns: u32,       // N
     row_stride: u32,    // of the result, in elements
     column_stride: u32,
-    first: u32,         // where in a the first row (for `tn`, column) begins, in elements
+    first: u32,         // the offset in a of the first row (for `tn`, column), in elements
     stride: u32,        // from one row of a to the next
 }
 
@@ -36,7 +36,7 @@ fn start(column: u32) -> vec2f {
     return vec2f();
 }
 
-// What c holds. Rows and columns past the last give values that are not stored.
+// The values of c. Rows and columns past the last are computed but not stored.
 fn stored(row: u32, column: u32) -> vec2f {
     let first = min(row, params.rows - 1u) * params.row_stride;
     let last = params.columns - 1u;
@@ -59,7 +59,7 @@ fn store(row: u32, column: u32, value: vec2f) {
     }
 }
 
-// The sums of one row, of which a holds the elements from `start_in_a` on, added to `before`.
+// The sums of one row, whose elements start at `start_in_a` in a, added to `before`.
 fn one_row(start_in_a: u32, column: u32, before: vec2f) -> vec2f {
     var sum = before;
     var at = column;
@@ -119,7 +119,7 @@ fn nn(
         s5 = stored(row + 5u, column);
     }
     if row == last {
-        // Predictions of one sample: five rows of six would be for nothing.
+        // A single row, as in predictions of one sample: a tile would waste five of six rows.
         store(row, column, one_row(a0, column, s0));
         return;
     }

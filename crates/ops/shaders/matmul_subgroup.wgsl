@@ -1,5 +1,5 @@
 // nn: c[m, n] = bias[n] + sum over k of a[m, k] * b[k, n]; tn: the same with a[k, m]
-// One invocation computes 8 rows x 4 columns, by values that 8 invocations hand on.
+// One invocation computes 8 rows x 4 columns, with loads shared by 8 invocations.
 #import product_quads
 #import subgroup
 
@@ -16,7 +16,7 @@ fn nn(
     let corner = subgroup_corner(group, groups, subgroup * subgroup_size + in_subgroup);
     let row = min(corner.y + lane.place, params.rows - 1u) * params.a_stride;
     var sums = all_rows(start(corner.x));
-    // Lanes past the last column compute it once more.
+    // Lanes past the last column recompute it.
     let right = min(corner.x / 4u, params.b_stride - 1u);
     let bottom = params.inner - 1u;
     for (var first = 0u; first < params.inner; first += BLOCK) {
@@ -52,7 +52,7 @@ fn tn(
     let lane = lane(in_subgroup);
     let corner = subgroup_corner(group, groups, subgroup * subgroup_size + in_subgroup);
     var sums = all_rows(start(corner.x));
-    // Lanes and rows past the last compute it once more.
+    // Lanes and rows past the last recompute it.
     let right = min(corner.x / 4u, params.b_stride - 1u);
     let upper = min(corner.y / 4u, params.a_stride - 1u);
     let lower = min(corner.y / 4u + 1u, params.a_stride - 1u);

@@ -1,6 +1,6 @@
-// y[n, oy, ox, c] = max over r, s of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c]; padding never wins.
-// One invocation computes one channel of 8 pixels. The first maximum of a window in scan order takes the window's gradient;
-// a NaN is larger than all else.
+// y[n, oy, ox, c] = max over r, s of x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c]; padding is excluded.
+// One invocation computes one channel of 8 pixels. The window's gradient goes to its first maximum in row-major order;
+// NaN is larger than all other values.
 #import channels
 #import epilogue
 #import nan
@@ -123,7 +123,7 @@ fn gradient(
     }
 }
 
-// Which tap of a window has its first NaN, where there is one.
+// The tap of a window's first NaN, if any.
 fn first_nan(image: u32, c: u32, top: u32, left: u32) -> u32 {
     var first = window_height * window_width;
     for (var r = 0u; r < window_height; r++) {
@@ -137,8 +137,8 @@ fn first_nan(image: u32, c: u32, top: u32, left: u32) -> u32 {
     return first;
 }
 
-// The gradient where windows lie apart: one invocation computes one channel of the pixels of 8 windows, each with what lies
-// between it and the next. There are as many of these cells as it takes to cover the image.
+// The gradient for windows that do not overlap: one invocation computes one channel of 8 cells, each of which is a
+// window with the pixels up to the next one. The cells cover the image.
 @compute @workgroup_size(LANES, PIXEL_GROUPS)
 fn gradient_apart(
     @builtin(workgroup_id) group: vec3u,

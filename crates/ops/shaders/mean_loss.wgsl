@@ -12,7 +12,7 @@ const CROSS_ENTROPY: u32 = 2u;
 const CROSS_ENTROPY_OF_LOGITS: u32 = 3u;
 const HIT: u32 = 4u;
 
-// Probabilities are clipped to these, as in Keras.
+// The clipping bounds of probabilities, as in Keras.
 const LEAST: f32 = 1e-7;
 const MOST: f32 = 0.9999999;
 
@@ -47,7 +47,7 @@ fn value(x: f32, t: f32) -> f32 {
             return max(x, 0.0) - x * t + log(1.0 + exp(-abs(x)));
         }
         default: {
-            // What is not a number is never right.
+            // NaN is never a hit.
             let is_right = select(0.0, 1.0, x > params.threshold) == t;
             return select(0.0, 1.0, is_right && !is_nan(x) && !is_nan(t));
         }
@@ -111,7 +111,7 @@ fn wide(
         sums_of_blocks = add_block(sums_of_blocks, part, block);
     }
     sums[local] = sum_of_blocks(sums_of_blocks);
-    // The first invocation reads what the others wrote.
+    // The first invocation reads the values of the others.
     workgroupBarrier();
     if local == 0u && row < params.rows {
         var total = 0.0;

@@ -1,5 +1,5 @@
 // mean[c] = sum over r of x[r, c] / R; variance[c] = sum over r of (x[r, c] - mean[c])^2 / R
-// `chunks`: one invocation takes one column of a chunk of rows; `merge`: 16 invocations merge the chunks of a channel.
+// `chunks`: one invocation computes one column of a chunk of rows; `merge`: 16 invocations merge the chunks of a channel.
 #import channels
 #import long_sum
 
@@ -12,7 +12,7 @@ struct Params {
     count: u32,    // R: values per channel
 }
 
-const BLOCK: u32 = 32u; // rows that are read twice in a row: once for their mean, once for their squares
+const BLOCK: u32 = 32u; // rows that are read twice: for their mean, then for their squared differences
 const MERGERS: u32 = 16u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;                // [rows, width]
@@ -26,7 +26,7 @@ const MERGERS: u32 = 16u;
 
 var<workgroup> sums: array<f32, 256>; // [MERGERS, LANES]
 
-// Sum, mean and sum of squared differences of so many rows of a column.
+// Sum, mean and sum of squared differences of some rows of a column.
 fn block_moments(first: u32, count: u32) -> vec3f {
     var total = 0.0;
     var at = first;
@@ -64,19 +64,19 @@ fn chunks(
     for (var row = first; row < end; row += BLOCK) {
         let stop = min(row + BLOCK, end);
         let moments = block_moments(row * params.width + column, stop - row);
-        // The block joins the rows before it (Chan, Golub and LeVeque 1979).
+        // Merges the block with the previous rows (Chan, Golub and LeVeque 1979).
         let share = f32(stop - row) / f32(stop - first);
         let apart = moments.y - chunk_mean;
         chunk_total += moments.x;
         chunk_mean += apart * share;
         chunk_squares += moments.z + apart * apart * (f32(row - first) * share);
     }
-    // Not the mean so far, which is NaN behind an infinite value.
+    // Not the mean so far, which is NaN after an infinite value.
     means[chunk * params.width + column] = chunk_total / f32(end - first);
     squares[chunk * params.width + column] = chunk_squares;
 }
 
-// How many values a part stands for: the last chunk may have fewer rows.
+// The number of values of a part: the last chunk may have fewer rows.
 fn size(part: u32) -> f32 {
     let first = part / (params.width / params.channels) * params.chunk;
     return f32(min(params.chunk, params.rows - first));
@@ -103,7 +103,7 @@ fn merge(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) loca
         levels = add_block(levels, total, block);
     }
     sums[local.y * LANES + local.x] = sum_of_blocks(levels);
-    workgroupBarrier(); // all sums are there
+    workgroupBarrier(); // all sums are written
     let whole = sum_of_mergers(local.x) / f32(params.count);
     levels = vec4f();
     for (var block = 0u; block * TERMS * MERGERS < params.parts; block++) {
@@ -117,7 +117,7 @@ fn merge(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) loca
     }
     workgroupBarrier(); // all sums are read
     sums[local.y * LANES + local.x] = sum_of_blocks(levels);
-    workgroupBarrier(); // all differences are there
+    workgroupBarrier(); // all differences are written
     if local.y == 0u && c < params.channels {
         mean[c] = whole;
         variance[c] = sum_of_mergers(local.x) / f32(params.count);

@@ -1,5 +1,5 @@
-// y[b, i, j] = x[b, i, j], or x[b, j, i] by other strides, where there is one, else 0.
-// One invocation writes four neighbours.
+// y[b, i, j] = x[b, i, j], or x[b, j, i] with other strides, inside of x, else 0.
+// One invocation writes four adjacent values.
 #import linear
 
 struct Params {

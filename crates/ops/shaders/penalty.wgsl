@@ -1,5 +1,5 @@
 // y = l1 sum |w| + l2 sum w^2; dw[i] = dy (l1 sign(w[i]) + 2 l2 w[i]).
-// One invocation adds 64 elements, 64 apart so that neighbours read neighbours, in order; `sum` adds what comes of it.
+// One invocation sums 64 elements, 64 apart for coalesced loads, in order; `sum` adds the partial sums.
 #import linear
 
 struct Params {

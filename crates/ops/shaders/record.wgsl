@@ -1,6 +1,6 @@
-// metrics[row, first + i] = sum over n of figure i of sample n, where the step says which row.
-// One workgroup: each invocation adds every 64th sample, then the first one adds the 64 sums, in order. Of the four tensors
-// `count` are there; the others are bound to the first and not read.
+// metrics[row, first + i] = sum over n of figure i of sample n, where the row is the step's.
+// One workgroup: each invocation sums every 64th sample, then the first one adds the 64 sums, in order. Of the four tensors
+// `count` are used; the others are bound to the first and not read.
 #import step
 
 override count: u32; // figures, 1 to 4
@@ -36,7 +36,7 @@ fn update(@builtin(local_invocation_index) local: u32) {
         }
     }
     sums[local] = sum;
-    // The first invocation reads what the others wrote.
+    // The first invocation reads the values of the others.
     workgroupBarrier();
     if local == 0u {
         var total = vec4f();

@@ -1,5 +1,5 @@
-// y = min(x, max_value) for x > threshold, else negative_slope (x - threshold), element by element.
-// One invocation computes one element. Where the slope is 0, infinities become 0 too.
+// y = min(x, max_value) for x > threshold, else negative_slope (x - threshold), elementwise.
+// One invocation computes one element. Where the slope is 0, the result is 0, even for infinite values.
 #import linear
 #import nan
 

@@ -1,4 +1,4 @@
-// y = scale x + offset, element by element.
+// y = scale x + offset, elementwise.
 // One invocation computes one element.
 #import linear
 

@@ -1,5 +1,5 @@
 // v = rho v + (1 - rho) g^2; p = p - lr g / (sqrt(v + inner) + outer), or with momentum b = momentum b + lr g / (...), p = p - b
-// Centered: a = rho a + (1 - rho) g, and v - a^2 in place of v under the root. One invocation updates one parameter.
+// Centered: a = rho a + (1 - rho) g, and v - a^2 replaces v under the root. One invocation updates one parameter.
 #import linear
 #import nan
 #import step
@@ -16,18 +16,18 @@ struct Params {
 @group(0) @binding(0) var<storage, read> gradients: array<f32>;        // [count]
 @group(0) @binding(1) var<storage, read_write> parameters: array<f32>; // [count]
 @group(0) @binding(2) var<storage, read_write> velocity: array<f32>;   // [count], v: mean of the gradient's square
-@group(0) @binding(3) var<storage, read_write> momentum: array<f32>;   // [count], b: the step before
+@group(0) @binding(3) var<storage, read_write> momentum: array<f32>;   // [count], b: the previous step
 @group(0) @binding(4) var<storage, read_write> average: array<f32>;    // [count], a: mean of the gradient
 @group(0) @binding(5) var<uniform> params: Params;
 
-// Updates the mean square and gives it.
+// Updates and returns the mean square.
 fn mean_square(i: u32, g: f32) -> f32 {
     let v = params.rho * velocity[i] + params.gain * (g * g);
     velocity[i] = v;
     return v;
 }
 
-// Updates the mean and gives the mean square less the mean's square.
+// Updates the mean and returns the mean square minus the squared mean.
 fn variance(i: u32, g: f32) -> f32 {
     let v = mean_square(i, g);
     let a = params.rho * average[i] + params.gain * g;
@@ -39,7 +39,7 @@ fn change(g: f32, square: f32) -> f32 {
     return step.rates.x * g / (sqrt(relu_or_nan(square) + params.inner) + params.outer);
 }
 
-// Adds to the step before and gives the sum.
+// Updates and returns the momentum.
 fn accumulate(i: u32, added: f32) -> f32 {
     let b = params.momentum * momentum[i] + added;
     momentum[i] = b;

@@ -1,4 +1,4 @@
-// z = a x + b y, element by element.
+// z = a x + b y, elementwise.
 // One invocation computes one element.
 #import linear
 

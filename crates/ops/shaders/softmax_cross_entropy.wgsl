@@ -71,7 +71,7 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
         let stop = min(c + BLOCK, params.classes);
         var part = 0.0;
         for (; c < stop; c++) {
-            // A class that is not wanted counts for nothing, even if it is impossible: 0 times infinity is NaN.
+            // Skips classes with weight 0, even if the logit is minus infinity: 0 times infinity is NaN.
             let t = target_of(row, c);
             part += select(t * (shifted + (largest - logits[first + c])), 0.0, magnitude(t) == 0);
         }

@@ -12,7 +12,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;            // [N, E]
-@group(0) @binding(1) var<storage, read> statistics: array<vec4f>; // [N, 4]: least, most, mean and deviation
+@group(0) @binding(1) var<storage, read> statistics: array<vec4f>; // [N, 4]: minimum, maximum, mean and deviation
 @group(0) @binding(2) var<storage, read> centre: array<f32>;       // [E]
 @group(0) @binding(3) var<storage, read> divisor: array<f32>;      // [E]
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;      // [N, E]

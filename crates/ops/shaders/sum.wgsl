@@ -1,6 +1,6 @@
 // y[c, k] = scale * sum over the rows r of chunk c of x[r, k]; dx[r, k] = scale * dy[k].
 // One invocation sums one column of one chunk, in order; on GPUs (`tree`) 8 invocations do, every eighth row each. A second
-// call over the chunks' sums makes one row of them.
+// call sums the chunks' sums to one row.
 #import linear
 
 struct Params {
@@ -34,7 +34,7 @@ fn forward(
     var row = i / params.columns * params.chunk;
     let end = min(row + params.chunk, params.rows);
     var at = row * params.columns + i % params.columns;
-    // A sum of short sums: the rounding errors of one long sum would show where the terms almost cancel.
+    // A sum of short sums: the rounding errors of one long sum would be visible when the terms almost cancel.
     var total = 0.0;
     while row < end {
         let stop = min(row + BLOCK, end);
@@ -50,7 +50,7 @@ fn forward(
 
 var<workgroup> parts: array<f32, 256>; // [TREE_ROWS, TREE_COLUMNS]
 
-// Chunks run along y and fold into z.
+// Chunks are along y, wrapping to z.
 #gpu_only
 @compute @workgroup_size(256)
 fn tree(

@@ -3,7 +3,7 @@
 #import nan
 
 override one_hot: bool;       // whether targets are rows of f32, else indices
-override first_of_ties: bool; // whether an equal one before it counts as larger
+override first_of_ties: bool; // whether an equal value of an earlier class counts as larger
 
 struct Params {
     rows: u32,

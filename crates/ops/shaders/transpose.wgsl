@@ -1,5 +1,5 @@
 // y[b, j, i] = x[b, i, j].
-// One invocation moves one element; neighbours write neighbours.
+// One invocation copies one element; adjacent invocations write adjacent elements.
 #import linear
 
 struct Params {

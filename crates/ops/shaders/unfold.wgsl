@@ -1,6 +1,6 @@
-// y[p, (r*S + s)*C + c] = x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c] for p = (n, oy, ox); 0 outside the
+// y[p, (r*S + s)*C + c] = x[n, oy*stride_y + r - pad_top, ox*stride_x + s - pad_left, c] for p = (n, oy, ox); 0 outside of the
 // image and past the last tap.
-// One invocation writes four neighbours.
+// One invocation writes four adjacent values.
 #import linear
 #import window
 

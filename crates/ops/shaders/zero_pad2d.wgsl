@@ -1,5 +1,5 @@
 // y[n, top + h, left + w, c] = x[n, h, w, c], 0 elsewhere; dx[n, h, w, c] = dy[n, top + h, left + w, c].
-// Rows of pixels are rows of numbers here. One invocation moves one number of 8 rows.
+// Rows of pixels are rows of values here. One invocation copies one value of 8 rows.
 #import channels
 
 struct Params {

@@ -5,12 +5,13 @@ use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType, l
 use crate::case::Case;
 use crate::kernels::adadelta as kernel;
 
-/// Adadelta (Zeiler, 2012) in Keras' form: rewrites parameters, `a` and `d`, flat and of one shape, by the gradients.
+/// Adadelta (Zeiler, 2012), as in Keras. Input: the gradients. Updates: the parameters, `a` and `d`. All are flat
+/// tensors of one shape.
 #[derive(Clone, Copy, Debug)]
 pub struct Adadelta {
-    /// How slowly the two means change.
+    /// The decay rate of the two means.
     pub rho: f64,
-    /// What is added under both roots.
+    /// Added under both roots.
     pub epsilon: f32,
 }
 
@@ -22,7 +23,7 @@ impl Op for Adadelta {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         match inputs {
             [gradients] => Ok(vec![gradients.clone(); 3]),
-            _ => Err(Error::inputs(self.name(), "the gradients, as one tensor", inputs)),
+            _ => Err(Error::inputs(self.name(), "one tensor, the gradients", inputs)),
         }
     }
 

@@ -5,11 +5,11 @@ use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType, l
 use crate::case::Case;
 use crate::kernels::adagrad as kernel;
 
-/// Adagrad (Duchi, Hazan and Singer, 2011) in Keras 3's form: rewrites parameters and `a`, flat and of one shape, by the
-/// gradients.
+/// Adagrad (Duchi, Hazan and Singer, 2011), as in Keras 3. Input: the gradients. Updates: the parameters and `a`. All
+/// are flat tensors of one shape.
 #[derive(Clone, Copy, Debug)]
 pub struct Adagrad {
-    /// What is added under the root.
+    /// Added under the root.
     pub epsilon: f32,
 }
 
@@ -21,7 +21,7 @@ impl Op for Adagrad {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         match inputs {
             [gradients] => Ok(vec![gradients.clone(); 2]),
-            _ => Err(Error::inputs(self.name(), "the gradients, as one tensor", inputs)),
+            _ => Err(Error::inputs(self.name(), "one tensor, the gradients", inputs)),
         }
     }
 

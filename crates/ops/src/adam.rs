@@ -6,18 +6,18 @@ use crate::case::Case;
 use crate::kernels::adam as kernel;
 use crate::nan::larger;
 
-/// Adam (Kingma and Ba, 2015) in Keras' form: rewrites parameters, `m`, `v` and with AMSGrad the largest `v` so far, all
-/// flat and of one shape, by the gradients. The step's first rate is `lr sqrt(1 - b2^t) / (1 - b1^t)`, with t counted
-/// from 1.
+/// Adam (Kingma and Ba, 2015), as in Keras. Input: the gradients. Updates: the parameters, `m`, `v` and with AMSGrad
+/// the largest `v` so far. All are flat tensors of one shape. The step's first rate is `lr sqrt(1 - b2^t) / (1 -
+/// b1^t)`, with t counted from 1.
 #[derive(Clone, Copy, Debug)]
 pub struct Adam {
-    /// Decay of the gradient's mean.
+    /// The decay rate of the mean gradient.
     pub beta_1: f64,
-    /// Decay of the squared gradient's mean.
+    /// The decay rate of the mean squared gradient.
     pub beta_2: f64,
-    /// Added to the root; not corrected for bias.
+    /// Added to the root, without bias correction.
     pub epsilon: f32,
-    /// Whether the largest `v` so far stands under the root (Reddi, Kale and Kumar, 2018).
+    /// Whether to use the largest `v` so far (AMSGrad; Reddi, Kale and Kumar, 2018).
     pub amsgrad: bool,
 }
 
@@ -29,7 +29,7 @@ impl Op for Adam {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         match inputs {
             [gradients] => Ok(vec![gradients.clone(); if self.amsgrad { 4 } else { 3 }]),
-            _ => Err(Error::inputs(self.name(), "the gradients, as one tensor", inputs)),
+            _ => Err(Error::inputs(self.name(), "one tensor, the gradients", inputs)),
         }
     }
 
@@ -42,7 +42,7 @@ impl Op for Adam {
         let (parameters, m, v) = (lowering.outputs()[0], lowering.outputs()[1], lowering.outputs()[2]);
         let count = lowering.shape(gradients).elements();
         let Adam { beta_1, beta_2, epsilon, .. } = *self;
-        // 1 - 0.999 in f32 is 1.3e-5 off, which shows in the weights after 20 steps.
+        // The f32 error of 1 - 0.999, 1.3e-5, is visible in the weights after 20 steps.
         let (gain_1, gain_2) = ((1.0 - beta_1) as f32, (1.0 - beta_2) as f32);
         let params = kernel::Params { count: count as u32, gain_1, gain_2, epsilon };
         let workgroups = linear_workgroups(count, 256);
@@ -60,7 +60,7 @@ impl Op for Adam {
         let mut rewritten: Vec<Array> = inputs[1..].iter().map(|&array| array.clone()).collect();
         for (i, &g) in inputs[0].data.iter().enumerate() {
             let mut now: Vec<f64> = rewritten.iter().map(|array| array.data[i]).collect();
-            // As Keras computes both means: an infinite one becomes NaN.
+            // Keras' form of both means, in which an infinite one becomes NaN.
             now[1] += (1.0 - beta_1) * (g - now[1]);
             now[2] += (1.0 - beta_2) * (g * g - now[2]);
             if self.amsgrad {

@@ -1,4 +1,4 @@
-//! `y = scale * (cval in the square that is cut out, else v) + offset`, where v is x after channel shift and brightness.
+//! `y = scale * (cval in the cutout square, else v) + offset`, where v is x after channel shift and brightness.
 
 use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType};
 
@@ -9,25 +9,25 @@ use crate::kernels::augment_color as kernel;
 use crate::nan::clamped;
 use crate::tiles::spread;
 
-/// Images with other colours: `(x [N, H, W, C], draws [N, 10]) -> [N, H, W, C]`, with draws as
-/// [`AugmentDraw`](crate::AugmentDraw) gives them. With a channel shift, a third input is what
-/// [`ImageStatistics`](crate::ImageStatistics) gives for `x`.
+/// Augments the colours of images: `(x [N, H, W, C], draws [N, 10]) -> [N, H, W, C]`, with draws from
+/// [`AugmentDraw`](crate::AugmentDraw). With a channel shift, the third input is
+/// [`ImageStatistics`](crate::ImageStatistics) of `x`.
 ///
-/// What is drawn is added and the result kept between the image's least and most value; then multiplied and kept between
-/// 0 and 255; then the square is filled.
+/// Adds the channel shift and clamps to the image's range of values; multiplies by the brightness and clamps to 0 to
+/// 255; then fills the cutout square.
 #[derive(Clone, Copy, Debug)]
 pub struct AugmentColor {
     /// Whether there is a channel shift.
     pub shifts: bool,
     /// Whether brightness changes.
     pub brightens: bool,
-    /// The side of the square that is cut out, in pixels; 0: none is.
+    /// The side of the cutout square in pixels; 0 for none.
     pub cutout: u32,
     /// The value in that square.
     pub cval: f32,
-    /// The factor for what comes out.
+    /// The factor of the result.
     pub scale: f32,
-    /// What is added after it.
+    /// The offset added to the scaled result.
     pub offset: f32,
 }
 

@@ -6,39 +6,39 @@ use crate::case::Case;
 use crate::kernels::augment_warp as kernel;
 use crate::tiles::spread;
 
-/// What lies outside an image, as in `scipy.ndimage`.
+/// The values outside of an image, as in `scipy.ndimage`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FillMode {
     /// The nearest pixel: `aaaa|abcd|dddd`.
     #[default]
     Nearest,
-    /// One value, for any place outside of the first and the last pixel's centres: `kkkk|abcd|kkkk`.
+    /// A constant beyond the centres of the first and the last pixel: `kkkk|abcd|kkkk`.
     Constant,
-    /// The image in a mirror at its edge: `dcba|abcd|dcba`.
+    /// The image reflected at its edge: `dcba|abcd|dcba`.
     Reflect,
-    /// The image again and again, its last pixel in the place of the next one's first: `bcabc|abcd|bcdbc`.
+    /// The image repeated, with its last pixel coinciding with the first of the next: `bcabc|abcd|bcdbc`.
     Wrap,
 }
 
-/// Images as they are drawn through a transform: `(x [N, H, W, C], draws [N, 10]) -> [N, H, W, C]`, with draws as
-/// [`AugmentDraw`](crate::AugmentDraw) gives them. An image whose transform is not finite is NaN.
+/// Transforms images: `(x [N, H, W, C], draws [N, 10]) -> [N, H, W, C]`, with draws from
+/// [`AugmentDraw`](crate::AugmentDraw). An image whose transform is not finite is NaN.
 #[derive(Clone, Copy, Debug)]
 pub struct AugmentWarp {
-    /// Whether a place between pixels gets a value between theirs (Keras' `interpolation_order` 1), or the nearest
-    /// pixel's (0).
+    /// Whether to interpolate linearly between pixels (Keras' `interpolation_order` 1), or to use the nearest pixel
+    /// (0).
     pub interpolated: bool,
-    /// What lies outside.
+    /// The values outside of the image.
     pub fill_mode: FillMode,
     /// The value of [`FillMode::Constant`].
     pub cval: f32,
-    /// The factor for what comes out.
+    /// The factor of the result.
     pub scale: f32,
-    /// What is added after it.
+    /// The offset added to the scaled result.
     pub offset: f32,
 }
 
 impl AugmentWarp {
-    /// The pixels of an axis that a finite place on it takes its value from, each with its share of it; none outside.
+    /// The pixels of an axis that contribute to a finite position, with their weights; none outside.
     fn taps(&self, place: f64, size: usize) -> Option<[(usize, f64); 2]> {
         let n = size as f64;
         let last = n - 1.0;
@@ -122,7 +122,7 @@ impl Op for AugmentWarp {
                 for c in 0..channels {
                     let value = match (rows, columns) {
                         (Some(rows), Some(columns)) => {
-                            // A pixel without a share counts for nothing, even if it is NaN.
+                            // A pixel with weight 0 is ignored, even if it is NaN.
                             let shared = |taps: &[(usize, f64)], of: &dyn Fn(usize) -> f64| {
                                 taps.iter().filter(|tap| tap.1 != 0.0).map(|&(at, share)| share * of(at)).sum::<f64>()
                             };
@@ -141,7 +141,7 @@ impl Op for AugmentWarp {
 /// The extents of the images.
 ///
 /// # Errors
-/// When the first two inputs are not images and what was drawn for them.
+/// If the first two inputs are not images and their draws.
 pub(crate) fn images_and_draws(op: &'static str, inputs: &[TensorType]) -> Result<[usize; 4]> {
     let fit = |x: &TensorType, draws: &TensorType| {
         let dims: [usize; 4] = x.shape.dims()?;
@@ -156,7 +156,7 @@ pub(crate) fn images_and_draws(op: &'static str, inputs: &[TensorType]) -> Resul
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    // Few bits, so that a place on an edge is on it in f32 too, and none half-way between two pixels.
+    // Few bits, so that positions on an edge are exact in f32, and none is half-way between two pixels.
     let transforms: [[f64; 6]; 7] = [
         [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
         [1.0, 0.0, 0.0, 0.0, -1.0, 4.0],

@@ -7,14 +7,14 @@ use crate::kernels::avg_pool2d as kernel;
 use crate::tiles::channel_tiles;
 use crate::window::{Padding, Window, pooling};
 
-/// The mean of each window; padding counts neither in the sum nor in the divisor: `[N, H, W, C] -> [N, OH, OW, C]`.
+/// The mean of each window, excluding padding: `[N, H, W, C] -> [N, OH, OW, C]`.
 #[derive(Clone, Copy, Debug)]
 pub struct AvgPool2d {
     /// The window's height and width, in pixels.
     pub pool_size: [usize; 2],
     /// Vertical and horizontal step, in pixels.
     pub strides: [usize; 2],
-    /// What lies around the image.
+    /// The padding of the image.
     pub padding: Padding,
 }
 
@@ -31,13 +31,13 @@ impl AvgPool2d {
     /// The window, and the image's extents.
     ///
     /// # Errors
-    /// When the window does not fit the input.
+    /// If the window does not fit the input.
     fn window(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
         pooling("avg_pool2d", inputs, self.pool_size, self.strides, self.padding)
     }
 }
 
-/// For each output pixel, how many pixels of the image its window holds.
+/// The number of image pixels in the window of each output pixel.
 fn cells(window: &Window) -> Vec<f64> {
     let mut cells = vec![0.0; window.pixels().1];
     window.each(|out, _, _| cells[out] += 1.0);
@@ -98,7 +98,7 @@ impl AvgPool2dGradient {
     /// The pooling's window, and the image's extents.
     ///
     /// # Errors
-    /// When the input does not fit.
+    /// If the input is invalid.
     fn window(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
         let fit = |dy: &TensorType| {
             let [images, _, _, channels] = dy.shape.dims()?;
@@ -156,7 +156,7 @@ impl Op for AvgPool2dGradient {
     }
 }
 
-/// Shapes that poolings are checked on: image, window, strides.
+/// Test shapes of pooling: image, window, strides.
 pub(crate) const SHAPES: [([usize; 4], [usize; 2], [usize; 2]); 7] = [
     ([1, 1, 1, 1], [1, 1], [1, 1]),
     ([2, 8, 8, 5], [2, 2], [2, 2]),

@@ -1,4 +1,4 @@
-//! `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`, channel by channel.
+//! `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`, per channel.
 
 use std::sync::Arc;
 
@@ -11,9 +11,8 @@ use crate::kernels::batch_norm as kernel;
 use crate::moments::{self, Rows, SHAPES, channels};
 use crate::tiles::channel_tiles;
 
-/// Batch normalization (Ioffe and Szegedy 2015) by the batch's own mean and biased variance:
-/// `(x […, C], gamma [C] if any, beta [C] if any) -> (y […, C], mean [C], variance [C])`. The gradient is that of `y`;
-/// mean and variance have none of their own.
+/// Batch normalization (Ioffe and Szegedy 2015) with the batch's mean and biased variance: `(x […, C], gamma [C] if
+/// any, beta [C] if any) -> (y […, C], mean [C], variance [C])`. Only `y` is differentiable, not mean and variance.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNorm {
     /// Added to the variance, above 0.
@@ -24,8 +23,8 @@ pub struct BatchNorm {
     pub center: bool,
 }
 
-/// Batch normalization by given mean and variance, as in a prediction:
-/// `(x […, C], mean [C], variance [C], gamma [C] if any, beta [C] if any) -> […, C]`.
+/// Batch normalization with given mean and variance, as in prediction: `(x […, C], mean [C], variance [C], gamma [C] if
+/// any, beta [C] if any) -> […, C]`.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormInference {
     /// Added to the variance, above 0.
@@ -36,13 +35,13 @@ pub struct BatchNormInference {
     pub center: bool,
 }
 
-/// Gamma and beta among inputs that end with them.
+/// Gamma and beta, the last inputs.
 fn gamma_and_beta<T: Copy>(inputs: &[T], first: usize, scale: bool, center: bool) -> [Option<T>; 2] {
     let mut parameters = inputs.iter().copied().skip(first);
     [scale, center].map(|given| if given { parameters.next() } else { None })
 }
 
-/// The channels, if there is an `x […, C]` and then `others` tensors `[C]`.
+/// The channels, if the inputs are an `x […, C]` and `others` tensors `[C]`.
 fn fit(inputs: &[TensorType], others: usize) -> Option<usize> {
     let (x, rest) = inputs.split_first()?;
     let channels = channels(x)?;
@@ -55,7 +54,7 @@ fn expected(statistics: &str, scale: bool, center: bool) -> String {
     format!("f32 (x […, C]{statistics}{gamma}{beta}) with at least one element")
 }
 
-/// Pushes the call that normalizes by these statistics.
+/// Pushes the call that normalizes with these statistics.
 fn normalize(
     lowering: &mut Lowering,
     epsilon: f32,
@@ -86,7 +85,8 @@ fn reference(x: &Array, epsilon: f32, [mean, variance]: [&Array; 2], [gamma, bet
     Array::f32(x.shape().clone(), x.data.iter().enumerate().map(value).collect())
 }
 
-/// What both gradients do: where gamma and beta stand among the inputs, and by which statistics x was normalized.
+/// The backward pass of both ops: the positions of gamma and beta among the inputs, and the statistics of the
+/// normalization.
 struct Backward {
     epsilon: f32,
     scale: bool,
@@ -236,13 +236,13 @@ impl Finishes for BatchNormInference {
     }
 }
 
-/// Gamma and beta, of these channels, where they are given.
+/// Gamma and beta of these channels, if any.
 fn parameters(channels: usize, scale: bool, center: bool) -> impl Iterator<Item = Array> {
     let given = [(scale, 2), (center, 3)].into_iter().filter(|(given, _)| *given);
     given.map(move |(_, seed)| Array::random([channels], seed))
 }
 
-/// Variances: not negative.
+/// Nonnegative random variances.
 pub(crate) fn variances(channels: usize) -> Array {
     let mut variance = Array::random([channels], 5);
     variance.data.iter_mut().for_each(|v| *v = v.abs() + 0.1);

@@ -9,8 +9,8 @@ use crate::moments::{Rows, SHAPES, channels};
 use crate::sum::sum_rows;
 use crate::tiles::{channel_chunks, channel_tiles};
 
-/// The gradients of [`BatchNorm`](crate::BatchNorm) with respect to gamma and beta, whether these exist or not:
-/// `(x […, C], dy […, C], mean [C], variance [C]) -> (dgamma [C], dbeta [C])`.
+/// The gradients of [`BatchNorm`](crate::BatchNorm) with respect to gamma and beta, even if the op has none: `(x […,
+/// C], dy […, C], mean [C], variance [C]) -> (dgamma [C], dbeta [C])`.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormSums {
     /// Added to the variance.
@@ -29,7 +29,7 @@ pub struct BatchNormInputGradient {
     pub of_batch: bool,
 }
 
-/// The parameters of a call that sees so many of the rows.
+/// The parameters of a call on `of_them` of the rows.
 fn params(rows: &Rows, of_them: usize, epsilon: f32) -> kernel::Params {
     kernel::Params {
         rows: of_them as u32,
@@ -102,7 +102,7 @@ impl Op for BatchNormSums {
 }
 
 impl BatchNormInputGradient {
-    /// Whether the inputs fit.
+    /// Checks the inputs.
     fn fit(&self, inputs: &[TensorType]) -> Option<()> {
         let dy = inputs.first()?;
         let (whole, each) = (dy.clone(), TensorType::f32([channels(dy)?]));

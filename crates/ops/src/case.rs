@@ -1,4 +1,4 @@
-//! Inputs on which an op is checked.
+//! Test cases of ops.
 
 use std::sync::Arc;
 
@@ -6,25 +6,25 @@ use kiln_graph::{Array, Graph, Interpreter, Op, Result, Step, Tensor};
 
 use crate::ScaleAdd;
 
-/// An op with inputs: checked on a device against the f64 reference, and by finite differences.
+/// An op with inputs, checked on a device against the f64 reference, and by finite differences.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// The op and what is special about this case: `conv2d 5x5 same`.
+    /// The op and the variant of this case: `conv2d 5x5 same`.
     pub name: String,
     /// The op.
     pub op: Arc<dyn Op>,
-    /// What it takes.
+    /// Its inputs.
     pub inputs: Vec<Array>,
-    /// The old values of what it rewrites, if it is such an op.
+    /// The old values of the tensors that it updates, if any.
     pub rewritten: Vec<Array>,
-    /// What it sees of the step.
+    /// The step in which it runs.
     pub step: Step,
     /// The inputs with respect to which it has a gradient.
     pub differentiable: Vec<usize>,
 }
 
 impl Case {
-    /// An op that gives new tensors.
+    /// Creates a case of an op with new output tensors.
     pub(crate) fn new(name: impl Into<String>, op: impl Op + 'static, inputs: Vec<Array>) -> Case {
         Case {
             name: name.into(),
@@ -36,11 +36,11 @@ impl Case {
         }
     }
 
-    /// The ops that compute this case's gradient, on the inputs that they get when the gradient of its first output is
-    /// random. Empty where it has none.
+    /// Cases of the ops that compute this case's gradient, for a random gradient of its first output. Empty if it is
+    /// not differentiable.
     ///
     /// # Errors
-    /// When the op refuses its own inputs.
+    /// If the op refuses its own inputs.
     pub fn gradients(&self) -> Result<Vec<Case>> {
         if self.differentiable.is_empty() {
             return Ok(Vec::new());
@@ -71,19 +71,19 @@ impl Case {
         Ok(graph.nodes()[1..].iter().map(case).collect())
     }
 
-    /// This case, with a gradient with respect to these inputs.
+    /// Sets the inputs with a gradient.
     pub(crate) fn differentiable(mut self, inputs: &[usize]) -> Case {
         self.differentiable = inputs.to_vec();
         self
     }
 
-    /// This case, rewriting tensors that hold these values.
+    /// Sets the old values of the tensors that the op updates.
     pub(crate) fn rewriting(mut self, old: Vec<Array>) -> Case {
         self.rewritten = old;
         self
     }
 
-    /// This case in this step.
+    /// Sets the step.
     pub(crate) fn at(mut self, step: Step) -> Case {
         self.step = step;
         self

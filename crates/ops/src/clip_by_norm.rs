@@ -6,13 +6,13 @@ use crate::case::Case;
 use crate::kernels::clip_by_norm as kernel;
 use crate::nan::larger;
 
-/// Elements of which one workgroup of the first pass adds up the squares.
+/// The number of elements per workgroup of the first pass, which sums squares.
 const CHUNK: usize = 64 * 256;
 
-/// Keras' `clipnorm`, and its `global_clipnorm` where the tensor is all gradients together: rewrites a flat tensor.
+/// Keras' `clipnorm`, or its `global_clipnorm` if the tensor has all gradients: updates a flat tensor.
 #[derive(Clone, Copy, Debug)]
 pub struct ClipByNorm {
-    /// The largest Euclidean norm that remains.
+    /// The largest Euclidean norm of the result.
     pub limit: f32,
     /// Elements of the tensor.
     pub count: usize,
@@ -26,7 +26,7 @@ impl Op for ClipByNorm {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         match inputs {
             [] => Ok(vec![TensorType::f32([self.count])]),
-            _ => Err(Error::inputs(self.name(), "no tensor beside the one that is clipped", inputs)),
+            _ => Err(Error::inputs(self.name(), "no inputs", inputs)),
         }
     }
 

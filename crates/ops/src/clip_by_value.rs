@@ -5,10 +5,10 @@ use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType, l
 use crate::case::Case;
 use crate::kernels::clip_by_value as kernel;
 
-/// Keras' `clipvalue`: rewrites a flat tensor.
+/// Keras' `clipvalue`: updates a flat tensor.
 #[derive(Clone, Copy, Debug)]
 pub struct ClipByValue {
-    /// The largest absolute value that remains.
+    /// The largest absolute value of the result.
     pub limit: f32,
     /// Elements of the tensor.
     pub count: usize,
@@ -22,7 +22,7 @@ impl Op for ClipByValue {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         match inputs {
             [] => Ok(vec![TensorType::f32([self.count])]),
-            _ => Err(Error::inputs(self.name(), "no tensor beside the one that is clipped", inputs)),
+            _ => Err(Error::inputs(self.name(), "no inputs", inputs)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! `y[…, first_i + c] = x_i[…, c]`: tensors side by side along their last axis.
+//! `y[…, first_i + c] = x_i[…, c]`: tensors concatenated along their last axis.
 
 use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Shape, Step, TensorType};
 
@@ -6,16 +6,16 @@ use crate::case::Case;
 use crate::kernels::concatenate as kernel;
 use crate::tiles::channel_tiles;
 
-/// Joins two or more tensors along their last axis: `([…, C1], […, C2], …) -> […, C1 + C2 + …]`.
+/// Concatenates two or more tensors along their last axis: `([…, C1], […, C2], …) -> […, C1 + C2 + …]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Concatenate;
 
-/// A part of the last axis: `[…, all] -> […, channels]`, from channel `first` on.
+/// A slice of the last axis: `[…, all] -> […, channels]`, from channel `first` on.
 #[derive(Clone, Copy, Debug)]
 pub struct ConcatenateGradient {
-    /// Where the part begins.
+    /// The first channel of the slice.
     pub first: usize,
-    /// How many channels it has.
+    /// The number of channels.
     pub channels: usize,
 }
 

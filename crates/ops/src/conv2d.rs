@@ -16,19 +16,19 @@ use crate::tiles::{SUBGROUP_QUADS, Tile, subgroup_overrides, subgroup_tiles, til
 use crate::unfold::Source;
 use crate::window::{Padding, Window};
 
-/// Convolution of images (cross-correlation, as every framework means it):
-/// `(x [N, H, W, C], kernel [R, S, C, K], bias [K] if any) -> [N, OH, OW, K]`.
+/// Convolution of images (cross-correlation, as in every framework): `(x [N, H, W, C], kernel [R, S, C, K], bias [K] if
+/// any) -> [N, OH, OW, K]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv2d {
     /// Vertical and horizontal step, in pixels.
     pub strides: [usize; 2],
-    /// What lies around the image.
+    /// The padding of the image.
     pub padding: Padding,
     /// Whether there is a bias.
     pub bias: bool,
 }
 
-/// The tiles that compute it.
+/// The tiles of its kernels.
 const TILES: [(Tile, &Kernel); 4] = [
     (Tile::Shared, kernel::SharedTiles::KERNEL),
     (Tile::Quads, kernel::Quads::KERNEL),
@@ -36,7 +36,7 @@ const TILES: [(Tile, &Kernel); 4] = [
     (Tile::Columns, kernel::Forward::KERNEL),
 ];
 
-/// The window of a convolution of `x` by `kernel`, when they fit.
+/// The window of a convolution of `x` by `kernel`, if they match.
 pub(crate) fn window(x: &[usize; 4], kernel: &[usize; 4], strides: [usize; 2], padding: Padding) -> Option<Window> {
     let [_, height, width, channels] = *x;
     let [r, s, depth, _] = *kernel;
@@ -50,7 +50,7 @@ impl Conv2d {
     /// The window, and the shapes of the image and of the kernel.
     ///
     /// # Errors
-    /// When the inputs do not fit.
+    /// If the inputs do not match.
     fn geometry(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4], [usize; 4])> {
         let expected = format!(
             "f32 (x [N, H, W, C], kernel [R, S, C, K]{}) with strides {:?} and a window that fits ({} padding)",
@@ -197,7 +197,7 @@ impl Finishes for Conv2d {
     }
 }
 
-/// Shapes that all three kernels of a convolution are checked on: image, kernel, strides.
+/// Test shapes of all three kernels of a convolution: image, kernel, strides.
 pub(crate) const SHAPES: [([usize; 4], [usize; 4], [usize; 2]); 12] = [
     ([1, 1, 1, 1], [1, 1, 1, 1], [1, 1]),
     ([2, 7, 9, 1], [5, 5, 1, 20], [1, 1]),
@@ -213,7 +213,7 @@ pub(crate) const SHAPES: [([usize; 4], [usize; 4], [usize; 2]); 12] = [
     ([1, 12, 12, 8], [1, 1, 8, 12], [2, 2]),
 ];
 
-/// Each shape with both paddings, where the window fits.
+/// Each shape with both paddings, if the window fits.
 pub(crate) fn geometries() -> impl Iterator<Item = (String, [usize; 4], [usize; 4], [usize; 2], Padding, Window)> {
     let both = [Padding::Same, Padding::Valid];
     SHAPES.into_iter().flat_map(move |shape| both.map(|padding| (shape, padding))).filter_map(

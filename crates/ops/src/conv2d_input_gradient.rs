@@ -29,12 +29,12 @@ pub struct Conv2dInputGradient {
     pub image: [usize; 2],
 }
 
-/// The pixels of an image that lie at one place of a stride. A window that begins at a whole number of strides holds them
-/// at the same taps, so a call computes them alone and meets no tap in vain.
+/// The pixels of an image with the same offset modulo the strides. They have the same taps, so one call computes them
+/// together; taps that contribute nothing are skipped.
 struct Phase {
-    /// The first of them, counted from the top and from the left.
+    /// The first of them, from the top and from the left.
     at: [usize; 2],
-    /// How many there are.
+    /// The number of these pixels.
     pixels: usize,
 }
 
@@ -49,13 +49,13 @@ impl Phase {
     }
 }
 
-/// What the calls of all phases have in common.
+/// The tensors shared by the calls of all phases.
 struct Product {
     channels: usize,
     source: Tensor,
     /// The kernel as `[R, S, K, C]`.
     weights: Tensor,
-    /// Bound where nothing is read.
+    /// A tensor bound to unused bindings.
     unread: Tensor,
     gates: Tensor,
     result: Tensor,
@@ -65,8 +65,8 @@ struct Product {
     window: lib::window::Overrides,
 }
 
-/// The kernels without and with strides have other addresses and the same form: the tiles of one, and its call for a phase
-/// of so many pixels of all images.
+/// The kernels without and with strides have the same form but different addressing: the tiles of one, and its call for
+/// a phase.
 macro_rules! product {
     ($tiles:ident, $call:ident, $kernels:ident, $subgroup:ident) => {
         const $tiles: [(Tile, &Kernel); 4] = [
@@ -113,7 +113,7 @@ impl Conv2dInputGradient {
     /// The window, and the shape of the image's gradient.
     ///
     /// # Errors
-    /// When the inputs do not fit.
+    /// If the inputs do not match.
     fn geometry(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
         match inputs {
             [dy, kernel] if dy.dtype == DType::F32 && kernel.dtype == DType::F32 => self.fit(dy, kernel),

@@ -15,13 +15,15 @@ use crate::tiles::{SUBGROUP_QUADS, Tile, shared_tiles, subgroup_overrides, subgr
 use crate::unfold::Source;
 use crate::window::{Padding, Window};
 
-/// Workgroups that keep a processor's threads busy: as many chunks of pixels are summed apart as it takes to have these.
+/// The number of workgroups that occupies a processor's threads, from which the number of independently summed chunks
+/// of pixels is derived.
 const BUSY: usize = 256;
-/// Workgroups of 64 invocations that keep a GPU busy: several for each of the more than 100 multiprocessors of large ones.
+/// The number of workgroups of 64 invocations that occupies a GPU: several for each of the more than 100
+/// multiprocessors of large GPUs.
 const BUSY_GPU: usize = 1024;
-/// Chunks are not made smaller than this many pixels.
+/// The minimum number of pixels of a chunk.
 const SMALLEST_CHUNK: usize = 128;
-/// Values that the second-level cache of any processor of today has room for.
+/// The number of values that fits in the level 2 cache of any current processor.
 const CACHED: usize = 64 << 10;
 
 /// The gradient of [`Conv2d`](crate::Conv2d) with respect to the kernel:
@@ -36,25 +38,25 @@ pub struct Conv2dWeightGradient {
     pub size: [usize; 2],
 }
 
-/// The tiles that compute it.
+/// The tiles of its kernels.
 const TILES: [(Tile, &Kernel); 4] = [
     (Tile::Shared, quads::SharedTiles::KERNEL),
     (Tile::Quads, quads::Forward::KERNEL),
     (Tile::Subgroup, subgroup::Forward::KERNEL),
     (Tile::Columns, kernel::Forward::KERNEL),
 ];
-/// Those of a gradient with few rows, as of a first layer: a subgroup's would be half empty.
+/// The tiles of a gradient with few rows, as of a first layer, for which a subgroup's tile would be half empty.
 const TILES_OF_FEW_ROWS: [(Tile, &Kernel); 3] = [TILES[0], TILES[1], TILES[3]];
-/// So many rows, filled up to multiples of 4, are few.
+/// The largest number of rows, padded to a multiple of 4, that counts as few.
 const FEW_ROWS: usize = 32;
 
-/// The pixels whose products are summed apart, for a gradient of so many `[rows, channels, filters]`.
+/// The chunk of pixels for a gradient of `[rows, channels, filters]`.
 fn chunk(limits: &Limits, pixels: usize, [rows, channels, filters]: [usize; 3]) -> usize {
     let workgroups = |[across, down, z]: [u32; 3]| across as usize * down as usize * z as usize;
     let wanted = if limits.gpu_kernels && !subgroups_of_8(limits) {
         BUSY_GPU.div_ceil(workgroups(shared_tiles(rows, filters).workgroups))
     } else {
-        // On a processor, chunks that stay in its cache while all tiles walk over them, if their sums are no larger.
+        // On a processor, chunks that stay in its cache while all tiles read them, if their sums are not larger.
         let in_cache = match limits.gpu_kernels {
             true => 1,
             false => pixels * (channels + filters) / CACHED.max(rows * filters),
@@ -72,7 +74,7 @@ impl Conv2dWeightGradient {
     /// The window, and the shape of the kernel's gradient.
     ///
     /// # Errors
-    /// When the inputs do not fit.
+    /// If the inputs do not match.
     fn geometry(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
         match inputs {
             [x, dy] if x.dtype == DType::F32 && dy.dtype == DType::F32 => self.fit(x, dy),

@@ -5,7 +5,7 @@ use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, St
 use crate::case::Case;
 use crate::kernels::copy as kernel;
 
-/// `y = x` in other storage: `[…] -> […]`.
+/// Copies to another tensor: `[…] -> […]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Copy;
 

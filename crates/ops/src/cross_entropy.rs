@@ -7,7 +7,7 @@ use crate::kernels::cross_entropy as kernel;
 use crate::nan::clamped;
 use crate::softmax_cross_entropy::{fit, weights};
 
-/// 1e-7 and 1 - 1e-7, as Keras' f32 have them.
+/// 1e-7 and 1 - 1e-7 in f32, as in Keras.
 const CLIPPED: [f64; 2] = [1e-7, 0.9999999f32 as f64];
 
 /// Keras' cross-entropy of probabilities: `(probabilities [N, C], targets) -> loss [N]`. Targets are classes (u32 `[N]`)
@@ -16,7 +16,7 @@ const CLIPPED: [f64; 2] = [1e-7, 0.9999999f32 as f64];
 pub struct CrossEntropy;
 
 /// `dp[n, c] = dloss[n] / (sum of p[n]) (T - t[n, c] / q[n, c])`, where `T` is the sum of the targets whose `q` is not
-/// clipped, and `T` alone where it is: `(probabilities [N, C], targets, dloss [N]) -> [N, C]`.
+/// clipped; for clipped `q`, only the term `T`: `(probabilities [N, C], targets, dloss [N]) -> [N, C]`.
 #[derive(Clone, Copy, Debug)]
 pub struct CrossEntropyGradient;
 
@@ -128,7 +128,8 @@ impl Op for CrossEntropyGradient {
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    // Not one class alone: its loss would be -log(1 - 1e-7), where WGSL lets a logarithm be 5e-7 off.
+    // Not a single class: its loss would be -log(1 - 1e-7), smaller than the error of 5e-7 that WGSL allows for a
+    // logarithm.
     for dims in [[1, 3], [3, 10], [257, 3], [2, 1000]] {
         let [mut probabilities, mut smoothed] = [1, 3].map(|seed| Array::random(dims, seed));
         probabilities.data.iter_mut().chain(&mut smoothed.data).for_each(|v| *v = 0.1 + v.abs());

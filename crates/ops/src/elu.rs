@@ -1,21 +1,21 @@
-//! `y = x` for `x > 0`, else `alpha (exp(x) - 1)`, element by element.
+//! `y = x` for `x > 0`, else `alpha (exp(x) - 1)`, elementwise.
 
 use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::elu as kernel;
 
-/// The exponential linear unit (Clevert et al. 2016) with any scale of its negative part: `[…] -> […]`.
+/// The exponential linear unit (Clevert et al. 2016): `[…] -> […]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Elu {
-    /// Minus what `y` tends to for negative `x`, 0 or more.
+    /// `y` tends to `-alpha` for negative `x`; 0 or more.
     pub alpha: f32,
 }
 
 /// `dx = dy` for `y > 0`, else `dy (y + alpha)`: `(y […], dy […]) -> […]`.
 #[derive(Clone, Copy, Debug)]
 pub struct EluGradient {
-    /// Minus what `y` tends to for negative `x`, 0 or more.
+    /// `y` tends to `-alpha` for negative `x`; 0 or more.
     pub alpha: f32,
 }
 

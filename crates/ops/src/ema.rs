@@ -1,17 +1,17 @@
-//! `a = momentum a + (1 - momentum) p`, but `a = p` in the first step; every `overwrite_frequency` steps, then `p = a`.
+//! `a = momentum a + (1 - momentum) p`, but `a = p` in the first step; then `p = a` every `overwrite_frequency` steps.
 
 use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
 use crate::case::Case;
 use crate::kernels::ema as kernel;
 
-/// The exponential moving average of the parameters after a step, in Keras' form: rewrites parameters and average, flat
-/// and of one shape.
+/// The exponential moving average of the parameters after a step, as in Keras. Updates the parameters and the average,
+/// flat tensors of one shape.
 #[derive(Clone, Copy, Debug)]
 pub struct Ema {
-    /// How much of the average is kept in a step, 0 to 1.
+    /// The momentum of the average, 0 to 1.
     pub momentum: f32,
-    /// After how many steps the average replaces the parameters, again and again; 0 for never.
+    /// The number of steps after which the average periodically replaces the parameters; 0 for never.
     pub overwrite_frequency: u32,
     /// Elements of each tensor.
     pub count: usize,
@@ -25,7 +25,7 @@ impl Op for Ema {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         match inputs {
             [] => Ok(vec![TensorType::f32([self.count]); 2]),
-            _ => Err(Error::inputs(self.name(), "no tensor beside the parameters and their average", inputs)),
+            _ => Err(Error::inputs(self.name(), "no inputs", inputs)),
         }
     }
 

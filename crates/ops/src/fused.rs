@@ -1,5 +1,5 @@
-//! Ops that finish what they store: a rectifier behind a product or a normalization, or its
-//! gradient behind a product or a pooling, costs no pass over memory.
+//! Fused epilogues: a rectifier after a product or a normalization, or its gradient after a product or a pooling, needs
+//! no pass over memory.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -17,14 +17,14 @@ use crate::matmul::Matmul;
 use crate::max_pool2d::{MaxPool2d, MaxPool2dGradient};
 use crate::window::Padding;
 
-/// What a kernel makes of a value before it stores it, as in `shaders/lib/epilogue.wgsl`.
+/// The function applied to a value before it is stored, as in `shaders/lib/epilogue.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Epilogue {
-    /// Nothing.
+    /// None.
     Plain,
     /// `max(v, 0)`
     Relu,
-    /// `v` where the value of this tensor, which has the output's shape, is above 0, else 0.
+    /// `v` where this tensor, of the output's shape, is above 0, else 0.
     ReluGradient(Tensor),
 }
 
@@ -39,7 +39,7 @@ impl Epilogue {
         lib::epilogue::Overrides { epilogue }
     }
 
-    /// The same with other gates, where there are any: a part of them.
+    /// Replaces the gates, if any, by a part of them.
     pub(crate) fn map_gates(self, part: impl FnOnce(Tensor) -> Tensor) -> Epilogue {
         match self {
             Epilogue::ReluGradient(gates) => Epilogue::ReluGradient(part(gates)),
@@ -47,7 +47,7 @@ impl Epilogue {
         }
     }
 
-    /// What is bound as the gates: `unread` where there are none.
+    /// The tensor bound as the gates: `unread` if there are none.
     pub(crate) fn gates(self, unread: Tensor) -> Tensor {
         match self {
             Epilogue::ReluGradient(gates) => gates,
@@ -56,20 +56,19 @@ impl Epilogue {
     }
 }
 
-/// An op whose kernels can finish what they store as its first output.
+/// An op whose kernels support an epilogue of the first output.
 pub(crate) trait Finishes: Op + Copy {
-    /// How many inputs it takes.
+    /// The number of its inputs.
     fn arity(&self) -> usize;
 
-    /// As [`Op::lower`], with something behind it. Inputs beyond the op's own are the epilogue's.
+    /// As [`Op::lower`], with an epilogue. Inputs beyond the op's own are the epilogue's.
     ///
     /// # Errors
     /// As [`Op::lower`].
     fn lower_with(&self, lowering: &mut Lowering, epilogue: Epilogue) -> Result<()>;
 }
 
-/// The op and the next one in one, if the next is a rectifier or the gradient of one that takes the op's output as input
-/// number `at`.
+/// Fuses the op with the next one, if that is a rectifier, or the gradient of one, with the op's output as input `at`.
 pub(crate) fn fuse<O: Finishes>(op: &O, next: &dyn Op, at: usize) -> Option<Arc<dyn Op>> {
     let gradient: Option<&ActivationGradient> = (next as &dyn Any).downcast_ref().filter(|_| at == 1);
     match gradient {
@@ -80,7 +79,7 @@ pub(crate) fn fuse<O: Finishes>(op: &O, next: &dyn Op, at: usize) -> Option<Arc<
     }
 }
 
-/// As [`fuse`], for an op behind which no gradient can stand.
+/// As [`fuse`], for an op that is never followed by a gradient.
 pub(crate) fn fuse_activation<O: Finishes>(op: &O, next: &dyn Op) -> Option<Arc<dyn Op>> {
     match (next as &dyn Any).downcast_ref()? {
         Activation { function: Function::Relu } => Some(Arc::new(Fused { op: *op, behind: Behind::Activation })),
@@ -91,11 +90,11 @@ pub(crate) fn fuse_activation<O: Finishes>(op: &O, next: &dyn Op) -> Option<Arc<
 #[derive(Clone, Copy, Debug)]
 enum Behind {
     Activation,
-    /// Takes one more input: the rectifier's output.
+    /// Has one more input: the rectifier's output.
     Gradient,
 }
 
-/// An op and what stands behind it.
+/// An op with its epilogue.
 #[derive(Clone, Copy, Debug)]
 struct Fused<O> {
     op: O,
@@ -160,7 +159,7 @@ impl<O: Finishes> Op for Fused<O> {
     }
 }
 
-/// An op on these inputs with each of both behind it. The gradient's gates are random, and some are 0.
+/// An op on these inputs with each of the epilogues. The gradient's gates are random, and some are 0.
 fn both<O: Finishes>(name: &str, op: O, inputs: &[Array]) -> Vec<Case> {
     let types: Vec<TensorType> = inputs.iter().map(|input| input.ty.clone()).collect();
     let gates = op.infer(&types).unwrap_or_default().into_iter().map(|ty| {
@@ -173,14 +172,14 @@ fn both<O: Finishes>(name: &str, op: O, inputs: &[Array]) -> Vec<Case> {
     vec![activation, Case::new(format!("{name}, relu gradient"), Fused { op, behind: Behind::Gradient }, inputs)]
 }
 
-/// An op on these inputs with a rectifier behind it.
+/// An op on these inputs, followed by a rectifier.
 fn behind_activation<O: Finishes>(name: &str, op: O, inputs: &[Array]) -> Case {
     Case::new(format!("{name}, relu"), Fused { op, behind: Behind::Activation }, inputs.to_vec())
 }
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    // Drivers compile anew for each; what differs between all geometries has cases of its own.
+    // A subset, because drivers compile each; other cases cover all geometries.
     for (i, (name, x, kernel, strides, padding, window)) in geometries().step_by(7).enumerate() {
         let bias = i % 2 == 0;
         let weights = Array::random(kernel, 2);

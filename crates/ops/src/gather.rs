@@ -5,15 +5,15 @@ use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, Tensor
 use crate::case::Case;
 use crate::kernels::gather as kernel;
 
-/// A batch of a data set that lies on the device, in the epoch's order, from the step's `first` on:
-/// `(x [samples, …], order u32 [places]) -> [batch, …]`. u8 and f32 become f32, scaled; u32 stay as they are.
+/// A batch of a data set on the device, in the epoch's order, from the step's `first` on: `(x [samples, …], order u32
+/// [places]) -> [batch, …]`. u8 and f32 are converted to scaled f32; u32 are copied.
 #[derive(Clone, Copy, Debug)]
 pub struct Gather {
-    /// Samples to take.
+    /// The number of samples.
     pub batch: usize,
-    /// The factor for u8 and f32.
+    /// The scale of u8 and f32.
     pub scale: f32,
-    /// What is added after it.
+    /// The offset added to scaled values.
     pub offset: f32,
 }
 

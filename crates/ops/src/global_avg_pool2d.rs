@@ -17,10 +17,10 @@ pub struct GlobalAvgPool2dGradient {
     pub image: [usize; 2],
 }
 
-/// The extents of images that are pooled to one value per channel.
+/// The extents of images for global pooling.
 ///
 /// # Errors
-/// When the input is not one f32 tensor of images of at least one pixel.
+/// If the input is not one f32 tensor of images of at least one pixel.
 pub(crate) fn images(op: &'static str, inputs: &[TensorType]) -> Result<[usize; 4]> {
     match inputs {
         [x] if x.dtype == DType::F32 => x.shape.dims().filter(|[_, height, width, _]: &[usize; 4]| height * width > 0),
@@ -82,7 +82,7 @@ impl GlobalAvgPool2dGradient {
     /// The extents of the images.
     ///
     /// # Errors
-    /// When the input does not fit.
+    /// If the input is invalid.
     fn images(&self, inputs: &[TensorType]) -> Result<[usize; 4]> {
         let [height, width] = self.image;
         match inputs {
@@ -128,7 +128,7 @@ impl Op for GlobalAvgPool2dGradient {
     }
 }
 
-/// Images that are pooled to one value per channel.
+/// Test shapes of global pooling.
 pub(crate) const SHAPES: [[usize; 4]; 6] =
     [[1, 1, 1, 1], [2, 3, 5, 3], [3, 7, 7, 17], [1, 1, 3, 257], [5, 257, 1, 1], [9, 2, 2, 33]];
 

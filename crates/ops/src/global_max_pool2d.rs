@@ -8,12 +8,12 @@ use crate::kernels::global_max_pool2d as kernel;
 use crate::nan::larger;
 use crate::tiles::image_channel_tiles;
 
-/// The largest value of each channel of each image, or NaN where it has one: `[N, H, W, C] -> [N, C]`.
+/// The maximum of each channel of each image, or NaN if it has one: `[N, H, W, C] -> [N, C]`.
 #[derive(Clone, Copy, Debug)]
 pub struct GlobalMaxPool2d;
 
-/// `dx = dy / m` at each of the `m` maxima of a channel, which share the gradient as in TensorFlow, else 0:
-/// `(x [N, H, W, C], dy [N, C]) -> [N, H, W, C]`. A channel with a NaN gets NaN everywhere.
+/// `dx = dy / m` at each of the `m` equal maxima of a channel, as in TensorFlow, else 0: `(x [N, H, W, C], dy [N, C])
+/// -> [N, H, W, C]`. The gradient of a channel with a NaN is NaN.
 #[derive(Clone, Copy, Debug)]
 pub struct GlobalMaxPool2dGradient;
 
@@ -22,7 +22,7 @@ fn params([images, height, width, channels]: [usize; 4]) -> kernel::Params {
     kernel::Params { images, pixels, channels }
 }
 
-/// For each image and channel, the largest value.
+/// The maximum of each image and channel.
 fn maxima(x: &Array, [images, height, width, channels]: [usize; 4]) -> Vec<f64> {
     let mut most = vec![f64::NEG_INFINITY; images * channels];
     for (at, &v) in x.data.iter().enumerate() {
@@ -72,7 +72,7 @@ impl GlobalMaxPool2dGradient {
     /// The extents of the images.
     ///
     /// # Errors
-    /// When the inputs do not fit.
+    /// If the inputs do not match.
     fn images(&self, inputs: &[TensorType]) -> Result<[usize; 4]> {
         let fit = |x: &TensorType, dy: &TensorType| {
             let extents = images(self.name(), std::slice::from_ref(x)).ok()?;
@@ -130,7 +130,7 @@ pub(crate) fn cases() -> Vec<Case> {
     for x in crate::global_avg_pool2d::SHAPES {
         let op = Case::new(format!("global_max_pool2d {x:?}"), GlobalMaxPool2d, vec![Array::random(x, 1)]);
         cases.push(op.differentiable(&[0]));
-        // A few different values only: most channels have equal maxima.
+        // Few different values, so that most channels have equal maxima.
         let mut ties = Array::random_below(x, DType::U32, 3, 5);
         ties.ty.dtype = DType::F32;
         let inputs = vec![ties, Array::random([x[0], x[3]], 2)];

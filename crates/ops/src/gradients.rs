@@ -1,4 +1,4 @@
-//! Gradients of a loss, with the ops that every graph needs for them.
+//! Gradients of a loss.
 
 use std::sync::Arc;
 
@@ -6,12 +6,11 @@ use kiln_graph::{Graph, Op, Result, Tensor};
 
 use crate::{Fill, ScaleAdd};
 
-/// Appends the nodes that compute the gradient of `loss` with respect to each of `with_respect_to`; `None` where the
-/// loss does not depend on the tensor. Starts from ones of the loss's shape: for a loss of shape `[1]` this is its
-/// gradient, for a larger one that of its sum.
+/// Appends the nodes that compute the gradient of `loss` with respect to each of `with_respect_to`; `None` if the loss
+/// does not depend on the tensor. A loss with several elements is summed.
 ///
 /// # Errors
-/// When an op on the way has no gradient.
+/// If an op on the path has no gradient.
 pub fn gradients(graph: &mut Graph, loss: Tensor, with_respect_to: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
     let shape = graph.shape(loss).clone();
     let seed = graph.add(Fill { value: 1.0, shape }, &[])?;

@@ -1,4 +1,4 @@
-//! `y[n] = (least, most, mean, standard deviation) of all values of image n`.
+//! `y[n] = (minimum, maximum, mean, standard deviation) of all values of image n`.
 
 use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
@@ -6,11 +6,10 @@ use crate::case::Case;
 use crate::kernels::image_statistics as kernel;
 use crate::nan::{larger, smaller};
 
-/// How many figures there are for an image.
+/// The number of statistics per image.
 pub(crate) const STATISTICS: usize = 4;
 
-/// The least and the most value of each image, its mean and its standard deviation (of a whole population, as
-/// `numpy.std` has it): `[N, …] -> [N, 4]`.
+/// Minimum, maximum, mean and population standard deviation (as `numpy.std`) of each image: `[N, …] -> [N, 4]`.
 #[derive(Clone, Copy, Debug)]
 pub struct ImageStatistics;
 

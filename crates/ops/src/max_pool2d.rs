@@ -11,19 +11,19 @@ use crate::nan::larger;
 use crate::tiles::channel_tiles;
 use crate::window::{Padding, Window, pooling};
 
-/// The largest value of each window, or NaN where it has one; padding never wins: `[N, H, W, C] -> [N, OH, OW, C]`.
+/// The maximum of each window, or NaN if it has one, excluding padding: `[N, H, W, C] -> [N, OH, OW, C]`.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool2d {
     /// The window's height and width, in pixels.
     pub pool_size: [usize; 2],
     /// Vertical and horizontal step, in pixels.
     pub strides: [usize; 2],
-    /// What lies around the image.
+    /// The padding of the image.
     pub padding: Padding,
 }
 
-/// The gradient of [`MaxPool2d`], all of it at the first maximum (or NaN) of a window:
-/// `(x [N, H, W, C], dy [N, OH, OW, C]) -> [N, H, W, C]`.
+/// The gradient of [`MaxPool2d`], which goes to the first maximum (or NaN) of each window: `(x [N, H, W, C], dy [N, OH,
+/// OW, C]) -> [N, H, W, C]`.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool2dGradient {
     /// The pooling.
@@ -42,7 +42,7 @@ impl MaxPool2d {
     /// The window, and the image's extents.
     ///
     /// # Errors
-    /// When the window does not fit the input.
+    /// If the window does not fit the input.
     fn window(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
         pooling("max_pool2d", inputs, self.pool_size, self.strides, self.padding)
     }
@@ -101,7 +101,7 @@ impl MaxPool2dGradient {
     /// The pooling's window, and the image's extents.
     ///
     /// # Errors
-    /// When the inputs do not fit.
+    /// If the inputs do not match.
     fn window(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
         let fit = |x: &TensorType, dy: &TensorType| {
             let (window, x) = self.pool.window(std::slice::from_ref(x)).ok()?;
@@ -198,7 +198,7 @@ pub(crate) fn cases() -> Vec<Case> {
             let Ok((window, _)) = pool.window(&[TensorType::f32(x)]) else { continue };
             let op = Case::new(format!("max_pool2d {name}"), pool, vec![Array::random(x, 1)]);
             cases.push(op.differentiable(&[0]));
-            // A few different values only: every window has equal maxima.
+            // Few different values, so that every window has equal maxima.
             let mut ties = Array::random_below(x, DType::U32, 3, 5);
             ties.ty.dtype = DType::F32;
             let dy = Array::random(window.result(x[0], x[3]).shape, 2);

@@ -6,12 +6,12 @@ use crate::case::Case;
 use crate::kernels::mean_loss as kernel;
 use crate::nan::{clamped, larger};
 
-/// From so many elements of a row on, a workgroup adds them up rather than an invocation.
+/// The minimum number of elements of a row summed by a workgroup instead of an invocation.
 const WIDE: usize = 64;
-/// Probabilities are clipped to these, which are 1e-7 and 1 - 1e-7 as Keras' f32 have them.
+/// The clipping of probabilities: 1e-7 and 1 - 1e-7 in f32, as in Keras.
 const CLIPPED: [f64; 2] = [1e-7, 0.9999999f32 as f64];
 
-/// How far an output `y` is from its target `t`.
+/// The elementwise distance of an output `y` and its target `t`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Distance {
     /// `(y - t)²`
@@ -22,24 +22,25 @@ pub enum Distance {
     BinaryCrossEntropy,
     /// `max(y, 0) - y t + log(1 + exp(-|y|))`: the cross-entropy of the sigmoid of `y`.
     BinaryCrossEntropyOfLogits,
-    /// 1 where `y` is above the threshold and `t` is 1, or `y` is not and `t` is 0; else, and for NaN, 0. Has no gradient.
+    /// 1 if `y` is above the threshold and `t` is 1, or `y` is not and `t` is 0; otherwise, and for NaN, 0. Has no
+    /// gradient.
     Hit {
         /// The threshold.
         threshold: f32,
     },
 }
 
-/// The distance of each sample, averaged over its elements: `(y [N, …], t [N, …]) -> [N]`.
+/// The mean distance of each sample: `(y [N, …], t [N, …]) -> [N]`.
 #[derive(Clone, Copy, Debug)]
 pub struct MeanLoss {
-    /// The distance of an element.
+    /// The elementwise distance.
     pub distance: Distance,
 }
 
 /// `dy[n, e] = dloss[n] / E f'(y[n, e], t[n, e])`: `(y [N, …], t [N, …], dloss [N]) -> [N, …]`.
 #[derive(Clone, Copy, Debug)]
 pub struct MeanLossGradient {
-    /// The distance of an element.
+    /// The elementwise distance.
     pub distance: Distance,
 }
 
@@ -88,7 +89,7 @@ impl Distance {
     }
 }
 
-/// Rows and elements of a row, when outputs and targets fit.
+/// The numbers of rows and of elements per row, if outputs and targets match.
 fn fit(y: &TensorType, targets: &TensorType) -> Option<[usize; 2]> {
     let rows = *y.shape.first()?;
     let elements = y.shape.sample().elements();
@@ -222,7 +223,7 @@ pub(crate) fn cases() -> Vec<Case> {
             cases.push(case.differentiable(differentiable));
         }
     }
-    // Outside of what is not clipped, the loss is that of the nearest probability that is, and does not change.
+    // Beyond the clipping bounds, the loss is constant.
     let ends = Array::f32([2, 3], vec![0.0, 1.0, 0.5, -3.0, 7.0, 1.0]);
     let targets = Array::f32([2, 3], vec![1.0, 0.0, 1.0, 0.25, 0.5, 1.0]);
     let op = MeanLoss { distance: Distance::BinaryCrossEntropy };

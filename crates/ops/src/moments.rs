@@ -6,20 +6,20 @@ use crate::case::Case;
 use crate::kernels::moments as kernel;
 use crate::tiles::channel_chunks;
 
-/// Invocations that keep a device busy: chunks of rows are as small as it takes to have these.
+/// The number of invocations that occupies a device, from which the size of chunks of rows is derived.
 const BUSY: usize = 1 << 16;
-/// Chunks are not made smaller than this many rows.
+/// The minimum number of rows of a chunk.
 const SMALLEST_CHUNK: usize = 64;
-/// What a vector of lanes is filled up to, in channels.
+/// The number of channels that fills a vector of lanes.
 const LANES: usize = kernel::LANES as usize;
 
-/// Mean and variance of each channel over all else: `x […, C] -> (mean [C], variance [C])`. The variance is biased: the
-/// mean of the squared differences. Has no gradient.
+/// Mean and variance of each channel over all other axes: `x […, C] -> (mean [C], variance [C])`. The variance is
+/// biased. Has no gradient.
 #[derive(Clone, Copy, Debug)]
 pub struct Moments;
 
-/// `[…, C]` as rows that fill vectors: a row is one pixel or, where its channels alone leave lanes idle, as many pixels
-/// as divide the number of pixels.
+/// `[…, C]` as rows that fill vectors: a row is one pixel or, if its channels leave lanes idle, several pixels that
+/// divide the number of pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rows {
     pub(crate) rows: usize,
@@ -37,28 +37,28 @@ impl Rows {
         Rows { rows: pixels / together, width: together * channels, channels }
     }
 
-    /// How many values a channel has.
+    /// The number of values per channel.
     pub(crate) fn count(&self) -> usize {
         self.rows * self.width / self.channels
     }
 
-    /// How many rows are summed apart.
+    /// The number of rows per chunk, summed independently.
     pub(crate) fn chunk(&self) -> usize {
         self.rows.div_ceil(BUSY.div_ceil(self.width)).max(SMALLEST_CHUNK)
     }
 
-    /// How many chunks there are.
+    /// The number of chunks.
     pub(crate) fn chunks(&self) -> usize {
         self.rows.div_ceil(self.chunk())
     }
 
-    /// How many sums each channel has when the chunks are summed.
+    /// The number of partial sums per channel.
     pub(crate) fn parts(&self) -> usize {
         self.chunks() * self.width / self.channels
     }
 }
 
-/// Pushes the calls that compute the moments of `x`: one over chunks of rows, one that merges these.
+/// Pushes the calls that compute the moments of `x`: one over chunks of rows, and one that merges them.
 pub(crate) fn moments(lowering: &mut Lowering, x: Tensor, mean: Tensor, variance: Tensor) {
     let rows = Rows::of(lowering.shape(x));
     let params = |count: usize| kernel::Params {
@@ -98,7 +98,7 @@ pub(crate) fn reference(x: &Array) -> [Array; 2] {
     [mean, variance]
 }
 
-/// How many channels an f32 `x […, C]` with elements has.
+/// The number of channels of a nonempty f32 `x […, C]`.
 pub(crate) fn channels(x: &TensorType) -> Option<usize> {
     let channels = x.shape.last().copied()?;
     (x.dtype == DType::F32 && x.shape.elements() > 0).then_some(channels)
@@ -129,7 +129,7 @@ impl Op for Moments {
     }
 }
 
-/// Shapes whose rows are one pixel and several, in one chunk and in many.
+/// Test shapes with one and with several pixels per row, in one chunk and in many.
 pub(crate) const SHAPES: [&[usize]; 10] = [
     &[1, 1],
     &[9, 7],
@@ -145,7 +145,7 @@ pub(crate) const SHAPES: [&[usize]; 10] = [
 
 pub(crate) fn cases() -> Vec<Case> {
     let case = |shape: &[usize]| {
-        // Far from zero, where the squares' mean less the mean's square would lose all digits.
+        // Far from zero, where `mean(x²) - mean(x)²` would lose all digits.
         let mut x = Array::random(shape, 1);
         x.data.iter_mut().for_each(|v| *v += 3.0);
         Case::new(format!("moments {shape:?}"), Moments, vec![x])

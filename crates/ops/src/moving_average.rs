@@ -5,11 +5,11 @@ use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, Tensor
 use crate::case::Case;
 use crate::kernels::moving_average as kernel;
 
-/// Rewrites an average over the batches so far by the value of this batch, f32 and of one shape. Keras' form: others call
+/// Updates a moving average by the value of the batch, f32 tensors of one shape. `momentum` is as in Keras; others call
 /// `1 - momentum` the momentum.
 #[derive(Clone, Copy, Debug)]
 pub struct MovingAverage {
-    /// How much of the old average is kept, 0 to 1.
+    /// The momentum of the average, 0 to 1.
     pub momentum: f64,
 }
 
@@ -21,7 +21,7 @@ impl Op for MovingAverage {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         match inputs {
             [batch] if batch.dtype == DType::F32 => Ok(vec![batch.clone()]),
-            _ => Err(Error::inputs(self.name(), "the value of the batch, as one f32 tensor", inputs)),
+            _ => Err(Error::inputs(self.name(), "one f32 tensor, the value of the batch", inputs)),
         }
     }
 

@@ -5,13 +5,14 @@ use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType, l
 use crate::case::Case;
 use crate::kernels::nadam as kernel;
 
-/// Nadam (Dozat, 2016) in Keras' form: rewrites parameters, `m` and `v`, flat and of one shape, by the gradients. The
-/// step's first two rates are those of the mean and of the gradient itself, the third is what corrects `v` for bias.
+/// Nadam (Dozat, 2016), as in Keras. Input: the gradients. Updates: the parameters, `m` and `v`. All are flat tensors
+/// of one shape. The step's first two rates are those of the mean and of the gradient, the third is the bias correction
+/// of `v`.
 #[derive(Clone, Copy, Debug)]
 pub struct Nadam {
-    /// `1 - b1`: how fast the gradient's mean changes.
+    /// `1 - b1`, the gain of the mean gradient.
     pub gain_1: f32,
-    /// `1 - b2`: how fast the squared gradient's mean changes.
+    /// `1 - b2`, the gain of the mean squared gradient.
     pub gain_2: f32,
     /// Added to the root.
     pub epsilon: f32,
@@ -25,7 +26,7 @@ impl Op for Nadam {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         match inputs {
             [gradients] => Ok(vec![gradients.clone(); 3]),
-            _ => Err(Error::inputs(self.name(), "the gradients, as one tensor", inputs)),
+            _ => Err(Error::inputs(self.name(), "one tensor, the gradients", inputs)),
         }
     }
 
@@ -48,7 +49,7 @@ impl Op for Nadam {
         let [gain_1, gain_2, epsilon] = [self.gain_1, self.gain_2, self.epsilon].map(f64::from);
         let [rate, rate_now, scale, _] = step.rates.map(f64::from);
         for (i, &g) in gradients.data.iter().enumerate() {
-            // As Keras computes both means: an infinite one becomes NaN.
+            // Keras' form of both means, in which an infinite one becomes NaN.
             m.data[i] += gain_1 * (g - m.data[i]);
             v.data[i] += gain_2 * (g * g - v.data[i]);
             parameters.data[i] -= (rate * m.data[i] + rate_now * g) / ((scale * v.data[i]).sqrt() + epsilon);

@@ -1,4 +1,4 @@
-//! `y[b, i, j] = x[b, i, j]`, or `x[b, j, i]`, where there is one, else 0.
+//! `y[b, i, j] = x[b, i, j]`, or `x[b, j, i]`, inside of x, else 0.
 
 use kiln_graph::{
     Array, Call, DType, Error, Lowering, Op, Pieces, Result, Step, Tensor, TensorType, linear_workgroups,
@@ -7,19 +7,19 @@ use kiln_graph::{
 use crate::case::Case;
 use crate::kernels::pad as kernel;
 
-/// Fills matrices up with zeros: `[B, I, J] -> [B, rows, columns]`; transposed, `[B, J, I] -> [B, rows, columns]`.
+/// Pads matrices with zeros: `[B, I, J] -> [B, rows, columns]`; transposed, `[B, J, I] -> [B, rows, columns]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Pad {
-    /// How many rows there are to be, at least as many as there are.
+    /// The padded number of rows.
     pub rows: usize,
-    /// How many columns there are to be, at least as many as there are, a multiple of 4.
+    /// The padded number of columns, a multiple of 4.
     pub columns: usize,
-    /// Whether the matrices are transposed before.
+    /// Whether to transpose the matrices first.
     pub transpose: bool,
 }
 
 impl Pad {
-    /// `[B, I, J]`, if the matrices, transposed or not, fit.
+    /// `[B, I, J]`, if the matrices, after transposition, fit.
     fn fit(&self, x: &TensorType) -> Option<[usize; 3]> {
         let [batch, mut rows, mut columns]: [usize; 3] = x.shape.dims()?;
         if self.transpose {
@@ -29,7 +29,7 @@ impl Pad {
         (fits && x.dtype == DType::F32).then_some([batch, rows, columns])
     }
 
-    /// The call for matrices that are `rows` by `columns` when they are transposed, if they are to be.
+    /// The call for matrices of `rows` by `columns` after transposition.
     fn call(&self, x: Tensor, y: Tensor, [batch, rows, columns]: [usize; 3]) -> Call {
         let quads_of_row = self.columns / 4;
         let quads = batch * self.rows * quads_of_row;
@@ -47,7 +47,7 @@ impl Pad {
         kernel::Forward { x, y }.call(params, linear_workgroups(quads, 256))
     }
 
-    /// Pushes the call for `x`, into a scratch tensor.
+    /// Pushes the call for `x`, to a scratch tensor.
     fn push(&self, lowering: &mut Lowering, x: Tensor, sizes: [usize; 3]) -> Tensor {
         let y = lowering.scratch(TensorType::f32([sizes[0], self.rows, self.columns]));
         lowering.push(self.call(x, y, sizes));
@@ -55,16 +55,15 @@ impl Pad {
     }
 }
 
-/// Whether a product over an inner axis of this length loads four values at once: where the device prefers that, the axis
-/// is not so short that filling it up to a multiple of 4 costs more, and tensors of so many elements, filled up, can be
-/// bound whole.
+/// Whether a product over an inner axis of this length should load four values at once: the device prefers it, the axis
+/// is not so short that padding it to a multiple of 4 costs more, and the padded tensors can be bound whole.
 pub(crate) fn quads_fit<const N: usize>(lowering: &Lowering, inner: usize, elements: [usize; N]) -> bool {
     let limits = lowering.limits();
     let fit = elements.iter().all(|&count| 4 * count as u64 <= limits.window_bytes());
     limits.gpu_kernels && inner > 1 && fit
 }
 
-/// The rows of `x [batch, rows, columns]` filled up to a multiple of 4, in a scratch tensor if need be.
+/// Pads the rows of `x [batch, rows, columns]` to a multiple of 4, in a scratch tensor if necessary.
 pub(crate) fn in_fours(lowering: &mut Lowering, x: Tensor, [batch, rows, columns]: [usize; 3]) -> Tensor {
     if columns.is_multiple_of(4) {
         return x;
@@ -73,7 +72,7 @@ pub(crate) fn in_fours(lowering: &mut Lowering, x: Tensor, [batch, rows, columns
     pad.push(lowering, x, [batch, rows, columns])
 }
 
-/// `x [batch, columns, rows]` transposed to `[batch, rows, columns]`, with rows filled up to a multiple of 4, in a scratch
+/// Transposes `x [batch, columns, rows]` to `[batch, rows, columns]`, with rows padded to a multiple of 4, in a scratch
 /// tensor.
 pub(crate) fn transposed_in_fours(lowering: &mut Lowering, x: Tensor, [batch, rows, columns]: [usize; 3]) -> Tensor {
     let pad = Pad { rows, columns: columns.next_multiple_of(4), transpose: true };

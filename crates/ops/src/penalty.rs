@@ -8,7 +8,7 @@ use crate::case::Case;
 use crate::kernels::penalty as kernel;
 use crate::sum::sum_rows;
 
-/// What a regularizer adds to the loss for one variable: `[…] -> [1]`.
+/// The penalty of a regularizer on one variable: `[…] -> [1]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Penalty {
     /// The factor of the sum of the absolute values.
@@ -111,7 +111,7 @@ pub(crate) fn cases() -> Vec<Case> {
             let name = format!("penalty {l1} {l2} {dims:?}");
             cases.push(Case::new(name, penalty, vec![Array::random(dims, 1)]).differentiable(&[0]));
         }
-        // A few different values only, zero among them.
+        // Few different values, including zero.
         let mut zeros = Array::random_below([257], DType::U32, 3, 5);
         zeros.ty.dtype = DType::F32;
         zeros.data.iter_mut().for_each(|w| *w -= 1.0);

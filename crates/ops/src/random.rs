@@ -1,8 +1,8 @@
-//! Random draws as the kernels make them: `shaders/lib/random.wgsl` in Rust, bit for bit.
+//! The kernels' random numbers: `shaders/lib/random.wgsl` in Rust, bit-identical.
 
 /// Four random words, draw number `counter` of stream `stream`: pcg4d of M. Jarzynski and M. Olano, "Hash Functions for
-/// GPU Rendering", JCGT 9 (3), 2020. The highest bits of a word mix least: draws are independent while counters are below
-/// 2^24, and where streams and keys do not differ in their eight highest bits alone.
+/// GPU Rendering", JCGT 9 (3), 2020. The highest bits of a word mix least: draws are independent for counters below
+/// 2^24, and if streams and keys do not differ in their eight highest bits only.
 pub(crate) fn random4(counter: u32, stream: u32, key: [u32; 2]) -> [u32; 4] {
     let seeded = [counter, stream, key[0], key[1]].map(|word| word.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
     mix4(mix4(seeded).map(|word| word ^ (word >> 16)))
@@ -28,8 +28,8 @@ mod tests {
     const KEYS: [[u32; 2]; 4] = [[0, 0], [1, 0], [0x9E37_79B9, 0x7F4A_7C15], [u32::MAX, u32::MAX]];
     const DRAWS: u32 = 1 << 16;
 
-    /// Pearson's statistic of how evenly these pairs in `[0, 1)` fill a grid of 16 x 16. Of independent uniform pairs it
-    /// is 255, give or take 23.
+    /// Pearson's chi-squared statistic of pairs in `[0, 1)` on a grid of 16 x 16. It is 255 ± 23 for independent
+    /// uniform pairs.
     fn unevenness(pairs: impl Iterator<Item = [f64; 2]>) -> f64 {
         let mut cells = [0.0; 256];
         pairs.for_each(|[a, b]| cells[(a * 16.0) as usize * 16 + (b * 16.0) as usize] += 1.0);
@@ -37,7 +37,7 @@ mod tests {
         cells.iter().map(|cell| (cell - expected).powi(2) / expected).sum()
     }
 
-    /// Asserts that the words of these two draws, for each counter, are uniform and tell nothing of each other.
+    /// Asserts that the words of these two draws are uniform and independent.
     fn assert_independent(what: &str, draws: impl Fn(u32) -> [[u32; 4]; 2]) {
         for (first, second) in (0..4).flat_map(|first| (0..4).map(move |second| (first, second))) {
             let pairs = (0..DRAWS).map(&draws).map(|[a, b]| [uniform_of(a[first]), uniform_of(b[second])]);

@@ -5,8 +5,9 @@ use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Step, TensorType};
 use crate::case::Case;
 use crate::kernels::record as kernel;
 
-/// Writes a batch's figures, each summed over its samples, into the step's row of the metrics: takes one to four tensors
-/// `[N]`, rewrites `[rows, columns]`. One row a step, so that nothing waits and nothing is rounded together.
+/// Writes a batch's figures, each summed over its samples, to the step's row of the metrics. Inputs: one to four
+/// tensors `[N]`. Updates: `[rows, columns]`. Each step has its own row, so that steps do not wait and rounding errors
+/// do not accumulate.
 #[derive(Clone, Copy, Debug)]
 pub struct Record {
     /// Rows of the metrics.
@@ -18,7 +19,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// How many tensors it takes at most.
+    /// The maximum number of inputs.
     pub const MOST: usize = 4;
 }
 

@@ -1,4 +1,4 @@
-//! `y = min(x, max_value)` for `x > threshold`, else `negative_slope (x - threshold)`, element by element.
+//! `y = min(x, max_value)` for `x > threshold`, else `negative_slope (x - threshold)`, elementwise.
 
 use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
@@ -8,16 +8,16 @@ use crate::kernels::relu as kernel;
 /// The rectifier with all of Keras' arguments: `[…] -> […]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Relu {
-    /// What `y` does not exceed; infinite for no bound.
+    /// The upper bound of `y`; infinite for none.
     pub max_value: f32,
-    /// Above which `x` passes.
+    /// The threshold above which `x` passes.
     pub threshold: f32,
-    /// The slope up to the threshold. Where it is 0, so is `y`, even if `x` is infinite.
+    /// The slope below the threshold. If it is 0, so is `y`, even for infinite `x`.
     pub negative_slope: f32,
 }
 
-/// `dx = dy y'(x)`, where `y'` is 0 from `max_value` on: `(x […], dy […]) -> […]`. Where `y'` is 0, so is `dx`, even if
-/// `dy` is infinite.
+/// `dx = dy y'(x)`, where `y'` is 0 from `max_value` on: `(x […], dy […]) -> […]`. If `y'` is 0, so is `dx`, even for
+/// infinite `dy`.
 #[derive(Clone, Copy, Debug)]
 pub struct ReluGradient {
     /// The rectifier.
@@ -123,7 +123,7 @@ pub(crate) fn cases() -> Vec<Case> {
             let name = format!("relu {max_value:e} {threshold} {negative_slope} [{count}]");
             cases.push(Case::new(name, op, vec![Array::random([count], 7)]).differentiable(&[0]));
         }
-        // Whole eighths: on the threshold and on the largest value too.
+        // Multiples of 1/8, including the threshold and the maximum.
         let mut edges = Array::random_below([257], DType::U32, 17, 5);
         edges.ty.dtype = DType::F32;
         edges.data.iter_mut().for_each(|x| *x = *x / 8.0 - 1.0);

@@ -1,4 +1,4 @@
-//! `y = scale x + offset`, element by element.
+//! `y = scale x + offset`, elementwise.
 
 use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
@@ -10,7 +10,7 @@ use crate::kernels::rescale as kernel;
 pub struct Rescale {
     /// The factor.
     pub scale: f32,
-    /// What is added.
+    /// The offset.
     pub offset: f32,
 }
 

@@ -7,19 +7,19 @@ use crate::case::Case;
 use crate::kernels::rmsprop as kernel;
 use crate::nan::larger;
 
-/// RMSprop (Hinton, 2012), with what keeps the quotient small under the root, added to it, or both: rewrites parameters, `v`, then `b` unless the
-/// momentum is 0, then `a` if it is centered, all flat and of one shape, by the gradients.
+/// RMSprop (Hinton, 2012), with an epsilon under the root, outside of it, or both. Input: the gradients. Updates: the
+/// parameters, `v`, then `b` unless the momentum is 0, then `a` if centered. All are flat tensors of one shape.
 #[derive(Clone, Copy, Debug)]
 pub struct RmsProp {
-    /// How slowly the means change.
+    /// The decay rate of the means.
     pub rho: f64,
-    /// How much of the last change is kept, 0 to 1.
+    /// The momentum, 0 to 1.
     pub momentum: f32,
-    /// What is added under the root.
+    /// The epsilon under the root.
     pub inner: f32,
-    /// What is added to the root.
+    /// The epsilon outside of the root.
     pub outer: f32,
-    /// Whether gradients are scaled by their variance rather than their mean square.
+    /// Whether to normalize gradients by their variance instead of their mean square.
     pub centered: bool,
 }
 
@@ -37,7 +37,7 @@ impl Op for RmsProp {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         match inputs {
             [gradients] => Ok(vec![gradients.clone(); 1 + self.moments()]),
-            _ => Err(Error::inputs(self.name(), "the gradients, as one tensor", inputs)),
+            _ => Err(Error::inputs(self.name(), "one tensor, the gradients", inputs)),
         }
     }
 
@@ -82,7 +82,7 @@ impl Op for RmsProp {
             };
             let square = mean(&mut rewritten[1].data[i], g * g);
             let offset = if centered { mean(&mut rewritten[last].data[i], g).powi(2) } else { 0.0 };
-            // Rounding may leave less than 0.
+            // Rounding may make the difference negative.
             let mut change = rate * g / ((larger(square - offset, 0.0) + inner).sqrt() + outer);
             if momentum != 0.0 {
                 change += momentum * rewritten[2].data[i];
@@ -103,7 +103,7 @@ pub(crate) fn cases() -> Vec<Case> {
         for count in [1, 3, 257] {
             let op = RmsProp { rho: 0.9, momentum, inner, outer: 1e-4, centered };
             let mut old: Vec<Array> = (0..=op.moments()).map(|i| Array::random([count], 2 + i as u64)).collect();
-            // A mean square is no less than the square of the mean.
+            // A mean square is not below the square of the mean.
             old[1].data.iter_mut().for_each(|v| *v += 2.5);
             let name = format!("rmsprop momentum {momentum} centered {centered} inner {inner} [{count}]");
             cases.push(Case::new(name, op, vec![Array::random([count], 1)]).rewriting(old).at(step));

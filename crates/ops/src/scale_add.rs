@@ -1,4 +1,4 @@
-//! `z = a x + b y`, element by element.
+//! `z = a x + b y`, elementwise.
 
 use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 

@@ -5,13 +5,13 @@ use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType, l
 use crate::case::Case;
 use crate::kernels::sgd as kernel;
 
-/// Stochastic gradient descent in Keras' form: rewrites the parameters and, unless the momentum is 0, the velocity,
-/// flat and of one shape, by the gradients.
+/// Stochastic gradient descent, as in Keras. Input: the gradients. Updates: the parameters and, unless the momentum is
+/// 0, the velocity. All are flat tensors of one shape.
 #[derive(Clone, Copy, Debug)]
 pub struct Sgd {
-    /// How much of the last change is kept, 0 to 1.
+    /// The momentum, 0 to 1.
     pub momentum: f32,
-    /// Whether to look ahead (Nesterov).
+    /// Whether to use Nesterov momentum.
     pub nesterov: bool,
 }
 
@@ -23,7 +23,7 @@ impl Op for Sgd {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         match inputs {
             [gradients] => Ok(vec![gradients.clone(); if self.momentum == 0.0 { 1 } else { 2 }]),
-            _ => Err(Error::inputs(self.name(), "the gradients, as one tensor", inputs)),
+            _ => Err(Error::inputs(self.name(), "one tensor, the gradients", inputs)),
         }
     }
 

@@ -5,15 +5,14 @@ use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, Tensor
 use crate::case::Case;
 use crate::kernels::soft_targets as kernel;
 
-/// Labels as rows of weights, smoothed: labels u32 `[N]` or f32 `[N, C]` become f32 `[N, C]`. With one class, a label is
-/// the weight itself.
+/// Label smoothing: labels u32 `[N]` or f32 `[N, C]` to f32 `[N, C]`. With one class, a label is the weight itself.
 #[derive(Clone, Copy, Debug)]
 pub struct SoftTargets {
-    /// C.
+    /// The number of classes, C.
     pub classes: usize,
-    /// The factor of a weight: 1 without smoothing.
+    /// The factor of weights: 1 without smoothing.
     pub scale: f32,
-    /// What is then added: 0 without smoothing.
+    /// The offset added: 0 without smoothing.
     pub offset: f32,
 }
 

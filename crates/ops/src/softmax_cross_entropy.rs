@@ -5,10 +5,10 @@ use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, St
 use crate::case::Case;
 use crate::kernels::softmax_cross_entropy as kernel;
 
-/// Softmax and cross-entropy in one: `(logits [N, C], targets) -> (loss [N], hits [N], lse [N])`. Targets are classes
-/// (u32 `[N]`) or weights (f32 `[N, C]`, one-hot or smoothed). A hit is 1 where the first largest logit is the target's
-/// first largest class and neither row has a NaN. A class whose weight is 0 counts for nothing, even if its logit is
-/// minus infinity. Unlike Keras' loss on probabilities, nothing is clipped at 1e-7.
+/// Fused softmax and cross-entropy: `(logits [N, C], targets) -> (loss [N], hits [N], lse [N])`. Targets are classes
+/// (u32 `[N]`) or weights (f32 `[N, C]`, one-hot or smoothed). A hit is 1 if the first largest logit is the target's
+/// first largest class and neither row has a NaN. Classes with weight 0 are ignored, even if the logit is minus
+/// infinity. Unlike in Keras' loss on probabilities, nothing is clipped at 1e-7.
 #[derive(Clone, Copy, Debug)]
 pub struct SoftmaxCrossEntropy;
 
@@ -17,7 +17,7 @@ pub struct SoftmaxCrossEntropy;
 #[derive(Clone, Copy, Debug)]
 pub struct SoftmaxCrossEntropyGradient;
 
-/// Rows and classes, when logits and targets fit.
+/// The numbers of rows and classes, if logits and targets match.
 pub(crate) fn fit(logits: &TensorType, targets: &TensorType) -> Option<[usize; 2]> {
     let [rows, classes] = logits.shape.dims()?;
     let fits = match targets.dtype {
@@ -37,10 +37,10 @@ pub(crate) fn weights(targets: &Array, [rows, classes]: [usize; 2]) -> Vec<f64> 
 }
 
 impl SoftmaxCrossEntropy {
-    /// Rows and classes.
+    /// The numbers of rows and classes.
     ///
     /// # Errors
-    /// When the inputs do not fit.
+    /// If the inputs do not match.
     fn sizes(&self, inputs: &[TensorType]) -> Result<[usize; 2]> {
         match inputs {
             [logits, targets] => fit(logits, targets),
@@ -105,10 +105,10 @@ impl Op for SoftmaxCrossEntropy {
 }
 
 impl SoftmaxCrossEntropyGradient {
-    /// Rows and classes.
+    /// The numbers of rows and classes.
     ///
     /// # Errors
-    /// When the inputs do not fit.
+    /// If the inputs do not match.
     fn sizes(&self, inputs: &[TensorType]) -> Result<[usize; 2]> {
         let rows = |ty: &TensorType, rows: usize| *ty == TensorType::f32([rows]);
         match inputs {

@@ -7,19 +7,19 @@ use crate::image_statistics::STATISTICS;
 use crate::kernels::standardize as kernel;
 use crate::tiles::spread;
 
-/// Images, each by its own mean and standard deviation: `(x [N, …], statistics [N, 4]) -> [N, …]`, with what
-/// [`ImageStatistics`](crate::ImageStatistics) gives for `x`.
+/// Standardizes each image by its own mean and standard deviation: `(x [N, …], statistics [N, 4]) -> [N, …]`, with
+/// [`ImageStatistics`](crate::ImageStatistics) of `x`.
 #[derive(Clone, Copy, Debug)]
 pub struct StandardizeSamples {
-    /// Whether what is left without the mean is divided by the standard deviation, to which 1e-6 is added.
+    /// Whether to divide by the standard deviation plus 1e-6 after subtracting the mean.
     pub divides: bool,
 }
 
-/// Images, each value by figures of its place: `(x [N, …], centre [E], divisor [E]) -> [N, …]` for images of E values.
+/// Standardizes each feature: `(x [N, …], centre [E], divisor [E]) -> [N, …]` for images of E values.
 #[derive(Clone, Copy, Debug)]
 pub struct StandardizeFeatures;
 
-/// N, and the values of an image.
+/// N and the number of values per image.
 fn images(x: &TensorType) -> Option<[usize; 2]> {
     let images = *x.shape.first()?;
     (x.dtype == DType::F32 && x.shape.elements() > 0).then(|| [images, x.shape.elements() / images])

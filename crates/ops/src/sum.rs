@@ -10,10 +10,10 @@ use crate::kernels::sum as kernel;
 use crate::scale_add::ScaleAdd;
 use crate::tiles::spread;
 
-/// Rows that one invocation adds up before its sum becomes a row of the second pass.
+/// The rows per chunk, which one invocation sums to a row of the next pass.
 const CHUNK: usize = 256;
 
-/// With fewer columns a workgroup of the kernel for GPUs would be mostly idle.
+/// The minimum number of columns that occupies a workgroup of the GPU kernel.
 const FEW_COLUMNS: usize = 8;
 
 /// The sum of all elements times `scale`: `[…] -> [1]`.
@@ -27,17 +27,17 @@ pub struct Sum {
 #[derive(Clone, Copy, Debug)]
 pub struct SumRows;
 
-/// `dx[r, k] = scale * dy[k]`: `[K] -> shape`. One value goes to all places.
+/// `dx[r, k] = scale * dy[k]`: `[K] -> shape`. A single value is broadcast to all elements.
 #[derive(Clone, Debug)]
 pub struct SumGradient {
     /// The factor.
     pub scale: f32,
-    /// The shape of what was summed.
+    /// The shape of the summed tensor.
     pub shape: Shape,
 }
 
-/// Pushes the calls that add the rows of `x` in a fixed order: one pass over chunks and, as long as there are several, one
-/// over chunks of their sums.
+/// Pushes the calls that sum the rows of `x` in a fixed order: a pass over chunks, repeated on their sums until one is
+/// left.
 pub(crate) fn sum_rows(lowering: &mut Lowering, x: Tensor, y: Tensor, [rows, columns]: [usize; 2], scale: f32) {
     let pass = |lowering: &mut Lowering, x, y, rows: usize, chunk: usize, scale| {
         let chunks = rows.div_ceil(chunk);

@@ -1,10 +1,10 @@
-//! How kernels that are tiled along rows and columns are spread over workgroups.
+//! Tilings of kernels along rows and columns.
 
 use kiln_graph::{Kernel, Limits, Lowering};
 
 use crate::kernels::{conv2d, conv2d_subgroup, global_max_pool2d, lib, matmul, max_pool2d, moments};
 
-/// Workgroups along columns, then along rows; these fold from y into z beyond the 65,535 that WebGPU dispatches.
+/// Workgroups along columns, then along rows, which wrap from y to z beyond WebGPU's limit of 65,535.
 pub(crate) fn spread(rows: usize, rows_each: u32, columns: usize, columns_each: u32) -> [u32; 3] {
     let along_rows = rows.div_ceil(rows_each as usize).max(1);
     let z = along_rows.div_ceil(65_535);
@@ -16,16 +16,16 @@ pub(crate) fn tiles(rows: usize, columns: usize) -> [u32; 3] {
     spread(rows, matmul::TILE_ROWS, columns, matmul::TILE_COLUMNS)
 }
 
-/// How an invocation or a workgroup computes its part of a product. Sums are added in the same order in all.
+/// The tile of a product per invocation or workgroup. All add in the same order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tile {
-    /// `shaders/lib/columns.wgsl`: the only one that processors run, and that needs no row in fours.
+    /// `shaders/lib/columns.wgsl`: the only tile that processors run, and that needs no padded rows.
     Columns,
     /// `shaders/lib/quads.wgsl`
     Quads,
-    /// As [`Tile::Quads`] with one row to an invocation.
+    /// As [`Tile::Quads`] with one row per invocation.
     Single,
-    /// As [`Tile::Shared`] or [`Tile::Single`], blocks of the inner axis side by side.
+    /// As [`Tile::Shared`] or [`Tile::Single`], with blocks of the inner axis in parallel.
     Split,
     /// `shaders/lib/shared.wgsl`
     Shared,
@@ -34,10 +34,9 @@ pub(crate) enum Tile {
 }
 
 impl Tile {
-    /// The best of these, of which the first is the one to take where nothing was measured; or, where those in quads do
-    /// not fit, [`Tile::Columns`]. Where subgroups have the size of their tile, that tile comes first and those in workgroup
-    /// memory last: so it is with drivers that compute on the processor, to which a load costs more than all else and
-    /// a barrier even more.
+    /// Chooses the fastest of these tiles, by default the first, or [`Tile::Columns`] if quads do not fit. If subgroups
+    /// have the size of their tile, that tile comes first and tiles in workgroup memory last, as is best for software
+    /// drivers, on which loads are expensive and barriers even more so.
     pub(crate) fn choose(lowering: &mut Lowering, quads_fit: bool, tiles: &[(Tile, &'static Kernel)]) -> Tile {
         if !quads_fit {
             return Tile::Columns;
@@ -56,7 +55,7 @@ impl Tile {
         tiles.get(lowering.choose(&kernels)).map_or(Tile::Columns, |(tile, _)| *tile)
     }
 
-    /// How a product is spread over workgroups in quads: those of [`Tile::Shared`], or of [`Tile::Quads`] for all else.
+    /// The workgroups of a product in quads: those of [`Tile::Shared`], or of [`Tile::Quads`] for all other tiles.
     pub(crate) fn spread(self, rows: usize, columns: usize) -> QuadTiles {
         match self {
             Tile::Shared => shared_tiles(rows, columns),
@@ -66,20 +65,20 @@ impl Tile {
     }
 }
 
-/// Whether all subgroups have as many invocations as hand on to each other in `shaders/lib/subgroup.wgsl`.
+/// Whether all subgroups have the 8 invocations that share loads in `shaders/lib/subgroup.wgsl`.
 pub(crate) fn subgroups_of_8(limits: &Limits) -> bool {
     limits.subgroup_sizes == Some([conv2d_subgroup::HANDING; 2])
 }
 
-/// How a product is spread over workgroups as in `shaders/lib/subgroup.wgsl`.
+/// The workgroups of a product as in `shaders/lib/subgroup.wgsl`.
 pub(crate) fn subgroup_tiles(rows: usize, columns: usize) -> [u32; 3] {
     spread(rows, conv2d_subgroup::SUBGROUP_ROWS, columns, conv2d_subgroup::SUBGROUP_COLUMNS)
 }
 
-/// How a product is spread over workgroups as in `shaders/lib/quads.wgsl` or `shaders/lib/shared.wgsl`.
+/// The workgroups of a product as in `shaders/lib/quads.wgsl` or `shaders/lib/shared.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QuadTiles {
-    /// Quads of a workgroup along columns, the kernels' override.
+    /// The quads of a workgroup along columns, an override of the kernels.
     pub(crate) lanes: u32,
     /// Workgroups along columns, then along rows.
     pub(crate) workgroups: [u32; 3],
@@ -92,7 +91,7 @@ impl QuadTiles {
     }
 }
 
-/// The overrides of `shaders/lib/quads.wgsl` where subgroups share rows: no quads are spread over a workgroup.
+/// The overrides of `shaders/lib/quads.wgsl` for subgroups that share rows, where `lanes` is unused.
 pub(crate) const SUBGROUP_QUADS: lib::quads::Overrides = lib::quads::Overrides { lanes: 0 };
 
 /// The overrides of `shaders/lib/subgroup.wgsl`.
@@ -100,12 +99,12 @@ pub(crate) fn subgroup_overrides(limits: &Limits) -> lib::subgroup::Overrides {
     lib::subgroup::Overrides { subgroups_of_8: subgroups_of_8(limits) }
 }
 
-/// All quads of a row in a workgroup if they are few; else 16, or 8 where that leaves fewer without a column.
+/// All quads of a row in a workgroup if they are few; else 16, or 8 if that leaves fewer idle.
 pub(crate) fn quad_tiles(rows: usize, columns: usize) -> QuadTiles {
     quad_tiles_of(rows, columns, conv2d::ROWS)
 }
 
-/// As [`quad_tiles`], where an invocation has one row.
+/// As [`quad_tiles`], with one row per invocation.
 pub(crate) fn single_tiles(rows: usize, columns: usize) -> QuadTiles {
     quad_tiles_of(rows, columns, 1)
 }
@@ -121,8 +120,8 @@ fn quad_tiles_of(rows: usize, columns: usize, rows_of_invocation: u32) -> QuadTi
     QuadTiles { lanes, workgroups: spread(rows, rows_each, quads as usize, lanes) }
 }
 
-/// How a product is spread over workgroups as in `shaders/lib/shared.wgsl`: tiles of 64 rows x 64 columns, or of 128 x 32
-/// where these leave fewer columns idle and rows enough.
+/// The workgroups of a product as in `shaders/lib/shared.wgsl`: tiles of 64 rows x 64 columns, or of 128 x 32 if they
+/// leave fewer columns idle and there are enough rows.
 pub(crate) fn shared_tiles(rows: usize, columns: usize) -> QuadTiles {
     const WIDE: usize = 64;
     const NARROW: usize = 32;
@@ -142,7 +141,7 @@ pub(crate) fn image_channel_tiles(images: usize, channels: usize) -> [u32; 3] {
     spread(images, global_max_pool2d::IMAGES, channels, global_max_pool2d::LANES)
 }
 
-/// Chunks of rows by columns, as in `shaders/moments.wgsl`: one invocation takes one column of a chunk.
+/// Chunks of rows by columns, as in `shaders/moments.wgsl`: one invocation per column of a chunk.
 pub(crate) fn channel_chunks(chunks: usize, columns: usize) -> [u32; 3] {
     spread(chunks, moments::PIXEL_GROUPS, columns, moments::LANES)
 }

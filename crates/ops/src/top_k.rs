@@ -6,15 +6,14 @@ use crate::case::Case;
 use crate::kernels::top_k as kernel;
 use crate::softmax_cross_entropy::{fit, weights};
 
-/// Whether a sample's class is among the `k` with the largest outputs, never where one is NaN:
-/// `(x [N, C], targets) -> hits [N]`. Targets are
-/// classes (u32 `[N]`) or weights (f32 `[N, C]`).
+/// Whether a sample's class is among the `k` largest outputs, false if an output is NaN: `(x [N, C], targets) -> hits
+/// [N]`. Targets are classes (u32 `[N]`) or weights (f32 `[N, C]`).
 #[derive(Clone, Copy, Debug)]
 pub struct TopK {
-    /// How many classes count.
+    /// The number of top classes.
     pub k: u32,
-    /// Of equal outputs, whether only the first count, as for Keras' accuracy; else all do, as for its
-    /// `top_k_categorical_accuracy`.
+    /// Whether ties are resolved in favour of the first class, as in Keras' accuracy; else in favour of the target, as
+    /// in its `top_k_categorical_accuracy`.
     pub first_of_ties: bool,
 }
 
@@ -68,7 +67,7 @@ impl Op for TopK {
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (dims, k) in [([1, 1], 1), ([3, 10], 3), ([257, 3], 2), ([257, 3], 1), ([2, 1000], 500)] {
-        // Few different values, so that there are ties.
+        // Few different values, to create ties.
         let mut x = Array::random(dims, 1);
         x.data.iter_mut().for_each(|value| *value = (*value * 2.0).round());
         let classes = Array::random_below([dims[0]], DType::U32, dims[1] as u64, 2);

@@ -11,7 +11,7 @@ use crate::kernels::transpose as kernel;
 #[derive(Clone, Copy, Debug)]
 pub struct Transpose;
 
-/// The call that transposes `x`, `batch` matrices of `rows` by `columns`, into `y`.
+/// The call that transposes `x`, `batch` matrices of `rows` by `columns`, to `y`.
 pub(crate) fn call(x: Tensor, y: Tensor, [batch, rows, columns]: [usize; 3]) -> Call {
     let params = kernel::Params { batch: batch as u32, rows: rows as u32, columns: columns as u32 };
     kernel::Forward { x, y }.call(params, linear_workgroups(batch * rows * columns, 256))

@@ -8,32 +8,32 @@ use crate::kernels::unfold as kernel;
 use crate::pad::in_fours;
 use crate::window::{Padding, Window, pooling};
 
-/// Puts the window of each pixel of a convolution's result into a row, as a matrix product takes it ("im2col"), 0 outside
-/// the image; rows are filled up with zeros: `[N, H, W, C] -> [N, OH, OW, R S C rounded up to a multiple of 4]`.
+/// Copies the window of each output pixel of a convolution to a row for a matrix product ("im2col"), 0 outside of the
+/// image; rows are padded with zeros: `[N, H, W, C] -> [N, OH, OW, R S C rounded up to a multiple of 4]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Unfold {
     /// The window's height and width, in pixels.
     pub size: [usize; 2],
     /// Vertical and horizontal step, in pixels.
     pub strides: [usize; 2],
-    /// What lies around the image.
+    /// The padding of the image.
     pub padding: Padding,
 }
 
-/// The values of a window, filled up.
+/// The padded number of values of a window.
 fn length(window: &Window, channels: usize) -> usize {
     (window.size[0] * window.size[1] * channels).next_multiple_of(4)
 }
 
-/// A convolution's image as products of quads take it: rows filled up to a multiple of 4. A grey image would be filled up
-/// to four times as much, so its windows are unfolded instead: the convolution becomes one of single pixels with as many
-/// channels as a window has values.
+/// A convolution's image prepared for products in quads: rows padded to a multiple of 4. A grey image would grow
+/// fourfold, so its windows are unfolded instead: the convolution becomes 1 x 1, with the values of a window as
+/// channels.
 pub(crate) struct Source {
-    /// The window of the convolution that is left.
+    /// The window of the remaining convolution.
     pub(crate) window: Window,
-    /// The channels that are left, not filled up.
+    /// The channels of the remaining convolution, not padded.
     pub(crate) inner: usize,
-    /// The elements of the image with its rows filled up.
+    /// The number of elements of the padded image.
     pub(crate) elements: usize,
     /// The window to unfold.
     unfold: Option<Window>,
@@ -51,7 +51,7 @@ impl Source {
         Source { window: window.of_single_pixels(), inner: values, elements, unfold: Some(window), images }
     }
 
-    /// The image made ready, in a scratch tensor if need be.
+    /// Prepares the image, in a scratch tensor if necessary.
     pub(crate) fn of(&self, lowering: &mut Lowering, x: Tensor) -> Tensor {
         let Some(window) = &self.unfold else {
             return in_fours(lowering, x, [self.images * self.window.pixels().0, 1, self.inner]);
@@ -74,7 +74,7 @@ impl Unfold {
     /// The window, and the image's extents.
     ///
     /// # Errors
-    /// When the window does not fit the input.
+    /// If the window does not fit the input.
     fn window(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
         pooling("unfold", inputs, self.size, self.strides, self.padding)
     }

@@ -5,7 +5,7 @@ use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, St
 use crate::case::Case;
 use crate::kernels::weigh as kernel;
 
-/// Each value times its weight: `(x […], weights […]) -> […]`. Has no gradient with respect to the weights.
+/// Multiplies each value by its weight: `(x […], weights […]) -> […]`. Has no gradient with respect to the weights.
 #[derive(Clone, Copy, Debug)]
 pub struct Weigh;
 

@@ -5,11 +5,11 @@ use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, TensorType, l
 use crate::case::Case;
 use crate::kernels::weight_decay as kernel;
 
-/// Decoupled weight decay (Loshchilov and Hutter, 2019) in Keras' form: rewrites flat parameters, by the step's learning
+/// Decoupled weight decay (Loshchilov and Hutter, 2019), as in Keras: updates flat parameters, by the step's learning
 /// rate.
 #[derive(Clone, Copy, Debug)]
 pub struct WeightDecay {
-    /// The share of a parameter that decays in a step, per unit of the learning rate.
+    /// The share of a parameter that decays in a step, divided by the learning rate.
     pub rate: f32,
     /// Elements of the tensor.
     pub count: usize,
@@ -23,7 +23,7 @@ impl Op for WeightDecay {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         match inputs {
             [] => Ok(vec![TensorType::f32([self.count])]),
-            _ => Err(Error::inputs(self.name(), "no tensor beside the parameters", inputs)),
+            _ => Err(Error::inputs(self.name(), "no inputs", inputs)),
         }
     }
 
@@ -40,7 +40,7 @@ impl Op for WeightDecay {
     }
 
     fn reference(&self, inputs: &[&Array], step: &Step) -> Vec<Array> {
-        // In Keras' form, in which an infinite weight becomes NaN.
+        // Keras' form, in which an infinite weight becomes NaN.
         let rate = f64::from(self.rate) * f64::from(step.learning_rate);
         vec![Array::f32([self.count], inputs[0].data.iter().map(|p| p - p * rate).collect())]
     }

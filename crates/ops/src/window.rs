@@ -1,21 +1,21 @@
-//! The geometry of a window that slides over an image: of a convolution or a pooling.
+//! The geometry of the sliding window of a convolution or pooling.
 
 use kiln_graph::{DType, Error, Result, TensorType};
 
 use crate::kernels::lib::window::Overrides;
 
-/// Keras' two rules for what lies around an image.
+/// Keras' two kinds of padding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding {
-    /// None: the window stays inside, `out = floor((n - k) / s) + 1`.
+    /// No padding: `out = floor((n - k) / s) + 1`.
     #[default]
     Valid,
-    /// As much as gives `out = ceil(n / s)`, TensorFlow's way: `(out - 1) s + k - n` in all, the smaller half before.
+    /// Padding for `out = ceil(n / s)`, as in TensorFlow: `(out - 1) s + k - n` in total, the smaller half before.
     Same,
 }
 
 impl Padding {
-    /// Keras' name of it.
+    /// Keras' name.
     pub fn name(self) -> &'static str {
         match self {
             Padding::Valid => "valid",
@@ -23,8 +23,8 @@ impl Padding {
         }
     }
 
-    /// Output extent and padding before, along one axis of extent `n`, for a window of `k` and a stride of `s`. `None` if
-    /// the window does not fit.
+    /// Output extent and leading padding along an axis of extent `n`, for a window of `k` and a stride of `s`. `None`
+    /// if the window does not fit.
     fn along(self, n: usize, k: usize, s: usize) -> Option<(usize, usize)> {
         if n == 0 || k == 0 || s == 0 {
             return None;
@@ -57,8 +57,8 @@ impl Window {
         Some(Window { image, size, strides, out: [out_y, out_x], before: [top, left] })
     }
 
-    /// Calls `visit(output, input, tap)` for every pair of an output pixel and a pixel of the image in its window, in
-    /// scan order; pixels are numbered along rows. For references.
+    /// Calls `visit(output, input, tap)` for every pair of an output pixel and an image pixel in its window, in
+    /// row-major order. For references.
     pub(crate) fn each(&self, mut visit: impl FnMut(usize, usize, usize)) {
         for out in 0..self.out[0] * self.out[1] {
             let (oy, ox) = (out / self.out[1], out % self.out[1]);
@@ -75,17 +75,17 @@ impl Window {
         }
     }
 
-    /// The window of one pixel over what this one gives.
+    /// The 1 x 1 window on the result of this one.
     pub(crate) fn of_single_pixels(&self) -> Window {
         Window { image: self.out, size: [1, 1], strides: [1, 1], out: self.out, before: [0, 0] }
     }
 
-    /// The type of the result for so many images, `[N, OH, OW, channels]`.
+    /// The type of the result, `[N, OH, OW, channels]`.
     pub(crate) fn result(&self, images: usize, channels: usize) -> TensorType {
         TensorType::f32([images, self.out[0], self.out[1], channels])
     }
 
-    /// How many steps of the window it takes along an axis to cover the image.
+    /// The number of steps of the window that cover the image along an axis.
     pub(crate) fn cells(&self, axis: usize) -> usize {
         (self.image[axis] + self.before[axis]).div_ceil(self.strides[axis])
     }
@@ -110,16 +110,16 @@ impl Window {
         }
     }
 
-    /// The image's and the result's number of pixels.
+    /// The numbers of pixels of the image and of the result.
     pub(crate) fn pixels(&self) -> (usize, usize) {
         (self.image[0] * self.image[1], self.out[0] * self.out[1])
     }
 }
 
-/// The window of a pooling on its one input, f32 `[N, H, W, C]`, and the extents of that.
+/// The window of a pooling op and the extents of its input, f32 `[N, H, W, C]`.
 ///
 /// # Errors
-/// When the window does not fit the input.
+/// If the window does not fit the input.
 pub(crate) fn pooling(
     op: &'static str,
     inputs: &[TensorType],
@@ -136,7 +136,7 @@ pub(crate) fn pooling(
         [x] => fit(x),
         _ => None,
     }
-    .ok_or_else(|| Error::inputs(op, format!("f32 [N, H, W, C] that a window of {size:?} fits"), inputs))
+    .ok_or_else(|| Error::inputs(op, format!("f32 [N, H, W, C], at least as large as the window {size:?}"), inputs))
 }
 
 #[cfg(test)]

@@ -6,14 +6,15 @@ use crate::case::Case;
 use crate::kernels::zero_pad2d as kernel;
 use crate::tiles::channel_tiles;
 
-/// Zeros around images: `[N, H, W, C] -> [N, top + H + bottom, left + W + right, C]`.
+/// Pads images with zeros: `[N, H, W, C] -> [N, top + H + bottom, left + W + right, C]`.
 #[derive(Clone, Copy, Debug)]
 pub struct ZeroPad2d {
     /// Rows above and below, columns to the left and right: `[[top, bottom], [left, right]]`, in pixels.
     pub padding: [[usize; 2]; 2],
 }
 
-/// What lies inside of the padding: `dy [N, top + H + bottom, left + W + right, C] -> [N, H, W, C]`.
+/// The gradient of [`ZeroPad2d`], which crops the padding: `dy [N, top + H + bottom, left + W + right, C] -> [N, H, W,
+/// C]`.
 #[derive(Clone, Copy, Debug)]
 pub struct ZeroPad2dGradient {
     /// The padding.
@@ -32,7 +33,7 @@ impl ZeroPad2d {
     /// The extents of the images and of the padded ones.
     ///
     /// # Errors
-    /// When the input is not one f32 tensor of images.
+    /// If the input is not one f32 tensor of images.
     fn images(&self, inputs: &[TensorType]) -> Result<[[usize; 4]; 2]> {
         let fit = |x: &TensorType| {
             let x = x.shape.dims()?;
@@ -45,7 +46,7 @@ impl ZeroPad2d {
         .ok_or_else(|| Error::inputs(self.name(), "f32 [N, H, W, C]", inputs))
     }
 
-    /// A kernel's parameters for so many rows of what it writes.
+    /// A kernel's parameters for `rows` rows of its output.
     fn params(&self, [x, y]: [[usize; 4]; 2], rows: usize) -> kernel::Params {
         let [[top, _], [left, _]] = self.padding;
         let [rows, height, out_height] = [rows, x[1], y[1]].map(|n| n as u32);
@@ -54,7 +55,7 @@ impl ZeroPad2d {
     }
 }
 
-/// Calls `visit(place in y, place in x)` for every number of the images.
+/// Calls `visit(index in y, index in x)` for every value of the images.
 fn each([x, y]: [[usize; 4]; 2], [[top, _], [left, _]]: [[usize; 2]; 2], mut visit: impl FnMut(usize, usize)) {
     for at in 0..x.iter().product() {
         let (pixel, c) = (at / x[3], at % x[3]);
@@ -105,7 +106,7 @@ impl ZeroPad2dGradient {
     /// The extents of the images and of the padded ones.
     ///
     /// # Errors
-    /// When the input is not one f32 tensor of images that are larger than the padding.
+    /// If the input is not one f32 tensor of images larger than the padding.
     fn images(&self, inputs: &[TensorType]) -> Result<[[usize; 4]; 2]> {
         let [[top, bottom], [left, right]] = self.pad.padding;
         let fit = |dy: &TensorType| {

@@ -6,9 +6,9 @@ use crate::{Compare, I32, Number, U32, Vec2, Vec3, Vec4};
 
 /// Integers and lanes of them, for WGSL's functions on bits.
 pub trait Integer: Copy {
-    /// Whether the highest bit is a sign.
+    /// Whether the highest bit is the sign.
     const SIGNED: bool;
-    /// `f` of every component's bits and lane, one after the other.
+    /// Applies `f` to the bits of every component and lane in turn.
     fn each_bits(self, f: fn(u32) -> u32) -> Self;
 }
 
@@ -34,31 +34,31 @@ integers! {
     [T: Integer] Vec4<T>: T::SIGNED, |v: Self, f: fn(u32) -> u32| v.map(|c| c.each_bits(f));
 }
 
-/// The number of bits that are 1.
+/// The number of set bits.
 #[inline(always)]
 pub fn count_one_bits<T: Integer>(v: T) -> T {
     v.each_bits(u32::count_ones)
 }
 
-/// The number of zero bits above the highest 1.
+/// The number of leading zeros.
 #[inline(always)]
 pub fn count_leading_zeros<T: Integer>(v: T) -> T {
     v.each_bits(u32::leading_zeros)
 }
 
-/// The number of zero bits below the lowest 1.
+/// The number of trailing zeros.
 #[inline(always)]
 pub fn count_trailing_zeros<T: Integer>(v: T) -> T {
     v.each_bits(u32::trailing_zeros)
 }
 
-/// The place of the lowest 1, or all bits 1 if there is none.
+/// The index of the lowest set bit, or all ones if there is none.
 #[inline(always)]
 pub fn first_trailing_bit<T: Integer>(v: T) -> T {
     v.each_bits(|v| if v == 0 { u32::MAX } else { v.trailing_zeros() })
 }
 
-/// The place of the highest 1 (of a negative number, the highest 0), or all bits 1 if there is none.
+/// The index of the highest set bit (of a negative number, the highest clear bit), or all ones if there is none.
 #[inline(always)]
 pub fn first_leading_bit<T: Integer>(v: T) -> T {
     fn highest(v: u32) -> u32 {
@@ -76,13 +76,13 @@ pub fn reverse_bits<T: Integer>(v: T) -> T {
     v.each_bits(u32::reverse_bits)
 }
 
-/// Integers and lanes of them, of which some bits can be taken or set.
+/// Bit fields of integers and of lanes of them.
 pub trait BitField: Copy {
     /// `u32`, or lanes of it.
     type Amount: Copy;
-    /// `count` bits from bit `offset` on, extended by the highest for signed integers.
+    /// Extracts `count` bits from bit `offset` on, sign-extended for signed integers.
     fn extract_bits(self, offset: Self::Amount, count: Self::Amount) -> Self;
-    /// The lowest `count` bits of `bits` in place of those from bit `offset` on.
+    /// Replaces `count` bits from bit `offset` on by the lowest bits of `bits`.
     fn insert_bits(self, bits: Self, offset: Self::Amount, count: Self::Amount) -> Self;
 }
 
@@ -114,7 +114,7 @@ macro_rules! bit_field {
                 let count = count.least(constant(32) - offset);
                 let zero = $lanes::splat(self.token(), 0);
                 let left = constant(32) - offset - count;
-                // A shift by 32 is one by 0 here; it means that no bit is wanted.
+                // A shift by 32 acts as a shift by 0; it happens only for `count` 0.
                 count.eq(constant(0)).select(zero, (self << left) >> (constant(32) - count))
             }
             #[inline(always)]

@@ -1,4 +1,4 @@
-//! Elements of arrays at indices that are computed. An index beyond the last element means the last.
+//! Dynamic indexing of arrays. Indices are clamped to the last element.
 
 use fearless_simd::Simd;
 
@@ -10,13 +10,13 @@ pub fn element<T: Copy, const N: usize>(items: &[T; N], index: u32) -> T {
     items[(index as usize).min(N - 1)]
 }
 
-/// The element at an index that is the same for all invocations, to be written.
+/// A mutable reference to the element at an index that is the same for all invocations.
 #[inline(always)]
 pub fn element_mut<T, const N: usize>(items: &mut [T; N], index: u32) -> &mut T {
     &mut items[(index as usize).min(N - 1)]
 }
 
-/// For each lane, that of the element at the lane's index.
+/// Gathers: lane `i` is lane `i` of the element at that lane's index.
 #[inline(always)]
 pub fn pick<S: Simd, T: Blend<Bool<S>> + Copy, const N: usize>(index: U32<S>, items: &[T; N]) -> T {
     let mut found = items[N - 1];
@@ -27,7 +27,7 @@ pub fn pick<S: Simd, T: Blend<Bool<S>> + Copy, const N: usize>(index: U32<S>, it
     found
 }
 
-/// Writes, for each lane where `mask` is true, the lane of the element at the lane's index.
+/// Scatters: writes lane `i` of the element at that lane's index where `mask` is true.
 #[inline(always)]
 pub fn put<S: Simd, T: Blend<Bool<S>> + Copy, const N: usize>(
     items: &mut [T; N],

@@ -1,4 +1,4 @@
-//! Scalars and lanes: the two forms that every type of WGSL takes.
+//! Scalars and lanes: the two forms of every WGSL type.
 
 use core::fmt::Debug;
 
@@ -41,7 +41,7 @@ impl<S: Simd> Kind for Lanes<S> {
     type Bool = Bool<S>;
 }
 
-/// Values of which some can be replaced: WGSL's `select`, by a [`bool`] or by a mask of lanes.
+/// WGSL's `select` by a [`bool`] or by a mask of lanes.
 pub trait Blend<M>: Sized {
     /// `accept` where `mask` is true, else `reject`.
     fn blend(mask: M, accept: Self, reject: Self) -> Self;
@@ -95,7 +95,7 @@ impl<S: Simd, T: ToLanes<S>, const N: usize> ToLanes<S> for [T; N] {
     }
 }
 
-/// Scalars that lie in memory as one 32-bit word.
+/// Scalars stored as one 32-bit word.
 pub trait Word: Pod + Default {
     /// One per invocation.
     type Lanes<S: Simd>: Copy + Blend<Bool<S>>;
@@ -103,7 +103,7 @@ pub trait Word: Pod + Default {
     /// The same value in every lane.
     fn splat<S: Simd>(simd: S, value: Self) -> Self::Lanes<S>;
 
-    /// The value that `value` gives for each lane.
+    /// Lane `i` is `value(i)`.
     fn from_fn<S: Simd>(simd: S, value: impl FnMut(usize) -> Self) -> Self::Lanes<S>;
 
     /// The values of all lanes.

@@ -28,16 +28,15 @@ impl<S: Simd> core::fmt::Debug for Bool<S> {
     }
 }
 
-/// The value that in lane `i` is `base + min(i, span)`: what `min(first + lane, last)` gives. Addresses of this form are
-/// contiguous up to `span`. In the first `beyond` lanes, where `first + lane` has not come round to 0 yet, it is
-/// `base + span`.
+/// Lane `i` is `base + min(i, span)`, the form of `min(first + lane, last)`. Addresses of this form are contiguous up
+/// to `span`. The first `beyond` lanes, in which `first + lane` has not wrapped to 0 yet, are `base + span`.
 #[derive(Clone, Copy, Debug)]
 pub struct Clamped {
     /// The value of lane 0.
     pub base: u32,
-    /// The lane from which on the value stays.
+    /// The first lane of the constant tail.
     pub span: u32,
-    /// The number of lanes before that one in which `first + lane` wraps to 0; 0 if it does not.
+    /// The number of lanes before `first + lane` wraps to 0; 0 if it does not wrap.
     pub beyond: u32,
 }
 
@@ -70,7 +69,7 @@ macro_rules! lane_wise {
                 $lanes(S::$vector::splat(simd, value))
             }
 
-            /// The value that `value` gives for each lane.
+            /// Lane `i` is `value(i)`.
             #[inline(always)]
             pub fn from_fn(simd: S, value: impl FnMut(usize) -> $scalar) -> Self {
                 $lanes(S::$vector::from_fn(simd, value))
@@ -82,14 +81,14 @@ macro_rules! lane_wise {
                 self.0.as_slice()[lane]
             }
 
-            /// `f` of every lane, one after the other.
+            /// Applies `f` to every lane in turn.
             #[inline(always)]
             pub fn map(self, mut f: impl FnMut($scalar) -> $scalar) -> Self {
                 let values = self.0;
                 Self::from_fn(self.token(), |lane| f(values.as_slice()[lane]))
             }
 
-            /// `f` of every lane of both, one after the other.
+            /// Applies `f` to every pair of lanes in turn.
             #[inline(always)]
             pub fn zip(self, other: Self, mut f: impl FnMut($scalar, $scalar) -> $scalar) -> Self {
                 let (a, b) = (self.0, other.0);
@@ -192,8 +191,8 @@ shift!(I32, U32::<S>::as_i32);
 
 impl<S: Simd> Div for U32<S> {
     type Output = Self;
-    /// The quotient, or `self` where `other` is 0. An `f64` holds the quotient of two `u32` closely enough to be
-    /// truncated, and is divided several at once.
+    /// The quotient, or `self` where `other` is 0. Computed in `f64`, whose vectorised quotient of two `u32` truncates
+    /// to the exact integer.
     #[inline(always)]
     fn div(self, other: Self) -> Self {
         let (a_low, a_high) = self.0.widen();
@@ -234,7 +233,7 @@ impl<S: Simd> Rem for I32<S> {
 }
 
 impl<S: Simd> U32<S> {
-    /// The lanes' numbers: 0, 1, 2, …
+    /// The lane indices 0, 1, 2, …
     #[inline(always)]
     pub fn iota(simd: S) -> Self {
         U32::from_fn(simd, |lane| lane as u32)
@@ -276,7 +275,7 @@ impl<S: Simd> Bool<S> {
         Bool(S::mask32s::splat(simd, value))
     }
 
-    /// The first `lanes` lanes.
+    /// True in the first `lanes` lanes.
     #[inline(always)]
     pub fn first(simd: S, lanes: u32) -> Self {
         U32::iota(simd).lt(U32::splat(simd, lanes))
@@ -294,7 +293,7 @@ impl<S: Simd> Bool<S> {
         self.0.all_true()
     }
 
-    /// The lanes as bits, lane 0 lowest.
+    /// The lanes as a bit mask, lane 0 lowest.
     #[inline(always)]
     pub fn bits(self) -> u64 {
         self.0.to_bitmask()
@@ -326,7 +325,7 @@ pub fn linear<S: Simd>(simd: S, base: u32) -> U32<S> {
     U32::iota(simd) + U32::splat(simd, base)
 }
 
-/// The most lanes that a vector has.
+/// The largest number of lanes of a vector.
 const MOST_LANES: u32 = 64;
 
 impl Clamped {

@@ -1,12 +1,12 @@
-//! What translated kernels are written in.
+//! The runtime of translated kernels.
 //!
-//! kiln-build translates WGSL to Rust that computes neighbouring invocations at once: what is the same for all of them
-//! is a scalar, what differs is a vector with one lane per invocation. This crate holds those vectors ([`F32`], [`U32`],
-//! [`I32`], [`Bool`]), WGSL's own vectors over scalars and lanes alike ([`Vec2`], [`Vec3`], [`Vec4`]), WGSL's functions,
-//! and the memory that a kernel sees ([`Storage`], [`Uniform`]). The instructions come from `fearless_simd`: AVX-512,
-//! AVX2, SSE2, NEON or a portable form, chosen when a kernel is called ([`native!`]).
+//! kiln-build translates WGSL to Rust that computes neighbouring invocations at once: uniform values are scalars,
+//! varying values are vectors with one lane per invocation. This crate has those vectors ([`F32`], [`U32`], [`I32`],
+//! [`Bool`]), WGSL's own vectors over scalars and lanes alike ([`Vec2`], [`Vec3`], [`Vec4`]), WGSL's functions, and a
+//! kernel's memory ([`Storage`], [`Uniform`]). The instructions come from `fearless_simd`: AVX-512, AVX2, SSE2, NEON or
+//! a portable form, chosen when a kernel is called ([`native!`]).
 //!
-//! Nothing here knows a kernel, and nothing but translated code is meant to use it.
+//! It is independent of any kernel, and only translated code is meant to use it.
 
 mod bits;
 mod geometry;

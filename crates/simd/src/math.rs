@@ -1,5 +1,5 @@
-//! WGSL's functions, over scalars and lanes. Exponentials and logarithms are computed for all lanes at once; what is
-//! rare in kernels calls the standard library for each lane.
+//! WGSL's functions, over scalars and lanes. Exponentials and logarithms are vectorised; functions that are rare in
+//! kernels call the standard library per lane.
 
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdInt};
 
@@ -10,17 +10,17 @@ pub trait Float: Copy {
     /// The form of one component.
     type Component: Copy;
 
-    /// The same constant everywhere, in the form of `self`.
+    /// A constant in the form of `self`.
     fn constant(self, value: f32) -> Self;
     /// `|self|`.
     fn abs(self) -> Self;
-    /// The smallest integer not below.
+    /// Rounds up.
     fn ceil(self) -> Self;
-    /// The largest integer not above.
+    /// Rounds down.
     fn floor(self) -> Self;
-    /// The nearest integer, the even one of two.
+    /// Rounds to the nearest integer, ties to even.
     fn round(self) -> Self;
-    /// The integer part.
+    /// Rounds towards zero.
     fn trunc(self) -> Self;
     /// The square root.
     fn sqrt(self) -> Self;
@@ -32,11 +32,11 @@ pub trait Float: Copy {
     fn tanh(self) -> Self;
     /// -1, 0 or 1 as `self` is below, at or above 0.
     fn sign(self) -> Self;
-    /// `self * b + c`, rounded once where the processor can.
+    /// `self * b + c`, rounded once if the processor has fused multiply-add.
     fn fma(self, b: Self, c: Self) -> Self;
-    /// `f` of every component and lane, one after the other.
+    /// Applies `f` to every component and lane in turn.
     fn each(self, f: fn(f32) -> f32) -> Self;
-    /// `f` of every component and lane of both, one after the other.
+    /// Applies `f` to every pair of components and lanes in turn.
     fn each2(self, other: Self, f: fn(f32, f32) -> f32) -> Self;
 }
 
@@ -88,7 +88,7 @@ impl Float for f32 {
     }
     #[inline(always)]
     fn fma(self, b: f32, c: f32) -> f32 {
-        // Not `mul_add`: without the instruction that is a slow library call.
+        // Not `mul_add`, which is a slow library call without the instruction.
         self * b + c
     }
     #[inline(always)]
@@ -232,7 +232,7 @@ fn log_lanes<S: Simd>(x: F32<S>) -> F32<S> {
     let small = x.lt(constant(f32::MIN_POSITIVE));
     let scaled = small.select(x * constant(8_388_608.0), x);
     let bits = scaled.as_u32();
-    // The exponent that makes the mantissa lie in [sqrt(1/2), sqrt(2)).
+    // The exponent for a mantissa in [sqrt(1/2), sqrt(2)).
     let shifted = bits - U32::splat(simd, 0x3f35_04f3);
     let exponent = shifted.as_i32() >> U32::splat(simd, 23);
     let mantissa = (bits - (exponent.as_u32() << U32::splat(simd, 23))).as_f32();
@@ -282,7 +282,7 @@ functions! {
     ceil;
     /// The largest integer not above `x`.
     floor;
-    /// The integer nearest to `x`, the even one of two.
+    /// The integer nearest to `x`, ties to even.
     round;
     /// The integer part of `x`.
     trunc;
@@ -298,7 +298,7 @@ functions! {
 
 macro_rules! functions_by_lane {
     ($($name:ident $f:expr;)*) => {$(
-        #[doc = concat!("`", stringify!($name), "` of every lane, one after the other.")]
+        #[doc = concat!("`", stringify!($name), "` of every lane in turn.")]
         #[inline(always)]
         pub fn $name<T: Float>(x: T) -> T {
             x.each($f)
@@ -362,7 +362,7 @@ pub fn fma<T: Float>(a: T, b: T, c: T) -> T {
     a.fma(b, c)
 }
 
-/// `x` within 0 and 1.
+/// `x` clamped to 0 to 1.
 #[inline(always)]
 pub fn saturate<T: Float + Number>(x: T) -> T {
     clamp(x, x.constant(0.0), x.constant(1.0))
@@ -386,7 +386,7 @@ pub fn radians<T: Float + Number>(x: T) -> T {
     x.mul(x.constant(core::f32::consts::PI / 180.0))
 }
 
-/// `t^2 (3 - 2 t)` with `t` the place of `x` between `low` and `high`, within 0 and 1.
+/// `t^2 (3 - 2 t)` with `t = saturate((x - low) / (high - low))`.
 #[inline(always)]
 pub fn smoothstep<T: Float + Number>(low: T, high: T, x: T) -> T {
     let t = saturate(x.sub(low).div(high.sub(low)));
@@ -396,7 +396,7 @@ pub fn smoothstep<T: Float + Number>(low: T, high: T, x: T) -> T {
 /// 1 where `edge <= x`, else 0.
 #[inline(always)]
 pub fn step<T: Float + Number>(edge: T, x: T) -> T {
-    // sign gives -1, 0 or 1: 0 and 1 are at or above the edge.
+    // A sign of 0 or 1 is at or above the edge.
     let above = x.sub(edge).sign().add(x.constant(1.0));
     above.least(x.constant(1.0))
 }
@@ -419,7 +419,7 @@ pub fn clamp<T: Number>(x: T, low: T, high: T) -> T {
     x.most(low).least(high)
 }
 
-/// Numbers with a size and a sign.
+/// Numbers with a magnitude and a sign.
 pub trait Signed: Copy {
     /// `|self|`.
     fn size(self) -> Self;

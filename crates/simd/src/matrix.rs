@@ -2,7 +2,7 @@
 
 use crate::{Components, Number, Vec2, Vec3, Vec4, Vector, cross};
 
-/// `m v`: the columns, weighted by the components.
+/// `m v`: the columns weighted by the components.
 #[inline(always)]
 pub fn matrix_times_vector<V, W, const C: usize>(m: [V; C], v: W) -> V
 where
@@ -49,13 +49,13 @@ pub fn matrix_sub<V: Number, const C: usize>(a: [V; C], b: [V; C]) -> [V; C] {
     core::array::from_fn(|column| a[column].sub(b[column]))
 }
 
-/// `m s`, every element times the same factor.
+/// `m s`: every element times a scalar.
 #[inline(always)]
 pub fn matrix_scale<V: Vector, const C: usize>(m: [V; C], factor: V::Component) -> [V; C] {
     m.map(|column| column.scaled(factor))
 }
 
-/// The matrix with rows and columns exchanged.
+/// The transposed matrix.
 #[inline(always)]
 pub fn transpose<V, W, const R: usize, const C: usize>(m: [V; C]) -> [W; R]
 where
@@ -100,7 +100,7 @@ impl<T: Number> Square for [Vec3<T>; 3] {
 
 impl<T: Number> Square for [Vec4<T>; 4] {
     type Element = T;
-    /// By the 2 x 2 minors of the first and of the last two columns.
+    /// Computed from the 2 x 2 minors of the first and of the last two columns.
     #[inline(always)]
     fn determinant(self) -> T {
         let [a, b, c, d] = self.map(Vec4::to_array);

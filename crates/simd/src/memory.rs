@@ -1,12 +1,12 @@
-//! The memory that a kernel sees, addressed in 32-bit words.
+//! A kernel's memory, addressed in 32-bit words.
 
 use fearless_simd::Simd;
 use kiln_graph::{Fault, OutOfBounds};
 
 use crate::{Bool, Clamped, U32, Vec2, Vec3, Vec4, Word, linear};
 
-/// A kernel's storage buffer or workgroup memory. With `CHECKED`, an access outside it reads 0 or writes nothing, and
-/// is reported; without, the kernel answers for its accesses.
+/// A kernel's storage buffer or workgroup memory. With `CHECKED`, an out-of-bounds read returns 0, an out-of-bounds
+/// write does nothing, and both are reported; without, the kernel must stay in bounds.
 #[derive(Clone, Copy, Debug)]
 pub struct Storage<'a, const CHECKED: bool> {
     start: *mut u32,
@@ -17,27 +17,27 @@ pub struct Storage<'a, const CHECKED: bool> {
 }
 
 impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
-    /// Memory that nobody writes while the kernel runs, with [`PADDING`](kiln_graph::PADDING) behind it.
+    /// Memory that is read-only while the kernel runs, followed by [`PADDING`](kiln_graph::PADDING).
     ///
     /// # Safety
-    /// As [`kiln_graph::NativeFn`] demands. Unless `CHECKED`, every access must lie inside, and no sum
-    /// or product that makes an address may wrap around.
+    /// As required by [`kiln_graph::NativeFn`]. Unless `CHECKED`, every access must be in bounds, and no sum or product
+    /// in an address may wrap around.
     #[inline(always)]
     pub unsafe fn read(memory: kiln_graph::Memory, variable: &'static str, fault: &'a Fault) -> Self {
         Storage { start: memory.start, words: memory.words, padded: true, variable, fault }
     }
 
-    /// Memory that the kernel's workgroups write.
+    /// Memory that the kernel's workgroups read and write.
     ///
     /// # Safety
-    /// As [`kiln_graph::NativeFn`] demands. Unless `CHECKED`, every access must lie inside, and no sum
-    /// or product that makes an address may wrap around.
+    /// As required by [`kiln_graph::NativeFn`]. Unless `CHECKED`, every access must be in bounds, and no sum or product
+    /// in an address may wrap around.
     #[inline(always)]
     pub unsafe fn read_write(memory: kiln_graph::Memory, variable: &'static str, fault: &'a Fault) -> Self {
         Storage { start: memory.start, words: memory.words, padded: false, variable, fault }
     }
 
-    /// No memory: for what an entry point does not use.
+    /// Empty memory, for bindings that an entry point does not use.
     #[inline(always)]
     pub fn none(variable: &'static str, fault: &'a Fault) -> Self {
         let start = core::ptr::without_provenance_mut(align_of::<u32>());
@@ -47,26 +47,26 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
     /// The memory of a workgroup.
     ///
     /// # Safety
-    /// The words must outlive what is made of them, and be accessed through it alone. Unless `CHECKED`, every access
-    /// must lie inside.
+    /// The words must outlive the result and be accessed only through it. Unless `CHECKED`, every access must be in
+    /// bounds.
     #[inline(always)]
     pub unsafe fn words_of<const N: usize>(words: &mut [u32; N], variable: &'static str, fault: &'a Fault) -> Self {
         Storage { start: words.as_mut_ptr(), words: N, padded: false, variable, fault }
     }
 
-    /// The size in 32-bit words: what `arrayLength` starts from.
+    /// The size in 32-bit words, from which `arrayLength` is computed.
     #[inline(always)]
     pub fn words(self) -> u32 {
         self.words as u32
     }
 
-    /// Whether these words lie inside, as far as that is tested.
+    /// Whether these words are in bounds; always true unless `CHECKED`.
     #[inline(always)]
     fn holds(self, word: u32, words: usize) -> bool {
         !CHECKED || (word as usize).checked_add(words).is_some_and(|end| end <= self.words)
     }
 
-    /// As [`Storage::holds`], of one word; reports it if not.
+    /// As [`Storage::holds`] for one word; reports a word out of bounds.
     #[inline(always)]
     fn holds_word(self, word: u32) -> bool {
         if self.holds(word, 1) {
@@ -82,7 +82,7 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         self.fault.report(OutOfBounds { variable: self.variable, word, words: self.words });
     }
 
-    /// The memory from this word on. Not for `CHECKED`.
+    /// The memory from this word on. Only without `CHECKED`.
     #[inline(always)]
     fn skip(self, word: u32) -> Self {
         // SAFETY: inside, by the constructor's contract.
@@ -106,16 +106,16 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         }
     }
 
-    /// All lanes from consecutive words; the words must be there, as memory or as padding.
+    /// Loads all lanes from consecutive words, which must exist as memory or as padding.
     #[inline(always)]
     fn vector<T: Word, S: Simd>(self, simd: S, word: u32) -> T::Lanes<S> {
-        // SAFETY: the caller has made sure of the words; T is one word of plain data.
+        // SAFETY: the caller guarantees that the words exist; T is one word of plain data.
         let words = unsafe { core::slice::from_raw_parts(self.start.add(word as usize).cast::<T>(), U32::<S>::LEN) };
         T::from_slice(simd, words)
     }
 
-    /// The sum of two parts of an address. Unless `CHECKED`, it must not wrap around, as an access inside demands; one
-    /// that does is an address outside of every binding.
+    /// The sum of two parts of an address. Unless `CHECKED`, it must not wrap around; with `CHECKED`, a sum that wraps
+    /// is an address out of bounds.
     #[inline(always)]
     pub fn sum(self, a: u32, b: u32) -> u32 {
         if CHECKED {
@@ -125,7 +125,7 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         unsafe { a.unchecked_add(b) }
     }
 
-    /// As [`Storage::sum`], an index times the words of an element.
+    /// As [`Storage::sum`] for an index times the words of an element.
     #[inline(always)]
     pub fn product(self, index: u32, words: u32) -> u32 {
         if CHECKED {
@@ -135,14 +135,14 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         unsafe { index.unchecked_mul(words) }
     }
 
-    /// The value at this word, the same for all invocations.
+    /// Loads the value at this word, the same for all invocations.
     #[inline(always)]
     pub fn load<T: Stored>(self, word: u32) -> T {
         T::load(word, self)
     }
 
-    /// The value at the word that `word` gives if `there`, else 0. The address is chosen, not the value: whoever uses a
-    /// component takes it from memory.
+    /// The value at word `word()` if `there`, else 0. It selects the address, not the value, so that uses of a
+    /// component become memory operands.
     #[inline(always)]
     pub fn load_if<T: Stored>(self, there: bool, word: impl FnOnce() -> u32) -> T {
         static NOTHING: [u32; 4] = [0; 4];
@@ -153,13 +153,13 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         Storage { start, ..self }.load(0)
     }
 
-    /// Writes the value at this word, for all invocations together.
+    /// Stores one value at this word for all invocations.
     #[inline(always)]
     pub fn store<T: Stored>(self, word: u32, value: T) {
         value.store(word, self);
     }
 
-    /// Lane `i` from `word + i`.
+    /// Loads lane `i` from `word + i`.
     #[inline(always)]
     pub fn lanes<T: Word, S: Simd>(self, simd: S, word: u32) -> T::Lanes<S> {
         if CHECKED && !self.holds(word, U32::<S>::LEN) {
@@ -168,7 +168,7 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         self.vector::<T, S>(simd, word)
     }
 
-    /// Lane `i` from `word + i` where `mask` is true; elsewhere anything.
+    /// Loads lane `i` from `word + i` where `mask` is true; other lanes are unspecified.
     #[inline(always)]
     pub fn lanes_where<T: Word, S: Simd>(self, simd: S, mask: Bool<S>, word: u32) -> T::Lanes<S> {
         if mask.all() {
@@ -180,7 +180,7 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         self.gather_words_where::<T, S>(simd, mask, linear(simd, word))
     }
 
-    /// Lane `i` from `index.base + min(i, index.span)`.
+    /// Loads lane `i` from `index.base + min(i, index.span)`.
     #[inline(always)]
     pub fn clamped<T: Word, S: Simd>(self, simd: S, index: Clamped) -> T::Lanes<S> {
         let whole = index.span as usize >= U32::<S>::LEN - 1;
@@ -201,13 +201,13 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         T::gather(simd, words, self)
     }
 
-    /// Lane `i` from `words[i]` where `mask` is true; elsewhere anything.
+    /// Loads lane `i` from `words[i]` where `mask` is true; other lanes are unspecified.
     #[inline(always)]
     pub fn gather_where<T: Stored, S: Simd>(self, simd: S, mask: Bool<S>, words: U32<S>) -> T::Lanes<S> {
         T::gather_where(simd, mask, words, self)
     }
 
-    /// Lane `i` to `word + i`.
+    /// Stores lane `i` at `word + i`.
     #[inline(always)]
     pub fn set_lanes<T: Word, S: Simd>(self, word: u32, value: T::Lanes<S>) {
         if CHECKED && !self.holds(word, U32::<S>::LEN) {
@@ -224,7 +224,7 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         }
     }
 
-    /// Lane `i` to `word + i` where `mask` is true.
+    /// Stores lane `i` at `word + i` where `mask` is true.
     #[inline(always)]
     pub fn set_lanes_where<T: Word, S: Simd>(self, mask: Bool<S>, word: u32, value: T::Lanes<S>) {
         if mask.all() {
@@ -242,7 +242,7 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         }
     }
 
-    /// The first `count` values, fewer than 16, to consecutive words in as few pieces as powers of two make. Not for
+    /// Stores the first `count` values, fewer than 16, at consecutive words, in pieces of powers of two. Only without
     /// `CHECKED`.
     #[inline(always)]
     fn set_first<T: Word>(self, word: u32, values: &[T], count: usize) {
@@ -259,13 +259,13 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         }
     }
 
-    /// Lane `i` to `words[i]`, by rising lane.
+    /// Stores lane `i` at `words[i]`, in ascending order.
     #[inline(always)]
     pub fn scatter<T: Stored, S: Simd>(self, words: U32<S>, value: T::Lanes<S>) {
         T::scatter(u64::MAX, words, value, self);
     }
 
-    /// Lane `i` to `words[i]` where `mask` is true, by rising lane.
+    /// Stores lane `i` at `words[i]` where `mask` is true, in ascending order.
     #[inline(always)]
     pub fn scatter_where<T: Stored, S: Simd>(self, mask: Bool<S>, words: U32<S>, value: T::Lanes<S>) {
         T::scatter(mask.bits(), words, value, self);
@@ -292,7 +292,7 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
     }
 }
 
-/// Types that lie in memory as consecutive words.
+/// Types stored as consecutive words.
 pub trait Stored: Copy {
     /// 0 in every component.
     const ZERO: Self;
@@ -300,16 +300,16 @@ pub trait Stored: Copy {
     /// One per invocation.
     type Lanes<S: Simd>: Copy;
 
-    /// The value that starts at this word.
+    /// Loads the value that starts at this word.
     fn load<const CHECKED: bool>(word: u32, memory: Storage<'_, CHECKED>) -> Self;
 
-    /// Writes the value.
+    /// Stores the value from this word on.
     fn store<const CHECKED: bool>(self, word: u32, memory: Storage<'_, CHECKED>);
 
     /// Lane `i` from `words[i]`.
     fn gather<S: Simd, const CHECKED: bool>(simd: S, words: U32<S>, memory: Storage<'_, CHECKED>) -> Self::Lanes<S>;
 
-    /// Lane `i` from `words[i]` where `mask` is true.
+    /// Loads lane `i` from `words[i]` where `mask` is true.
     fn gather_where<S: Simd, const CHECKED: bool>(
         simd: S,
         mask: Bool<S>,
@@ -317,7 +317,7 @@ pub trait Stored: Copy {
         memory: Storage<'_, CHECKED>,
     ) -> Self::Lanes<S>;
 
-    /// Lane `i` to `words[i]` where bit `i` is set.
+    /// Stores lane `i` at `words[i]` where bit `i` is set.
     fn scatter<S: Simd, const CHECKED: bool>(
         bits: u64,
         words: U32<S>,
@@ -435,7 +435,7 @@ stored_vector!(Vec2: x 0, y 1);
 stored_vector!(Vec3: x 0, y 1, z 2);
 stored_vector!(Vec4: x 0, y 1, z 2, w 3);
 
-/// The bytes of a uniform buffer. A word that is not there is 0.
+/// The bytes of a uniform buffer. Words out of bounds read as 0.
 #[derive(Clone, Copy, Debug)]
 pub struct Uniform<'a>(pub &'a [u8]);
 

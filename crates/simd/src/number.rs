@@ -1,10 +1,10 @@
-//! Arithmetic, comparisons and conversions that scalars and lanes share.
+//! Arithmetic, comparisons and conversions of scalars and lanes.
 
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdInt};
 
 use crate::{Bool, F32, I32, U32};
 
-/// Numbers: what arithmetic on vectors needs. Integers wrap.
+/// Numbers. Integer arithmetic wraps around.
 pub trait Number: Copy {
     /// `self + other`.
     fn add(self, other: Self) -> Self;

@@ -1,4 +1,4 @@
-//! How a translated kernel is called.
+//! The interface through which translated kernels are called.
 
 use core::ops::Range;
 
@@ -7,10 +7,10 @@ use kiln_graph::{Dispatch, Memory, Order};
 
 use crate::{U32, Uniform, Vec3};
 
-/// The fewest lanes that a vector has on any processor.
+/// The smallest number of lanes of a vector on any processor.
 pub const LEAST_LANES: u32 = 4;
 
-/// Where a workgroup is, and how many there are.
+/// The position of a workgroup, and the number of workgroups.
 #[derive(Clone, Copy, Debug)]
 pub struct Workgroup {
     /// WGSL's `workgroup_id`.
@@ -28,7 +28,7 @@ pub struct Invocations {
     pub y: u32,
     /// WGSL's `local_invocation_id.z`.
     pub z: u32,
-    /// The number of the vector within the workgroup.
+    /// The index of the vector within the workgroup.
     pub index: usize,
 }
 
@@ -37,7 +37,7 @@ impl Invocations {
     pub const FIRST: Invocations = Invocations { x: 0, y: 0, z: 0, index: 0 };
 }
 
-/// Calls `body` for the workgroups at these positions of the dispatch's order.
+/// Calls `body` for the workgroups at these positions in dispatch order.
 #[inline(always)]
 pub fn for_each_workgroup(dispatch: &Dispatch<'_>, range: Range<u64>, mut body: impl FnMut(Workgroup)) {
     let [x, y, z] = dispatch.workgroups.map(|count| u64::from(count.max(1)));
@@ -50,7 +50,7 @@ pub fn for_each_workgroup(dispatch: &Dispatch<'_>, range: Range<u64>, mut body: 
     }
 }
 
-/// Calls `body` for the vectors of a workgroup with so many invocations along x, y and z, in this order.
+/// Calls `body` for the vectors of a workgroup of `size` invocations along x, y and z, in this order.
 #[inline(always)]
 pub fn for_each_vector<S: Simd>(size: [u32; 3], order: Order, mut body: impl FnMut(Invocations)) {
     let lanes = U32::<S>::LEN as u32;
@@ -66,12 +66,12 @@ pub fn for_each_vector<S: Simd>(size: [u32; 3], order: Order, mut body: impl FnM
     }
 }
 
-/// The most vectors that a workgroup with so many invocations along x, y and z is made of, on any processor.
+/// The largest number of vectors, on any processor, of a workgroup of `size` invocations along x, y and z.
 pub const fn most_vectors(size: [u32; 3]) -> usize {
     (size[0].div_ceil(LEAST_LANES) * size[1] * size[2]) as usize
 }
 
-/// The memory of a binding, or none if the dispatch has none.
+/// The memory of a binding, empty if the dispatch has none.
 #[inline(always)]
 pub fn memory(dispatch: &Dispatch<'_>, binding: usize) -> Memory {
     let none = Memory { start: core::ptr::without_provenance_mut(align_of::<u32>()), words: 0 };
@@ -84,14 +84,14 @@ pub fn override_value(dispatch: &Dispatch<'_>, index: usize) -> f64 {
     dispatch.overrides.get(index).copied().unwrap_or_default()
 }
 
-/// What differs between two runs.
+/// The values that differ between two runs.
 #[inline(always)]
 pub fn step_bytes<'a>(dispatch: &'a Dispatch<'_>) -> Uniform<'a> {
     Uniform(bytemuck::bytes_of(&dispatch.step))
 }
 
-/// Aligns the stack of the function that this becomes part of to a cache line. Without, the compiler finds out too late
-/// that it must put whole vectors there, and each of them may lie across two lines: half as fast, at random.
+/// Aligns the stack of the function that this becomes part of to a cache line. Without it, the compiler decides too
+/// late to spill whole vectors there, and each may straddle two lines, which randomly halves the speed.
 #[inline(always)]
 pub fn align_stack() {
     #[repr(align(64))]
@@ -100,7 +100,7 @@ pub fn align_stack() {
     core::hint::black_box(&mut line.0);
 }
 
-/// The instruction set that [`native!`](crate::native) takes where at most so many lanes are asked for.
+/// The instruction set that [`native!`](crate::native) selects for at most `max_lanes` lanes.
 pub fn instruction_set(max_lanes: u32) -> &'static str {
     let level = Level::new();
     #[cfg(target_arch = "x86_64")]
@@ -117,9 +117,9 @@ pub fn instruction_set(max_lanes: u32) -> &'static str {
     };
 }
 
-/// Makes the [`Native`](crate::Native) of a function `fn kernel<S: Simd, const CHECKED: bool>(S, &Dispatch, Range<u64>)`,
-/// which is compiled for every instruction set with at most so many lanes. Of a kernel that is not trusted, the unchecked
-/// form is not compiled: the checked one stands in its place.
+/// Creates the [`Native`](crate::Native) of a function `fn kernel<S: Simd, const CHECKED: bool>(S, &Dispatch,
+/// Range<u64>)`, compiled for every instruction set with at most `lanes` lanes. A kernel that is not trusted is
+/// compiled in its checked form only.
 #[macro_export]
 macro_rules! native {
     ($($kernel:ident)::+, trusted: $trusted:expr, lanes: $lanes:expr, overrides: $overrides:expr) => {{

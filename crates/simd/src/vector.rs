@@ -16,13 +16,13 @@ pub trait Components<const N: usize>: Copy {
     fn from_components(components: [Self::Component; N]) -> Self;
 }
 
-/// Numbers with a sign: the least `i32` is its own negative.
+/// Negation, which wraps around: `i32::MIN` is its own negative.
 pub trait Negate: Copy {
     /// `-self`.
     fn negate(self) -> Self;
 }
 
-/// Integers that are shifted by the low five bits of `by`.
+/// Shifts by the low five bits of `by`.
 pub trait Shift<A>: Copy {
     /// `self << by`.
     fn left(self, by: A) -> Self;
@@ -72,7 +72,7 @@ macro_rules! vector {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq)]
         pub struct $vector<T> {
-            $(#[allow(missing_docs, reason = "a component is what its name says")] pub $c: T,)*
+            $(#[allow(missing_docs, reason = "the name says it")] pub $c: T,)*
         }
 
         impl<T: Copy> $vector<T> {
@@ -82,13 +82,13 @@ macro_rules! vector {
                 $vector { $($c: value),* }
             }
 
-            /// `f` of every component.
+            /// Applies `f` to every component.
             #[inline(always)]
             pub fn map<R>(self, mut f: impl FnMut(T) -> R) -> $vector<R> {
                 $vector { $($c: f(self.$c)),* }
             }
 
-            /// `f` of every component of both.
+            /// Applies `f` to every pair of components.
             #[inline(always)]
             pub fn zip<U: Copy, R>(self, other: $vector<U>, mut f: impl FnMut(T, U) -> R) -> $vector<R> {
                 $vector { $($c: f(self.$c, other.$c)),* }
@@ -100,7 +100,7 @@ macro_rules! vector {
                 [$(self.$c),*]
             }
 
-            /// The components at the lanes' indices set to `value`, where `mask` is true.
+            /// Sets the component at each lane's index to `value` where `mask` is true.
             #[inline(always)]
             pub fn with<S: Simd>(self, mask: Bool<S>, index: U32<S>, value: T) -> Self
             where
@@ -111,13 +111,13 @@ macro_rules! vector {
                 Self::from_components(items)
             }
 
-            /// The components' indices are 0, 1, …; an index beyond the last gives the last.
+            /// The component at index 0, 1, …, clamped to the last.
             #[inline(always)]
             pub fn get(self, index: u32) -> T {
                 self.to_array()[(index as usize).min($n - 1)]
             }
 
-            /// The component at this index; beyond the last, the last.
+            /// The component at this index, clamped to the last.
             #[inline(always)]
             pub fn component(&mut self, index: u32) -> &mut T {
                 match index {
@@ -288,7 +288,7 @@ macro_rules! vector {
         }
 
         impl<M: Copy> $vector<M> {
-            /// WGSL's `select` by component.
+            /// WGSL's `select`, per component.
             #[inline(always)]
             pub fn select<T: Blend<M> + Copy>(self, accept: $vector<T>, reject: $vector<T>) -> $vector<T> {
                 $vector { $($c: T::blend(self.$c, accept.$c, reject.$c)),* }

@@ -1,11 +1,11 @@
-//! What lanes compute, against f64 and against scalars, with every instruction set that the processor has.
+//! Lanes against f64 and against scalars, with every instruction set of the processor.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use fearless_simd::{Level, Simd};
 use kiln_graph::{Fault, Memory, PADDING};
 use kiln_simd::{Bool, Clamped, Compare, F32, Storage, U32, exp, log, tanh};
 
-/// Something that is true with any instruction set.
+/// A property that holds with any instruction set.
 trait Claim {
     fn hold<S: Simd>(&self, simd: S);
 }
@@ -25,7 +25,7 @@ fn with_every_level(claim: impl Claim) {
     fearless_simd::dispatch!(level, simd => claim.hold(simd));
 }
 
-/// A function within a relative error of its value in f64.
+/// A function is within a relative error of its value in f64.
 struct Near {
     name: &'static str,
     exact: fn(f64) -> f64,
@@ -106,7 +106,7 @@ fn unsigned_division_is_exact_for_all_magnitudes() {
     with_every_level(Division);
 }
 
-/// Memory of `words` words 0, 1, 2, … with padding behind it.
+/// Memory of `words` words 0, 1, 2, … followed by padding.
 fn memory(words: usize) -> (Vec<u32>, Memory) {
     let mut values: Vec<u32> = (0..(words + PADDING / 4) as u32).collect();
     let start = values.as_mut_ptr();
@@ -120,7 +120,7 @@ fn a_clamped_index_loads_what_the_clamp_says_near_the_end() {
         fn hold<S: Simd>(&self, simd: S) {
             let (_values, memory) = memory(37);
             let fault = Fault::default();
-            // SAFETY: the memory lives as long as the test and every index is clamped to lie within.
+            // SAFETY: the memory lives as long as the test and every index is clamped.
             let x = unsafe { Storage::<false>::read(memory, "x", &fault) };
             for first in 0..60 {
                 let found = x.clamped::<u32, S>(simd, Clamped::new(first, 36));
@@ -140,7 +140,7 @@ fn a_masked_store_leaves_the_other_lanes_words_alone() {
         fn hold<S: Simd>(&self, simd: S) {
             let (values, memory) = memory(40);
             let fault = Fault::default();
-            // SAFETY: the memory lives as long as the test, and nobody else writes it.
+            // SAFETY: the memory lives as long as the test, and is not written elsewhere.
             let y = unsafe { Storage::<true>::read_write(memory, "y", &fault) };
             y.set_lanes_where::<u32, S>(Bool::first(simd, 3), 2, U32::splat(simd, 99));
             assert_eq!(values[..8], [0, 1, 99, 99, 99, 5, 6, 7]);
@@ -157,7 +157,7 @@ fn a_checked_access_outside_its_memory_gives_zero_and_is_reported() {
         fn hold<S: Simd>(&self, simd: S) {
             let (_values, memory) = memory(5);
             let fault = Fault::default();
-            // SAFETY: the memory lives as long as the test, and nobody else writes it.
+            // SAFETY: the memory lives as long as the test, and is not written elsewhere.
             let x = unsafe { Storage::<true>::read(memory, "x", &fault) };
             let found = x.gather::<u32, S>(simd, U32::iota(simd) + U32::splat(simd, 3));
             assert_eq!([found.lane(0), found.lane(1), found.lane(2)], [3, 4, 0]);

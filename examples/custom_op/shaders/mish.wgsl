@@ -1,4 +1,4 @@
-// y = x tanh(log(1 + exp(x))) and dx = dy * y'(x), element by element.
+// y = x tanh(log(1 + exp(x))) and dx = dy * y'(x), elementwise.
 // One invocation computes one element.
 
 struct Params {
@@ -11,7 +11,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>; // [count]
 @group(0) @binding(4) var<uniform> params: Params;
 
-// With e = exp(v): tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2). From v = 20 on it is 1 to the last bit.
+// With e = exp(v): tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2). It rounds to 1 from v = 20 on.
 fn exponential(v: f32) -> f32 {
     return exp(min(v, 20.0));
 }
@@ -28,7 +28,7 @@ fn slope(v: f32) -> f32 {
     return n / (n + 2.0) + v * (4.0 * e / (n + 2.0)) * ((1.0 + e) / (n + 2.0));
 }
 
-// Workgroups fold into y beyond 65,535, as `linear_workgroups` does it.
+// Workgroups wrap to y beyond 65,535, as in `linear_workgroups`.
 fn linear_index(group: vec3u, groups: vec3u, local: u32) -> u32 {
     return (group.y * groups.x + group.x) * 256u + local;
 }

@@ -1,9 +1,9 @@
-//! An op of your own, in a crate of your own: the activation mish, on every device there is, against its f64 reference.
+//! A custom op in its own crate: the activation mish, compared with its f64 reference on every available device.
 //!
 //! `cargo run --release -p custom_op`
 
 mod kernels {
-    //! What kiln-build makes of `shaders/`.
+    //! The kernels of `shaders/`.
     include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 }
 mod layer;
@@ -18,10 +18,10 @@ use kiln::graph::{Array, Buffers, Graph, Interpreter, Plan, Step, Tensor};
 use kiln::ops::{ScaleAdd, Sum, gradients};
 use mish::Mish;
 
-/// The largest error that 32-bit floats excuse, relative to the largest value.
+/// The tolerance for 32-bit floats, relative to the largest value.
 const TOLERANCE: f64 = 1e-5;
 
-/// `y = mish(mish(x) - x/2)`, among Kiln's own ops, and the gradient `dx` of the sum of `y`.
+/// `y = mish(mish(x) - x/2)`, combined with Kiln's own ops, and the gradient `dx` of the sum of `y`.
 fn graph(value: &Array) -> Result<(Graph, [Tensor; 3]), Box<dyn Error>> {
     let mut graph = Graph::new();
     let buffer = graph.buffer("x");
@@ -38,7 +38,7 @@ fn graph(value: &Array) -> Result<(Graph, [Tensor; 3]), Box<dyn Error>> {
     Ok((graph, [x, y, dx]))
 }
 
-/// `y` and `dx` as a device computes them.
+/// Computes `y` and `dx` on a device.
 fn run(device: &Device, graph: &Graph, value: &Array) -> Result<[Array; 2], Box<dyn Error>> {
     let device = device.as_dyn();
     let plan = Plan::new(graph, &device.info().limits)?;

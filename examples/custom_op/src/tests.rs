@@ -1,4 +1,4 @@
-//! What the devices' results do not show: that the reference of the gradient is right, and that a model learns.
+//! The gradient's reference is correct, and a model with the layer learns.
 
 #![allow(clippy::unwrap_used)]
 

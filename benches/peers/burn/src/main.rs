@@ -2,11 +2,11 @@
 //!
 //! `cargo run --release --manifest-path benches/peers/burn/Cargo.toml -- lenet|cifar10_deep wgpu|cpu [STEPS]`
 //!
-//! burn keeps what its tuning found in `target/autotune`, below the folder that it runs in.
+//! burn caches its autotuning in `target/autotune` of the current folder.
 //!
-//! Batches of 128 made-up images that lie on the device. `wgpu` is burn's WGSL backend on the first adapter (with
-//! lavapipe alone installed, that is lavapipe), `cpu` is its ndarray backend. The first step, with its tuning, is timed
-//! apart; then steps are timed one by one, each over when its loss is back on the host, and the median counts.
+//! Batches of 128 made-up images on the device. `wgpu` is burn's WGSL backend on the first adapter (lavapipe, if
+//! nothing else is installed), `cpu` is its ndarray backend. The first step, with its tuning, is timed separately; the
+//! following steps are timed one by one until their loss is on the host, and the median is reported.
 
 use std::time::Instant;
 
@@ -23,7 +23,7 @@ use burn::tensor::{Distribution, ElementConversion, Int, Tensor};
 const BATCH: usize = 128;
 const CLASSES: usize = 10;
 
-/// Convolutions with a rectifier, each perhaps with a pooling and a dropout behind it; then two dense layers.
+/// Convolutions with ReLU, each optionally followed by pooling and dropout; then two dense layers.
 #[derive(Module, Debug)]
 struct Network<B: Backend> {
     convolutions: Vec<Conv2d<B>>,
@@ -32,7 +32,7 @@ struct Network<B: Backend> {
     pool: MaxPool2d,
     relu: Relu,
     dropouts: Vec<Dropout>,
-    /// Of each convolution, whether a pooling follows.
+    /// Whether pooling follows each convolution.
     pooled: Vec<bool>,
 }
 

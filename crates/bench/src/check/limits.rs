@@ -1,11 +1,11 @@
-//! A training whose tensors do not fit into the device's bindings.
+//! A training with tensors larger than the device's bindings.
 
 use super::{Check, Outcome, twice};
 
-/// Less than what the first layer of the network gives for a batch, and than all weights together.
+/// Smaller than the first layer's output for a batch, and than all weights together.
 const BYTES: u64 = 512 << 10;
 
-/// A training in windows must end with the bits of one in whole tensors.
+/// A training in windows must be bit-identical to one with whole tensors.
 pub fn check() -> Check {
     Check::new("a training in small bindings", |device| {
         let small = device.with_binding_limit(BYTES)?;

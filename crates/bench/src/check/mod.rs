@@ -1,4 +1,4 @@
-//! What a driver must get right.
+//! Checks of a device and its driver.
 
 mod limits;
 mod ops;
@@ -13,36 +13,36 @@ use serde::Serialize;
 
 pub use replay::Replay;
 
-/// What a check does on a device.
+/// The function of a check.
 type Run = dyn Fn(&Device) -> Result<Outcome>;
 
-/// Something to check on a device.
+/// A check of a device.
 pub struct Check {
-    /// What is checked: an op's name, or `a training as in Keras`.
+    /// Its name: an op's, or `a training as in Keras`.
     pub name: String,
     run: Box<Run>,
 }
 
-/// What a check found.
+/// The result of a check.
 struct Outcome {
-    /// How much was checked: `36 cases, 410 special`.
+    /// The number of cases: `36 cases, 410 special`.
     extent: String,
     /// The largest error, relative to the largest value, where results are compared with a reference.
     error: Option<f64>,
-    /// Everything that is wrong; empty if nothing is.
+    /// All problems found.
     problems: Vec<String>,
 }
 
-/// What a check found on a device.
+/// The result of a check on a device.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// What was checked.
+    /// The name of the check.
     pub check: String,
-    /// How much was checked: `36 cases, 410 special`, the latter being those with NaN, an infinity, -0 or a denormal.
+    /// The number of cases: `36 cases, 410 special`, where special cases have NaN, an infinity, -0 or a denormal.
     pub extent: String,
     /// The largest error, relative to the largest value, where results are compared with a reference.
     pub error: Option<f64>,
-    /// Everything that is wrong; empty if nothing is.
+    /// All problems found.
     pub problems: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ impl Check {
         Check { name: name.into(), run: Box::new(run) }
     }
 
-    /// Checks a device. What fails on the way is a problem too.
+    /// Checks a device. Errors of the device count as problems.
     pub fn run(&self, device: &Device) -> Finding {
         let failed = |error: kiln::Error| {
             let (extent, error, problems) = (String::new(), None, vec![error.to_string()]);
@@ -69,13 +69,13 @@ impl fmt::Debug for Check {
 }
 
 impl Finding {
-    /// Whether nothing is wrong.
+    /// Whether there are no problems.
     pub fn passed(&self) -> bool {
         self.problems.is_empty()
     }
 }
 
-/// Prints as a line of a table, and a line for each problem.
+/// Formats a line of a table, and a line for each problem.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let error = self.error.map(|error| format!("{error:.1e}")).unwrap_or_default();
@@ -85,8 +85,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Everything that is checked: each op's cases against its reference in f64, also with NaN, infinities, -0 and a denormal
-/// in each input; a training against what Keras made of it, the same training twice, and one within small bindings.
+/// All checks: each op's cases against its reference in f64, also with NaN, infinities, -0 and a denormal in each
+/// input; a training against one recorded from Keras, the same training twice, and one with small bindings.
 pub fn checks() -> Vec<Check> {
     let mut checks = ops::checks();
     checks.extend([replay::check(), twice::check(), limits::check()]);

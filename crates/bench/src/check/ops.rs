@@ -9,13 +9,13 @@ use super::{Check, Outcome};
 
 /// The largest error of an output, relative to its largest value.
 const ALLOWED: f64 = 1e-5;
-/// Special cases need as many references as there are values; cases of more elements have none.
+/// The largest number of elements of a case with special values, each of which needs a reference.
 const MOST_SPECIAL: usize = 20_000;
-/// Software drivers take a second to compile a kernel: of their other tiles, one case in so many is enough, and of
-/// gradients that follow from an op's cases too.
+/// Software drivers compile a kernel in a second, so they test one in this many of the cases of alternative tiles and
+/// of derived gradients.
 const SHARE: usize = 5;
 
-/// A check for each op, by its name.
+/// A check per op, by name.
 pub fn checks() -> Vec<Check> {
     let mut by_name: Vec<(&str, Vec<Case>)> = Vec::new();
     for case in cases() {
@@ -28,7 +28,7 @@ pub fn checks() -> Vec<Check> {
     by_name.into_iter().map(|(name, cases)| Check::new(name, move |device| Ok(compare(device, &cases)))).collect()
 }
 
-/// What a comparison of cases found so far.
+/// The results of a comparison so far.
 #[derive(Default)]
 struct Comparison {
     cases: usize,
@@ -55,7 +55,7 @@ fn compare(device: &Device, cases: &[Case]) -> Outcome {
 }
 
 impl Comparison {
-    /// Compares a case as it is computed by default and, if asked to, with each of the other kernels that can compute it.
+    /// Compares a case with its reference, computed by the default kernel and optionally by all alternative kernels.
     fn add(&mut self, device: &Device, case: &Case, all_kernels: bool) {
         if let Err(error) = self.try_add(device, case, all_kernels) {
             self.problems.push(format!("{}: {error}", case.name));
@@ -101,7 +101,7 @@ impl Comparison {
     }
 }
 
-/// The largest error of a case's outputs, infinite where there are others than expected.
+/// The largest error of a case's outputs, infinite if their number or type is wrong.
 fn error_of(alone: &mut Alone, case: &Case, expected: &[Array]) -> Result<f64> {
     alone.run_in(case.step, 1)?;
     let found = alone.results()?;

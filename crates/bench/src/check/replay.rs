@@ -1,4 +1,4 @@
-//! A training that Keras ran, step by step: from the same weights, over the same batches.
+//! Replays a training recorded from Keras, step by step: the same weights, the same batches.
 
 use std::path::Path;
 
@@ -11,13 +11,13 @@ use serde::Deserialize;
 
 use super::{Check, Outcome};
 
-/// The largest error of a loss, relative to it.
+/// The tolerance of a loss, relative to it.
 const ALLOWED_LOSS: f64 = 1e-3;
-/// The largest error of a weight or a prediction, relative to the largest of its variable: 20 steps of Adam carry rounding
-/// far.
+/// The tolerance of a weight or a prediction, relative to the largest of its variable: 20 steps of Adam amplify
+/// rounding errors.
 const ALLOWED: f64 = 2e-3;
 
-/// What Keras recorded of LeNet with few filters, and the first images of MNIST, as files.
+/// The recording of LeNet with few filters, and the first images of MNIST.
 const FILES: [(&str, &[u8]); 9] = [
     ("model.json", include_bytes!("../../fixtures/lenet_narrow_adam/model.json")),
     ("expected.json", include_bytes!("../../fixtures/lenet_narrow_adam/expected.json")),
@@ -30,7 +30,7 @@ const FILES: [(&str, &[u8]); 9] = [
     ("t10k-labels.gz", include_bytes!("../../fixtures/mnist-first/t10k-labels.gz")),
 ];
 
-/// LeNet with few filters must learn as it did in Keras.
+/// LeNet with few filters must train as in Keras.
 pub fn check() -> Check {
     Check::new("a training as in Keras", |device| {
         let folder = tempfile::tempdir().map_err(file("write in", &std::env::temp_dir()))?;
@@ -44,10 +44,10 @@ pub fn check() -> Check {
     })
 }
 
-/// How a training differs from what Keras made of it.
+/// The differences between a training and Keras' recording.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    /// How many steps there were.
+    /// The number of steps.
     pub steps: usize,
     /// The largest error of a step's loss, relative to that loss.
     pub losses: f64,
@@ -55,7 +55,7 @@ pub struct Replay {
     pub weights: Vec<(String, f64)>,
     /// The largest error of a probability of the test samples, relative to the largest.
     pub predictions: f64,
-    /// The share of the test samples that are recognised: found, expected.
+    /// The test accuracy: found, expected.
     pub accuracy: [f64; 2],
 }
 
@@ -79,12 +79,12 @@ struct Rule {
 }
 
 impl Replay {
-    /// Repeats the training that a folder holds, with `model.json`, `expected.json`, `initial.safetensors`,
-    /// `final.safetensors` and `predictions.safetensors`, over the first images of MNIST in the folder `images`:
+    /// Replays the training recorded in a folder, with `model.json`, `expected.json`, `initial.safetensors`,
+    /// `final.safetensors` and `predictions.safetensors`, on the first images of MNIST in the folder `images`:
     /// `train-images.gz`, `train-labels.gz`, `t10k-images.gz` and `t10k-labels.gz`.
     ///
     /// # Errors
-    /// When the files are not as they should be, or the device fails.
+    /// If a file is missing or invalid, or the device fails.
     pub fn run(device: &Device, folder: &Path, images: &Path) -> Result<Replay> {
         let expected = read(&folder.join("expected.json"))?;
         let expected: Expected =
@@ -118,7 +118,7 @@ impl Replay {
         self.weights.iter().map(|(_, error)| *error).fold(self.predictions, f64::max)
     }
 
-    /// A sentence for everything that differs by more than rounding explains.
+    /// One line for each difference that exceeds rounding.
     pub fn problems(&self) -> Vec<String> {
         let weights = self.weights.iter().map(|(name, error)| (name.as_str(), *error, ALLOWED));
         let rest = [("the losses", self.losses, ALLOWED_LOSS), ("the predictions", self.predictions, ALLOWED)];
@@ -165,12 +165,12 @@ fn widen(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&value| f64::from(value)).collect()
 }
 
-/// The largest difference, relative to the largest expected value; infinite where one is no number.
+/// The largest difference, relative to the largest expected value; infinite for NaN.
 fn error(found: Vec<f64>, expected: Vec<f64>) -> f64 {
     Array::f32([found.len()], found).relative_error(&Array::f32([expected.len()], expected))
 }
 
-/// The largest difference, each relative to the expected loss; infinite where one is no number.
+/// The largest difference, each relative to the expected loss; infinite for NaN.
 fn error_of_losses(found: &[f64], expected: &[f64]) -> f64 {
     let ratios = found.iter().zip(expected).map(|(found, expected)| found / expected).collect();
     error(ratios, vec![1.0; expected.len()])

@@ -1,9 +1,9 @@
-//! NaN, infinities, zero with a sign and denormals: one of them in each input of a case in turn.
+//! Special values (NaN, infinities, negative zero, denormals), one in each input of a case in turn.
 
 use kiln::graph::{Array, DType};
 use kiln::ops::Case;
 
-/// The values, with NaN in both of its signs: processors make the one that a `const` does not have.
+/// The values, with NaN of both signs: processors produce the one that a `const` does not have.
 const SPECIAL: [(&str, f64); 6] = [
     ("NaN", f64::NAN),
     ("-NaN", f64::from_bits(f64::NAN.to_bits() ^ (1 << 63))),
@@ -13,16 +13,16 @@ const SPECIAL: [(&str, f64); 6] = [
     ("a denormal", 1e-40),
 ];
 
-/// A case with a special value at one place of one input.
+/// A case with a special value at one position of one input.
 #[derive(Clone, Debug)]
 pub struct Special {
-    /// What stands where: `NaN in input 0 at 17`.
+    /// The value and its position: `NaN in input 0 at 17`.
     pub name: String,
     /// The inputs.
     pub inputs: Vec<Array>,
-    /// The old values of what the op rewrites.
+    /// The old values of the tensors that the op updates.
     pub rewritten: Vec<Array>,
-    /// What the outputs may be: that of the formula and, where a device may take the value for 0, that of 0.
+    /// The allowed outputs: those of the formula and, if a device may flush the value to 0, those of 0.
     expected: Vec<Vec<Array>>,
     /// The op.
     op: &'static str,
@@ -30,7 +30,7 @@ pub struct Special {
     value: f64,
 }
 
-/// The special cases of a case, whose number decides at which places the values stand.
+/// The special cases of a case; `number` determines the positions of the values.
 pub fn specials(case: &Case, number: usize) -> impl Iterator<Item = Special> + '_ {
     let floats = |arrays: &[Array]| -> Vec<usize> {
         (0..arrays.len()).filter(|&i| arrays[i].ty.dtype == DType::F32 && !arrays[i].data.is_empty()).collect()
@@ -64,8 +64,8 @@ pub fn specials(case: &Case, number: usize) -> impl Iterator<Item = Special> + '
 }
 
 impl Special {
-    /// What is wrong with what a device found, if anything is: the first place where NaN, an infinity or a number stands
-    /// where it should not, or a number is off by more than this share of the largest.
+    /// The first problem in a device's outputs, if any: NaN, an infinity or a number that is not expected, or an error
+    /// above `allowed`, relative to the largest value.
     pub fn problem(&self, found: &[Array], allowed: f64) -> Option<String> {
         let count = self.expected[0].len();
         if found.len() != count {
@@ -85,8 +85,8 @@ impl Special {
         })
     }
 
-    /// Whether a NaN may stand where the formula has another value: some kernels of convolutions multiply infinity by the
-    /// zeros around an image.
+    /// Whether NaN is allowed in place of another value: some kernels of convolutions multiply infinity by the zeros
+    /// around an image.
     fn may_be_nan(&self) -> bool {
         !self.value.is_finite() && self.op.starts_with("conv2d")
     }
@@ -100,7 +100,7 @@ fn scale(array: &Array) -> f64 {
 }
 
 fn is_close(found: f64, expected: f64, allowed: f64) -> bool {
-    // What is too large for f32 is infinite on a device.
+    // Values beyond f32 are infinite on a device.
     match f64::from(expected as f32) {
         expected if expected.is_nan() => found.is_nan(),
         expected if expected.is_infinite() => found == expected,

@@ -11,7 +11,7 @@ use super::{Check, Outcome};
 
 const EPOCHS: usize = 2;
 
-/// Two trainings from one seed must end with the same bits.
+/// Two trainings with the same seed must be bit-identical.
 pub fn check() -> Check {
     Check::new("the same training twice", |device| {
         let (first, second) = (train(device)?, train(device)?);
@@ -20,10 +20,10 @@ pub fn check() -> Check {
     })
 }
 
-/// What a training left: the bits of all weights, by name, and of the predictions.
+/// The results of a training: the bits of all weights, by name, and of the predictions.
 pub type Bits = Vec<(String, Vec<u32>)>;
 
-/// A sentence for each weight whose bits differ.
+/// One line for each weight that differs.
 pub fn different(first: &Bits, second: &Bits) -> Vec<String> {
     let differ =
         |(a, b): (&Vec<u32>, &Vec<u32>)| a.iter().zip(b).filter(|(a, b)| a != b).count() + a.len().abs_diff(b.len());
@@ -34,7 +34,7 @@ pub fn different(first: &Bits, second: &Bits) -> Vec<String> {
         .collect()
 }
 
-/// A small network of many kinds of layers, trained.
+/// Trains a small network of many kinds of layers.
 pub fn train(device: &Device) -> Result<Bits> {
     let same = |filters| Conv2D::new(filters, [3, 3]).padding(Padding::Same);
     let mut model: Model = Sequential::new([16, 16, 4]);

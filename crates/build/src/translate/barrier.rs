@@ -1,8 +1,8 @@
-//! Entry points with barriers: what lies between two barriers becomes a loop over the vectors of the workgroup, and what
-//! lives across one becomes an array with one element per vector.
+//! Entry points with barriers: the code between two barriers becomes a loop over the vectors of the workgroup, and each
+//! variable that lives across a barrier becomes an array with one element per vector.
 //!
-//! WGSL demands that all invocations of a workgroup come to a barrier together. So what stands around one is decided
-//! once for the workgroup, by its first vector.
+//! WGSL requires that all invocations of a workgroup reach a barrier together, so control flow around a barrier is
+//! decided once for the workgroup, by its first vector.
 
 use naga::{Block, Handle, LocalVariable, Statement};
 
@@ -17,7 +17,7 @@ use super::uniformity::Class;
 use super::value::Value;
 use crate::reflect::EntryPoint;
 
-/// Whether a barrier stands in a block or in what it holds.
+/// Whether a block, or a block nested in it, has a barrier.
 pub(super) fn has_barrier(block: &Block) -> bool {
     block.iter().any(is_barrier_in)
 }
@@ -64,7 +64,7 @@ pub(super) fn translate<'a>(
 }
 
 impl<'a> Body<'a, '_> {
-    /// Gives a variable one element per vector.
+    /// Spreads a variable to one element per vector.
     fn spread(&mut self, handle: Handle<LocalVariable>) -> Result<()> {
         let module = &self.translation.shader.module;
         let local = &self.function.local_variables[handle];
@@ -92,8 +92,8 @@ impl<'a> Body<'a, '_> {
         self.prologue.push_str(&format!("let mut {name} = [{value}; wgsl::most_vectors({size:?})];\n"));
     }
 
-    /// Whether the statement is decided for the workgroup as a whole: a barrier stands in it, or it leaves something in
-    /// which, or after which, one stands.
+    /// Whether the statement is decided for the workgroup as a whole: it contains a barrier, or it exits a construct
+    /// that contains a barrier or is followed by one.
     fn is_level(&self, statement: &Statement) -> bool {
         if is_barrier_in(statement) {
             return true;
@@ -118,7 +118,7 @@ impl<'a> Body<'a, '_> {
         })
     }
 
-    /// Whether the workgroup may come to a barrier after a place: one stands behind it, or in a loop around it.
+    /// Whether the workgroup may reach a barrier after a position: behind it, or in a loop around it.
     fn barrier_follows(&self, scope: ScopeId, order: usize) -> bool {
         let loops = self.scopes.ancestors(scope).filter_map(|scope| match self.scopes.tree[scope].kind {
             ScopeKind::Loop(id) => self.scopes.extents.get(&id).copied(),
@@ -129,7 +129,7 @@ impl<'a> Body<'a, '_> {
         barriers.any(|barrier| *barrier > order || loops.iter().any(|(start, end)| (start..=end).contains(&barrier)))
     }
 
-    /// The ranges of places that run without a barrier.
+    /// The ranges of positions without a barrier.
     fn segments(&mut self, block: &'a Block, segments: &mut Vec<(usize, usize)>) {
         let outer = self.scope;
         self.scope = self.scopes.of.get(&block_id(block)).copied().unwrap_or(0);
@@ -146,7 +146,7 @@ impl<'a> Body<'a, '_> {
         self.scope = outer;
     }
 
-    /// The statements of a block in which a barrier stands, or which runs for the workgroup as a whole.
+    /// The statements of a block that contains a barrier or runs for the workgroup as a whole.
     pub(super) fn workgroup_statements(&mut self, statements: &[&'a Statement]) -> Result<()> {
         let mut segment: Vec<&'a Statement> = Vec::new();
         for &statement in statements {
@@ -175,7 +175,7 @@ impl<'a> Body<'a, '_> {
         self.segment(&segment)
     }
 
-    /// Statements without a barrier: for each vector of the workgroup.
+    /// Statements without a barrier, in a loop over the vectors of the workgroup.
     fn segment(&mut self, statements: &[&'a Statement]) -> Result<()> {
         let Some(workgroup) = self.workgroup.clone() else { return Ok(()) };
         let extents: Vec<(usize, usize)> = statements
@@ -207,7 +207,7 @@ impl<'a> Body<'a, '_> {
         }
         self.masks.truncate(masks);
         if self.out.len() == start_of_body {
-            // What was evaluated is used elsewhere only.
+            // The evaluated expressions are used elsewhere only.
             self.out.truncate(before);
             return Ok(());
         }

@@ -43,7 +43,7 @@ impl<'a> Body<'a, '_> {
                 let _ = write!(text, ", &mut {}", place.within(Rank::Unary));
             } else {
                 let mut value = self.value_as(argument, class)?;
-                // What a pointer points to cannot be read while it is lent.
+                // A pointee cannot be read while it is mutably borrowed.
                 if has_pointers && self.reads_variable(argument) {
                     value = self.named("given", value);
                 }

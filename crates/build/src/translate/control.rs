@@ -1,4 +1,4 @@
-//! Branches, loops and exits: those that all lanes take together stay what they are; else lanes are taken out of masks.
+//! Branches, loops and exits: uniform control flow stays as it is; varying control flow removes lanes from masks.
 
 use naga::{Block, Expression, Handle, Statement, SwitchValue};
 
@@ -11,7 +11,7 @@ use super::value::{Rank, Value};
 
 const SWITCH_BREAK: &str = "a `break` by which only some invocations leave a `switch`";
 
-/// A condition or selector as it stands before a block: Rust takes a bare struct's brace for the block's.
+/// A condition or selector before a block, in parentheses if Rust would parse a struct's brace as the block's.
 fn head(text: &str) -> String {
     if text.contains('{') { format!("({text})") } else { text.to_owned() }
 }
@@ -93,7 +93,7 @@ impl<'a> Body<'a, '_> {
         Ok(())
     }
 
-    /// The masks that lanes leave by this exit, the innermost first, and whether the exit takes masks at all.
+    /// The masks that this exit removes lanes from, innermost first, and whether the exit uses masks at all.
     pub(super) fn left_by(&self, kind: ExitKind, scope: ScopeId) -> Option<(ScopeId, Vec<String>)> {
         let exit = |wanted: fn(ScopeKind) -> bool| {
             self.scopes.ancestors(scope).find(|&scope| wanted(self.scopes.tree[scope].kind)).unwrap_or(0)
@@ -116,7 +116,7 @@ impl<'a> Body<'a, '_> {
         Some((target, left.map(|mask| mask.name.clone()).collect()))
     }
 
-    /// Takes the lanes that pass the test out of all masks up to what they leave, if that is all that this exit does.
+    /// Removes the lanes that pass the test from all masks up to the exited scope, if the exit does nothing else.
     pub(super) fn leave_where(&mut self, exit: &Statement, scope: ScopeId, test: &Value) -> bool {
         let kind = match exit {
             Statement::Break => ExitKind::Break,
@@ -168,7 +168,7 @@ impl<'a> Body<'a, '_> {
             }
         }
         if left.len() == 1 {
-            // All lanes that are still in what is left leave it together.
+            // All lanes that are still in the scope exit together.
             return match kind {
                 ExitKind::Return => {
                     let result = if self.function.result.is_some() { " returned" } else { "" };
@@ -189,7 +189,7 @@ impl<'a> Body<'a, '_> {
         Ok(())
     }
 
-    /// An exit that all lanes take together.
+    /// An exit of all lanes together.
     pub(super) fn plain_exit(&mut self, statement: &Statement, kind: ExitKind, value: Option<String>) -> Result<()> {
         match kind {
             ExitKind::Return => match value {
@@ -288,8 +288,8 @@ impl<'a> Body<'a, '_> {
         Ok(())
     }
 
-    /// The condition of a `while` or `for`, which naga writes as `if condition {} else { break; }` at the start of the
-    /// body, and the number of statements that stand for it.
+    /// The condition of a `while` or `for`, which naga lowers to `if condition {} else { break; }` at the start of the
+    /// body, and its number of statements.
     pub(super) fn while_condition(&mut self, body: &'a Block, scope: ScopeId) -> Result<(Option<String>, usize)> {
         for (index, statement) in body.iter().enumerate() {
             match statement {
@@ -344,7 +344,7 @@ impl<'a> Body<'a, '_> {
                 self.line(&format!("'switch_{scope}: {{"));
             }
             self.line(&format!("match {} {{", head(&value.text)));
-            // Rust takes the first arm that fits: what fits all comes last.
+            // Rust runs the first matching arm: the default comes last.
             groups.sort_by_key(|(labels, _)| labels.contains(&SwitchValue::Default));
             for (labels, block) in groups {
                 if labels.contains(&SwitchValue::Default) {
@@ -400,7 +400,7 @@ impl<'a> Body<'a, '_> {
         Ok(())
     }
 
-    /// Declares the values of a loop's body that what continues the loop uses: the body becomes a block of its own.
+    /// Declares the values of a loop's body that its `continuing` block uses: the body becomes a block of its own.
     pub(super) fn hoist(&mut self, body: &'a Block, scope: ScopeId) -> Result<()> {
         if self.workgroup.as_ref().is_some_and(|workgroup| workgroup.segment.is_none()) {
             return Ok(()); // There, such values have one element per vector.

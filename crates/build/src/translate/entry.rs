@@ -1,4 +1,4 @@
-//! A shader as a Rust module: what it binds, its functions, and one function per entry point that runs workgroups.
+//! A shader as a Rust module: its bindings, its functions, and one function per entry point that runs workgroups.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -43,7 +43,7 @@ fn structs(shader: &Shader, out: &mut String) -> Result<()> {
         let TypeInner::Struct { ref members, .. } = ty.inner else { continue };
         let fields: Option<Vec<(String, String)>> =
             members.iter().map(|member| Some((ident(member.name.as_deref()?), member_type(module, member)?))).collect();
-        // A struct that ends in an array without a size, or holds atomics, is never a value.
+        // A struct that ends in a runtime-sized array or has atomics is never a value.
         let Some(fields) = fields else { continue };
         let name = struct_name(module, &ty.inner);
         if !seen.insert(name.clone()) {
@@ -65,10 +65,10 @@ fn structs(shader: &Shader, out: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// The struct with all that the shader's functions see.
+/// The struct of the shader's bindings and overrides.
 fn bound(shader: &Shader, out: &mut String) -> Result<()> {
     let module = &shader.module;
-    out.push_str("\n/// What the shader binds.\n#[derive(Clone, Copy, Debug)]\n");
+    out.push_str("\n/// The bindings of the shader.\n#[derive(Clone, Copy, Debug)]\n");
     out.push_str("pub struct Shader<'a, const CHECKED: bool> {\n");
     out.push_str("    __fault: &'a Fault,\n");
     for (handle, variable) in module.global_variables.iter() {
@@ -166,7 +166,7 @@ fn given(function: &Function, entry_point: &EntryPoint) -> Result<String> {
     Ok(arguments?.join(", "))
 }
 
-/// What an argument of an entry point is.
+/// The value of a built-in argument of an entry point.
 pub(super) fn builtin(argument: &naga::FunctionArgument, entry_point: &EntryPoint) -> Result<String> {
     let [x, y, z] = entry_point.workgroup_size;
     let Some(naga::Binding::BuiltIn(builtin)) = argument.binding else {

@@ -27,7 +27,7 @@ impl<'a> Body<'a, '_> {
         Err(Unsupported::new(self.function.expressions.get_span(expression), construct))
     }
 
-    /// The value as text: its name, or what it is computed from.
+    /// The value as text: its name, or its expression.
     pub(super) fn value(&mut self, expression: Handle<Expression>) -> Result<Value> {
         match self.bound.get(&expression) {
             Some(value) => Ok(value.clone()),
@@ -44,7 +44,7 @@ impl<'a> Body<'a, '_> {
         expressions.iter().map(|&expression| Ok(self.value_as(expression, class)?.text)).collect()
     }
 
-    /// What the expression is computed from.
+    /// The expression as text.
     pub(super) fn compute(&mut self, handle: Handle<Expression>) -> Result<Value> {
         let module = &self.translation.shader.module;
         let class = self.class(handle);
@@ -183,7 +183,7 @@ impl<'a> Body<'a, '_> {
         }
     }
 
-    /// An element at an index that is computed.
+    /// An element at a dynamic index.
     fn access(
         &mut self,
         handle: Handle<Expression>,
@@ -241,7 +241,7 @@ impl<'a> Body<'a, '_> {
     }
 }
 
-/// An element of an array or vector at an index that is computed; beyond the last, the last.
+/// An element of an array or vector at a dynamic index, clamped to the last.
 pub(super) fn element(items: &Value, is_array: bool, at: &Value) -> Value {
     if at.class == Class::Uniform {
         if !is_array {

@@ -1,4 +1,4 @@
-//! A function while it is translated: its signature, its variables, and its statements one after the other.
+//! The translation of a function: signature, variables and statements.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ use super::types::{convert, rust_type, zero};
 use super::uniformity::{Class, Classes};
 use super::value::Value;
 
-/// A variable that holds which lanes are active within a scope.
+/// A variable with the mask of the active lanes of a scope.
 #[derive(Clone, Debug)]
 pub(super) struct Mask {
     pub(super) scope: ScopeId,
@@ -27,13 +27,13 @@ pub(super) struct Mask {
 #[derive(Clone, Debug)]
 pub(super) struct Workgroup {
     pub(super) size: [u32; 3],
-    /// The statements that give the arguments for the invocations `at`.
+    /// The statements that declare the arguments of the invocations `at`.
     pub(super) arguments: String,
-    /// The range of places without a barrier that is being translated.
+    /// The range of positions without a barrier that is being translated.
     pub(super) segment: Option<(usize, usize)>,
 }
 
-/// A function while it is translated.
+/// The state of a function's translation.
 pub(super) struct Body<'a, 't> {
     pub(super) translation: &'t mut Translation<'a>,
     pub(super) function: &'a Function,
@@ -43,23 +43,23 @@ pub(super) struct Body<'a, 't> {
     /// The names of the arguments.
     pub(super) arguments: Vec<String>,
     pub(super) locals: HashMap<Handle<LocalVariable>, String>,
-    /// Values that have a name.
+    /// The named values.
     pub(super) bound: HashMap<Handle<Expression>, Value>,
-    /// The names of values that are declared before they are computed.
+    /// The names of values that are declared before they are assigned.
     pub(super) hoisted: HashMap<Handle<Expression>, String>,
-    /// `a && b` and `a || b`, which naga takes apart, by the variable that naga makes for them.
+    /// `a && b` and `a || b`, which naga lowers to `if`s, by the variable that naga creates for them.
     pub(super) fused: HashMap<Handle<LocalVariable>, Value>,
     pub(super) logic: HashSet<Handle<LocalVariable>>,
     pub(super) declared: HashSet<Handle<LocalVariable>>,
     pub(super) masks: Vec<Mask>,
-    /// Whether the function is given the mask of the active lanes.
+    /// Whether the function has an argument with the mask of the active lanes.
     pub(super) masked: bool,
     /// Whether lanes leave the function at different times.
     pub(super) masked_returns: bool,
     pub(super) workgroup: Option<Workgroup>,
     pub(super) names: Names,
     pub(super) scope: ScopeId,
-    /// What stands before all else in an entry point with barriers.
+    /// The declarations at the start of an entry point with barriers.
     pub(super) prologue: String,
     pub(super) out: String,
 }
@@ -176,7 +176,7 @@ impl<'a, 't> Body<'a, 't> {
         self.masks.last().map(|mask| mask.name.clone())
     }
 
-    /// The mask by which a store to a variable must be limited: some lanes that are not active may read it later.
+    /// The mask of a store to a variable that inactive lanes may read later.
     pub(super) fn blending(&self, pointer: Handle<Expression>) -> Option<String> {
         let mask = self.mask()?;
         match variable(self.function, pointer)? {
@@ -222,8 +222,8 @@ impl<'a, 't> Body<'a, 't> {
         Ok(())
     }
 
-    /// Declares the variables that live in this scope, are not declared by their first value, and are first used by
-    /// this statement.
+    /// Declares the variables of this scope that are first used by this statement and not declared by their first
+    /// store.
     fn declare(&mut self, statement: &Statement) -> Result<()> {
         let module = &self.translation.shader.module;
         let Some(&(start, end)) = self.scopes.extents.get(&statement_id(statement)) else { return Ok(()) };
@@ -265,7 +265,7 @@ impl<'a, 't> Body<'a, 't> {
             self.statement(statement)?;
             let rest = &statements[index + 1..];
             let Some(mask) = self.mask().filter(|_| self.removes_lanes(statement)) else { continue };
-            // Lanes may have left: what follows is for those that are still there, if there are any.
+            // Lanes may have exited: the rest runs for the remaining lanes, if any.
             let scopes = self.scopes.clone();
             let around = scopes.ancestors(self.scope).find(|&scope| scopes.tree[scope].kind != ScopeKind::Plain);
             let top = self.masks.last().map_or(0, |mask| mask.scope);
@@ -289,7 +289,7 @@ impl<'a, 't> Body<'a, 't> {
         Ok(())
     }
 
-    /// Whether a place lies in what is being translated: all does, but for entry points with barriers.
+    /// Whether a position is in the segment that is being translated; always true without barriers.
     pub(super) fn is_here(&self, position: Position) -> bool {
         let segment = self.workgroup.as_ref().and_then(|workgroup| workgroup.segment);
         segment.is_none_or(|(start, end)| (start..=end).contains(&position.order))
@@ -299,7 +299,7 @@ impl<'a, 't> Body<'a, 't> {
         format!("'{kind}_{}", self.scope_of(id))
     }
 
-    /// Whether some of the active lanes may leave the scope around this statement by it.
+    /// Whether some of the active lanes may exit the enclosing scope by this statement.
     fn removes_lanes(&self, statement: &Statement) -> bool {
         let inside: Vec<ScopeId> = super::blocks(statement).map(|block| self.scope_of(block_id(block))).collect();
         self.scopes.exits.iter().any(|exit| {
@@ -319,7 +319,7 @@ impl<'a, 't> Body<'a, 't> {
     pub(super) fn statement(&mut self, statement: &'a Statement) -> Result<()> {
         match *statement {
             Statement::Emit(ref range) => range.clone().try_for_each(|expression| self.emit(expression)),
-            // Names are given once, so that braces would say nothing.
+            // Names are unique, so braces are unnecessary.
             Statement::Block(ref block) => self.block(block, self.scope_of(block_id(block))),
             Statement::If { condition, ref accept, ref reject } => self.if_(condition, accept, reject),
             Statement::Switch { selector, ref cases } => self.switch(statement, selector, cases),
@@ -346,12 +346,12 @@ impl<'a, 't> Body<'a, 't> {
         }
     }
 
-    /// A statement that has no translation.
+    /// The error for a statement that cannot be translated.
     pub(super) fn fail<T>(&self, statement: &Statement, construct: impl Into<String>) -> Result<T> {
         Err(Unsupported::new(self.scopes.span(statement_id(statement)), construct))
     }
 
-    /// Gives an expression a name, unless its only use is in the statement that it belongs to.
+    /// Binds an expression to a name, unless its only use is in its own statement.
     fn emit(&mut self, expression: Handle<Expression>) -> Result<()> {
         if super::is_pointer(self.translation.shader, self.info, expression) || self.is_inline(expression) {
             return Ok(());
@@ -363,7 +363,7 @@ impl<'a, 't> Body<'a, 't> {
         self.bind(expression, value)
     }
 
-    /// Gives a value a name.
+    /// Binds a value to a name.
     pub(super) fn bind(&mut self, expression: Handle<Expression>, value: Value) -> Result<()> {
         let name = if let Some(name) = self.hoisted.get(&expression) {
             let name = name.clone();
@@ -389,7 +389,7 @@ impl<'a, 't> Body<'a, 't> {
         self.names.unique(own.map_or("t", String::as_str))
     }
 
-    /// What stands for a value that is not computed yet.
+    /// The initial value of a variable whose value is computed later.
     pub(super) fn placeholder(&self, expression: Handle<Expression>, class: &Class) -> Result<String> {
         let inner = self.inner(expression);
         match (class, zero(&self.translation.shader.module, inner)) {
@@ -404,7 +404,7 @@ impl<'a, 't> Body<'a, 't> {
         if self.function.named_expressions.contains_key(&expression) {
             return false;
         }
-        // A component of something that has a name is a name.
+        // A component of a named value needs no name.
         if let Expression::AccessIndex { base, .. } = self.function.expressions[expression]
             && (self.bound.contains_key(&base)
                 || matches!(self.function.expressions[base], Expression::FunctionArgument(_)))
@@ -432,7 +432,7 @@ impl<'a, 't> Body<'a, 't> {
     }
 }
 
-/// Whether nothing happens between two places.
+/// Whether no statement runs between two positions.
 fn together(a: Position, b: Position) -> bool {
     a.scope == b.scope && a.statement == b.statement
 }

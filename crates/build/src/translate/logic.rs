@@ -1,4 +1,4 @@
-//! `a && b` and `a || b`, which naga takes apart into `if`s, as one expression again.
+//! Recovers `a && b` and `a || b`, which naga lowers to `if`s.
 
 use naga::{Block, Expression, Function, Handle, LocalVariable, Statement};
 
@@ -8,7 +8,7 @@ use super::scopes::{Variable, variable};
 use super::uniformity::Class;
 use super::value::Rank;
 
-/// `variable = left && right` or `variable = left || right` as naga writes it: `if left { variable = right } else {
+/// `variable = left && right` or `variable = left || right` as lowered by naga: `if left { variable = right } else {
 /// variable = false }`, or `if !left { variable = right } else { variable = true }`.
 pub(super) struct Logic<'a> {
     variable: Handle<LocalVariable>,
@@ -43,7 +43,7 @@ fn logic<'a>(function: &Function, statement: &'a Statement) -> Option<Logic<'a>>
 }
 
 impl<'a> Body<'a, '_> {
-    /// Finds the variables that naga makes for `a && b` and `a || b`.
+    /// Finds the variables that naga creates for `a && b` and `a || b`.
     pub(super) fn find_logic(&mut self, block: &'a Block) {
         let statements: Vec<&Statement> = block.iter().collect();
         for pair in statements.windows(2) {
@@ -85,7 +85,7 @@ impl<'a> Body<'a, '_> {
                 }
                 let loads = matches!(self.function.expressions[expression], Expression::Load { pointer }
                     if variable(self.function, pointer).is_none());
-                // The right side is then computed for lanes that must not come to it: harmless, unless it reads memory.
+                // Fusing evaluates the right side in lanes that must skip it: harmless unless it reads memory.
                 if loads && condition_varies {
                     return None;
                 }
@@ -98,7 +98,7 @@ impl<'a> Body<'a, '_> {
         logic(self.function, statement).filter(|logic| self.logic.contains(&logic.variable))
     }
 
-    /// Remembers `a && b` or `a || b` as one expression.
+    /// Records `a && b` or `a || b` as one expression.
     pub(super) fn fuse(&mut self, found: &Logic<'a>) -> Result<()> {
         let name = Variable::Local(found.variable);
         let class = self.classes.variables.get(&name).cloned().unwrap_or(Class::Uniform);

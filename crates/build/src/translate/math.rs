@@ -1,4 +1,4 @@
-//! WGSL's functions.
+//! WGSL's built-in functions.
 
 use naga::{Expression, Handle, MathFunction, TypeInner};
 
@@ -34,7 +34,7 @@ impl Body<'_, '_> {
         let mut values = Vec::with_capacity(arguments.len());
         for &argument in arguments {
             let value = self.value_as(argument, &class)?;
-            // `mix` takes a scalar for all components.
+            // `mix` accepts a scalar for all components.
             let splat = match (self.inner(handle), self.inner(argument)) {
                 (TypeInner::Vector { size, .. }, TypeInner::Scalar(_)) if function == MathFunction::Mix => Some(*size),
                 _ => None,

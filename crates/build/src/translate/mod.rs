@@ -1,12 +1,12 @@
-//! From WGSL to Rust: neighbouring invocations become the lanes of a vector.
+//! Translates WGSL to Rust: neighbouring invocations become the lanes of a vector.
 //!
 //! ```text
 //! Function --scopes--> blocks as a tree --uniformity--> what differs between lanes --function--> Rust
 //! ```
 //!
-//! What is the same for all lanes stays a scalar and its branches stay branches; what differs becomes a vector, and
-//! control that differs becomes a mask of the lanes that are active. A function is translated once per combination of
-//! what its arguments have in common between lanes ([`variants`]). The text names what `kiln-simd` gives.
+//! Uniform values stay scalars and uniform branches stay branches; varying values become vectors, and varying control
+//! flow becomes a mask of the active lanes. A function is translated once per combination of its arguments' classes
+//! ([`variants`]). The output calls `kiln-simd`.
 
 mod barrier;
 mod call;
@@ -34,13 +34,13 @@ use crate::{Diagnostic, Shader};
 
 use uniformity::Class;
 
-/// The most lanes that a vector has on any processor.
+/// The largest number of lanes of a vector on any processor.
 pub(crate) const MOST_LANES: u32 = 16;
 
 /// A construct that has no translation.
 #[derive(Clone, Debug)]
 pub(crate) struct Unsupported {
-    /// Where it stands.
+    /// Its place.
     pub(crate) span: naga::Span,
     /// Its name.
     pub(crate) construct: String,
@@ -82,7 +82,7 @@ fn is_pointer(shader: &Shader, info: &naga::valid::FunctionInfo, expression: Han
     matches!(inner, TypeInner::Pointer { .. } | TypeInner::ValuePointer { .. })
 }
 
-/// How an entry point's argument differs between lanes, which run along local x.
+/// The class of an entry point's argument: lanes run along local x.
 fn builtin_class(argument: &FunctionArgument) -> Class {
     match argument.binding {
         Some(Binding::BuiltIn(BuiltIn::LocalInvocationIndex)) => Class::Linear,

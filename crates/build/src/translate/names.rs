@@ -1,15 +1,15 @@
-//! Names that translated code gives.
+//! Unique names for translated code.
 
 use std::collections::HashMap;
 
 use crate::names::ident;
 
-/// Names that are given once.
+/// The names in use.
 #[derive(Clone)]
 pub(super) struct Names(HashMap<String, usize>);
 
 impl Names {
-    /// None given yet but those that translated code uses itself, or that Rust does not take as a variable's.
+    /// Reserves the names that translated code uses itself and those that Rust does not allow for variables.
     pub(super) fn new() -> Names {
         const TAKEN: &[&str] = &[
             "simd",
@@ -59,7 +59,7 @@ impl Names {
         ident(&free)
     }
 
-    /// As [`Names::unique`], and not given in `others` either.
+    /// As [`Names::unique`], and unique in `others`, too.
     pub(super) fn unique_in_both(&mut self, others: &mut Names, name: &str) -> String {
         loop {
             let free = self.unique(name);

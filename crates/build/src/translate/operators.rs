@@ -33,7 +33,7 @@ impl<'a> Body<'a, '_> {
         if matches!(left_inner, TypeInner::Matrix { .. }) || matches!(right_inner, TypeInner::Matrix { .. }) {
             return self.matrix(op, left, right, class);
         }
-        // `first + lane` and what is made of it: only the first is computed with.
+        // For `first + lane` and its derivatives, only `first` is computed.
         if matches!(class, Class::Linear | Class::Clamped) {
             let (a, b) = (self.value(left)?, self.value(right)?);
             let (a, b) = if a.class == Class::Uniform { (b, a) } else { (a, b) };
@@ -105,7 +105,7 @@ impl<'a> Body<'a, '_> {
         }
     }
 
-    /// Whether an integer can be divided by this one whatever it is.
+    /// Whether division by this integer is defined for every dividend.
     pub(super) fn divides_safely(&self, divisor: Handle<Expression>) -> bool {
         match self.function.expressions[divisor] {
             Expression::Literal(Literal::U32(value)) => value != 0,
@@ -167,8 +167,8 @@ impl<'a> Body<'a, '_> {
         Ok(test.method("select", &format!("{}, {}", accept.text, reject.text)).with_class(class))
     }
 
-    /// `select(0, memory[i], condition)`: the address is chosen, not the value, so that all of a load's uses can take it
-    /// from memory.
+    /// `select(0, memory[i], condition)`: selects the address, not the value, so that uses of the load become memory
+    /// operands.
     pub(super) fn load_or_zero(
         &mut self,
         test: &Value,
@@ -211,7 +211,7 @@ impl<'a> Body<'a, '_> {
         if matches!(self.inner(from), TypeInner::Matrix { .. }) || self.inner(from).scalar_kind() == Some(kind) {
             return Ok(value);
         }
-        // Between integers, of a scalar or of the first of neighbours, Rust's own conversion is the clearest.
+        // Integer conversions of scalars and linear values use Rust's `as`.
         let integers = matches!(kind, ScalarKind::Uint | ScalarKind::Sint)
             && matches!(self.inner(from), TypeInner::Scalar(scalar)
                 if matches!(scalar.kind, ScalarKind::Uint | ScalarKind::Sint));

@@ -1,4 +1,4 @@
-//! What pointers point to: memory of a binding or the workgroup, or a variable of the function.
+//! Pointees: memory of a binding or the workgroup, or a variable of the function.
 
 use naga::{AddressSpace, BinaryOperator, Expression, Handle, Scalar, ScalarKind, TypeInner};
 
@@ -12,13 +12,13 @@ use crate::names::ident;
 
 pub(super) const U32: TypeInner = TypeInner::Scalar(Scalar::U32);
 
-/// What a pointer points to.
+/// A pointee.
 pub(super) enum Place {
     /// Memory that is addressed in 32-bit words.
     Memory { storage: String, word: Value },
     /// A variable or a part of one, as text that can be assigned to.
     Variable(Value),
-    /// A part of a variable or of a uniform buffer, the first step to which takes an index that is computed.
+    /// A part of a variable or of a uniform buffer, reached by a dynamic index first.
     Part { root: Box<Place>, path: Vec<Step> },
     /// A uniform buffer or a part of one.
     Constant(Value),
@@ -36,8 +36,8 @@ enum At {
 }
 
 impl<'a> Body<'a, '_> {
-    /// An index into memory. Where the access takes place for sure, a sum is one that does not wrap around: the compiler
-    /// then knows how addresses rise from round to round.
+    /// An index into memory. Where the access is unconditional, sums must not wrap around, so that the compiler knows
+    /// how addresses advance between iterations.
     fn address(&mut self, storage: &str, index: Handle<Expression>) -> Result<Value> {
         let class = self.class(index);
         let happens = class == Class::Uniform || (class == Class::Linear && self.mask().is_none());
@@ -53,7 +53,7 @@ impl<'a> Body<'a, '_> {
         }
     }
 
-    /// The type of what a pointer points to.
+    /// The type of a pointee.
     pub(super) fn pointee(&self, pointer: Handle<Expression>) -> TypeInner {
         match *self.inner(pointer) {
             TypeInner::Pointer { base, .. } => self.translation.shader.module.types[base].inner.clone(),
@@ -143,7 +143,7 @@ impl<'a> Body<'a, '_> {
         }
     }
 
-    /// Where a part of a value lies, in words from the value's start.
+    /// The offset of a part of a value, in words.
     pub(super) fn offset(&self, outer: &TypeInner, index: u32) -> Option<u32> {
         let words = match *outer {
             TypeInner::Vector { .. } => 1,
@@ -163,7 +163,7 @@ impl<'a> Body<'a, '_> {
         Some(words * index)
     }
 
-    /// What lies at the pointer.
+    /// Loads the pointee.
     pub(super) fn load(&mut self, pointer: Handle<Expression>) -> Result<Value> {
         if let Some(Variable::Local(local)) = variable(self.function, pointer)
             && let Some(fused) = self.fused.get(&local)
@@ -183,7 +183,7 @@ impl<'a> Body<'a, '_> {
         }
     }
 
-    /// The statement that writes the value where the pointer points to.
+    /// Stores the value at the pointee.
     pub(super) fn store(&mut self, pointer: Handle<Expression>, value: Handle<Expression>) -> Result<()> {
         let inner = self.pointee(pointer);
         match self.place(pointer)? {
@@ -204,7 +204,7 @@ impl<'a> Body<'a, '_> {
                     if reads {
                         value = self.named("new", value);
                     }
-                    // What is lent to be written cannot be read for its own index.
+                    // A mutably borrowed variable cannot be read for its own index.
                     let path: Vec<Step> = path.into_iter().map(|step| self.with_named_index(step)).collect();
                     let mask = self.blending(pointer);
                     self.assign_part(&place, &path, mask.as_deref(), &value);
@@ -242,7 +242,7 @@ impl<'a> Body<'a, '_> {
         }
     }
 
-    /// Writes a part of a variable: an element is taken out, changed and put back.
+    /// Writes a part of a variable: copies an element, changes it and writes it back.
     fn assign_part(&mut self, place: &Value, path: &[Step], mask: Option<&str>, value: &Value) {
         let Some((Step { outer, at }, rest)) = path.split_first() else {
             return self.assign_to(place, mask, value);
@@ -301,7 +301,7 @@ fn step_into(value: Value, step: &Step) -> Value {
     }
 }
 
-/// The part as text that can be assigned to, if no index differs between lanes or chooses a component.
+/// The part as an assignable place expression, if no index varies between lanes or selects a component.
 pub(super) fn assignable(root: &Value, path: &[Step]) -> Option<Value> {
     path.iter().try_fold(root.clone(), |value, step| match &step.at {
         At::Fixed(index) => Some(part(&value, &step.outer, *index)),
@@ -310,12 +310,12 @@ pub(super) fn assignable(root: &Value, path: &[Step]) -> Option<Value> {
     })
 }
 
-/// Whether Rust has it as an array, which a matrix is as well; else it is a vector.
+/// Whether it is an array in Rust, as arrays and matrices are; else it is a vector.
 fn is_array(inner: &TypeInner) -> bool {
     !matches!(inner, TypeInner::Vector { .. })
 }
 
-/// An element of an array that can be assigned to.
+/// An assignable element of an array.
 fn element_mut(items: &Value, index: &Value) -> Value {
     let text = format!("*wgsl::element_mut(&mut {}, {})", items.within(Rank::Unary), index.text);
     Value::ranked(text, items.class.clone(), Rank::Unary)

@@ -1,4 +1,4 @@
-//! A function's blocks as a tree, and where in it expressions are evaluated, variables accessed and blocks left.
+//! A function's blocks as a tree, with the positions of evaluations, accesses and exits.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,35 +20,35 @@ pub(super) struct Scope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ScopeKind {
     Function,
-    /// A block in braces: nothing decides whether it runs.
+    /// A block in braces, which always runs.
     Plain,
     /// A branch of this `if` or a case of this `switch`.
     Branch(Id),
     /// This `switch`, around its cases.
     Switch(Id),
-    /// This loop, around its body and what continues it.
+    /// This loop, around its body and its `continuing` block.
     Loop(Id),
     /// The body of this loop.
     Body(Id),
-    /// What continues this loop.
+    /// The `continuing` block of this loop.
     Continuing(Id),
 }
 
-/// A place in a function.
+/// A position in a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Position {
     pub(super) scope: ScopeId,
     /// The number of the statement within its block; consecutive evaluations share one.
     pub(super) statement: usize,
-    /// Rises along the text.
+    /// Ascending in program order.
     pub(super) order: usize,
 }
 
-/// What a pointer into a function's own memory starts from.
+/// The root of a pointer into a function's own memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Variable {
     Local(Handle<LocalVariable>),
-    /// A pointer that the function was given.
+    /// A pointer argument of the function.
     Argument(u32),
 }
 
@@ -61,25 +61,25 @@ pub(super) struct Access {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum AccessKind {
     Read,
-    /// `whole` if nothing of the old value stays.
+    /// `whole` if it replaces the whole value.
     Write {
         value: Handle<Expression>,
         pointer: Handle<Expression>,
         whole: bool,
     },
-    /// Handed to a function as this argument: read and perhaps written.
+    /// Passed to a function as this argument: read and perhaps written.
     Call {
         call: Id,
         argument: usize,
     },
 }
 
-/// Where a block is left early.
+/// An early exit from a block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Exit {
     pub(super) kind: ExitKind,
     pub(super) scope: ScopeId,
-    /// The function, loop or switch that is left, or the body that is continued.
+    /// The function, loop or switch that is exited, or the body that is continued.
     pub(super) target: ScopeId,
     pub(super) value: Option<Handle<Expression>>,
 }
@@ -98,17 +98,18 @@ pub(super) struct Scopes {
     pub(super) of: HashMap<Id, ScopeId>,
     /// Where each expression is evaluated, if it is.
     pub(super) evaluated: Vec<Option<Position>>,
-    /// Where each value is used, by a statement or by another value; an index, wherever a pointer with it is.
+    /// The positions of each value's uses by statements and other values; an index is used wherever a pointer with it
+    /// is.
     pub(super) used: Vec<Vec<Position>>,
     /// The first and the last [`Position::order`] within each statement.
     pub(super) extents: HashMap<Id, (usize, usize)>,
-    /// Returns without a value after which the function ends anyway, and breaks after which their `switch` does.
+    /// Redundant exits: returns without a value at the end of the function, and breaks at the end of their `switch`.
     pub(super) idle: HashSet<Id>,
-    /// Where each statement stands in the text.
+    /// The source span of each statement.
     spans: HashMap<Id, Span>,
     /// The order of each barrier.
     pub(super) barriers: Vec<usize>,
-    /// Where each call stands.
+    /// The position of each call.
     pub(super) calls: HashMap<Id, Position>,
     pub(super) accesses: HashMap<Variable, Vec<Access>>,
     pub(super) exits: Vec<Exit>,
@@ -122,7 +123,7 @@ pub(super) fn block_id(block: &Block) -> Id {
     std::ptr::from_ref(block) as usize
 }
 
-/// What a pointer expression starts from, if that is the function's own memory.
+/// The root of a pointer expression, if it is in the function's own memory.
 pub(super) fn variable(function: &Function, mut pointer: Handle<Expression>) -> Option<Variable> {
     loop {
         match function.expressions[pointer] {
@@ -134,7 +135,7 @@ pub(super) fn variable(function: &Function, mut pointer: Handle<Expression>) -> 
     }
 }
 
-/// Calls `each` for what an expression is computed from.
+/// Calls `each` for the operands of an expression.
 pub(super) fn operands(expression: &Expression, mut each: impl FnMut(Handle<Expression>)) {
     match *expression {
         Expression::Compose { ref components, .. } => components.iter().copied().for_each(each),
@@ -154,13 +155,13 @@ pub(super) fn operands(expression: &Expression, mut each: impl FnMut(Handle<Expr
     }
 }
 
-/// Finds exits that stand where the block ends anyway. naga ends every branch that a function may end in with a return.
+/// Finds redundant exits: naga ends every branch in which a function may end with a return.
 fn find_idle(block: &Block, is_exit: fn(&Statement) -> bool, idle: &mut HashSet<Id>) {
     match block.last() {
         Some(statement) if is_exit(statement) => {
             idle.insert(statement_id(statement));
         }
-        // A `break` in a `switch` leaves that one.
+        // A `break` in a nested `switch` exits that one.
         Some(Statement::Switch { .. }) if is_exit(&Statement::Break) => {}
         Some(statement @ (Statement::Block(_) | Statement::If { .. } | Statement::Switch { .. })) => {
             super::blocks(statement).for_each(|block| find_idle(block, is_exit, idle));
@@ -192,7 +193,7 @@ impl Scopes {
         walk.scopes
     }
 
-    /// Where a statement stands in the text.
+    /// The source span of a statement.
     pub(super) fn span(&self, statement: Id) -> Span {
         self.spans.get(&statement).copied().unwrap_or_default()
     }
@@ -206,14 +207,14 @@ impl Scopes {
         self.ancestors(inner).any(|scope| scope == outer)
     }
 
-    /// The smallest scope that holds both.
+    /// The innermost scope that contains both.
     pub(super) fn common(&self, a: ScopeId, b: ScopeId) -> ScopeId {
         self.ancestors(a).find(|&scope| self.contains(scope, b)).unwrap_or(0)
     }
 
-    /// Where a variable is declared in Rust: the smallest block that holds all its uses and in which it is given a value
-    /// first; else outside of all loops, because a value from an earlier round may be seen. The flag tells whether the
-    /// first use is that first value.
+    /// The scope in which a variable is declared in Rust: the innermost block that contains all its uses and assigns it
+    /// before it is read; else outside of all loops, because a value from an earlier iteration may be read. The flag is
+    /// true if the first use is that assignment.
     pub(super) fn home(&self, variable: Variable, initialised: bool) -> (ScopeId, bool) {
         let Some([first, rest @ ..]) = self.accesses.get(&variable).map(Vec::as_slice) else {
             return (0, false);
@@ -255,7 +256,7 @@ impl Walk<'_> {
         for (statement, span) in block.span_iter() {
             self.scopes.spans.insert(statement_id(statement), *span);
             let evaluates = matches!(statement, Statement::Emit(_));
-            // A run of evaluations and the statement after it belong together: nothing happens between them.
+            // A run of evaluations and the statement after it share a position.
             if !evaluating {
                 number += 1;
             }
@@ -310,7 +311,7 @@ impl Walk<'_> {
                 self.block(continuing, inner);
                 if let Some(condition) = break_if {
                     self.order += 1;
-                    // Its own statement number: the loop's other block has been left.
+                    // A statement number of its own, behind the loop's other block.
                     self.uses(condition, Position { scope: inner, statement: usize::MAX, order: self.order });
                 }
             }
@@ -369,7 +370,7 @@ impl Walk<'_> {
         self.scopes.exits.push(Exit { kind, scope, target, value });
     }
 
-    /// A pointer is not a value: what is used are its indices.
+    /// A pointer is not a value: a use of it is a use of its indices.
     fn uses(&mut self, expression: Handle<Expression>, position: Position) {
         if (self.is_pointer)(expression) {
             operands(&self.function.expressions[expression], |operand| self.uses(operand, position));

@@ -1,4 +1,4 @@
-//! A shader while it is translated: which functions are called how, and what they need.
+//! The state of a shader's translation: function instances and their needs.
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -17,13 +17,13 @@ use super::variants::Variants;
 use crate::Shader;
 use crate::names::ident;
 
-/// A function with what its arguments have in common between lanes.
+/// A function, specialised for its arguments' classes.
 pub(super) struct Instance<'a> {
     pub(super) function: &'a Function,
     pub(super) info: &'a naga::valid::FunctionInfo,
     pub(super) scopes: Rc<Scopes>,
     pub(super) classes: Rc<Classes>,
-    /// Whether it is given the mask of the active lanes.
+    /// Whether it has an argument with the mask of the active lanes.
     pub(super) masked: bool,
     pub(super) name: String,
 }
@@ -35,7 +35,7 @@ struct Key {
     masked: bool,
 }
 
-/// A shader while it is translated.
+/// The state of a shader's translation.
 pub(super) struct Translation<'a> {
     pub(super) shader: &'a Shader,
     pub(super) variants: Variants<'a>,
@@ -61,8 +61,8 @@ impl<'a> Translation<'a> {
         }
     }
 
-    /// The name of a function for arguments of these classes, which is none of the caller's own `locals`, and the class
-    /// of what it gives.
+    /// The name of a function for arguments of these classes, which differs from the caller's `locals`, and the class
+    /// of its result.
     pub(super) fn instance(
         &mut self,
         function: Handle<Function>,
@@ -82,7 +82,7 @@ impl<'a> Translation<'a> {
         Ok((name, classes.result.clone()))
     }
 
-    /// The functions that are called and not written yet.
+    /// Writes the functions that are called and not written yet.
     pub(super) fn functions(&mut self, out: &mut String) -> Result<()> {
         while let Some(key) = self.waiting.pop_front() {
             let instance = Instance {
@@ -99,8 +99,8 @@ impl<'a> Translation<'a> {
         Ok(())
     }
 
-    /// Whether it matters to a function which lanes are active: it accesses memory, has loops, or writes what it is
-    /// given pointers to.
+    /// Whether a function needs the mask of the active lanes: it accesses memory, has loops, or writes through
+    /// pointers.
     pub(super) fn needs_mask(&self, function: Handle<Function>) -> bool {
         let info = &self.shader.info[function];
         let memory = self.memory().any(|global| !info[global].is_empty());

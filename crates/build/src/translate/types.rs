@@ -1,4 +1,4 @@
-//! WGSL's types as Rust's, and values in another form: one for all lanes, or one per lane.
+//! WGSL's types as Rust's, and conversions between scalars and lanes.
 
 use naga::{ArraySize, Module, Scalar, ScalarKind, StructMember, TypeInner, VectorSize};
 
@@ -6,7 +6,7 @@ use super::uniformity::Class;
 use super::value::{Rank, Value};
 use crate::names::ident;
 
-/// What a scalar is in a Rust type.
+/// The form of a scalar in a Rust type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     /// `f32`.
@@ -83,8 +83,8 @@ pub(super) fn vector(size: VectorSize) -> &'static str {
 
 pub(super) const COMPONENTS: [&str; 4] = ["x", "y", "z", "w"];
 
-/// The Rust name of a struct. Structs with equal members are one type to naga, and so they are to Rust. Names of what
-/// translated code uses get a `_`.
+/// The Rust name of a struct. Structs with equal members are one type, as in naga. Names that translated code uses get
+/// a `_`.
 pub(super) fn struct_name(module: &Module, inner: &TypeInner) -> String {
     const TAKEN: &[&str] = &[
         "f32",
@@ -154,7 +154,7 @@ pub(super) fn literal(literal: naga::Literal) -> Option<Value> {
     Some(Value::ranked(text, Class::Uniform, if negative { Rank::Unary } else { Rank::Whole }))
 }
 
-/// What a variable without a value holds.
+/// The zero value of a type.
 pub(super) fn zero(module: &Module, inner: &TypeInner) -> Option<String> {
     Some(match *inner {
         TypeInner::Scalar(scalar) => literal(naga::Literal::zero(scalar)?)?.text,
@@ -214,12 +214,12 @@ pub(super) fn convert(value: Value, inner: &TypeInner, class: &Class) -> Value {
             .with_class(Class::Varying)
         }
         (_, Class::Mixed(parts)) => named_once(value, |value| to_mixed(value, parts)).with_class(class.clone()),
-        // The analysis never asks for less than there is.
+        // The analysis never asks for a narrower class.
         _ => value.with_class(class.clone()),
     }
 }
 
-/// `body` of the value under a name, so that the value is computed once.
+/// `body` of a named value, so that the value is computed once.
 pub(super) fn named_once(value: Value, body: impl FnOnce(&Value) -> String) -> Value {
     if value.is_name() {
         let text = body(&value);

@@ -1,8 +1,8 @@
-//! What is the same for neighbouring invocations, and what differs.
+//! Uniformity analysis: which values are the same for neighbouring invocations.
 //!
-//! Neighbours along local x are the lanes of a vector. A value is the same for all of them unless it comes from their
-//! number, from memory at an address that differs, or was assigned where control differs. The analysis starts from "all
-//! is the same" and takes back what does not hold until nothing changes.
+//! Neighbours along local x are the lanes of a vector. A value is uniform unless it depends on the lane index or on
+//! memory at a varying address, or was assigned under varying control flow. The analysis starts from "everything is
+//! uniform" and weakens it to a fixed point.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,9 +20,9 @@ pub(super) enum Class {
     Unknown,
     /// The same in all.
     Uniform,
-    /// An integer: that of lane 0, plus the lane's number.
+    /// An integer: lane 0's, plus the lane index.
     Linear,
-    /// `min` of the former and what is the same in all.
+    /// `min` of a linear and a uniform value.
     Clamped,
     /// A vector whose components have classes of their own.
     Mixed(Vec<Class>),
@@ -31,7 +31,7 @@ pub(super) enum Class {
 }
 
 impl Class {
-    /// The class of what may be either.
+    /// The class of a value that may have either class.
     pub(super) fn join(self, other: Class) -> Class {
         match (self, other) {
             (Class::Unknown, known) | (known, Class::Unknown) => known,
@@ -40,17 +40,17 @@ impl Class {
         }
     }
 
-    /// Whether all lanes have the same, as far as is known.
+    /// Whether all lanes are equal, as far as is known.
     pub(super) fn is_uniform(&self) -> bool {
         matches!(self, Class::Uniform | Class::Unknown)
     }
 
-    /// The class in memory of the function, where a vector has one class for all components.
+    /// The class in a variable, where a vector has one class for all components.
     pub(super) fn stored(self) -> Class {
         if matches!(self, Class::Mixed(_)) { Class::Varying } else { self }
     }
 
-    /// Of a vector with components of these classes.
+    /// The class of a vector with components of these classes.
     pub(super) fn mixed(components: Vec<Class>) -> Class {
         match components.first() {
             Some(first)
@@ -63,25 +63,25 @@ impl Class {
     }
 }
 
-/// What the analysis of a function found.
+/// The analysis of a function.
 #[derive(Clone, Debug)]
 pub(super) struct Classes {
     pub(super) expressions: Vec<Class>,
-    /// The classes with which the function was called.
+    /// The classes of the function's arguments.
     pub(super) arguments: Vec<Class>,
-    /// Of each call, the classes that its arguments have, and what its pointers point to has afterwards.
+    /// The classes of each call's arguments; for pointers, those of the pointees after the call.
     pub(super) calls: HashMap<Id, Vec<Class>>,
-    /// Of what a variable holds.
+    /// The classes of variables.
     pub(super) variables: HashMap<Variable, Class>,
-    /// The statements that lanes pass in different ways: `if` and `switch` whose conditions differ, loops that lanes
-    /// leave at different times.
+    /// The statements with varying control flow: `if` and `switch` with varying conditions, loops that lanes exit in
+    /// different iterations.
     pub(super) varying: HashSet<Id>,
-    /// Loops of which lanes skip parts at different times.
+    /// Loops whose lanes `continue` in different iterations.
     pub(super) varying_body: HashSet<Id>,
     pub(super) result: Class,
 }
 
-/// Analyses a function that is called with arguments of these classes; of a pointer, the class of what it points to.
+/// Analyses a function for arguments of these classes; for a pointer, the class of its pointee.
 pub(super) fn analyse<'a>(
     shader: &'a Shader,
     function: &'a Function,
@@ -104,7 +104,7 @@ pub(super) fn analyse<'a>(
     }
     for (local, declared) in function.local_variables.iter() {
         let variable = Variable::Local(local);
-        // A variable that is read before it is written has its initial value, which is the same in all lanes.
+        // A variable read before it is written has its initial value, which is uniform.
         let (_, fresh) = scopes.home(variable, declared.init.is_some());
         classes.variables.insert(variable, if fresh { Class::Unknown } else { Class::Uniform });
     }
@@ -233,7 +233,7 @@ impl<'a> Analysis<'a, '_> {
         }
     }
 
-    /// Of what lies at a pointer: differs if the address does.
+    /// The class of a pointee, which varies if the address does.
     fn load(&self, mut pointer: Handle<Expression>) -> Class {
         let mut class = Class::Uniform;
         let mut part = false;
@@ -310,7 +310,7 @@ impl<'a> Analysis<'a, '_> {
         }
     }
 
-    /// Finds `if` and `switch` statements whose conditions differ.
+    /// Finds `if` and `switch` statements with varying conditions.
     fn control(&mut self, block: &naga::Block) {
         for statement in block.iter() {
             match *statement {
@@ -328,7 +328,7 @@ impl<'a> Analysis<'a, '_> {
         }
     }
 
-    /// Whether lanes come to this scope at different times, once they are in its parent.
+    /// Whether only some of the lanes in the parent scope may be in this scope.
     fn divides(&self, scope: ScopeId) -> bool {
         match self.scopes.tree[scope].kind {
             ScopeKind::Branch(id) | ScopeKind::Loop(id) => self.classes.varying.contains(&id),
@@ -337,7 +337,7 @@ impl<'a> Analysis<'a, '_> {
         }
     }
 
-    /// Finds loops that lanes leave, or whose bodies they leave, at different times.
+    /// Finds loops that lanes exit or continue in different iterations.
     fn exits(&mut self) {
         for exit in &self.scopes.exits {
             let inside = self.scopes.ancestors(exit.scope).take_while(|&scope| scope != exit.target);
@@ -347,7 +347,7 @@ impl<'a> Analysis<'a, '_> {
             }
             if exit.kind == ExitKind::Continue {
                 if let ScopeKind::Body(id) = self.scopes.tree[exit.target].kind {
-                    // The lanes that go on early are away until the body ends.
+                    // Lanes that continue early are inactive until the body ends.
                     self.classes.varying_body.insert(id);
                     self.classes.varying.insert(id);
                 }
@@ -375,7 +375,7 @@ impl<'a> Analysis<'a, '_> {
                 if given.contains(&Class::Unknown) {
                     continue;
                 }
-                // What the function does to a variable may raise its class, and with that what the function does.
+                // The function may raise the class of a variable, which may in turn raise the function's.
                 let analysed = loop {
                     let analysed = variants.analyse(self.shader, function, &given)?;
                     let raised: Vec<Class> = (0..given.len() as u32)
@@ -401,7 +401,7 @@ impl<'a> Analysis<'a, '_> {
         Ok(())
     }
 
-    /// The class with which an argument is handed on; of a pointer, that of what it points to.
+    /// The class of an argument; for a pointer, that of its pointee.
     fn argument(&self, argument: Handle<Expression>) -> Class {
         match *self.inner(argument) {
             TypeInner::Pointer { .. } | TypeInner::ValuePointer { .. } => {
@@ -449,7 +449,7 @@ impl<'a> Analysis<'a, '_> {
         }
     }
 
-    /// Whether the lanes that run this store are all that may see what it wrote: then one value serves for all of them.
+    /// Whether only the lanes that run this store may read the stored value, which can then be uniform.
     fn reaches_all_readers(&self, variable: Variable, accesses: &[Access], store: &Access) -> bool {
         let region = self.region(store.position.scope);
         if region == 0 {
@@ -467,7 +467,7 @@ impl<'a> Analysis<'a, '_> {
             Variable::Argument(_) => true,
         };
         let (home, _) = self.scopes.home(variable, initialised);
-        // A loop between would bring lanes back that were not there when the value was written.
+        // A loop in between would reactivate lanes that were inactive at the store.
         let between = self.scopes.ancestors(region).skip(1).take_while(|&scope| scope != home);
         self.scopes.contains(home, region)
             && !between.into_iter().any(|scope| matches!(self.scopes.tree[scope].kind, ScopeKind::Loop(_)))

@@ -2,7 +2,7 @@
 
 use super::uniformity::Class;
 
-/// How closely a text binds, as Rust ranks operators.
+/// Rust's operator precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
     /// `if`, a block, a closure.
@@ -16,13 +16,13 @@ pub(super) enum Rank {
     Shift,
     Sum,
     Product,
-    /// `-x`, `!x`, `x as u32` (which binds less closely than the former, but never stands within them bare).
+    /// `-x`, `!x`, `x as u32` (which binds less closely than the former, but is never a bare operand of them).
     Unary,
-    /// A name, a literal, a call, or what stands in parentheses.
+    /// A name, a literal, a call, or an expression in parentheses.
     Whole,
 }
 
-/// A Rust expression and how it differs between lanes, which says what Rust type it has.
+/// A Rust expression and its class, which determines its Rust type.
 #[derive(Clone, Debug)]
 pub(super) struct Value {
     pub(super) text: String,
@@ -44,7 +44,7 @@ impl Value {
         Value::whole(text, Class::Uniform)
     }
 
-    /// The text, in parentheses where it binds less closely than `rank`.
+    /// The text, in parentheses if its precedence is below `rank`.
     pub(super) fn within(&self, rank: Rank) -> String {
         if self.rank >= rank { self.text.clone() } else { format!("({})", self.text) }
     }
@@ -71,7 +71,7 @@ impl Value {
         self
     }
 
-    /// Whether the text is a name, which may stand several times.
+    /// Whether the text is a name, which can be repeated.
     pub(super) fn is_name(&self) -> bool {
         self.text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'#'))
             && !self.text.starts_with(|c: char| c.is_ascii_digit())

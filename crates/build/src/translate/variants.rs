@@ -1,4 +1,4 @@
-//! Functions as they are called: one variant per combination of what its arguments have in common between lanes.
+//! Function variants: one per combination of the classes of its arguments.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ pub(super) struct Variants<'a> {
 }
 
 impl<'a> Variants<'a> {
-    /// The function's analysis for arguments of these classes; of a pointer, the class of what it points to.
+    /// The function's analysis for arguments of these classes; for a pointer, the class of its pointee.
     pub(super) fn analyse(
         &mut self,
         shader: &'a Shader,

@@ -1,6 +1,6 @@
 use crate::{assert_error, kernel};
 
-/// A kernel with these declarations is refused, and this is said about it.
+/// Asserts that a kernel with these declarations is refused with this message.
 #[track_caller]
 fn assert_refused(declarations: &str, expected: &str) {
     assert_error(&[("a.wgsl", &kernel(declarations))], expected);
@@ -70,7 +70,7 @@ error: `s` is a uniform buffer at group 1, binding 1
  --> a.wgsl:2:23
   |
 2 | @group(1) @binding(1) var<uniform> s: S;
-  |                       ^^^^^^^^^^^^^^^^^^ expected `@group(0)` for parameters, or `#import step` for what differs between steps
+  |                       ^^^^^^^^^^^^^^^^^^ expected `@group(0)` for parameters, or `#import step` for values that differ between steps
 ");
 }
 
@@ -125,7 +125,7 @@ error: `add` does not write `x`, which is declared read_write
  --> a.wgsl:1:23
   |
 1 | @group(0) @binding(1) var<storage, read_write> x: array<f32>;
-  |                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ expected `var<storage, read>`, or another variable with this binding for it
+  |                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ expected `var<storage, read>`, or another variable with this binding for this entry point
 ",
     );
 }
@@ -154,7 +154,7 @@ fn parameters_have_a_layout_that_rust_can_have() {
 @compute @workgroup_size(1)
 fn scale() { y[0] = params.rotation[0].x; }",
         "
-error: the member `rotation` of `Params` has a type that Rust cannot lay out alike
+error: the member `rotation` of `Params` has a type that Rust cannot lay out identically
  --> a.wgsl:1:17
   |
 1 | struct Params { rotation: mat3x3f }
@@ -176,7 +176,7 @@ error: `scale` uses two uniform buffers: `params` and `more`
  --> a.wgsl:3:23
   |
 3 | @group(0) @binding(2) var<uniform> more: Params;
-  |                       ^^^^^^^^^^^^^^^^^^^^^^^^^^ expected one struct with all
+  |                       ^^^^^^^^^^^^^^^^^^^^^^^^^^ expected one struct with all parameters
 ",
     );
 }
@@ -220,7 +220,7 @@ error: the override `size` has an `@id`
  --> a.wgsl:1:8
   |
 1 | @id(3) override size: u32;
-  |        ^^^^^^^^^^^^^^^^^^^ expected none: Kiln sets overrides by name
+  |        ^^^^^^^^^^^^^^^^^^^ remove it: Kiln sets overrides by name
 ",
     );
 }
@@ -230,7 +230,7 @@ fn entry_points_have_struct_names_of_their_own() {
     assert_refused(
         "@compute @workgroup_size(1)\nfn Forward() { y[0] = 2.0; }",
         "
-error: the entry point `forward` becomes the struct `Forward`, which there is already
+error: the entry point `forward` becomes the struct `Forward`, which already exists
  --> a.wgsl:5:1
   |
 5 | fn forward() { y[0] = 1.0; }
@@ -240,7 +240,7 @@ error: the entry point `forward` becomes the struct `Forward`, which there is al
     assert_refused(
         "@compute @workgroup_size(1)\nfn overrides() { y[0] = 2.0; }",
         "
-error: the entry point `overrides` becomes the struct `Overrides`, which there is already
+error: the entry point `overrides` becomes the struct `Overrides`, which already exists
  --> a.wgsl:2:1
   |
 2 | fn overrides() { y[0] = 2.0; }

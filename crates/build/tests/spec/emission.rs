@@ -5,7 +5,7 @@ use kiln_graph::{Access, DType, Graph, Tensor, TensorType};
 
 use crate::{assert_error, build, kernel};
 
-/// The generated code, compiled: it is what users get.
+/// The generated code, compiled as in a user's crate.
 #[deny(missing_docs, warnings)]
 mod kernels {
     include!("../fixtures/kernels.rs");
@@ -34,7 +34,7 @@ fn the_generated_code_is_the_one_that_these_tests_compile() {
     if found != include_str!("../fixtures/kernels.rs") {
         let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/kernels.rs");
         std::fs::write(path, found).unwrap();
-        panic!("what is generated has changed; if that is meant, copy {path} to tests/fixtures/kernels.rs");
+        panic!("the generated code has changed; if that is intended, copy {path} to tests/fixtures/kernels.rs");
     }
 }
 
@@ -80,7 +80,7 @@ fn gpu_only_above_anything_else_is_an_error() {
     assert_error(
         &[("a.wgsl", &text)],
         "
-error: `#gpu_only` stands above no entry point
+error: `#gpu_only` is not above an entry point
  --> a.wgsl:1:1
   |
 1 | #gpu_only

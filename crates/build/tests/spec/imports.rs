@@ -36,7 +36,7 @@ error: expected the name of a file in `lib/`, without `.wgsl`, found `stepp // f
   |
 2 | #import stepp // for Adam
   |         ^^^^^^^^^^^^^^^^^
-  = note: `lib/` holds linear, step
+  = note: `lib/` contains linear, step
 ",
     );
 }
@@ -51,7 +51,7 @@ error: expected the name of a file in `lib/`, without `.wgsl`, found ``
   |
 1 | #import
   |        ^
-  = note: `lib/` holds nothing
+  = note: `lib/` contains nothing
 ",
     );
 }
@@ -61,7 +61,7 @@ fn imports_in_a_circle_are_an_error_at_the_line_that_closes_it() {
     assert_error(
         &[("a.wgsl", "#import b"), ("lib/b.wgsl", "#import c"), ("lib/c.wgsl", "\n#import b")],
         "
-error: import in a circle: b -> c -> b
+error: circular import: b -> c -> b
  --> lib/c.wgsl:2:9
   |
 2 | #import b
@@ -76,7 +76,7 @@ fn a_file_that_imports_itself_is_an_error() {
     assert_error(
         &[("a.wgsl", "#import b"), ("lib/b.wgsl", "#import b")],
         "
-error: import in a circle: b -> b
+error: circular import: b -> b
  --> lib/b.wgsl:1:9
   |
 1 | #import b

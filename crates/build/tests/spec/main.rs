@@ -12,17 +12,17 @@ use std::path::Path;
 
 use kiln_build::{Error, Options, Output, Shader};
 
-/// Compiles these files, given by their path below the folder of shaders.
+/// Compiles these files, with paths relative to the folder of shaders.
 fn compile(files: &[(&str, &str)]) -> Result<Output, Error> {
     with_files(files, |dir| kiln_build::compile(dir))
 }
 
-/// What a build script does with these files.
+/// Builds these files as a build script does.
 fn build(files: &[(&str, &str)]) -> Result<String, Error> {
     with_files(files, |dir| kiln_build::compile(dir)?.rust(&Options::default()))
 }
 
-/// Writes these files into a temporary folder, whose path is left out of what goes wrong.
+/// Writes these files into a temporary folder, whose path is removed from errors.
 fn with_files<T>(files: &[(&str, &str)], work: impl Fn(&Path) -> Result<T, Error>) -> Result<T, Error> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("lib")).unwrap();
@@ -55,7 +55,7 @@ fn shader(files: &[(&str, &str)]) -> Shader {
     }
 }
 
-/// What is said about these files, the temporary folder's path left out.
+/// The diagnostics of these files, without the temporary folder's path.
 #[track_caller]
 fn assert_error(files: &[(&str, &str)], expected: &str) {
     let found = build(files).unwrap_err().to_string();

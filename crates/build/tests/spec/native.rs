@@ -1,4 +1,4 @@
-//! What cannot be translated to native code is a build error that names the construct and its place.
+//! A construct that cannot be translated to native code is a build error with its name and place.
 
 use kiln_build::{Diagnostic, Error};
 
@@ -26,7 +26,8 @@ fn mistakes(files: &[(&str, &str)]) -> Vec<Diagnostic> {
     }
 }
 
-/// A kernel with these declarations and this body is refused because of `construct`, and the carets start below `at`.
+/// Asserts that a kernel with these declarations and this body is refused because of `construct`, with the carets below
+/// `at`.
 #[track_caller]
 fn assert_untranslatable(declarations: &str, body: &str, construct: &str, at: &str) {
     let text = kernel(declarations, body);

@@ -169,7 +169,7 @@ fn a_file_name_that_is_no_module_is_an_error() {
     assert_error(
         &[("conv-2d.wgsl", &kernel(""))],
         "
-error: conv-2d.wgsl is not named as a Rust module can be
+error: conv-2d.wgsl is not a valid Rust module name
   = note: expected a letter, then letters, digits and `_`
 ",
     );

@@ -2,6 +2,6 @@
 
 fn main() {
     let builder = kiln_build::Builder::new("shaders").paths(kiln_build::Paths::of_parts());
-    // SAFETY: the tests run what misuses its memory checked only.
+    // SAFETY: the tests run kernels with invalid accesses in checked form only.
     unsafe { builder.trusted() }.build();
 }

@@ -1,14 +1,14 @@
-//! `--augment`: Keras' arguments of ImageDataGenerator in words.
+//! `--augment`: the arguments of Keras' ImageDataGenerator as text.
 
 use kiln::augmentation::Augmentation;
 
 use super::spec;
 use crate::error::Error;
 
-/// What `--augment` means without a value: changes that leave small pictures recognisable.
+/// The value of a bare `--augment`: transforms that keep small pictures recognisable.
 pub const USUAL: &str = "width_shift_range=0.1,height_shift_range=0.1,horizontal_flip=true";
 
-/// What a text says: see [`spec::parse`].
+/// Parses the value of `--augment`; see [`spec::parse`].
 pub fn parse(text: &str) -> Result<Augmentation, Error> {
     spec::parse(text).map_err(|problem| Error::Augmentation { found: text.to_owned(), problem })
 }
@@ -39,6 +39,6 @@ mod tests {
         let error = parse("rotation=15").unwrap_err().to_string();
         assert!(error.contains("rotation=15") && error.contains("unknown field `rotation`"), "{error}");
         let error = parse("rotation_range=1,rotation_range=2").unwrap_err().to_string();
-        assert!(error.contains("rotation_range is there twice"), "{error}");
+        assert!(error.contains("duplicate argument rotation_range"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! `kiln augment-preview`: what `--augment` does to pictures.
+//! `kiln augment-preview`: a preview of `--augment`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,42 +9,42 @@ use super::{augment, counted, devices, source};
 use crate::error::Error;
 use crate::files;
 
-/// Draw pictures as a training with --augment sees them.
+/// Preview the pictures that a training with --augment sees.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   kiln augment-preview --data cifar10
   kiln augment-preview --data photos/ --augment rotation_range=40,zoom_range=0.2,fill_mode=reflect --out a.png")]
 pub struct Arguments {
-    /// The pictures: what `kiln train --data` takes.
+    /// The pictures, as for `kiln train --data`.
     #[arg(long, default_value = "cifar10", value_name = "NAME|PATH")]
     data: String,
     #[command(flatten)]
     images: source::Images,
-    /// Leave out this share, which a training validates with.
+    /// Leave out this share of the pictures, the validation set of a training.
     #[arg(long, default_value_t = 0.0, value_parser = super::train::arguments::share, value_name = "SHARE")]
     validation_split: f64,
-    /// How they are changed: Keras' arguments of ImageDataGenerator as name=value, with commas between them.
+    /// The augmentation: arguments of Keras' ImageDataGenerator as name=value, separated by commas.
     #[arg(long, value_name = "SPEC", default_value = augment::USUAL, num_args = 0..=1, default_missing_value = augment::USUAL)]
     augment: String,
-    /// How many rows of pictures; as many columns.
+    /// The number of rows and of columns.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=32), value_name = "N")]
     rows: u32,
-    /// Show the first pictures of the data set, or one picture over and over again.
+    /// Show one picture many times instead of the first pictures of the data set.
     #[arg(long)]
     one: bool,
-    /// What the random draws depend on.
+    /// The random seed.
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
+    /// The device: cpu, part of a GPU's name, or a number from `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     device: Option<String>,
-    /// The picture that is written, PNG.
+    /// The PNG file to write.
     #[arg(long, default_value = "augment.png", value_name = "FILE")]
     out: PathBuf,
 }
 
-/// How wide and high the picture is to be at least, in pixels, if whole multiples of the pictures' size allow it.
+/// The minimum width and height in pixels, if integer multiples of the pictures' size allow it.
 const SIDE: usize = 1000;
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {

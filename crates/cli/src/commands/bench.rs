@@ -1,4 +1,4 @@
-//! `kiln bench`: how fast a device is.
+//! `kiln bench`: the speed of a device.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,34 +14,34 @@ use crate::error::Error;
 use crate::progress::rate;
 
 const BATCH: usize = 128;
-/// A machine whose peak changes by more than this factor does something else, too.
+/// A machine is disturbed if its peak changes by more than this factor.
 const CHANGE: f64 = 1.1;
-/// So does one on which more than a quarter of all times spread by more than this share.
+/// It is also disturbed if more than a quarter of all times spread by more than this share.
 const SPREAD: f64 = 0.3;
 
-/// Measure how fast a device runs the kernels of a training, and whole trainings.
+/// Measure the speed of a device: of the kernels of a training, and of whole trainings.
 ///
 /// Each op runs alone, on the shapes of LeNet, of the deeper network for CIFAR-10 and of some of InceptionV3's layers.
-/// Products are told in GFLOP/s, all else in GB/s of the tensors that are taken and given; beside it the share of what
-/// the device was measured to do at most at the beginning: a loop of multiply-adds, and a copy larger than its caches.
-/// Tensors that stay in a cache may exceed the copy. Times are those of the device's own clock, where it has one: the
-/// median of some, and of trainings the best; beside it how far they lie apart. The last lines say whether something
-/// disturbed the machine meanwhile, and what failed, which makes the exit status 1.
+/// Products are reported in GFLOP/s, all other ops in GB/s of their inputs and outputs, both also as a share of the
+/// device's peak: a loop of multiply-adds, and a copy larger than its caches, measured at the beginning. Tensors that
+/// stay in a cache may exceed the copy. Times are the median of several runs (for trainings, the best) with their
+/// spread, by the device's own clock if it has one. The last lines report disturbances of the machine, and failures,
+/// which make the exit status 1.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   kiln bench
   kiln bench --device nvidia
-  kiln bench conv2d                # only what has this text in its name
+  kiln bench conv2d                # only names that contain this text
   kiln bench training/             # only the trainings
   kiln bench --json > bench.json")]
 pub struct Arguments {
-    /// Measure only what has this text in its name.
+    /// Measure only the ops and trainings with this text in their names.
     filter: Option<String>,
-    /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
+    /// The device: cpu, part of a GPU's name, or a number from `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     device: Option<String>,
-    /// About how long to measure each op; a training takes ten times as long.
+    /// The approximate time for each op; a training takes ten times as long.
     #[arg(long, default_value_t = 0.5, value_parser = super::train::arguments::positive, allow_negative_numbers = true, value_name = "S")]
     seconds: f64,
     /// Print JSON instead of a table.
@@ -54,18 +54,18 @@ fn networks() -> [Model; 2] {
     [models::lenet([28, 28, 1], 10), models::cifar10_deep([32, 32, 3], 10)]
 }
 
-/// What a training was measured to do.
+/// The measured speed of a training.
 struct Trained {
     id: String,
     images_per_second: f64,
-    /// How far the times of its runs lie apart, as a share of their median.
+    /// The spread of its times, as a share of their median.
     spread: f64,
     first_step: Duration,
 }
 
-/// All that was measured.
+/// All measurements.
 struct Report {
-    /// The device's peak before and after all else.
+    /// The device's peak before and after all other measurements.
     peaks: [Peak; 2],
     timing: Option<Timing>,
     kernels: Vec<Measured>,
@@ -73,7 +73,7 @@ struct Report {
     failures: Vec<Failure>,
 }
 
-/// What could not be measured, and why.
+/// A measurement that failed, and why.
 struct Failure {
     id: String,
     error: String,
@@ -85,7 +85,7 @@ impl Failure {
     }
 }
 
-/// A bar on a terminal, and lines of a table above it as soon as they are known, unless JSON is asked for.
+/// A progress bar on a terminal with the finished rows of the table above it, unless JSON is requested.
 struct Output {
     bar: ProgressBar,
     json: bool,
@@ -167,7 +167,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     Ok(if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The best of some runs: what else the machine does only makes them slower.
+/// The best of several runs, because other load on the machine only slows them down.
 fn train(id: String, device: &Device, model: Model, budget: Duration) -> Result<Trained, Error> {
     const RUNS: usize = 10;
     let mut training = Training::new(device, model, BATCH, budget)?;
@@ -200,7 +200,8 @@ impl Report {
     /// The lines below the tables.
     fn end(&self) -> Vec<String> {
         let mut lines = vec![String::new()];
-        lines.extend(self.timing.map(|timing| format!("times by the {timing}; spread: the slowest less the fastest")));
+        lines
+            .extend(self.timing.map(|timing| format!("times measured by the {timing}; spread: slowest minus fastest")));
         lines.extend(self.disturbance());
         if !self.failures.is_empty() {
             lines.extend([String::new(), "not measured:".to_owned()]);
@@ -209,14 +210,14 @@ impl Report {
         lines
     }
 
-    /// What shows that the machine did something else meanwhile, if anything does.
+    /// The signs that other load disturbed the machine, if any.
     fn disturbance(&self) -> Option<String> {
         let [before, after] = self.peaks;
         let changed = (before.change(after) > CHANGE).then(|| format!("its {before} became {after}"));
         let spreads = self.kernels.iter().map(|kernel| kernel.spread);
         let spreads: Vec<f64> = spreads.chain(self.trainings.iter().map(|trained| trained.spread)).collect();
         let wide = spreads.iter().filter(|&&spread| spread > SPREAD).count();
-        // The shortest ops vary on a quiet machine, too.
+        // The shortest ops vary even on an idle machine.
         let scattered = (4 * wide > spreads.len())
             .then(|| format!("{wide} of {} times spread by more than {:.0} %", spreads.len(), 100.0 * SPREAD));
         let signs: Vec<String> = changed.into_iter().chain(scattered).collect();

@@ -1,4 +1,4 @@
-//! `kiln check`: whether a device computes right.
+//! `kiln check`: the correctness of a device.
 
 use std::process::ExitCode;
 
@@ -8,25 +8,26 @@ use serde_json::json;
 use super::{devices, show};
 use crate::error::Error;
 
-/// Check whether a device and its driver compute right.
+/// Check that a device and its driver compute correctly.
 ///
-/// Every op runs on inputs of all sizes and is compared with a reference in 64-bit floats, also with a NaN, an infinity,
-/// a -0 or a denormal in each input in turn (the "special" cases); a training is compared with what Keras recorded; the
-/// same training runs twice, and once with tensors cut to fit small bindings, to the same bits. The table has the largest
-/// error of each, relative to the largest value. Please add it to a report about a driver.
+/// Runs every op on inputs of many sizes and compares it with a reference in 64-bit floats, also with a NaN, an
+/// infinity, a -0 or a denormal in each input in turn (the "special" cases); compares a training with one recorded from
+/// Keras; and checks that the same training is bit-identical when repeated and when its tensors are split to fit small
+/// bindings. The table has the largest error of each, relative to the largest value. Please include it in bug reports
+/// about a driver.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   kiln check
   kiln check --device nvidia
-  kiln check conv2d                # only what has this text in its name
+  kiln check conv2d                # only names that contain this text
   kiln check --json > check.json
 
-Exit status: 0 all passed, 1 something failed.")]
+Exit status: 0 if all checks passed, 1 if any failed.")]
 pub struct Arguments {
-    /// Check only what has this text in its name.
+    /// Run only the checks with this text in their names.
     filter: Option<String>,
-    /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
+    /// The device: cpu, part of a GPU's name, or a number from `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     device: Option<String>,
     /// Print JSON instead of a table.

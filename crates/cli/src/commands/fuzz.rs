@@ -1,5 +1,5 @@
-//! Damaged files that only the command line reads: an error or other contents, never a panic. `KILN_FUZZ=10000` makes as
-//! many mutations of each.
+//! Fuzzes the files that only the command line reads: they cause errors, never panics. `KILN_FUZZ` sets the number of
+//! mutations of each.
 
 #![allow(clippy::unwrap_used)]
 

@@ -25,13 +25,13 @@ pub mod summary;
 pub mod train;
 mod weights;
 
-/// A number of things in words, from their plural: `1 sample`, `2 samples`.
+/// A count with its noun, from the plural: `1 sample`, `2 samples`.
 fn counted(count: usize, things: &str) -> String {
     let one = things.strip_suffix('s').filter(|_| count == 1);
     format!("{count} {}", one.unwrap_or(things))
 }
 
-/// Prints a text that may be long. Whoever reads it may hang up early, as `head` does.
+/// Prints a text that may be long; the reader may close the pipe early, as `head` does.
 fn show(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

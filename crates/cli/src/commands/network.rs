@@ -11,29 +11,29 @@ use super::run;
 use super::weights::Weights;
 use crate::error::Error;
 
-/// A network that Kiln knows.
+/// A built-in network.
 pub struct Known {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What it is for: the images that it takes, and the number of classes.
+    /// The default shape of its images, and the default number of classes.
     pub input_shape: [usize; 3],
     pub classes: usize,
-    /// The data set that it is trained on where none is named, if there is a usual one.
+    /// The default data set, if it has one.
     pub data: Option<&'static str>,
     build: fn(Shape, usize) -> Model,
-    /// What it is as a backbone that others have trained on ImageNet, if it is one.
+    /// Its form as a backbone with weights pretrained on ImageNet, if it is one.
     pub backbone: Option<Backbone>,
 }
 
-/// A network that can do without the layers that classify.
+/// A network that can be built without its classifier layers.
 pub struct Backbone {
-    /// How it expects photographs.
+    /// The preprocessing of its images.
     pub preprocessing: Preprocessing,
-    /// The network for such images.
+    /// Builds the network for this shape of images.
     pub build: fn(Shape, Top) -> Model,
 }
 
-/// All of them.
+/// All built-in networks.
 pub static KNOWN: [Known; 5] = [
     Known {
         name: "lenet",
@@ -78,37 +78,37 @@ pub static KNOWN: [Known; 5] = [
 ];
 
 impl Known {
-    /// The network of this name, if Kiln knows it.
+    /// The built-in network with this name.
     pub fn named(name: &str) -> Option<&'static Known> {
         KNOWN.iter().find(|known| known.name == name)
     }
 
-    /// The network for such images and so many classes.
+    /// Builds the network for this shape of images and number of classes.
     pub fn build(&self, input_shape: impl Into<Shape>, classes: usize) -> Model {
         (self.build)(input_shape.into(), classes)
     }
 
-    /// The backbone of this name.
+    /// The backbone with this name.
     pub fn backbone(name: &str) -> Result<(&'static Known, &'static Backbone), Error> {
         let known = Known::named(name).and_then(|known| Some((known, known.backbone.as_ref()?)));
         known.ok_or_else(|| Error::NoBackbone { found: name.to_owned() })
     }
 }
 
-/// Puts trained weights into a backbone, or a part of one; layers that it has not are left out.
+/// Loads pretrained weights into a backbone or a part of one; weights of other layers are ignored.
 pub fn load_backbone(model: &mut Model, weights: &Weights) -> Result<(), Error> {
     let path = weights.path()?;
     let kept = model.load_weights_with(&path, LoadWeights { by_name: true, ..LoadWeights::default() })?;
     if kept.is_empty() { Ok(()) } else { Err(Error::PartOfBackbone { path, missing: kept }) }
 }
 
-/// The `model.json` that is meant: a file, or a folder that has one.
+/// The path of the `model.json` with this name: a file, or the one in a folder.
 pub fn file(name: &Path) -> Option<PathBuf> {
     let in_folder = name.join("model.json");
     [name.to_owned(), in_folder].into_iter().find(|path| path.is_file())
 }
 
-/// A network that Kiln knows, or one from a file: fresh weights.
+/// A built-in network or one from a file, with new weights.
 pub fn find(name: &str) -> Result<Model, Error> {
     match (Known::named(name), file(Path::new(name))) {
         (Some(known), _) => Ok(known.build(known.input_shape, known.classes)),
@@ -118,7 +118,7 @@ pub fn find(name: &str) -> Result<Model, Error> {
 }
 
 /// # Errors
-/// When no network has this name, and no file or folder has one.
+/// If there is no network, file or folder with this name.
 pub fn check(name: &str) -> Result<(), Error> {
     match Known::named(name).is_some() || file(Path::new(name)).is_some() {
         true => Ok(()),

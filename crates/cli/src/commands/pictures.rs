@@ -9,17 +9,17 @@ use kiln::graph::Shape;
 
 use crate::error::Error;
 
-/// What the names of pictures in a folder end in.
+/// The file extensions of pictures in a folder.
 const EXTENSIONS: [&str; 6] = ["bmp", "gif", "jpeg", "jpg", "png", "webp"];
 
-/// Reads pictures as a model takes them.
+/// Reads pictures as samples for a model.
 pub struct Reader {
     shape: Shape,
     options: LoadImg,
 }
 
 impl Reader {
-    /// For a model of images.
+    /// A reader for a model of images.
     pub fn new(model: &Model, interpolation: Interpolation) -> Result<Reader, Error> {
         let shape = model.input_shape().clone();
         let wrong = || Error::NoPictures { model: model.name().to_owned(), takes: shape.to_string() };
@@ -29,12 +29,12 @@ impl Reader {
         Ok(Reader { shape, options })
     }
 
-    /// How many pictures are read at once, so that they take about 64 MB.
+    /// The number of pictures to read at once: about 64 MB.
     pub fn at_once(&self) -> usize {
         ((64 << 20) / self.shape.elements().max(1)).clamp(1, 256)
     }
 
-    /// The pictures that can be read as bytes, and for each file why it cannot be.
+    /// Reads pictures as bytes; returns those that can be read, and for each file its error, if any.
     pub fn read(&self, files: &[PathBuf]) -> Result<(Dataset, Vec<Option<DataError>>), Error> {
         let mut values = Vec::with_capacity(files.len() * self.shape.elements());
         let mut problems = Vec::new();
@@ -51,24 +51,24 @@ impl Reader {
         Ok((data, problems))
     }
 
-    /// All pictures.
+    /// Reads all pictures.
     ///
     /// # Errors
-    /// When one cannot be read.
+    /// If one cannot be read.
     pub fn read_all(&self, files: &[PathBuf]) -> Result<Dataset, Error> {
         let (data, problems) = self.read(files)?;
         problems.into_iter().flatten().next().map_or(Ok(data), |problem| Err(problem.into()))
     }
 }
 
-/// The pictures that are meant, and what is wrong with folders.
+/// The picture files found, and errors in folders.
 #[derive(Debug, Default)]
 pub struct Found {
     pub files: Vec<PathBuf>,
     pub problems: Vec<Error>,
 }
 
-/// The pictures that are meant: files, and for a folder the pictures in it and in its folders, by their names.
+/// Finds pictures: files, and all pictures in folders and their subfolders, sorted by name.
 pub fn find(paths: &[PathBuf]) -> Found {
     let mut found = Found::default();
     for path in paths {
@@ -86,7 +86,7 @@ pub fn find(paths: &[PathBuf]) -> Found {
     found
 }
 
-/// Adds the pictures in a folder, which is visited once, however many links lead to it.
+/// Adds the pictures in a folder, visiting each folder once, even if several links lead to it.
 fn collect(folder: &Path, visited: &mut BTreeSet<PathBuf>, files: &mut Vec<PathBuf>) -> Result<(), Error> {
     if !visited.insert(folder.canonicalize().map_err(Error::file("read", folder))?) {
         return Ok(());

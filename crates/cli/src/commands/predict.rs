@@ -1,4 +1,4 @@
-//! `kiln predict`: what a network makes of pictures or of tensors.
+//! `kiln predict`: a network's predictions for pictures or tensors.
 
 mod answer;
 
@@ -18,15 +18,14 @@ use super::{counted, devices};
 use crate::error::{Error, chain};
 use crate::tensors;
 
-/// Show what a trained network takes pictures for, or run a network on tensors.
+/// Classify pictures with a trained network, or run a network on tensors.
 ///
-/// Pictures (PNG, JPEG, GIF, BMP, WebP) are resized to what the network takes, without keeping the aspect ratio, scaled and
-/// standardized as run.json says that those of the training were. For a network that no run is known of, they are resized
-/// as Keras' load_img does, to the nearest pixel, and divided by 255 unless the network scales them itself. vgg16 and
-/// inception_v3 tell the classes of ImageNet, with weights that someone trained.
+/// Pictures (PNG, JPEG, GIF, BMP, WebP) are resized to the network's input, without keeping the aspect ratio, and
+/// scaled and standardized as in training (recorded in run.json). For a network without a run.json, they are resized to
+/// the nearest pixel, as by Keras' load_img, and divided by 255 unless the network scales them itself. vgg16 and
+/// inception_v3 predict the classes of ImageNet, with pretrained weights.
 ///
-/// A picture that cannot be read, or for which the network gives a value that is not finite, does not keep the others from
-/// being shown; the exit status is 1 then.
+/// If a picture cannot be read, or its prediction is not finite, the others are still shown, and the exit status is 1.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -35,11 +34,11 @@ Examples:
   kiln predict inception_v3 --weights inception_v3.safetensors photo.jpg
   kiln predict model.json --weights w.safetensors --input x.safetensors --output y.safetensors
 
-The file of --input has a tensor x [samples, …] of f32 or u8. A network that `kiln train` left sees values of the type that
-it was trained on (bytes of pictures are u8) as it saw those; other f32, and all of a network that no run is known of, are
-seen as they are. The file of --output gets y, what the network gives for each sample.")]
+The --input file has a tensor x [samples, …] of f32 or u8. For a network trained by `kiln train`, values of the type of the
+training data (bytes of pictures are u8) are scaled as in training; all other values are used unscaled. The --output file
+has a tensor y with the network's output for each sample.")]
 pub struct Arguments {
-    /// The folder that `kiln train` or `kiln finetune` left, a model.json, vgg16 or inception_v3.
+    /// The output folder of `kiln train` or `kiln finetune`, a model.json, vgg16 or inception_v3.
     model: PathBuf,
     /// The pictures, and folders of pictures.
     #[arg(required_unless_present = "input")]
@@ -48,40 +47,40 @@ pub struct Arguments {
     /// model.json].
     #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]")]
     weights: Option<Weights>,
-    /// What photographs go through before vgg16 or inception_v3 sees them: caffe, tf or torch, as in Keras [default: Keras'
-    /// for the network; vgg16 with torchvision's weights takes torch].
+    /// The preprocessing of pictures for vgg16 or inception_v3: caffe, tf or torch, as in Keras [default: Keras' for
+    /// the network; use torch for torchvision's vgg16].
     #[arg(long, value_name = "MODE")]
     preprocessing: Option<Preprocessing>,
-    /// What values are multiplied by, and what is then added, in place of the run's rule: such as 1/255 or 1/127.5,-1.
+    /// Scale values by this factor and add the offset, instead of the run's scaling, for example 1/255 or 1/127.5,-1.
     #[arg(long, value_name = "SCALE[,OFFSET]", conflicts_with = "preprocessing", allow_hyphen_values = true)]
     rescale: Option<Rescale>,
-    /// How pictures are resized for a network that no run is known of: nearest, bilinear, bicubic, lanczos, box or hamming
-    /// [default: nearest].
+    /// The interpolation of resized pictures for a network without a run.json: nearest, bilinear, bicubic, lanczos, box
+    /// or hamming [default: nearest].
     #[arg(long, value_name = "NAME")]
     interpolation: Option<Interpolation>,
     /// Run on the tensor x of this safetensors file.
     #[arg(long, value_name = "FILE", requires = "output", conflicts_with = "images")]
     input: Option<PathBuf>,
-    /// Write what comes out as the tensor y of this safetensors file.
+    /// Write the outputs as the tensor y of this safetensors file.
     #[arg(long, value_name = "FILE", requires = "input")]
     output: Option<PathBuf>,
-    /// How many classes to show for each picture.
+    /// The number of classes to show for each picture.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     top: u32,
-    /// Write JSON: for each picture its file and the classes with their probabilities, the values of a network that gives
-    /// quantities, or why it cannot be read.
+    /// Print JSON: for each picture its file and its classes with their probabilities, the output values of a
+    /// regression, or the error.
     #[arg(long)]
     json: bool,
-    /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
+    /// The device: cpu, part of a GPU's name, or a number from `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     device: Option<String>,
 }
 
-/// A network and what is known of its training.
+/// A network and its run.
 struct Trained {
     model: Model,
     run: Run,
-    /// The folder of the run; none if there is no run.
+    /// The folder of the run, if any.
     folder: Option<PathBuf>,
 }
 
@@ -128,14 +127,14 @@ fn find(arguments: &Arguments) -> Result<Trained, Error> {
 }
 
 impl Arguments {
-    /// A network that no run is known of.
+    /// A network without a run.
     fn untrained(&self, model: Model, run: Run) -> Trained {
         let interpolation = self.interpolation.unwrap_or(run.interpolation);
         Trained { model, run: Run { interpolation, ..run }, folder: None }
     }
 
     /// # Errors
-    /// When pictures were to be read in another way than those of the training.
+    /// If the arguments contradict how the training read its pictures.
     fn check(&self, folder: &Path, run: &Run) -> Result<(), Error> {
         if let Some(found) = self.interpolation.filter(|&found| found != run.interpolation) {
             let found = format!("--interpolation {}", found.name());

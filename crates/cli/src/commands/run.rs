@@ -1,5 +1,5 @@
-//! `run.json`: what a training was asked for and how it ended, beside the model. All that is needed to evaluate the
-//! model, to predict with it and to go on with its training.
+//! `run.json`: the configuration and results of a training, beside the model: all that is needed to evaluate the model,
+//! to predict with it and to resume its training.
 
 mod classes;
 mod input;
@@ -38,11 +38,11 @@ pub const FILE: &str = "run.json";
 pub struct Run {
     /// The model's name.
     pub model: String,
-    /// What `--data` said.
+    /// The value of `--data`.
     pub data: String,
-    /// How many samples there were to train, those that were validated with included.
+    /// The number of training samples, including the validation set.
     pub samples: usize,
-    /// The names of the classes in the order of the model's outputs, none where they are numbers.
+    /// The names of the classes in the order of the model's outputs; empty if classes are numbers.
     pub classes: Vec<String>,
     /// The type of the samples' values.
     pub dtype: DType,
@@ -50,49 +50,49 @@ pub struct Run {
     pub image_size: Option<[usize; 2]>,
     /// The channels of the images, if samples are images.
     pub color_mode: Option<ColorMode>,
-    /// How pictures of another size are resized.
+    /// The interpolation of resized pictures.
     pub interpolation: Interpolation,
-    /// What values were multiplied by, and what was then added, before the model saw them.
+    /// The scale and offset of the values that the model saw.
     pub rescale: Rescale,
-    /// What photographs went through instead, if the model is a backbone.
+    /// The preprocessing used instead, if the model is a backbone.
     pub preprocessing: Option<Preprocessing>,
-    /// What `--augment` said.
+    /// The value of `--augment`.
     pub augment: Option<String>,
-    /// What the augmentation found in the training samples, if it looked for anything. In a file of its own.
+    /// The augmentation's statistics of the training samples, if it uses any. In a file of its own.
     #[serde(skip)]
     pub features: Option<Arc<Features>>,
-    /// The loss that training minimised: its name, and whether the model gives logits.
+    /// The loss of the training: its name, and whether the outputs are logits.
     #[serde(flatten, with = "loss")]
     pub loss: Arc<dyn Loss>,
-    /// What was measured beside the loss.
+    /// The metrics.
     #[serde(with = "names")]
     pub metrics: Vec<Arc<dyn Metric>>,
     /// The device's name.
     pub device: String,
-    /// How weights were changed.
+    /// The optimizer.
     pub optimizer: String,
-    /// Samples per step.
+    /// The batch size.
     pub batch_size: usize,
-    /// In how many shards each batch was computed.
+    /// The number of shards of each batch.
     pub accumulate: usize,
-    /// The share of the training samples that was validated with.
+    /// The share of the training samples used for validation.
     pub validation_split: f64,
-    /// What `--reduce-lr-on-plateau` said.
+    /// The value of `--reduce-lr-on-plateau`.
     pub reduce_lr_on_plateau: Option<String>,
-    /// What `--class-weight` said.
+    /// The values of `--class-weight`.
     pub class_weight: Vec<String>,
-    /// What weights and order depend on.
+    /// The random seed.
     pub seed: u64,
-    /// What `kiln train` was asked for, so that `--resume` can go on with it.
+    /// The arguments of `kiln train`, for `--resume`.
     pub training: Option<Training>,
-    /// The loss of the test samples, unless training was stopped.
+    /// The test loss, unless training was stopped.
     pub test_loss: Option<f64>,
-    /// The share of the test samples whose class was the most probable one, unless training was stopped.
+    /// The test accuracy, unless training was stopped.
     pub test_accuracy: Option<f64>,
 }
 
 impl Default for Run {
-    /// What is taken for granted where nothing was said.
+    /// The default values.
     fn default() -> Run {
         Run {
             model: String::new(),
@@ -125,8 +125,8 @@ impl Default for Run {
 }
 
 impl Run {
-    /// What is taken for granted of a model that no run is known of: it sees pictures divided by 255 unless it scales them
-    /// itself, resized as Keras' `load_img` does, and gives probabilities, or a quantity if it has one output.
+    /// The defaults for a model without a run: pictures are divided by 255 unless it scales them itself, resized as by
+    /// Keras' `load_img`, and its outputs are probabilities, or a regression if it has one output.
     pub fn unknown(model: &Model) -> Run {
         let rescale = if model.rescales_input().is_some() { Rescale::NONE } else { Rescale::TO_1 };
         let (image_size, color_mode) = input::image_of(model.input_shape());
@@ -137,7 +137,7 @@ impl Run {
         }
     }
 
-    /// Writes `run.json` into a folder.
+    /// Writes `run.json` to a folder.
     pub fn save(&self, folder: &Path) -> Result<(), Error> {
         standardization::save(folder, self.features.as_deref())?;
         let path = file(folder);
@@ -159,7 +159,7 @@ impl Run {
         Ok(Some(Run { features: features.map(Arc::new), ..run }))
     }
 
-    /// The training that left a model, which is named as on the command line: a folder or its model.json.
+    /// The run of a model, named as on the command line: a folder or its model.json.
     pub fn of_model(name: &str) -> Result<Option<Run>, Error> {
         match (Known::named(name), network::file(Path::new(name))) {
             (None, Some(path)) => Run::load(path.parent().unwrap_or(Path::new("."))),
@@ -167,10 +167,10 @@ impl Run {
         }
     }
 
-    /// The training and the model that it left in a folder.
+    /// The run and the model in a folder.
     ///
     /// # Errors
-    /// When a file is missing or damaged, or the two contradict each other.
+    /// If a file is missing or damaged, or the two contradict each other.
     pub fn load_with_model(folder: &Path) -> Result<(Run, Model), Error> {
         if !folder.join("model.json").is_file() {
             return Err(no_run(folder));
@@ -182,8 +182,7 @@ impl Run {
     }
 }
 
-/// The error of what is named as a run and has no model: a file of another kind, a training in its first epoch, or
-/// something else.
+/// The error for a run without a model: a file of another kind, a training in its first epoch, or something else.
 pub fn no_run(found: &Path) -> Error {
     if file(found).is_file() {
         return Error::Unfinished { folder: found.to_owned() };
@@ -194,7 +193,7 @@ pub fn no_run(found: &Path) -> Error {
     }
 }
 
-/// Where the training in a folder is described.
+/// The path of `run.json` in a folder.
 pub fn file(folder: &Path) -> PathBuf {
     folder.join(FILE)
 }
@@ -207,7 +206,7 @@ mod tests {
 
     use super::*;
 
-    /// A training of a network for two kinds of small grey pictures.
+    /// A run of a network for two classes of small grey pictures.
     pub(super) fn run() -> Run {
         serde_json::from_value(written()).unwrap()
     }

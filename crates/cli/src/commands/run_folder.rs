@@ -1,4 +1,4 @@
-//! The folder of a run: one training at a time, and nothing of another one is lost or mixed up.
+//! The folder of a run, locked for one training at a time, so that runs are neither lost nor mixed up.
 
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
@@ -10,13 +10,13 @@ use super::network::Known;
 use super::run::{self, Run};
 use crate::error::Error;
 
-/// The file from which a training goes on.
+/// The file from which a training resumes.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
-/// The folder of TensorBoard's files.
+/// The folder of TensorBoard's event files.
 pub const BOARD: &str = "tensorboard";
-/// The file that the process that trains holds a lock of. It stays: a lock is of a file, not of a name.
+/// The file locked by the training process. It is never removed, because a lock belongs to the file, not to its name.
 const LOCK: &str = ".kiln.lock";
-/// What a run consists of, in the order in which it is removed: what could be resumed comes first.
+/// The files of a run, in the order of their removal: those needed to resume come first.
 const FILES: [&str; 8] = [
     CHECKPOINT,
     "weights.safetensors",
@@ -28,20 +28,20 @@ const FILES: [&str; 8] = [
     "history.svg",
 ];
 
-/// A folder that no other process trains in, until this is dropped or the process ends, however it ends. One that is not
-/// there is made when a training begins, not before: a training that cannot begin leaves none.
+/// A folder locked against other trainings until this is dropped or the process ends. A missing folder is created only
+/// when a training begins, so that a training that cannot start leaves none.
 pub struct RunFolder {
     path: PathBuf,
-    /// None as long as the folder is not there.
+    /// None while the folder does not exist.
     lock: Option<File>,
 }
 
-/// What a folder holds.
+/// The contents of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contents {
-    /// Nothing of a run.
+    /// No files of a run.
     Nothing,
-    /// A training that ended before its first epoch did.
+    /// A training that ended during its first epoch.
     Begun,
     /// A training whose last complete epoch has a checkpoint.
     Checkpoint,
@@ -50,10 +50,10 @@ pub enum Contents {
 }
 
 impl RunFolder {
-    /// Locks the folder, if it is there.
+    /// Locks the folder, if it exists.
     ///
     /// # Errors
-    /// When another process trains there, or the folder cannot be written into.
+    /// If another process trains there, or the folder is not writable.
     pub fn open(path: &Path) -> Result<RunFolder, Error> {
         let lock = path.exists().then(|| lock(path)).transpose()?;
         Ok(RunFolder { path: path.to_owned(), lock })
@@ -64,7 +64,7 @@ impl RunFolder {
         &self.path
     }
 
-    /// What it holds.
+    /// Its contents.
     ///
     /// # Errors
     /// When a file of a run cannot be read.
@@ -77,14 +77,14 @@ impl RunFolder {
             return Ok(if training { Contents::Begun } else { Contents::Nothing });
         }
         let complete = self.history()?.epochs.iter().any(|logs| logs.complete);
-        // The weights of an epoch that was interrupted or is being saved. A model of another origin stays a model.
+        // The weights of an epoch that was interrupted or is being saved. A model of other origin counts as a model.
         Ok(if training && !complete { Contents::Begun } else { Contents::Model })
     }
 
-    /// The figures of the epochs so far, none if there is no file of them.
+    /// The figures of the epochs so far; empty without a history file.
     ///
     /// # Errors
-    /// When the file cannot be read or holds something else.
+    /// If the file cannot be read or is not a history.
     pub fn history(&self) -> Result<History, Error> {
         match History::load(&self.path) {
             Err(kiln::Error::File { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(History::default()),
@@ -93,7 +93,7 @@ impl RunFolder {
     }
 
     /// # Errors
-    /// When the folder holds a run, unless that is to be overwritten.
+    /// If the folder contains a run, unless it may be overwritten.
     pub fn check(&self, overwrite: bool) -> Result<(), Error> {
         let anything = FILES.iter().any(|file| self.path.join(file).exists());
         match anything && !overwrite {
@@ -102,7 +102,7 @@ impl RunFolder {
         }
     }
 
-    /// What is there, in words.
+    /// The contents as text.
     fn describe(&self) -> String {
         match Run::load(&self.path) {
             Ok(Some(run)) if !run.model.is_empty() => format!("{} trained on {}", run.model, run.data),
@@ -110,10 +110,10 @@ impl RunFolder {
         }
     }
 
-    /// Makes the folder this training's own, before it trains: removes what is there of another one and writes run.json.
+    /// Claims the folder for this training: removes the files of another run and writes run.json.
     ///
     /// # Errors
-    /// When a file cannot be removed or written, or another training has begun in a folder that was not there.
+    /// If a file cannot be removed or written, or another training has begun in a folder that did not exist.
     pub fn begin(&mut self, run: &Run) -> Result<(), Error> {
         if self.lock.is_none() {
             std::fs::create_dir_all(&self.path).map_err(Error::file("create the folder", &self.path))?;
@@ -134,7 +134,7 @@ impl RunFolder {
     }
 }
 
-/// Locks a folder that is there.
+/// Locks an existing folder.
 fn lock(folder: &Path) -> Result<File, Error> {
     let name = folder.join(LOCK);
     let mut lock = File::options()
@@ -155,7 +155,10 @@ fn lock(folder: &Path) -> Result<File, Error> {
             return Err(Error::InUse { folder: folder.to_owned(), process });
         }
         Err(TryLockError::Error(error)) => {
-            eprintln!("warning: {} cannot be locked: {error}; let no other training write there", folder.display());
+            eprintln!(
+                "warning: {} cannot be locked: {error}; make sure that no other training writes there",
+                folder.display()
+            );
         }
     }
     Ok(lock)
@@ -168,19 +171,18 @@ fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// The folder that holds a model, as `kiln train` leaves it, if that is what a model's name on the command line means.
+/// The output folder of `kiln train` that a model's name on the command line refers to, if it does.
 pub fn named(model: &str) -> Option<&Path> {
     let folder = Path::new(model);
     (Known::named(model).is_none() && folder.join("model.json").is_file()).then_some(folder)
 }
 
-/// Whether two paths are one folder.
+/// Whether two paths are the same folder.
 pub fn is_same(one: &Path, other: &Path) -> bool {
     one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
-/// A folder beside the others of `runs`, for another training of the model in a folder: the folder's name with the first
-/// number behind it that is free.
+/// A new folder in `runs` for another training of the model in a folder: the folder's name with the first free number.
 pub fn another(model: &Path) -> Result<PathBuf, Error> {
     let absolute = std::path::absolute(model).map_err(Error::file("read", model))?;
     let name = absolute.file_name().unwrap_or_default().to_string_lossy().into_owned();

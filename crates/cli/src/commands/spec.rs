@@ -1,13 +1,12 @@
-//! What an option says as `name=value` with commas between them, like `factor=0.5,patience=3`.
+//! Option values of the form `name=value,…`, for example `factor=0.5,patience=3`.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// The arguments that a text names. A name alone means true; a value is a number, true, false, a word or a list in
-/// brackets.
+/// Parses arguments. A bare name means true; a value is a number, true, false, a word or a list in brackets.
 ///
 /// # Errors
-/// What is wrong: a name that is there twice or is not known, or a value of the wrong kind.
+/// If a name is duplicate or unknown, or a value has the wrong type.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let mut arguments = Map::new();
     for part in parts(text) {
@@ -15,7 +14,7 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
         let (name, value) = (name.trim(), value.trim());
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
         if arguments.insert(name.to_owned(), value).is_some() {
-            return Err(format!("{name} is there twice"));
+            return Err(format!("duplicate argument {name}"));
         }
     }
     serde_json::from_value(Value::Object(arguments.clone())).map_err(|error| {
@@ -24,7 +23,7 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     })
 }
 
-/// What is wrong with the kind of an argument's value, by itself, if anything is.
+/// The error of an argument's type, if it has the wrong one.
 fn problem<T: DeserializeOwned>(name: String, value: Value) -> Option<String> {
     let alone: Map<String, Value> = [(name.clone(), value.clone())].into_iter().collect();
     let error = serde_json::from_value::<T>(Value::Object(alone)).err()?.to_string();
@@ -43,12 +42,12 @@ fn problem<T: DeserializeOwned>(name: String, value: Value) -> Option<String> {
     Some(format!("{name}: expected {expected}, found `{}`", shown(&value)))
 }
 
-/// A value as the text has it.
+/// A value as in the text.
 fn shown(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// What lies between the commas that are not inside brackets.
+/// The parts between commas outside of brackets.
 fn parts(text: &str) -> Vec<&str> {
     let mut depth = 0i32;
     let between = |letter: char| {

@@ -12,9 +12,10 @@ Examples:
   kiln summary lenet
   kiln summary runs/lenet
   kiln summary vgg16
-  kiln summary some/model.json      # as Keras' to_json writes it")]
+  kiln summary some/model.json      # as written by Keras' to_json")]
 pub struct Arguments {
-    /// A network that Kiln knows (lenet, cifar-simple, cifar-deep, vgg16, inception_v3), a folder that `kiln train` left, or a model.json.
+    /// The network: lenet, cifar-simple, cifar-deep, vgg16, inception_v3, an output folder of `kiln train`, or a
+    /// model.json.
     model: String,
 }
 

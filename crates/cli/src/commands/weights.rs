@@ -1,4 +1,4 @@
-//! `--weights`: a file, or one of the Hugging Face hub.
+//! `--weights`: a local file, or a file of the Hugging Face hub.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use kiln::hub::Hub;
 
 use crate::error::Error;
 
-/// What `--weights` says.
+/// The value of `--weights`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Weights {
     File(PathBuf),
@@ -15,7 +15,7 @@ pub enum Weights {
 }
 
 impl Weights {
-    /// A path, or `hub:OWNER/NAME[/FILE]`, where FILE is `model.safetensors` if nothing is said.
+    /// Parses a path or `hub:OWNER/NAME[/FILE]`, where FILE defaults to `model.safetensors`.
     pub fn parse(text: &str) -> Result<Weights, String> {
         let Some(name) = text.strip_prefix("hub:") else { return Ok(Weights::File(text.into())) };
         let mut parts = name.splitn(3, '/');
@@ -28,7 +28,7 @@ impl Weights {
         }
     }
 
-    /// The file on this machine: fetched, if it was not before, with a bar that tells how far it is.
+    /// The local path; downloads the file with a progress bar if it is not cached.
     pub fn path(&self) -> Result<PathBuf, Error> {
         let (repository, file) = match self {
             Weights::File(path) => return Ok(path.clone()),

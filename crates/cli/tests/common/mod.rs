@@ -1,4 +1,4 @@
-//! What several tests of the command need: calls of it, small data, and what it leaves.
+//! Shared by the tests of the command: calls, small data sets, and output files.
 
 #![allow(clippy::unwrap_used, clippy::panic, dead_code)]
 
@@ -8,7 +8,7 @@ use std::process::Command;
 use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 
-/// The exit status, and what is written to both outputs, of a command on the processor.
+/// Runs a command on the processor; returns the exit status and both outputs.
 pub fn kiln(folder: &Path, arguments: &[&str]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
     let output = command.args(arguments).current_dir(folder).env("KILN_DEVICE", "cpu").output().unwrap();
@@ -16,14 +16,14 @@ pub fn kiln(folder: &Path, arguments: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8(text).unwrap())
 }
 
-/// What is written by a command that ends well.
+/// The output of a command that succeeds.
 pub fn succeed(folder: &Path, arguments: &[&str]) -> String {
     let (status, text) = kiln(folder, arguments);
     assert_eq!(status, 0, "{arguments:?}: {text}");
     text
 }
 
-/// What is written by a command that fails.
+/// The output of a command that fails.
 pub fn fail(folder: &Path, arguments: &[&str]) -> String {
     let (status, text) = kiln(folder, arguments);
     assert_eq!(status, 1, "{arguments:?}: {text}");
@@ -31,7 +31,7 @@ pub fn fail(folder: &Path, arguments: &[&str]) -> String {
 }
 
 /// A folder with `over.json` and `over.safetensors`: a network of two dense layers, and 60 samples of two classes with
-/// labels that have nothing to do with them.
+/// random labels.
 pub fn write_over() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for file in ["over.json", "over.safetensors"] {
@@ -66,7 +66,7 @@ pub fn epochs(folder: &Path, run: &str) -> Vec<[f64; 2]> {
     history.epochs.iter().map(|logs| [logs.loss, logs.val_loss.unwrap_or(f64::NAN)]).collect()
 }
 
-/// The names of what lies in a folder, in order.
+/// The sorted names of a folder's entries.
 pub fn files(folder: &Path) -> Vec<String> {
     let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
     let mut names: Vec<String> = std::fs::read_dir(folder).unwrap().map(name).collect();

@@ -1,10 +1,10 @@
-//! Classes are found by their names.
+//! Classes are matched by name.
 
 use serde_json::json;
 
 use crate::common::{Place, figure};
 
-/// Black, grey and white pictures, a folder for each of the classes.
+/// Black, grey and white pictures, a folder per class.
 fn write(place: &Place, folder: &str, classes: [Option<&str>; 3]) {
     for (class, level) in classes.into_iter().zip([0, 120, 240]) {
         for i in 0..if class.is_some() { 4 } else { 0 } {

@@ -1,4 +1,4 @@
-//! What these tests have in common.
+//! Shared by these tests.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -21,7 +21,8 @@ impl Place {
         self.0.path().join(name)
     }
 
-    /// The exit status, the standard output and the standard error of a command, whose arguments have spaces between them.
+    /// Runs a command of space-separated arguments; returns the exit status, the standard output and the standard
+    /// error.
     pub fn kiln(&self, arguments: &str) -> (i32, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
         command.args(arguments.split_whitespace()).current_dir(self.0.path()).env("KILN_DEVICE", "cpu");
@@ -30,14 +31,14 @@ impl Place {
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 
-    /// What a command writes to the standard output, where all goes well.
+    /// The standard output of a command that succeeds.
     pub fn succeed(&self, arguments: &str) -> String {
         let (status, out, error) = self.kiln(arguments);
         assert_eq!(status, 0, "{arguments}: {out}{error}");
         out
     }
 
-    /// What a command writes to the standard error, where it fails.
+    /// The standard error of a command that fails.
     pub fn fail(&self, arguments: &str) -> String {
         let (status, out, error) = self.kiln(arguments);
         assert_eq!(status, 1, "{arguments}: {out}{error}");
@@ -69,13 +70,13 @@ impl Place {
         std::fs::write(self.path("m.json"), model.to_string()).unwrap();
     }
 
-    /// A picture of so many pixels on each side.
+    /// A square picture.
     pub fn picture(&self, name: &str, side: u32, pixel: impl Fn(u32, u32) -> u8) {
         std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
         RgbImage::from_fn(side, side, |x, y| Rgb([pixel(x, y); 3])).save(self.path(name)).unwrap();
     }
 
-    /// Dark and bright pictures of 4 x 4, a folder for each class.
+    /// Dark and bright pictures of 4 x 4, a folder per class.
     pub fn dark_and_bright(&self, folder: &str, count: u8) {
         for i in 0..count {
             self.picture(&format!("{folder}/dark/{i}.png"), 4, |x, y| 10 + i + (x + y) as u8);
@@ -98,7 +99,7 @@ impl Place {
         std::fs::write(self.path(name), safetensors::serialize([("x", x), ("y", y)], None).unwrap()).unwrap();
     }
 
-    /// A tensor of a file as numbers.
+    /// The values of a tensor in a file.
     pub fn tensor(&self, file: &str, name: &str) -> Vec<f64> {
         let bytes = std::fs::read(self.path(file)).unwrap();
         let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -119,7 +120,7 @@ pub fn figure(text: &str, name: &str) -> f64 {
     rest.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// Whether a figure that was printed with four decimals is this one.
+/// Whether a figure printed with four decimals equals `expected`.
 pub fn printed(found: f64, expected: f64) -> bool {
     (found - expected).abs() < 1e-4
 }

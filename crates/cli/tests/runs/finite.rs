@@ -1,4 +1,4 @@
-//! Predictions that are not finite are no classes.
+//! Predictions that are not finite are errors, not classes.
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::common::{Place, found};
 
-/// A run whose network overflows for what is brighter than black.
+/// A run whose network overflows for pictures brighter than black.
 fn overflowing() -> Place {
     let place = Place::new();
     place.dark_and_bright("photos", 4);

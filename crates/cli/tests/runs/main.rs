@@ -1,5 +1,5 @@
-//! Commands obey the run that they are given: its loss, its metrics, its scale, its way to read pictures, its classes. The
-//! processor will do.
+//! Commands use the configuration of a run: its loss, metrics, scaling, image options and classes. Runs on the
+//! processor.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

@@ -1,4 +1,4 @@
-//! `kiln evaluate` measures what the training minimised and measured.
+//! `kiln evaluate` computes the loss and metrics of the training.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ fn binary_crossentropy(p: &[f64], t: &[f64]) -> f64 {
     p.iter().zip(t).map(|(p, t)| -(t * p.ln() + (1.0 - t) * (1.0 - p).ln())).sum::<f64>() / p.len() as f64
 }
 
-/// The share of values above the threshold whose label is 1, or below it and 0.
+/// The binary accuracy at a threshold.
 fn hits(p: &[f64], t: &[f64], threshold: f64) -> f64 {
     p.iter().zip(t).filter(|(p, t)| (**p > threshold) == (**t == 1.0)).count() as f64 / p.len() as f64
 }
@@ -26,7 +26,7 @@ fn one_output_with_binary_crossentropy_has_the_loss_and_accuracy_of_its_probabil
         let place = Place::new();
         place.copy("bce.json");
         place.copy(file);
-        // The loss need not be named.
+        // The loss is optional.
         place.succeed(&format!("train bce.json --data {file} --out r {LONG}"));
         assert_eq!(place.json("r/run.json")["loss"], "binary_crossentropy");
         place.succeed(&format!("predict r --input {file} --output p.safetensors"));

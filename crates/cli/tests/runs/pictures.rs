@@ -1,10 +1,11 @@
-//! Pictures are read as in the training.
+//! Pictures are read as in training.
 
 use serde_json::json;
 
 use crate::common::{Place, found};
 
-/// Stripes and planes of 16 x 16. The nearest pixel of each second column is white in both; their means differ.
+/// Striped and plain pictures of 16 x 16. Every second column is white in both, so that nearest-neighbour sampling
+/// cannot distinguish them; their means differ.
 fn stripes_and_planes(place: &Place, folder: &str, count: u8) {
     for i in 0..count {
         place.picture(&format!("{folder}/plane/{i}.png"), 16, |_, _| 235 + i);

@@ -1,4 +1,4 @@
-//! Values are scaled once, as in the training.
+//! Values are scaled once, as in training.
 
 use safetensors::Dtype;
 use serde_json::json;
@@ -25,7 +25,7 @@ fn bytes_of_a_file_are_seen_as_those_of_the_folder_that_was_trained_on() {
     let right = probabilities.chunks(2).zip(&labels).filter(|(p, t)| (p[1] > p[0]) == (**t == 1.0));
     assert_eq!(right.count(), 60);
 
-    // A file that is trained on is seen as it is, and so is the folder then.
+    // A training file is not scaled, and then neither is the folder.
     let text = place.succeed("train u8set/m.json --data u8set/train.safetensors --epochs 2 --out s");
     assert!(text.contains("bytes go in as 0 to 255\n"), "{text}");
     let losses = ["u8set", "u8set/test.safetensors"]
@@ -49,7 +49,7 @@ fn a_model_that_rescales_its_input_sees_pictures_as_0_to_255() {
     assert_eq!(place.json("r/run.json")["rescale"], json!([1.0, 0.0]));
     assert_eq!(figure(&place.succeed("evaluate r"), "accuracy"), 1.0);
 
-    // The same pixels as numbers from 0 to 255, which nobody scales, have the same probabilities.
+    // The same pixels as unscaled floats from 0 to 255 have the same probabilities.
     let x: Vec<u8> = (0..16)
         .flat_map(|at| [10 + (at % 4 + at / 4) as u8; 3])
         .flat_map(|value| f32::from(value).to_le_bytes())
@@ -68,7 +68,7 @@ fn a_model_that_rescales_its_input_sees_pictures_as_0_to_255() {
         let class = if model == "r" { "dark" } else { "0" };
         assert_eq!(answers[0]["classes"][0]["class"], class, "{text}");
         assert_eq!(answers[0]["classes"][0]["probability"].as_f64().unwrap() as f32, dark as f32, "{text}");
-        // Scaled twice, all pictures are all but black.
+        // Scaled twice, all pictures would be almost black.
         let twice = place.succeed(&format!("predict {model} photos/test/light/0.png --rescale 1/255 --json --top 1"));
         assert_ne!(
             found(&twice),

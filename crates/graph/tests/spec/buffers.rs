@@ -1,4 +1,4 @@
-//! Which memory the programs of a model share, and when it is freed.
+//! The memory shared by a model's programs, and its lifetime.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use kiln_graph::{
     PlanBuffer, Program, READ_PAST, ReadBack, Step,
 };
 
-/// A device whose buffers are sizes only.
+/// A device whose buffers are only sizes.
 #[derive(Debug)]
 struct Sizes(DeviceInfo);
 

@@ -1,4 +1,4 @@
-//! Which nodes a plan computes at once.
+//! The nodes fused by a plan.
 
 use std::sync::Arc;
 

@@ -1,15 +1,15 @@
-//! Which nodes reverse-mode differentiation appends, and what they compute.
+//! The nodes appended by reverse-mode differentiation, and their values.
 
 use kiln_graph::{Array, Graph, Interpreter, Step, Tensor};
 
 use crate::ops::{Double, Multiply, Sum, adding, given};
 
-/// The names of the ops that were appended behind the first `before` nodes.
+/// The names of the ops appended after the first `before` nodes.
 fn appended(graph: &Graph, before: usize) -> Vec<&'static str> {
     graph.nodes()[before..].iter().map(|node| node.op.name()).collect()
 }
 
-/// The value of a tensor when these persistent tensors have these values.
+/// The value of a tensor, given the values of persistent tensors.
 fn value(graph: &Graph, given: &[(Tensor, f64)], of: Tensor) -> f64 {
     let mut interpreter = Interpreter::new();
     for &(tensor, value) in given {

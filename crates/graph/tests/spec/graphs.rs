@@ -1,4 +1,4 @@
-//! What a graph takes, and what it says otherwise.
+//! Valid and invalid operations on a graph.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ fn an_op_that_gives_no_tensor_is_an_error_of_add_and_none_of_add_shared() {
     let mut graph = Graph::new();
     let x = given(&mut graph, "x", 4);
     let error = graph.add(Swallow, &[x]).unwrap_err().to_string();
-    assert_eq!(error, "swallow: expected to give at least one tensor, found (f32[4])");
+    assert_eq!(error, "swallow: expected an op with at least one output, found (f32[4])");
     assert!(graph.add_shared(Arc::new(Swallow), &[x]).unwrap().is_empty());
 }
 
@@ -45,7 +45,7 @@ fn a_reshape_keeps_the_number_of_elements() {
     assert_eq!(error, "reshape: [6] has 6 elements, [2, 2] has 4");
 }
 
-/// A tensor of another graph, once with an index that this graph has too and once beyond all of them.
+/// A tensor of another graph, with an index that also exists in this graph, and with one that does not.
 fn foreign() -> [Tensor; 2] {
     let mut other = Graph::new();
     let first = given(&mut other, "x", 4);
@@ -59,7 +59,7 @@ fn foreign() -> [Tensor; 2] {
 fn assert_not_of_graph<T: std::fmt::Debug>(result: kiln_graph::Result<T>, expected: &str) {
     let error = result.unwrap_err();
     assert!(matches!(error, Error::NotOfGraph { .. }), "{error}");
-    assert_eq!(error.to_string(), format!("{expected} is not of this graph; use what this graph made"));
+    assert_eq!(error.to_string(), format!("{expected} does not belong to this graph"));
 }
 
 #[test]
@@ -86,10 +86,10 @@ fn gradients_of_or_with_respect_to_a_tensor_of_another_graph_are_an_error() {
     let y = graph.add(Double, &[x]).unwrap();
     for other in foreign() {
         let of = graph.gradients(other, seed, &[x], &adding());
-        assert_not_of_graph(of, "the tensor whose gradient is asked for");
+        assert_not_of_graph(of, "the tensor to differentiate");
         assert_not_of_graph(graph.gradients(y, other, &[x], &adding()), "the gradient's seed");
         let with_respect_to = graph.gradients(y, seed, &[x, other], &adding());
-        assert_not_of_graph(with_respect_to, "tensor 1 of those the gradient is taken with respect to");
+        assert_not_of_graph(with_respect_to, "tensor 1 of `with_respect_to`");
     }
     assert_eq!(graph.nodes().len(), 1);
 }

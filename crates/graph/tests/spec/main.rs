@@ -1,4 +1,4 @@
-//! What graphs, gradients and plans promise, on ops that exist for these tests only. Needs no device.
+//! Tests of graphs, gradients and plans with test ops. Needs no device.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

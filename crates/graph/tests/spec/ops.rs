@@ -96,7 +96,7 @@ impl Op for Double {
     }
 }
 
-/// `y = 3 x`, and with an [`Add`] behind it `z = 3 x + y`. Has no gradient.
+/// `y = 3 x`, and fused with a following [`Add`] `z = 3 x + y`. Has no gradient.
 #[derive(Debug)]
 pub struct Triple;
 
@@ -169,7 +169,7 @@ impl Op for Add {
     }
 }
 
-/// `z = x y`, element by element.
+/// `z = x y`, elementwise.
 #[derive(Debug)]
 pub struct Multiply;
 
@@ -231,7 +231,7 @@ impl Op for Sum {
     }
 }
 
-/// `y[i] = x[0]` for so many elements. Has no gradient.
+/// `y[i] = x[0]`. Has no gradient.
 #[derive(Debug)]
 pub struct Repeat(pub usize);
 
@@ -254,7 +254,7 @@ impl Op for Repeat {
     }
 }
 
-/// `p = p - g`: rewrites the parameters.
+/// `p = p - g`: updates the parameters.
 #[derive(Debug)]
 pub struct Descend;
 
@@ -277,7 +277,7 @@ impl Op for Descend {
     }
 }
 
-/// Takes anything and gives nothing.
+/// Accepts any inputs and has no outputs.
 #[derive(Debug)]
 pub struct Swallow;
 
@@ -299,7 +299,7 @@ impl Op for Swallow {
     }
 }
 
-/// `y = x`, whose gradient sets what it was made with, of an input that it was made with.
+/// `y = x`, whose gradient sets a given tensor for a given input.
 #[derive(Debug)]
 pub struct Wrong(pub usize, pub Tensor);
 
@@ -312,7 +312,7 @@ impl Op for Wrong {
         Ok(vec![one(self.name(), inputs)?])
     }
 
-    /// Calls with the tensor that it was made with in the place of its input.
+    /// Calls a kernel with a given tensor instead of its input.
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let output = lowering.outputs()[0];
         call(lowering, &DOUBLE, &[self.1, output]);
@@ -329,19 +329,19 @@ impl Op for Wrong {
     }
 }
 
-/// A persistent tensor of so many floats, in a buffer of its own.
+/// A persistent tensor of floats, in its own buffer.
 pub fn given(graph: &mut Graph, name: &str, elements: usize) -> Tensor {
     let buffer = graph.buffer(name);
     graph.persistent(TensorType::f32([elements]), buffer, 0)
 }
 
-/// Has a tensor be there after the program ran, in a buffer of its own.
+/// Keeps a tensor after the program has run, in its own buffer.
 pub fn keep(graph: &mut Graph, tensor: Tensor, name: &str) {
     let buffer = graph.buffer(name);
     graph.place(tensor, buffer, 0).unwrap();
 }
 
-/// What adds gradients that arrive at one tensor on several ways.
+/// The op that adds the gradients of a tensor with several uses.
 pub fn adding() -> Arc<dyn Op> {
     Arc::new(Add)
 }

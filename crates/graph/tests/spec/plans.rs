@@ -1,4 +1,4 @@
-//! Which calls a plan makes, and which buffers it gives them.
+//! The calls of a plan, and their buffers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ fn plan_in_order(graph: &Graph) -> Plan {
     Plan::new(graph, &Limits { gpu_kernels: false, ..Limits::WEBGPU }).unwrap()
 }
 
-/// `2 x`, so many times, each from the one before.
+/// A chain of `2 x`.
 fn chain(graph: &mut Graph, mut x: Tensor, length: usize) -> Tensor {
     for _ in 0..length {
         x = graph.add(Double, &[x]).unwrap();
@@ -100,7 +100,7 @@ fn the_smallest_free_slot_that_is_large_enough_is_taken() {
     let x = given(&mut graph, "x", 1);
     let sizes = [1000, 100, 10];
     let repeated = sizes.map(|elements| graph.add(Repeat(elements), &[x]).unwrap());
-    // All three slots are free behind these.
+    // All three slots are free after these.
     for (tensor, name) in repeated.into_iter().zip(["a", "b", "c"]) {
         let sum = graph.add(Double, &[tensor]).unwrap();
         keep(&mut graph, sum, name);
@@ -246,7 +246,7 @@ fn a_call_tells_the_shapes_and_bytes_of_what_it_sees_each_tensor_once() {
 #[test]
 fn calls_that_do_not_depend_on_each_other_stand_side_by_side() {
     let mut graph = Graph::new();
-    // Two chains of two calls, one chain added after the other, over buffers that nobody else uses.
+    // Two chains of two calls, added one after the other, over separate buffers.
     for name in ["x", "y"] {
         let mut x = given(&mut graph, name, 100);
         for step in 0..2 {
@@ -294,7 +294,7 @@ fn a_call_stays_behind_all_that_it_depends_on() {
     let y = graph.add(Add, &[other, late]).unwrap();
     keep(&mut graph, y, "y");
     let plan = plan(&graph);
-    // The last writer of each buffer that a call reads is the same call as in the order in which nodes were added.
+    // The last writer of each buffer that a call reads is the same as in the order of the nodes.
     let inputs_of = |plan: &Plan, kernel: &str| -> Vec<&'static str> {
         let at = plan.calls.iter().rposition(|call| call.kernel.name == kernel).unwrap();
         let read = &plan.calls[at].arguments[..2];

@@ -1,4 +1,4 @@
-//! How a plan splits calls over windows where a tensor is larger than what the device binds.
+//! Splitting of calls into windows for tensors larger than the largest binding.
 
 use kiln_graph::{
     Array, Error, Graph, Limits, Lowering, Op, Pieces, Plan, READ_PAST, Result, Step, TensorType, Window,
@@ -6,10 +6,10 @@ use kiln_graph::{
 
 use crate::ops::{ADD, SUM, call, given, keep};
 
-/// Room for 512 floats and what is read past them.
+/// Room for 512 floats and reads past them.
 const LIMITS: Limits = Limits { max_binding_bytes: 2048 + READ_PAST, ..Limits::WEBGPU };
 
-/// `z = x + y`, computed in these pieces; a scratch tensor's size tells where each begins, in 256 elements.
+/// `z = x + y`, computed in these pieces; a scratch tensor's size is the start of each, in units of 256 elements.
 #[derive(Debug)]
 struct InPieces(Pieces);
 
@@ -92,7 +92,7 @@ fn what_fits_is_not_cut_and_what_cannot_be_cut_is_an_error() {
     }
 }
 
-/// `y = sum of x`, as two passes of which the first asks for its windows.
+/// `y = sum of x` in two passes, the first of which is split into windows.
 #[derive(Debug)]
 struct SumInWindows;
 

@@ -1,4 +1,4 @@
-//! A line per epoch in a file that tables are made of.
+//! Logs epochs to a CSV file.
 
 use std::fs::File;
 use std::io::Write;
@@ -10,15 +10,15 @@ use crate::history::EpochLogs;
 use crate::saving::{file_error, make_folder, read};
 use crate::{Error, Model, Result};
 
-/// What stands for a figure that an epoch lacks.
+/// The placeholder of a missing figure.
 const MISSING: &str = "NA";
 
-/// Writes the figures of each epoch as a line of a file when the epoch ends, as Keras' `CSVLogger` does. The first line
-/// names the columns: `epoch`, counted from 0 as in Keras' files, then the figures in the order of
-/// [`EpochLogs::figures`], those of a validation as `NA` where there is none.
+/// Writes the figures of each epoch as a line of a file, as Keras' `CSVLogger`. The first line names the columns:
+/// `epoch`, counted from 0 as in Keras' files, then the figures in the order of [`EpochLogs::figures`]. Missing
+/// validation figures are `NA`.
 ///
-/// The file is replaced when the first epoch ends. A resumed training adds its lines to the file, also without `append`,
-/// after it has removed those at its end that are of epochs after the checkpoint.
+/// The file is replaced when the first epoch ends. A resumed training appends to the file, even without `append`, after
+/// removing the lines of epochs after the checkpoint.
 ///
 /// # Example
 /// ```
@@ -29,36 +29,36 @@ const MISSING: &str = "NA";
 /// ```
 #[derive(Debug)]
 pub struct CSVLogger {
-    /// The file. Folders that are not there are made.
+    /// The file. Missing folders are created.
     pub filename: PathBuf,
-    /// What stands between two columns.
+    /// The separator of columns.
     pub separator: char,
-    /// Whether lines are added to a file that is there, in its columns, rather than the file replaced.
+    /// Whether to append to an existing file, with its columns, instead of replacing it.
     pub append: bool,
-    /// What training leaves here: `Default::default()` to begin with.
+    /// The state kept by training; initially `Default::default()`.
     pub state: CSVLoggerState,
 }
 
-/// What a [`CSVLogger`] keeps from epoch to epoch. Each training starts anew, unless it is resumed.
+/// The state of a [`CSVLogger`]. Each training resets it, unless it is resumed.
 #[derive(Debug, Default)]
 pub struct CSVLoggerState {
     file: Option<File>,
-    /// Whether what is in the file is removed before the first line is written.
+    /// Whether the file is truncated before the first line is written.
     fresh: bool,
-    /// How many epochs are over.
+    /// The number of finished epochs.
     epochs: usize,
-    /// The figures that have a column, once the file has its first line.
+    /// The figures with a column, once the file has its first line.
     columns: Option<Vec<String>>,
 }
 
 impl CSVLogger {
-    /// Writes a new file with commas between its columns.
+    /// Writes a new file with comma-separated columns.
     pub fn new(filename: impl AsRef<Path>) -> CSVLogger {
         let (filename, state) = (filename.as_ref().to_owned(), CSVLoggerState::default());
         CSVLogger { filename, separator: ',', append: false, state }
     }
 
-    /// The columns of a file that is there, behind `epoch`; none if it is empty.
+    /// The columns of an existing file after `epoch`; `None` if it is empty.
     fn columns_of_the_file(&self) -> Result<Option<Vec<String>>> {
         if !self.filename.exists() {
             return Ok(None);
@@ -83,7 +83,7 @@ impl CSVLogger {
         row
     }
 
-    /// Writes at once, so that a training that is killed leaves whole lines.
+    /// Writes immediately, so that a killed training leaves complete lines.
     fn write(&mut self, text: &str) -> Result<()> {
         let Some(file) = &mut self.state.file else { return Ok(()) };
         let fresh = std::mem::take(&mut self.state.fresh);
@@ -93,8 +93,8 @@ impl CSVLogger {
     }
 }
 
-/// The length in bytes of a file without the lines at its end that are of this epoch, counted from 0, or later ones, or
-/// cut short.
+/// The length in bytes of a file without its last lines from this epoch (counted from 0) on, and without an incomplete
+/// line.
 fn length_before(file: &[u8], epoch: usize, separator: char) -> usize {
     let mut kept = file.len();
     for line in file.split_inclusive(|&byte| byte == b'\n').rev() {
@@ -108,7 +108,7 @@ fn length_before(file: &[u8], epoch: usize, separator: char) -> usize {
     kept
 }
 
-/// The figures of an epoch, and those of a validation even where there was none.
+/// The figures of an epoch, including those of a validation even if there was none.
 fn columns_of(logs: &EpochLogs) -> Vec<String> {
     let names: Vec<String> = logs.figures().into_iter().map(|(name, _)| name.to_owned()).collect();
     if names.iter().any(|name| name.starts_with("val_")) {

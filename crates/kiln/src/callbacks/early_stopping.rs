@@ -1,4 +1,4 @@
-//! Training ends when it no longer helps.
+//! Stops training when a figure no longer improves.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use crate::history::EpochLogs;
 use crate::weights::Weight;
 use crate::{Error, Model, Result};
 
-/// Stops training when a figure has not improved for some epochs, as Keras' `EarlyStopping` does.
+/// Stops training when a figure has not improved for `patience` epochs, as Keras' `EarlyStopping`.
 ///
-/// An epoch that another callback stopped does not count. A figure that is not a number is no improvement, where Keras
-/// takes one as the best if it is the first.
+/// An epoch stopped by another callback does not count. NaN is never an improvement, whereas Keras accepts a first NaN
+/// as the best value.
 ///
-/// A resumed training goes on with the best figure, its weights and the number of epochs without improvement. One that
-/// was stopped is stopped again before its next epoch, unless `patience` is larger now.
+/// A resumed training restores the best value, its weights and the number of epochs without improvement. A stopped
+/// training is stopped again before its next epoch, unless `patience` is larger now.
 ///
 /// # Example
 /// ```
@@ -29,27 +29,27 @@ use crate::{Error, Model, Result};
 /// ```
 #[derive(Clone, Debug)]
 pub struct EarlyStopping {
-    /// The figure that is looked at: a name of [`EpochLogs::figures`].
+    /// The monitored figure: a name of [`EpochLogs::figures`].
     pub monitor: String,
-    /// How much better than the best a figure must be to count as an improvement.
+    /// The minimum change that counts as an improvement.
     pub min_delta: f64,
-    /// After how many epochs without improvement training stops. With 0, after the first one: as with 1.
+    /// The number of epochs without improvement after which training stops. 0 is the same as 1.
     pub patience: usize,
-    /// Which way the figure improves.
+    /// The direction of improvement.
     pub mode: Mode,
-    /// What the figure must be better than, beside the best so far, for the epochs without improvement to be counted
-    /// from the start again.
+    /// A value that the figure must exceed, in addition to the best so far, to reset the count of epochs without
+    /// improvement.
     pub baseline: Option<f64>,
-    /// Whether the model gets the weights of the best epoch when training ends, however it ends but with an error. An
-    /// epoch is the best whether or not it is better than `baseline`.
+    /// Whether to restore the weights of the best epoch when training ends without an error. The best epoch need not be
+    /// better than `baseline`.
     pub restore_best_weights: bool,
-    /// How many epochs are not looked at, counted from the model's first one.
+    /// The number of initial epochs to ignore, counted from the model's first one.
     pub start_from_epoch: usize,
-    /// What training leaves here: `Default::default()` to begin with.
+    /// The state kept by training; initially `Default::default()`.
     pub state: EarlyStoppingState,
 }
 
-/// What an [`EarlyStopping`] keeps from epoch to epoch. Each training starts anew, unless it is resumed.
+/// The state of an [`EarlyStopping`]. Each training resets it, unless it is resumed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct EarlyStoppingState {
     wait: usize,
@@ -77,17 +77,17 @@ impl Default for EarlyStopping {
 }
 
 impl EarlyStopping {
-    /// The best value of the figure in the last training, if it had any.
+    /// The best value of the figure in the last training, if any.
     pub fn best(&self) -> Option<f64> {
         self.state.best
     }
 
-    /// The epoch of the best value, the first being 1.
+    /// The epoch of the best value; the first is 1.
     pub fn best_epoch(&self) -> Option<usize> {
         self.state.best_epoch
     }
 
-    /// The epoch after which the last training was stopped, the first being 1, if it was.
+    /// The epoch after which the last training was stopped, if it was; the first is 1.
     pub fn stopped_epoch(&self) -> Option<usize> {
         self.state.stopped_epoch
     }
@@ -108,12 +108,12 @@ impl Callback for EarlyStopping {
     }
 
     fn on_epoch_begin(&mut self, _: &mut Model, _: usize, _: usize) -> Result<ControlFlow<()>> {
-        // Only in a resumed training is there a stop before an epoch.
+        // Only a resumed training is stopped before an epoch.
         let Some(stopped) = self.state.stopped_epoch.filter(|_| self.state.wait >= self.patience) else {
             self.state.stopped_epoch = None;
             return Ok(ControlFlow::Continue(()));
         };
-        tracing::info!("early stopping ended the training that is resumed after epoch {stopped}");
+        tracing::info!("early stopping: the resumed training was stopped after epoch {stopped}");
         Ok(ControlFlow::Break(()))
     }
 

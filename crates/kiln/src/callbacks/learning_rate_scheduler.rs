@@ -1,13 +1,13 @@
-//! A learning rate for each epoch.
+//! Sets the learning rate of each epoch.
 
 use std::ops::ControlFlow;
 
 use super::Callback;
 use crate::{Model, Result};
 
-/// Sets the learning rate before each epoch, as Keras' `LearningRateScheduler` does: a function is given how many epochs
-/// are over, 0 before the first one, and the learning rate so far, and gives the new one. A resumed training calls it with
-/// the checkpoint's learning rate; what the function itself remembers is not in a checkpoint.
+/// Sets the learning rate before each epoch, as Keras' `LearningRateScheduler`: a function of the number of finished
+/// epochs and the current learning rate returns the new one. A resumed training calls it with the checkpoint's learning
+/// rate; a checkpoint does not include the function's own state.
 ///
 /// # Example
 /// ```
@@ -22,7 +22,7 @@ pub struct LearningRateScheduler<F> {
 }
 
 impl<F: FnMut(usize, f64) -> f64> LearningRateScheduler<F> {
-    /// The function gives the learning rate.
+    /// Creates a scheduler with a function that returns the learning rate.
     pub fn new(schedule: F) -> LearningRateScheduler<F> {
         LearningRateScheduler { schedule }
     }
@@ -30,7 +30,7 @@ impl<F: FnMut(usize, f64) -> f64> LearningRateScheduler<F> {
 
 impl<F: FnMut(usize, f64) -> f64> Callback for LearningRateScheduler<F> {
     /// # Errors
-    /// When the function gives no finite number.
+    /// If the learning rate is not finite.
     fn on_epoch_begin(&mut self, model: &mut Model, epoch: usize, _: usize) -> Result<ControlFlow<()>> {
         let learning_rate = (self.schedule)(epoch.saturating_sub(1), model.learning_rate()?);
         tracing::info!("epoch {epoch}: the learning rate is set to {learning_rate}");

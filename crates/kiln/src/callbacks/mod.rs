@@ -1,6 +1,6 @@
-//! What a caller sees of training while it runs, and how it stops it: Keras' callbacks, and the trait for one's own.
+//! Callbacks, which observe and stop training: Keras' callbacks, and a trait for custom ones.
 //!
-//! Keras' `verbose` is missing: what a callback does is told to `tracing`, at level `INFO`.
+//! Instead of Keras' `verbose`, callbacks log to `tracing` at level `INFO`.
 
 mod csv_logger;
 mod early_stopping;
@@ -30,16 +30,15 @@ pub(crate) use state::{restore, states};
 pub use tensor_board::{TensorBoard, TensorBoardState, UpdateFreq};
 pub use terminate_on_nan::TerminateOnNaN;
 
-/// Something that is told how training goes. Most methods may stop training with [`ControlFlow::Break`]: what is on its
-/// way to the device still ends, and the history tells that training was stopped. The figures of a validation that was
-/// stopped are left out.
+/// A callback of training. Most methods may stop training with [`ControlFlow::Break`]: submitted work still finishes,
+/// and the history records that training was stopped. The figures of a stopped validation are omitted.
 ///
-/// Callbacks are told in the order in which they were given. An error ends training at once and is what
-/// [`fit`](Model::fit) gives.
+/// Callbacks are called in the order of [`Fit::callbacks`](crate::Fit::callbacks). An error ends training immediately
+/// and is returned by [`fit`](Model::fit).
 ///
-/// A training that is resumed from a checkpoint ([`Model::load_checkpoint`]) ends as one that was not interrupted if
-/// callbacks go on from where they were. One that keeps something from epoch to epoch implements [`Callback::state`]
-/// and [`Callback::restore`]; those of Kiln do. One that saves checkpoints does so in [`Callback::on_checkpoint`].
+/// A training resumed from a checkpoint ([`Model::load_checkpoint`]) has the result of an uninterrupted one if
+/// callbacks resume, too. A callback with state between epochs implements [`Callback::state`] and
+/// [`Callback::restore`], as Kiln's callbacks do. A callback saves checkpoints in [`Callback::on_checkpoint`].
 ///
 /// # Example
 /// A training that ends when it is good enough:
@@ -72,88 +71,89 @@ pub use terminate_on_nan::TerminateOnNaN;
 /// # Ok::<(), kiln::Error>(())
 /// ```
 pub trait Callback {
-    /// Before the first epoch.
+    /// Called before the first epoch.
     ///
     /// # Errors
-    /// What ends training before it begins.
+    /// The error that ends training before it begins.
     fn on_train_begin(&mut self, model: &mut Model) -> Result<()> {
         let _ = model;
         Ok(())
     }
 
-    /// Before an epoch, the first being 1, with the model as it is then.
+    /// Called before an epoch with the current model; the first epoch is 1.
     ///
     /// # Errors
-    /// What ends training.
+    /// The error that ends training.
     fn on_epoch_begin(&mut self, model: &mut Model, epoch: usize, epochs: usize) -> Result<ControlFlow<()>> {
         let _ = (model, epoch, epochs);
         Ok(ControlFlow::Continue(()))
     }
 
-    /// When the figures of a batch have come back from the device, which may already be some batches further.
+    /// Called when the figures of a batch have been read back from the device, which may already be several batches
+    /// ahead.
     fn on_batch_end(&mut self, logs: &BatchLogs) -> ControlFlow<()> {
         let _ = logs;
         ControlFlow::Continue(())
     }
 
-    /// When the loss of a batch or, at the end of an epoch, a weight or the validation loss is not finite: `fit` ends with this error, unless a
-    /// callback stops training here.
+    /// Called when the loss of a batch or, at the end of an epoch, a weight or the validation loss is not finite: `fit`
+    /// returns this error, unless a callback stops training here.
     fn on_non_finite(&mut self, error: &Error) -> ControlFlow<()> {
         let _ = error;
         ControlFlow::Continue(())
     }
 
-    /// When the figures of a batch of a validation or an evaluation have come back from the device.
+    /// Called when the figures of a batch of a validation or an evaluation have been read back from the device.
     fn on_test_batch_end(&mut self, logs: &TestBatchLogs) -> ControlFlow<()> {
         let _ = logs;
         ControlFlow::Continue(())
     }
 
-    /// After an epoch and its validation, with the model as it is then: to save it or change its learning rate, for
-    /// example.
+    /// Called after an epoch and its validation with the current model, for example to save it or change its learning
+    /// rate.
     ///
     /// # Errors
-    /// What ends training.
+    /// The error that ends training.
     fn on_epoch_end(&mut self, model: &mut Model, logs: &EpochLogs) -> Result<ControlFlow<()>> {
         let _ = (model, logs);
         Ok(ControlFlow::Continue(()))
     }
 
-    /// When all callbacks have been called for the end of an epoch that ran to its end: the place to call
-    /// [`Model::save_checkpoint`], whose file then holds the states of all callbacks, also of those that come later in the
-    /// list. (In [`Callback::on_epoch_end`] that is an error, as some have seen the epoch and others have not.)
+    /// Called after [`Callback::on_epoch_end`] of all callbacks, for a complete epoch: the place to call
+    /// [`Model::save_checkpoint`], which then includes the states of all callbacks. (In [`Callback::on_epoch_end`] that
+    /// is an error, because only some callbacks have seen the epoch.)
     ///
     /// # Errors
-    /// What ends training.
+    /// The error that ends training.
     fn on_checkpoint(&mut self, model: &mut Model, logs: &EpochLogs) -> Result<()> {
         let _ = (model, logs);
         Ok(())
     }
 
-    /// After the last epoch, also of a training that was stopped, but not after an error.
+    /// Called after the last epoch, also if training was stopped, but not after an error.
     ///
     /// # Errors
-    /// What `fit` gives in place of the history.
+    /// The error that `fit` returns instead of the history.
     fn on_train_end(&mut self, model: &mut Model) -> Result<()> {
         let _ = model;
         Ok(())
     }
 
-    /// What the callback must know to go on with a training, for checkpoints; by default nothing. Called after
-    /// [`Callback::on_train_begin`] and after each epoch that ran to its end.
+    /// The callback's state for checkpoints, by default none. Called after [`Callback::on_train_begin`] and after each
+    /// complete epoch.
     ///
     /// # Errors
-    /// What ends training.
+    /// The error that ends training.
     fn state(&self) -> Result<Option<CallbackState>> {
         Ok(None)
     }
 
-    /// Puts the callback where it was when the checkpoint was saved that [`Model::load_checkpoint`] loaded before
-    /// [`fit`](Model::fit). Called after [`Callback::on_train_begin`], if the checkpoint has a state of the name that
-    /// [`Callback::state`] returns.
+    /// Restores the callback's state from the checkpoint loaded by [`Model::load_checkpoint`] before
+    /// [`fit`](Model::fit). Called after [`Callback::on_train_begin`], if the checkpoint has a state with the name of
+    /// [`Callback::state`].
     ///
     /// # Errors
-    /// What ends training before it begins: a state that is not the callback's, for example.
+    /// The error that ends training before it begins, for example for a state of another callback.
     fn restore(&mut self, state: &CallbackState) -> Result<()> {
         let _ = state;
         Ok(())
@@ -163,17 +163,17 @@ pub trait Callback {
 /// The figures of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchLogs {
-    /// The epoch, the first being 1.
+    /// The epoch; the first is 1.
     pub epoch: usize,
     /// The number of epochs.
     pub epochs: usize,
-    /// The batch within the epoch, the first being 1.
+    /// The batch within the epoch; the first is 1.
     pub batch: usize,
-    /// The number of batches of an epoch.
+    /// The number of batches per epoch.
     pub batches: usize,
-    /// How many samples of the epoch are done, this batch included.
+    /// The number of processed samples of the epoch, including this batch.
     pub samples: usize,
-    /// The number of samples of an epoch.
+    /// The number of samples per epoch.
     pub all_samples: usize,
     /// The loss of this batch.
     pub batch_loss: f64,
@@ -184,7 +184,7 @@ pub struct BatchLogs {
 }
 
 impl BatchLogs {
-    /// The figures of the epoch so far, by Keras' names.
+    /// The figures of the epoch so far, with Keras' names.
     pub fn figures(&self) -> Vec<(&str, f64)> {
         std::iter::once(("loss", self.loss)).chain(self.metrics.iter()).collect()
     }
@@ -193,7 +193,7 @@ impl BatchLogs {
 /// The figures of a validation or an evaluation so far.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TestBatchLogs {
-    /// How many samples are done.
+    /// The number of processed samples.
     pub samples: usize,
     /// The number of samples.
     pub all_samples: usize,
@@ -203,7 +203,7 @@ pub struct TestBatchLogs {
     pub metrics: Figures,
 }
 
-/// Tells all callbacks, even those behind one that breaks.
+/// Calls all callbacks, even those after one that breaks.
 pub(crate) fn tell(
     callbacks: &mut [&mut dyn Callback],
     mut what: impl FnMut(&mut dyn Callback) -> ControlFlow<()>,

@@ -1,47 +1,49 @@
-//! Which figure a callback looks at, and what an improvement of it is.
+//! The monitored figure of a callback, and its improvements.
 
 use crate::history::EpochLogs;
 use crate::{Error, Result};
 
-/// Which way a figure improves.
+/// The direction in which a figure improves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// As the figure's name tells: losses and errors get smaller, accuracies larger.
+    /// Inferred from the figure's name: losses and errors decrease, accuracies increase.
     #[default]
     Auto,
-    /// It gets smaller.
+    /// Smaller is better.
     Min,
-    /// It gets larger.
+    /// Larger is better.
     Max,
 }
 
-/// What an improvement of a figure is.
+/// The definition of an improvement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Improvement {
     /// Whether larger is better.
     up: bool,
-    /// How much better a value must be, 0 or more.
+    /// The minimum change that is an improvement, 0 or more.
     min_delta: f64,
 }
 
 impl Improvement {
     /// # Errors
-    /// [`Error::Argument`] when the mode is `Auto` and the figure's name does not tell which way it improves.
+    /// [`Error::Argument`] if the mode is `Auto` and the direction cannot be inferred from the figure's name.
     pub fn new(mode: Mode, monitor: &str, min_delta: f64) -> Result<Improvement> {
         let min_delta = min_delta.abs();
         let up = match mode {
             Mode::Min => false,
             Mode::Max => true,
             Mode::Auto => improves_upwards(monitor.strip_prefix("val_").unwrap_or(monitor)).ok_or_else(|| {
-                let expected = format!("Mode::Min or Mode::Max, as the name `{monitor}` does not tell what is better");
+                let expected = format!(
+                    "Mode::Min or Mode::Max, because the direction cannot be inferred from the name `{monitor}`"
+                );
                 Error::Argument { name: "mode", expected, found: "Mode::Auto".to_owned() }
             })?,
         };
         Ok(Improvement { up, min_delta })
     }
 
-    /// Whether a value is better than the best so far. Values are compared as f32, as Keras does, so that differences
-    /// below its precision count as none. A value that is not a number never is.
+    /// Whether a value is better than the best so far. Values are compared as f32, as in Keras, which ignores smaller
+    /// differences. NaN is never better.
     pub fn is(&self, value: f64, best: Option<f64>) -> bool {
         let Some(best) = best else { return !value.is_nan() };
         if self.up {
@@ -58,10 +60,10 @@ fn improves_upwards(name: &str) -> Option<bool> {
     (up || down).then_some(up)
 }
 
-/// The figure of this name.
+/// The figure with this name.
 ///
 /// # Errors
-/// [`Error::Argument`] when the epoch has none of this name, with those that it has.
+/// [`Error::Argument`] if the epoch has no such figure, with the names of its figures.
 pub(super) fn figure(logs: &EpochLogs, monitor: &str) -> Result<f64> {
     logs.get(monitor).ok_or_else(|| {
         let names: Vec<&str> = logs.figures().into_iter().map(|(name, _)| name).collect();
@@ -87,7 +89,7 @@ mod tests {
         }
         assert!(!Improvement::new(Mode::Min, "accuracy", 0.0).unwrap().up);
         let error = Improvement::new(Mode::Auto, "val_beauty", 0.0).unwrap_err().to_string();
-        assert!(error.starts_with("mode: expected Mode::Min or Mode::Max, as the name `val_beauty`"), "{error}");
+        assert!(error.starts_with("mode: expected Mode::Min or Mode::Max, because the direction cannot be inferred from the name `val_beauty`"), "{error}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Names of files that tell an epoch and its figures: `{epoch:02d}-{val_loss:.2f}`, as Python's `format` has it.
+//! File names with placeholders for an epoch and its figures: `{epoch:02d}-{val_loss:.2f}`, as Python's `format`.
 
 use crate::history::EpochLogs;
 use crate::{Error, Result};
@@ -15,7 +15,7 @@ enum Part {
     Figure { name: String, format: Format },
 }
 
-/// How a number is written: `[0][width][.precision][kind]`.
+/// The format of a number: `[0][width][.precision][kind]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Format {
     zeros: bool,
@@ -25,10 +25,10 @@ struct Format {
 }
 
 impl Pattern {
-    /// Reads a pattern. `{{` and `}}` stand for braces.
+    /// Parses a pattern. `{{` and `}}` are escaped braces.
     ///
     /// # Errors
-    /// [`Error::Argument`] when a brace has no partner or a format is none of those that are known.
+    /// [`Error::Argument`] if a brace is unmatched or a format is unknown.
     pub fn parse(text: &str) -> Result<Pattern> {
         let (mut parts, mut plain, mut rest) = (Vec::new(), String::new(), text);
         while let Some(at) = rest.find(['{', '}']) {
@@ -59,7 +59,7 @@ impl Pattern {
     /// The name for an epoch.
     ///
     /// # Errors
-    /// [`Error::Argument`] when the epoch lacks a figure that the pattern names.
+    /// [`Error::Argument`] if the epoch has no figure with a placeholder's name.
     pub fn fill(&self, logs: &EpochLogs) -> Result<String> {
         let part = |part: &Part| match part {
             Part::Text(text) => Ok(text.clone()),
@@ -124,7 +124,7 @@ impl Format {
     }
 }
 
-/// `2.50e-01`: the exponent with a sign and two digits at least.
+/// `2.50e-01`: the exponent has a sign and at least two digits.
 fn scientific(value: f64, precision: usize) -> String {
     let text = format!("{value:.precision$e}");
     match text.split_once('e') {

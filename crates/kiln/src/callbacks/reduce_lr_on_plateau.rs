@@ -1,4 +1,4 @@
-//! Steps get smaller when training no longer helps.
+//! Reduces the learning rate when a figure no longer improves.
 
 use std::ops::ControlFlow;
 
@@ -10,11 +10,11 @@ use super::{Callback, CallbackState, Mode};
 use crate::history::EpochLogs;
 use crate::{Error, Model, Result};
 
-/// Multiplies the learning rate by `factor` when a figure has not improved for some epochs, as Keras'
-/// `ReduceLROnPlateau` does.
+/// Multiplies the learning rate by `factor` when a figure has not improved for `patience` epochs, as Keras'
+/// `ReduceLROnPlateau`.
 ///
-/// An epoch that another callback stopped does not count. A figure that is not a number is no improvement, where Keras
-/// takes one as the best if it is the first.
+/// An epoch stopped by another callback does not count. NaN is never an improvement, whereas Keras accepts a first NaN
+/// as the best value.
 ///
 /// # Example
 /// ```
@@ -25,25 +25,25 @@ use crate::{Error, Model, Result};
 /// ```
 #[derive(Clone, Debug)]
 pub struct ReduceLROnPlateau {
-    /// The figure that is looked at: a name of [`EpochLogs::figures`].
+    /// The monitored figure: a name of [`EpochLogs::figures`].
     pub monitor: String,
-    /// What the learning rate is multiplied by: 0 or more and less than 1.
+    /// The factor of the learning rate: 0 or more and less than 1.
     pub factor: f64,
-    /// After how many epochs without improvement. With 0, after the first one: as with 1.
+    /// The number of epochs without improvement before a reduction. 0 is the same as 1.
     pub patience: usize,
-    /// Which way the figure improves.
+    /// The direction of improvement.
     pub mode: Mode,
-    /// How much better than the best a figure must be to count as an improvement.
+    /// The minimum change that counts as an improvement.
     pub min_delta: f64,
-    /// For how many epochs after a reduction none without improvement is counted.
+    /// The number of epochs after a reduction in which missing improvements are not counted.
     pub cooldown: usize,
-    /// What the learning rate is never reduced below.
+    /// The lower bound of the learning rate.
     pub min_lr: f64,
-    /// What training leaves here: `Default::default()` to begin with.
+    /// The state kept by training; initially `Default::default()`.
     pub state: ReduceLROnPlateauState,
 }
 
-/// What a [`ReduceLROnPlateau`] keeps from epoch to epoch. Each training starts anew, unless it is resumed.
+/// The state of a [`ReduceLROnPlateau`]. Each training resets it, unless it is resumed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ReduceLROnPlateauState {
     wait: usize,
@@ -68,10 +68,10 @@ impl Default for ReduceLROnPlateau {
 }
 
 impl ReduceLROnPlateau {
-    /// Whether the learning rate was above its least value, and was reduced.
+    /// Reduces the learning rate; returns false if it was already at its lower bound.
     fn reduce(&self, model: &mut Model, epoch: usize) -> Result<bool> {
         let old = model.learning_rate()?;
-        // As f32, in which steps go: what differs by less is the same.
+        // Compared as f32, the precision of training steps.
         if old as f32 <= self.min_lr as f32 {
             return Ok(false);
         }

@@ -1,4 +1,4 @@
-//! The state of a callback, as a checkpoint holds it.
+//! The state of a callback in a checkpoint.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use super::Callback;
 use crate::weights::Weight;
 use crate::{Error, Result};
 
-/// The state of a callback, as [`Callback::state`] returns it and a checkpoint holds it: values that serde can write as
-/// JSON, and tensors.
+/// The state of a callback, returned by [`Callback::state`] and saved in checkpoints: values serialised as JSON, and
+/// tensors.
 ///
 /// # Example
 /// A callback that counts epochs over all parts of a training:
@@ -56,11 +56,11 @@ pub struct CallbackState {
 }
 
 impl CallbackState {
-    /// A state without tensors. A resumed training finds it by the name: callbacks whose states have the same name are
-    /// matched in their order. JSON has no numbers that are not finite, so write those as text.
+    /// Creates a state without tensors. A resumed training matches states by name, and states with the same name in
+    /// order. JSON has no infinite numbers and no NaN, so serialise those as text.
     ///
     /// # Errors
-    /// [`Error::CallbackState`] when the values cannot be written as JSON.
+    /// [`Error::CallbackState`] if the values cannot be serialised as JSON.
     pub fn new(name: impl Into<String>, values: &impl Serialize) -> Result<CallbackState> {
         let name = name.into();
         match serde_json::to_value(values) {
@@ -69,25 +69,25 @@ impl CallbackState {
         }
     }
 
-    /// A state as it lies in a checkpoint.
+    /// A state from a checkpoint.
     pub(crate) fn of(name: String, values: Value, tensors: Arc<[Weight]>) -> CallbackState {
         CallbackState { name, values, tensors }
     }
 
-    /// The same state with tensors, such as weights.
+    /// Adds tensors, such as weights.
     pub fn with_tensors(self, tensors: Arc<[Weight]>) -> CallbackState {
         CallbackState { tensors, ..self }
     }
 
-    /// The name under which a resumed training finds the state.
+    /// The name by which a resumed training matches the state.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The values that [`CallbackState::new`] was called with.
+    /// The values of [`CallbackState::new`].
     ///
     /// # Errors
-    /// [`Error::CallbackState`] when they are not of this type.
+    /// [`Error::CallbackState`] if they are not of this type.
     pub fn values<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_value(self.values.clone())
             .map_err(|error| Error::CallbackState { name: self.name.clone(), problem: error.to_string() })
@@ -103,13 +103,13 @@ impl CallbackState {
     }
 }
 
-/// The states of all callbacks that have one.
+/// The states of all callbacks.
 pub(crate) fn states(callbacks: &[&mut dyn Callback]) -> Result<Vec<CallbackState>> {
     callbacks.iter().filter_map(|callback| callback.state().transpose()).collect()
 }
 
-/// Restores the callbacks that have a state of the same name in a checkpoint; of several, the first has the first state.
-/// Where the one has no counterpart in the other, `tracing` has a warning.
+/// Restores callbacks from the states of the same name in a checkpoint, in order. Logs a warning for unmatched
+/// callbacks and states.
 pub(crate) fn restore(callbacks: &mut [&mut dyn Callback], saved: Vec<CallbackState>) -> Result<()> {
     let mut by_name: BTreeMap<String, Vec<CallbackState>> = BTreeMap::new();
     for state in saved.into_iter().rev() {
@@ -119,7 +119,7 @@ pub(crate) fn restore(callbacks: &mut [&mut dyn Callback], saved: Vec<CallbackSt
         let Some(own) = callback.state()? else { continue };
         match by_name.get_mut(own.name()).and_then(Vec::pop) {
             Some(state) => callback.restore(&state)?,
-            None => tracing::warn!("the checkpoint has no state of {}: it starts anew", own.name()),
+            None => tracing::warn!("the checkpoint has no state of {}: it starts from its initial state", own.name()),
         }
     }
     for state in by_name.values().flatten() {
@@ -128,7 +128,8 @@ pub(crate) fn restore(callbacks: &mut [&mut dyn Callback], saved: Vec<CallbackSt
     Ok(())
 }
 
-/// A figure as text, in serde's `with`: exact, and also where it is not finite, which JSON's numbers cannot be.
+/// Serialises a figure as text, for serde's `with`: exact, and including NaN and infinity, which JSON numbers cannot
+/// represent.
 pub(super) mod exact {
     use serde::de::{Deserialize, Deserializer, Error};
     use serde::ser::{Serialize, Serializer};

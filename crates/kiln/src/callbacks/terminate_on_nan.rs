@@ -1,15 +1,14 @@
-//! A training that diverges ends in good order.
+//! Stops a training that diverges.
 
 use std::ops::ControlFlow;
 
 use super::Callback;
 use crate::Error;
 
-/// Stops training when the loss of a batch is not finite, as Keras' `TerminateOnNaN` does, or a weight at the end of an
-/// epoch: `fit` returns the history, in which training was stopped, and calls `on_train_end`. Without it `fit` ends with
-/// [`Error::NonFinite`].
+/// Stops training when the loss of a batch is not finite, as Keras' `TerminateOnNaN`, or a weight at the end of an
+/// epoch: `fit` calls `on_train_end` and returns the history. Without it, `fit` returns [`Error::NonFinite`].
 ///
-/// The epoch counts as stopped before its end. The weights are those of the last step, and most likely not finite.
+/// The epoch counts as incomplete. The weights are those of the last step, most likely not finite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TerminateOnNaN;
 

@@ -1,4 +1,4 @@
-//! CIFAR-10 and CIFAR-100 in their binary form: records of labels and an image, one channel after the other.
+//! CIFAR-10 and CIFAR-100 in their binary format: records of labels and a planar image.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ const SIDE: usize = 32;
 const PIXELS: usize = SIDE * SIDE;
 const CHANNELS: usize = 3;
 
-/// Which of the two labels of CIFAR-100 is learned; Keras' `label_mode`.
+/// The label of CIFAR-100 to use; Keras' `label_mode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LabelMode {
     /// 100 classes, such as maple.
@@ -24,20 +24,20 @@ pub enum LabelMode {
 }
 
 /// The training and the test set of CIFAR-10, from the files `data_batch_1.bin` to `data_batch_5.bin` and
-/// `test_batch.bin` in a folder, plain or `.gz`. Images are `[32, 32, 3]` bytes, which a model sees divided by 255, as 0
-/// to 1 ([`Dataset::rescaled`] for another rule); labels are indices of 10 classes, named after `batches.meta.txt` if that
-/// is there.
+/// `test_batch.bin` in a folder, plain or `.gz`. Images are `[32, 32, 3]` bytes, scaled to 0 to 1 (see
+/// [`Dataset::rescaled`] for another scale); labels are indices of 10 classes, with the names of `batches.meta.txt` if
+/// it exists.
 ///
 /// # Errors
-/// When a file is missing or is not what its name says.
+/// If a file is missing or has the wrong format.
 pub fn cifar10(folder: impl AsRef<Path>) -> Result<(Dataset, Dataset), DataError> {
     let form = Form { labels: 1, label: 0, classes: 10, names: "batches.meta.txt", data_set: "cifar10" };
     Ok((form.read(folder.as_ref(), &CIFAR10_TRAIN)?, form.read(folder.as_ref(), &["test_batch.bin"])?))
 }
 
 /// The training and the test set of CIFAR-100, from the files `train.bin` and `test.bin` in a folder, plain or `.gz`.
-/// Images are those of [`cifar10`], labels are indices of 100 classes or 20, named after `fine_label_names.txt` or
-/// `coarse_label_names.txt` if that is there.
+/// Images are as in [`cifar10`], labels are indices of 100 or 20 classes, with the names of `fine_label_names.txt` or
+/// `coarse_label_names.txt` if it exists.
 ///
 /// # Errors
 /// As [`cifar10`].
@@ -50,15 +50,15 @@ pub fn cifar100(folder: impl AsRef<Path>, label_mode: LabelMode) -> Result<(Data
     Ok((form.read(folder.as_ref(), &["train.bin"])?, form.read(folder.as_ref(), &["test.bin"])?))
 }
 
-/// What a record is made of: so many labels, then the image as `[C, H, W]`.
+/// The format of a record: labels, then the image as `[C, H, W]`.
 struct Form {
     labels: usize,
-    /// The label that is learned.
+    /// The index of the label to use.
     label: usize,
     classes: usize,
     /// The file with the names of the classes.
     names: &'static str,
-    /// What `kiln data` calls it.
+    /// Its name for `kiln data`.
     data_set: &'static str,
 }
 
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use crate::data::Values;
 
-    /// An image whose red is 1, whose green is 2 and whose blue is 3, but for the red of its second pixel, 99.
+    /// An image with red 1, green 2 and blue 3, except for the red of its second pixel, 99.
     fn record(labels: &[u8]) -> Vec<u8> {
         let mut planes: Vec<u8> = [1, 2, 3].into_iter().flat_map(|value| [value; PIXELS]).collect();
         planes[1] = 99;

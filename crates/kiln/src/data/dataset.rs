@@ -14,11 +14,12 @@ use super::{DataError, Labels, SampleValue, Shared, Source, Values};
 use crate::Error;
 use crate::augmentation::Standardization;
 
-/// Samples of one shape, and a label for each unless they are only for predictions. A model sees `value * scale + offset`,
-/// standardized if [`Augmentation::standardize`](crate::augmentation::Augmentation::standardize) says so.
+/// Samples of one shape, with a label for each unless they are only for predictions. The model's input is `value *
+/// scale + offset`, standardized if [`Augmentation::standardize`](crate::augmentation::Augmentation::standardize) was
+/// applied.
 ///
-/// A data set is a view of samples that are shared: its clones, its ranges ([`Dataset::range`], [`Dataset::split`]) and its
-/// samples in another order ([`Dataset::take`]) copy none of them.
+/// A data set is a view of shared samples: clones, ranges ([`Dataset::range`], [`Dataset::split`]) and selections
+/// ([`Dataset::take`]) do not copy samples.
 ///
 /// # Example
 /// ```
@@ -37,26 +38,26 @@ pub struct Dataset {
     sample_shape: Shape,
     len: usize,
     samples: Samples,
-    /// The numbers of the samples that are taken, in their order; all, if there are none.
+    /// The indices of the selected samples in order; `None` for all.
     order: Option<Shared<u32>>,
     labels: Option<Labels>,
     class_names: Arc<[String]>,
     sample_weights: Option<Shared<f32>>,
     scale: f32,
     offset: f32,
-    /// Whether the scale is the one that bytes have where nobody said which.
+    /// Whether the scale is the default for bytes.
     scale_is_implied: bool,
     standardization: Standardization,
     chunk: Option<usize>,
 }
 
 impl Dataset {
-    /// A data set of bytes, which a model sees divided by 255: as 0 to 1. See [`Dataset::rescaled`] for another rule, which
-    /// models that rescale their input themselves ask for ([`Model::rescales_input`](crate::Model::rescales_input)):
-    /// they see bytes as 0 to 255 with `rescaled(1.0, 0.0)`, and it is an error when nothing was said.
+    /// A data set of bytes, scaled by 1/255 to 0 to 1. See [`Dataset::rescaled`] for another scale, which models that
+    /// rescale their input themselves require ([`Model::rescales_input`](crate::Model::rescales_input)): `rescaled(1.0,
+    /// 0.0)` keeps 0 to 255, and the default is an error.
     ///
     /// # Errors
-    /// When `values` is not a whole number of samples, or `labels` do not fit them.
+    /// If `values` is not a whole number of samples, or `labels` do not match them.
     pub fn from_u8(
         sample_shape: impl Into<Shape>,
         values: Vec<u8>,
@@ -67,7 +68,7 @@ impl Dataset {
         Dataset::new(sample_shape.into(), samples, count, labels.into())
     }
 
-    /// A data set of floats, which a model sees as they are.
+    /// A data set of floats, which are not scaled.
     ///
     /// # Errors
     /// As [`Dataset::from_u8`].
@@ -81,12 +82,12 @@ impl Dataset {
         Dataset::new(sample_shape.into(), samples, count, labels.into())
     }
 
-    /// A data set whose samples are read when they are needed; a model sees bytes as those of [`Dataset::from_u8`], floats as
-    /// they are. Samples that fit a device are read once and stay there; of others, a thread reads the next chunk while the
-    /// device computes, again in each epoch. Results are the same, bit for bit.
+    /// A data set whose samples are read on demand; bytes are scaled as by [`Dataset::from_u8`], floats are not scaled.
+    /// Samples that fit on a device are read once and stay there; otherwise, a thread reads the next chunk while the
+    /// device computes, in each epoch. Results are bit-identical.
     ///
     /// # Errors
-    /// When samples have no values, or `labels` do not fit them.
+    /// If samples have no values, or `labels` do not match them.
     pub fn streamed<S: Source<Value: SampleValue> + 'static>(
         source: S,
         labels: impl Into<Option<Labels>>,
@@ -119,15 +120,15 @@ impl Dataset {
         })
     }
 
-    /// The same samples, which a model sees as `value * scale + offset`.
+    /// Scales the samples: the model's input is `value * scale + offset`.
     pub fn rescaled(self, scale: f32, offset: f32) -> Dataset {
         Dataset { scale, offset, scale_is_implied: false, ..self }
     }
 
-    /// The same samples, whose classes have these names.
+    /// Sets the names of the classes.
     ///
     /// # Errors
-    /// When there are not as many names as classes.
+    /// If the numbers of names and classes differ.
     pub fn with_class_names(self, names: Vec<String>) -> Result<Dataset, DataError> {
         match self.classes() {
             classes if classes == names.len() => Ok(Dataset { class_names: names.into(), ..self }),
@@ -135,11 +136,11 @@ impl Dataset {
         }
     }
 
-    /// The same samples, of which each counts as much as its weight says: its loss is multiplied by it. A loss over samples
-    /// is still divided by their number, as in Keras 3. Metrics do not see weights.
+    /// Sets sample weights, the factors of the samples' losses. A mean loss is still divided by the number of samples,
+    /// as in Keras 3. Metrics ignore weights.
     ///
     /// # Errors
-    /// When there are not as many weights as samples.
+    /// If the numbers of weights and samples differ.
     pub fn with_sample_weights(self, weights: Vec<f32>) -> Result<Dataset, DataError> {
         match self.len {
             samples if samples == weights.len() => Ok(Dataset { sample_weights: Some(weights.into()), ..self }),
@@ -147,10 +148,10 @@ impl Dataset {
         }
     }
 
-    /// The same samples, weighted by their classes.
+    /// Weights the samples by their classes.
     ///
     /// # Errors
-    /// When they have weights already or no labels, a class is not among theirs, or a weight is negative or no number.
+    /// If they already have weights or have no labels, a class does not exist, or a weight is negative or not finite.
     pub(crate) fn with_class_weight(self, class_weight: &BTreeMap<usize, f32>) -> crate::Result<Dataset> {
         if self.sample_weights.is_some() {
             let expected = "weights of samples or of classes, not both".to_owned();
@@ -167,7 +168,7 @@ impl Dataset {
         };
         if let Some((class, _)) = class_weight.iter().find(|(class, _)| **class >= classes) {
             let last = classes.saturating_sub(1);
-            return argument(format!("classes 0 to {last}, as the labels have"), format!("class {class}"));
+            return argument(format!("one of the classes 0 to {last}"), format!("class {class}"));
         }
         if let Some((class, weight)) = class_weight.iter().find(|(_, weight)| !(weight.is_finite() && **weight >= 0.0))
         {
@@ -178,7 +179,7 @@ impl Dataset {
         Ok(self.with_sample_weights(weights)?)
     }
 
-    /// The same samples, the values of each changed: now, where they are in memory, else when they are read.
+    /// Transforms the values of each sample, immediately in memory, else on reading.
     pub(super) fn map_samples(self, bytes: fn(&mut [u8]), floats: fn(&mut [f32])) -> Dataset {
         fn changed<T: Copy>(values: &[T], elements: usize, change: fn(&mut [T])) -> Shared<T> {
             let mut values = values.to_vec();
@@ -194,21 +195,21 @@ impl Dataset {
         Dataset { samples, ..self }
     }
 
-    /// The same samples, of which a model sees what standardization makes of `value * scale + offset`.
+    /// Standardizes the model's input after scaling.
     pub(crate) fn standardized(self, standardization: Standardization) -> Dataset {
         Dataset { standardization, ..self }
     }
 
-    /// The same samples, of which at most so many lie on a device at a time, but at least one: for a device whose memory
-    /// is short. Otherwise a device holds all that it can bind at once.
+    /// Limits the number of samples on a device at a time, at least one, for devices with little memory. By default, a
+    /// device has as many as it can bind at once.
     pub fn in_chunks(self, samples: usize) -> Dataset {
         Dataset { chunk: Some(samples.max(1)), ..self }
     }
 
-    /// The same samples in memory, in one piece: none of them streamed, and in the order of their numbers.
+    /// Copies the samples to contiguous memory: not streamed, and in order.
     ///
     /// # Errors
-    /// The error of the source of streamed samples, and [`DataError::Memory`].
+    /// An error of the source of streamed samples, or [`DataError::Memory`].
     pub fn in_memory(&self) -> Result<Dataset, DataError> {
         Ok(Dataset { samples: Samples::InMemory(self.values()?), order: None, ..self.clone() })
     }
@@ -233,20 +234,20 @@ impl Dataset {
         self.labels.as_ref().map_or(0, Labels::classes)
     }
 
-    /// The name of each class, or nothing where they are not known.
+    /// The names of the classes; empty if unknown.
     pub fn class_names(&self) -> &[String] {
         &self.class_names
     }
 
-    /// How much each sample counts, if not all count the same.
+    /// The sample weights, if any.
     pub fn sample_weights(&self) -> Option<&Shared<f32>> {
         self.sample_weights.as_ref()
     }
 
-    /// The values of all samples, before scale and offset: shared where they are in memory in one piece, else copied or read.
+    /// The unscaled values of all samples: shared if they are contiguous in memory, else copied or read.
     ///
     /// # Errors
-    /// The error of the source of streamed samples, and [`DataError::Memory`].
+    /// An error of the source of streamed samples, or [`DataError::Memory`].
     pub fn values(&self) -> Result<Values, DataError> {
         match (&self.samples, &self.order) {
             (Samples::InMemory(values), None) => Ok(values.clone()),
@@ -258,7 +259,7 @@ impl Dataset {
         }
     }
 
-    /// Whether samples are read when they are needed.
+    /// Whether samples are read on demand.
     pub fn is_streamed(&self) -> bool {
         matches!(self.samples, Samples::Streamed(_))
     }
@@ -268,7 +269,7 @@ impl Dataset {
         self.samples.dtype()
     }
 
-    /// The samples of a range, as a device holds them.
+    /// The samples of a range as bytes for a device.
     ///
     /// # Errors
     /// As [`Dataset::values`].
@@ -280,8 +281,8 @@ impl Dataset {
         }
     }
 
-    /// Whether a device that holds this data set holds the other: the same samples in memory or of a source, and equal labels,
-    /// weights, preprocessing and chunks.
+    /// Whether the other data set has the same data on a device: the same samples in memory or of a source, and equal
+    /// labels, weights, preprocessing and chunks.
     pub(crate) fn is(&self, other: &Dataset) -> bool {
         let same_samples = self.samples.is(&other.samples) && self.order == other.order && self.len == other.len;
         let same_rule =
@@ -290,32 +291,32 @@ impl Dataset {
         same_samples && same_rule && same_labels && self.sample_shape == other.sample_shape && self.chunk == other.chunk
     }
 
-    /// What each value is multiplied by.
+    /// The scale of the values.
     pub fn scale(&self) -> f32 {
         self.scale
     }
 
-    /// What is then added.
+    /// The offset added to scaled values.
     pub fn offset(&self) -> f32 {
         self.offset
     }
 
-    /// Whether bytes are divided by 255 because nobody said how they are scaled.
+    /// Whether bytes have the default scale 1/255.
     pub(crate) fn scale_is_implied(&self) -> bool {
         self.scale_is_implied
     }
 
-    /// What becomes of the values after that.
+    /// The standardization after scaling.
     pub(crate) fn standardization(&self) -> &Standardization {
         &self.standardization
     }
 
-    /// How many samples lie on a device at a time at most, if [`Dataset::in_chunks`] said.
+    /// The maximum number of samples on a device at a time, if set by [`Dataset::in_chunks`].
     pub fn chunk(&self) -> Option<usize> {
         self.chunk
     }
 
-    /// The labels, if there are any.
+    /// The labels, if any.
     pub fn labels(&self) -> Option<&Labels> {
         self.labels.as_ref()
     }
@@ -325,7 +326,7 @@ impl Dataset {
         self.range(0..n)
     }
 
-    /// The samples of a range, cut to those that there are. Copies none of them.
+    /// The samples of a range, clamped to the existing ones. Does not copy samples.
     pub fn range(&self, range: Range<usize>) -> Dataset {
         let end = range.end.min(self.len);
         let range = range.start.min(end)..end;
@@ -343,10 +344,10 @@ impl Dataset {
         }
     }
 
-    /// The samples of these numbers, in this order. Copies none of them, but their labels and weights.
+    /// Selects samples by index, in this order. Copies their labels and weights, but not the samples.
     ///
     /// # Errors
-    /// [`DataError::NoSample`] when there is no sample of a number, and [`DataError::Memory`].
+    /// [`DataError::NoSample`] if an index is out of range, or [`DataError::Memory`].
     pub fn take(&self, numbers: &[u32]) -> Result<Dataset, DataError> {
         if let Some(&found) = numbers.iter().find(|&&number| number as usize >= self.len) {
             return Err(DataError::NoSample { samples: self.len, found });
@@ -365,10 +366,10 @@ impl Dataset {
         })
     }
 
-    /// The same samples with other labels, or without. Names of classes are kept if there are as many.
+    /// Replaces or removes the labels. Keeps the names of the classes if their number stays the same.
     ///
     /// # Errors
-    /// When the labels do not fit the samples.
+    /// If the labels do not match the samples.
     pub fn with_labels(self, labels: impl Into<Option<Labels>>) -> Result<Dataset, DataError> {
         let labels = labels.into();
         labels.as_ref().map_or(Ok(()), |labels| labels.check(self.len))?;
@@ -377,8 +378,8 @@ impl Dataset {
         Ok(Dataset { labels, class_names, ..self })
     }
 
-    /// Everything but the last `fraction` of the samples, and those: the first `int(n * (1 - fraction))` and the rest,
-    /// which is how Keras takes `validation_split`. Copies none of them. A fraction outside 0 to 1 counts as the nearer of the two.
+    /// Splits off the last `fraction` of the samples: returns the first `int(n * (1 - fraction))` and the rest, as
+    /// Keras' `validation_split`. Does not copy samples. The fraction is clamped to 0 to 1.
     pub fn split(&self, fraction: f64) -> (Dataset, Dataset) {
         let first = (self.len as f64 * (1.0 - fraction.clamp(0.0, 1.0))) as usize;
         (self.range(0..first), self.range(first..self.len))

@@ -1,4 +1,4 @@
-//! What can go wrong with data.
+//! Errors of data sets.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,18 +7,18 @@ use kiln_graph::Shape;
 
 use crate::memory;
 
-/// What can go wrong when a data set is read or put together.
+/// An error of reading or creating a data set.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// A file is not there.
+    /// A file is missing.
     #[error("{} is not in {}; `kiln data {data_set}` fetches it", .name, .folder.display())]
     NotFound {
         /// The folder that was searched.
         folder: PathBuf,
         /// The file's name, without `.gz`.
         name: &'static str,
-        /// The data set that it is of.
+        /// The file's data set.
         data_set: &'static str,
     },
     /// A file cannot be read.
@@ -29,14 +29,14 @@ pub enum DataError {
         /// Why not.
         source: io::Error,
     },
-    /// A file holds something other than it should.
+    /// A file has the wrong format.
     #[error("{}: expected {expected}, found {found}", .path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What should be there.
+        /// The expected contents.
         expected: String,
-        /// What is there.
+        /// The actual contents.
         found: String,
     },
     /// The values are not a whole number of samples.
@@ -44,36 +44,36 @@ pub enum DataError {
     Values {
         /// The shape of one sample.
         shape: Shape,
-        /// How many values there are.
+        /// The number of values.
         found: usize,
     },
-    /// There are not as many labels as samples.
+    /// The number of labels does not match the samples.
     #[error("expected {expected} label values for {samples} samples, found {found}")]
     Labels {
-        /// How many samples there are.
+        /// The number of samples.
         samples: usize,
-        /// How many label values they need.
+        /// The required number of label values.
         expected: usize,
         /// How many there are.
         found: usize,
     },
-    /// There are not as many weights as samples.
+    /// The number of weights does not match the samples.
     #[error("expected a weight for each of {samples} samples, found {found}")]
     SampleWeights {
-        /// How many samples there are.
+        /// The number of samples.
         samples: usize,
-        /// How many weights there are.
+        /// The number of weights.
         found: usize,
     },
-    /// No sample has a number.
+    /// A sample index is out of range.
     #[error("sample index {found} is out of range ({samples} samples)")]
     NoSample {
-        /// How many samples there are.
+        /// The number of samples.
         samples: usize,
         /// The number.
         found: u32,
     },
-    /// A label names no class.
+    /// A label is out of range.
     #[error("sample {sample}: expected a label below {classes}, found {found}")]
     Class {
         /// The sample's index.
@@ -83,8 +83,8 @@ pub enum DataError {
         /// The label.
         found: u32,
     },
-    /// A folder has no images in sub-folders.
-    #[error("expected a sub-folder of images (bmp, gif, jpg, png or webp) for each class in {}, found none", .folder.display())]
+    /// A folder has no subfolders with images.
+    #[error("expected a subfolder of images (bmp, gif, jpg, png or webp) per class in {}, found none", .folder.display())]
     NoImages {
         /// The folder.
         folder: PathBuf,
@@ -92,39 +92,39 @@ pub enum DataError {
     /// Files of a folder of images are damaged.
     #[error("{count} of {files} images cannot be used; repair or remove them, or skip them{}", list(.damaged, *.count))]
     Corrupt {
-        /// What is wrong with the first of them.
+        /// The errors of the first of them.
         damaged: Vec<DataError>,
-        /// How many are damaged.
+        /// The number of damaged files.
         count: usize,
-        /// How many files there are.
+        /// The number of files.
         files: usize,
     },
-    /// There are not as many names as classes.
+    /// The number of class names does not match the classes.
     #[error("expected {classes} names of classes, found {found}")]
     ClassNames {
         /// The number of classes.
         classes: usize,
-        /// How many names there are.
+        /// The number of names.
         found: usize,
     },
-    /// Samples are no images with three channels.
+    /// Samples are not images with three channels.
     #[error("expected images [height, width, 3] to preprocess, found samples {shape}")]
     NotRgb {
         /// The shape of one sample.
         shape: Shape,
     },
-    /// Samples need more memory than there is.
+    /// Samples exceed the available memory.
     #[error("not enough memory for {what}: {} needed{}; use smaller images, or fewer at a time", memory::readable(*.bytes), allowed(*.limit))]
     Memory {
-        /// What needs it.
+        /// The data that need it.
         what: String,
-        /// How much it needs, in bytes.
+        /// The required memory in bytes.
         bytes: u64,
-        /// How much it may take, in bytes, if that is less: half of the free memory.
+        /// The allowed memory in bytes, if it is exceeded: half of the free memory.
         limit: Option<u64>,
     },
-    /// There is no folder to keep data in.
-    #[error("expected KILN_DATA or a home folder to keep data in, found neither; set KILN_DATA to a folder")]
+    /// There is no folder for data sets.
+    #[error("no folder for data sets: there is no home folder; set KILN_DATA to a folder")]
     NoFolder,
 }
 

@@ -1,7 +1,6 @@
 //! IDX files: `0 0 type axes`, the extent of each axis as a big-endian u32, then the values.
 //!
-//! This is the format of MNIST and of the data sets that take its place. Kiln reads those of unsigned bytes (type 8),
-//! plain or gzip.
+//! The format of MNIST and its drop-in replacements. Kiln reads unsigned bytes (type 8), plain or gzip.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -13,20 +12,20 @@ use kiln_graph::Shape;
 use super::DataError;
 use crate::memory;
 
-/// What an IDX file holds.
+/// The contents of an IDX file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Idx {
     /// The extent of each axis.
     pub shape: Shape,
-    /// The values, the last axis varying fastest.
+    /// The values in row-major order.
     pub values: Vec<u8>,
 }
 
 /// Reads an IDX file of unsigned bytes, plain or gzip.
 ///
 /// # Errors
-/// [`DataError::Read`] when the file cannot be read, [`DataError::Format`] when it is no such file, is cut short or
-/// goes on after its last value.
+/// [`DataError::Read`] if the file cannot be read, [`DataError::Format`] if it is not such a file, is truncated or has
+/// trailing data.
 pub fn read(path: impl AsRef<Path>) -> Result<Idx, DataError> {
     let path = path.as_ref();
     let mut file = open(path).map_err(|source| unreadable(path, source))?;
@@ -61,18 +60,18 @@ pub fn read(path: impl AsRef<Path>) -> Result<Idx, DataError> {
     Ok(Idx { shape, values })
 }
 
-/// The contents of a file, unpacked if it is gzip.
+/// Opens a file, decompressing gzip.
 ///
 /// # Errors
-/// When the file cannot be opened or read.
+/// If the file cannot be opened or read.
 pub fn open(path: impl AsRef<Path>) -> io::Result<Box<dyn Read>> {
     let mut file = BufReader::new(File::open(path)?);
     let packed = file.fill_buf()?.starts_with(&[0x1f, 0x8b]);
     Ok(if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
 }
 
-/// The file in `folder` that has the name `name`, such as `train-images-idx3-ubyte`, with or without `.gz`. The
-/// spelling `train-images.idx3-ubyte` is found as well.
+/// Finds the file `name` in `folder`, such as `train-images-idx3-ubyte`, with or without `.gz`, or spelled
+/// `train-images.idx3-ubyte`.
 pub fn find(folder: impl AsRef<Path>, name: &str) -> Option<PathBuf> {
     let dotted = name.replace("-idx", ".idx");
     [name, &dotted]
@@ -89,7 +88,7 @@ fn header<const N: usize>(file: &mut dyn Read, path: &Path, expected: &str) -> R
     bytes.try_into().map_err(|_| format_error(path, expected, format!("{found} bytes (the file is cut short)")))
 }
 
-/// A gzip file that is cut short gives an error where a plain one just ends. Both are the same to us.
+/// Treats the error of a truncated gzip file as the end of the file, as in a plain file.
 fn up_to_the_end(read: io::Result<()>) -> io::Result<()> {
     match read {
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),

@@ -18,12 +18,11 @@ pub enum Labels {
         /// The number of classes.
         classes: usize,
     },
-    /// For each sample, one value per output of a model: quantities, or one per class, 1 for its own and 0 for the others,
-    /// or any probabilities.
+    /// For each sample, one value per output of the model: regression targets, one-hot classes, or probabilities.
     Values {
         /// `[samples, size]`
         values: Shared<f32>,
-        /// The number of values of a sample.
+        /// The number of values per sample.
         size: usize,
     },
 }
@@ -34,17 +33,17 @@ impl Labels {
         Labels::Index { values: values.into(), classes }
     }
 
-    /// Labels as one value per class, `[samples, classes]`.
+    /// One-hot labels, `[samples, classes]`.
     pub fn one_hot(values: Vec<f32>, classes: usize) -> Labels {
         Labels::values(values, classes)
     }
 
-    /// Labels as quantities, `[samples, size]`.
+    /// Labels as regression targets, `[samples, size]`.
     pub fn values(values: Vec<f32>, size: usize) -> Labels {
         Labels::Values { values: values.into(), size }
     }
 
-    /// The number of classes, or of values of a sample.
+    /// The number of classes, or of values per sample.
     pub fn classes(&self) -> usize {
         match self {
             Labels::Index { classes, .. } => *classes,
@@ -52,8 +51,8 @@ impl Labels {
         }
     }
 
-    /// Each sample's class: its index, or the place of its largest value (the first of equal ones). Where a sample has one
-    /// value, that is the class.
+    /// The class of each sample: its index, or the index of its largest value (the first of equal ones). A single value
+    /// per sample is the class itself.
     pub fn class_indices(&self) -> Vec<usize> {
         match self {
             Labels::Index { values, .. } => values.iter().map(|&value| value as usize).collect(),
@@ -89,7 +88,7 @@ impl Labels {
         }
     }
 
-    /// The labels of the samples of these numbers.
+    /// The labels of the samples with these indices.
     ///
     /// # Errors
     /// [`DataError::Memory`].
@@ -100,7 +99,7 @@ impl Labels {
         })
     }
 
-    /// The type of so many labels on a device.
+    /// The tensor type of `samples` labels on a device.
     pub(crate) fn ty(&self, samples: usize) -> TensorType {
         match self {
             Labels::Index { .. } => TensorType::new([samples], DType::U32),
@@ -108,7 +107,7 @@ impl Labels {
         }
     }
 
-    /// All labels, as a device holds them.
+    /// All labels as bytes for a device.
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Labels::Index { values, .. } => bytemuck::cast_slice(values),

@@ -1,4 +1,4 @@
-//! MNIST, and the data sets in its form.
+//! MNIST, and data sets in its format.
 
 use std::path::Path;
 
@@ -14,11 +14,11 @@ pub const MNIST_FILES: [&str; 4] =
 const CLASSES: usize = 10;
 
 /// The training and the test set of MNIST or Fashion-MNIST, from the four files [`MNIST_FILES`] in a folder, plain or
-/// `.gz`. Images are `[28, 28, 1]` bytes, which a model sees divided by 255, as 0 to 1 ([`Dataset::rescaled`] for another
-/// rule); labels are indices of 10 classes.
+/// `.gz`. Images are `[28, 28, 1]` bytes, scaled to 0 to 1 (see [`Dataset::rescaled`] for another scale); labels are
+/// indices of 10 classes.
 ///
 /// # Errors
-/// When a file is missing, is not what its name says or does not fit its partner.
+/// If a file is missing, has the wrong format or does not match its partner.
 pub fn mnist(folder: impl AsRef<Path>) -> Result<(Dataset, Dataset), DataError> {
     let [train_images, train_labels, test_images, test_labels] = MNIST_FILES;
     let folder = folder.as_ref();
@@ -67,7 +67,7 @@ mod tests {
         [0, 0, 8, shape.len() as u8].into_iter().chain(extents).chain(values.iter().copied()).collect()
     }
 
-    /// Three training images, all 7s, and one test image, all 9s.
+    /// Three training images with all pixels 7, and one test image with all pixels 9.
     fn small_mnist() -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         let write = |name, bytes| std::fs::write(folder.path().join(name), bytes).unwrap();

@@ -1,4 +1,4 @@
-//! Samples and their labels: what [`Dataset`] holds, and the files that it comes from.
+//! Data sets of samples and labels ([`Dataset`]), and their file formats.
 //!
 //! ```no_run
 //! use kiln::data;
@@ -38,14 +38,14 @@ pub use shared::Shared;
 pub use stream::{SampleValue, Source};
 pub use tensors::{load_safetensors, load_safetensors_samples};
 
-/// The environment variable that says where data sets are kept.
+/// The environment variable with the folder of data sets.
 pub const FOLDER_VARIABLE: &str = "KILN_DATA";
 
-/// Where the data set `name` is kept: `$KILN_DATA/name`, or `kiln/name` in the platform's cache folder
-/// (`~/.cache` on Linux). The folder need not exist.
+/// The folder of the data set `name`: `$KILN_DATA/name`, or `kiln/name` in the platform's cache folder (`~/.cache` on
+/// Linux). The folder need not exist.
 ///
 /// # Errors
-/// [`DataError::NoFolder`] when neither the variable nor a home folder is set.
+/// [`DataError::NoFolder`] if neither the variable nor a home folder is set.
 pub fn folder(name: &str) -> Result<PathBuf, DataError> {
     if let Some(folder) = std::env::var_os(FOLDER_VARIABLE).filter(|folder| !folder.is_empty()) {
         return Ok(PathBuf::from(folder).join(name));

@@ -1,4 +1,4 @@
-//! What backbones expect of photographs: Keras' `preprocess_input`.
+//! The preprocessing of images for backbones: Keras' `preprocess_input`.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,23 +8,22 @@ use serde::{Deserialize, Serialize};
 use super::{DataError, Dataset};
 use crate::augmentation::{Features, Standardization};
 
-/// How values from 0 to 255, red, green and blue, become what a network was trained with: Keras' modes of
-/// `preprocess_input` (`keras/src/applications/imagenet_utils.py`). A network sees nonsense in another mode, and no error
-/// tells.
+/// The preprocessing of RGB values from 0 to 255 that a network was trained with: Keras' modes of `preprocess_input`
+/// (`keras/src/applications/imagenet_utils.py`). The wrong mode gives wrong predictions without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preprocessing {
     /// Blue, green and red, minus the means of ImageNet `[103.939, 116.779, 123.68]`: VGG16 with Keras' weights.
     Caffe,
-    /// `x / 127.5 - 1`: InceptionV3 with Keras' weights, and with those of torchvision, which were made by TensorFlow.
+    /// `x / 127.5 - 1`: InceptionV3 with Keras' weights, and with torchvision's, which were converted from TensorFlow.
     Tf,
     /// `(x / 255 - mean) / std` with the means `[0.485, 0.456, 0.406]` and standard deviations `[0.229, 0.224, 0.225]` of
-    /// ImageNet: networks that PyTorch trained, like torchvision's VGG16.
+    /// ImageNet: networks trained in PyTorch, such as torchvision's VGG16.
     Torch,
 }
 
 impl Preprocessing {
-    /// All of them.
+    /// All modes.
     pub const ALL: [Preprocessing; 3] = [Preprocessing::Caffe, Preprocessing::Tf, Preprocessing::Torch];
 
     /// Keras' name.
@@ -40,7 +39,7 @@ impl Preprocessing {
 impl FromStr for Preprocessing {
     type Err = String;
 
-    /// The mode of Keras' name.
+    /// The mode with Keras' name.
     fn from_str(name: &str) -> Result<Preprocessing, String> {
         Preprocessing::ALL.into_iter().find(|mode| mode.name() == name).ok_or_else(|| {
             let names = Preprocessing::ALL.map(Preprocessing::name).join(", ");
@@ -50,11 +49,11 @@ impl FromStr for Preprocessing {
 }
 
 impl Dataset {
-    /// The same images, whose values are 0 to 255, as a backbone expects them, whatever rule was there before. Nothing is
-    /// computed here but the order of the channels; the device does the rest, batch by batch.
+    /// Preprocesses images with values from 0 to 255 for a backbone, replacing the previous scaling. Reorders the
+    /// channels; the device scales the values, batch by batch.
     ///
     /// # Errors
-    /// When samples do not have three channels.
+    /// If samples do not have three channels.
     pub fn preprocess_input(self, preprocessing: Preprocessing) -> Result<Dataset, DataError> {
         let shape = self.sample_shape().clone();
         if shape.len() != 3 || shape[2] != 3 {
@@ -79,7 +78,7 @@ impl Dataset {
     }
 }
 
-/// Puts the three channels of each pixel in the other order.
+/// Reverses the three channels of each pixel.
 fn reverse_channels<T>(sample: &mut [T]) {
     sample.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
 }

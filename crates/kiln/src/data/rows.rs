@@ -1,11 +1,11 @@
-//! Rows picked from a table in memory.
+//! Gathers rows of a table in memory.
 
 use bytemuck::Pod;
 
 use super::DataError;
 use crate::memory;
 
-/// The rows of these numbers, each of so many values.
+/// The rows with these indices, each of `elements` values.
 ///
 /// # Errors
 /// [`DataError::Memory`].
@@ -19,7 +19,7 @@ pub(crate) fn rows<T: Pod>(values: &[T], order: &[u32], elements: usize) -> Resu
     Ok(taken)
 }
 
-/// The error of so many samples that take so many bytes.
+/// The error for `samples` samples of `bytes` bytes.
 pub(super) fn no_memory(samples: usize, bytes: usize) -> DataError {
     DataError::Memory { what: format!("{samples} samples"), bytes: bytes as u64, limit: None }
 }

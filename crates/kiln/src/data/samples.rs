@@ -1,4 +1,4 @@
-//! The values of samples: in memory, or read when they are needed.
+//! The values of samples: in memory, or read on demand.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,17 +10,17 @@ use super::rows::rows;
 use super::stream::Streamed;
 use super::{DataError, Shared};
 
-/// Values of samples in memory, one sample after the other, images as `[H, W, C]`.
+/// Values of samples in contiguous memory, images as `[H, W, C]`.
 #[derive(Clone, PartialEq)]
 pub enum Values {
-    /// Bytes, as image files hold them.
+    /// Bytes, as in image files.
     U8(Shared<u8>),
     /// Floats.
     F32(Shared<f32>),
 }
 
 impl Values {
-    /// The bytes of all values, as a device holds them.
+    /// All values as bytes for a device.
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Values::U8(values) => values,
@@ -44,7 +44,7 @@ impl Values {
     }
 }
 
-/// The samples of a data set: in memory, or read when they are needed.
+/// The samples of a data set: in memory, or read on demand.
 #[derive(Clone, Debug)]
 pub(super) enum Samples {
     InMemory(Values),
@@ -80,10 +80,10 @@ impl Samples {
         }
     }
 
-    /// The samples of these numbers, each of `elements` values.
+    /// The samples with these indices, each of `elements` values.
     ///
     /// # Errors
-    /// The error of the source of streamed samples, and [`DataError::Memory`].
+    /// An error of the source of streamed samples, or [`DataError::Memory`].
     pub fn take(&self, order: &[u32], elements: usize) -> Result<Values, DataError> {
         Ok(match self {
             Samples::InMemory(Values::U8(values)) => Values::U8(rows(values, order, elements)?.into()),
@@ -92,7 +92,7 @@ impl Samples {
         })
     }
 
-    /// The samples of these numbers, each of `elements` values, as a device holds them.
+    /// The samples with these indices, each of `elements` values, as bytes for a device.
     ///
     /// # Errors
     /// As [`Samples::take`].
@@ -103,7 +103,7 @@ impl Samples {
         }
     }
 
-    /// A range of samples, as a device holds them: shared if they are in memory.
+    /// A range of samples as bytes for a device: shared if they are in memory.
     ///
     /// # Errors
     /// As [`Samples::take`].

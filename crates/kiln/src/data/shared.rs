@@ -1,10 +1,10 @@
-//! Values that several data sets share.
+//! Values shared by data sets.
 
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-/// A range of values in memory, shared with its clones and with ranges of it: neither copies a value. Reads as a slice.
+/// A shared range of values in memory: clones and ranges do not copy values. Dereferences to a slice.
 ///
 /// # Example
 /// ```
@@ -21,7 +21,7 @@ pub struct Shared<T> {
 }
 
 impl<T> Shared<T> {
-    /// The values of a range, cut to those that there are.
+    /// The values of a range, clamped to the existing ones.
     pub fn range(&self, range: Range<usize>) -> Shared<T> {
         let end = range.end.min(self.len());
         let start = range.start.min(end);

@@ -1,4 +1,4 @@
-//! Samples that are read when they are needed, for data sets that are larger than memory.
+//! Samples read on demand, for data sets larger than memory.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use super::rows::no_memory;
 use super::{DataError, Values};
 use crate::memory;
 
-/// A source of samples that are read when they are needed: files, a data base, a generator. Several threads read at once,
-/// and each sample is read once per epoch.
+/// A source of samples read on demand: files, a database, a generator. Several threads read concurrently, and each
+/// sample is read once per epoch.
 ///
 /// # Example
 /// ```
@@ -46,7 +46,7 @@ use crate::memory;
 /// # Ok::<(), DataError>(())
 /// ```
 pub trait Source: fmt::Debug + Send + Sync {
-    /// The type of a value: `u8`, which takes a quarter of the memory, or `f32`.
+    /// The type of a value: `u8`, which needs a quarter of the memory, or `f32`.
     type Value: SampleValue;
 
     /// The number of samples.
@@ -60,15 +60,15 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// The shape of each sample.
     fn sample_shape(&self) -> Shape;
 
-    /// Writes the values of the sample of this number to `place`, which has as many as the shape has elements: the same
-    /// values each time.
+    /// Writes the values of the sample with this index to `place`, of the shape's number of elements. Each call must
+    /// write the same values.
     ///
     /// # Errors
-    /// An error ends the training, evaluation or prediction that needs the sample.
+    /// An error stops the training, evaluation or prediction that needs the sample.
     fn read(&self, index: usize, place: &mut [Self::Value]) -> Result<(), DataError>;
 }
 
-/// A type of values that samples have: `u8` or `f32`.
+/// The types of sample values: `u8` or `f32`.
 pub trait SampleValue: Pod + Default + fmt::Debug + Send + Sync + sealed::Sealed {}
 
 impl SampleValue for u8 {}
@@ -79,14 +79,14 @@ pub(super) mod sealed {
 
     use super::Source;
 
-    /// A source of any type of values.
+    /// A source of any value type.
     #[derive(Clone, Debug)]
     pub enum AnySource {
         U8(Arc<dyn Source<Value = u8>>),
         F32(Arc<dyn Source<Value = f32>>),
     }
 
-    /// What no other type implements.
+    /// Prevents other implementations.
     pub trait Sealed: Sized {
         #[doc(hidden)]
         fn any(source: Arc<dyn Source<Value = Self>>) -> AnySource;
@@ -105,7 +105,7 @@ pub(super) mod sealed {
     }
 }
 
-/// The samples of a source, from one of them on.
+/// The samples of a source, from a first one on.
 #[derive(Clone)]
 pub(super) struct Streamed {
     source: AnySource,
@@ -117,7 +117,7 @@ impl Streamed {
         Streamed { source: S::Value::any(Arc::new(source)), first: 0 }
     }
 
-    /// The samples from one of these on.
+    /// The samples from this one on.
     pub fn from(&self, sample: usize) -> Streamed {
         Streamed { source: self.source.clone(), first: self.first + sample }
     }
@@ -130,7 +130,7 @@ impl Streamed {
         }
     }
 
-    /// The same samples, the values of each changed once they are read.
+    /// Transforms the values of each sample after reading.
     pub fn map(&self, bytes: fn(&mut [u8]), floats: fn(&mut [f32])) -> Streamed {
         let source = match self.source.clone() {
             AnySource::U8(source) => AnySource::U8(Arc::new(Changed { source, change: bytes })),
@@ -139,7 +139,7 @@ impl Streamed {
         Streamed { source, first: self.first }
     }
 
-    /// Whether these are the same samples of the same source.
+    /// Whether both are the same samples of the same source.
     pub fn is(&self, other: &Streamed) -> bool {
         let same_source = match (&self.source, &other.source) {
             (AnySource::U8(a), AnySource::U8(b)) => Arc::ptr_eq(a, b),
@@ -149,7 +149,7 @@ impl Streamed {
         same_source && self.first == other.first
     }
 
-    /// The samples of these numbers, each of `elements` values, read on all cores.
+    /// Reads the samples with these indices, each of `elements` values, on all cores.
     pub fn values(&self, order: &[u32], elements: usize) -> Result<Values, DataError> {
         Ok(match &self.source {
             AnySource::U8(source) => Values::U8(self.read(source.as_ref(), order, elements)?.into()),
@@ -157,7 +157,7 @@ impl Streamed {
         })
     }
 
-    /// As [`Streamed::values`], as a device holds them.
+    /// As [`Streamed::values`], as bytes for a device.
     pub fn gather(&self, order: &[u32], elements: usize) -> Result<Vec<u8>, DataError> {
         match &self.source {
             AnySource::U8(source) => self.read(source.as_ref(), order, elements),
@@ -188,7 +188,7 @@ impl fmt::Debug for Streamed {
     }
 }
 
-/// A source whose samples are changed once they are read.
+/// A source whose samples are transformed after reading.
 #[derive(Debug)]
 struct Changed<T> {
     source: Arc<dyn Source<Value = T>>,

@@ -12,24 +12,23 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use super::{DataError, Dataset, Labels};
 use crate::memory;
 
-/// What the tensors of a data set are called.
+/// The names of a data set's tensors.
 const NAMES: [&str; 3] = ["sample_weight", "x", "y"];
-/// The longest header that is read, in bytes, as in the safetensors library.
+/// The maximum size of the header in bytes, as in the safetensors library.
 const HEADER: u64 = 100_000_000;
 
 /// A data set from a safetensors file with two tensors, or three:
 ///
-/// - `x`, `[n, …]`: the samples, as `F32` (a model sees them as they are) or `U8` (a model sees them divided by 255, or by
-///   the rule of [`Dataset::rescaled`]);
+/// - `x`, `[n, …]`: the samples, as `F32` (not scaled) or `U8` (scaled by 1/255, or by [`Dataset::rescaled`]);
 /// - `y`: the labels, as class indices `[n]` or `[n, 1]` of type `U8`, `U32`, `I32` or `I64`, or as one value per class
 ///   `[n, classes]` of type `F32`;
-/// - if wanted, `sample_weight`, `[n]` of type `F32`: how much each sample counts.
+/// - optionally `sample_weight`, `[n]` of type `F32`.
 ///
-/// Where labels are indices, there is one class more than the highest of them.
+/// If labels are indices, the number of classes is the highest index plus 1.
 ///
 /// # Errors
-/// [`DataError::Read`] when the file cannot be read, [`DataError::Format`] when it is no safetensors file, lacks one of
-/// the tensors or has others, or a tensor has another type or shape, [`DataError::Memory`] when there is no room for one.
+/// [`DataError::Read`] if the file cannot be read, [`DataError::Format`] if it is not a safetensors file, has missing
+/// or extra tensors, or a tensor has the wrong type or shape, [`DataError::Memory`] if a tensor does not fit in memory.
 ///
 /// # Example
 /// ```no_run
@@ -55,23 +54,23 @@ pub fn load_safetensors(path: impl AsRef<Path>) -> Result<Dataset, DataError> {
     }
 }
 
-/// The samples of a safetensors file without labels: its tensor `x`, `[n, …]`, as for [`load_safetensors`]. The file may
-/// hold other tensors.
+/// Reads samples without labels from a safetensors file: its tensor `x`, `[n, …]`, as [`load_safetensors`]. The file
+/// may have other tensors.
 ///
 /// # Errors
-/// [`DataError::Read`] when the file cannot be read, [`DataError::Format`] when it is no safetensors file, lacks `x`, or
-/// that has another type or shape, [`DataError::Memory`] when there is no room for it.
+/// [`DataError::Read`] if the file cannot be read, [`DataError::Format`] if it is not a safetensors file or `x` is
+/// missing or has the wrong type or shape, [`DataError::Memory`] if it does not fit in memory.
 pub fn load_safetensors_samples(path: impl AsRef<Path>) -> Result<Dataset, DataError> {
     let file = TensorFile::open(path.as_ref())?;
     let x = file.tensor("x").ok_or_else(|| file.format("a tensor x", file.list()))?;
     file.data_set(x, file.sample_shape(x)?, None)
 }
 
-/// A safetensors file, of which each tensor is read by itself, to where it stays.
+/// A safetensors file whose tensors are read one by one, directly to their destination.
 struct TensorFile<'a> {
     path: &'a Path,
     file: File,
-    /// Where the tensors begin, in bytes.
+    /// The start of the tensors in bytes.
     start: u64,
     header: Metadata,
 }
@@ -132,7 +131,7 @@ impl TensorFile<'_> {
         names
     }
 
-    /// The names of all tensors in words.
+    /// The names of all tensors as text.
     fn list(&self) -> String {
         let names = self.names();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
@@ -158,7 +157,7 @@ impl TensorFile<'_> {
         data.map_err(|error| self.format("samples and labels that fit", error.to_string()))
     }
 
-    /// The values of a tensor, which has this type.
+    /// The values of a tensor of this type.
     fn values<T: Pod + Default>(&self, tensor: Tensor<'_>) -> Result<Vec<T>, DataError> {
         let (from, to) = tensor.info.data_offsets;
         let bytes = (to - from) as u64;
@@ -182,7 +181,7 @@ impl TensorFile<'_> {
         DataError::Format { path: self.path.to_owned(), expected: expected.to_owned(), found }
     }
 
-    /// The error of a tensor that is other than expected.
+    /// The error of an unexpected tensor.
     fn wrong(&self, expected: &str, tensor: Tensor<'_>) -> DataError {
         let found = format!("{:?} {:?}", tensor.dtype(), tensor.shape());
         self.format(&format!("{} {expected}", tensor.name), found)
@@ -209,7 +208,7 @@ fn labels(file: &TensorFile<'_>, y: Tensor<'_>, samples: usize) -> Result<Labels
     Ok(Labels::index(indices, classes))
 }
 
-/// Labels as indices, if all are.
+/// Labels as indices, if all are valid.
 fn indices<T: TryInto<u32>>(labels: Vec<T>) -> io::Result<Option<Vec<u32>>> {
     let mut indices = memory::with_capacity(labels.len())?;
     for label in labels {
@@ -330,13 +329,13 @@ mod tests {
     fn a_tensor_that_does_not_fit_the_memory_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large.safetensors");
-        // A file with a hole of 4 TiB, which takes no room on the disk.
+        // A sparse file of 4 TiB, which uses no disk space.
         let (samples, hole) = (1_u64 << 42, 1_u64 << 42);
         let header = format!(r#"{{"x":{{"dtype":"U8","shape":[{samples}],"data_offsets":[0,{hole}]}}}}"#);
         std::fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat()).unwrap();
         let file = File::options().write(true).open(&path).unwrap();
         if file.set_len(8 + header.len() as u64 + hole).is_err() {
-            return; // the file system has no such files
+            return; // the file system does not support sparse files
         }
         let error = load_safetensors_samples(&path).unwrap_err();
         assert!(matches!(&error, DataError::Memory { bytes, .. } if *bytes == hole), "{error}");

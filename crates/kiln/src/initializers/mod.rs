@@ -1,14 +1,15 @@
-//! What variables hold before training.
+//! The initial values of variables.
 
 mod saved;
 mod values;
 
 use kiln_graph::Shape;
 
-/// A rule for the first values of a variable, by Keras' names.
+/// An initializer of a variable, with Keras' names.
 ///
-/// Without a seed of its own, its draws follow from the model's seed and differ from variable to variable. With one
-/// ([`Initializer::seed`]) they follow from that alone, so that two variables of one shape begin alike, as in Keras 3.
+/// By default, random values depend on the model's seed and differ between variables. With its own seed
+/// ([`Initializer::seed`]), they depend on it alone, so that two variables of the same shape have equal values, as in
+/// Keras 3.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Initializer {
     rule: Rule,
@@ -34,109 +35,108 @@ enum Rule {
     Identity { gain: f64 },
 }
 
-/// Which fan of a variable its variance is divided by. A kernel `[R, S, C, K]` has the fans in and out `R S C` and
-/// `R S K`, one `[in, out]` has `in` and `out`.
+/// The fan by which the variance is divided. A kernel `[R, S, C, K]` has fan-in `R S C` and fan-out `R S K`, a kernel
+/// `[in, out]` has `in` and `out`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FanMode {
-    /// The values that go into a unit.
+    /// The number of inputs of a unit.
     FanIn,
-    /// The values that come out of one.
+    /// The number of outputs of a unit.
     FanOut,
     /// The mean of both.
     FanAvg,
 }
 
-/// How the values of [`Initializer::variance_scaling`] are spread. All have the same variance.
+/// The distribution of [`Initializer::variance_scaling`]. All have the same variance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distribution {
-    /// Evenly between two limits.
+    /// A uniform distribution.
     Uniform,
-    /// Normally, without what is more than two standard deviations away. The standard deviation before that is larger
-    /// by 1/0.87962566103423978 to make up for it.
+    /// A normal distribution truncated to two standard deviations. The standard deviation is scaled by
+    /// 1/0.87962566103423978 to compensate for the truncation.
     TruncatedNormal,
-    /// Normally.
+    /// A normal distribution.
     UntruncatedNormal,
 }
 
 impl Initializer {
-    /// All 0.
+    /// All values are 0.
     pub fn zeros() -> Initializer {
         Rule::Zeros.into()
     }
 
-    /// All 1.
+    /// All values are 1.
     pub fn ones() -> Initializer {
         Rule::Ones.into()
     }
 
-    /// All of this value.
+    /// All values are this one.
     pub fn constant(value: f64) -> Initializer {
         Rule::Constant { value }.into()
     }
 
-    /// Evenly between these limits. Keras' defaults are -0.05 and 0.05.
+    /// Uniformly distributed between these limits. Keras' defaults are -0.05 and 0.05.
     pub fn random_uniform(minval: f64, maxval: f64) -> Initializer {
         Rule::RandomUniform { minval, maxval }.into()
     }
 
-    /// Normally. Keras' defaults are 0 and 0.05.
+    /// Normally distributed. Keras' defaults are 0 and 0.05.
     pub fn random_normal(mean: f64, stddev: f64) -> Initializer {
         Rule::RandomNormal { mean, stddev }.into()
     }
 
-    /// Normally, without what is more than two standard deviations away. Keras' defaults are 0 and 0.05.
+    /// Normally distributed, truncated to two standard deviations. Keras' defaults are 0 and 0.05.
     pub fn truncated_normal(mean: f64, stddev: f64) -> Initializer {
         Rule::TruncatedNormal { mean, stddev }.into()
     }
 
-    /// Evenly in `±sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio 2010).
+    /// Uniformly distributed in `±sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio 2010).
     pub fn glorot_uniform() -> Initializer {
         Rule::GlorotUniform.into()
     }
 
-    /// Truncated normal, of variance `2 / (fan_in + fan_out)` (Glorot and Bengio 2010).
+    /// Truncated normal with variance `2 / (fan_in + fan_out)` (Glorot and Bengio 2010).
     pub fn glorot_normal() -> Initializer {
         Rule::GlorotNormal.into()
     }
 
-    /// Evenly in `±sqrt(6 / fan_in)` (He et al. 2015).
+    /// Uniformly distributed in `±sqrt(6 / fan_in)` (He et al. 2015).
     pub fn he_uniform() -> Initializer {
         Rule::HeUniform.into()
     }
 
-    /// Truncated normal, of variance `2 / fan_in` (He et al. 2015).
+    /// Truncated normal with variance `2 / fan_in` (He et al. 2015).
     pub fn he_normal() -> Initializer {
         Rule::HeNormal.into()
     }
 
-    /// Evenly in `±sqrt(3 / fan_in)` (LeCun et al. 1998).
+    /// Uniformly distributed in `±sqrt(3 / fan_in)` (LeCun et al. 1998).
     pub fn lecun_uniform() -> Initializer {
         Rule::LecunUniform.into()
     }
 
-    /// Truncated normal, of variance `1 / fan_in` (LeCun et al. 1998).
+    /// Truncated normal with variance `1 / fan_in` (LeCun et al. 1998).
     pub fn lecun_normal() -> Initializer {
         Rule::LecunNormal.into()
     }
 
-    /// With mean 0 and variance `scale / fan`; the scale is above 0. Keras' defaults are 1, `fan_in` and
-    /// `truncated_normal`.
+    /// Mean 0 and variance `scale / fan`, with `scale > 0`. Keras' defaults are 1, `fan_in` and `truncated_normal`.
     pub fn variance_scaling(scale: f64, mode: FanMode, distribution: Distribution) -> Initializer {
         Rule::VarianceScaling { scale, mode, distribution }.into()
     }
 
-    /// `gain` times a matrix with orthonormal columns or, if it has fewer rows than columns, rows (Saxe et al. 2014). All
-    /// axes but the last make the rows. Keras' default is 1.
+    /// `gain` times a matrix with orthonormal columns or, if it has fewer rows than columns, orthonormal rows (Saxe et
+    /// al. 2014). All axes but the last are flattened to rows. Keras' default is 1.
     pub fn orthogonal(gain: f64) -> Initializer {
         Rule::Orthogonal { gain }.into()
     }
 
-    /// `gain` where row and column have one number, else 0, for a matrix. Keras' default is 1.
+    /// `gain` times the identity matrix. Keras' default is 1.
     pub fn identity(gain: f64) -> Initializer {
         Rule::Identity { gain }.into()
     }
 
-    /// The rule with a seed of its own, which has no effect on a rule that draws nothing.
+    /// Sets the initializer's own seed, which has no effect on an initializer without random values.
     pub fn seed(self, seed: u64) -> Initializer {
         Initializer { seed: Some(seed), ..self }
     }
@@ -162,7 +162,7 @@ impl Initializer {
         }
     }
 
-    /// What a variable or the rule's arguments have to be, if the rule has no values for this shape.
+    /// The requirement that the shape or the arguments violate, if any.
     pub(crate) fn misfit(self, shape: &Shape) -> Option<String> {
         let finite = |values: [f64; 2]| values.iter().all(|value| value.is_finite());
         let (fits, expected) = match self.rule {

@@ -1,4 +1,4 @@
-//! Initializers as model files hold them.
+//! Initializers in model files.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -7,7 +7,7 @@ use super::{Distribution, FanMode, Initializer, Rule};
 use crate::keras_object::{KerasObject, Package};
 use crate::network::snake_case;
 
-/// One of each class, with Keras' defaults.
+/// An initializer of each class, with Keras' defaults.
 fn all() -> [Initializer; 15] {
     [
         Initializer::zeros(),
@@ -28,7 +28,7 @@ fn all() -> [Initializer; 15] {
     ]
 }
 
-/// Keras' other names of classes.
+/// Keras' aliases of classes.
 const OTHER_NAMES: [(&str, &str); 6] = [
     ("zero", "Zeros"),
     ("one", "Ones"),
@@ -99,8 +99,7 @@ impl Initializer {
         all().into_iter().find(|known| has_name(known.class_name()))
     }
 
-    /// This initializer with an argument of Keras' constructor, which is not null; `None` for one that it does not have,
-    /// or a value that it does not take.
+    /// Sets an argument of Keras' constructor that is not null; `None` if the argument or its value is not supported.
     fn with_argument(mut self, key: &str, value: &Value) -> Option<Initializer> {
         match (&mut self.rule, key) {
             (Rule::Zeros | Rule::Ones | Rule::Constant { .. } | Rule::Identity { .. }, "seed") => return None,
@@ -147,7 +146,7 @@ impl Serialize for Initializer {
     }
 }
 
-/// Takes what Keras 3 and Keras 2 write: an object with class name and arguments, or a class' name.
+/// Reads the formats of Keras 3 and Keras 2: an object with class name and arguments, or a class name.
 impl<'de> Deserialize<'de> for Initializer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Initializer, D::Error> {
         let value = Value::deserialize(deserializer)?;
@@ -189,7 +188,7 @@ mod tests {
         assert_eq!(read(serde_json::to_value(Initializer::identity(2.0)).unwrap()), Ok(Initializer::identity(2.0)));
     }
 
-    /// What Keras 3.15 writes, in its order.
+    /// The output of Keras 3.15, in its order.
     #[test]
     fn initializers_are_written_as_keras_writes_them() {
         let axes = json!({"seed": null, "input_axes": null, "output_axes": null});

@@ -1,16 +1,16 @@
-//! The values themselves: each is drawn from its place and the seed alone.
+//! Initial values, each a function of its index and the seed.
 
 use kiln_graph::Shape;
 
 use super::{Distribution, FanMode, Initializer, Rule};
 use crate::random::{Stream, bits, uniform};
 
-/// The standard deviation of a standard normal distribution without what is more than 2 away from its mean.
+/// The standard deviation of a standard normal distribution truncated to ±2.
 const TRUNCATED_STDDEV: f64 = 0.879_625_661_034_239_8;
 
 impl Initializer {
-    /// The first values of a variable of this shape. They depend on the seed, on which variable of the model it is and
-    /// on the place of each value, and on nothing else.
+    /// The initial values of a variable of this shape. They depend only on the seed, the index of the variable in the
+    /// model and the index of each value.
     pub fn values(self, shape: &Shape, seed: u64, variable: usize) -> Vec<f32> {
         let [seed, variable] = self.seed.map_or([seed, variable as u64], |own| [own, u64::MAX]);
         let draws = Draws { seed, variable };
@@ -44,7 +44,7 @@ impl Initializer {
 }
 
 impl Rule {
-    /// The rule as one that scales the variance, if it is one.
+    /// The rule as variance scaling, if it is one.
     fn variance_scaling(self) -> Option<(f64, FanMode, Distribution)> {
         use Distribution::{TruncatedNormal, Uniform};
         use FanMode::{FanAvg, FanIn};
@@ -72,7 +72,7 @@ impl FanMode {
     }
 }
 
-/// How many values go into and come out of one of a layer's units, by Keras' rule.
+/// Fan-in and fan-out by Keras' rule.
 fn fans(shape: &Shape) -> (usize, usize) {
     match **shape {
         [] => (1, 1),
@@ -84,7 +84,7 @@ fn fans(shape: &Shape) -> (usize, usize) {
     }
 }
 
-/// The draws for the elements of one variable.
+/// The random values of one variable.
 #[derive(Clone, Copy)]
 struct Draws {
     seed: u64,
@@ -105,7 +105,7 @@ impl Draws {
         (mean + stddev * standard_normal(bits(Stream::Initializer, self.key(element)))) as f32
     }
 
-    /// Draws again until the value is less than two standard deviations away.
+    /// Draws until the value is within two standard deviations.
     fn truncated_normal(self, element: u64, mean: f64, stddev: f64) -> f32 {
         let first = bits(Stream::Initializer, self.key(element));
         let again = |word: &u64| Some(bits(Stream::Initializer, [*word, 0, 0]));
@@ -114,7 +114,7 @@ impl Draws {
         (mean + stddev * kept) as f32
     }
 
-    /// The columns of a matrix of normal draws, each without its shares in the columns before it (Gram and Schmidt).
+    /// A matrix of normal values with orthonormalised columns (Gram-Schmidt).
     fn orthogonal(self, shape: &Shape, gain: f64) -> Vec<f32> {
         let columns = shape.last().copied().unwrap_or(1).max(1);
         let rows = shape.elements() / columns;
@@ -138,7 +138,7 @@ impl Draws {
     }
 }
 
-/// A draw of the standard normal distribution from 64 random bits (Box and Muller 1958).
+/// A standard normal value from 64 random bits (Box and Muller 1958).
 fn standard_normal(bits: u64) -> f64 {
     let [radius, angle] = [bits >> 32, bits & 0xffff_ffff].map(|half| (half as f64 + 0.5) / (1u64 << 32) as f64);
     (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
@@ -148,7 +148,7 @@ fn standard_normal(bits: u64) -> f64 {
 mod tests {
     use super::*;
 
-    /// 50,000 values of a kernel with the fans 2,000 and 625.
+    /// 50,000 values of a kernel with fan-in 2,000 and fan-out 625.
     fn values(initializer: Initializer) -> Vec<f64> {
         initializer.values(&Shape::from([5, 5, 80, 25]), 1, 0).into_iter().map(f64::from).collect()
     }
@@ -207,7 +207,7 @@ mod tests {
         assert_spread(Initializer::truncated_normal(-1.0, 0.1), -1.0, (0.1 * TRUNCATED_STDDEV).powi(2), 0.2);
     }
 
-    /// The shares of a normal distribution within one, two and three standard deviations.
+    /// Checks the shares of a normal distribution within one, two and three standard deviations.
     #[test]
     fn normal_values_are_spread_normally() {
         let values = values(Initializer::random_normal(0.0, 1.0));

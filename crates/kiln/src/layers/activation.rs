@@ -1,4 +1,4 @@
-//! Activation functions, as the `activation` of a layer or as a layer of their own.
+//! Activation functions, as the `activation` of a layer or as a layer.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,14 +12,14 @@ use super::saved::Saved;
 use super::{Call, ELU, Expected, Layer, LeakyReLU, ReLU, Softmax, read_as, split_config};
 use crate::keras_object::{KerasObject, Package, shown};
 
-/// An activation function, by Keras' names: the `activation` of a layer, `Dense::new(10).activation(Activation::Relu)`, or
-/// a layer of its own, `model.add(Activation::Relu)`.
+/// An activation function, with Keras' names: the `activation` of a layer,
+/// `Dense::new(10).activation(Activation::Relu)`, or a layer, `model.add(Activation::Relu)`.
 ///
-/// The layers [`ReLU`], [`LeakyReLU`] and [`ELU`] convert into it, for their options:
+/// The layers [`ReLU`], [`LeakyReLU`] and [`ELU`] convert to it with their options:
 /// `Dense::new(10).activation(LeakyReLU::new(0.1))`.
 ///
 /// # Shapes
-/// Any; the same out as in.
+/// Any; the output has the shape of the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Activation {
@@ -44,7 +44,7 @@ pub enum Activation {
     Selu,
     /// `x/2 (1 + erf(x / sqrt 2))`
     Gelu,
-    /// `x / (1 + exp(-x))`, in Keras 3 also `silu`
+    /// `x / (1 + exp(-x))`, also `silu` in Keras 3
     Swish,
     /// The layer [`ReLU`] with its options.
     ReLULayer(ReLU),
@@ -55,7 +55,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Keras' name; a layer's is that of its class.
+    /// Keras' name; for a layer, its class.
     pub fn name(self) -> &'static str {
         match (self, self.layer(), self.elementwise()) {
             (Activation::Softmax, ..) => "softmax",
@@ -65,7 +65,7 @@ impl Activation {
         }
     }
 
-    /// The op that computes the function of each value by itself, if it has no options.
+    /// The elementwise op of the function, if it has no options.
     fn elementwise(self) -> Option<Function> {
         Function::ALL.into_iter().find(|&function| Activation::from(function) == self)
     }
@@ -90,7 +90,7 @@ impl Activation {
         }
     }
 
-    /// What Keras writes: a function's name, a layer as an object, or nothing for `linear`.
+    /// Reads Keras' format: a function's name, a layer as an object, or null for `linear`.
     fn read(json: &Value) -> std::result::Result<Activation, String> {
         match json {
             Value::Null => Ok(Activation::Linear),
@@ -209,7 +209,7 @@ impl FromStr for Activation {
     }
 }
 
-/// No activation function has this name.
+/// There is no activation function with this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected an activation function (linear, softmax, relu, sigmoid, tanh, …), found `{0}`")]
 pub struct UnknownActivation(pub String);
@@ -248,7 +248,7 @@ mod tests {
         for function in functions {
             assert_eq!(read(serde_json::to_value(function).unwrap()), Ok(function));
         }
-        // As Keras 2 writes it.
+        // In the format of Keras 2.
         let keras2 = json!({"name": "leaky", "trainable": true, "dtype": "float32", "alpha": 0.25});
         let keras2 = json!({"class_name": "LeakyReLU", "config": keras2, "build_config": {"input_shape": [null, 2]}});
         assert_eq!(read(keras2), Ok(LeakyReLU::new(0.25).into()));

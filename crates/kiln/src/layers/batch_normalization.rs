@@ -7,21 +7,22 @@ use super::dense::yes;
 use super::saved::Saved;
 use super::{Call, Expected, Initializer, Layer, Variable};
 
-/// `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`, channel by channel (Ioffe and Szegedy 2015).
+/// `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`, per channel (Ioffe and Szegedy 2015).
 ///
-/// In a training, mean and biased variance are those of the batch, and `moving = momentum moving + (1 - momentum) batch`
-/// follows them. In an evaluation or a prediction, and where the layer is frozen, the moving ones are used and stay as
-/// they are (the rule of Keras 3).
+/// In training, mean and biased variance are those of the batch, and the moving statistics are updated: `moving =
+/// momentum moving + (1 - momentum) batch`. In evaluation and prediction, and if the layer is frozen, it uses the
+/// moving statistics without updating them (as in Keras 3).
 ///
 /// # Shapes
 /// In: `[..., channels]`. Out: the same. Variables, each `[channels]`: `gamma` if `scale`, `beta` if `center`,
 /// `moving_mean`, `moving_variance`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BatchNormalization {
-    /// The axis of the channels, the batch's counted: only the last one, as -1 or by its number. Keras 2 writes `[3]`.
+    /// The axis of the channels, counting the batch axis: only the last one, as -1 or by its index. Keras 2 writes
+    /// `[3]`.
     #[serde(default = "last", deserialize_with = "axis")]
     pub axis: i64,
-    /// How much of the moving statistics a step keeps, 0 to 1.
+    /// The momentum of the moving statistics, 0 to 1.
     #[serde(default = "momentum")]
     pub momentum: f64,
     /// Added to the variance, above 0.
@@ -33,16 +34,16 @@ pub struct BatchNormalization {
     /// Whether there is a `gamma`.
     #[serde(default = "yes")]
     pub scale: bool,
-    /// The first values of `beta`.
+    /// The initializer of `beta`.
     #[serde(default = "Initializer::zeros")]
     pub beta_initializer: Initializer,
-    /// The first values of `gamma`.
+    /// The initializer of `gamma`.
     #[serde(default = "Initializer::ones")]
     pub gamma_initializer: Initializer,
-    /// The first values of `moving_mean`.
+    /// The initializer of `moving_mean`.
     #[serde(default = "Initializer::zeros")]
     pub moving_mean_initializer: Initializer,
-    /// The first values of `moving_variance`.
+    /// The initializer of `moving_variance`.
     #[serde(default = "Initializer::ones")]
     pub moving_variance_initializer: Initializer,
 }
@@ -64,27 +65,27 @@ impl Default for BatchNormalization {
 }
 
 impl BatchNormalization {
-    /// A layer by Keras' defaults: momentum 0.99, epsilon 0.001, gamma and beta.
+    /// A layer with Keras' defaults: momentum 0.99, epsilon 0.001, gamma and beta.
     pub fn new() -> BatchNormalization {
         BatchNormalization::default()
     }
 
-    /// How much of the moving statistics a step keeps, 0 to 1.
+    /// Sets the momentum of the moving statistics, 0 to 1.
     pub fn momentum(self, momentum: f64) -> BatchNormalization {
         BatchNormalization { momentum, ..self }
     }
 
-    /// What is added to the variance, above 0.
+    /// Sets `epsilon`, which is added to the variance, above 0.
     pub fn epsilon(self, epsilon: f64) -> BatchNormalization {
         BatchNormalization { epsilon, ..self }
     }
 
-    /// Whether there is a `beta`.
+    /// Sets whether there is a `beta`.
     pub fn center(self, center: bool) -> BatchNormalization {
         BatchNormalization { center, ..self }
     }
 
-    /// Whether there is a `gamma`.
+    /// Sets whether there is a `gamma`.
     pub fn scale(self, scale: bool) -> BatchNormalization {
         BatchNormalization { scale, ..self }
     }
@@ -102,7 +103,7 @@ fn epsilon() -> f64 {
     1e-3
 }
 
-/// A number, or a list of one number.
+/// Reads a number, or a list of one number.
 fn axis<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<i64, D::Error> {
     let value = Value::deserialize(deserializer)?;
     let single = value.as_array().filter(|axes| axes.len() == 1).map_or(&value, |axes| &axes[0]);

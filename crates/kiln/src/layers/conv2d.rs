@@ -15,15 +15,15 @@ use super::{Activation, Call, Expected, Initializer, Layer, Regularizer, Variabl
 /// Variables: `kernel` `[R, S, channels, filters]`, `bias` `[filters]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conv2D {
-    /// The number of channels of what comes out.
+    /// The number of output channels.
     pub filters: usize,
-    /// Rows and columns of the kernel.
+    /// The height and width of the kernel.
     #[serde(deserialize_with = "pair")]
     pub kernel_size: [usize; 2],
-    /// How far apart neighbouring windows are, down and to the right.
+    /// The strides along height and width.
     #[serde(default = "ones", deserialize_with = "pair")]
     pub strides: [usize; 2],
-    /// What happens at the edges.
+    /// The padding at the edges.
     #[serde(with = "padding", default = "valid")]
     pub padding: Padding,
     /// The function `f`.
@@ -32,22 +32,22 @@ pub struct Conv2D {
     /// Whether there is a bias `b`.
     #[serde(default = "yes")]
     pub use_bias: bool,
-    /// The first values of the kernel.
+    /// The initializer of the kernel.
     #[serde(default = "Initializer::glorot_uniform")]
     pub kernel_initializer: Initializer,
-    /// The first values of the bias.
+    /// The initializer of the bias.
     #[serde(default = "Initializer::zeros")]
     pub bias_initializer: Initializer,
-    /// What training adds to the loss for the kernel's values.
+    /// The regularizer of the kernel.
     #[serde(default)]
     pub kernel_regularizer: Option<Regularizer>,
-    /// What training adds to the loss for the bias' values.
+    /// The regularizer of the bias.
     #[serde(default)]
     pub bias_regularizer: Option<Regularizer>,
 }
 
 impl Conv2D {
-    /// A convolution with strides 1, padding 'valid' and a bias, without activation, by Keras' defaults.
+    /// A convolution with Keras' defaults: strides 1, padding 'valid', a bias, and no activation.
     pub fn new(filters: usize, kernel_size: [usize; 2]) -> Conv2D {
         Conv2D {
             filters,
@@ -63,42 +63,42 @@ impl Conv2D {
         }
     }
 
-    /// How far apart neighbouring windows are, down and to the right.
+    /// Sets the strides along height and width.
     pub fn strides(self, strides: [usize; 2]) -> Conv2D {
         Conv2D { strides, ..self }
     }
 
-    /// What happens at the edges.
+    /// Sets the padding at the edges.
     pub fn padding(self, padding: Padding) -> Conv2D {
         Conv2D { padding, ..self }
     }
 
-    /// Applies this function to what comes out.
+    /// Sets the activation function `f`.
     pub fn activation(self, activation: impl Into<Activation>) -> Conv2D {
         Conv2D { activation: activation.into(), ..self }
     }
 
-    /// Whether a bias is added.
+    /// Sets whether there is a bias `b`.
     pub fn use_bias(self, use_bias: bool) -> Conv2D {
         Conv2D { use_bias, ..self }
     }
 
-    /// The first values of the kernel.
+    /// Sets the initializer of the kernel.
     pub fn kernel_initializer(self, kernel_initializer: Initializer) -> Conv2D {
         Conv2D { kernel_initializer, ..self }
     }
 
-    /// The first values of the bias.
+    /// Sets the initializer of the bias.
     pub fn bias_initializer(self, bias_initializer: Initializer) -> Conv2D {
         Conv2D { bias_initializer, ..self }
     }
 
-    /// What training adds to the loss for the kernel's values.
+    /// Sets the regularizer of the kernel.
     pub fn kernel_regularizer(self, kernel_regularizer: Regularizer) -> Conv2D {
         Conv2D { kernel_regularizer: Some(kernel_regularizer), ..self }
     }
 
-    /// What training adds to the loss for the bias' values.
+    /// Sets the regularizer of the bias.
     pub fn bias_regularizer(self, bias_regularizer: Regularizer) -> Conv2D {
         Conv2D { bias_regularizer: Some(bias_regularizer), ..self }
     }

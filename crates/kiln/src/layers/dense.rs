@@ -12,7 +12,7 @@ use super::{Activation, Call, Expected, Initializer, Layer, Regularizer, Variabl
 /// In: `[..., features]`. Out: `[..., units]`. Variables: `kernel` `[features, units]`, `bias` `[units]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Dense {
-    /// The size of the last axis of what comes out.
+    /// The size of the last output axis.
     pub units: usize,
     /// The function `f`.
     #[serde(default)]
@@ -20,22 +20,22 @@ pub struct Dense {
     /// Whether there is a bias `b`.
     #[serde(default = "yes")]
     pub use_bias: bool,
-    /// The first values of the kernel.
+    /// The initializer of the kernel.
     #[serde(default = "Initializer::glorot_uniform")]
     pub kernel_initializer: Initializer,
-    /// The first values of the bias.
+    /// The initializer of the bias.
     #[serde(default = "Initializer::zeros")]
     pub bias_initializer: Initializer,
-    /// What training adds to the loss for the kernel's values.
+    /// The regularizer of the kernel.
     #[serde(default)]
     pub kernel_regularizer: Option<Regularizer>,
-    /// What training adds to the loss for the bias' values.
+    /// The regularizer of the bias.
     #[serde(default)]
     pub bias_regularizer: Option<Regularizer>,
 }
 
 impl Dense {
-    /// A dense layer with bias, without activation, by Keras' defaults.
+    /// A dense layer with Keras' defaults: a bias, and no activation.
     pub fn new(units: usize) -> Dense {
         Dense {
             units,
@@ -48,32 +48,32 @@ impl Dense {
         }
     }
 
-    /// Applies this function to what comes out.
+    /// Sets the activation function `f`.
     pub fn activation(self, activation: impl Into<Activation>) -> Dense {
         Dense { activation: activation.into(), ..self }
     }
 
-    /// Whether a bias is added.
+    /// Sets whether there is a bias `b`.
     pub fn use_bias(self, use_bias: bool) -> Dense {
         Dense { use_bias, ..self }
     }
 
-    /// The first values of the kernel.
+    /// Sets the initializer of the kernel.
     pub fn kernel_initializer(self, kernel_initializer: Initializer) -> Dense {
         Dense { kernel_initializer, ..self }
     }
 
-    /// The first values of the bias.
+    /// Sets the initializer of the bias.
     pub fn bias_initializer(self, bias_initializer: Initializer) -> Dense {
         Dense { bias_initializer, ..self }
     }
 
-    /// What training adds to the loss for the kernel's values.
+    /// Sets the regularizer of the kernel.
     pub fn kernel_regularizer(self, kernel_regularizer: Regularizer) -> Dense {
         Dense { kernel_regularizer: Some(kernel_regularizer), ..self }
     }
 
-    /// What training adds to the loss for the bias' values.
+    /// Sets the regularizer of the bias.
     pub fn bias_regularizer(self, bias_regularizer: Regularizer) -> Dense {
         Dense { bias_regularizer: Some(bias_regularizer), ..self }
     }

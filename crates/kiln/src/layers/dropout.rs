@@ -7,18 +7,17 @@ use super::saved::Saved;
 use super::{Call, Expected, Layer};
 use crate::random::{Stream, bits};
 
-/// `y = x / (1 - rate)` with probability `1 - rate`, else 0, drawn for each value and each step of a training; else
-/// `y = x` (Srivastava et al. 2014, inverted as in Keras). With a rate of 1, all is 0 in a training.
+/// `y = x / (1 - rate)` with probability `1 - rate`, else 0, drawn for each value and each training step; outside of
+/// training `y = x` (Srivastava et al. 2014, inverted as in Keras). A rate of 1 sets all values to 0 in training.
 ///
 /// # Shapes
-/// Any; the same out as in.
+/// Any; the output has the shape of the input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Dropout {
     /// The share of the values that is dropped, 0 to 1.
     pub rate: f64,
-    /// What the draws depend on beside the seed of the training: layers of one seed drop the same values of one step, layers
-    /// of different seeds draw independently. Without, every layer of a model draws independently. The draws are not
-    /// Keras', with whatever seed.
+    /// The layer's seed, in addition to the seed of the training: layers with equal seeds drop the same values in a
+    /// step. Without it, every layer of a model draws independently. The draws differ from Keras' for every seed.
     #[serde(default)]
     pub seed: Option<u64>,
 }
@@ -29,7 +28,7 @@ impl Dropout {
         Dropout { rate, seed: None }
     }
 
-    /// What the draws depend on beside the seed of the training.
+    /// Sets the layer's seed, in addition to the seed of the training.
     pub fn seed(self, seed: u64) -> Dropout {
         Dropout { seed: Some(seed), ..self }
     }

@@ -5,15 +5,15 @@ use serde_json::{Value, json};
 use super::saved::Saved;
 use super::{Call, Expected, Layer};
 
-/// The same values along one axis, in the order height, width, channels. Costs nothing.
+/// Flattens a sample to one axis, in the order height, width, channels. Free of cost.
 ///
 /// # Shapes
-/// Any; out comes `[elements]`.
+/// In: any. Out: `[elements]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "NoArguments", into = "NoArguments")]
 pub struct Flatten;
 
-/// What a layer without arguments has in a model file: an object without members.
+/// The arguments of a layer without any: an empty object.
 #[derive(Serialize, Deserialize)]
 struct NoArguments {}
 

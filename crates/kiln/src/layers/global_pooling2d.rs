@@ -1,4 +1,4 @@
-//! Poolings to one value per channel.
+//! Pooling to one value per channel.
 
 use kiln_graph::{Op, Result, Shape, Tensor};
 use kiln_ops::{GlobalAvgPool2d, GlobalMaxPool2d};
@@ -14,7 +14,7 @@ use super::{Call, Expected, Layer};
 /// In: `[height, width, channels]`. Out: `[channels]`, or `[1, 1, channels]` with `keepdims`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GlobalAveragePooling2D {
-    /// Whether height and width stay, as axes of extent 1.
+    /// Whether to keep height and width as axes of extent 1.
     #[serde(default)]
     pub keepdims: bool,
 }
@@ -25,30 +25,30 @@ pub struct GlobalAveragePooling2D {
 /// In: `[height, width, channels]`. Out: `[channels]`, or `[1, 1, channels]` with `keepdims`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GlobalMaxPooling2D {
-    /// Whether height and width stay, as axes of extent 1.
+    /// Whether to keep height and width as axes of extent 1.
     #[serde(default)]
     pub keepdims: bool,
 }
 
 impl GlobalAveragePooling2D {
-    /// A pooling that drops height and width, by Keras' default.
+    /// A pooling layer that removes height and width, as Keras' default.
     pub fn new() -> GlobalAveragePooling2D {
         GlobalAveragePooling2D::default()
     }
 
-    /// Whether height and width stay, as axes of extent 1.
+    /// Sets whether to keep height and width as axes of extent 1.
     pub fn keepdims(self, keepdims: bool) -> GlobalAveragePooling2D {
         GlobalAveragePooling2D { keepdims }
     }
 }
 
 impl GlobalMaxPooling2D {
-    /// A pooling that drops height and width, by Keras' default.
+    /// A pooling layer that removes height and width, as Keras' default.
     pub fn new() -> GlobalMaxPooling2D {
         GlobalMaxPooling2D::default()
     }
 
-    /// Whether height and width stay, as axes of extent 1.
+    /// Sets whether to keep height and width as axes of extent 1.
     pub fn keepdims(self, keepdims: bool) -> GlobalMaxPooling2D {
         GlobalMaxPooling2D { keepdims }
     }

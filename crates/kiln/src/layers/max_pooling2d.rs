@@ -13,29 +13,29 @@ use super::{Call, Expected, Layer, window_grid};
 /// padding 'same' and `floor((n - window) / stride) + 1` for 'valid'.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MaxPooling2D {
-    /// Rows and columns of a window.
+    /// The height and width of a window.
     #[serde(deserialize_with = "pair")]
     pub pool_size: [usize; 2],
-    /// How far apart neighbouring windows are, down and to the right.
+    /// The strides along height and width.
     #[serde(deserialize_with = "pair")]
     pub strides: [usize; 2],
-    /// What happens at the edges. Cells beyond them never win.
+    /// The padding at the edges. Padded cells are never the maximum.
     #[serde(with = "padding")]
     pub padding: Padding,
 }
 
 impl MaxPooling2D {
-    /// Windows of this size side by side, with padding 'valid', by Keras' defaults.
+    /// Adjacent windows of this size with padding 'valid', as Keras' defaults.
     pub fn new(pool_size: [usize; 2]) -> MaxPooling2D {
         MaxPooling2D { pool_size, strides: pool_size, padding: Padding::Valid }
     }
 
-    /// How far apart neighbouring windows are, down and to the right.
+    /// Sets the strides along height and width.
     pub fn strides(self, strides: [usize; 2]) -> MaxPooling2D {
         MaxPooling2D { strides, ..self }
     }
 
-    /// What happens at the edges.
+    /// Sets the padding at the edges.
     pub fn padding(self, padding: Padding) -> MaxPooling2D {
         MaxPooling2D { padding, ..self }
     }

@@ -1,4 +1,4 @@
-//! Layers that take several inputs.
+//! Layers with several inputs.
 
 use kiln_graph::{Result, Shape, Tensor};
 use kiln_ops as ops;
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::saved::Saved;
 use super::{Call, Expected, Layer};
 
-/// `y = x_1 + x_2 + …`, element by element.
+/// `y = x_1 + x_2 + …`, elementwise.
 ///
 /// # Shapes
-/// In: two or more of one shape. Out: that shape.
+/// In: two or more inputs of equal shape. Out: the same shape.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Add {}
 
@@ -47,19 +47,19 @@ impl Saved for Add {
     }
 }
 
-/// The inputs side by side along the last axis, in their order.
+/// Concatenates the inputs along the last axis, in order.
 ///
 /// # Shapes
-/// In: two or more, equal but for the last axis. Out: the same, the last axis as long as all of theirs together.
+/// In: two or more inputs, equal except for the last axis. Out: the same, with the sum of their last axes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Concatenate {
-    /// The axis, -1 for the last one. A number of 0 or more counts the batch as axis 0; only the last axis is known.
+    /// The axis, -1 for the last one, or its index counting the batch as axis 0; only the last axis is supported.
     #[serde(default = "last")]
     axis: i64,
 }
 
 impl Concatenate {
-    /// Along the last axis: an image's channels.
+    /// Concatenates along the last axis: an image's channels.
     pub fn new() -> Concatenate {
         Concatenate { axis: last() }
     }

@@ -1,7 +1,6 @@
-//! Layers: a layer knows its maths and nothing else. Which device runs it, where its variables lie and how it is
-//! trained is the model's business.
+//! Layers. A layer defines its maths and nothing else; the model manages devices, variables and training.
 //!
-//! Shapes are those of one sample: a model puts the batch in front.
+//! Shapes are those of one sample, without the batch axis.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -16,10 +15,10 @@ mod saved;
 
 /// The package of Keras' own classes.
 const KERAS: &str = "keras";
-/// Keras' package of a class that names none.
+/// Keras' default package of custom classes.
 const CUSTOM: &str = "Custom";
 
-/// How one of Kiln's layers is named and written: part of its implementation of [`Layer`].
+/// Implements the naming and serialisation part of [`Layer`] for Kiln's layers.
 macro_rules! saved_layer {
     () => {
         fn class_name(&self) -> &'static str {
@@ -40,7 +39,7 @@ macro_rules! saved_layer {
     };
 }
 
-/// Declares Kiln's layers: files, and the structs in each.
+/// Declares Kiln's layers: modules, and the structs in each.
 macro_rules! layers {
     ($($file:ident: $($Layer:ident),+;)*) => {
         $(
@@ -97,24 +96,24 @@ pub use crate::regularizers::Regularizer;
 pub(crate) use registry::{is_custom, registered_name};
 pub(crate) use saved::{read_as, split_config};
 
-/// A function of a tensor, with variables that training changes.
+/// A function of tensors with trainable variables.
 pub trait Layer: Debug + Send + Sync {
     /// Keras' name of the class: `Conv2D`.
     fn class_name(&self) -> &'static str;
 
-    /// The package of the class. A model file names a class `package>Class` (Keras' `registered_name`), and those of the
-    /// package `keras` by their class alone. By default `Custom`, as in Keras' `register_keras_serializable`.
+    /// The package of the class. The name of a class in model files is `package>Class` (Keras' `registered_name`), or
+    /// `Class` in the package `keras`. By default `Custom`, as in Keras' `register_keras_serializable`.
     fn package(&self) -> &'static str {
         CUSTOM
     }
 
-    /// The shape of what comes out for one sample of this shape.
+    /// The output shape for one sample of this shape.
     ///
     /// # Errors
-    /// When the layer cannot take such a sample: what it takes, in words.
+    /// If the layer does not support such a sample: the expected input as text.
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected>;
 
-    /// The shape of what comes out for one sample of each input. By default the layer takes one input.
+    /// The output shape for one sample of each input. By default a layer has one input.
     ///
     /// # Errors
     /// As [`Layer::output_shape`].
@@ -125,33 +124,34 @@ pub trait Layer: Debug + Send + Sync {
         }
     }
 
-    /// The variables that the layer has for samples of this shape, that of its first input. Only called when [`Layer::output_shape`] takes it.
+    /// The layer's variables for samples of this shape, that of its first input. Only called if [`Layer::output_shape`]
+    /// supports it.
     fn variables(&self, input: &Shape) -> Vec<Variable> {
         let _ = input;
         Vec::new()
     }
 
-    /// Appends the ops that compute the layer for a batch, and gives the tensor that comes out.
+    /// Appends the ops that compute the layer for a batch, and returns the output.
     ///
     /// # Errors
-    /// When an op cannot take the tensors.
+    /// If an op does not support the tensors.
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor>;
 
-    /// The arguments of Keras' constructor, without name and type, as a model file holds them.
-    /// [`SavedLayer::from_config`] reads them.
+    /// The arguments of Keras' constructor, without name and type, for model files. [`SavedLayer::from_config`] reads
+    /// them.
     fn config(&self) -> Map<String, Value>;
 
-    /// Whether training gives something else for the same input in each step, as dropout does.
+    /// Whether the output is random in training, as of dropout.
     fn is_random(&self) -> bool {
         false
     }
 
-    /// Whether a model file tells for which shape the layer was built, which Keras does for some layers.
+    /// Whether model files include the shape that the layer was built for, as Keras' files do for some layers.
     fn has_build_config(&self) -> bool {
         true
     }
 
-    /// The layer under a name of its own. Without, a model names it after its class as Keras does: `conv2d_1`.
+    /// Sets the layer's name. By default, a model names it after its class as Keras does: `conv2d_1`.
     fn named(self, name: impl Into<String>) -> Named
     where
         Self: Sized + 'static,
@@ -159,8 +159,8 @@ pub trait Layer: Debug + Send + Sync {
         Named { name: Some(name.into()), ..self.into() }
     }
 
-    /// The layer, whose variables training changes or does not, by default it does. A layer that is not trainable is
-    /// frozen: batch normalization then uses and keeps the statistics that it has.
+    /// Sets whether training changes the layer's variables; by default it does. A layer that is not trainable is
+    /// frozen: batch normalization then uses its moving statistics without updating them.
     fn trainable(self, trainable: bool) -> Named
     where
         Self: Sized + 'static,
@@ -168,10 +168,10 @@ pub trait Layer: Debug + Send + Sync {
         Named { trainable, ..self.into() }
     }
 
-    /// The layer, called as in a training step or as in a prediction, whatever the model does at the time: what Keras 2
-    /// writes `layer(x, training=True)`. `Dropout::new(0.5).training(true)` also drops in predictions (Gal and Ghahramani
-    /// 2016); a batch normalization with `training(false)` learns gamma and beta while it uses and keeps its moving
-    /// statistics.
+    /// Sets whether the layer is always called as in training or always as in prediction: Keras' `layer(x,
+    /// training=True)`. `Dropout::new(0.5).training(true)` also drops in predictions (Gal and Ghahramani 2016); batch
+    /// normalization with `training(false)` learns gamma and beta, but uses its moving statistics without updating
+    /// them.
     fn training(self, training: bool) -> Named
     where
         Self: Sized + 'static,
@@ -180,7 +180,7 @@ pub trait Layer: Debug + Send + Sync {
     }
 }
 
-/// What a layer takes, in words: `an input [height, width, channels]`.
+/// The expected input of a layer as text: `an input [height, width, channels]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected(pub String);
 
@@ -191,21 +191,21 @@ pub struct Variable {
     pub name: &'static str,
     /// The extents, in elements, in Keras' layout.
     pub shape: Shape,
-    /// Where its first values come from.
+    /// The initializer of its values.
     pub initializer: Initializer,
-    /// What training adds to the loss for its values.
+    /// The penalty added to the loss in training.
     pub regularizer: Option<Regularizer>,
-    /// Whether the optimizer may change it. Statistics that the layer keeps itself are not trainable.
+    /// Whether the optimizer updates it. Statistics that the layer itself updates are not trainable.
     pub trainable: bool,
 }
 
-/// A layer, the name that it was given, if any, whether training changes its variables, and how it is called.
+/// A layer with an optional name, whether training changes its variables, and its calling mode.
 #[derive(Clone, Debug)]
 pub struct Named {
     pub(crate) name: Option<String>,
     pub(crate) layer: Arc<dyn Layer>,
     pub(crate) trainable: bool,
-    /// Whether it is called as in a training step; as the model is, if nothing is said.
+    /// Whether it is called as in training; `None` for the mode of the model.
     pub(crate) training: Option<bool>,
 }
 
@@ -227,7 +227,7 @@ impl<L: Layer + 'static> From<L> for Named {
     }
 }
 
-/// What a layer sees while its ops are appended to a graph.
+/// The context of a layer's call: its inputs, variables and the graph.
 #[derive(Debug)]
 pub struct Call<'a> {
     pub(crate) graph: &'a mut Graph,
@@ -239,17 +239,17 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// What comes in, a batch of samples: the first input of a layer that takes several.
+    /// The input, a batch of samples; the first one if there are several.
     pub fn input(&self) -> Tensor {
         self.inputs[0]
     }
 
-    /// All that comes in.
+    /// All inputs.
     pub fn inputs(&self) -> &[Tensor] {
         self.inputs
     }
 
-    /// What comes in and then the layer's variables, in the order of [`Layer::variables`].
+    /// The input, followed by the layer's variables in the order of [`Layer::variables`].
     pub fn input_and_variables(&self) -> Vec<Tensor> {
         [&[self.input()], self.variables].concat()
     }
@@ -259,26 +259,26 @@ impl Call<'_> {
         self.variables
     }
 
-    /// Whether this is a step of a training, not an evaluation or a prediction, or the layer is [called as in
+    /// Whether this is a training step, not an evaluation or prediction, or the layer is [called as in
     /// one](Layer::training).
     pub fn training(&self) -> bool {
         self.training
     }
 
-    /// Whether training changes the layer's variables: not if it is frozen.
+    /// Whether training changes the layer's variables: false if it is frozen.
     pub fn trainable(&self) -> bool {
         self.trainable
     }
 
-    /// A number that no other layer of the model has, for ops that draw random numbers.
+    /// A number unique to this layer in the model, for ops that draw random numbers.
     pub fn stream(&self) -> u32 {
         self.stream
     }
 
-    /// Applies an op that rewrites variables of the layer: statistics that it keeps.
+    /// Applies an op that updates variables of the layer, such as moving statistics.
     ///
     /// # Errors
-    /// When the op cannot take these inputs or rewrite these variables.
+    /// If the op does not support these inputs or variables.
     pub fn update(&mut self, op: impl Op + 'static, inputs: &[Tensor], rewritten: &[Tensor]) -> Result<()> {
         self.graph.update(Arc::new(op), inputs, rewritten)
     }
@@ -286,7 +286,7 @@ impl Call<'_> {
     graph_methods!();
 }
 
-/// The rows and columns of windows over an image `[height, width, channels]`, and its channels, by TensorFlow's rule:
+/// The rows and columns of windows over an image `[height, width, channels]`, and its channels, by TensorFlow's rules:
 /// `ceil(n / stride)` for 'same', only whole windows for 'valid'.
 fn window_grid(
     image: &Shape,

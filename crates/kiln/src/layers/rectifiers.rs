@@ -11,37 +11,37 @@ use super::{Call, Expected, Layer};
 /// `y = min(x, max_value)` for `x > threshold`, else `negative_slope (x - threshold)`.
 ///
 /// # Shapes
-/// Any; the same out as in.
+/// Any; the output has the shape of the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReLU {
-    /// What comes out at most, 0 or more, if there is a bound.
+    /// The upper bound of the output, 0 or more, if any.
     #[serde(default)]
     pub max_value: Option<f64>,
-    /// The slope up to the threshold, 0 or more.
+    /// The slope below the threshold, 0 or more.
     #[serde(default)]
     pub negative_slope: f64,
-    /// What passes lies above it, 0 or more.
+    /// The threshold above which values pass, 0 or more.
     #[serde(default)]
     pub threshold: f64,
 }
 
 impl ReLU {
-    /// `y = max(x, 0)`, by Keras' defaults.
+    /// `y = max(x, 0)`, Keras' default.
     pub fn new() -> ReLU {
         ReLU::default()
     }
 
-    /// What comes out at most.
+    /// Sets the upper bound of the output.
     pub fn max_value(self, max_value: f64) -> ReLU {
         ReLU { max_value: Some(max_value), ..self }
     }
 
-    /// The slope up to the threshold.
+    /// Sets the slope below the threshold.
     pub fn negative_slope(self, negative_slope: f64) -> ReLU {
         ReLU { negative_slope, ..self }
     }
 
-    /// What passes lies above it.
+    /// Sets the threshold above which values pass.
     pub fn threshold(self, threshold: f64) -> ReLU {
         ReLU { threshold, ..self }
     }
@@ -56,7 +56,7 @@ impl ReLU {
     }
 }
 
-/// The input's shape, if these arguments are 0 or more.
+/// Returns the input's shape if these arguments are 0 or more.
 fn checked<const N: usize>(input: &Shape, arguments: [(&str, f64); N]) -> std::result::Result<Shape, Expected> {
     match arguments.into_iter().find(|(_, value)| value.is_nan() || *value < 0.0) {
         Some((name, value)) => Err(Expected(format!("{name} of 0 or more, not {value}"))),
@@ -88,10 +88,10 @@ impl Saved for ReLU {
 /// `y = x` for `x > 0`, else `negative_slope x`.
 ///
 /// # Shapes
-/// Any; the same out as in.
+/// Any; the output has the shape of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LeakyReLU {
-    /// The slope for negative values, 0 or more. Keras 2 calls it alpha.
+    /// The slope for negative values, 0 or more; alpha in Keras 2.
     #[serde(default = "leaky_slope")]
     pub negative_slope: f64,
 }
@@ -142,10 +142,10 @@ impl Saved for LeakyReLU {
 /// `y = x` for `x > 0`, else `alpha (exp(x) - 1)` (Clevert et al. 2016).
 ///
 /// # Shapes
-/// Any; the same out as in.
+/// Any; the output has the shape of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ELU {
-    /// Minus what `y` tends to for negative `x`, 0 or more.
+    /// `y` tends to `-alpha` for negative `x`; 0 or more.
     #[serde(default = "elu_alpha")]
     pub alpha: f64,
 }

@@ -1,4 +1,4 @@
-//! The classes of layers that model files may name.
+//! The layer classes supported in model files.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{CUSTOM, KERAS, Layer};
 
-/// A layer that a model file can hold: [`Layer::config`] writes its arguments, `from_config` reads them.
+/// A layer that can be saved in model files: [`Layer::config`] writes its arguments, `from_config` reads them.
 pub trait SavedLayer: Layer + Sized + 'static {
     /// The name of the class: [`Layer::class_name`] of all its layers.
     const CLASS_NAME: &'static str;
@@ -16,20 +16,19 @@ pub trait SavedLayer: Layer + Sized + 'static {
     /// The package of the class: [`Layer::package`] of all its layers.
     const PACKAGE: &'static str = CUSTOM;
 
-    /// The layer with these arguments.
+    /// Creates the layer with these arguments.
     ///
     /// # Errors
-    /// The argument that is unknown, missing or has a value that the layer does not know: `rate: expected a number, found
-    /// "half"`.
+    /// If an argument is unknown, missing or has an unsupported value: `rate: expected a number, found "half"`.
     fn from_config(config: &Map<String, Value>) -> Result<Self, String>;
 }
 
 type Read = fn(&Map<String, Value>) -> Result<Arc<dyn Layer>, String>;
 
-/// The classes of layers that model files may name: Kiln's own and yours. Keras calls them `custom_objects`.
+/// The layer classes supported in model files: Kiln's own and custom ones (Keras' `custom_objects`).
 ///
 /// # Example
-/// A layer of your own that is saved and loaded:
+/// Saving and loading a custom layer:
 /// ```
 /// use kiln::graph::{Result, Shape, Tensor};
 /// use kiln::layers::{Call, Dense, Expected, Layer, Registry, SavedLayer};
@@ -99,21 +98,21 @@ impl Registry {
         Registry { classes: BTreeMap::new() }
     }
 
-    /// The registry with another class. It replaces one of the same package and name.
+    /// Adds a class, replacing one of the same package and name.
     pub fn with<L: SavedLayer>(mut self) -> Registry {
         self.classes.insert(registered_name(L::PACKAGE, L::CLASS_NAME), read::<L>);
         self
     }
 
-    /// The registered names of all classes, in alphabetical order: those of Keras' package by their class alone.
+    /// The registered names of all classes in alphabetical order, without Keras' package.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.classes.keys().map(String::as_str)
     }
 
-    /// The layer of a class with these arguments, as [`Layer::config`] returns them.
+    /// Creates a layer of a class with the arguments of [`Layer::config`].
     ///
     /// # Errors
-    /// When the class is unknown, or an argument is unknown, missing or has a value that the layer does not know.
+    /// If the class is unknown, or an argument is unknown, missing or has an unsupported value.
     pub(crate) fn read(&self, registered_name: &str, config: &Map<String, Value>) -> Result<Arc<dyn Layer>, String> {
         match self.classes.get(registered_name) {
             Some(read) => read(config),
@@ -132,12 +131,12 @@ impl fmt::Debug for Registry {
     }
 }
 
-/// Keras' name of a class in model files: `package>Class`, or `Class` for Keras' own.
+/// The name of a class in model files: `package>Class`, or `Class` for Keras' own.
 pub(crate) fn registered_name(package: &str, class: &str) -> String {
     if package == KERAS { class.to_owned() } else { format!("{package}>{class}") }
 }
 
-/// Whether a registered name is that of somebody's own class.
+/// Whether a registered name is that of a custom class.
 pub(crate) fn is_custom(registered_name: &str) -> bool {
     registered_name.contains('>')
 }

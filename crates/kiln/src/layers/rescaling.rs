@@ -6,26 +6,26 @@ use serde_json::{Value, json};
 use super::saved::Saved;
 use super::{Call, Expected, Layer};
 
-/// `y = scale x + offset`, with one scale and offset for all values or one for each channel.
+/// `y = scale x + offset`, with one scale and offset for all values or one per channel.
 ///
 /// # Shapes
-/// Any; the same out as in. Lists have one number for each place along the last axis.
+/// Any; the output has the shape of the input. Lists have one number per element of the last axis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rescaling {
-    /// The factor: `1.0 / 255.0` brings the values of an image to 0 to 1.
+    /// The factor: `1.0 / 255.0` scales an image to 0 to 1.
     pub scale: PerChannel,
-    /// What is added.
+    /// The offset added.
     #[serde(default)]
     pub offset: PerChannel,
 }
 
-/// One number for all values, or one for each channel.
+/// One number for all values, or one per channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a number, or a list of one number for each channel")]
 pub enum PerChannel {
     /// One number for all values.
     All(f64),
-    /// One number for each place along the last axis.
+    /// One number per element of the last axis.
     Channels(Vec<f64>),
 }
 
@@ -61,13 +61,13 @@ impl PerChannel {
         }
     }
 
-    /// The number that stands for all values, if there is but one.
+    /// The number for all values, if there is only one.
     fn single(&self) -> Option<f32> {
         let (&first, others) = self.values().split_first()?;
         others.iter().all(|&other| other == first).then_some(first as f32)
     }
 
-    /// The numbers as a tensor `[channels]`: one fill for each run of equal ones, side by side.
+    /// Appends the numbers as a tensor `[channels]`, concatenated from one fill per run of equal numbers.
     fn append(&self, call: &mut Call<'_>, channels: usize) -> Result<Tensor> {
         if let Some(value) = self.single() {
             return call.add(Fill { value, shape: [channels].into() }, &[]);
@@ -80,12 +80,12 @@ impl PerChannel {
 }
 
 impl Rescaling {
-    /// A layer that multiplies by this, or each channel by one of these, and adds nothing.
+    /// A layer that multiplies all values by one factor, or each channel by its own, with offset 0.
     pub fn new(scale: impl Into<PerChannel>) -> Rescaling {
         Rescaling { scale: scale.into(), offset: PerChannel::default() }
     }
 
-    /// What is added, to all values or to each channel.
+    /// Sets the offset of all values or of each channel.
     pub fn offset(self, offset: impl Into<PerChannel>) -> Rescaling {
         Rescaling { offset: offset.into(), ..self }
     }

@@ -1,4 +1,4 @@
-//! Layers as model files hold them: Keras' constructor arguments as JSON.
+//! Layers in model files: Keras' constructor arguments as JSON.
 
 use kiln_ops::Padding;
 use serde::de::DeserializeOwned;
@@ -9,46 +9,46 @@ use crate::keras_object::{KerasObject, check_float32, first_unknown, shown, unkn
 
 use super::Layer;
 
-/// A layer whose fields are named as Keras' constructor arguments.
+/// A layer with fields named as Keras' constructor arguments.
 pub(crate) trait Saved: Layer + Serialize + DeserializeOwned + 'static {
-    /// Whether Keras writes for which shape the layer was built.
+    /// Whether Keras' files include the shape that the layer was built for.
     const HAS_BUILD_CONFIG: bool = true;
 
-    /// What Keras 2 calls arguments that have another name in Keras 3, and that name.
+    /// The old names of arguments in Keras 2, with those in Keras 3.
     const OLD_NAMES: &'static [(&'static str, &'static str)] = &[];
 
-    /// Puts Keras' defaults in for arguments that are not there, where they depend on others.
+    /// Fills in Keras' defaults of missing arguments that depend on others.
     fn complete(config: &mut Map<String, Value>) {
         let _ = config;
     }
 
-    /// The layer's own arguments, as an object.
+    /// The layer's own arguments as an object.
     fn arguments(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// The layer with these arguments of its own.
+    /// Creates the layer with its own arguments.
     ///
     /// # Errors
-    /// What is wrong, and the path of the argument.
+    /// The problem, and the path of the argument.
     fn of_arguments(arguments: Value) -> Result<Self, serde_path_to_error::Error<serde_json::Error>> {
         serde_path_to_error::deserialize(arguments)
     }
 
-    /// Arguments that Keras has and for which Kiln knows one value only: they are written, and checked on reading.
+    /// Keras' arguments with a single supported value: they are written, and checked on reading.
     fn fixed() -> Value;
 }
 
-/// The arguments of a layer, its own and the fixed ones.
+/// The arguments of a layer, own and fixed.
 pub(super) fn to_config<L: Saved>(layer: &L) -> Map<String, Value> {
     let parts = [layer.arguments(), L::fixed()];
     parts.into_iter().filter_map(|part| part.as_object().cloned()).flatten().collect()
 }
 
-/// A layer with these arguments, those that all layers have left out.
+/// Reads a layer with these arguments, without those common to all layers.
 ///
 /// # Errors
-/// The argument that is unknown, missing or has a value that the layer does not know.
+/// If an argument is unknown, missing or has an unsupported value.
 pub(crate) fn read_as<L: Saved>(config: &Map<String, Value>) -> Result<L, String> {
     let fixed = L::fixed();
     let fixed = fixed.as_object().cloned().unwrap_or_default();
@@ -81,16 +81,16 @@ pub(crate) fn read_as<L: Saved>(config: &Map<String, Value>) -> Result<L, String
     }
 }
 
-/// What the configurations of all layers have.
+/// The arguments common to all layers.
 pub(crate) struct Common {
     pub name: Option<String>,
     pub trainable: bool,
 }
 
-/// What all layers have in a configuration, and the arguments of the layer's own class.
+/// Splits a configuration into the arguments common to all layers and those of the class.
 ///
 /// # Errors
-/// When the layer computes with other numbers than 32-bit floats, or a value is of another type.
+/// If the layer does not compute in 32-bit floats, or a value has the wrong type.
 pub(crate) fn split_config(object: KerasObject<'_>) -> Result<(Common, Map<String, Value>), String> {
     let mut own = object.arguments()?;
     check_float32(object.config)?;
@@ -108,7 +108,7 @@ pub(crate) fn split_config(object: KerasObject<'_>) -> Result<(Common, Map<Strin
     Ok((Common { name, trainable }, own))
 }
 
-/// Rows and columns: two numbers, or one for both.
+/// Reads height and width: two numbers, or one for both.
 pub(super) fn pair<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[usize; 2], D::Error> {
     let value = Value::deserialize(deserializer)?;
     let number = |value: &Value| value.as_u64().and_then(|number| usize::try_from(number).ok());
@@ -123,7 +123,7 @@ pub(super) fn pair<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[usize;
     pair.ok_or_else(expected)
 }
 
-/// What poolings do by Keras' defaults: windows of 2 x 2, side by side.
+/// Keras' defaults of pooling: adjacent windows of 2 x 2.
 pub(super) fn complete_pooling(config: &mut Map<String, Value>) {
     let size = config.entry("pool_size").or_insert_with(|| serde_json::json!([2, 2])).clone();
     let strides = config.entry("strides").or_insert(Value::Null);
@@ -133,7 +133,7 @@ pub(super) fn complete_pooling(config: &mut Map<String, Value>) {
     config.entry("padding").or_insert_with(|| "valid".into());
 }
 
-/// [`Padding`] by Keras' names.
+/// [`Padding`] with Keras' names.
 pub(super) mod padding {
     use super::*;
 
@@ -223,7 +223,7 @@ mod tests {
         }
     }
 
-    /// What Keras 3.15 writes in `config` behind name, trainable and dtype.
+    /// The `config` written by Keras 3.15 after name, trainable and dtype.
     #[test]
     fn small_layers_are_written_as_keras_writes_them() {
         let check = |layer: &dyn Layer, keras: Value| {
@@ -240,7 +240,7 @@ mod tests {
         check(&Softmax::new(), json!({"axis": -1}));
     }
 
-    /// What Keras' constructors take for arguments that are not given.
+    /// The defaults of Keras' constructors.
     #[test]
     fn arguments_that_are_not_there_have_keras_defaults() {
         let read = |class_name, config: Value| from_config(class_name, config.as_object().unwrap()).unwrap();

@@ -9,16 +9,16 @@ use super::{Call, Expected, Layer};
 /// `y = exp(x) / sum(exp(x))` over the last axis.
 ///
 /// # Shapes
-/// Any; the same out as in.
+/// Any; the output has the shape of the input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Softmax {
-    /// The axis, -1 for the last one. A number of 0 or more counts the batch as axis 0; only the last axis is known.
+    /// The axis, -1 for the last one, or its index counting the batch as axis 0; only the last axis is supported.
     #[serde(default = "last")]
     axis: i64,
 }
 
 impl Softmax {
-    /// Over the last axis: the classes.
+    /// Softmax over the last axis: the classes.
     pub fn new() -> Softmax {
         Softmax { axis: last() }
     }

@@ -17,13 +17,13 @@ pub struct ZeroPadding2D {
     pub padding: [[usize; 2]; 2],
 }
 
-/// How wide a padding is, in one of Keras' three forms.
+/// The widths of a padding, in one of Keras' three forms.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(untagged, expecting = "expected a number, [rows, columns] or [[top, bottom], [left, right]]")]
 pub enum PaddingWidths {
-    /// As many rows and columns on all sides.
+    /// The same number of rows and columns on all sides.
     All(usize),
-    /// Rows above and as many below, columns to the left and as many to the right.
+    /// Rows above and below, columns to the left and right.
     Symmetric([usize; 2]),
     /// `[[top, bottom], [left, right]]`.
     Sides([[usize; 2]; 2]),

@@ -2,29 +2,29 @@
 
 use crate::{Error, Predictions, Result};
 
-/// In the order of the classes: `n02123045 tabby`.
+/// One line per class in order: `n02123045 tabby`.
 const CLASSES: &str = include_str!("imagenet_classes.txt");
 
-/// A class of ImageNet, as a network sees it in an image.
+/// A predicted class of ImageNet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DecodedPrediction {
     /// WordNet's identifier: `n02123045`.
     pub id: &'static str,
     /// The name: `tabby`.
     pub name: &'static str,
-    /// How probable the network takes it to be.
+    /// The predicted probability.
     pub probability: f32,
 }
 
-/// The names of the 1,000 classes of ImageNet, in their order.
+/// The names of the 1,000 classes of ImageNet, in order.
 pub fn imagenet_class_names() -> Vec<&'static str> {
     classes().map(|(_, name)| name).collect()
 }
 
-/// For each image, the `top` most probable classes of ImageNet, the most probable first: Keras' `decode_predictions`.
+/// For each image, the `top` most probable classes of ImageNet, most probable first: Keras' `decode_predictions`.
 ///
 /// # Errors
-/// [`Error::Argument`] when these are not the probabilities of 1,000 classes.
+/// [`Error::Argument`] if these are not predictions of 1,000 classes.
 pub fn decode_predictions(predictions: &Predictions, top: usize) -> Result<Vec<Vec<DecodedPrediction>>> {
     let classes: Vec<(&str, &str)> = classes().collect();
     if predictions.shape.sample().iter().ne([&classes.len()]) {

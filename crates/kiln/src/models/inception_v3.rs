@@ -11,11 +11,11 @@ use crate::{Model, Node};
 
 use Padding::{Same, Valid};
 
-/// InceptionV3: eleven blocks of parallel convolutions, `mixed0` to `mixed10`, each convolution without bias and followed
-/// by batch normalization without scale and ReLU; then, with a top, the mean of each channel and softmax. Layers have the
-/// names, and `layers` the order, that Keras gives them: 311 layers without a top.
+/// InceptionV3: eleven blocks of parallel convolutions, `mixed0` to `mixed10`, each convolution without bias, followed
+/// by batch normalization without scale and by ReLU; then, with a top, global average pooling and softmax. Layers have
+/// the names and the order of Keras' model: 311 layers without a top.
 ///
-/// Keras' images are 299 x 299, preprocessed in the mode `tf`; without a top, any from 75 x 75 on are taken. For
+/// Keras' images are 299 x 299, preprocessed in mode `tf`; without a top, any size from 75 x 75 is supported. For
 /// `[299, 299, 3]` it has 21,802,784 parameters without a top, 23,851,784 with 1,000 classes.
 ///
 /// Source: Szegedy and others, Rethinking the Inception Architecture for Computer Vision (2015).
@@ -48,7 +48,7 @@ pub fn inception_v3(input_shape: impl Into<Shape>, top: Top) -> Model {
     model
 }
 
-/// The blocks. Layers are made in the order in which Keras makes them, which gives them its names.
+/// Builds the blocks. Layers are created in the order of Keras, so that they get the same names.
 struct Builder(Model);
 
 impl Builder {
@@ -89,7 +89,7 @@ impl Builder {
         self.join(&[a, b, c], Some("mixed8".to_owned()))
     }
 
-    /// 8 x 8, `mixed9` and `mixed10`, with forks within their branches.
+    /// 8 x 8, `mixed9` and `mixed10`, with nested branches.
     fn block_of_3x3(&mut self, x: Node, i: usize) -> Node {
         let a = self.convs(x, &[(320, [1, 1])]);
         let b = self.convs(x, &[(384, [1, 1])]);
@@ -141,7 +141,7 @@ mod tests {
 
     use super::*;
 
-    /// What Keras 3.15 lists: `index name class shape …`, and what each layer takes behind an arrow.
+    /// The layers of Keras 3.15: `index name class shape …`, and each layer's inputs after an arrow.
     const KERAS: &str = include_str!("inception_v3_layers.txt");
 
     #[test]

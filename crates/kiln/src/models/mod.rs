@@ -1,4 +1,4 @@
-//! Networks that are ready to be trained, and backbones that others have trained.
+//! Predefined networks, and backbones for transfer learning.
 
 mod imagenet;
 mod inception_v3;
@@ -13,12 +13,12 @@ pub use imagenet::{DecodedPrediction, decode_predictions, imagenet_class_names};
 pub use inception_v3::inception_v3;
 pub use vgg16::vgg16;
 
-/// What a backbone ends in.
+/// The top of a backbone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Top {
     /// The features of the last convolutional block: Keras' `include_top=False`.
     None,
-    /// The layers that classify, ending in softmax over so many classes.
+    /// The classifier layers, ending in softmax over this number of classes.
     Classes(usize),
 }
 
@@ -27,7 +27,7 @@ impl Top {
     pub const IMAGENET: Top = Top::Classes(1000);
 }
 
-/// LeNet, as tutorials draw it: two times convolution 5 x 5, ReLU and pooling, then a dense layer of 500 and softmax
+/// LeNet, as in tutorials: two blocks of 5 x 5 convolution, ReLU and pooling, then a dense layer of 500 and softmax
 /// over the classes. For `[28, 28, 1]` and 10 classes it has 1,256,080 parameters.
 pub fn lenet(input_shape: impl Into<Shape>, classes: usize) -> Model {
     let mut model = Sequential::new(input_shape).with_name("lenet");
@@ -47,8 +47,8 @@ pub fn lenet(input_shape: impl Into<Shape>, classes: usize) -> Model {
 }
 
 /// The simple network for CIFAR-10: one convolution 3 x 3 with 32 filters, ReLU and pooling, a dense layer of 512 and
-/// softmax over the classes, with dropout behind the pooling and the dense layer. For `[32, 32, 3]` and 10 classes it has
-/// 4,200,842 parameters.
+/// softmax over the classes, with dropout after the pooling and the dense layer. For `[32, 32, 3]` and 10 classes it
+/// has 4,200,842 parameters.
 pub fn cifar10_simple(input_shape: impl Into<Shape>, classes: usize) -> Model {
     let mut model = Sequential::new(input_shape).with_name("cifar10_simple");
     model
@@ -63,9 +63,10 @@ pub fn cifar10_simple(input_shape: impl Into<Shape>, classes: usize) -> Model {
     model
 }
 
-/// The deeper network for CIFAR-10, in the manner of Keras' example: two times two convolutions 3 x 3 with ReLU and
-/// pooling, 32 filters each and then 64 (the last without padding), a dense layer of 512 and softmax over the classes,
-/// with dropout behind each pooling and the dense layer. For `[32, 32, 3]` and 10 classes it has 1,676,842 parameters.
+/// The deeper network for CIFAR-10, modelled on Keras' example: two blocks of two 3 x 3 convolutions with ReLU and
+/// pooling, with 32 and then 64 filters (the last convolution without padding), a dense layer of 512 and softmax over
+/// the classes, with dropout after each pooling and the dense layer. For `[32, 32, 3]` and 10 classes it has 1,676,842
+/// parameters.
 pub fn cifar10_deep(input_shape: impl Into<Shape>, classes: usize) -> Model {
     let mut model = Sequential::new(input_shape).with_name("cifar10_deep");
     model

@@ -6,10 +6,10 @@ use super::{Top, relu};
 use crate::Model;
 use crate::layers::{Activation, Conv2D, Dense, Flatten, Layer, MaxPooling2D, Padding};
 
-/// VGG16: thirteen convolutions 3 x 3 with ReLU in five blocks, each of which ends in a pooling; then two dense layers of
-/// 4,096 and softmax. Layers are named as in Keras (`block4_pool`, `fc1`, `predictions`).
+/// VGG16: thirteen 3 x 3 convolutions with ReLU in five blocks, each ending in pooling; then two dense layers of 4,096
+/// and softmax. Layers are named as in Keras (`block4_pool`, `fc1`, `predictions`).
 ///
-/// Keras' images are 224 x 224, preprocessed in the mode `caffe`; without a top, any from 32 x 32 on are taken. For
+/// Keras' images are 224 x 224, preprocessed in mode `caffe`; without a top, any size from 32 x 32 is supported. For
 /// `[224, 224, 3]` and 1,000 classes it has 138,357,544 parameters, without a top 14,714,688.
 ///
 /// Source: Simonyan and Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition (2014).

@@ -7,17 +7,17 @@ use kiln_ops as ops;
 
 use super::{LearningRate, Optimizer, Slot, WeightDecay};
 
-/// Adadelta (Zeiler 2012), as Keras has it: `a = rho a + (1 - rho) g^2; u = g sqrt(d + epsilon) / sqrt(a + epsilon);
-/// d = rho d + (1 - rho) u^2; p = p - learning_rate u`. The paper has a `learning_rate` of 1, as has Keras 2.
+/// Adadelta (Zeiler 2012), as in Keras: `a = rho a + (1 - rho) g^2; u = g sqrt(d + epsilon) / sqrt(a + epsilon); d =
+/// rho d + (1 - rho) u^2; p = p - learning_rate u`. The paper and Keras 2 use a `learning_rate` of 1.
 #[derive(Clone, Debug)]
 pub struct Adadelta {
-    /// How far a step goes.
+    /// The learning rate.
     pub learning_rate: LearningRate,
-    /// How slowly the means of the squared gradients `a` and of the squared changes `d` change.
+    /// The decay rate of the mean squared gradient `a` and the mean squared update `d`.
     pub rho: f64,
-    /// What lets the first steps begin.
+    /// A small constant for numerical stability, which determines the size of the first steps.
     pub epsilon: f64,
-    /// The share of each parameter that decays before a step, per unit of the learning rate: none by default.
+    /// The weight decay, applied before each step and scaled by the learning rate; none by default.
     pub weight_decay: WeightDecay,
 }
 

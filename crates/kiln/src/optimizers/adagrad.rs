@@ -7,16 +7,16 @@ use kiln_ops as ops;
 
 use super::{LearningRate, Optimizer, Slot, WeightDecay};
 
-/// Adagrad (Duchi, Hazan and Singer 2011), as Keras 3 has it: `a = a + g^2; p = p - learning_rate g / sqrt(a + epsilon)`.
+/// Adagrad (Duchi, Hazan and Singer 2011), as in Keras 3: `a = a + g^2; p = p - learning_rate g / sqrt(a + epsilon)`.
 #[derive(Clone, Debug)]
 pub struct Adagrad {
-    /// How far a step goes.
+    /// The learning rate.
     pub learning_rate: LearningRate,
-    /// What `a` is before the first step.
+    /// The initial value of `a`.
     pub initial_accumulator_value: f64,
-    /// What keeps the quotient small where `a` is.
+    /// A small constant for numerical stability.
     pub epsilon: f64,
-    /// The share of each parameter that decays before a step, per unit of the learning rate: none by default.
+    /// The weight decay, applied before each step and scaled by the learning rate; none by default.
     pub weight_decay: WeightDecay,
 }
 

@@ -7,23 +7,22 @@ use kiln_ops as ops;
 
 use super::{LearningRate, Optimizer, Slot, WeightDecay};
 
-/// Adam (Kingma and Ba 2015), as Keras has it:
-/// `m = beta_1 m + (1 - beta_1) g; v = beta_2 v + (1 - beta_2) g^2; p = p - a m / (sqrt(v) + epsilon)` with
-/// `a = learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t)` in step `t`, the first being 1. `epsilon` is the paper's
-/// "epsilon hat": it is not corrected for bias.
+/// Adam (Kingma and Ba 2015), as in Keras: `m = beta_1 m + (1 - beta_1) g; v = beta_2 v + (1 - beta_2) g^2; p = p - a m
+/// / (sqrt(v) + epsilon)` with `a = learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t)` in step `t`; the first is 1.
+/// `epsilon` is the paper's "epsilon hat", without bias correction.
 #[derive(Clone, Debug)]
 pub struct Adam {
-    /// How far a step goes.
+    /// The learning rate.
     pub learning_rate: LearningRate,
-    /// How slowly the mean of the gradients `m` changes.
+    /// The decay rate of the mean gradient `m`.
     pub beta_1: f64,
-    /// How slowly the mean of their squares `v` changes.
+    /// The decay rate of the mean squared gradient `v`.
     pub beta_2: f64,
-    /// What keeps the quotient small where `v` is.
+    /// A small constant for numerical stability.
     pub epsilon: f64,
-    /// Whether the largest `v` so far stands in its place (Reddi, Kale and Kumar 2018).
+    /// Whether to use the largest `v` so far (AMSGrad; Reddi, Kale and Kumar 2018).
     pub amsgrad: bool,
-    /// The share of each parameter that decays before a step, per unit of the learning rate: none by default.
+    /// The weight decay, applied before each step and scaled by the learning rate; none by default.
     pub weight_decay: WeightDecay,
 }
 
@@ -64,7 +63,8 @@ impl Optimizer for Adam {
     }
 
     fn rates(&self, iterations: u64, learning_rate: f32) -> [f32; 4] {
-        // In f32, as Keras has it: the first steps are 2e-5 off in f64's eyes, and 20 steps of a convolution's bias 3e-3.
+        // In f32, as in Keras, which differs from f64 by 2e-5 in the first steps, and by 3e-3 after 20 steps of a
+        // convolution's bias.
         let power = |beta: f64| (beta as f32).powf(iterations as f32 + 1.0);
         let step_size = learning_rate * (1.0 - power(self.beta_2)).sqrt() / (1.0 - power(self.beta_1));
         [step_size, 0.0, 0.0, 0.0]

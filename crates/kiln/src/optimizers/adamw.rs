@@ -6,20 +6,20 @@ use kiln_graph::Op;
 
 use super::{Adam, LearningRate, Optimizer, Slot, WeightDecay};
 
-/// AdamW (Loshchilov and Hutter 2019), as Keras has it: [`Adam`] with a [`WeightDecay`] of 0.004 unless another is given.
+/// AdamW (Loshchilov and Hutter 2019), as in Keras: [`Adam`] with a [`WeightDecay`], by default 0.004.
 #[derive(Clone, Debug)]
 pub struct AdamW {
-    /// How far a step goes.
+    /// The learning rate.
     pub learning_rate: LearningRate,
-    /// The share of each parameter that decays before a step, per unit of the learning rate.
+    /// The weight decay, applied before each step and scaled by the learning rate.
     pub weight_decay: WeightDecay,
-    /// How slowly the mean of the gradients `m` changes.
+    /// The decay rate of the mean gradient `m`.
     pub beta_1: f64,
-    /// How slowly the mean of their squares `v` changes.
+    /// The decay rate of the mean squared gradient `v`.
     pub beta_2: f64,
-    /// What keeps the quotient small where `v` is.
+    /// A small constant for numerical stability.
     pub epsilon: f64,
-    /// Whether the largest `v` so far stands in its place.
+    /// Whether to use the largest `v` so far (AMSGrad).
     pub amsgrad: bool,
 }
 
@@ -31,7 +31,7 @@ impl Default for AdamW {
 }
 
 impl AdamW {
-    /// The same rule, by its other name.
+    /// The same rule as [`Adam`].
     fn adam(&self) -> Adam {
         let AdamW { learning_rate, weight_decay, beta_1, beta_2, epsilon, amsgrad } = self.clone();
         Adam { learning_rate, weight_decay, beta_1, beta_2, epsilon, amsgrad }

@@ -1,34 +1,34 @@
-//! How far a step goes.
+//! Learning rates.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use crate::{Error, Result};
 
-/// A learning rate that depends on the number of steps that were taken. Those of Keras are in
+/// A learning rate that depends on the number of previous steps. Keras' schedules are in
 /// [`schedules`](super::schedules).
 pub trait Schedule: Debug + Send + Sync {
-    /// The learning rate of the step after `step` others.
+    /// The learning rate of step `step`, counted from 0.
     fn learning_rate(&self, step: u64) -> f32;
 
     /// # Errors
-    /// [`Error::Argument`] when an argument of the schedule makes no sense.
+    /// [`Error::Argument`] if an argument of the schedule is invalid.
     fn check(&self) -> Result<()> {
         Ok(())
     }
 }
 
-/// How far a step goes: `0.001.into()`, or a schedule: `ExponentialDecay::new(0.1, 1000, 0.96).into()`.
+/// A constant learning rate, `0.001.into()`, or a schedule: `ExponentialDecay::new(0.1, 1000, 0.96).into()`.
 #[derive(Clone)]
 pub enum LearningRate {
-    /// The same for each step, until [`Model::set_learning_rate`](crate::Model::set_learning_rate) changes it.
+    /// A constant, until [`Model::set_learning_rate`](crate::Model::set_learning_rate) changes it.
     Constant(f64),
-    /// One that depends on the number of steps that were taken.
+    /// A schedule, which depends on the number of previous steps.
     Schedule(Arc<dyn Schedule>),
 }
 
 impl LearningRate {
-    /// The learning rate of the step after `step` others.
+    /// The learning rate of step `step`, counted from 0.
     pub fn at(&self, step: u64) -> f32 {
         match self {
             LearningRate::Constant(rate) => *rate as f32,
@@ -37,7 +37,7 @@ impl LearningRate {
     }
 
     /// # Errors
-    /// [`Error::Argument`] when it makes no sense.
+    /// [`Error::Argument`] if it is invalid.
     pub(crate) fn check(&self) -> Result<()> {
         if let LearningRate::Schedule(schedule) = self {
             schedule.check()?;

@@ -1,4 +1,4 @@
-//! Optimizers: how a step changes the parameters, given their gradients.
+//! Optimizers, which update parameters with their gradients.
 
 mod learning_rate;
 mod parameter_group;
@@ -16,8 +16,8 @@ pub use learning_rate::{LearningRate, Schedule};
 pub(crate) use parameter_group::ParameterGroup;
 pub use weight_decay::WeightDecay;
 
-/// Declares the optimizers: the file and the struct of each. They convert into `Arc<dyn Optimizer>`; other optimizers
-/// do with `Arc::new`.
+/// Declares the optimizers: the module and the struct of each. They convert into `Arc<dyn Optimizer>`; custom
+/// optimizers use `Arc::new`.
 macro_rules! optimizers {
     ($($file:ident::$Optimizer:ident;)*) => {$(
         mod $file;
@@ -41,52 +41,52 @@ optimizers! {
     sgd::SGD;
 }
 
-/// A rule that changes parameters, given their gradients. It sees all variables of a model as one flat tensor.
+/// A rule that updates parameters with their gradients. All variables of a model are one flat tensor.
 pub trait Optimizer: Debug + Send + Sync {
     /// Keras' name: `adam`.
     fn name(&self) -> &'static str;
 
-    /// How far a step goes.
+    /// The learning rate.
     fn learning_rate(&self) -> &LearningRate;
 
-    /// How parameters decay before each step of the rule: not at all, unless the optimizer says otherwise.
+    /// The weight decay before each step; by default none.
     fn weight_decay(&self) -> &WeightDecay {
         WeightDecay::NONE
     }
 
-    /// Whether the arguments of the rule make sense. Learning rate and weight decay are looked at elsewhere.
+    /// Validates the arguments of the rule. Learning rate and weight decay are validated elsewhere.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) where one does not.
+    /// [`Error::Argument`](crate::Error::Argument) if an argument is invalid.
     fn check(&self) -> Result<()> {
         Ok(())
     }
 
-    /// The tensors that the rule keeps from step to step.
+    /// The state tensors of the rule.
     fn slots(&self) -> Vec<Slot>;
 
-    /// The op that takes the gradients and rewrites the parameters and then the slots.
+    /// The op with the gradients as input, which updates the parameters and then the slots.
     fn op(&self) -> Arc<dyn Op>;
 
-    /// What the op is told of the step after `iterations` steps, which has this learning rate: by default the learning
-    /// rate, else what the rule makes of it, all that depends on the number of steps included.
+    /// The op's rates for step `iterations` (counted from 0) with this learning rate, including all terms that depend
+    /// on the number of steps. By default the first is the learning rate.
     fn rates(&self, iterations: u64, learning_rate: f32) -> [f32; 4] {
         let _ = iterations;
         [learning_rate, 0.0, 0.0, 0.0]
     }
 }
 
-/// A tensor that an optimizer keeps from step to step, as large as the parameters.
+/// A state tensor of an optimizer, of the size of the parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slot {
     /// Keras' name: `velocity`.
     pub name: &'static str,
-    /// The value of all its elements before the first step.
+    /// The initial value of all its elements.
     pub initial: f32,
 }
 
 impl Slot {
-    /// A tensor that is zero before the first step.
+    /// A tensor initialised to zero.
     pub fn zero(name: &'static str) -> Slot {
         Slot { name, initial: 0.0 }
     }

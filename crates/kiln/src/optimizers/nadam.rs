@@ -7,20 +7,20 @@ use kiln_ops as ops;
 
 use super::{LearningRate, Optimizer, Slot, WeightDecay};
 
-/// Nadam (Dozat 2016), as Keras has it: [`Adam`](super::Adam)'s `m` and `v`, and in step `t`, the first being 1,
-/// `p = p - learning_rate (u(t+1) / (1 - U(t+1)) m + (1 - u(t)) / (1 - U(t)) g) / (sqrt(v / (1 - beta_2^t)) + epsilon)` with
+/// Nadam (Dozat 2016), as in Keras: [`Adam`](super::Adam)'s `m` and `v`, and in step `t`, counted from 1, `p = p -
+/// learning_rate (u(t+1) / (1 - U(t+1)) m + (1 - u(t)) / (1 - U(t)) g) / (sqrt(v / (1 - beta_2^t)) + epsilon)` with
 /// `u(t) = beta_1 (1 - 0.96^t / 2)` and `U(t) = u(1) … u(t)`.
 #[derive(Clone, Debug)]
 pub struct Nadam {
-    /// How far a step goes.
+    /// The learning rate.
     pub learning_rate: LearningRate,
-    /// How slowly the mean of the gradients `m` changes.
+    /// The decay rate of the mean gradient `m`.
     pub beta_1: f64,
-    /// How slowly the mean of their squares `v` changes.
+    /// The decay rate of the mean squared gradient `v`.
     pub beta_2: f64,
-    /// What keeps the quotient small where `v` is.
+    /// A small constant for numerical stability.
     pub epsilon: f64,
-    /// The share of each parameter that decays before a step, per unit of the learning rate: none by default.
+    /// The weight decay, applied before each step and scaled by the learning rate; none by default.
     pub weight_decay: WeightDecay,
 }
 
@@ -49,7 +49,7 @@ impl Optimizer for Nadam {
     }
 
     fn op(&self) -> Arc<dyn Op> {
-        // Keras takes both from 1 in f32, and what is off cancels in the first steps.
+        // Keras subtracts both from 1 in f32; the rounding errors cancel in the first steps.
         let [gain_1, gain_2] = [self.beta_1, self.beta_2].map(|beta| 1.0 - beta as f32);
         Arc::new(ops::Nadam { gain_1, gain_2, epsilon: self.epsilon as f32 })
     }
@@ -61,7 +61,7 @@ impl Optimizer for Nadam {
         for step in 1..=t {
             product *= u(step);
             if product < f32::EPSILON / 8.0 {
-                break; // 1 less it is 1, from here on.
+                break; // 1 minus it is 1 from here on.
             }
         }
         let rate = learning_rate * u(t + 1) / (1.0 - product * u(t + 1));

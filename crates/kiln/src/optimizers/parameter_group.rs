@@ -1,20 +1,20 @@
-//! How fast the variables of some layers learn and decay, compared with all others.
+//! Learning rate and weight decay of individual layers.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// What a layer's variables have of their own.
+/// The settings of a layer's variables.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ParameterGroup {
     /// The factor of the learning rate.
     pub learning_rate_factor: f64,
-    /// The rate of the weight decay, in place of the optimizer's.
+    /// The rate of the weight decay, instead of the optimizer's.
     pub weight_decay: Option<f64>,
 }
 
 impl Default for ParameterGroup {
-    /// As the optimizer says.
+    /// The optimizer's settings.
     fn default() -> ParameterGroup {
         ParameterGroup { learning_rate_factor: 1.0, weight_decay: None }
     }

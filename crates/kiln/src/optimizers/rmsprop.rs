@@ -7,28 +7,28 @@ use kiln_ops as ops;
 
 use super::{LearningRate, Optimizer, Slot, WeightDecay};
 
-/// RMSprop (Hinton 2012), as Keras 3 computes it: `v = rho v + (1 - rho) g^2; p = p - learning_rate g / sqrt(v + epsilon)`.
-/// With momentum, `b = momentum b + learning_rate g / sqrt(v + epsilon); p = p - b`. If it is centered,
-/// `a = rho a + (1 - rho) g`, and `v - a^2` stands in place of `v` under the root.
+/// RMSprop (Hinton 2012), as in Keras 3: `v = rho v + (1 - rho) g^2; p = p - learning_rate g / sqrt(v + epsilon)`. With
+/// momentum, `b = momentum b + learning_rate g / sqrt(v + epsilon); p = p - b`. If it is centered, `a = rho a + (1 -
+/// rho) g`, and `v - a^2` replaces `v` under the root.
 ///
-/// Keras' documentation calls `epsilon` the "epsilon hat" of Kingma and Ba, which is added to the root, and Keras 2 and
-/// torch add it there: without `epsilon_under_root` the quotient is `g / (sqrt(v) + epsilon)`, which makes steps of small
-/// gradients larger.
+/// Keras' documentation describes `epsilon` as the "epsilon hat" of Kingma and Ba, which is added to the root, as in
+/// Keras 2 and torch: without `epsilon_under_root` the quotient is `g / (sqrt(v) + epsilon)`, with larger steps for
+/// small gradients.
 #[derive(Clone, Debug)]
 pub struct RMSprop {
-    /// How far a step goes.
+    /// The learning rate.
     pub learning_rate: LearningRate,
-    /// How slowly the means of the gradients and of their squares change.
+    /// The decay rate of the mean gradient and the mean squared gradient.
     pub rho: f64,
-    /// How much of the last step is taken again.
+    /// The momentum, 0 for none.
     pub momentum: f64,
-    /// What keeps the quotient small where `v` is.
+    /// A small constant for numerical stability.
     pub epsilon: f64,
     /// Whether `epsilon` is added under the root, as in Keras 3, or to it, as in Keras 2.
     pub epsilon_under_root: bool,
-    /// Whether gradients are scaled by their variance rather than by their mean square.
+    /// Whether to normalize gradients by their variance instead of their mean square.
     pub centered: bool,
-    /// The share of each parameter that decays before a step, per unit of the learning rate: none by default.
+    /// The weight decay, applied before each step and scaled by the learning rate; none by default.
     pub weight_decay: WeightDecay,
 }
 

@@ -1,11 +1,11 @@
-//! Learning rates that depend on the number of steps that were taken, by Keras' names and formulas, in f32 as Keras
-//! computes them. `step` is the number of steps before the one whose rate is asked for; the first has 0.
+//! Learning-rate schedules with Keras' names and formulas, computed in f32 as in Keras. `step` is the number of
+//! previous steps.
 
 use super::Schedule;
 use crate::{Error, Result};
 
 /// # Errors
-/// When there are no steps to divide by.
+/// If the number of steps is 0.
 fn check_steps(decay_steps: u64) -> Result<()> {
     match decay_steps {
         0 => Err(Error::Argument { name: "decay_steps", expected: "at least 1".to_owned(), found: "0".to_owned() }),
@@ -16,18 +16,18 @@ fn check_steps(decay_steps: u64) -> Result<()> {
 /// `initial_learning_rate decay_rate^(step / decay_steps)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ExponentialDecay {
-    /// The rate of the first step.
+    /// The initial learning rate.
     pub initial_learning_rate: f64,
-    /// After how many steps the rate is `decay_rate` times what it was.
+    /// The number of steps in which the rate decays by `decay_rate`.
     pub decay_steps: u64,
-    /// What remains of the rate after so many steps.
+    /// The factor of the rate after `decay_steps` steps.
     pub decay_rate: f64,
-    /// Whether the exponent is rounded down, so that the rate falls every `decay_steps` steps.
+    /// Whether the exponent is rounded down, so that the rate decays every `decay_steps` steps.
     pub staircase: bool,
 }
 
 impl ExponentialDecay {
-    /// A rate that falls with every step.
+    /// A rate that decays with every step.
     pub fn new(initial_learning_rate: f64, decay_steps: u64, decay_rate: f64) -> ExponentialDecay {
         ExponentialDecay { initial_learning_rate, decay_steps, decay_rate, staircase: false }
     }
@@ -45,22 +45,22 @@ impl Schedule for ExponentialDecay {
     }
 }
 
-/// `initial_learning_rate / (1 + decay_rate step / decay_steps)`. With `decay_steps` 1 this is the `decay` that Keras 2's
-/// optimizers take.
+/// `initial_learning_rate / (1 + decay_rate step / decay_steps)`. With `decay_steps` 1 this is the `decay` of Keras 2's
+/// optimizers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InverseTimeDecay {
-    /// The rate of the first step.
+    /// The initial learning rate.
     pub initial_learning_rate: f64,
-    /// The unit in which `decay_rate` counts steps.
+    /// The number of steps in the unit of `decay_rate`.
     pub decay_steps: u64,
-    /// How fast the rate falls.
+    /// The decay rate.
     pub decay_rate: f64,
-    /// Whether `step / decay_steps` is rounded down, so that the rate falls every `decay_steps` steps.
+    /// Whether `step / decay_steps` is rounded down, so that the rate decays every `decay_steps` steps.
     pub staircase: bool,
 }
 
 impl InverseTimeDecay {
-    /// A rate that falls with every step.
+    /// A rate that decays with every step.
     pub fn new(initial_learning_rate: f64, decay_steps: u64, decay_rate: f64) -> InverseTimeDecay {
         InverseTimeDecay { initial_learning_rate, decay_steps, decay_rate, staircase: false }
     }
@@ -81,14 +81,14 @@ impl Schedule for InverseTimeDecay {
 /// `values[i]` up to and with step `boundaries[i]`, and the last of the values after the last boundary.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PiecewiseConstantDecay {
-    /// The last step of each rate but the last, rising.
+    /// The last step of each rate but the last, ascending.
     pub boundaries: Vec<u64>,
-    /// The rates, one more than there are boundaries.
+    /// The rates, one more than boundaries.
     pub values: Vec<f64>,
 }
 
 impl PiecewiseConstantDecay {
-    /// The rates between these steps.
+    /// A piecewise constant rate.
     pub fn new(boundaries: impl Into<Vec<u64>>, values: impl Into<Vec<f64>>) -> PiecewiseConstantDecay {
         PiecewiseConstantDecay { boundaries: boundaries.into(), values: values.into() }
     }
@@ -113,25 +113,25 @@ impl Schedule for PiecewiseConstantDecay {
     }
 }
 
-/// `(initial_learning_rate - end_learning_rate) (1 - step / decay_steps)^power + end_learning_rate`, which stays at the
-/// end after `decay_steps` steps.
+/// `(initial_learning_rate - end_learning_rate) (1 - step / decay_steps)^power + end_learning_rate`, constant after
+/// `decay_steps` steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PolynomialDecay {
-    /// The rate of the first step.
+    /// The initial learning rate.
     pub initial_learning_rate: f64,
-    /// How many steps it takes to the last rate.
+    /// The number of steps to the final rate.
     pub decay_steps: u64,
-    /// The last rate.
+    /// The final rate.
     pub end_learning_rate: f64,
-    /// How the rate falls: 1 along a line.
+    /// The power of the polynomial: 1 for linear decay.
     pub power: f64,
-    /// Whether to begin again when the end is reached, from where a longer decay would be then: `decay_steps` counts as
-    /// its first multiple that is no less than `step`.
+    /// Whether to restart the decay beyond `decay_steps`, which is then replaced by its smallest multiple that is not
+    /// below `step`.
     pub cycle: bool,
 }
 
 impl PolynomialDecay {
-    /// A rate that falls along a line to 0.0001.
+    /// A rate that decays linearly to 0.0001.
     pub fn new(initial_learning_rate: f64, decay_steps: u64) -> PolynomialDecay {
         PolynomialDecay { initial_learning_rate, decay_steps, end_learning_rate: 0.0001, power: 1.0, cycle: false }
     }
@@ -153,25 +153,25 @@ impl Schedule for PolynomialDecay {
     }
 }
 
-/// `initial_learning_rate ((1 - alpha) (1 + cos(pi step / decay_steps)) / 2 + alpha)`, which stays at the end after
-/// `decay_steps` steps (Loshchilov and Hutter 2017). With a `warmup_target`, the rate first rises along a line from
-/// `initial_learning_rate` to it, in `warmup_steps` steps, and then falls from there.
+/// `initial_learning_rate ((1 - alpha) (1 + cos(pi step / decay_steps)) / 2 + alpha)`, constant after `decay_steps`
+/// steps (Loshchilov and Hutter 2017). With a `warmup_target`, the rate first rises linearly from
+/// `initial_learning_rate` to it in `warmup_steps` steps, and then decays from there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CosineDecay {
-    /// The rate of the first step.
+    /// The initial learning rate.
     pub initial_learning_rate: f64,
-    /// How many steps it takes to fall.
+    /// The number of steps of the decay.
     pub decay_steps: u64,
-    /// The last rate, as a share of the one from which it falls.
+    /// The final rate as a share of the rate at the start of the decay.
     pub alpha: f64,
-    /// Where the rate rises to before it falls, if it does.
+    /// The rate at the end of the warm-up, if there is one.
     pub warmup_target: Option<f64>,
-    /// How many steps it takes to rise.
+    /// The number of steps of the warm-up.
     pub warmup_steps: u64,
 }
 
 impl CosineDecay {
-    /// A rate that falls to 0 from the first step on.
+    /// A rate that decays to 0, without a warm-up.
     pub fn new(initial_learning_rate: f64, decay_steps: u64) -> CosineDecay {
         CosineDecay { initial_learning_rate, decay_steps, alpha: 0.0, warmup_target: None, warmup_steps: 0 }
     }
@@ -197,25 +197,25 @@ impl Schedule for CosineDecay {
     }
 }
 
-/// A [`CosineDecay`] that begins again whenever it has come to its end (Loshchilov and Hutter 2017, "SGDR"):
-/// `initial_learning_rate ((1 - alpha) m_mul^i (1 + cos(pi f)) / 2 + alpha)` in the `i`-th of its periods, the first being
-/// 0, of which the share `f` is over. Each period takes `t_mul` times as many steps as the one before.
+/// A [`CosineDecay`] with warm restarts (Loshchilov and Hutter 2017, "SGDR"): `initial_learning_rate ((1 - alpha)
+/// m_mul^i (1 + cos(pi f)) / 2 + alpha)` at the share `f` of period `i`, counted from 0. Each period has `t_mul` times
+/// as many steps as the previous one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CosineDecayRestarts {
-    /// The rate of the first step.
+    /// The initial learning rate.
     pub initial_learning_rate: f64,
-    /// How many steps the first period takes.
+    /// The number of steps of the first period.
     pub first_decay_steps: u64,
-    /// How many times as long as the one before each period is: 1 or more.
+    /// The ratio of the lengths of successive periods: 1 or more.
     pub t_mul: f64,
-    /// How many times as large as in the one before the rate is at the beginning of each period.
+    /// The ratio of the initial rates of successive periods.
     pub m_mul: f64,
-    /// The last rate of a period, as a share of the initial one.
+    /// The final rate of a period as a share of the initial one.
     pub alpha: f64,
 }
 
 impl CosineDecayRestarts {
-    /// A rate that falls to 0 again and again, each time in twice as many steps.
+    /// A rate that decays to 0 in each period, with periods of doubling length.
     pub fn new(initial_learning_rate: f64, first_decay_steps: u64) -> CosineDecayRestarts {
         CosineDecayRestarts { initial_learning_rate, first_decay_steps, t_mul: 2.0, m_mul: 1.0, alpha: 0.0 }
     }

@@ -8,18 +8,18 @@ use kiln_ops as ops;
 use super::{LearningRate, Optimizer, Slot, WeightDecay};
 use crate::{Error, Result};
 
-/// Stochastic gradient descent, as Keras has it: `v = momentum v - a g; p = p + v`, or with `nesterov`
-/// `p = p + momentum v - a g`, where `a` is the learning rate. The `decay` of Keras 2 is
+/// Stochastic gradient descent, as in Keras: `v = momentum v - a g; p = p + v`, or with `nesterov` `p = p + momentum v
+/// - a g`, where `a` is the learning rate. The `decay` of Keras 2 is
 /// [`InverseTimeDecay`](super::schedules::InverseTimeDecay).
 #[derive(Clone, Debug)]
 pub struct SGD {
-    /// How far a step goes.
+    /// The learning rate.
     pub learning_rate: LearningRate,
-    /// How much of the last step is taken again.
+    /// The momentum, 0 for none.
     pub momentum: f64,
-    /// Whether the gradient counts as taken where the momentum leads.
+    /// Whether to use Nesterov momentum.
     pub nesterov: bool,
-    /// The share of each parameter that decays before a step, per unit of the learning rate: none by default.
+    /// The weight decay, applied before each step and scaled by the learning rate; none by default.
     pub weight_decay: WeightDecay,
 }
 

@@ -6,10 +6,10 @@ use crate::network::Network;
 use crate::{Error, Result};
 
 /// Decoupled weight decay (Loshchilov and Hutter 2019), the `weight_decay` of all of Keras' optimizers:
-/// `p = p - rate learning_rate p` before each step, whose gradients do not see it. By default all variables that training
-/// changes decay, biases and the factors of normalizations included.
+/// `p = p - rate learning_rate p` before each step, without affecting gradients. By default all trainable variables
+/// decay, including biases and the scales of normalization layers.
 ///
-/// Layers may have another rate: see [`LayerList::set_weight_decay`](crate::LayerList::set_weight_decay).
+/// Layers can have their own rate: see [`LayerList::set_weight_decay`](crate::LayerList::set_weight_decay).
 ///
 /// Unlike [`regularizers`](crate::layers::Regularizer), it adds nothing to the loss.
 ///
@@ -23,9 +23,9 @@ use crate::{Error, Result};
 /// ```
 #[derive(Clone, Default, PartialEq)]
 pub struct WeightDecay {
-    /// The share of a parameter that decays in a step, per unit of the learning rate: 0 or more, 0 for no decay.
+    /// The share of a parameter that decays in a step, divided by the learning rate; 0 for no decay.
     pub rate: f64,
-    /// The variables that do not decay: see [`WeightDecay::exclude_from_weight_decay`].
+    /// The excluded variables: see [`WeightDecay::exclude_from_weight_decay`].
     pub excluded: Vec<String>,
 }
 
@@ -33,14 +33,14 @@ impl WeightDecay {
     /// No decay.
     pub const NONE: &'static WeightDecay = &WeightDecay { rate: 0.0, excluded: Vec::new() };
 
-    /// The same decay without some variables: those whose own names contain one of these texts (`bias` for all biases:
-    /// Keras' `var_names`), or that have one of these whole names (`fc1/bias`: Keras' `var_list`).
+    /// Excludes variables from decay: those whose own names contain one of these texts (`bias` for all biases: Keras'
+    /// `var_names`), or with one of these full names (`fc1/bias`: Keras' `var_list`).
     pub fn exclude_from_weight_decay<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> WeightDecay {
         self.excluded.extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// The rate of a variable, by its name as `layer/variable` and the rate of its layer, if that has one of its own.
+    /// The rate of the variable `layer/variable`, given its layer's own rate, if any.
     pub(crate) fn rate_of(&self, variable: &str, layer: Option<f64>) -> f64 {
         match self.excluded.iter().any(|name| is_meant(name, variable)) {
             true => 0.0,
@@ -49,7 +49,7 @@ impl WeightDecay {
     }
 
     /// # Errors
-    /// [`Error::Argument`] when the rate makes no sense, or no variable has an excluded name.
+    /// [`Error::Argument`] if the rate is invalid, or an excluded name matches no variable.
     pub(crate) fn check(&self, network: &Network) -> Result<()> {
         if !(self.rate.is_finite() && self.rate >= 0.0) {
             let expected = "a number, 0 or more".to_owned();
@@ -83,7 +83,7 @@ impl From<f64> for WeightDecay {
     }
 }
 
-/// The rate alone where no variable is excluded.
+/// Only the rate, if no variable is excluded.
 impl Debug for WeightDecay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.excluded.is_empty() {

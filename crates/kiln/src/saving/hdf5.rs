@@ -1,10 +1,10 @@
-//! Weights in Keras' HDF5 files, of two forms:
+//! Weights in Keras' HDF5 files, in two formats:
 //!
-//! - Keras 3's `.weights.h5`: `layers/conv2d_4/vars/0`, the groups counted by class in the order of the model's layers,
-//!   with the layer's own name as an attribute of `vars` in files of later versions.
-//! - Keras 1's and 2's, in which `layer_names` lists groups, in that order, and each group's `weight_names` its data sets, on top in files
-//!   of weights, below `model_weights` in files of models. What the data sets are called has changed often; their order
-//!   has not.
+//! - Keras 3's `.weights.h5`: `layers/conv2d_4/vars/0`, with groups numbered by class in the order of the model's
+//!   layers, and the layer's own name as an attribute of `vars` in later versions.
+//! - Keras 1's and 2's, in which `layer_names` lists groups in that order, and each group's `weight_names` its data
+//!   sets, at the root in weight files, in `model_weights` in model files. The names of the data sets have changed
+//!   often, their order has not.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use crate::{Error, Result};
 
 type Hdf5Result<T> = std::result::Result<T, hdf5_reader::error::Error>;
 
-/// The data sets of a file that hold weights.
+/// The data sets of a file's weights.
 pub(crate) struct Hdf5Weights {
     path: PathBuf,
     datasets: Vec<Dataset>,
@@ -33,17 +33,16 @@ struct FileLayer {
 }
 
 impl Hdf5Weights {
-    /// A file's weights, and which variables of a model they are.
+    /// Opens a file, and matches its weights with the variables of a model.
     ///
     /// # Errors
-    /// When the file cannot be read or is none of Keras', or the order of its layers contradicts their names.
+    /// If the file cannot be read or is not Keras', or the order of its layers contradicts their names.
     pub fn open(path: &Path, network: &Network, by_name: bool) -> Result<(Hdf5Weights, Vec<Candidate>)> {
         let format = |problem: String| Error::Format { path: path.to_owned(), problem };
         let failed = |error: hdf5_reader::error::Error| format(error.to_string());
         let file = Hdf5File::open(path).map_err(failed)?;
         if backend(&file).map_err(failed)?.as_deref() == Some("theano") {
-            let expected =
-                "backend: expected tensorflow, found theano, whose kernels of convolutions are turned around";
+            let expected = "backend: expected tensorflow, found theano, whose convolution kernels are flipped";
             return Err(format(format!("{expected}; load and save the weights with Keras 2.3 on TensorFlow first")));
         }
         let Some(layers) = layers(&file, network).map_err(failed)? else {
@@ -73,10 +72,10 @@ impl Hdf5Weights {
         Ok((Hdf5Weights { path: path.to_owned(), datasets }, candidates))
     }
 
-    /// Reads a data set into as many values as it has.
+    /// Reads a data set to a slice of the same size.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// If the file cannot be read.
     pub fn read(&self, place: usize, out: &mut [f32]) -> Result<()> {
         let format = |problem: String| Error::Format { path: self.path.clone(), problem };
         let dataset = self.datasets.get(place).ok_or_else(|| format(format!("it has no data set {place}")))?;
@@ -92,7 +91,7 @@ impl Hdf5Weights {
     }
 }
 
-/// The layers with weights of a file of either form.
+/// The layers with weights of a file in either format.
 fn layers(file: &Hdf5File, network: &Network) -> Hdf5Result<Option<Vec<FileLayer>>> {
     let root = file.root_group()?;
     let layers = if has(&root, "layers")? {
@@ -110,20 +109,20 @@ fn has(group: &Group, name: &str) -> Hdf5Result<bool> {
     Ok(group.member_names()?.0.iter().any(|group| group == name))
 }
 
-/// Where Keras 1 and 2 list a file's layers.
+/// The group in which Keras 1 and 2 list layers.
 fn keras2_group(file: &Hdf5File) -> Hdf5Result<Group> {
     let root = file.root_group()?;
     if has(&root, "model_weights")? { root.group("model_weights") } else { Ok(root) }
 }
 
-/// What computed the model that Keras 1 or 2 wrote.
+/// The backend of a file of Keras 1 or 2.
 fn backend(file: &Hdf5File) -> Hdf5Result<Option<String>> {
     Ok(names(&keras2_group(file)?, "backend")?.and_then(|names| names.into_iter().next()))
 }
 
 fn keras3(layers: &Group, network: &Network) -> Hdf5Result<Vec<FileLayer>> {
     let counted = keras_names::counted_by_class(network);
-    // Their numbers within a class are the order of the model's layers.
+    // Numbers within a class follow the order of the model's layers.
     let mut groups = layers.groups()?;
     groups.sort_by(|a, b| keras_names::split(a.name()).cmp(&keras_names::split(b.name())));
     let layer = |group: Group| {
@@ -139,7 +138,7 @@ fn keras3(layers: &Group, network: &Network) -> Hdf5Result<Vec<FileLayer>> {
     groups.into_iter().map(layer).collect()
 }
 
-/// A layer's group, and in it the data sets that it lists.
+/// A layer's group and its data sets.
 fn keras2(group: &Group, name: String) -> Hdf5Result<FileLayer> {
     let group = group.group(&name)?;
     let names = names(&group, "weight_names")?.unwrap_or_default();
@@ -147,7 +146,7 @@ fn keras2(group: &Group, name: String) -> Hdf5Result<FileLayer> {
     Ok(FileLayer { name, datasets: datasets? })
 }
 
-/// A data set below a group, its path with `/`.
+/// A data set in a group, by its path with `/`.
 fn dataset(group: &Group, path: &str) -> Hdf5Result<Dataset> {
     match path.split_once('/') {
         Some((first, rest)) => dataset(&group.group(first)?, rest),
@@ -155,12 +154,12 @@ fn dataset(group: &Group, path: &str) -> Hdf5Result<Dataset> {
     }
 }
 
-/// The names that an attribute lists, or several, `name0`, `name1`, …, if they are too long for one.
+/// The names in an attribute, or in several, `name0`, `name1`, …, if they are too long for one.
 fn names(group: &Group, name: &str) -> Hdf5Result<Option<Vec<String>>> {
     let attributes = group.attributes()?;
     let list = |name: &str| {
         let attribute = attributes.iter().find(|attribute| attribute.name == name)?;
-        // An empty list is one of numbers.
+        // An empty list has a number type.
         Some(
             attribute
                 .num_elements()
@@ -174,13 +173,13 @@ fn names(group: &Group, name: &str) -> Hdf5Result<Option<Vec<String>>> {
     Ok(Some(parts?.concat()).filter(|names| !names.is_empty()))
 }
 
-/// What a data set is called when its place tells nothing: `kernel` of `conv2d/kernel:0`.
+/// The own name of a data set: `kernel` of `conv2d/kernel:0`.
 fn own_name(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.strip_suffix(":0").unwrap_or(name)
 }
 
-/// The element type, if it is one that is not read.
+/// The element type, if it is unsupported.
 fn unread(dtype: &Datatype) -> Option<String> {
     match dtype {
         Datatype::FloatingPoint { size: 2 | 4, .. } => None,

@@ -1,12 +1,13 @@
-//! The names that Keras gives to layers that have none: `conv2d`, `conv2d_1`, …. Keras 2 begins with `conv2d_1`, and all
-//! of them count on from model to model within a process, so that a file may well tell of `conv2d_95`. What counts is the
-//! order in which a file lists its layers, which is that of the model's layers.
+//! Keras' default names of layers: `conv2d`, `conv2d_1`, …. Keras 2 begins with `conv2d_1`, and the numbers continue
+//! from model to model within a process, so a file may have `conv2d_95`. Layers are therefore matched by their order in
+//! the file, which is that of the model's layers.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::network::{Network, Node, PlacedLayer, snake_case};
 
-/// The model's layers by what Keras 3 calls their groups in a file: their class, counted in Keras' order of the layers.
+/// The model's layers by the names of their groups in Keras 3's files: their class, numbered in Keras' order of the
+/// layers.
 pub(crate) fn counted_by_class(network: &Network) -> HashMap<String, &str> {
     let mut counts: HashMap<String, usize> = HashMap::new();
     let counted = |placed: &'_ PlacedLayer| {
@@ -20,12 +21,12 @@ pub(crate) fn counted_by_class(network: &Network) -> HashMap<String, &str> {
     names.into_iter().zip(layers.into_iter().map(|placed| placed.name.as_str())).collect()
 }
 
-/// What a file's layers with weights, in their order, are called in the model. Where the file has as many layers with
-/// names that Keras counted as the model has of that class, the first is the first, and so on; all others keep their
-/// names. With `by_name`, so do those that all have a name of the model's.
+/// Maps a file's layers with weights, in order, to the model's names. If file and model have equally many layers with
+/// default names of a class, they are matched in order; all others keep their names. With `by_name`, so do layers whose
+/// names are all in the model.
 ///
 /// # Errors
-/// When the names are the model's in another order: either may be meant.
+/// If the names are the model's in another order, which is ambiguous.
 pub(crate) fn in_model<'a>(
     names: impl Iterator<Item = &'a str>,
     network: &Network,
@@ -42,14 +43,14 @@ pub(crate) fn in_model<'a>(
     for (stem, of_model) in &of_model {
         let Some(of_file) = of_file.get(stem).filter(|of_file| of_file.len() == of_model.len()) else { continue };
         let same_names = || of_file.iter().collect::<HashSet<_>>() == of_model.iter().collect::<HashSet<_>>();
-        // The order in which layers were made is that of the file from which a model came.
+        // The order of creation is that of the file from which the model was loaded.
         let same_order = of_file == of_model || as_made.get(stem) == Some(of_file);
         match same_names() {
             true if same_order || by_name => {}
             true => {
                 return Err(format!(
-                    "the file lists {}, the model has {}: which of them are the same layers is not clear; load `by_name` if \
-                     their names say it, or name the model's layers in the order of the file",
+                    "the file lists {}, the model has {}, which is ambiguous; load `by_name` if \
+                     their names match, or name the model's layers in the order of the file",
                     of_file.join(", "),
                     of_model.join(", ")
                 ));
@@ -65,7 +66,7 @@ fn in_order(network: &Network) -> impl Iterator<Item = &PlacedLayer> {
     network.ordered().into_iter().filter_map(Node::layer).map(move |index| &network.layers[index])
 }
 
-/// Names by what stands before their number, in their order.
+/// Names by stem (without their number), in order.
 fn by_stem<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<&'a str, Vec<&'a str>> {
     let mut stems: HashMap<&str, Vec<&str>> = HashMap::new();
     for name in names {
@@ -74,7 +75,7 @@ fn by_stem<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<&'a str, Vec<&'a
     stems
 }
 
-/// `conv2d` and 7 of `conv2d_7`; a name without a number comes first.
+/// Splits `conv2d_7` into `conv2d` and 7; a name without a number sorts first.
 pub(crate) fn split(name: &str) -> (&str, Option<u64>) {
     let number = |(stem, number): (&'_ str, &str)| number.parse().ok().map(|number| (stem.len(), number));
     match name.rsplit_once('_').and_then(number) {
@@ -117,7 +118,8 @@ mod tests {
     fn the_same_names_in_another_order_are_an_error_unless_names_are_asked_for() {
         let names = ["dense_1", "dense", "head", "dense_2"];
         let error = in_model(names.into_iter(), model().network(), false).unwrap_err();
-        let both = "the file lists dense_1, dense, dense_2, the model has dense, dense_1, dense_2: ";
+        let both =
+            "the file lists dense_1, dense, dense_2, the model has dense, dense_1, dense_2, which is ambiguous; ";
         assert!(error.starts_with(both), "{error}");
         assert_eq!(in_model(names.into_iter(), model().network(), true).unwrap(), names);
     }

@@ -1,4 +1,4 @@
-//! The weights of a file for a model: which tensor is which variable, and what to do with those that do not fit.
+//! Loads the weights of a file: matches tensors with variables, and handles mismatches.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -7,32 +7,32 @@ use super::weight_file::{Candidate, WeightFile};
 use crate::network::Network;
 use crate::{Result, WeightsError};
 
-/// What [`Model::load_weights_with`](crate::Model::load_weights_with) does with layers that do not fit. By
-/// default, a file has to hold exactly the weights of the model.
+/// The handling of mismatched layers in [`Model::load_weights_with`](crate::Model::load_weights_with). By default, a
+/// file must have exactly the weights of the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadWeights {
-    /// Whether layers that only the file or only the model has are left out: for a model without the file's top, or with
-    /// another one. In Keras' HDF5 files, names that Keras counted (`conv2d_5`) otherwise mean the order in which the file
-    /// lists its layers, and a file whose names are the model's in another order is an error.
+    /// Whether to skip layers that only the file or only the model has, for example for a model with no top or a
+    /// different one. Without it, layers with default names (`conv2d_5`) in Keras' HDF5 files are matched in order, and
+    /// a file with the model's names in another order is an error.
     pub by_name: bool,
-    /// Whether layers whose variables have another number, shape or type in the file are left out: for a model with
-    /// another number of classes.
+    /// Whether to skip layers whose variables differ in number, shape or type, for example for a model with another
+    /// number of classes.
     pub skip_mismatch: bool,
 }
 
-/// A model's weights with those of a file.
+/// A model's weights, updated from a file.
 pub(crate) struct Loaded {
-    /// All values, one after the other in the network's order.
+    /// All values, concatenated in the network's order.
     pub values: Vec<f32>,
-    /// The layers with weights that keep theirs.
+    /// The layers that keep their weights.
     pub kept: Vec<String>,
 }
 
-/// Reads weights for a model. `values` gives those that the model has, if some are kept.
+/// Reads weights for a model. `values` returns the model's current weights, if some are kept.
 ///
 /// # Errors
-/// When the file cannot be read or does not fit: all that is missing, too much or of another shape. When all that the
-/// options leave is nothing, too.
+/// If the file cannot be read or does not match, with all missing, extra and mismatched tensors, or if no weights
+/// remain to load.
 pub(crate) fn load_weights(
     network: &Network,
     path: &Path,
@@ -54,7 +54,7 @@ pub(crate) fn load_weights(
     Ok(Loaded { values, kept: choice.kept })
 }
 
-/// Which tensor each variable gets.
+/// The tensor of each variable.
 struct Choice<'a> {
     variables: Vec<Option<&'a Candidate>>,
     kept: Vec<String>,
@@ -108,7 +108,7 @@ fn choose<'a>(network: &Network, source: &str, given: &'a [Candidate], options: 
         return Ok(Choice { variables, kept });
     }
     if in_file.len() > only_in_file.len() + misfits.len() {
-        // Some layers fit: it is the right model, or most of it.
+        // Some layers match, so it is at least partly the right model.
         error.hints = [
             (only_in_model, "only the model has", "with `by_name`, they keep their weights"),
             (only_in_file, "only the file has", "with `by_name`, they are left out"),
@@ -122,7 +122,7 @@ fn choose<'a>(network: &Network, source: &str, given: &'a [Candidate], options: 
     Err(error.into())
 }
 
-/// The two parts of `layer/variable`. What has no `/` is a layer of its own.
+/// Splits `layer/variable`. A name without `/` is a layer.
 fn layer_and_variable(name: &str) -> (&str, &str) {
     name.split_once('/').unwrap_or((name, ""))
 }

@@ -1,4 +1,4 @@
-//! Models in files: `model.json` and `weights.safetensors`, and weights in others' files.
+//! Model files: `model.json` and `weights.safetensors`, and weights in other formats.
 
 pub(crate) mod checkpoint;
 #[cfg(feature = "hdf5")]
@@ -25,7 +25,8 @@ pub(crate) use tensors::save_weights;
 const MODEL: &str = "model.json";
 const WEIGHTS: &str = "weights.safetensors";
 
-/// All tensors of a safetensors file that [`save_marked`] wrote. `model` is named if some are of a type that is not read.
+/// Reads all tensors of a safetensors file written by [`save_marked`]. `model` is named in the error for unsupported
+/// types.
 pub(crate) fn read_marked(path: &Path, mark: &str, model: &str) -> Result<Vec<Weight>> {
     let file = tensors::TensorFile::open(path)?;
     if !file.metadata.contains_key(mark) {
@@ -35,12 +36,12 @@ pub(crate) fn read_marked(path: &Path, mark: &str, model: &str) -> Result<Vec<We
     file.read_all(model)
 }
 
-/// Writes tensors into a safetensors file whose metadata tells what it is.
+/// Writes tensors to a safetensors file with a mark in its metadata.
 pub(crate) fn save_marked(path: &Path, mark: &str, tensors: &[Weight]) -> Result<()> {
     tensors::write_tensors(path, tensors, Some([(mark.to_owned(), String::new())].into()))
 }
 
-/// Writes both files into a folder.
+/// Writes both files to a folder.
 pub(crate) fn save(model: &Model, folder: &Path) -> Result<()> {
     let weights = model.get_weights()?;
     let json = model_json(model)?;
@@ -63,7 +64,7 @@ pub(crate) fn load(folder: &Path, registry: &Registry) -> Result<Model> {
     Ok(model)
 }
 
-/// The model that a file describes, with fresh weights.
+/// Reads a model from a file, with new weights.
 pub(crate) fn load_model_json(path: &Path, registry: &Registry) -> Result<Model> {
     let format = |problem: String| Error::Format { path: path.to_owned(), problem };
     let bytes = read(path)?;
@@ -79,7 +80,7 @@ pub(crate) fn load_model_json(path: &Path, registry: &Registry) -> Result<Model>
     Ok(model)
 }
 
-/// Makes a folder, if it is not there.
+/// Creates a folder if it is missing.
 pub(crate) fn make_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|source| file_error("write", folder, source))
 }
@@ -88,7 +89,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|source| file_error("read", path, source))
 }
 
-/// Writes a file so that no one ever finds half of it.
+/// Writes a file atomically.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     files::write(path, bytes).map_err(|source| file_error("write", path, source))
 }

@@ -1,6 +1,6 @@
-//! Files of other kinds, found where a model as JSON is expected.
+//! Detects other files in place of a model as JSON.
 
-/// What is wrong with the file of a model, and what to do, if its first bytes are those of another kind of file.
+/// The problem and the advice, if the first bytes are those of another kind of file.
 pub(super) fn instead_of_json(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [b'P', b'K', 3 | 5 | 7, ..] => Some(
@@ -12,7 +12,7 @@ pub(super) fn instead_of_json(bytes: &[u8]) -> Option<&'static str> {
             "expected a model as JSON, found an HDF5 file; its weights can be loaded into the network that \
              `open(\"model.json\", \"w\").write(model.to_json())` writes in Keras",
         ),
-        // The length of a header in JSON, and its beginning.
+        // The length of a JSON header, and its first byte.
         [_, _, _, _, _, 0, 0, 0, b'{', ..] => Some(
             "expected a model as JSON, found a safetensors file; its weights can be loaded into the network of a \
              model.json",

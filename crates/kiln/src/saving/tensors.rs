@@ -1,5 +1,5 @@
-//! Safetensors files: Kiln's own, with keys `layer/variable`, and others'. Tensors are read one after the other, a few
-//! MiB at a time, so that a file never lies in memory as a whole.
+//! Safetensors files: Kiln's own, with keys `layer/variable`, and others. Tensors are read one by one, a few MiB at a
+//! time, so that a file is never in memory as a whole.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -15,35 +15,35 @@ use super::{file_error, write_atomically};
 use crate::weights::Weight;
 use crate::{Error, Result, WeightsError};
 
-/// How many values are read at a time, unless one row of a tensor has more.
+/// The number of values read at a time, unless one row of a tensor has more.
 const BLOCK: usize = 1 << 20;
 
 /// A safetensors file.
 pub(crate) struct TensorFile {
     path: PathBuf,
     file: File,
-    /// Where the tensors begin, in bytes.
+    /// The start of the tensors in bytes.
     start: u64,
     tensors: Vec<(String, TensorInfo)>,
     pub metadata: HashMap<String, String>,
 }
 
-/// How the values of a tensor lie in a file.
+/// The layout of a tensor in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
-    /// As they lie in Kiln.
+    /// Kiln's layout.
     Keras,
-    /// PyTorch's `[outputs, channels, positions]`, which are `[positions, channels, outputs]` in Kiln: the kernels of
-    /// convolutions, and those of dense layers, which have one position unless images are flattened before them.
+    /// PyTorch's `[outputs, channels, positions]`, which is `[positions, channels, outputs]` in Kiln: kernels of
+    /// convolutions and dense layers; the latter have one position unless they follow flattened images.
     Torch { channels: usize },
 }
 
-/// Writes weights into a file.
+/// Writes weights to a file.
 pub(crate) fn save_weights(path: &Path, weights: &[Weight]) -> Result<()> {
     write_tensors(path, weights, None)
 }
 
-/// Writes tensors and metadata into a file.
+/// Writes tensors and metadata to a file.
 pub(crate) fn write_tensors(path: &Path, weights: &[Weight], metadata: Option<HashMap<String, String>>) -> Result<()> {
     let format =
         |error: safetensors::SafeTensorError| Error::Format { path: path.to_owned(), problem: error.to_string() };
@@ -60,7 +60,7 @@ pub(crate) fn write_tensors(path: &Path, weights: &[Weight], metadata: Option<Ha
 
 impl TensorFile {
     /// # Errors
-    /// When the file cannot be read or is no safetensors file.
+    /// If the file cannot be read or is not a safetensors file.
     pub fn open(path: &Path) -> Result<TensorFile> {
         let failed = |source| file_error("read", path, source);
         let format = |problem: String| {
@@ -82,7 +82,7 @@ impl TensorFile {
         file.read_exact(&mut header).map_err(failed)?;
         let header: Metadata = serde_json::from_slice(&header).map_err(|error| format(error.to_string()))?;
         if after != header.data_len() as u64 {
-            return Err(format(format!("{after} bytes of tensors, the header tells of {}", header.data_len())));
+            return Err(format(format!("{after} bytes of tensors, expected {} by the header", header.data_len())));
         }
         let name_and_info = |name: String| header.info(&name).map(|info| (name.clone(), info.clone()));
         let tensors = header.offset_keys().into_iter().filter_map(name_and_info).collect();
@@ -90,7 +90,7 @@ impl TensorFile {
         Ok(TensorFile { path: path.to_owned(), file, start: 8 + length, tensors, metadata })
     }
 
-    /// The names and shapes of all tensors, and the element types of those that are not read.
+    /// The names and shapes of all tensors, and the unsupported element types.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, Shape, Option<String>)> {
         self.tensors.iter().map(|(name, info)| {
             let read = matches!(info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16);
@@ -98,10 +98,10 @@ impl TensorFile {
         })
     }
 
-    /// Reads a tensor into as many values as it has.
+    /// Reads a tensor to a slice of the same size.
     ///
     /// # Errors
-    /// When the file cannot be read or the tensor has another size.
+    /// If the file cannot be read or the tensor has another size.
     pub fn read(&self, tensor: usize, layout: Layout, out: &mut [f32]) -> Result<()> {
         let format = |problem: String| Error::Format { path: self.path.clone(), problem };
         let (name, info) = self.tensors.get(tensor).ok_or_else(|| format(format!("it has no tensor {tensor}")))?;
@@ -142,10 +142,10 @@ impl TensorFile {
         Ok(())
     }
 
-    /// All tensors. `model` is named if some are of a type that is not read.
+    /// Reads all tensors. `model` is named in the error for unsupported types.
     ///
     /// # Errors
-    /// When the file cannot be read or a type is not read.
+    /// If the file cannot be read or a type is unsupported.
     pub fn read_all(&self, model: &str) -> Result<Vec<Weight>> {
         let mut error = WeightsError::new(model, &self.path.display().to_string());
         let mut weights = Vec::with_capacity(self.tensors.len());
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn halves_of_both_kinds_are_read() {
-        // 1, -2.5, 65504 and the smallest subnormal of IEEE's halves; 1, -2.5, 3.390625e38 of the upper halves of floats.
+        // 1, -2.5, 65504 and the smallest subnormal as F16; 1, -2.5, 3.390625e38 as BF16.
         let halves: [u16; 4] = [0x3c00, 0xc100, 0x7bff, 0x0001];
         let (_folder, file) = written(Dtype::F16, &[4], &halves.map(u16::to_le_bytes).concat());
         assert_eq!(file.read_all("m").unwrap()[0].values, [1.0, -2.5, 65504.0, 2f32.powi(-24)]);

@@ -1,8 +1,9 @@
-//! The weights of torchvision's and timm's VGG16 and InceptionV3, for the layers of Keras' models.
+//! Maps the weights of torchvision's and timm's VGG16 and InceptionV3 to Keras' layers.
 //!
 //! PyTorch's kernels are `[outputs, inputs, height, width]` and `[outputs, inputs]`, Keras' `[height, width, inputs,
-//! outputs]` and `[inputs, outputs]`. Before VGG16's first dense layer, PyTorch flattens images as channels, rows and
-//! columns, Keras as rows, columns and channels. timm has that layer as a convolution over the whole image.
+//! outputs]` and `[inputs, outputs]`. Before VGG16's first dense layer, PyTorch flattens images in the order channels,
+//! rows, columns, Keras in the order rows, columns, channels. In timm, that layer is a convolution over the whole
+//! image.
 
 use std::collections::HashMap;
 
@@ -36,7 +37,7 @@ const VGG16: [(&str, &str); 19] = [
 /// The last layer before VGG16's first dense one.
 const VGG16_LAST_CONVOLUTION: &str = "features.28.weight";
 
-/// InceptionV3's convolutions in the order in which Keras makes them too: the first is `conv2d`, the next `conv2d_1`.
+/// InceptionV3's convolutions in Keras' order of creation: the first is `conv2d`, the next `conv2d_1`.
 const INCEPTION_V3: [(&str, &[&str]); 12] = [
     ("", &["Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"]),
     ("Mixed_5b.", A),
@@ -77,8 +78,8 @@ const E: &[&str] = &[
     "branch_pool",
 ];
 
-/// What the tensors of a file are in Keras' model, if the file is one of PyTorch's: its own names are left to those that
-/// the model has no place for. What training alone needs is left out.
+/// Renames the tensors of PyTorch's files to Keras'; tensors without a counterpart keep their names. Tensors that are
+/// only needed for training are omitted.
 pub(crate) fn candidates(tensors: Vec<Candidate>, network: &Network) -> Vec<Candidate> {
     let layers = match tensors.iter().find_map(|tensor| first_layer(&tensor.name)) {
         Some(First::Vgg16) => VGG16.map(|(torch, keras)| (torch.to_owned(), keras.to_owned())).into(),
@@ -105,7 +106,7 @@ fn first_layer(name: &str) -> Option<First> {
     }
 }
 
-/// The layers of InceptionV3: PyTorch's names and Keras'.
+/// The layers of InceptionV3: PyTorch's and Keras' names.
 fn inception_v3() -> HashMap<String, String> {
     let convolutions = INCEPTION_V3.iter().flat_map(|&(block, names)| names.iter().map(move |name| (block, name)));
     let mut layers = HashMap::from([("fc".to_owned(), "predictions".to_owned())]);
@@ -117,13 +118,13 @@ fn inception_v3() -> HashMap<String, String> {
     layers
 }
 
-/// The second classifier of InceptionV3 and how many batches statistics were made of.
+/// Whether a tensor belongs to InceptionV3's auxiliary classifier or is the batch count of statistics.
 fn only_for_training(name: &str) -> bool {
     name.starts_with("AuxLogits.") || name.ends_with(".num_batches_tracked")
 }
 
-/// A tensor under Keras' name and shape; as it is, if Keras' model has no such layer. `channels` are those of the images
-/// that are flattened.
+/// A tensor with Keras' name and shape; unchanged if Keras' model has no such layer. `channels` are those of flattened
+/// images.
 fn candidate(tensor: Candidate, layers: &HashMap<String, String>, channels: Option<usize>) -> Candidate {
     let Some((module, parameter)) = tensor.name.rsplit_once('.') else { return tensor };
     let Some(layer) = layers.get(module) else { return tensor };
@@ -151,8 +152,8 @@ fn candidate(tensor: Candidate, layers: &HashMap<String, String>, channels: Opti
     Candidate { name: format!("{layer}/{variable}"), shape, layout: Layout::Torch { channels }, ..tensor }
 }
 
-/// Keras' InceptionV3 normalizes without a factor `gamma`. A convolution has no bias, so that the factor behind it can as
-/// well stand in its kernel, if the mean is multiplied by it too.
+/// Keras' InceptionV3 has no `gamma`. As its convolutions have no bias, `gamma` can be folded into the kernel and the
+/// moving mean.
 fn fold_gammas(candidates: Vec<Candidate>, network: &Network) -> Vec<Candidate> {
     let has = |name: &str| network.variables.iter().any(|variable| variable.name == name);
     let stands_alone = |candidate: &Candidate| match candidate.name.strip_suffix("/gamma") {
@@ -182,7 +183,8 @@ mod tests {
     use crate::Sequential;
     use crate::layers::{BatchNormalization, Conv2D};
 
-    /// torchvision's layers and Keras', with which `tests/peers/torch_weights.py` found the same features.
+    /// The mapping of torchvision's layers to Keras' for which `tests/peers/torch_weights.py` computed the same
+    /// features.
     const TRIED_OUT: &str = include_str!("../../../../tests/fixtures/weights/inception_v3.txt");
 
     #[test]
@@ -197,7 +199,7 @@ mod tests {
         }
     }
 
-    /// A model like the beginning of InceptionV3, with the weights of a file like torchvision's.
+    /// A model like the start of InceptionV3, with weights in torchvision's format.
     fn loaded(normalization: BatchNormalization) -> Vec<Vec<f32>> {
         let floats = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         let tensors = [

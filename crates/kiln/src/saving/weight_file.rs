@@ -1,4 +1,4 @@
-//! Files of weights of all kinds that are read, told apart by their first bytes.
+//! Weight files of all supported formats, detected by their first bytes.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,23 +14,23 @@ use crate::{Error, Result};
 #[cfg(feature = "hdf5")]
 use super::hdf5::Hdf5Weights;
 
-/// A tensor of a file, and the variable that it holds.
+/// A tensor of a file, and its variable.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
-    /// `layer/variable` in Keras' words; the file's, if no model that it is for has such a variable.
+    /// `layer/variable` with Keras' names; the file's name, if no such variable is known.
     pub name: String,
     /// The extents in Keras' layout.
     pub shape: Shape,
-    /// Which of the file's tensors it is.
+    /// The index of the tensor in the file.
     pub place: usize,
     pub layout: Layout,
-    /// The tensor of factors, one for each place along the last axis, that the values are multiplied by.
+    /// The index of a tensor of factors along the last axis, by which the values are multiplied.
     pub scale: Option<usize>,
-    /// The element type, if it is one that is not read.
+    /// The element type, if it is unsupported.
     pub unread: Option<String>,
 }
 
-/// A file of weights.
+/// A weight file.
 pub(crate) enum WeightFile {
     SafeTensors(TensorFile),
     #[cfg(feature = "hdf5")]
@@ -38,11 +38,11 @@ pub(crate) enum WeightFile {
 }
 
 impl WeightFile {
-    /// A file, and what is in it for a model. With `by_name`, names that are the model's count more than the order of the
-    /// file.
+    /// Opens a file, and lists its tensors for a model. With `by_name`, the model's names take precedence over the
+    /// order of the file.
     ///
     /// # Errors
-    /// When the file cannot be read or is of no kind that is read.
+    /// If the file cannot be read or has an unsupported format.
     pub fn open(path: &Path, network: &Network, by_name: bool) -> Result<(WeightFile, Vec<Candidate>)> {
         match &first_bytes(path)? {
             b"\x89HDF\r\n\x1a\n" => open_hdf5(path, network, by_name),
@@ -63,10 +63,10 @@ impl WeightFile {
         }
     }
 
-    /// Reads a tensor into as many values as its shape has.
+    /// Reads a tensor to a slice of its size.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// If the file cannot be read.
     pub fn read(&self, candidate: &Candidate, out: &mut [f32]) -> Result<()> {
         match self {
             WeightFile::SafeTensors(file) => {
@@ -85,7 +85,7 @@ impl WeightFile {
     }
 }
 
-/// The first 8 bytes of a file; zeros behind its end.
+/// The first 8 bytes of a file, padded with zeros.
 fn first_bytes(path: &Path) -> Result<[u8; 8]> {
     let read = || {
         let mut bytes = Vec::with_capacity(8);

@@ -1,4 +1,4 @@
-// Where a call computes every pixel of the result, with all taps of its window.
+// For calls that compute every pixel of the result, with all taps of its window.
 fn first_tap() -> vec2u {
     return vec2u();
 }

@@ -1,16 +1,16 @@
-// The register tile of all products: an invocation owns 6 rows and 2 columns of the result. On a processor a lane's sums
-// and what a step loads for them fit into 16 vector registers.
+// The register tile of all products: an invocation computes 6 rows and 2 columns of the result. On a processor, the
+// sums of a lane and the loads of a step fit in 16 vector registers.
 //
 // A workgroup is 16 lanes along columns by 4 groups of rows. The two columns of an invocation are 16 apart, so that
-// neighbouring lanes load neighbouring values; what depends only on the row is the same for all lanes. Loads past the
-// last column read what lies behind it (a plan leaves room); what comes of it is not stored.
+// adjacent lanes load adjacent values; values that depend only on the row are uniform. Loads past the last column read
+// beyond it (a plan leaves room); the results are not stored.
 const LANES: u32 = 16u;
 const ROW_GROUPS: u32 = 4u;
 const INVOCATION_ROWS: u32 = 6u;
 const TILE_ROWS: u32 = ROW_GROUPS * INVOCATION_ROWS; // of a workgroup
 const TILE_COLUMNS: u32 = 2u * LANES;                // of a workgroup
 
-// The first row of an invocation, where tiles of rows run along y and fold into z.
+// The first row of an invocation, with tiles of rows along y, wrapping to z.
 fn first_row(group: vec3u, groups: vec3u, local: vec3u) -> u32 {
     return (group.z * groups.y + group.y) * TILE_ROWS + local.y * INVOCATION_ROWS;
 }

@@ -2,7 +2,7 @@
 // [R, S, K, C], result = dx.
 #import all_taps
 
-// Taps run against the pixels of dy: none lies behind another.
+// Taps are in reverse order of the pixels of dy: none are contiguous.
 fn neighbours() -> u32 {
     return 1u;
 }
@@ -13,7 +13,7 @@ fn locate(pixel: u32) -> vec3i {
     return vec3i(i32(at.y + pad_top), i32(at.z + pad_left), i32(at.x * out_height * out_width));
 }
 
-// Where in dy the output lies to which the input pixel contributes through the tap (r, s), or -1.
+// The index in dy of the output to which the input pixel contributes through the tap (r, s), or -1.
 fn address(padded: vec3i, r: u32, s: u32) -> i32 {
     let oy = u32(padded.x - i32(r)); // huge before the image
     let ox = u32(padded.y - i32(s));

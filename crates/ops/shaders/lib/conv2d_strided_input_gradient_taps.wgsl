@@ -1,7 +1,7 @@
 // The taps of the gradient of a convolution with strides with respect to its input: source = dy, weights = the kernel as
-// [R, S, K, C], result = dx. A call computes the pixels that lie at one place of a stride: they alone have the same taps.
+// [R, S, K, C], result = dx. A call computes the pixels with the same offset modulo the strides, which have the same taps.
 
-// The place (n, y, x) of a pixel of the call in dx.
+// The position (n, y, x) in dx of a pixel of the call.
 fn place_of(pixel: u32) -> vec3u {
     let stride = vec2u(stride_y, stride_x);
     let phase = vec2u(params.phase_y, params.phase_x);
@@ -15,7 +15,7 @@ fn result_pixel(pixel: u32) -> u32 {
     return (at.x * height + at.y) * width + at.z;
 }
 
-// The taps from which a window that holds the pixels begins at a whole number of strides.
+// The taps whose windows start at a multiple of the strides.
 fn first_tap() -> vec2u {
     return vec2u((params.phase_y + pad_top) % stride_y, (params.phase_x + pad_left) % stride_x);
 }
@@ -28,7 +28,7 @@ fn skips_taps() -> bool {
     return true;
 }
 
-// Taps run against the pixels of dy: none lies behind another.
+// Taps are in reverse order of the pixels of dy: none are contiguous.
 fn neighbours() -> u32 {
     return 1u;
 }
@@ -39,12 +39,12 @@ fn locate(pixel: u32) -> vec3i {
     return vec3i(i32(at.y + pad_top), i32(at.z + pad_left), i32(at.x * out_height * out_width));
 }
 
-// Along one axis, the window that begins at a position from which one does; huge before the image.
+// Along one axis, the window that starts at a position; huge before the image.
 fn window_from(position: i32, stride: u32) -> u32 {
     return select(u32(position) / stride, 0xffffffffu, position < 0);
 }
 
-// Where in dy the output lies to which the input pixel contributes through the tap (r, s), or -1.
+// The index in dy of the output to which the input pixel contributes through the tap (r, s), or -1.
 fn address(padded: vec3i, r: u32, s: u32) -> i32 {
     let oy = window_from(padded.x - i32(r), stride_y);
     let ox = window_from(padded.y - i32(s), stride_x);

@@ -1,12 +1,12 @@
 // The taps of a convolution: source = x, weights = kernel, result = y.
 #import all_taps
 
-// How many taps, from each that begins a row, lie one behind the other in x where all lie in the image.
+// The number of taps contiguous in x from the start of a row of taps, if all are in the image.
 fn neighbours() -> u32 {
     return window_width;
 }
 
-// The top left corner of an output pixel's window, and the number of the value that would lie there in x.
+// The top left corner of an output pixel's window, and its index in x.
 fn locate(pixel: u32) -> vec3i {
     let out = place(pixel, out_height, out_width);
     let y = i32(out.y * stride_y) - i32(pad_top);
@@ -14,7 +14,7 @@ fn locate(pixel: u32) -> vec3i {
     return vec3i(y, x, ((i32(out.x * height) + y) * i32(width) + x) * i32(depth));
 }
 
-// Where in x the tap (r, s) of the window lies, or -1.
+// The index in x of the tap (r, s) of the window, or -1.
 fn address(window: vec3i, r: u32, s: u32) -> i32 {
     let iy = u32(window.x + i32(r)); // huge above the image
     let ix = u32(window.y + i32(s));

@@ -1,18 +1,17 @@
-// What the kernels of a convolution and of its input gradient share:
+// Shared by the kernels of a convolution and of its input gradient:
 // result[p, k] = bias[k] + sum over taps (r, s) and d of source[address(p, r, s) + d] * weights[(r*S + s)*D + d, k].
-// The importing file says which taps there are, where a tap of a pixel lies in the source, and where a pixel lies in the
-// result.
+// The importing file defines the taps, the address of a tap in the source, and the position of a pixel in the result.
 #import epilogue
 #import window
 
 override depth: u32;     // D, channels of the source
 override columns: u32;   // K, channels of the result
 override has_bias: bool; // else the bias is bound but not read
-override inner: u32;     // channels of the source that are not filled up: rows of a tap in `weights4`
+override inner: u32;     // channels of the source without padding: rows of a tap in `weights4`
 
 struct Params {
-    pixels: u32,  // P: those of all images that a call computes
-    phase_y: u32, // where in a stride these lie, for the gradient of a convolution with strides: a call for each
+    pixels: u32,  // P: of all images in a call
+    phase_y: u32, // their offset modulo the strides, for the gradient of a strided convolution: a call for each
     phase_x: u32,
 }
 
@@ -22,7 +21,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> gates: array<f32>;         // [P, K]; bound but not read without a gate
 @group(0) @binding(4) var<storage, read_write> result: array<f32>;  // [P, K]
 @group(0) @binding(5) var<uniform> params: Params;
-@group(0) @binding(6) var<storage, read> weights4: array<vec4f>;    // [R, S, inner, K / 4], K filled up to a multiple of 4
+@group(0) @binding(6) var<storage, read> weights4: array<vec4f>;    // [R, S, inner, K / 4], K padded to a multiple of 4
 
 // Four columns of the bias.
 fn bias_quad(column: u32) -> vec4f {
@@ -43,7 +42,7 @@ fn store_quad(pixel: u32, column: u32, value: vec4f) {
     }
 }
 
-// Four columns of the weights of a channel of a tap, 0 for channels that fill rows up.
+// Four columns of the weights of a channel of a tap, 0 for padding channels.
 fn channel_weights(tap: u32, channel: u32, stride: u32, quad: u32) -> vec4f {
     if inner == depth {
         return weights4[(tap + channel) * stride + quad];

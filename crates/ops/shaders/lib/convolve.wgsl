@@ -6,7 +6,7 @@ fn value(i: u32) -> f32 {
     return source[i / 4u][i % 4u];
 }
 
-// Whether all taps of a pixel lie in the source.
+// Whether all taps of a pixel are in the source.
 fn inside(pixel: vec3i) -> bool {
     return address(pixel, 0u, 0u) >= 0 && address(pixel, window_height - 1u, window_width - 1u) >= 0;
 }
@@ -50,7 +50,7 @@ fn forward(
     var s3 = s0;
     var s4 = s0;
     var s5 = s0;
-    // Taps that lie one behind the other in the source, in one walk.
+    // A contiguous run of taps in the source.
     var together = neighbours();
     if together > 1u {
         let whole = inside(p0) && inside(p1) && inside(p2) && inside(p3) && inside(p4) && inside(p5);
@@ -71,7 +71,7 @@ fn forward(
             let a3 = address(p3, r, s);
             let a4 = address(p4, r, s);
             let a5 = address(p5, r, s);
-            // No test in the inner loops: a tap outside the image reads the first pixel, and what comes of it is dropped.
+            // No bounds checks in the inner loops: a tap outside of the image reads the first pixel, and the result is dropped.
             let c0 = u32(max(a0, 0));
             let c1 = u32(max(a1, 0));
             let c2 = u32(max(a2, 0));

@@ -1,5 +1,5 @@
-// A convolution where one invocation computes 8 pixels x 4 columns and loads four neighbouring values at once. `shared_tiles`
-// computes the same by way of workgroup memory, 8 x 8.
+// A convolution where one invocation computes 8 pixels x 4 columns and loads four adjacent values at once. `shared_tiles`
+// computes 8 x 8 through workgroup memory.
 #import convolution
 #import shared
 
@@ -35,7 +35,7 @@ fn quads(
         for (var s = first.y; s < window_width; s += step.y) {
             let upper = vec4i(address(p0, r, s), address(p1, r, s), address(p2, r, s), address(p3, r, s));
             let lower = vec4i(address(p4, r, s), address(p5, r, s), address(p6, r, s), address(p7, r, s));
-            // No test in the inner loop: a tap outside the image reads the first pixel, and what comes of it is dropped.
+            // No bounds check in the inner loop: a tap outside of the image reads the first pixel, and the result is dropped.
             let u = vec4u(max(upper, vec4i())) / 4u;
             let l = vec4u(max(lower, vec4i())) / 4u;
             var t = sums;
@@ -67,7 +67,7 @@ fn quads(
     }
 }
 
-// The second of each row whose tap lies in the image, the first of the others.
+// Selects the second value in rows whose tap is in the image, else the first.
 fn where_inside(s: Rows, t: Rows, upper: vec4<bool>, lower: vec4<bool>) -> Rows {
     return Rows(
         select(s.r0, t.r0, upper.x),
@@ -81,24 +81,24 @@ fn where_inside(s: Rows, t: Rows, upper: vec4<bool>, lower: vec4<bool>) -> Rows 
     );
 }
 
-// How many taps there are along y and x.
+// The number of taps along y and x.
 fn tap_counts() -> vec2u {
     let step = tap_step();
     return (vec2u(window_height, window_width) + step - 1u - first_tap()) / step;
 }
 
-// The place (r, s) of a tap by its number.
+// The position (r, s) of a tap by its index.
 fn tap_place(tap: u32) -> vec2u {
     let across = tap_counts().y;
     return first_tap() + vec2u(tap / across, tap % across) * tap_step();
 }
 
-// Four values of the source from here on; those of the first pixel for a tap outside the image.
+// Four values of the source from here on; those of the first pixel for a tap outside of the image.
 fn tap_quad(at: i32, q: u32) -> vec4f {
     return source[u32(max(at, 0)) / 4u + q];
 }
 
-// Whether each is not -1, as bits from the first on.
+// A bit mask of the values that are not -1.
 fn addressed(upper: vec4i, lower: vec4i) -> u32 {
     let u = select(vec4u(), vec4u(1u, 2u, 4u, 8u), upper >= vec4i());
     let l = select(vec4u(), vec4u(16u, 32u, 64u, 128u), lower >= vec4i());
@@ -106,7 +106,7 @@ fn addressed(upper: vec4i, lower: vec4i) -> u32 {
     return bits.x | bits.y | bits.z | bits.w;
 }
 
-// The row of the weights for a step along taps and channels, or -1 past the last tap and for channels that fill up.
+// The row of the weights for a step along taps and channels, or -1 past the last tap and for padding channels.
 fn weight_row(step: u32, taps: u32) -> i32 {
     if depth == inner && !skips_taps() {
         return select(-1, i32(step), step < taps * depth);
@@ -117,7 +117,7 @@ fn weight_row(step: u32, taps: u32) -> i32 {
     return select(-1, i32(row), step < taps * depth && channel < inner);
 }
 
-// Four columns of a row of the weights. Lanes past the last column compute it once more.
+// Four columns of a row of the weights. Lanes past the last column recompute it.
 fn weight_quad(row: i32, column: u32) -> vec4f {
     let stride = (columns + 3u) / 4u;
     return weights4[u32(max(row, 0)) * stride + min(column, stride - 1u)];

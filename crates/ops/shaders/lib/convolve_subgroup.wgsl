@@ -1,4 +1,4 @@
-// A convolution where one invocation computes 8 pixels x 4 columns, and 8 invocations hand on what they load of the source.
+// A convolution where one invocation computes 8 pixels x 4 columns, and 8 invocations share their loads of the source.
 #import convolution
 #import subgroup
 
@@ -15,7 +15,7 @@ fn forward(
     let corner = subgroup_corner(group, groups, subgroup * subgroup_size + in_subgroup);
     let pixel = locate(min(corner.y + lane.place, params.pixels - 1u));
     var sums = all_rows(bias_quad(corner.x));
-    // Lanes past the last column compute it once more.
+    // Lanes past the last column recompute it.
     let stride = (columns + 3u) / 4u;
     let w = min(corner.x / 4u, stride - 1u);
     let first = first_tap();

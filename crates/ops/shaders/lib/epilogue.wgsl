@@ -1,5 +1,5 @@
-// What a kernel makes of a value before it stores it, so that nobody has to load it again for that. The importing file
-// binds `gates`, in the layout of what it stores.
+// The function applied to a value before it is stored, which saves a pass over memory. The importing file binds
+// `gates`, in the layout of its result.
 #import nan
 
 const PLAIN: u32 = 0u;

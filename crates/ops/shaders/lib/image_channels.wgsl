@@ -1,4 +1,4 @@
-// Whole images, channel by channel: a workgroup is 16 lanes along channels by 4 images, and each invocation walks over all
+// Images by channels: a workgroup is 16 lanes along channels by 4 images, and each invocation reads all
 // pixels of its image.
 const LANES: u32 = 16u;
 const IMAGES: u32 = 4u; // of a workgroup
@@ -9,7 +9,7 @@ struct Params {
     channels: u32, // C
 }
 
-// The image of an invocation, where images run along y and fold into z.
+// The image of an invocation, with images along y, wrapping to z.
 fn image_of(group: vec3u, groups: vec3u, local: vec3u) -> u32 {
     return (group.z * groups.y + group.y) * IMAGES + local.y;
 }

@@ -1,9 +1,9 @@
-// NaN in, NaN out. WGSL leaves open what max, min, clamp, sign, tanh and comparisons make of NaN, and drivers differ: these
-// functions test bits, which no compiler reasons away.
+// Functions that propagate NaN. WGSL does not specify max, min, clamp, sign, tanh and comparisons of NaN, and drivers
+// differ: these functions test bits, which compilers do not optimise away.
 const INFINITE: i32 = 0x7f800000; // the bits of infinity; the bits of a NaN without its sign are larger
 const MINUS_INFINITE: i32 = -0x800000; // the bits of minus infinity; as integers, those of other negative floats are smaller
 
-// The bits of |v|: in order as the values are, and NaN above all.
+// The bits of |v|, ordered like the values, with NaN above all.
 fn magnitude(v: f32) -> i32 {
     return bitcast<i32>(v) & 0x7fffffff;
 }
@@ -12,12 +12,12 @@ fn is_nan(v: f32) -> bool {
     return magnitude(v) > INFINITE;
 }
 
-// `value`, or v where that is NaN.
+// `value`, or v if that is NaN.
 fn unless_nan(value: f32, v: f32) -> f32 {
     return select(value, v, is_nan(v));
 }
 
-// `value`, or NaN where one of several values was NaN, of which `largest` is the largest magnitude.
+// `value`, or NaN if one of several values was NaN, given their `largest` magnitude.
 fn unless_any_nan(value: f32, largest: i32) -> f32 {
     return select(value, bitcast<f32>(largest), largest > INFINITE);
 }

@@ -1,4 +1,4 @@
-// What the products of matrices in quads share: c[m, n] = bias[n] + sum over k of a[m, k] * b[k, n].
+// Shared by matrix products in quads: c[m, n] = bias[n] + sum over k of a[m, k] * b[k, n].
 #import blocks
 #import epilogue
 #import quads

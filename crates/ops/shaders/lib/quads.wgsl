@@ -1,18 +1,17 @@
-// The register tile of products where an invocation loads four neighbouring values as fast as one: 8 rows and 4
-// neighbouring columns of the result, a quad.
+// The register tile of products where an invocation loads four adjacent values as fast as one: 8 rows and 4 adjacent
+// columns of the result, a quad.
 //
-// A workgroup of 64 invocations is `lanes` quads across and as many groups of 8 rows as there is room for, so that few
-// invocations have nothing to do whatever the number of columns is. A step along the inner axis takes four values of each
-// row and a quad of each of four rows of the other factor: 12 loads for 128 multiply-adds. Rows of both factors are
-// multiples of 4 long, filled up with zeros. Sums are stored in a loop that hands them on: drivers take long for as many
-// copies of a store.
+// A workgroup of 64 invocations is `lanes` quads wide with as many groups of 8 rows as fit, so that few invocations are
+// idle for any number of columns. A step along the inner axis loads four values of each row and a quad of each of four
+// rows of the other factor: 12 loads for 128 multiply-adds. Rows of both factors are padded with zeros to multiples of
+// 4. Sums are stored in a loop that shifts them, because drivers compile many copies of a store slowly.
 const INVOCATIONS: u32 = 64u;
 const ROWS: u32 = 8u; // of an invocation
 
 override lanes: u32; // quads of a workgroup along columns
 
-// The first column and the first row of an invocation, where tiles of rows run along y and fold into z. Invocations that
-// there is no room for get a row past the last.
+// The first column and the first row of an invocation, with tiles of rows along y, wrapping to z. Surplus invocations
+// get a row past the last.
 fn corner(group: vec3u, groups: vec3u, local: u32) -> vec2u {
     let row_groups = INVOCATIONS / lanes;
     let tile = group.z * groups.y + group.y;
@@ -32,7 +31,7 @@ fn all_rows(v: vec4f) -> Rows {
     return Rows(v, v, v, v, v, v, v, v);
 }
 
-// Each row in the place of the row before it: for a loop that stores the first.
+// Shifts all rows up by one, for a loop that stores the first.
 fn next_row(s: Rows) -> Rows {
     return Rows(s.r1, s.r2, s.r3, s.r4, s.r5, s.r6, s.r7, s.r7);
 }
@@ -55,12 +54,12 @@ fn add_four_steps(a: Rows, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f, s: Rows) 
     );
 }
 
-// A value, or 0 past an end: what fills rows up to a multiple of 4 is multiplied by 0, but 0 times infinity is not 0.
+// A value, or 0 past an end: padding is multiplied by 0, but 0 times infinity is not 0.
 fn or_zero(v: vec4f, there: bool) -> vec4f {
     return select(vec4f(), v, there);
 }
 
-// The rows up to one of them, and 0 behind it.
+// The rows up to a last one, followed by zeros.
 fn rows_up_to(s: Rows, last: u32) -> Rows {
     return Rows(
         s.r0,
@@ -74,7 +73,7 @@ fn rows_up_to(s: Rows, last: u32) -> Rows {
     );
 }
 
-// One step, of which the first four rows and the last four lie in a quad each.
+// One step, with the first four rows and the last four in a quad each.
 fn add_step(upper: vec4f, lower: vec4f, b: vec4f, s: Rows) -> Rows {
     return Rows(
         fma(vec4f(upper.x), b, s.r0),

@@ -1,4 +1,4 @@
-// Random draws that depend on their place and a key alone, the same in any order (crates/ops/src/random.rs has the same).
+// Random draws that depend only on their index and a key, the same in any order (crates/ops/src/random.rs is identical).
 // pcg4d: M. Jarzynski and M. Olano, "Hash Functions for GPU Rendering", JCGT 9 (3), 2020.
 
 fn mix4(words: vec4u) -> vec4u {

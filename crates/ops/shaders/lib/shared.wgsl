@@ -1,16 +1,16 @@
 // The tile of products in workgroup memory: a workgroup of 64 invocations computes 64 rows x 64 columns of the result, or 128
 // rows x 32 columns where there are few columns; an invocation 8 rows x 2 quads of columns of them.
 //
-// 16 steps along the inner axis at a time, the workgroup puts the values of both factors into its memory, each loaded once by
-// a workgroup; the next block is loaded into registers while this one is multiplied. An invocation makes 64 multiply-adds for
-// 4 loads of a quad from workgroup memory, one multiply-add per byte. Sums are added in the same order as in all tiles; values
+// The workgroup copies 16 steps along the inner axis of both factors at a time to its memory, each value loaded once;
+// the next block is loaded into registers while this one is multiplied. An invocation computes 64 multiply-adds for 4
+// loads of a quad from workgroup memory, one multiply-add per byte. The order of additions is that of all tiles; values
 // past an end are 0. `lanes` is 16 or 8: the quads of a workgroup along columns.
 #import quads
 
 const SHARED_INVOCATIONS: u32 = 64u;
 const TILE_VALUES: u32 = 4096u; // rows x columns of a workgroup
 const STEPS: u32 = 16u;         // along the inner axis, at once
-const ROW_QUADS: u32 = 5u;      // of a row of `block_a`: the four steps' and one that sets rows apart in memory's banks
+const ROW_QUADS: u32 = 5u;      // of a row of `block_a`: the four steps' and one of padding against bank conflicts
 
 var<workgroup> block_a: array<vec4f, 640>; // [rows, 5], rows with the steps in fours; or [16, rows / 4], steps with rows in fours
 var<workgroup> block_b: array<vec4f, 256>; // [16, lanes], steps with the columns in fours
@@ -30,9 +30,9 @@ fn next_sums(s: Sums) -> Sums {
     return Sums(next_row(s.left), next_row(s.right));
 }
 
-// The values of a block that one invocation loads: up to 8 quads of a and 4 of b; `there` has a bit for each of these 12 that
-// is not past an end. The others count as 0 when they are put into workgroup memory, not when they are loaded: a test
-// would wait for the load.
+// The values of a block that one invocation loads: up to 8 quads of a and 4 of b; `there` has a bit for each of these
+// 12 that is not past an end. The others are set to 0 when they are stored to workgroup memory, not when they are
+// loaded, because a test would wait for the load.
 struct Loaded { a: Rows, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f, there: u32 }
 
 const ALL_OF_A: u32 = 0xffu;
@@ -42,7 +42,7 @@ fn bit(i: u32, there: bool) -> u32 {
     return select(0u, 1u << i, there);
 }
 
-// A quad to put, 0 if it is past an end.
+// The quad to store, 0 if it is past an end.
 fn put_quad(v: vec4f, loaded: Loaded, i: u32) -> vec4f {
     return or_zero(v, (loaded.there >> i & 1u) != 0u);
 }
@@ -56,17 +56,17 @@ fn tile_rows() -> u32 {
     return TILE_VALUES / 4u / lanes;
 }
 
-// The first column of a workgroup and its first row, where tiles of rows run along y and fold into z.
+// The first column and the first row of a workgroup, with tiles of rows along y, wrapping to z.
 fn shared_corner(group: vec3u, groups: vec3u) -> vec2u {
     return vec2u(group.x * lanes * 4u, (group.z * groups.y + group.y) * tile_rows());
 }
 
-// An invocation's place among those of its workgroup along columns and along rows.
+// An invocation's position in its workgroup along columns and along rows.
 fn seat(local: u32) -> vec2u {
     return vec2u(local % (lanes / 2u), local / (lanes / 2u));
 }
 
-// The column of an invocation's left quad within its workgroup's; the right one lies `lanes / 2` quads further.
+// The column of an invocation's left quad within its workgroup's; the right one is `lanes / 2` quads further.
 fn left_column(local: u32) -> u32 {
     return seat(local).x * 4u;
 }
@@ -75,13 +75,13 @@ fn right_column(local: u32) -> u32 {
     return (seat(local).x + lanes / 2u) * 4u;
 }
 
-// Row i of an invocation's 8 within its workgroup's, where a row of `block_a` has its steps in fours: neighbouring
-// invocations own neighbouring rows, which lie in different banks.
+// Row i of an invocation's 8 within its workgroup's, if a row of `block_a` has its steps in fours: adjacent invocations
+// have adjacent rows, in different banks.
 fn strided_row(local: u32, i: u32) -> u32 {
     return seat(local).y + i * tile_rows() / 8u;
 }
 
-// The same where a step of `block_a` has its rows in fours.
+// The same if a step of `block_a` has its rows in fours.
 fn quad_row(local: u32, i: u32) -> u32 {
     return seat(local).y * 4u + i % 4u + i / 4u * tile_rows() / 2u;
 }
@@ -114,7 +114,7 @@ fn loaded_row_quad(local: u32) -> u32 {
     return local % (tile_rows() / 4u);
 }
 
-// The bits of b's loads whose steps lie before an end.
+// The bits of b's loads whose steps are before an end.
 fn steps_there(step: vec4u, end: u32) -> u32 {
     let there = step < vec4u(end);
     return bit(FIRST_OF_B, there.x)
@@ -123,7 +123,7 @@ fn steps_there(step: vec4u, end: u32) -> u32 {
         | bit(FIRST_OF_B + 3u, there.w);
 }
 
-// The bits of a's loads whose steps, which have their rows in fours, lie before an end: of 16 steps from k on.
+// The bits of a's loads whose steps, with rows in fours, are before an end, of 16 steps from k on.
 fn row_steps_there(local: u32, k: u32, end: u32) -> u32 {
     var there = 0u;
     for (var j = 0u; j < 8u; j++) {
@@ -141,7 +141,7 @@ fn put_b(loaded: Loaded, local: u32) {
     }
 }
 
-// Puts values into workgroup memory, where a row of a has its steps in fours.
+// Stores values to workgroup memory, if a row of a has its steps in fours.
 fn put_rows(loaded: Loaded, local: u32) {
     let at = local / 4u * ROW_QUADS + local % 4u;
     block_a[at] = put_quad(loaded.a.r0, loaded, 0u);
@@ -172,12 +172,12 @@ fn put_steps(loaded: Loaded, local: u32) {
     put_b(loaded, local);
 }
 
-// One step, whose two quads of columns lie in `block_b` from here on.
+// One step, with its two quads of columns in `block_b` from here on.
 fn add_shared_step(upper: vec4f, lower: vec4f, at: u32, s: Sums) -> Sums {
     return Sums(add_step(upper, lower, block_b[at], s.left), add_step(upper, lower, block_b[at + lanes / 2u], s.right));
 }
 
-// All steps, where a row of a has its steps in fours.
+// All steps, if a row of a has its steps in fours.
 fn add_rows(sums: Sums, local: u32) -> Sums {
     let seat = seat(local);
     let step = tile_rows() / 8u * ROW_QUADS;
@@ -201,7 +201,7 @@ fn add_rows(sums: Sums, local: u32) -> Sums {
     return s;
 }
 
-// All steps, where a step of a has its rows in fours.
+// All steps, if a step of a has its rows in fours.
 fn add_steps(sums: Sums, local: u32) -> Sums {
     let seat = seat(local);
     let quads = tile_rows() / 4u;

@@ -1,29 +1,29 @@
-// The tile in quads where invocations hand on what they load: 8 neighbours own the same 8 rows of the result, each another
-// quad of columns. Each of the 8 loads for one of the rows (or one of 8 steps), and the others have it from there: 5 loads for
-// 128 multiply-adds. Needs subgroups of at least 8. Sums are added in the same order as in the other tiles.
+// The tile in quads with shared loads: 8 adjacent invocations compute the same 8 rows of the result, each another quad
+// of columns. Each loads one of the rows (or one of 8 steps) and broadcasts it to the others: 5 loads for 128
+// multiply-adds. Needs subgroups of at least 8. The order of additions is that of the other tiles.
 #import quads
 
-const HANDING: u32 = 8u;       // invocations that hand on to each other
+const HANDING: u32 = 8u;       // invocations that share loads
 const SUBGROUP_ROWS: u32 = 64u;    // of a workgroup
 const SUBGROUP_COLUMNS: u32 = 32u;
 
-// Whether a subgroup has no other invocations, so that whose value is handed on is known beforehand.
+// Whether a subgroup has no other invocations, so that broadcasts have constant sources.
 override subgroups_of_8: bool;
 
-// Where an invocation stands: its place among the 8, and the first of them in its subgroup.
+// An invocation's index among the 8, and the first of them in its subgroup.
 struct Lane { place: u32, first: u32 }
 
 fn lane(in_subgroup: u32) -> Lane {
     return Lane(in_subgroup % HANDING, in_subgroup - in_subgroup % HANDING);
 }
 
-// The first column and the first row of an invocation, where tiles of rows run along y and fold into z.
+// The first column and the first row of an invocation, with tiles of rows along y, wrapping to z.
 fn subgroup_corner(group: vec3u, groups: vec3u, local: u32) -> vec2u {
     let row = (group.z * groups.y + group.y) * SUBGROUP_ROWS + local / HANDING * ROWS;
     return vec2u(group.x * SUBGROUP_COLUMNS + local % HANDING * 4u, row);
 }
 
-// What each of the 8 invocations has.
+// The values of the 8 invocations.
 fn handed(v: vec4f, lane: Lane) -> Rows {
     if subgroups_of_8 {
         return Rows(
@@ -49,7 +49,7 @@ fn handed(v: vec4f, lane: Lane) -> Rows {
     );
 }
 
-// Eight steps along the inner axis: of each, an invocation has the rows, in two quads.
+// Eight steps along the inner axis: each invocation has the rows of one, in two quads.
 fn add_eight_steps(upper: vec4f, lower: vec4f, lane: Lane, b: Rows, sums: Rows) -> Rows {
     let u = handed(upper, lane);
     let l = handed(lower, lane);

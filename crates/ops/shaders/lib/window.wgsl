@@ -1,4 +1,4 @@
-// The geometry of a window that slides over an image: of a pooling or a convolution.
+// The geometry of the sliding window of a pooling or convolution.
 override height: u32;        // H, of the image
 override width: u32;         // W
 override out_height: u32;    // OH, of the result
@@ -10,12 +10,12 @@ override stride_x: u32;
 override pad_top: u32;       // rows and columns of padding before the image
 override pad_left: u32;
 
-// The place (n, y, x) of a pixel of images of so many rows and columns.
+// The position (n, y, x) of a pixel of images with these rows and columns.
 fn place(pixel: u32, rows: u32, columns: u32) -> vec3u {
     return vec3u(pixel / (rows * columns), pixel / columns % rows, pixel % columns);
 }
 
-// The place of the next pixel.
+// The position of the next pixel.
 fn next(at: vec3u, rows: u32, columns: u32) -> vec3u {
     if at.z + 1u < columns {
         return vec3u(at.x, at.y, at.z + 1u);
@@ -26,8 +26,8 @@ fn next(at: vec3u, rows: u32, columns: u32) -> vec3u {
     return vec3u(at.x + 1u, 0u, 0u);
 }
 
-// Along one axis, the first window that holds a position of the padded image and the one behind the last: those at o
-// with o*stride <= position < o*stride + extent hold it.
+// Along one axis, the range of windows that contain a position of the padded image: those at o with o*stride <=
+// position < o*stride + extent.
 fn windows_over(position: u32, extent: u32, stride: u32, count: u32) -> vec2u {
     return vec2u((max(position + stride, extent) - extent) / stride, min(position / stride + 1u, count));
 }

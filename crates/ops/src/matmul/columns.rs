@@ -1,5 +1,5 @@
-//! Products of which an invocation computes a few columns: those of processors, and those of tensors that are larger than what
-//! a device binds at once.
+//! Products in which an invocation computes a few columns: on processors, and of tensors larger than the largest
+//! binding.
 
 use kiln_graph::{Lowering, Tensor, Window};
 
@@ -7,13 +7,13 @@ use crate::fused::Epilogue;
 use crate::kernels::matmul as kernel;
 use crate::tiles::tiles;
 
-/// Of the inner axis, what is summed apart.
+/// The steps of the inner axis per block, summed independently.
 const BLOCK: usize = kernel::BLOCK as usize;
 
-/// The rows of a window of c are a multiple of this, so that it starts where every device can bind, transposed or not.
+/// The rows of a window of c are a multiple of this, so that its offset is aligned for every device, transposed or not.
 const ROWS: usize = 64;
 
-/// A product over windows of c's rows and, within each, of the rows of b, where sums go on from what c holds.
+/// A product in windows of c's rows and, within each, of b's rows, accumulating in c.
 pub(super) struct Product {
     pub(super) a: Tensor,
     pub(super) b: Tensor,
@@ -22,13 +22,12 @@ pub(super) struct Product {
     pub(super) epilogue: Epilogue,
     /// `[M, K, N]`
     pub(super) sizes: [usize; 3],
-    /// From one row and from one column of c to the next, in elements.
+    /// The strides of c's rows and columns, in elements.
     pub(super) strides: [usize; 2],
 }
 
 impl Product {
-    /// The kernel's parameters for so many `[rows, inner, columns]`. `a` has `stride` elements a row, of which the
-    /// first that counts is `first`.
+    /// The kernel's parameters for `[rows, inner, columns]`. `a` has `stride` elements per row, from `first` on.
     fn params(&self, sizes: [usize; 3], first: usize, stride: usize) -> kernel::Params {
         let [rows, inner, columns] = sizes.map(|n| n as u32);
         let [row_stride, column_stride, first, stride] =
@@ -59,7 +58,7 @@ impl Product {
     /// Pushes the calls for `a [K, M]`.
     pub(super) fn push_tn(&self, lowering: &mut Lowering) {
         let Product { a, b, bias, c, epilogue, sizes: [m, k, n], .. } = *self;
-        // Gates lie as c does; without any, c itself stands for them and is not bound as such.
+        // Gates have c's layout; without gates, c is a placeholder that is not bound.
         let cut = [c, epilogue.gates(c)].map(|tensor| (tensor, ROWS * n));
         for Window { units, parts: [c, gates] } in lowering.windows(m.div_ceil(ROWS), cut) {
             let (first, rows) = (units.start * ROWS, m.min(units.end * ROWS) - units.start * ROWS);

@@ -15,12 +15,12 @@ use crate::sum::SumRows;
 use crate::tiles::Tile;
 use crate::transpose;
 
-/// Matrix product: `(a [M, K], b [K, N], bias [N] if any) -> [M, N]`; a transposed one is given as `[K, M]` or `[N, K]`.
+/// Matrix product: `(a [M, K], b [K, N], bias [N] if any) -> [M, N]`; transposed inputs are `[K, M]` or `[N, K]`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Matmul {
-    /// Whether `a` is given as `[K, M]`.
+    /// Whether `a` is `[K, M]`.
     pub transpose_a: bool,
-    /// Whether `b` is given as `[N, K]`. Not together with `transpose_a`.
+    /// Whether `b` is `[N, K]`. Not with `transpose_a`.
     pub transpose_b: bool,
     /// Whether there is a bias.
     pub bias: bool,
@@ -30,7 +30,7 @@ impl Matmul {
     /// `[M, K, N]`.
     ///
     /// # Errors
-    /// When the inputs do not fit.
+    /// If the inputs do not match.
     fn sizes(&self, inputs: &[TensorType]) -> Result<[usize; 3]> {
         let count = if self.bias { 3 } else { 2 };
         let fit = || {
@@ -139,7 +139,7 @@ impl Finishes for Matmul {
         let [m, k, n] = self.sizes(&lowering.input_types()[..self.arity()])?;
         let bias = lowering.inputs().get(2).copied().filter(|_| self.bias);
         let fours = |n: usize| n.next_multiple_of(4);
-        // a, b and what is made of them by transposing.
+        // a, b and their transposes.
         let fit = quads_fit(lowering, k, [m * fours(k), k * fours(m), k * fours(n), n * fours(k), m * n]);
         let sizes = [m, k, n];
         let tiles = self.layout(sizes).tiles(sizes, lowering.limits());
@@ -152,7 +152,7 @@ impl Finishes for Matmul {
         if self.transpose_a {
             Product { a, b, bias, c, epilogue, sizes: [m, k, n], strides: [n, 1] }.push_tn(lowering);
         } else if self.transpose_b && bias.is_none() && (m < n || b_is_large) {
-            // c^T = b a^T, stored transposed: a is the smaller one to transpose.
+            // c^T = b a^T, stored transposed, because a is smaller to transpose.
             let turned = lowering.scratch(TensorType::f32([k, m]));
             lowering.push(transpose::call(a, turned, [1, m, k]));
             Product { a: b, b: turned, bias, c, epilogue, sizes: [n, k, m], strides: [1, n] }.push_nn(lowering);

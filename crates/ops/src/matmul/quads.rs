@@ -1,4 +1,4 @@
-//! Products in which an invocation loads four neighbouring values at once: those of GPUs.
+//! Products in which an invocation loads four adjacent values at once, for GPUs.
 
 use kiln_graph::{Kernel, Limits, Lowering, Tensor, TensorType, linear_workgroups};
 
@@ -12,7 +12,7 @@ use crate::tiles::{
 };
 
 impl Matmul {
-    /// What the kernels compute for `c [M, N]`.
+    /// The layout of the kernels for `c [M, N]`.
     pub(super) fn layout(&self, [m, _, n]: [usize; 3]) -> Layout {
         match (self.transpose_a, self.transpose_b) {
             (true, _) => Layout::Tn,
@@ -21,7 +21,7 @@ impl Matmul {
         }
     }
 
-    /// Pushes the calls of a tile in which four neighbouring values are loaded at once.
+    /// Pushes the calls of a tile in quads.
     pub(super) fn push_quads(&self, lowering: &mut Lowering, epilogue: Epilogue, sizes: [usize; 3], tile: Tile) {
         let (a, b, c) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let bias = if self.bias { lowering.inputs()[2] } else { a };
@@ -80,7 +80,7 @@ impl Matmul {
     }
 }
 
-/// Pushes the calls that compute blocks of the inner axis side by side and then add them.
+/// Pushes the calls that compute blocks of the inner axis in parallel and then add them.
 fn push_split(lowering: &mut Lowering, [a, b, bias, gates]: [Tensor; 4], params: Params, overrides: quads::Overrides) {
     let [rows, inner, columns] = [params.rows, params.inner, params.columns].map(|n| n as usize);
     let blocks = inner.div_ceil(BLOCK);
@@ -99,19 +99,19 @@ fn push_split(lowering: &mut Lowering, [a, b, bias, gates]: [Tensor; 4], params:
     lowering.push(merge.call(params, overrides, linear_workgroups(rows * columns, quads::INVOCATIONS)));
 }
 
-/// Which product the kernels compute.
+/// The operand layout of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// Of `a [M, K]` and `b [K, N]`, which may have to be transposed before.
+    /// `a [M, K]` and `b [K, N]`, transposed before if necessary.
     Nn,
-    /// `c^T = b a^T`, stored transposed: a is the smaller one to transpose.
+    /// `c^T = b a^T`, stored transposed, because a is smaller to transpose.
     NnOfTransposed,
-    /// Of `a [K, M]` and `b [K, N]`.
+    /// `a [K, M]` and `b [K, N]`.
     Tn,
 }
 
 impl Layout {
-    /// The tiles that compute it, the first being the one to take where nothing was measured.
+    /// The candidate tiles, the default first.
     pub(super) fn tiles(self, [m, k, n]: [usize; 3], limits: &Limits) -> Vec<(Tile, &'static Kernel)> {
         let [rows, columns] = if self == Layout::NnOfTransposed { [n, m] } else { [m, n] };
         let few = rows <= FEW_ROWS;
@@ -131,13 +131,13 @@ impl Layout {
     }
 }
 
-/// Fewer workgroups leave much of a GPU without work.
+/// Fewer workgroups leave much of a GPU idle.
 const BUSY: u32 = 128;
-/// With fewer blocks there is nothing to compute side by side.
+/// The minimum number of blocks to compute in parallel.
 const MANY_BLOCKS: usize = 2;
-/// Of the inner axis, what is summed apart.
+/// The steps of the inner axis per block, summed independently.
 const BLOCK: usize = quads::BLOCK as usize;
-/// So many rows leave most of what an invocation owns in other tiles empty.
+/// The largest number of rows for which other tiles are mostly empty.
 const FEW_ROWS: usize = 4;
 const NN: [(Tile, &Kernel); 5] = [
     (Tile::Shared, quads::SharedNn::KERNEL),

@@ -1,4 +1,4 @@
-// Arrays in functions: nested, of vectors, at indices that differ and that do not; arrayLength.
+// Arrays in functions: nested, of vectors, at varying and uniform indices; arrayLength.
 struct Tail { head: vec4u, rest: array<vec2u> }
 const TABLE = array<f32, 5>(1.0, 2.5, -3.0, 4.0, 8.0);
 const GRID = array<vec2i, 3>(vec2i(1, 2), vec2i(3, 4), vec2i(5, 6));

@@ -1,4 +1,4 @@
-// Workgroup memory and barriers: in loops, after returns of whole workgroups, with values that live across.
+// Workgroup memory and barriers: in loops, after returns of whole workgroups, with values that live across them.
 @group(0) @binding(0) var<storage, read> f_a: array<f32>;
 @group(0) @binding(1) var<storage, read> f_b: array<f32>;
 @group(0) @binding(2) var<storage, read> u_a: array<u32>;
@@ -41,7 +41,7 @@ fn matmul(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) gro
     f_out[row * 32u + column] = dot;
 }
 
-// Exchanges x, y and z of an invocation's number through workgroup memory.
+// Exchanges x, y and z of an invocation index through workgroup memory.
 @compute @workgroup_size(4, 8, 2)
 fn exchange(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) index: u32, @builtin(workgroup_id) group: vec3u) {
     let mine = f_a[group.x * 64u + index];
@@ -100,7 +100,7 @@ fn early(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_id)
     f_out[id.x] = sums[local.x] + pair.x + pair.y * 10.0 + f32(at);
 }
 
-// One element for all, varying conditions between barriers, local arrays that live across.
+// One element for all, varying conditions between barriers, local arrays that live across them.
 @compute @workgroup_size(24)
 fn shared_by_all(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_id) local: vec3u) {
     var mine = array<f32, 3>(1.0, 2.0, 3.0);

@@ -1,4 +1,4 @@
-// Functions: pointers to scalars, vectors and arrays; stores under masks; one function for lanes and what they share.
+// Functions: pointers to scalars, vectors and arrays; stores under masks; one function for varying and uniform arguments.
 @group(0) @binding(0) var<storage, read> f_a: array<f32>;
 @group(0) @binding(1) var<storage, read> u_a: array<u32>;
 @group(0) @binding(2) var<storage, read_write> f_out: array<f32>;

@@ -1,4 +1,4 @@
-// Components at indices that are computed, read and written, the same for all lanes and not.
+// Reads and writes of components at dynamic indices, uniform and varying.
 @group(0) @binding(0) var<storage, read> f_a: array<vec4f>;
 @group(0) @binding(1) var<storage, read> u_a: array<u32>;
 @group(0) @binding(2) var<storage, read_write> f_out: array<f32>;

@@ -1,4 +1,4 @@
-// The built-in functions that keep within arithmetic.
+// The built-in functions of arithmetic.
 @group(0) @binding(0) var<storage, read> f_a: array<f32>;
 @group(0) @binding(1) var<storage, read> f_b: array<f32>;
 @group(0) @binding(2) var<storage, read_write> f_out: array<f32>;

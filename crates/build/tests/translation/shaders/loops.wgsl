@@ -1,4 +1,4 @@
-// Loops that lanes leave at different times: for, while, loop with continuing and break if; break, continue and return.
+// Loops that lanes exit in different iterations: for, while, loop with continuing and break if; break, continue and return.
 @group(0) @binding(0) var<storage, read> u_a: array<u32>;
 @group(0) @binding(1) var<storage, read_write> u_out: array<u32>;
 

@@ -1,16 +1,16 @@
-// Kernels that are wrong: a barrier is missing, an access lies outside.
+// Incorrect kernels: a missing barrier, an out-of-bounds access.
 @group(0) @binding(0) var<storage, read> f_a: array<f32>;
 @group(0) @binding(1) var<storage, read_write> f_out: array<f32>;
 var<workgroup> row: array<f32, 64>;
 
-// Each invocation reads what its neighbour wrote, or not yet wrote.
+// Each invocation reads its neighbour's value, which may not be written yet.
 @compute @workgroup_size(64)
 fn no_barrier(@builtin(local_invocation_id) local: vec3u) {
     row[local.x] = f_a[local.x] + 10.0;
     f_out[local.x] = row[(local.x + 32u) % 64u];
 }
 
-// The same as it is right.
+// The correct version.
 @compute @workgroup_size(64)
 fn barrier(@builtin(local_invocation_id) local: vec3u) {
     row[local.x] = f_a[local.x] + 10.0;
@@ -18,7 +18,7 @@ fn barrier(@builtin(local_invocation_id) local: vec3u) {
     f_out[local.x] = row[(local.x + 32u) % 64u];
 }
 
-// Writes where a workgroup that runs earlier or later writes too.
+// Writes elements that another workgroup also writes.
 @compute @workgroup_size(1)
 fn all_workgroups_write_one_element(@builtin(workgroup_id) group: vec3u) {
     f_out[0] = f32(group.x);
@@ -40,7 +40,7 @@ fn workgroup_memory_outside(@builtin(local_invocation_id) local: vec3u) {
     f_out[local.x] = row[local.x + u32(f_a[local.x] > -100.0) * 60u];
 }
 
-// The sum wraps around to an index inside. On a GPU that is an index like any other.
+// The sum wraps around to a valid index, which a GPU accepts.
 @compute @workgroup_size(16)
 fn address_wraps_around(@builtin(local_invocation_id) local: vec3u, @builtin(num_workgroups) groups: vec3u) {
     f_out[local.x] = f_a[groups.x + 0xffffffffu];

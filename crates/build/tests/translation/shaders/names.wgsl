@@ -1,4 +1,4 @@
-// Names that shadow each other, that Rust keeps for itself, or that translated code uses.
+// Names that shadow each other, that Rust reserves, or that translated code uses.
 struct Storage { F32: f32, box: u32 }
 struct Workgroup { dyn: f32 }
 struct Order { simd: Storage, order: Workgroup }

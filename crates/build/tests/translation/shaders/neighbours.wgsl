@@ -1,4 +1,4 @@
-// Numbers that rise from lane to lane, in whatever is made of them.
+// Values that increase by 1 from lane to lane, and values derived from them.
 @group(0) @binding(0) var<storage, read> f_a: array<f32>;
 @group(0) @binding(1) var<storage, read_write> i_out: array<i32>;
 @group(0) @binding(2) var<storage, read_write> f_out: array<f32>;

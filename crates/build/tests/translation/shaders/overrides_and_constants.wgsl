@@ -1,4 +1,4 @@
-// Overrides of every type, with and without values of their own; constants.
+// Overrides of every type, with and without defaults; constants.
 override size: u32 = 7u;
 override shift: i32 = -3;
 override scale: f32 = -0.75;

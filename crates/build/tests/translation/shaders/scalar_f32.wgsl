@@ -1,4 +1,4 @@
-// Operators and comparisons of f32, on lanes and on what all lanes share.
+// Operators and comparisons of f32, varying and uniform.
 @group(0) @binding(0) var<storage, read> f_a: array<f32>;
 @group(0) @binding(1) var<storage, read> f_b: array<f32>;
 @group(0) @binding(2) var<storage, read_write> f_out: array<f32>;

@@ -1,4 +1,4 @@
-// Operators of i32, which wrap; division by 0 and i32::MIN / -1 give what WGSL says.
+// Operators of i32, which wrap; division by 0 and i32::MIN / -1 as specified by WGSL.
 @group(0) @binding(0) var<storage, read> i_a: array<i32>;
 @group(0) @binding(1) var<storage, read> i_b: array<i32>;
 @group(0) @binding(2) var<storage, read_write> i_out: array<i32>;

@@ -1,4 +1,4 @@
-// Operators of u32, which wrap; division by 0 gives what WGSL says.
+// Operators of u32, which wrap; division by 0 as specified by WGSL.
 @group(0) @binding(0) var<storage, read> u_a: array<u32>;
 @group(0) @binding(1) var<storage, read> u_b: array<u32>;
 @group(0) @binding(2) var<storage, read_write> u_out: array<u32>;

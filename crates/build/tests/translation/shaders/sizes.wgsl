@@ -1,4 +1,4 @@
-// Workgroups of every form, also such that do not fill their vectors; all numbers that an invocation is given.
+// Workgroups of every shape, including partial vectors; all built-in arguments.
 @group(0) @binding(0) var<storage, read_write> u_out: array<u32>;
 
 fn write(id: vec3u, local: vec3u, index: u32, group: vec3u, groups: vec3u) {

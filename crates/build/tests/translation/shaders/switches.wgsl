@@ -1,4 +1,4 @@
-// switch: several labels, the default in the middle, within loops, on what differs between lanes and what does not.
+// switch: several labels, the default in the middle, within loops, with varying and uniform selectors.
 @group(0) @binding(0) var<storage, read> u_a: array<u32>;
 @group(0) @binding(1) var<storage, read> i_a: array<i32>;
 @group(0) @binding(2) var<storage, read_write> u_out: array<u32>;

@@ -1,7 +1,7 @@
 //! Small kernels, each of which covers some constructs of WGSL. The tests run them on the processor and on a GPU and
-//! compare what they compute.
+//! compare the results.
 //!
-//! A binding's name says what it holds: `f…` f32, `i…` i32, `u…` u32, `s…` words of several types.
+//! The first letter of a binding is its element type: `f…` f32, `i…` i32, `u…` u32, `s…` words of several types.
 
 #[allow(missing_docs)]
 mod generated {

@@ -1,4 +1,4 @@
-//! What a kernel computes is also what a few lines of Rust compute: not only do devices agree.
+//! Kernels against a few lines of Rust, so that devices are not only compared with each other.
 
 use kiln_graph::Kernel;
 use kiln_translation_tests::{barriers, conversions, loops, scalar_i32, scalar_u32, transcendental};
@@ -6,7 +6,7 @@ use kiln_translation_tests::{barriers, conversions, loops, scalar_i32, scalar_u3
 use crate::devices::{Case, processors};
 use crate::inputs::words;
 
-/// Compares the words from `start` of a binding with what `answer` gives for each invocation.
+/// Compares the words of a binding from `start` on with `answer` of each invocation.
 fn assert_answers<T: PartialEq + std::fmt::Debug>(
     kernel: &'static Kernel,
     binding: &str,
@@ -94,7 +94,7 @@ fn a_tree_of_sums_is_the_sum() {
     let a: Vec<f32> = words(kernel, 0).into_iter().map(f32::from_bits).collect();
     for device in processors() {
         let found = Case::new(kernel).run(device).unwrap();
-        // All elements are multiples of 1/16: every order gives the same sum.
+        // All elements are multiples of 1/16: the sum is the same in every order.
         assert_eq!(f32::from_bits(found.last().unwrap()[0]), a[..256].iter().sum::<f32>());
     }
 }

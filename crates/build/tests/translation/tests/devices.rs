@@ -1,4 +1,4 @@
-//! The devices that must all compute the same, and a call on one of them.
+//! The devices under test, which must compute the same results, and a call on one of them.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,7 +11,7 @@ use kiln_graph::{
 
 use crate::inputs::{WORDS, params, words};
 
-/// A processor with each combination of what must not matter.
+/// A processor for each combination of options that must not change results.
 pub fn processors() -> &'static [CpuDevice] {
     static DEVICES: OnceLock<Vec<CpuDevice>> = OnceLock::new();
     DEVICES.get_or_init(|| {
@@ -51,7 +51,7 @@ pub fn gpu() -> &'static GpuDevice {
     })
 }
 
-/// A kernel over so many workgroups, with values of overrides.
+/// A kernel with a number of workgroups and override values.
 #[derive(Clone)]
 pub struct Case {
     pub kernel: &'static Kernel,
@@ -66,7 +66,7 @@ impl Case {
         Case { kernel, workgroups, overrides: Vec::new() }
     }
 
-    /// What each binding holds after a run.
+    /// The contents of each binding after a run.
     pub fn run(&self, device: &dyn Device) -> Result<Vec<Vec<u32>>, DeviceError> {
         let count = self.kernel.bindings.len();
         let bytes = 4 * WORDS as u64;

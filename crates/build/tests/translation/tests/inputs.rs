@@ -1,4 +1,4 @@
-//! What kernels are given, and when two results are the same.
+//! The kernels' inputs, and the comparison of results.
 
 use kiln_graph::Kernel;
 
@@ -9,7 +9,7 @@ const EDGES_I32: [i32; 8] = [0, -1, i32::MIN, i32::MAX, 1, 7, -3, 1000];
 const EDGES_U32: [u32; 8] = [0, 1, u32::MAX, 5, 1 << 31, 33, 2, 1_000_003];
 const WIDE: [f32; 8] = [0.0, -2.5, 3.0e9, -3.0e9, 1.0e20, -1.0e20, 0.999, 123_456.7];
 
-/// The words of a binding. All pairs of edges come together in the first two bindings.
+/// The words of a binding. The first two bindings combine all pairs of edge cases.
 pub fn words(kernel: &Kernel, binding: usize) -> Vec<u32> {
     let name = kernel.bindings[binding].name;
     (0..WORDS).map(|index| word(name, binding, index)).collect()

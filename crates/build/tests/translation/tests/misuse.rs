@@ -1,4 +1,4 @@
-//! What is wrong in a kernel is found on the processor.
+//! The processor detects mistakes in kernels.
 
 use kiln_cpu::Options;
 use kiln_graph::{DeviceError, Kernel, Order};

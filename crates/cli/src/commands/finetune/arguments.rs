@@ -1,4 +1,4 @@
-//! What `kiln finetune` is asked for.
+//! The arguments of `kiln finetune`.
 
 use std::path::PathBuf;
 
@@ -8,15 +8,15 @@ use crate::commands::source::Images;
 use crate::commands::train::arguments::{positive, share};
 use crate::commands::weights::Weights;
 
-/// Teach a backbone that someone trained a new task.
+/// Fine-tune a pretrained backbone on new classes.
 ///
-/// First only a new head is trained, behind the frozen backbone: the mean of each channel, a dense layer of --head with
-/// ReLU and softmax over the classes, with RMSprop. What the backbone says of each image is computed once. Then, with
-/// --then-unfreeze N, all layers from the Nth on are trained together with SGD and a small learning rate; of
-/// inception_v3, 249 leaves the two last blocks.
+/// First trains only a new head on the frozen backbone with RMSprop: global average pooling, a dense layer of size
+/// --head with ReLU, and softmax over the classes. The backbone's features of each image are computed once. Then, with
+/// --then-unfreeze N, trains all layers from the Nth on with SGD and a small learning rate; for inception_v3, 249
+/// unfreezes the last two blocks.
 ///
-/// Leaves in the folder --out what `kiln train` leaves, but for a checkpoint. A folder that holds a training is written into
-/// with --overwrite only, and by one training at a time.
+/// Writes the same files to --out as `kiln train`, except a checkpoint. A folder with a training is replaced only with
+/// --overwrite, and only one training at a time can write to it.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -25,14 +25,14 @@ Examples:
       --then-unfreeze 249 --learning-rate 1e-4 --momentum 0.9 --out runs/photos
   kiln predict runs/photos cat.jpg
 
-The folder of --data has the folders train and test, each with a folder of images for each class.")]
+The --data folder has the folders train and test, each with a folder of images per class.")]
 pub struct Arguments {
     /// vgg16 or inception_v3.
     pub model: String,
-    /// The backbone's weights; those of the layers that classify need not be there.
+    /// The backbone's weights; those of the classifier layers may be missing.
     #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]")]
     pub weights: Weights,
-    /// What to learn, as `kiln train` takes it.
+    /// The training data, as for `kiln train`.
     #[arg(long, value_name = "NAME|PATH")]
     pub data: String,
     #[command(flatten)]
@@ -40,41 +40,41 @@ pub struct Arguments {
     /// The size of the dense layer of the new head; 0 for none.
     #[arg(long, default_value_t = 1024, value_name = "N")]
     pub head: usize,
-    /// How many epochs the head is trained, and then the unfrozen layers.
+    /// The number of epochs to train the head, and then the unfrozen layers.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     pub epochs: u32,
-    /// Then train all layers from this place of `kiln summary` on, the input being 0.
+    /// Then train all layers from this index in `kiln summary` on; the input is 0.
     #[arg(long, value_name = "N")]
     pub then_unfreeze: Option<usize>,
-    /// How far a step goes while layers are unfrozen.
+    /// The learning rate of the unfrozen layers.
     #[arg(long, default_value_t = 1e-4, value_parser = positive, value_name = "RATE")]
     pub learning_rate: f64,
-    /// How much of the last step is taken again then.
+    /// The momentum of the unfrozen layers.
     #[arg(long, default_value_t = 0.9, value_parser = share, value_name = "SHARE")]
     pub momentum: f64,
-    /// Images per step.
+    /// The batch size.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     pub batch_size: u32,
-    /// The share of the training images, at their end, that is not trained on but validated with.
+    /// The share of the training images, at their end, used for validation instead of training.
     #[arg(long, default_value_t = 0.2, value_parser = share, value_name = "SHARE")]
     pub validation_split: f64,
-    /// What photographs go through first: caffe, tf or torch, as in Keras [default: Keras' for the network; vgg16 with
-    /// torchvision's weights takes torch].
+    /// The preprocessing of pictures: caffe, tf or torch, as in Keras [default: Keras' for the network; use torch for
+    /// torchvision's vgg16].
     #[arg(long, value_name = "MODE")]
     pub preprocessing: Option<Preprocessing>,
-    /// Keep what the frozen backbone says of the images in this safetensors file, for the next run.
+    /// Cache the frozen backbone's features of the images in this safetensors file, for the next run.
     #[arg(long, value_name = "FILE")]
     pub cache: Option<PathBuf>,
-    /// What the first weights of the head and the order of the images depend on.
+    /// The random seed of the head's initial weights and of the order of the images.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
-    /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
+    /// The device: cpu, part of a GPU's name, or a number from `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     pub device: Option<String>,
-    /// Where the result goes: a folder without a training, or one that --overwrite removes.
+    /// The output folder, which must not contain a training unless --overwrite is set.
     #[arg(long, default_value = "runs/finetune", value_name = "DIR")]
     pub out: PathBuf,
-    /// Remove the training in --out when the new one begins.
+    /// Replace the training in --out.
     #[arg(long)]
     pub overwrite: bool,
 }

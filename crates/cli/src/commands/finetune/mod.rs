@@ -1,4 +1,4 @@
-//! `kiln finetune`: teaches a backbone a new task.
+//! `kiln finetune`: transfer learning with a pretrained backbone.
 
 mod arguments;
 mod stages;
@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let device = devices::open(arguments.device.as_deref())?;
     let mut model = (backbone.build)(train.sample_shape().clone(), Top::None);
     model.initialize(arguments.seed)?;
-    model.layers(arguments.then_unfreeze.unwrap_or(0)..)?; // an error now rather than after the first training
+    model.layers(arguments.then_unfreeze.unwrap_or(0)..)?; // fails now rather than after the first training
     network::load_backbone(&mut model, &arguments.weights)?;
     let (image_size, color_mode) = image_of(train.sample_shape());
     let loss: Arc<dyn Loss> = match train.labels() {
@@ -78,7 +78,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let mut stages =
         Stages { arguments, device: &device, trained: &trained, validated, loss, history: Default::default() };
     run.optimizer = stages.head(&mut model)?;
-    // What can be checked, so that a training that cannot begin leaves what is in the folder.
+    // Checks before anything is written, so that a training that cannot start keeps the folder's contents.
     model.check(&trained, arguments.batch_size as usize)?;
     if let Some(test) = &test {
         model.check(test, arguments.batch_size as usize)?;

@@ -13,20 +13,20 @@ use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
-/// What both have in common.
+/// The state shared by both.
 pub struct Stages<'a> {
     pub arguments: &'a Arguments,
     pub device: &'a Device,
     pub trained: &'a Dataset,
-    /// What is validated with, if anything.
+    /// The validation set, if any.
     pub validated: Option<&'a Dataset>,
     pub loss: Arc<dyn Loss>,
-    /// The figures of both, one after the other.
+    /// The figures of both, in order.
     pub history: History,
 }
 
 impl Stages<'_> {
-    /// Puts a new head on the backbone and compiles it. Gives the optimizer in words.
+    /// Adds a new head to the backbone and compiles it. Returns the optimizer as text.
     pub fn head(&mut self, model: &mut Model) -> Result<String, Error> {
         model.layers(..)?.set_trainable(false);
         let mut x = model.apply(GlobalAveragePooling2D::new().named("head_pool"), model.output());
@@ -46,7 +46,7 @@ impl Stages<'_> {
         self.train(0, |data, fit| model.fine_tune(data, cache, fit))
     }
 
-    /// Trains all layers from a place on. Gives the optimizer in words.
+    /// Trains all layers from index `cut` on. Returns the optimizer as text.
     pub fn unfrozen(&mut self, model: &mut Model, cut: usize) -> Result<String, Error> {
         model.layers(..)?.set_trainable(true);
         model.layers(..cut)?.set_trainable(false);
@@ -57,7 +57,7 @@ impl Stages<'_> {
         let parameters = model.summary().trainable_parameters();
         println!("from layer {cut} on, {}: {parameters} parameters, {optimizer}", first.unwrap_or_default());
         for (layer, normalization) in model.split_normalizations() {
-            eprintln!("warning: of {layer} and its {normalization} only one is frozen; cut before or behind both");
+            eprintln!("warning: only one of {layer} and its {normalization} is frozen; unfreeze both or neither");
         }
         self.train(self.history.epochs.len(), |data, fit| model.fit(data, fit))?;
         Ok(optimizer)
@@ -69,7 +69,7 @@ impl Stages<'_> {
         Ok(words)
     }
 
-    /// Trains for some epochs more.
+    /// Trains for more epochs.
     fn train(
         &mut self,
         before: usize,

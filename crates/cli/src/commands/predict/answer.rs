@@ -1,4 +1,4 @@
-//! What a network says of a picture, in words and in JSON.
+//! A prediction for a picture, as text and as JSON.
 
 use std::path::PathBuf;
 
@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 
 use crate::commands::run::{Outcome, Run};
 
-/// What a network says of a picture.
+/// A prediction for a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// Classes with their probabilities, the largest first.
+    /// Classes with their probabilities, largest first.
     Classes(Vec<(String, f32)>),
-    /// Quantities.
+    /// The values of a regression.
     Values(Vec<f32>),
-    /// Why it says nothing.
+    /// The error.
     Problem(String),
 }
 
 impl Answer {
-    /// Of the outputs for a picture: at most `top` classes. None if one is not finite.
+    /// The prediction from the outputs for a picture, with at most `top` classes. `None` if an output is not finite.
     pub fn of(run: &Run, outputs: &[f32], top: usize) -> Option<Answer> {
         if !outputs.iter().all(|value| value.is_finite()) {
             return None;
@@ -36,7 +36,7 @@ impl Answer {
     }
 }
 
-/// The classes with the largest values, the largest first: name (or number, if there are no names) and value.
+/// The classes with the largest values, largest first: name (or index, without names) and value.
 fn best(row: &[f32], classes: &[String], count: usize) -> Vec<(String, f32)> {
     let mut order: Vec<usize> = (0..row.len()).collect();
     order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
@@ -44,7 +44,7 @@ fn best(row: &[f32], classes: &[String], count: usize) -> Vec<(String, f32)> {
     order.into_iter().take(count).map(|class| (name(class), row[class])).collect()
 }
 
-/// A few lines for each picture about which there is something to say.
+/// A few lines for each picture with a prediction.
 pub fn as_table(answers: &[(PathBuf, Answer)]) -> String {
     let classes = |answer: &Answer| if let Answer::Classes(classes) = answer { classes.clone() } else { Vec::new() };
     let names = answers.iter().flat_map(|(_, answer)| classes(answer)).map(|(name, _)| name.chars().count());
@@ -68,7 +68,7 @@ pub fn as_table(answers: &[(PathBuf, Answer)]) -> String {
     text
 }
 
-/// An object for each picture.
+/// A JSON object per picture.
 pub fn as_json(answers: &[(PathBuf, Answer)]) -> String {
     let class = |(name, probability): &(String, f32)| json!({"class": name, "probability": probability});
     let image = |(image, answer): &(PathBuf, Answer)| {

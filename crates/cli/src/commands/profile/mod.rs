@@ -1,4 +1,4 @@
-//! `kiln profile`: where the time of a training step goes.
+//! `kiln profile`: the time of each kernel in a training step.
 
 mod trace;
 
@@ -17,11 +17,11 @@ use crate::error::Error;
 use crate::progress::rate;
 use crate::{files, plot};
 
-/// Show where the time of a training step goes.
+/// Profile the kernels of a training step.
 ///
-/// Trains on made-up samples and times each kernel call: by the device's clock if it has one, else by the host's. Prints
-/// a table of the calls and one of the kernels, and leaves in the folder --out: trace.json (for Perfetto or
-/// chrome://tracing) and profile.svg (the step as a picture; in a browser, each box has a tooltip).
+/// Trains on made-up samples and times each kernel call, by the device's clock if it has one, else by the host's.
+/// Prints a table of the calls and one of the kernels, and writes trace.json (for Perfetto or chrome://tracing) and
+/// profile.svg (a diagram of the step; in a browser, each box has a tooltip) to --out.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -30,29 +30,29 @@ Examples:
   kiln profile vgg16 --batch-size 4 --device nvidia
   kiln profile model.json --loss mean_squared_error --out profiles/mine")]
 pub struct Arguments {
-    /// A network that Kiln knows (lenet, cifar-simple, cifar-deep, vgg16, inception_v3), a folder that `kiln train` left,
-    /// or a model.json.
+    /// The network: lenet, cifar-simple, cifar-deep, vgg16, inception_v3, an output folder of `kiln train`, or a
+    /// model.json.
     model: String,
-    /// Samples per step [default: 128, or 8 where a sample has more than 10,000 values].
+    /// The batch size [default: 128, or 8 if a sample has more than 10,000 values].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     batch_size: Option<u32>,
-    /// How many steps to time, after one that warms up.
+    /// The number of steps to time, after a warm-up step.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     steps: u32,
-    /// What is made small, by Keras' name [default: that of the run; else the cross-entropy of the classes, the binary one
-    /// for a network with one output].
+    /// The loss, by its Keras name [default: the run's; else categorical cross-entropy, or binary for a network with
+    /// one output].
     #[arg(long, value_parser = losses::from_name, value_name = "NAME")]
     loss: Option<Arc<dyn Loss>>,
-    /// Whether the network gives logits, not probabilities.
+    /// The network's outputs are logits, not probabilities.
     #[arg(long)]
     from_logits: bool,
-    /// Change the images at random in each step, as `kiln train --augment` does.
+    /// Augment the images in each step, as `kiln train --augment` does.
     #[arg(long, value_name = "SPEC", num_args = 0..=1, default_missing_value = augment::USUAL)]
     augment: Option<String>,
-    /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
+    /// The device: cpu, part of a GPU's name, or a number from `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     device: Option<String>,
-    /// Where trace.json and profile.svg go [default: profiles/MODEL].
+    /// The folder for trace.json and profile.svg [default: profiles/MODEL].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -63,7 +63,7 @@ impl Arguments {
         self.batch_size.map_or(usual, |size| size as usize)
     }
 
-    /// The loss: that of the run where nothing was said.
+    /// The loss: by default, that of the run.
     fn loss(&self, model: &Model) -> Result<Arc<dyn Loss>, Error> {
         let run = Run::of_model(&self.model)?;
         let usual = || match model.output_shape()?.elements() {
@@ -94,7 +94,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let compile = Compile { loss, ..Compile::default() };
     model.compile(&device, compile)?;
     if augmentation.is_some() {
-        // A profile changes images as the last training did.
+        // A profile uses the augmentation of the last training.
         model.fit(&data, Fit { batch_size, augmentation: augmentation.as_ref(), ..Fit::default() })?;
     }
     let profile = model.profile(&data, batch_size, arguments.steps as usize + 1)?;

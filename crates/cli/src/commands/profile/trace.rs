@@ -1,10 +1,10 @@
-//! A step as Perfetto and chrome://tracing read it.
+//! A step in Chrome's trace format, for Perfetto and chrome://tracing.
 
 use kiln::graph::Profile;
 use serde_json::{Value, json};
 
-/// The calls of a step one after the other, each with its mean time, and above them the layers that they come from:
-/// Chrome's trace events, with times in microseconds.
+/// The trace events of a step: its calls in sequence, each with its mean time, and above them their layers. Times are
+/// in microseconds.
 pub fn events(profile: &Profile, title: &str) -> Value {
     let name = |thread: u32, name: &str| json!({ "ph": "M", "name": "thread_name", "pid": 1, "tid": thread, "args": { "name": name } });
     let mut events = vec![

@@ -1,4 +1,4 @@
-//! The classes of a training, and those of other data.
+//! The classes of a run, matched with those of other data.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use super::{Run, file};
 use crate::error::Error;
 
 impl Run {
-    /// Samples whose classes have the numbers that the model learned for their names: those of another folder may lack
-    /// some, and be counted otherwise. What has no names stays as it is.
+    /// Maps the classes of samples to the run's by name: another folder may lack some, and so number them differently.
+    /// Classes without names are unchanged.
     ///
     /// # Errors
-    /// When a class is none of the run's; `source` is where the samples come from.
+    /// If the run has no such class; `source` is the origin of the samples.
     pub fn in_own_classes(&self, folder: &Path, source: &str, data: Dataset) -> Result<Dataset, Error> {
         let names = data.class_names();
         let own = |name: &String| self.classes.iter().position(|own| own == name).map(|number| number as u32);
@@ -34,7 +34,7 @@ impl Run {
         Ok(data.with_class_names(self.classes.clone())?)
     }
 
-    /// The classes of which there is no sample.
+    /// The classes without samples.
     pub fn classes_without_samples(&self, data: &Dataset) -> Vec<String> {
         let Some(Labels::Index { values, .. }) = data.labels() else { return Vec::new() };
         let missing = self.classes.iter().enumerate().filter(|&(number, _)| !values.contains(&(number as u32)));

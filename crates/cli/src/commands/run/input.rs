@@ -1,4 +1,4 @@
-//! What a model of a run takes, and how samples become that.
+//! The input of a run's model, and the preparation of samples for it.
 
 use std::path::Path;
 
@@ -10,18 +10,18 @@ use serde::{Deserialize, Serialize};
 use super::{Rescale, Run, file};
 use crate::error::Error;
 
-/// The type of the samples' values, by Keras' names.
+/// The type of the samples' values, by its Keras name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DType {
-    /// Bytes: pictures.
+    /// Bytes, as of pictures.
     UInt8,
     /// Numbers.
     Float32,
 }
 
 impl DType {
-    /// Of the samples of a data set.
+    /// The type of a data set's samples.
     pub fn of(data: &Dataset) -> DType {
         match data.dtype() {
             kiln::graph::DType::U8 => DType::UInt8,
@@ -30,21 +30,21 @@ impl DType {
     }
 }
 
-/// What samples go through before a model sees them.
+/// Samples prepared for a model.
 pub struct Prepared {
-    /// The samples, with their rule.
+    /// The samples with their scaling.
     pub data: Dataset,
-    /// The rule in words.
+    /// The scaling as text.
     pub words: String,
 }
 
 impl Run {
-    /// Samples as the model saw those that it was trained on. The rule of this folder's run is for values of the type that
-    /// it was trained on. Numbers for a run of bytes are taken as what the model sees, and bytes for one of numbers need a
-    /// rule. `rescale` is another rule.
+    /// Scales samples as in training. The run's scaling applies to values of the type that it was trained on. Floats
+    /// for a run of bytes are not scaled, and bytes for a run of floats need a `rescale`, which overrides the run's
+    /// scaling.
     ///
     /// # Errors
-    /// When there is no rule, or one contradicts the run's.
+    /// If there is no scaling, or it contradicts the run's.
     pub fn prepared(
         &self,
         folder: &Path,
@@ -58,7 +58,7 @@ impl Run {
         let rule = rescale.unwrap_or(self.rescale);
         match (self.dtype, DType::of(&data)) {
             (DType::UInt8, DType::Float32) if rescale.is_none() => {
-                let words = "f32 values go in as they are, for the network learned from bytes".to_owned();
+                let words = "f32 values go in as they are, although the network was trained on bytes".to_owned();
                 Ok(Prepared { data: Rescale::NONE.apply(data), words })
             }
             (DType::Float32, DType::UInt8) if rescale.is_none() && !self.knows_bytes(model) => {
@@ -72,23 +72,23 @@ impl Run {
         }
     }
 
-    /// Whether a run of numbers says what becomes of bytes.
+    /// Whether a run of floats determines the scaling of bytes.
     fn knows_bytes(&self, model: &Model) -> bool {
         self.rescale != Rescale::NONE || self.preprocessing.is_some() || model.rescales_input().is_some()
     }
 
-    /// How its samples go into its model.
+    /// The scaling of its samples, as text.
     pub fn input_words(&self, model: &Model) -> String {
         words(self.rescale, self.preprocessing, self.dtype, model.rescales_input())
     }
 
-    /// An error that names what was asked for and what the run says.
+    /// The error for a value that contradicts the run's.
     pub fn contradicts(&self, folder: &Path, found: &str, trained: String) -> Error {
         Error::Contradiction { run: file(folder), trained, found: found.to_owned() }
     }
 
     /// # Errors
-    /// When model.json is not of the model that was trained.
+    /// If model.json does not match the run.
     pub fn check_model(&self, folder: &Path, model: &Model) -> Result<(), Error> {
         let shape = model.input_shape();
         let found = format!("model.json with an input {shape}");
@@ -99,7 +99,7 @@ impl Run {
             return Err(self.contradicts(folder, &found, trained));
         }
         let outputs = model.output_shape()?.elements();
-        // One output may stand for two classes.
+        // One output may represent two classes.
         if outputs > 1 && self.classes.len() > outputs {
             let found = format!("model.json with {outputs} outputs");
             return Err(self.contradicts(folder, &found, format!("{} classes", self.classes.len())));
@@ -115,7 +115,7 @@ pub fn image_of(shape: &Shape) -> (Option<[usize; 2]>, Option<ColorMode>) {
     image.unzip()
 }
 
-/// How values of a type go into a model, in words.
+/// The scaling of values of a type, as text.
 fn words(rule: Rescale, preprocessing: Option<Preprocessing>, dtype: DType, own: Option<&str>) -> String {
     match (preprocessing, dtype) {
         (Some(preprocessing), _) => {
@@ -160,7 +160,7 @@ mod tests {
         model
     }
 
-    /// The rule of samples for a run, or the error.
+    /// The scaling of samples for a run, or the error.
     fn rule(run: &Run, model: &Model, data: Dataset, rescale: Option<Rescale>) -> Result<(Rescale, String), String> {
         let prepared = run.prepared(Path::new("r"), model, data, rescale).map_err(|error| error.to_string())?;
         Ok((Rescale::of(&prepared.data), prepared.words))

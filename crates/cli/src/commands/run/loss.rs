@@ -1,4 +1,4 @@
-//! A loss as `run.json` holds it: its name, and the arguments that evaluations and predictions depend on.
+//! A loss in `run.json`: its name, and the arguments that evaluation and prediction depend on.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use crate::error::Error;
 
 #[derive(Serialize, Deserialize)]
 struct Written {
-    /// Keras' name.
+    /// The Keras name.
     loss: String,
-    /// Whether the model gives logits, not probabilities.
+    /// Whether the model's outputs are logits, not probabilities.
     from_logits: bool,
     /// The share of each label that is spread evenly over all classes.
     label_smoothing: f64,
@@ -31,10 +31,10 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<dyn
     with(&*loss, from_logits.into_iter().chain(smoothing)).map_err(serde::de::Error::custom)
 }
 
-/// A loss with other values of some of its arguments.
+/// A loss with some of its arguments replaced.
 ///
 /// # Errors
-/// When it has no such argument.
+/// If it has no such argument.
 pub fn loss_with(
     loss: &dyn Loss,
     arguments: impl IntoIterator<Item = (&'static str, Value)>,

@@ -1,4 +1,4 @@
-//! Metrics by the names that the command line has for them.
+//! Metrics by their names on the command line.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a model's outputs mean, by its loss.
+//! The meaning of a model's outputs, derived from its loss.
 
 use std::sync::Arc;
 
@@ -10,21 +10,21 @@ use kiln::metrics::{Accuracy, BinaryAccuracy, Metric};
 use super::Run;
 use crate::error::Error;
 
-/// What a model's outputs are for a sample.
+/// The meaning of a model's outputs for a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A probability for each class, of which one is right.
+    /// A probability for each of several exclusive classes.
     Classes,
     /// The probability of the second of two classes.
     Binary,
-    /// A probability for each class, of which any number are right.
+    /// A probability for each of several independent labels.
     Labels,
-    /// Quantities.
+    /// The values of a regression.
     Quantities,
 }
 
 impl Outcome {
-    /// Of a model with so many outputs that was trained with a loss.
+    /// The outcome of a model with `outputs` outputs trained with a loss.
     pub fn of(loss: &dyn Loss, outputs: usize) -> Outcome {
         match loss.outputs() {
             Outputs::Probabilities if outputs == 1 => Outcome::Binary,
@@ -34,7 +34,7 @@ impl Outcome {
         }
     }
 
-    /// Probabilities of the logits of a sample.
+    /// Converts the logits of a sample to probabilities.
     pub fn probabilities(self, logits: &[f32]) -> Vec<f32> {
         match self {
             Outcome::Quantities => logits.to_vec(),
@@ -50,16 +50,16 @@ impl Outcome {
 }
 
 impl Run {
-    /// What its model's outputs are.
+    /// The outcome of its model.
     pub fn outcome(&self, outputs: usize) -> Outcome {
         Outcome::of(&*self.loss, outputs)
     }
 }
 
-/// The loss for a model and labels where none is named.
+/// The default loss for a model and its labels.
 ///
 /// # Errors
-/// When labels are quantities, for which several are usual.
+/// If the labels are real values, which have no default loss.
 pub fn usual_loss(model: &Model, data: &Dataset) -> Result<Arc<dyn Loss>, Error> {
     let outputs = model.output_shape()?.elements();
     let Some(labels) = data.labels() else { return Err(Error::NoLoss) };
@@ -76,7 +76,7 @@ pub fn usual_loss(model: &Model, data: &Dataset) -> Result<Arc<dyn Loss>, Error>
     }
 }
 
-/// What is measured beside a loss where nothing is named.
+/// The default metrics for a loss.
 pub fn usual_metrics(loss: &dyn Loss, data: &Dataset) -> Vec<Arc<dyn Metric>> {
     match (loss.outputs(), data.labels()) {
         (Outputs::Quantities, _) => Vec::new(),
@@ -87,7 +87,7 @@ pub fn usual_metrics(loss: &dyn Loss, data: &Dataset) -> Vec<Arc<dyn Metric>> {
     }
 }
 
-/// Whether the labels of each sample are shares of a whole, as those that are 1 for one class are.
+/// Whether the labels of each sample sum to 1, as one-hot labels do.
 fn are_shares(values: &[f32], size: usize) -> bool {
     let whole = |row: &[f32]| row.iter().all(|&share| share >= 0.0) && (row.iter().sum::<f32>() - 1.0).abs() < 1e-3;
     values.chunks(size.max(1)).all(whole)

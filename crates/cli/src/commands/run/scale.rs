@@ -1,4 +1,4 @@
-//! `--rescale`: what values are multiplied by, and what is then added.
+//! `--rescale`: a scale and an offset of input values.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,29 +11,29 @@ use serde::{Deserialize, Serialize};
 pub struct Rescale(pub f32, pub f32);
 
 impl Rescale {
-    /// Values as they are.
+    /// Unscaled values.
     pub const NONE: Rescale = Rescale(1.0, 0.0);
-    /// Bytes as 0 to 1.
+    /// Bytes scaled to 0 to 1.
     pub const TO_1: Rescale = Rescale(1.0 / 255.0, 0.0);
 
-    /// The rule that a data set has now.
+    /// The scaling of a data set.
     pub fn of(data: &Dataset) -> Rescale {
         Rescale(data.scale(), data.offset())
     }
 
-    /// Samples by this rule.
+    /// Applies the scaling to a data set.
     pub fn apply(self, data: Dataset) -> Dataset {
         data.rescaled(self.0, self.1)
     }
 
-    /// What becomes of the range of a byte, in words: `0 to 1`.
+    /// The scaled range of a byte as text: `0 to 1`.
     pub fn of_bytes(self) -> String {
         let [low, high] = [0.0, 255.0].map(|byte| byte * self.0 + self.1);
         format!("{} to {}", rounded(low), rounded(high))
     }
 }
 
-/// A number without the digits that only rounding made.
+/// A number without rounding noise in its digits.
 fn rounded(value: f32) -> f32 {
     (value * 1e4).round() / 1e4
 }
@@ -54,8 +54,7 @@ impl FromStr for Rescale {
 
     /// `1/255`, `0.5`, `1/127.5,-1`.
     fn from_str(text: &str) -> Result<Rescale, String> {
-        let wrong =
-            || format!("expected a factor and perhaps what is added, such as 1/255 or 1/127.5,-1; found `{text}`");
+        let wrong = || format!("expected SCALE or SCALE,OFFSET, for example 1/255 or 1/127.5,-1; found `{text}`");
         let number = |text: &str| text.trim().parse::<f64>().ok();
         let (scale, offset) = text.split_once(',').unwrap_or((text, "0"));
         let scale = match scale.split_once('/') {

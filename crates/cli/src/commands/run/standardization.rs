@@ -1,4 +1,4 @@
-//! What `--augment` standardizes with: what was found in the training samples, beside `run.json`.
+//! The statistics with which `--augment` standardizes, computed from the training samples and saved beside `run.json`.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use crate::commands::augment;
 use crate::error::Error;
 use crate::tensors;
 
-/// Holds `centre` and `divisor` `[values of a sample]`, and `whitening`, a matrix of these, if there is one.
+/// Contains `centre` and `divisor` `[values of a sample]`, and optionally the matrix `whitening`.
 const FILE: &str = "standardization.safetensors";
 
-/// Writes what an augmentation found in the training samples into the folder of its run, if it looked for anything.
+/// Writes an augmentation's statistics of the training samples to the folder of its run, if there are any.
 pub fn save(folder: &Path, features: Option<&Features>) -> Result<(), Error> {
     let Some(Features { centre, divisor, whitening }) = features else { return Ok(()) };
     let values = centre.len();
@@ -23,7 +23,7 @@ pub fn save(folder: &Path, features: Option<&Features>) -> Result<(), Error> {
     tensors::write_all(&folder.join(FILE), &found)
 }
 
-/// Reads what [`save`] wrote.
+/// Reads the statistics written by [`save`].
 pub fn load(folder: &Path) -> Result<Features, Error> {
     let mut found = tensors::read_all(&folder.join(FILE))?;
     let mut take = |name: &str| {
@@ -40,7 +40,7 @@ pub fn load(folder: &Path) -> Result<Features, Error> {
 }
 
 impl Run {
-    /// Whether it standardizes with what was found in the training samples.
+    /// Whether it standardizes with statistics of the training samples.
     pub(super) fn needs_features(&self) -> Result<bool, Error> {
         let Some(text) = &self.augment else { return Ok(false) };
         let Augmentation { featurewise_center, featurewise_std_normalization, zca_whitening, .. } =
@@ -48,14 +48,14 @@ impl Run {
         Ok(featurewise_center || featurewise_std_normalization || zca_whitening)
     }
 
-    /// Samples that are scaled already as the model saw them in training, but for random changes.
+    /// Standardizes samples as in training, without random transforms. They are scaled already.
     pub(super) fn standardized(&self, samples: Dataset) -> Result<Dataset, Error> {
         let samples = match self.preprocessing {
             Some(preprocessing) => samples.preprocess_input(preprocessing)?,
             None => samples,
         };
         let Some(text) = &self.augment else { return Ok(samples) };
-        // Its `rescale` is the run's, which may have been overridden.
+        // Its `rescale` is the run's, which may be overridden.
         let augmentation = Augmentation { features: self.features.clone(), rescale: None, ..augment::parse(text)? };
         Ok(augmentation.standardize(&samples)?)
     }

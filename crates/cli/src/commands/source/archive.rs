@@ -9,13 +9,13 @@ use sha2::{Digest, Sha256};
 use crate::error::Error;
 use crate::unpack::unpack;
 
-/// What the names of folders begin with that are not whole yet.
+/// The prefix of folders that are not complete yet.
 const STAGED: &str = ".kiln-";
-/// The file in an unpacked archive's folder that says of which state of the archive it is.
+/// The file in an unpacked archive's folder that records the archive's size and time.
 const STATE: &str = ".archive";
 
-/// The folder that holds what is in an archive. It lies in the folder of data sets, one for each archive, for as long as
-/// size and time of the archive stay the same; then it is replaced. It appears whole or not at all.
+/// The folder of an unpacked archive, in the folder of data sets. It is replaced when the size or time of the archive
+/// changes, and created atomically.
 pub fn unpacked(archive: &Path) -> Result<PathBuf, Error> {
     let folder = data::folder("archives")?;
     into(archive, &folder)
@@ -30,9 +30,9 @@ fn into(archive: &Path, parent: &Path) -> Result<PathBuf, Error> {
     std::fs::create_dir_all(parent).map_err(Error::file("create the folder", parent))?;
     let lock = parent.join(".lock");
     let file = File::create(&lock).map_err(Error::file("write", &lock))?;
-    file.lock().map_err(Error::file("lock", &lock))?; // until it is dropped, or the process ends
+    file.lock().map_err(Error::file("lock", &lock))?; // until it is dropped or the process ends
     if is_ready() {
-        return Ok(target); // another process has unpacked it meanwhile
+        return Ok(target); // another process has unpacked it
     }
     remove_leftovers(parent);
     let stage = || tempfile::Builder::new().prefix(STAGED).tempdir_in(parent);
@@ -40,26 +40,26 @@ fn into(archive: &Path, parent: &Path) -> Result<PathBuf, Error> {
     unpack(archive, staged.path())?;
     let mark = staged.path().join(STATE);
     std::fs::write(&mark, state).map_err(Error::file("write", &mark))?;
-    // What the archive held before goes when `old` is dropped.
+    // The previous contents are removed when `old` is dropped.
     let old = stage().map_err(Error::file("create a folder in", parent))?;
     if target.exists() {
         std::fs::rename(&target, old.path().join("old")).map_err(Error::file("replace", &target))?;
     }
     std::fs::rename(staged.path(), &target).map_err(Error::file("create the folder", &target))?;
-    let _ = staged.keep(); // it has another name now
+    let _ = staged.keep(); // it has been renamed
     Ok(target)
 }
 
-/// Removes what processes left that were killed while they unpacked. The lock must be held.
+/// Removes the leftovers of processes killed while unpacking. The lock must be held.
 fn remove_leftovers(parent: &Path) {
     let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
     for path in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(STAGED)).map(|e| e.path()) {
-        // One that cannot be removed takes space and does no other harm.
+        // A leftover that cannot be removed only uses space.
         let _ = std::fs::remove_dir_all(path);
     }
 }
 
-/// The name of an archive's folder, which follows from where the archive is.
+/// The name of an archive's folder, derived from the archive's path.
 fn name(archive: &Path) -> Result<String, Error> {
     let path = std::path::absolute(archive).map_err(Error::file("read", archive))?;
     let hash: String =
@@ -68,7 +68,7 @@ fn name(archive: &Path) -> Result<String, Error> {
     Ok(format!("{name}-{hash}"))
 }
 
-/// Size and time of an archive, as text.
+/// The size and time of an archive as text.
 fn state(archive: &Path) -> Result<String, Error> {
     let data = archive.metadata().map_err(Error::file("read", archive))?;
     Ok(format!("{} {:?}", data.len(), data.modified().ok()))
@@ -83,13 +83,13 @@ mod tests {
 
     use super::*;
 
-    /// An archive of files with these names, each of which holds its name.
+    /// An archive of files with these names, whose contents are their names.
     fn archive(folder: &TempDir, names: &[&str]) -> PathBuf {
         let path = folder.path().join("set.tar.gz");
         let mut builder = tar::Builder::new(GzEncoder::new(File::create(&path).unwrap(), Compression::fast()));
         for name in names {
             let mut header = tar::Header::new_gnu();
-            // Not by `set_path`, which takes no path that leads outside.
+            // Not by `set_path`, which refuses paths that lead outside.
             header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
             header.set_size(name.len() as u64);
             header.set_mode(0o644);
@@ -100,13 +100,13 @@ mod tests {
         path
     }
 
-    /// How much is in a folder that is not hidden.
+    /// The number of visible entries of a folder.
     fn count(folder: &Path) -> usize {
         let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
         names.filter(|name| !name.to_string_lossy().starts_with('.')).count()
     }
 
-    /// How much is in a folder that was not finished.
+    /// The number of incomplete entries of a folder.
     fn staged(folder: &Path) -> usize {
         let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
         names.filter(|name| name.to_string_lossy().starts_with(STAGED)).count()

@@ -1,4 +1,4 @@
-//! How images in folders become samples.
+//! The options for images in folders.
 
 use std::path::Path;
 
@@ -9,22 +9,22 @@ use kiln::graph::Shape;
 use crate::commands::run::{Rescale, Run};
 use crate::error::{Error, chain};
 
-/// What a user can say about images in folders.
+/// The options for images in folders.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Images {
-    /// Resize images in folders to this height and width, such as 150x150. Without it, all must have one size.
+    /// Resize images in folders to this height and width, for example 150x150. By default, all must have the same size.
     #[arg(long, value_parser = size, value_name = "HxW")]
     image_size: Option<[usize; 2]>,
-    /// How images in folders are resized: nearest, bilinear, bicubic, lanczos, box or hamming [default: bilinear].
+    /// The interpolation of resized images: nearest, bilinear, bicubic, lanczos, box or hamming [default: bilinear].
     #[arg(long, value_name = "NAME")]
     interpolation: Option<Interpolation>,
-    /// Read images in folders as one channel, grey.
+    /// Read images in folders as grayscale, with one channel.
     #[arg(long)]
     grayscale: bool,
-    /// Leave out images that cannot be decoded, with a warning, instead of ending with an error.
+    /// Skip images that cannot be decoded, with a warning, instead of failing.
     #[arg(long)]
     skip_corrupt: bool,
-    /// Decode images in folders when they are needed, again in each epoch, rather than keep them in memory.
+    /// Decode images in folders on demand, again in each epoch, instead of keeping them in memory.
     #[arg(long)]
     stream: bool,
 }
@@ -33,21 +33,21 @@ pub struct Images {
 pub fn size(text: &str) -> Result<[usize; 2], String> {
     let side = |text: &str| text.parse().ok().filter(|side| (1..=65_535).contains(side));
     let sides = text.split_once('x').and_then(|(height, width)| Some([side(height)?, side(width)?]));
-    sides.ok_or_else(|| "expected height and width in pixels, such as 150x150".to_owned())
+    sides.ok_or_else(|| "expected height and width in pixels, for example 150x150".to_owned())
 }
 
 impl Images {
-    /// Images as the model of a run learned from them.
+    /// The options of a run's training.
     pub fn of_run(run: &Run, skip_corrupt: bool) -> Images {
         Images { skip_corrupt, ..Images::default() }.or_of_run(run)
     }
 
-    /// How images in folders are resized: as Keras' `image_dataset_from_directory` does where nothing was said.
+    /// The interpolation of resized images: by default, that of Keras' `image_dataset_from_directory`.
     pub fn interpolation(&self) -> Interpolation {
         self.interpolation.unwrap_or(Interpolation::Bilinear)
     }
 
-    /// The same; as the model of a run learned from them where nothing was said.
+    /// These options, completed by those of a run.
     pub fn or_of_run(&self, run: &Run) -> Images {
         Images {
             image_size: self.image_size.or(run.image_size),
@@ -57,12 +57,12 @@ impl Images {
         }
     }
 
-    /// The same, resized to this height and width if nothing else was said.
+    /// These options, with this height and width as the default size.
     pub fn or_of_size(&self, size: [usize; 2]) -> Images {
         Images { image_size: self.image_size.or(Some(size)), ..self.clone() }
     }
 
-    /// The shape of a sample and the number of classes of the images in the folders of a folder, if they are resized.
+    /// The shape of a sample and the number of classes of a folder of classes, if its images are resized.
     pub fn described(&self, folder: &Path) -> Result<Option<(Shape, usize)>, Error> {
         if self.image_size.is_none() {
             return Ok(None);
@@ -72,7 +72,7 @@ impl Images {
         Ok(Some((data.sample_shape().clone(), data.classes())))
     }
 
-    /// The images in the folders of a folder, which a model sees as 0 to 1; with a bar that tells how far it is.
+    /// Loads a folder of classes with values from 0 to 1, showing a progress bar.
     pub fn load(&self, folder: &Path) -> Result<Dataset, Error> {
         let template = "{prefix} [{wide_bar}] {pos}/{len} images, {eta} left";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

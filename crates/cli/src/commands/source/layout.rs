@@ -1,4 +1,4 @@
-//! What a folder holds, told by its files' names.
+//! The layout of a data set's folder, recognised by its file names.
 
 use std::path::{Path, PathBuf};
 
@@ -7,13 +7,13 @@ use kiln::data::{self, Dataset, LabelMode, MNIST_FILES, idx};
 use super::{Images, Samples, Split};
 use crate::error::Error;
 
-/// Names of folders that hold a part of a data set, not a class.
+/// Folder names for a part of a data set, not a class.
 const PARTS: [&str; 8] = ["train", "training", "test", "testing", "val", "valid", "validation", "dev"];
 
-/// What a folder holds.
+/// The layout of a folder.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// The four files of MNIST or of a data set in its form.
+    /// The four files of MNIST or of a data set in its format.
     Mnist(PathBuf),
     /// The files of CIFAR-10.
     Cifar10(PathBuf),
@@ -21,14 +21,14 @@ pub enum Layout {
     Cifar100(PathBuf),
     /// `train.safetensors` and `test.safetensors`.
     Tensors([PathBuf; 2]),
-    /// The folders `train` and `test`, each with a folder of images for each class.
+    /// The folders `train` and `test`, each with a folder of images per class.
     Parts([PathBuf; 2]),
-    /// A folder of images for each class.
+    /// A folder of images per class.
     Classes(PathBuf),
 }
 
 impl Layout {
-    /// Of a folder, or of the one folder in it.
+    /// Recognises the layout of a folder, or of the only folder in it.
     pub fn of(folder: &Path) -> Result<Layout, Error> {
         let has = |name| idx::find(folder, name).is_some();
         if MNIST_FILES.into_iter().any(has) {
@@ -57,7 +57,7 @@ impl Layout {
         }
     }
 
-    /// Training and test samples. Bytes, of pictures or not, are seen as 0 to 1.
+    /// Loads the training and test samples. Bytes are scaled to 0 to 1.
     pub fn load(&self, images: &Images) -> Result<Samples, Error> {
         let with_test = |(train, test)| Samples { train, test: Some(test), split: Split::Fit };
         match self {
@@ -82,7 +82,7 @@ impl Layout {
         }
     }
 
-    /// The test samples alone, or all of a folder of classes.
+    /// Loads only the test samples, or all samples of a folder of classes.
     pub fn load_test(&self, images: &Images) -> Result<Dataset, Error> {
         match self {
             Layout::Tensors([_, test]) => Ok(data::load_safetensors(test)?),
@@ -100,7 +100,7 @@ fn is_part(folder: &Path) -> bool {
     PARTS.contains(&&*name)
 }
 
-/// What is in a folder and not hidden, sorted.
+/// The visible entries of a folder, sorted.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = std::fs::read_dir(folder).map_err(Error::file("read", folder))?;
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
@@ -109,7 +109,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-/// The first few names in words.
+/// The first few names as text.
 fn names(paths: &[PathBuf]) -> String {
     const SHOWN: usize = 5;
     let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -127,7 +127,7 @@ mod tests {
 
     use super::*;
 
-    /// What a folder with these folders holds.
+    /// The layout of a folder with these folders.
     fn of(folders: &[&str]) -> Result<Layout, String> {
         let root = tempfile::tempdir().unwrap();
         folders.iter().for_each(|name| std::fs::create_dir_all(root.path().join(name)).unwrap());

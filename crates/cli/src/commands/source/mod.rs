@@ -1,4 +1,4 @@
-//! `--data`: a data set that Kiln knows, a folder, an archive of one, or a safetensors file.
+//! `--data`: a known data set, a folder, an archive, or a safetensors file.
 
 mod archive;
 mod images;
@@ -18,20 +18,20 @@ use super::run::{DType, Rescale};
 use crate::error::Error;
 use crate::fetch::Known;
 
-/// What there is to learn, and what to test with.
+/// Training and test samples.
 pub struct Samples {
     pub train: Dataset,
-    /// None in a safetensors file, and in a folder of classes.
+    /// None for a safetensors file and for a folder of classes.
     pub test: Option<Dataset>,
     split: Split,
 }
 
-/// How a share of the samples is set apart to validate with.
+/// The rule that splits off the validation set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Split {
-    /// All but the first `int(n (1 - share))`: the `validation_split` of Keras' `fit`.
+    /// All but the first `int(n (1 - share))` samples, as `validation_split` of Keras' `fit`.
     Fit,
-    /// The last `int(n share)`: that of Keras' `image_dataset_from_directory`, whose files were mixed before.
+    /// The last `int(n share)` samples, as in Keras' `image_dataset_from_directory`, after shuffling the files.
     Folder,
 }
 
@@ -48,43 +48,43 @@ impl Split {
 }
 
 impl Samples {
-    /// The samples to train with, and the share of them to validate with.
+    /// Splits the samples into a training set and a validation set of this share.
     pub fn split(&self, share: f64) -> [Dataset; 2] {
         self.split.of(&self.train, share)
     }
 
-    /// The samples as a model is to see them: by a rule, if one is given. Otherwise, a model that scales pictures itself
-    /// sees their bytes as they are.
+    /// Scales the samples for a model by `rule`, if there is one. Otherwise, bytes stay unscaled for a model that
+    /// scales pictures itself.
     pub fn scaled_for(self, model: &Model, rule: Option<Rescale>) -> Samples {
         let own = model.rescales_input().is_some() && DType::of(&self.train) == DType::UInt8;
         let Some(rule) = rule.or(own.then_some(Rescale::NONE)) else { return self };
         Samples { train: rule.apply(self.train), test: self.test.map(|test| rule.apply(test)), ..self }
     }
 
-    /// The samples as a backbone expects photographs.
+    /// Preprocesses the samples for a backbone.
     pub fn preprocessed(self, preprocessing: Preprocessing) -> Result<Samples, Error> {
         let test = self.test.map(|test| test.preprocess_input(preprocessing)).transpose()?;
         Ok(Samples { train: self.train.preprocess_input(preprocessing)?, test, ..self })
     }
 }
 
-/// What a model may be evaluated on.
+/// Samples to evaluate a model on.
 pub struct Found {
-    /// The test samples where there are some, else all.
+    /// The test samples if there are any, else all.
     pub data: Dataset,
-    /// How they are called: `images`, `samples`.
+    /// Their noun: `images`, `samples`.
     whats: &'static str,
-    /// How a share of them is set apart; none of test samples.
+    /// The rule of their split; none for test samples.
     split: Option<Split>,
 }
 
 impl Found {
-    /// Whether they are test samples, which no training has seen.
+    /// Whether they are test samples.
     pub fn is_test(&self) -> bool {
         self.split.is_none()
     }
 
-    /// The share of them that a training validates with. All for 0, and of test samples.
+    /// The validation set of a training with this share; all samples if it is 0 or these are test samples.
     pub fn held(self, share: f64) -> Held {
         match self.split.filter(|_| share > 0.0) {
             Some(split) => {
@@ -97,20 +97,20 @@ impl Found {
     }
 }
 
-/// What a model is evaluated on.
+/// The samples that a model is evaluated on.
 pub struct Held {
     pub data: Dataset,
-    /// How it is called: `test images`.
+    /// Their noun: `test images`.
     pub what: String,
 }
 
-/// Whether a source is a safetensors file, by its name.
+/// Whether a source is a safetensors file, by its extension.
 pub fn is_tensors(source: &str) -> bool {
     Path::new(source).extension().is_some_and(|extension| extension == "safetensors")
 }
 
-/// The samples of a data set that Kiln knows, which is fetched if need be, or of what lies in a folder, an archive or a
-/// safetensors file. Values of the last are seen as they are, also bytes.
+/// Loads a known data set, downloading it if necessary, or a folder, an archive or a safetensors file. Values of a
+/// safetensors file are not scaled, not even bytes.
 pub fn load(source: &str, images: &Images) -> Result<Samples, Error> {
     if is_tensors(source) {
         let train = data::load_safetensors(Path::new(source))?.rescaled(1.0, 0.0);
@@ -119,7 +119,7 @@ pub fn load(source: &str, images: &Images) -> Result<Samples, Error> {
     load_folder(&folder_of(source)?, images)
 }
 
-/// The samples of such a source that a model may be evaluated on.
+/// Loads the samples of a source to evaluate a model on.
 pub fn load_found(source: &str, images: &Images) -> Result<Found, Error> {
     if is_tensors(source) {
         let data = data::load_safetensors(Path::new(source))?.rescaled(1.0, 0.0);
@@ -131,7 +131,7 @@ pub fn load_found(source: &str, images: &Images) -> Result<Found, Error> {
     })
 }
 
-/// What lies in a folder.
+/// Loads a folder.
 pub fn load_folder(folder: &Path, images: &Images) -> Result<Samples, Error> {
     Layout::of(folder)?.load(images)
 }
@@ -143,16 +143,15 @@ fn folder_of(source: &str) -> Result<PathBuf, Error> {
         None if Path::new(source).is_dir() => Ok(source.into()),
         None if is_idx(Path::new(source)) => Err(Error::Archive {
             archive: source.into(),
-            problem:
-                "expected a folder or an archive of one, found a file of a data set in the form of MNIST; pass the \
-                      folder that holds its four files"
-                    .to_owned(),
+            problem: "expected a folder or an archive, found a single file in MNIST's format; pass the \
+                      folder that has its four files"
+                .to_owned(),
         }),
         None => archive::unpacked(Path::new(source)),
     }
 }
 
-/// Whether a file is one of those of MNIST, by its first bytes.
+/// Whether a file is in MNIST's format, by its first bytes.
 fn is_idx(path: &Path) -> bool {
     let mut magic = [0; 4];
     let read = data::idx::open(path).and_then(|mut file| file.read_exact(&mut magic));
@@ -160,7 +159,7 @@ fn is_idx(path: &Path) -> bool {
 }
 
 /// # Errors
-/// When a source is neither a data set that Kiln knows, nor a folder, nor a file.
+/// If a source is neither a known data set, nor a folder, nor a file.
 pub fn check(source: &str) -> Result<(), Error> {
     let path = Path::new(source);
     match Known::named(source).is_some() || path.exists() {
@@ -172,8 +171,8 @@ pub fn check(source: &str) -> Result<(), Error> {
     }
 }
 
-/// The shape of a sample and the number of classes of a folder of images, or of an archive of one, if images are
-/// resized: without a look into any of them.
+/// The shape of a sample and the number of classes of a folder or archive of images, if images are resized, without
+/// reading any image.
 pub fn described(source: &str, images: &Images) -> Result<Option<(Shape, usize)>, Error> {
     if Known::named(source).is_some() || is_tensors(source) {
         return Ok(None);
@@ -185,14 +184,14 @@ pub fn described(source: &str, images: &Images) -> Result<Option<(Shape, usize)>
     }
 }
 
-/// A source in words that mean the same in every folder, and that are the same for each way to write a path.
+/// A source with its path made absolute and canonical.
 pub fn from_anywhere(source: &str) -> String {
     let path = || std::fs::canonicalize(source).or_else(|_| std::path::absolute(source)).ok();
     let path = Known::named(source).is_none().then(path).flatten();
     path.map_or_else(|| source.to_owned(), |path| path.display().to_string())
 }
 
-/// Makes sure that a data set is in a folder, by default the one that Kiln keeps for it.
+/// Ensures that a data set is in a folder, by default in the cache.
 pub fn ready(set: Known, from: Option<&Path>, into: Option<&Path>) -> Result<PathBuf, Error> {
     let folder = into.map_or_else(|| data::folder(set.name()), |folder| Ok(folder.to_owned()))?;
     set.fetch(from, &folder)?;

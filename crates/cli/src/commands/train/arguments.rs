@@ -1,4 +1,4 @@
-//! What `kiln train` is asked for.
+//! The arguments of `kiln train`.
 
 use std::sync::Arc;
 
@@ -24,15 +24,14 @@ use crate::error::Error;
 
 /// Train a network and save it.
 ///
-/// Trains, evaluates on the test images and leaves in the folder --out: model.json and weights.safetensors (the model),
-/// history.json and history.csv (the figures of each epoch, in the first also of each batch), history.png and
-/// history.svg (the same as a picture), run.json (what was asked for: all that evaluate and predict need) and
-/// checkpoint.safetensors, from which --resume goes on. Model, history and checkpoint are saved after every epoch. A folder
-/// that holds a training is written into with --resume or --overwrite only, and by one training at a time.
+/// Trains, evaluates on the test images and writes to --out: model.json and weights.safetensors (the model),
+/// history.json and history.csv (the figures of each epoch; history.json also has those of each batch), history.png and
+/// history.svg (learning curves), run.json (the configuration, for evaluate and predict) and checkpoint.safetensors
+/// (for --resume). Model, history and checkpoint are saved after every epoch. A folder with a training is changed only
+/// with --resume or --overwrite, and only one training at a time can write to it.
 ///
-/// Ctrl-C finishes the batch, saves and ends with status 130; so does the signal to terminate, with 143.
-/// When the loss or a weight is no longer a finite number, it ends with status 1, and the weights of the last epoch before
-/// that stay in --out.
+/// Ctrl-C finishes the batch, saves and exits with status 130; SIGTERM does the same with 143. If the loss or a weight
+/// becomes NaN or infinite, training stops with status 1, and --out keeps the weights of the last finite epoch.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -48,41 +47,41 @@ Examples:
   kiln train runs/lenet --data more/ --out runs/lenet-more
   kiln train model.json --weights init.safetensors --data xy.safetensors --no-shuffle --out runs/mine
 
-Runs with the same arguments on the same device give the same weights, bit for bit.")]
+Runs with the same arguments on the same device produce bit-identical weights.")]
 pub struct Arguments {
-    // The first, for the fields behind it take what they read away.
+    // Must be first, because the fields after it remove the arguments that they parse.
     #[command(flatten)]
     pub options: Options,
-    /// The network: lenet, cifar-simple, cifar-deep, or a model.json in the form of Keras' to_json, with random weights; or a
-    /// folder that `kiln train` left, with the weights that are there.
+    /// The network: lenet, cifar-simple, cifar-deep, or a model.json as written by Keras' to_json, with random weights;
+    /// or an output folder of `kiln train`, with its weights.
     pub model: String,
-    /// What to learn: mnist, fashion-mnist, cifar10, cifar100 (fetched if need be), a folder with their files, a folder
-    /// with the folders train and test, each with a folder of images for each class, a folder of images for each class
-    /// (of which --validation-split sets a share apart), an archive of one (.tar.gz), or a safetensors file with x (f32 or
-    /// u8, seen as it is) and y (classes or a row for each sample) [default: mnist for lenet, cifar10 for cifar-simple and
-    /// cifar-deep].
+    /// The training data: mnist, fashion-mnist, cifar10 or cifar100 (downloaded if necessary), a folder with their
+    /// files, a folder with the folders train and test, each with a folder of images per class, a folder of images per
+    /// class (of which --validation-split splits off a share), an archive of any of these folders (.tar.gz), or a
+    /// safetensors file with x (f32 or u8, not scaled) and y (classes or a row per sample) [default: mnist for lenet,
+    /// cifar10 for cifar-simple and cifar-deep].
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
     #[command(flatten)]
     pub images: Images,
-    /// What values are multiplied by, and what is then added: such as 1/255 or 1/127.5,-1 [default: 1/255 for the bytes of
-    /// images, which become 0 to 1, unless the network begins with a Rescaling; 1 for a safetensors file].
-    /// A run that is given as the network goes on with its own.
+    /// Scale values by this factor and add the offset, for example 1/255 or 1/127.5,-1 [default: 1/255 for the bytes of
+    /// images, which become 0 to 1, unless the network begins with a Rescaling; 1 for a safetensors file; if the
+    /// network is the output folder of a run, the run's scaling].
     #[arg(long, value_name = "SCALE[,OFFSET]", allow_hyphen_values = true, conflicts_with = "preprocessing")]
     pub rescale: Option<Rescale>,
-    /// What photographs go through instead: Keras' preprocess_input, caffe, tf or torch.
+    /// The preprocessing of pictures, instead of --rescale: Keras' preprocess_input in mode caffe, tf or torch.
     #[arg(long, value_name = "MODE")]
     pub preprocessing: Option<Preprocessing>,
-    /// Begin with these weights instead of random ones: safetensors, Keras' HDF5, or a file of the Hugging Face hub.
+    /// The initial weights, instead of random ones: safetensors, Keras' HDF5, or a file of the Hugging Face hub.
     #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]")]
     pub weights: Option<Weights>,
-    /// How many times to go through the training images [default: 20, or as --minutes allows].
+    /// The number of epochs [default: 20, or as many as fit in --minutes].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     epochs: Option<u32>,
-    /// Train as many epochs as fit into about so many minutes, at least one, and with --epochs at most so many.
+    /// Train as many epochs as fit in about this many minutes, but at least one and at most --epochs.
     #[arg(long, value_parser = positive, allow_negative_numbers = true, value_name = "M")]
     pub minutes: Option<f64>,
-    /// Images per step.
+    /// The batch size.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     pub batch_size: u32,
     /// Compute each batch in so many shards, one after the other, and sum their gradients for one step: batches that do not
@@ -91,43 +90,43 @@ pub struct Arguments {
     pub accumulate: u32,
     #[command(flatten)]
     optimizer: OptimizerArguments,
-    /// What is made small, by Keras' name, like mse or binary_crossentropy [default: cross-entropy of the classes; the
-    /// binary one for a network with one output, or labels that do not exclude each other].
+    /// The loss, by its Keras name, for example mse or binary_crossentropy [default: categorical cross-entropy; binary
+    /// for a network with one output or labels that are not exclusive].
     #[arg(long, value_parser = losses::from_name, value_name = "NAME")]
     pub loss: Option<Arc<dyn Loss>>,
-    /// Whether the network gives logits, not probabilities.
+    /// The network's outputs are logits, not probabilities.
     #[arg(long)]
     pub from_logits: bool,
-    /// The share of each label that is spread evenly over all classes, for the losses categorical_crossentropy and
-    /// binary_crossentropy.
+    /// The label smoothing of categorical_crossentropy and binary_crossentropy: the share of each label spread evenly
+    /// over all classes.
     #[arg(long, value_name = "SHARE")]
     pub label_smoothing: Option<f64>,
-    /// What is measured beside the loss, by Keras' names with commas between them: accuracy, binary_accuracy,
-    /// top_k_categorical_accuracy:K, mean_squared_error, mean_absolute_error [default: accuracy; binary_accuracy for labels
-    /// that do not exclude each other; none for quantities].
+    /// The metrics, by their Keras names, separated by commas: accuracy, binary_accuracy, top_k_categorical_accuracy:K,
+    /// mean_squared_error, mean_absolute_error [default: accuracy; binary_accuracy for labels that are not exclusive;
+    /// none for regression].
     #[arg(long, value_parser = metrics::from_name, value_name = "NAMES", value_delimiter = ',')]
     pub metrics: Vec<Arc<dyn Metric>>,
-    /// The share of the training images, at their end, that is not trained on but validated with, as in Keras: of data
-    /// that are split into train and test already, all but the first int(n (1 - share)) images; of a folder of images for
-    /// each class, the last int(n share) of its mixed files. `kiln evaluate` takes it where there are no test images
-    /// [default: 0.2; 0 for a safetensors file].
+    /// The share of the training images, at their end, used for validation instead of training, as in Keras: for data
+    /// already split into train and test, all but the first int(n (1 - share)) images; for a folder of images per
+    /// class, the last int(n share) of its shuffled files. `kiln evaluate` uses this validation set if there are no
+    /// test images [default: 0.2; 0 for a safetensors file].
     #[arg(long, value_parser = share, allow_negative_numbers = true, value_name = "SHARE")]
     validation_split: Option<f64>,
-    /// Take the images in their order, in every epoch.
+    /// Train on the images in order, in every epoch.
     #[arg(long)]
     pub no_shuffle: bool,
-    /// Change the images at random in each step: Keras' arguments of ImageDataGenerator as name=value, with commas
-    /// between them; without any, shifts of a tenth and horizontal flips.
+    /// Augment the images at random in each step: arguments of Keras' ImageDataGenerator as name=value, separated by
+    /// commas; without a value, shifts of up to a tenth and horizontal flips.
     #[arg(long, value_name = "SPEC", num_args = 0..=1, default_missing_value = crate::commands::augment::USUAL)]
     pub augment: Option<String>,
-    /// Stop when the validation loss has not become smaller for so many epochs, and keep the best weights.
+    /// Stop when the validation loss has not improved for this many epochs, and restore the best weights.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "EPOCHS")]
     pub patience: Option<u32>,
     /// Multiply the learning rate by `factor` when `monitor` has not improved for `patience` epochs: Keras' arguments of
     /// ReduceLROnPlateau as name=value [default: factor=0.1,patience=10,monitor=val_loss].
     #[arg(long, value_parser = plateau::parse, value_name = "SPEC", num_args = 0..=1, default_missing_value = "")]
     pub reduce_lr_on_plateau: Option<ReduceLROnPlateau>,
-    /// How much the loss of a class's samples counts, like cat=2,dog=0.5 or 0=2,1=0.5; 1 where nothing is said.
+    /// The weights of classes in the loss, for example cat=2,dog=0.5 or 0=2,1=0.5 [default: 1 for each class].
     #[arg(long, value_parser = ClassWeight::parse, value_delimiter = ',', value_name = "CLASS=WEIGHT")]
     pub class_weight: Vec<ClassWeight>,
     /// Write event files for TensorBoard into OUT/tensorboard.
@@ -135,10 +134,10 @@ pub struct Arguments {
     pub tensorboard: bool,
     #[command(flatten)]
     pub place: Place,
-    /// What the first weights, the order of the images and other random draws depend on.
+    /// The random seed of the initial weights, the order of the images and all other random draws.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
-    /// The device: cpu, part of a GPU's name, or a number of `kiln devices` [default: $KILN_DEVICE, or the best one].
+    /// The device: cpu, part of a GPU's name, or a number from `kiln devices` [default: $KILN_DEVICE, or the best one].
     #[arg(long, value_name = "NAME|N")]
     pub device: Option<String>,
 }
@@ -146,7 +145,11 @@ pub struct Arguments {
 pub fn positive(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
     let as_used = number as f32; // on the device
-    if as_used.is_finite() && as_used > 0.0 { Ok(number) } else { Err("expected more than 0, also as f32".to_owned()) }
+    if as_used.is_finite() && as_used > 0.0 {
+        Ok(number)
+    } else {
+        Err("expected a number above 0 and in the range of f32".to_owned())
+    }
 }
 
 pub fn share(text: &str) -> Result<f64, String> {
@@ -155,8 +158,7 @@ pub fn share(text: &str) -> Result<f64, String> {
 }
 
 impl Arguments {
-    /// What is wrong with the arguments together, if anything is. Those of a training that goes on are not complete before
-    /// it is found.
+    /// The conflict between arguments, if any. Those of a resumed training are complete only once it is found.
     pub fn conflict(&self) -> Option<String> {
         if let Some(conflict) = self.optimizer.conflict(&self.model) {
             return Some(conflict);
@@ -171,21 +173,21 @@ impl Arguments {
             && self.validation_split() == 0.0
         {
             return Some(format!(
-                "--reduce-lr-on-plateau needs {monitor}; give a --validation-split above 0, or monitor=loss"
+                "--reduce-lr-on-plateau needs {monitor}; set --validation-split above 0, or monitor=loss"
             ));
         }
         if self.patience.is_some() && self.validation_split() == 0.0 {
-            return Some("--patience needs a validation loss; give a --validation-split above 0".to_owned());
+            return Some("--patience needs a validation loss; set --validation-split above 0".to_owned());
         }
         let augmented = self.augment.as_deref().map(augment::parse).and_then(Result::ok);
         if self.rescale.is_some() && augmented.is_some_and(|augmentation| augmentation.rescale.is_some()) {
-            return Some("--rescale and the rescale of --augment both say how values are scaled; give one".to_owned());
+            return Some("--rescale conflicts with the rescale of --augment; use only one of them".to_owned());
         }
         if self.data.is_none() && self.usual_data().is_none() {
             if let Err(error) = network::check(&self.model) {
                 return Some(error.to_string());
             }
-            return Some(format!("--data is needed to train {}: what is it to learn?", self.model));
+            return Some(format!("--data is required to train {}", self.model));
         }
         None
     }
@@ -194,22 +196,22 @@ impl Arguments {
         Known::named(&self.model)?.data
     }
 
-    /// What to learn.
+    /// The training data.
     pub fn data(&self) -> &str {
         self.data.as_deref().or(self.usual_data()).unwrap_or("mnist")
     }
 
-    /// The share of the samples that is validated with.
+    /// The share of the samples used for validation.
     pub fn validation_split(&self) -> f64 {
         self.validation_split.unwrap_or(if is_tensors(self.data()) { 0.0 } else { 0.2 })
     }
 
-    /// The number of the last epoch, if it is known before the first.
+    /// The number of epochs, if it is known before the first.
     pub fn epochs(&self) -> Option<usize> {
         self.epochs.map(|epochs| epochs as usize).or(if self.minutes.is_some() { None } else { Some(20) })
     }
 
-    /// What options that are not given are, where that depends on others.
+    /// The computed defaults of options that depend on others.
     pub fn computed_defaults(&self, optimizer: &dyn Optimizer) -> Vec<(String, String)> {
         let epochs = self.epochs().map(|epochs| ("--epochs", epochs.to_string()));
         let rest = [
@@ -222,10 +224,10 @@ impl Arguments {
         epochs.into_iter().chain(rest).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// How the weights are changed in a training on so many samples; all else is the default.
+    /// The optimizer for a training on this number of samples; all other fields are the defaults.
     ///
     /// # Errors
-    /// When the learning rate's schedule does not fit the length of the training.
+    /// If the learning rate's schedule does not fit the length of the training.
     pub fn compile(&self, samples: usize) -> Result<Compile, Error> {
         let steps_per_epoch = samples.div_ceil(self.batch_size as usize) as u64;
         let compile = self.optimizer.compile(&self.model, Length { steps_per_epoch, epochs: self.epochs() })?;

@@ -1,4 +1,4 @@
-//! What watches over a training: its time, and its files.
+//! Callbacks that limit a training's time and save its files.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -9,7 +9,7 @@ use kiln::{Callback, EpochLogs, Error, History, Model};
 
 use crate::commands::run_folder::CHECKPOINT;
 
-/// Stops a training when the next epoch would not fit into its time.
+/// Stops a training when the next epoch would exceed its time.
 pub struct Budget {
     time: Option<Duration>,
     began: Option<Instant>,
@@ -17,7 +17,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// So many minutes, or no limit.
+    /// A limit in minutes, or none.
     pub fn new(minutes: Option<f64>) -> Budget {
         Budget { time: minutes.map(|minutes| Duration::from_secs_f64(60.0 * minutes)), began: None, epochs: 0 }
     }
@@ -39,21 +39,21 @@ impl Callback for Budget {
     }
 }
 
-/// Saves model, checkpoint and history after every epoch, in this order: a training that is killed between two of them
-/// leaves a model that is no older than the checkpoint, and a checkpoint that is no older than the history and knows the
-/// figures of its last epoch.
+/// Saves model, checkpoint and history after every epoch, in this order: if the training is killed in between, the
+/// model is at least as new as the checkpoint, and the checkpoint, which has the figures of its last epoch, at least as
+/// new as the history.
 pub struct Saver<'a> {
     out: &'a Path,
     history: History,
 }
 
 impl Saver<'_> {
-    /// Saves into a folder. The history begins with that of the epochs before.
+    /// Saves to a folder, with the history of previous epochs.
     pub fn new(out: &Path, before: History) -> Saver<'_> {
         Saver { out, history: before }
     }
 
-    /// The figures of all epochs, also of those before.
+    /// The figures of all epochs, including previous ones.
     pub fn history(self) -> History {
         self.history
     }

@@ -1,4 +1,4 @@
-//! `--class-weight`: how much the samples of a class count, as `class=weight` with commas between them.
+//! `--class-weight`: the weights of classes in the loss, as `class=weight,…`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use kiln::data::Dataset;
 
 use crate::error::Error;
 
-/// What `--class-weight` says of one class.
+/// The weight of one class.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassWeight {
     class: String,
@@ -15,10 +15,10 @@ pub struct ClassWeight {
 }
 
 impl ClassWeight {
-    /// `cat=2` or `0=2`.
+    /// Parses `cat=2` or `0=2`.
     ///
     /// # Errors
-    /// When it is no class with a weight.
+    /// If it is not a class with a weight.
     pub fn parse(text: &str) -> Result<ClassWeight, String> {
         let (class, weight) = text.rsplit_once('=').ok_or("expected class=weight")?;
         let number = weight.parse().ok().filter(|weight: &f32| weight.is_finite() && *weight >= 0.0);
@@ -33,10 +33,10 @@ impl fmt::Display for ClassWeight {
     }
 }
 
-/// The weights of a data set's classes, which are found by their names or else by their numbers.
+/// Resolves classes of a data set by name or else by number.
 ///
 /// # Errors
-/// When there is no such class, or one is there twice.
+/// If there is no such class, or a class is duplicate.
 pub fn resolve(weights: &[ClassWeight], data: &Dataset) -> Result<Option<BTreeMap<usize, f32>>, Error> {
     let mut found = BTreeMap::new();
     for ClassWeight { class, weight } in weights {

@@ -1,4 +1,4 @@
-//! A training that diverged: where its last finite weights are.
+//! The error of a training that diverged, with the location of its last finite weights.
 
 use std::path::Path;
 
@@ -6,8 +6,8 @@ use kiln::{History, Model};
 
 use crate::error::Error;
 
-/// The error of a training, with the place of the last finite weights if it diverged. Those of each epoch are saved; where
-/// no epoch ended, the initial ones, which `initial` builds again, go to a folder that has no others.
+/// Adds the location of the last finite weights to the error of a training that diverged. Weights are saved after each
+/// epoch; if no epoch finished, the initial ones, rebuilt by `initial`, are saved unless the folder has others.
 pub fn explain(
     error: kiln::Error,
     history: &History,
@@ -20,7 +20,9 @@ pub fn explain(
     let folder = out.display();
     let kept = match history.epochs.last() {
         Some(logs) => format!("the last finite weights, those of epoch {}, are in {folder}", logs.epoch),
-        None if out.join("weights.safetensors").exists() => format!("no epoch ended: what is in {folder} is older"),
+        None if out.join("weights.safetensors").exists() => {
+            format!("no epoch finished: the contents of {folder} are from before this training")
+        }
         None => match initial().and_then(|model| save_if_finite(&model, out)) {
             Ok(true) => format!("the last finite weights, the initial ones, are in {folder}"),
             Ok(false) => "the initial weights are not finite: nothing is saved".to_owned(),

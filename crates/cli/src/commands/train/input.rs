@@ -1,4 +1,4 @@
-//! What is trained, and how samples go into it.
+//! The network to train, and its input.
 
 use kiln::Model;
 use kiln::data::{Dataset, Interpolation, Preprocessing};
@@ -8,18 +8,18 @@ use crate::commands::run::{DType, Run};
 use crate::commands::source::{self, Samples};
 use crate::error::Error;
 
-/// A network, and samples as it is to see them.
+/// A network and samples prepared for it.
 pub struct Input {
     pub model: Model,
     pub samples: Samples,
-    /// How pictures were resized.
+    /// The interpolation of resized pictures.
     pub interpolation: Interpolation,
-    /// What photographs went through.
+    /// The preprocessing, if any.
     pub preprocessing: Option<Preprocessing>,
 }
 
 impl Input {
-    /// Reads samples and makes the network. The network of a run sees them as in that run where nothing else is asked for.
+    /// Reads samples and creates the network. By default, the network of a run sees them as in that run.
     pub fn new(arguments: &Arguments, network: impl FnOnce(&Dataset) -> Result<Model, Error>) -> Result<Input, Error> {
         let before = Run::of_model(&arguments.model)?;
         let images = before.as_ref().map_or(arguments.images.clone(), |run| arguments.images.or_of_run(run));

@@ -81,7 +81,7 @@ pub fn run(given: &Arguments) -> Result<ExitCode, Error> {
     let history = fit(arguments, &mut model, &data, (initial_epoch, before), &mut progress, folder.path())?;
     let trained = &history.epochs[initial_epoch.min(history.epochs.len())..];
     if let (Some(resumed), true) = (resumed, trained.is_empty()) {
-        written = resumed.run; // what is asked for now has changed nothing
+        written = resumed.run; // the new arguments changed nothing
     }
     report::speed(&progress, trained);
     if let (Some(test), None) = (&data.test, interrupt::asked())
@@ -93,7 +93,7 @@ pub fn run(given: &Arguments) -> Result<ExitCode, Error> {
     end(&written, &history, folder.path())
 }
 
-/// What can be checked before the folder is taken, so that a training that cannot begin leaves what is there.
+/// Checks before the folder is claimed, so that a training that cannot start keeps its contents.
 fn check(arguments: &Arguments, model: &mut Model, data: &Data) -> Result<(), Error> {
     let batch_size = arguments.batch_size as usize;
     model.check(&data.trained, batch_size)?;
@@ -106,23 +106,23 @@ fn check(arguments: &Arguments, model: &mut Model, data: &Data) -> Result<(), Er
     Ok(())
 }
 
-/// What is learned from.
+/// The training data.
 struct Data {
-    /// All training samples, those that validate included.
+    /// All training samples, including the validation set.
     train: Dataset,
     trained: Dataset,
     validated: Dataset,
     test: Option<Dataset>,
     augmentation: Option<Augmentation>,
     class_weight: Option<BTreeMap<usize, f32>>,
-    /// How pictures were resized.
+    /// The interpolation of resized pictures.
     interpolation: Interpolation,
-    /// What photographs went through.
+    /// The preprocessing, if any.
     preprocessing: Option<Preprocessing>,
 }
 
 impl Data {
-    /// The samples as a network is to see them, and the network.
+    /// Loads the samples, prepared for the network, and the network.
     fn load(
         arguments: &Arguments,
         network: impl FnOnce(&Dataset) -> Result<Model, Error>,
@@ -142,7 +142,7 @@ impl Data {
         Ok((model, data))
     }
 
-    /// A run with what the network's input went through.
+    /// Records the preparation of the input in a run.
     fn describe(&self, run: Run) -> Run {
         let augmentation = self.augmentation.as_ref();
         let rescale = augmentation.and_then(|augmentation| augmentation.rescale);
@@ -156,7 +156,7 @@ impl Data {
     }
 }
 
-/// How the network is trained, with the loss and the metrics that labels suggest where none are named.
+/// The compile options, with default loss and metrics chosen by the labels.
 fn compile(arguments: &Arguments, model: &Model, data: &Data) -> Result<Compile, Error> {
     let loss = arguments.loss.clone().map_or_else(|| run::usual_loss(model, &data.train), Ok)?;
     let smoothing = arguments.label_smoothing.map(|smoothing| ("label_smoothing", smoothing.into()));
@@ -173,7 +173,7 @@ fn compile(arguments: &Arguments, model: &Model, data: &Data) -> Result<Compile,
     Ok(Compile { loss, metrics, ..compile })
 }
 
-/// The network with fresh weights.
+/// The network with new weights.
 fn untrained(arguments: &Arguments, train: &Dataset) -> Result<Model, Error> {
     match Known::named(&arguments.model) {
         Some(known) => Ok(known.build(train.sample_shape().clone(), train.classes())),
@@ -181,14 +181,14 @@ fn untrained(arguments: &Arguments, train: &Dataset) -> Result<Model, Error> {
     }
 }
 
-/// The network as it was before it was trained.
+/// The network with its initial weights.
 fn first(arguments: &Arguments, train: &Dataset) -> Result<Model, Error> {
     let mut model = untrained(arguments, train)?;
     initialize(&mut model, arguments)?;
     Ok(model)
 }
 
-/// The first weights: those of --weights, or of the folder in which the model was found, or random ones.
+/// Sets the initial weights: those of --weights, of the model's folder, or random ones.
 fn initialize(model: &mut Model, arguments: &Arguments) -> Result<(), Error> {
     model.initialize(arguments.seed)?;
     let beside = run_folder::named(&arguments.model).map(|folder| folder.join("weights.safetensors"));
@@ -196,14 +196,15 @@ fn initialize(model: &mut Model, arguments: &Arguments) -> Result<(), Error> {
         (Some(weights), _) => model.load_weights(weights.path()?)?,
         (None, Some(file)) => {
             model.load_weights(&file)?;
-            println!("begins with the weights in {}", file.display());
+            println!("initial weights: {}", file.display());
         }
         (None, None) => {}
     }
     Ok(())
 }
 
-/// Makes the folder the training's own. A model that was found there itself is not lost if the training ends early.
+/// Claims the folder for the training. If the model itself is from this folder, it is not lost when the training ends
+/// early.
 fn begin(arguments: &Arguments, model: &Model, folder: &mut RunFolder, run: &Run) -> Result<(), Error> {
     folder.begin(run)?;
     if run_folder::named(&arguments.model).is_some_and(|model| run_folder::is_same(model, folder.path())) {
@@ -212,7 +213,7 @@ fn begin(arguments: &Arguments, model: &Model, folder: &mut RunFolder, run: &Run
     Ok(())
 }
 
-/// Trains, and saves after each epoch. Returns the figures of all epochs, also of those before.
+/// Trains, and saves after each epoch. Returns the figures of all epochs, including previous ones.
 fn fit(
     arguments: &Arguments,
     model: &mut Model,
@@ -254,15 +255,15 @@ fn fit(
     let fitted = fitted.map_err(|error| diverged::explain(error, &ended, out, || first(arguments, &data.train)))?;
     let history = History { stopped: fitted.stopped, ..ended };
     if fitted.epochs.is_empty() {
-        let why = if fitted.stopped { "it was stopped early" } else { "raise --epochs to go on" };
+        let why = if fitted.stopped { "it was stopped early" } else { "raise --epochs to continue" };
         println!("no epoch is left after epoch {}: {why}", history.epochs.len());
     }
     history.save(out)?;
-    model.save(out)?; // once more: the best weights may have been restored
+    model.save(out)?; // again, because the best weights may have been restored
     Ok(history)
 }
 
-/// Writes down how it ended.
+/// Records the results.
 fn end(run: &Run, history: &History, out: &Path) -> Result<ExitCode, Error> {
     run.save(out)?;
     let curves = report::curves(run, history);

@@ -1,4 +1,4 @@
-//! How `kiln train` changes the weights: the optimizer, with all that it has.
+//! The optimizer of `kiln train` and its options.
 
 use std::sync::Arc;
 
@@ -10,73 +10,73 @@ use super::arguments::{positive, share};
 use super::schedule::{Length, Schedule};
 use crate::error::Error;
 
-/// Options of the optimizer.
+/// Optimizer options.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Options of the optimizer")]
+#[command(next_help_heading = "Optimizer options")]
 pub struct OptimizerArguments {
-    /// How the weights are changed [default: rmsprop for cifar-simple and cifar-deep, else adam].
+    /// The optimizer [default: rmsprop for cifar-simple and cifar-deep, else adam].
     #[arg(long, value_enum)]
     optimizer: Option<Rule>,
-    /// How far a step goes [default: Keras' for the optimizer: 0.001, but 0.01 for sgd].
+    /// The learning rate [default: Keras' for the optimizer: 0.001, but 0.01 for sgd].
     #[arg(long, value_parser = positive, allow_negative_numbers = true, value_name = "RATE")]
     learning_rate: Option<f64>,
-    /// Change the learning rate from step to step: cosine, cosine-restarts, exponential, inverse-time, polynomial or
-    /// piecewise, and behind a colon Keras' arguments as name=value; …_epochs stands for …_steps.
+    /// The learning-rate schedule: cosine, cosine-restarts, exponential, inverse-time, polynomial or piecewise,
+    /// optionally followed by a colon and Keras' arguments as name=value; …_epochs may replace …_steps.
     #[arg(long, value_parser = Schedule::parse, value_name = "NAME[:SPEC]", conflicts_with = "decay")]
     schedule: Option<Schedule>,
-    /// Divide the learning rate by 1 + DECAY times the number of steps, as Keras 2's decay.
+    /// Divide the learning rate by 1 + DECAY times the number of steps, as decay in Keras 2.
     #[arg(long, value_parser = not_negative, allow_negative_numbers = true, value_name = "DECAY")]
     decay: Option<f64>,
-    /// How much of the last step sgd or rmsprop takes again [default: 0].
+    /// The momentum of sgd and rmsprop [default: 0].
     #[arg(long, value_parser = share, allow_negative_numbers = true, value_name = "SHARE")]
     momentum: Option<f64>,
-    /// Look ahead along the momentum (Nesterov): sgd.
+    /// Use Nesterov momentum: sgd.
     #[arg(long)]
     nesterov: bool,
-    /// How slowly the mean of the squared gradients changes: rmsprop [default: 0.9] and adadelta [default: 0.95].
+    /// The decay rate of the mean squared gradient: rmsprop [default: 0.9] and adadelta [default: 0.95].
     #[arg(long, value_parser = share, allow_negative_numbers = true, value_name = "SHARE")]
     rho: Option<f64>,
-    /// How slowly the mean of the gradients changes: adam, adamw and nadam [default: 0.9].
+    /// The decay rate of the mean gradient: adam, adamw and nadam [default: 0.9].
     #[arg(long = "beta-1", value_parser = share, allow_negative_numbers = true, value_name = "SHARE")]
     beta_1: Option<f64>,
-    /// How slowly the mean of the squared gradients changes: adam, adamw and nadam [default: 0.999].
+    /// The decay rate of the mean squared gradient: adam, adamw and nadam [default: 0.999].
     #[arg(long = "beta-2", value_parser = share, allow_negative_numbers = true, value_name = "SHARE")]
     beta_2: Option<f64>,
-    /// What keeps quotients of small gradients small: all but sgd [default: 1e-7].
+    /// The constant added for numerical stability: all but sgd [default: 1e-7].
     #[arg(long, value_parser = not_negative, allow_negative_numbers = true, value_name = "EPSILON")]
     epsilon: Option<f64>,
-    /// Add epsilon to the root of the mean square, as Keras 2 does, not under it, as Keras 3: rmsprop.
+    /// Add epsilon outside the square root, as Keras 2, not inside it, as Keras 3: rmsprop.
     #[arg(long)]
     epsilon_outside_root: bool,
-    /// Divide by the gradients' variance, not by their mean square: rmsprop.
+    /// Normalize gradients by their variance instead of their mean square: rmsprop.
     #[arg(long)]
     centered: bool,
-    /// Divide by the largest mean square so far: adam and adamw.
+    /// Use the AMSGrad variant, which divides by the largest mean square so far: adam and adamw.
     #[arg(long)]
     amsgrad: bool,
-    /// What the sum of the squared gradients begins with: adagrad [default: 0.1].
+    /// The initial value of the sum of squared gradients: adagrad [default: 0.1].
     #[arg(long, value_parser = not_negative, allow_negative_numbers = true, value_name = "VALUE")]
     initial_accumulator_value: Option<f64>,
-    /// The share of the weights that decays in a step, times the learning rate [default: 0, but 0.004 for adamw].
+    /// The weight decay, scaled by the learning rate [default: 0, but 0.004 for adamw].
     #[arg(long, value_parser = not_negative, allow_negative_numbers = true, value_name = "RATE")]
     weight_decay: Option<f64>,
-    /// Variables that do not decay: part of their names, like bias,gamma,beta, or layer/variable.
+    /// Variables without weight decay: parts of their names, for example bias,gamma,beta, or layer/variable.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     exclude_from_weight_decay: Vec<String>,
-    /// Limit the absolute value of each element of the gradients.
+    /// Clip each element of the gradients to this absolute value.
     #[arg(long, value_parser = positive, allow_negative_numbers = true, value_name = "LIMIT", conflicts_with_all = ["clip_norm", "global_clip_norm"])]
     clip_value: Option<f64>,
-    /// Limit the norm of each variable's gradient.
+    /// Clip the norm of each variable's gradient.
     #[arg(long, value_parser = positive, allow_negative_numbers = true, value_name = "LIMIT", conflicts_with = "global_clip_norm")]
     clip_norm: Option<f64>,
-    /// Limit the norm of all gradients together.
+    /// Clip the norm of all gradients together.
     #[arg(long, value_parser = positive, allow_negative_numbers = true, value_name = "LIMIT")]
     global_clip_norm: Option<f64>,
-    /// Keep a moving average of the weights, which replaces them at the end; of it, MOMENTUM is kept in each step
+    /// Keep an exponential moving average of the weights with this momentum, which replaces the weights at the end
     /// [default: 0.99].
     #[arg(long, value_parser = share, allow_negative_numbers = true, value_name = "MOMENTUM", num_args = 0..=1, default_missing_value = "0.99")]
     ema: Option<f64>,
-    /// Replace the weights by their moving average after every N steps, too.
+    /// Also replace the weights by their moving average every N steps.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N", requires = "ema")]
     ema_overwrite_frequency: Option<u32>,
 }
@@ -105,7 +105,7 @@ fn not_negative(text: &str) -> Result<f64, String> {
 }
 
 impl OptimizerArguments {
-    /// What is wrong with the options together, for a network of this name, if anything is.
+    /// The conflict between options for a network of this name, if any.
     pub fn conflict(&self, model: &str) -> Option<String> {
         let rule = self.rule(model);
         for (option, given, rules) in self.special() {
@@ -125,18 +125,18 @@ impl OptimizerArguments {
         }
         match &self.schedule {
             Some(schedule) if schedule.has_rates() && self.learning_rate.is_some() => {
-                Some(format!("--schedule {schedule} has rates of its own; leave out --learning-rate"))
+                Some(format!("--schedule {schedule} sets the learning rates; remove --learning-rate"))
             }
             _ => None,
         }
     }
 
-    /// Whether the learning rate changes from step to step.
+    /// Whether the learning rate has a schedule.
     pub fn is_scheduled(&self) -> bool {
         self.schedule.is_some() || self.decay.is_some()
     }
 
-    /// The options that not all optimizers have: whether they are given, and those that have them.
+    /// The options that only some optimizers have: whether they are set, and those optimizers.
     fn special(&self) -> [(&'static str, bool, &'static [Rule]); 10] {
         use Rule::{Adadelta, Adagrad, Adam, Adamw, Nadam, Rmsprop, Sgd};
         [
@@ -153,10 +153,10 @@ impl OptimizerArguments {
         ]
     }
 
-    /// Optimizer, clipping and moving average of a training of a network of this name; all else is the default.
+    /// Optimizer, clipping and moving average for a network of this name; all other fields are the defaults.
     ///
     /// # Errors
-    /// When the schedule does not fit the length of the training.
+    /// If the schedule does not fit the length of the training.
     pub fn compile(&self, model: &str, length: Length) -> Result<Compile, Error> {
         let default = Compile::default();
         Ok(Compile {
@@ -256,7 +256,7 @@ impl OptimizerArguments {
         })
     }
 
-    /// The learning rate of each step.
+    /// The learning rate or its schedule.
     fn rate(&self, default: &dyn Optimizer, length: Length) -> Result<LearningRate, Error> {
         let initial = match default.learning_rate() {
             LearningRate::Constant(rate) => self.learning_rate.unwrap_or(*rate),
@@ -276,7 +276,7 @@ impl OptimizerArguments {
     }
 }
 
-/// Optimizer, clipping and moving average in words.
+/// Optimizer, clipping and moving average as text.
 pub fn words(compile: &Compile) -> String {
     let limits = [
         ("clipvalue", compile.clipvalue),

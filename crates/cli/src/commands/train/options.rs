@@ -1,5 +1,5 @@
-//! The options of a command line as text, so that a later one can be compared with them and completed from them: also
-//! those that other files add to `kiln train`.
+//! The options of a command line as text, including those that other files add to `kiln train`, so that a later command
+//! line can be compared with them and completed from them.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use super::Arguments;
 use crate::commands::augment;
 
-/// The options of a command line that are not left to their defaults: what is given for each, once per occurrence, and
-/// nothing for a flag. In JSON, a list of `--name=value` and `--flag`.
+/// The options set on a command line: for each the value of each occurrence, `None` for a flag. In JSON, a list of
+/// `--name=value` and `--flag`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<String>", into = "Vec<String>")]
 pub struct Options(BTreeMap<String, Vec<Option<String>>>);
 
 impl Options {
-    /// What is given for an option, if it is.
+    /// The values of an option, if it is set.
     pub fn get(&self, name: &str) -> Option<&[Option<String>]> {
         self.0.get(name).map(Vec::as_slice)
     }
@@ -28,20 +28,20 @@ impl Options {
         self.0.keys().map(String::as_str)
     }
 
-    /// Those whose names are, or are not, among these.
+    /// The options whose names are, or are not, among `names`.
     pub fn only(&self, names: &[&str], are: bool) -> Options {
         let some = self.0.iter().filter(|(name, _)| names.contains(&name.as_str()) == are);
         Options(some.map(|(name, values)| (name.clone(), values.clone())).collect())
     }
 
-    /// These, and those of `others` that are not among them.
+    /// These options, completed by those of `others`.
     pub fn or(&self, others: &Options) -> Options {
         let mut all = others.0.clone();
         all.extend(self.0.clone());
         Options(all)
     }
 
-    /// With another value for an option, if it is given.
+    /// Replaces the value of an option, if it is set.
     pub fn with(mut self, name: &str, value: String) -> Options {
         if let Some(values) = self.0.get_mut(name) {
             *values = vec![Some(value)];
@@ -49,7 +49,7 @@ impl Options {
         self
     }
 
-    /// As a command line has them.
+    /// The words of the command line.
     pub fn words(&self) -> Vec<String> {
         let word = |name: &String, value: &Option<String>| match value {
             Some(value) => format!("{name}={value}"),
@@ -58,7 +58,7 @@ impl Options {
         self.0.iter().flat_map(|(name, values)| values.iter().map(move |value| word(name, value))).collect()
     }
 
-    /// `kiln train` of a model with these options.
+    /// Parses the arguments of `kiln train MODEL` with these options.
     pub fn parse(&self, model: &str) -> Result<Arguments, clap::Error> {
         let words = self.words().into_iter().chain(["--".to_owned(), model.to_owned()]);
         Arguments::from_arg_matches(&command().try_get_matches_from(words)?)
@@ -85,7 +85,7 @@ impl From<Options> for Vec<String> {
     }
 }
 
-/// Whether the two say the same: numbers and augmentations may be written in several ways.
+/// Whether two values are equivalent: numbers and augmentations have several spellings.
 pub fn equal(name: &str, one: &[Option<String>], other: &[Option<String>]) -> bool {
     let number = |text: &str| text.parse::<f64>().ok();
     let same = |one: &Option<String>, other: &Option<String>| match (one, other) {
@@ -98,7 +98,7 @@ pub fn equal(name: &str, one: &[Option<String>], other: &[Option<String>]) -> bo
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
 }
 
-/// What options are where nothing is given, as far as the parser knows.
+/// The defaults known to the parser.
 pub fn defaults() -> BTreeMap<String, String> {
     let default = |argument: &Arg| {
         let values: Vec<&OsStr> = argument.get_default_values().iter().map(|value| value.as_os_str()).collect();
@@ -108,7 +108,7 @@ pub fn defaults() -> BTreeMap<String, String> {
     command().get_arguments().filter_map(default).filter_map(|(name, value)| Some((name?, value))).collect()
 }
 
-/// The parser, without the program's name before the options.
+/// The parser of options without the program's name.
 fn command() -> Command {
     Arguments::augment_args(Command::new("kiln train").no_binary_name(true))
 }
@@ -148,7 +148,7 @@ impl FromArgMatches for Options {
     }
 }
 
-/// Adds no argument: only looks at those that others add.
+/// Adds no argument: reads those of the other fields.
 impl Args for Options {
     fn augment_args(command: Command) -> Command {
         command

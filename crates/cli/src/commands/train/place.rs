@@ -1,26 +1,27 @@
-//! Where the result of `kiln train` goes, and what becomes of a training that is there.
+//! The output folder of `kiln train`, and the handling of a training in it.
 
 use std::path::{Path, PathBuf};
 
 use crate::commands::run_folder;
 use crate::error::Error;
 
-/// Where the result goes, and what becomes of a training that is there.
+/// The output folder, and the handling of a training in it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Place {
-    /// Go on from the checkpoint in --out, up to --epochs in all: to the bits of a training that was not interrupted.
-    /// Options that are not given are those of the training there. Others than those are refused, but for --epochs,
-    /// --minutes, --learning-rate, --patience, --tensorboard and --device, which take effect.
+    /// Resume from the checkpoint in --out, up to --epochs in total, with results bit-identical to an uninterrupted
+    /// training. Options default to those of the training there; changes are refused, except of --epochs, --minutes,
+    /// --learning-rate, --patience, --tensorboard and --device.
     #[arg(long)]
     pub resume: bool,
-    /// As --resume if a training in --out can be resumed, else begin one: for jobs that are restarted when they end early.
+    /// Resume a training in --out, as --resume, or start one if there is none; for jobs that are restarted
+    /// automatically.
     #[arg(long, conflicts_with = "resume")]
     pub resume_if_present: bool,
-    /// Remove the training in --out when the new one begins.
+    /// Replace the training in --out.
     #[arg(long, conflicts_with_all = ["resume", "resume_if_present"])]
     pub overwrite: bool,
-    /// Where the result goes: a folder without a training, unless --resume or --overwrite says what becomes of it
-    /// [default: runs/MODEL, or a new folder beside it where MODEL is a trained one].
+    /// The output folder, which must not contain a training unless --resume or --overwrite is set [default: runs/MODEL,
+    /// or a new folder beside it if MODEL is a trained one].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -31,7 +32,7 @@ impl Place {
         self.resume || self.resume_if_present
     }
 
-    /// The folder of the result.
+    /// The output folder.
     pub fn out(&self, model: &str) -> Result<PathBuf, Error> {
         match (&self.out, run_folder::named(model)) {
             (Some(out), _) => Ok(out.clone()),

@@ -1,4 +1,4 @@
-//! `--reduce-lr-on-plateau`: Keras' arguments of ReduceLROnPlateau in words.
+//! `--reduce-lr-on-plateau`: the arguments of Keras' ReduceLROnPlateau as text.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ struct Arguments {
     min_lr: Option<f64>,
 }
 
-/// What `--reduce-lr-on-plateau` says: Keras' defaults where it says nothing.
+/// Parses the value of `--reduce-lr-on-plateau`, with Keras' defaults.
 ///
 /// # Errors
-/// What is wrong with it.
+/// If an argument is unknown or invalid.
 pub fn parse(text: &str) -> Result<ReduceLROnPlateau, String> {
     let Arguments { monitor, factor, patience, mode, min_delta, cooldown, min_lr } = spec::parse(text)?;
     let default = ReduceLROnPlateau::default();
@@ -51,7 +51,7 @@ pub fn parse(text: &str) -> Result<ReduceLROnPlateau, String> {
 }
 
 /// # Errors
-/// When the figure that is watched is none of the training's.
+/// If the training has no figure with the name of the monitor.
 pub fn check(rule: &ReduceLROnPlateau, metrics: &[Arc<dyn Metric>], validates: bool) -> Result<(), Error> {
     let names = std::iter::once("loss").chain(metrics.iter().map(|metric| metric.name()));
     let mut names: Vec<String> = names.map(str::to_owned).collect();
@@ -67,7 +67,7 @@ pub fn check(rule: &ReduceLROnPlateau, metrics: &[Arc<dyn Metric>], validates: b
     }
 }
 
-/// The rule in the words of [`parse`].
+/// The rule as text for [`parse`].
 pub fn words(rule: &ReduceLROnPlateau) -> String {
     let ReduceLROnPlateau { monitor, factor, patience, mode, min_delta, cooldown, min_lr, .. } = rule;
     let mode = match mode {

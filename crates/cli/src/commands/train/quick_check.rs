@@ -1,4 +1,4 @@
-//! Whether photographs may fit a network, and both the memory: told before photographs are decoded.
+//! Checks that images fit the network, and both the memory, before any image is decoded.
 
 use super::Arguments;
 use crate::commands::network::{self, Known};
@@ -6,8 +6,8 @@ use crate::commands::{devices, source};
 use crate::error::Error;
 
 /// # Errors
-/// When images have another shape than the network takes, or the model, or a batch of it, is larger than the free memory of the device. Where that is not known before all
-/// data are read, nothing is said.
+/// If images do not have the network's input shape, or the model or a batch exceeds the device's free memory. If that
+/// is unknown before the data are read, there is no error.
 pub fn check(arguments: &Arguments) -> Result<(), Error> {
     let Some((shape, classes)) = source::described(arguments.data(), &arguments.images)? else { return Ok(()) };
     let model = match Known::named(&arguments.model) {

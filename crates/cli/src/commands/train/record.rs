@@ -1,4 +1,4 @@
-//! What `run.json` keeps of a training so that `--resume` can go on with it, and the comparison with what is asked for then.
+//! The record of a training in `run.json` for `--resume`, and its comparison with the resuming command.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,11 +13,11 @@ use super::options::{self, Options};
 use crate::commands::source;
 use crate::error::Error;
 
-/// Options that are about a call of the command, not about the training.
+/// Options of the command, not of the training.
 const OF_THE_CALL: [&str; 4] = ["--out", "--resume", "--resume-if-present", "--overwrite"];
-/// Options that matter before the first epoch only.
+/// Options that only matter before the first epoch.
 const AT_THE_START: [&str; 1] = ["--weights"];
-/// Options that take effect when a resumed training is given others. (The data are compared themselves.)
+/// Options that may change when a training is resumed. (The data themselves are compared.)
 const MAY_CHANGE: [&str; 10] = [
     "--accumulate",
     "--data",
@@ -30,45 +30,45 @@ const MAY_CHANGE: [&str; 10] = [
     "--skip-corrupt",
     "--stream",
 ];
-/// Options of which any replaces all.
+/// Options that together set the limit: any new one replaces all.
 const LIMITS: [&str; 2] = ["--epochs", "--minutes"];
 
-/// What a training was asked for.
+/// The configuration of a training.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// The options that were given, as the command line spells them.
+    /// The options set on the command line.
     pub options: Options,
-    /// What the other options were, as far as they have a default: epochs, batch size, seed, …
+    /// The defaults of the other options: epochs, batch size, seed, …
     pub defaults: BTreeMap<String, String>,
-    /// What was learned from.
+    /// The identity of the training data.
     pub data: Identity,
 }
 
-/// What tells one data set from another.
+/// The identity of a data set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
-    /// The number of training samples, those that validate included.
+    /// The number of training samples, including the validation set.
     pub samples: usize,
     /// The shape of a sample.
     pub shape: Vec<usize>,
-    /// What values are multiplied by, and what is then added, before the model sees them.
+    /// The scale and offset of the model's input.
     pub rescale: [f32; 2],
-    /// A hash of all labels and of some of the samples.
+    /// A hash of all labels and of some samples.
     pub hash: String,
 }
 
-/// The arguments of a training that goes on.
+/// The arguments of a resumed training.
 pub struct Merged {
-    /// What is given, and what the training was asked for before.
+    /// The new arguments, completed by those of the training.
     pub arguments: Arguments,
-    /// The options that are taken over, as the command line spells them.
+    /// The options kept from the training, as on the command line.
     pub kept: Vec<String>,
-    /// What is other than before, in words.
+    /// The changes as text.
     pub changed: Vec<String>,
 }
 
 impl Training {
-    /// What is asked for now.
+    /// Records a new training.
     pub fn new(arguments: &Arguments, optimizer: &dyn Optimizer, train: &Dataset) -> Result<Training, Error> {
         let given = arguments.options.only(&OF_THE_CALL, false);
         let mut defaults = options::defaults();
@@ -78,15 +78,15 @@ impl Training {
         Ok(Training { options: given, defaults, data: Identity::of(train)? })
     }
 
-    /// What is asked for now, of a training that began as another one says: how it began stays.
+    /// Records a resumed training, keeping the options of its start.
     pub fn continuing(self, before: &Training) -> Training {
         Training { options: self.options.or(&before.options.only(&AT_THE_START, true)), ..self }
     }
 
-    /// What this training of `model` was asked for, with what a command that resumes it gives.
+    /// Merges the options of this training of `model` with those of a command that resumes it.
     ///
     /// # Errors
-    /// When that would be another training, with all that differs.
+    /// If that would be a different training, with all differences.
     pub fn merge(&self, arguments: &Arguments, model: &str, folder: &Path) -> Result<Merged, Error> {
         let given = &arguments.options;
         let (mut changed, mut refused) = (Vec::new(), Vec::new());
@@ -119,7 +119,7 @@ impl Training {
     }
 }
 
-/// The values of an option in words.
+/// The values of an option as text.
 fn words(values: Option<&[Option<String>]>) -> String {
     let Some(values) = values else { return "not given".to_owned() };
     let values: Vec<&str> = values.iter().map(|value| value.as_deref().unwrap_or("given")).collect();
@@ -127,11 +127,11 @@ fn words(values: Option<&[Option<String>]>) -> String {
 }
 
 impl Identity {
-    /// How many samples are looked at.
+    /// The number of hashed samples.
     const SAMPLES: usize = 64;
 
     /// # Errors
-    /// When a streamed sample cannot be read.
+    /// If a streamed sample cannot be read.
     pub fn of(data: &Dataset) -> Result<Identity, Error> {
         let mut hash = Sha256::new();
         match data.labels() {
@@ -159,16 +159,16 @@ impl Identity {
         })
     }
 
-    /// Whether these are the samples and labels of a data set, however a model sees them.
+    /// Whether these are the samples and labels of a data set, regardless of scaling.
     ///
     /// # Errors
-    /// When a streamed sample cannot be read.
+    /// If a streamed sample cannot be read.
     pub fn is_of(&self, data: &Dataset) -> Result<bool, Error> {
         let Identity { samples, shape, hash, .. } = Identity::of(data)?;
         Ok((samples, shape, &hash) == (self.samples, self.shape.clone(), &self.hash))
     }
 
-    /// How another data set differs from this one, in words, if it does.
+    /// The difference between another data set and this one as text, if any.
     pub fn difference(&self, other: &Identity) -> Option<String> {
         let words = |what: &str, one: String, other: String| Some(format!("--data: {what} {one} before, {other} now"));
         match self {
@@ -182,7 +182,7 @@ impl Identity {
             _ if self.rescale != other.rescale => {
                 words("scale and offset:", format!("{:?}", self.rescale), format!("{:?}", other.rescale))
             }
-            _ => Some("--data: as many samples as before, but other ones or in another order".to_owned()),
+            _ => Some("--data: the samples, or their order, are different from before".to_owned()),
         }
     }
 }
@@ -272,7 +272,7 @@ mod tests {
         let one = Identity::of(&data(vec![1, 2, 3, 4, 5, 6])).unwrap();
         assert_eq!(one.difference(&Identity::of(&data(vec![1, 2, 3, 4, 5, 6])).unwrap()), None);
         let swapped = Identity::of(&data(vec![1, 2, 3, 4, 6, 5])).unwrap();
-        assert!(one.difference(&swapped).unwrap().contains("other ones"));
+        assert!(one.difference(&swapped).unwrap().contains("the samples, or their order"));
         let rescaled = Identity::of(&data(vec![1, 2, 3, 4, 5, 6]).rescaled(1.0, 0.0)).unwrap();
         assert!(one.difference(&rescaled).unwrap().contains("scale and offset"));
         assert!(one.is_of(&data(vec![1, 2, 3, 4, 5, 6]).rescaled(1.0, 0.0)).unwrap());

@@ -1,4 +1,4 @@
-//! What `kiln train` says, and what it writes down of itself.
+//! The output of `kiln train`, and its record in `run.json`.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::commands::{counted, source};
 use crate::plot::{Curves, Panel};
 use crate::progress::{Progress, rate};
 
-/// What the training was asked for.
+/// The run of a training.
 pub fn describe(arguments: &Arguments, device: &Device, compile: &Compile, train: &Dataset) -> Run {
     let (image_size, color_mode) = image_of(train.sample_shape());
     Run {
@@ -38,7 +38,7 @@ pub fn describe(arguments: &Arguments, device: &Device, compile: &Compile, train
     }
 }
 
-/// The lines before the first epoch. `parts` is how many samples are trained on and validated with.
+/// Prints the lines before the first epoch, with the numbers of training and validation samples.
 pub fn introduce(run: &Run, model: &Model, [train, validate]: [usize; 2], test: Option<&Dataset>) {
     let parameters = model.summary().parameters();
     println!("{} with {parameters} parameters on {}", run.model, run.device);
@@ -48,11 +48,11 @@ pub fn introduce(run: &Run, model: &Model, [train, validate]: [usize; 2], test: 
     let shards = if run.accumulate > 1 { format!(" in {} shards", run.accumulate) } else { String::new() };
     println!("{}, batches of {}{shards}, seed {}", run.optimizer, run.batch_size, run.seed);
     if let Some(augment) = &run.augment {
-        println!("images are changed at random: {augment}");
+        println!("augmentation: {augment}");
     }
 }
 
-/// How fast the epochs that were trained now were.
+/// Prints the speed of the epochs trained by this command.
 pub fn speed(progress: &Progress, trained: &[EpochLogs]) {
     if let Some(took) = progress.first_step() {
         let speed = trained.iter().map(|logs| logs.images_per_second).sum::<f64>() / trained.len().max(1) as f64;
@@ -60,12 +60,12 @@ pub fn speed(progress: &Progress, trained: &[EpochLogs]) {
     }
 }
 
-/// The last line of a training that was stopped.
+/// Prints the last line of a training that was stopped.
 pub fn stopped(history: &History, out: &Path) {
-    println!("stopped in epoch {}; all until then is saved in {}", history.epochs.len(), out.display());
+    println!("stopped in epoch {}; progress is saved in {}", history.epochs.len(), out.display());
 }
 
-/// The picture of the history: a panel for the loss and one for each metric, accuracy first.
+/// The learning curves: a panel per metric, accuracy first, and one for the loss.
 pub fn curves(run: &Run, history: &History) -> Curves {
     let score = run.test_accuracy.map(|accuracy| format!(": test accuracy {:.2} %", 100.0 * accuracy));
     let figure = |name: &str| history.epochs.iter().filter_map(|logs| logs.get(name)).collect();

@@ -1,4 +1,4 @@
-//! `--resume`: the training that goes on, and whether it is the one that is asked for.
+//! `--resume`: finds the training and checks that it is the requested one.
 
 use kiln::data::Dataset;
 use kiln::{History, Model};
@@ -9,22 +9,22 @@ use crate::commands::run::Run;
 use crate::commands::run_folder::{self, CHECKPOINT, Contents, RunFolder};
 use crate::error::Error;
 
-/// A training that goes on.
+/// A resumed training.
 pub struct Resumed {
-    /// What is given, and what the training was asked for before.
+    /// The new arguments, completed by those of the training.
     pub arguments: Arguments,
-    /// Whether the command names the training itself as its model.
+    /// Whether the model of the command is the training itself.
     pub itself: bool,
-    /// The training as it was before.
+    /// The run so far.
     pub run: Run,
     training: Training,
     notes: Vec<String>,
 }
 
-/// The training that is resumed, if one is.
+/// The training to resume, if any.
 ///
 /// # Errors
-/// When there is none though there must be, what is asked for is another one, or one that would be lost is there.
+/// If there is none but must be, it is not the requested one, or it would be lost.
 pub fn find(arguments: &Arguments, folder: &RunFolder) -> Result<Option<Resumed>, Error> {
     let path = folder.path();
     if !arguments.place.resumes() {
@@ -38,11 +38,11 @@ pub fn find(arguments: &Arguments, folder: &RunFolder) -> Result<Option<Resumed>
             return arguments.conflict().map_or(Ok(None), |conflict| Err(Error::Usage(conflict)));
         }
         Contents::Nothing => return nothing("no training"),
-        Contents::Begun => return nothing("a training that ended before its first epoch did"),
+        Contents::Begun => return nothing("a training that ended during its first epoch"),
         Contents::Model => return nothing("a model without a checkpoint"),
     }
     let Some((run, training)) = Run::load(path)?.and_then(|run| Some((run.clone(), run.training?))) else {
-        return nothing("a checkpoint, but no run.json that says what the training was asked for");
+        return nothing("a checkpoint, but no run.json with the options of the training");
     };
     let itself = run_folder::named(&arguments.model).is_some_and(|model| run_folder::is_same(model, path));
     let model = if itself { &run.model } else { &arguments.model };
@@ -50,21 +50,21 @@ pub fn find(arguments: &Arguments, folder: &RunFolder) -> Result<Option<Resumed>
     if let Some(conflict) = arguments.conflict() {
         return Err(Error::Usage(conflict));
     }
-    let kept = (!kept.is_empty()).then(|| format!("options of the training that goes on: {}", kept.join(" ")));
+    let kept = (!kept.is_empty()).then(|| format!("options kept from the resumed training: {}", kept.join(" ")));
     let notes = kept.into_iter().chain(changed.into_iter().map(|change| format!("changed: {change}"))).collect();
     Ok(Some(Resumed { arguments, itself, run, training, notes }))
 }
 
 impl Resumed {
-    /// The network of the training, with fresh weights.
+    /// The network of the training, with new weights.
     pub fn network(&self, folder: &RunFolder) -> Result<Model, Error> {
         Ok(Model::from_json_file(folder.path().join("model.json"))?)
     }
 
-    /// What is asked for now, once it is known to be the same training.
+    /// The record of the training, after checking that it is the same.
     ///
     /// # Errors
-    /// When the data, their classes or the network are not those of the training.
+    /// If the data, their classes or the network are not those of the training.
     pub fn checked(
         &self,
         now: Training,
@@ -80,7 +80,7 @@ impl Resumed {
         }
         if self.network(folder)?.to_json()? != model.to_json()? {
             let (before, now) = (&self.run.model, &self.arguments.model);
-            differences.push(format!("network: that of {before} before, another one now, by {now}"));
+            differences.push(format!("network: {before} before, a different one from {now} now"));
         }
         match differences.is_empty() {
             true => Ok(now.continuing(&self.training)),
@@ -88,7 +88,7 @@ impl Resumed {
         }
     }
 
-    /// Puts the model where the training ended. Returns how many epochs are over, and their figures.
+    /// Restores the model's training state. Returns the number of finished epochs, and their figures.
     pub fn restore(&self, model: &mut Model, folder: &RunFolder) -> Result<(usize, History), Error> {
         let epochs = model.load_checkpoint(folder.path().join(CHECKPOINT))?;
         let mut history = folder.history()?;
@@ -97,13 +97,13 @@ impl Resumed {
         Ok((epochs, history))
     }
 
-    /// What goes on, and how it is other than before.
+    /// Prints the resumed training and its changes.
     pub fn introduce(&self, model: &Model, epochs: usize, now: &Run) -> Result<(), Error> {
-        // As a device sees it: with the digits that f32 has.
+        // In f32, as on the device.
         let rate = model.learning_rate()? as f32;
-        println!("goes on after epoch {epochs}, with a learning rate of {rate}");
+        println!("resuming after epoch {epochs}, with a learning rate of {rate}");
         self.notes.iter().for_each(|note| println!("{note}"));
-        // As another version of Kiln may have other defaults.
+        // Another version of Kiln may have other defaults.
         if self.run.optimizer != now.optimizer {
             println!("changed: the optimizer: {} before, {} now", self.run.optimizer, now.optimizer);
         }

@@ -1,4 +1,4 @@
-//! `--schedule`: learning rates that change from step to step, as `name:arguments`.
+//! `--schedule`: learning-rate schedules, as `name:arguments`.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::commands::spec;
 
-/// What `--schedule` says.
+/// The value of `--schedule`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     name: Name,
@@ -29,16 +29,16 @@ enum Name {
     Piecewise,
 }
 
-/// How long a training is.
+/// The length of a training.
 #[derive(Clone, Copy, Debug)]
 pub struct Length {
-    /// Steps of an epoch.
+    /// The steps per epoch.
     pub steps_per_epoch: u64,
-    /// Unknown where only time ends the training.
+    /// Unknown if only time limits the training.
     pub epochs: Option<usize>,
 }
 
-/// A number of steps, said in steps or in epochs.
+/// A number of steps, in steps or in epochs.
 type Span = (Option<u64>, Option<f64>);
 
 impl Length {
@@ -56,7 +56,7 @@ impl Length {
         self.steps(name, span)?.ok_or_else(|| format!("expected {name}_steps or {name}_epochs, found neither"))
     }
 
-    /// What was said or else, less some steps, the whole training.
+    /// The span, by default the whole training less `less` steps.
     fn or_all(self, name: &str, span: Span, less: u64) -> Result<u64, String> {
         let all = || self.epochs.map(|epochs| (epochs as u64 * self.steps_per_epoch).saturating_sub(less).max(1));
         self.steps(name, span)?.or_else(all).ok_or_else(|| {
@@ -87,7 +87,7 @@ struct CosineRestarts {
     alpha: Option<f64>,
 }
 
-/// Of exponential and inverse-time.
+/// The arguments of exponential and inverse-time.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Falling {
@@ -118,10 +118,10 @@ struct Piecewise {
 }
 
 impl Schedule {
-    /// `cosine`, or `cosine:decay_epochs=20,alpha=0.01`.
+    /// Parses `cosine` or `cosine:decay_epochs=20,alpha=0.01`.
     ///
     /// # Errors
-    /// What is wrong with it, whatever the length of the training.
+    /// If it is invalid for every length of training.
     pub fn parse(text: &str) -> Result<Schedule, String> {
         let (name, arguments) = text.split_once(':').unwrap_or((text, ""));
         let names = || Name::value_variants().iter().map(|name| name.word()).collect::<Vec<_>>().join(", ");
@@ -131,21 +131,21 @@ impl Schedule {
         Ok(schedule)
     }
 
-    /// Keras 2's `decay` of all optimizers.
+    /// The `decay` of Keras 2's optimizers.
     pub fn keras_2_decay(initial: f64, decay: f64) -> LearningRate {
         InverseTimeDecay::new(initial, 1, decay).into()
     }
 
-    /// Whether it takes no initial rate.
+    /// Whether its rates are absolute, without an initial rate.
     pub fn has_rates(&self) -> bool {
         self.name == Name::Piecewise
     }
 
-    /// The rate of each step of a training, the first of which has `initial`; a warm-up without `warmup_target` rises to
-    /// that from 0.
+    /// The learning-rate schedule of a training that starts at `initial`; a warm-up without `warmup_target` rises from
+    /// 0 to it.
     ///
     /// # Errors
-    /// What is wrong with the arguments.
+    /// If an argument is invalid.
     pub fn learning_rate(&self, initial: f64, length: Length) -> Result<LearningRate, String> {
         let rate: LearningRate = match self.name {
             Name::Cosine => cosine(self.arguments()?, initial, length)?.into(),

@@ -1,10 +1,10 @@
-//! Data sets that are one archive.
+//! Data sets distributed as one archive.
 
 use super::*;
 
 const NAMES: [&str; 2] = ["one.bin", "names.txt"];
 
-/// An archive of both files, of an executable and of a file that is not wanted, all in a folder.
+/// An archive of both files, an executable and an unrelated file, all in a folder.
 fn archive() -> Vec<u8> {
     let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (index, name) in NAMES.into_iter().chain(["readme.html"]).enumerate() {

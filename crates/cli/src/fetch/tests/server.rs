@@ -1,4 +1,4 @@
-//! A web server on a free port of this machine, for as long as a test runs.
+//! A local web server on a free port for the duration of a test.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -42,7 +42,7 @@ impl Reply {
         Reply { head: format!("HTTP/1.1 206 Partial Content\r\n{range}"), body: body[start..].to_vec() }
     }
 
-    /// Promises all and sends only so many bytes.
+    /// Announces the whole size and sends only `bytes`.
     pub fn cut_after(mut self, bytes: usize) -> Reply {
         self.body.truncate(bytes);
         self
@@ -64,7 +64,7 @@ impl Server {
                 let Some((path, start)) = read_request(&stream) else { continue };
                 let reply = answer(&path, start);
                 log.lock().unwrap().push((path, start));
-                // A client that has seen enough hangs up: not the server's concern.
+                // The client may close the connection early.
                 let _ = write!(stream, "{}Connection: close\r\n\r\n", reply.head);
                 let _ = stream.write_all(&reply.body);
             }

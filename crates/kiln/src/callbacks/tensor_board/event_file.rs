@@ -1,4 +1,4 @@
-//! A file of TensorBoard's events, to which figures are added.
+//! TensorBoard's event files.
 //!
 //! Events are protocol buffers: `Event { 1: double wall_time, 2: int64 step, 3: string file_version, 5: Summary }`,
 //! `Summary { 1: repeated Value }` and `Value { 1: string tag, 2: float simple_value }`.
@@ -12,16 +12,16 @@ use super::record::framed;
 use crate::Result;
 use crate::saving::{file_error, make_folder};
 
-/// What the first event of a file says.
+/// The file version in the first event.
 const FILE_VERSION: &str = "brain.Event:2";
 
-/// Types of fields on the wire.
+/// Wire types of fields.
 const VARINT: u32 = 0;
 const FIXED64: u32 = 1;
 const BYTES: u32 = 2;
 const FIXED32: u32 = 5;
 
-/// A file of events that no one else writes.
+/// An event file with a single writer.
 #[derive(Debug)]
 pub(super) struct EventFile {
     path: PathBuf,
@@ -29,10 +29,10 @@ pub(super) struct EventFile {
 }
 
 impl EventFile {
-    /// Makes a new file in a folder, which is made too if it is not there.
+    /// Creates a file in a folder, and the folder if it is missing.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If it cannot be written.
     pub fn create(folder: &Path) -> Result<EventFile> {
         make_folder(folder)?;
         let (seconds, process) = (now() as u64, std::process::id());
@@ -50,15 +50,15 @@ impl EventFile {
         Ok(events)
     }
 
-    /// Adds an event with figures of one step.
+    /// Appends an event with the figures of one step.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn write(&mut self, step: u64, figures: impl IntoIterator<Item = (String, f64)>) -> Result<()> {
         self.append(&scalars_event(now(), step, figures))
     }
 
-    /// In one piece, so that a reader of the file finds whole records.
+    /// Written at once, so that readers find complete records.
     fn append(&mut self, event: &[u8]) -> Result<()> {
         self.file.write_all(&framed(event)).map_err(|source| file_error("write", &self.path, source))
     }
@@ -108,7 +108,7 @@ fn key(message: &mut Vec<u8>, field: u32, wire_type: u32) {
     varint(message, u64::from(field << 3 | wire_type));
 }
 
-/// Seven bits per byte, the lowest first; the highest bit of a byte says that more follow.
+/// Seven bits per byte, lowest first; the highest bit is set if more bytes follow.
 fn varint(message: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         message.push(value as u8 | 0x80);

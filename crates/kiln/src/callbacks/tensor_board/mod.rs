@@ -1,4 +1,4 @@
-//! Figures that TensorBoard draws.
+//! Logs figures for TensorBoard.
 
 mod event_file;
 mod record;
@@ -11,14 +11,13 @@ use crate::history::EpochLogs;
 use crate::{Error, Model, Result};
 use event_file::EventFile;
 
-/// Writes the figures of a training into event files, as Keras' `TensorBoard` does; `tensorboard --logdir logs` draws
-/// them, also while training goes on.
+/// Writes the figures of a training to event files, as Keras' `TensorBoard`; `tensorboard --logdir logs` shows them,
+/// even during training.
 ///
-/// In `log_dir/train` lie `epoch_loss`, `epoch_accuracy` and `epoch_learning_rate`, in `log_dir/validation`
-/// `epoch_loss` and `epoch_accuracy`, all over the epochs, the first being 0 as in Keras, and
-/// `evaluation_loss_vs_iterations` and `evaluation_accuracy_vs_iterations` over the steps. With
-/// [`UpdateFreq::Batches`] there are `batch_loss` and `batch_accuracy` of the epoch so far, over the training's steps.
-/// Histograms, graphs, images, profiles and embeddings are not written.
+/// `log_dir/train` has `epoch_loss`, `epoch_accuracy` and `epoch_learning_rate`; `log_dir/validation` has `epoch_loss`
+/// and `epoch_accuracy`, by epoch (the first is 0 as in Keras), and `evaluation_loss_vs_iterations` and
+/// `evaluation_accuracy_vs_iterations`, by step. [`UpdateFreq::Batches`] adds `batch_loss` and `batch_accuracy` of the
+/// epoch so far, by training step. Histograms, graphs, images, profiles and embeddings are not written.
 ///
 /// # Example
 /// ```
@@ -28,13 +27,13 @@ use event_file::EventFile;
 /// ```
 #[derive(Debug)]
 pub struct TensorBoard {
-    /// The folder. Another training needs another one, or its curves are drawn over these.
+    /// The folder. Each training needs its own, or its curves overlap.
     pub log_dir: PathBuf,
-    /// Whether `epoch_steps_per_second` is written too.
+    /// Whether to write `epoch_steps_per_second`, too.
     pub write_steps_per_second: bool,
-    /// How often figures are written, beside those of each epoch.
+    /// How often to write figures, in addition to those of each epoch.
     pub update_freq: UpdateFreq,
-    /// What training leaves here: `Default::default()` to begin with.
+    /// The state kept by training; initially `Default::default()`.
     pub state: TensorBoardState,
 }
 
@@ -44,18 +43,18 @@ pub enum UpdateFreq {
     /// After each epoch.
     #[default]
     Epoch,
-    /// Also after each batch whose number in the training, the first being 1, can be divided by this one.
+    /// Also after each batch whose number in the training (the first is 1) is a multiple of this.
     Batches(usize),
 }
 
-/// What a [`TensorBoard`] keeps from batch to batch. Each training starts anew, in files of its own; one that is resumed
-/// goes on with the number of batches.
+/// The state of a [`TensorBoard`]. Each training resets it and writes new files; a resumed training continues the batch
+/// numbers.
 #[derive(Debug, Default)]
 pub struct TensorBoardState {
     train: Option<EventFile>,
     validation: Option<EventFile>,
     batches: usize,
-    /// Why a batch's figures could not be written: told when its epoch ends.
+    /// An error of writing a batch's figures, returned when its epoch ends.
     failed: Option<Error>,
 }
 
@@ -66,7 +65,7 @@ impl Default for TensorBoard {
 }
 
 impl TensorBoard {
-    /// Writes the figures of each epoch into a folder.
+    /// Writes the figures of each epoch to a folder.
     pub fn new(log_dir: impl AsRef<Path>) -> TensorBoard {
         TensorBoard {
             log_dir: log_dir.as_ref().to_owned(),
@@ -85,7 +84,7 @@ impl TensorBoard {
     }
 }
 
-/// The file, made when it is first needed, so that there is none without figures.
+/// The file, created on first use, so that there is no file without figures.
 fn opened<'a>(file: &'a mut Option<EventFile>, folder: &Path) -> Result<&'a mut EventFile> {
     let opened = match file.take() {
         Some(file) => file,

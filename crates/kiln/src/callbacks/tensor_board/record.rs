@@ -1,6 +1,6 @@
 //! Records of a TFRecord file: `length: u64, crc(length): u32, data, crc(data): u32`, all little-endian.
 
-/// A record that holds these bytes.
+/// A record of these bytes.
 pub(super) fn framed(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
     let mut record = Vec::with_capacity(data.len() + 16);
@@ -11,7 +11,7 @@ pub(super) fn framed(data: &[u8]) -> Vec<u8> {
     record
 }
 
-/// The check sum as TFRecord stores it, so that the check sum of data that hold check sums is no special value.
+/// TFRecord's masked checksum, which avoids computing checksums of data that include checksums.
 fn masked_crc(data: &[u8]) -> u32 {
     crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }

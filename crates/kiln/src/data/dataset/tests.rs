@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Five samples of two values, sample `i` holding `2i` and `2i + 1`, labels 0 1 2 0 1.
+/// Five samples of two values: sample `i` is `[2i, 2i + 1]`, with labels 0 1 2 0 1.
 fn five() -> Dataset {
     Dataset::from_u8([2], (0..10).collect(), Labels::index(vec![0, 1, 2, 0, 1], 3)).unwrap()
 }
@@ -135,9 +135,9 @@ fn a_class_weight_for_a_class_that_is_not_there_is_an_error() {
     let two_classes = || Labels::index(vec![0, 1, 1], 2);
     assert_eq!(weighted(two_classes(), 1, 100.0).unwrap(), [1.0, 100.0, 100.0]);
     let error = weighted(two_classes(), 7, 100.0).unwrap_err();
-    assert_eq!(error, "class_weight: expected classes 0 to 1, as the labels have, found class 7");
+    assert_eq!(error, "class_weight: expected one of the classes 0 to 1, found class 7");
     assert!(weighted(Labels::one_hot(vec![1.0, 0.0, 0.0, 1.0, 1.0, 0.0], 2), 2, 2.0).is_err());
-    // One value for each sample is its class.
+    // A single value per sample is its class.
     assert_eq!(weighted(Labels::values(vec![0.0, 1.0, 0.0], 1), 1, 2.0).unwrap(), [1.0, 2.0, 1.0]);
     assert!(weighted(Labels::values(vec![0.0, 1.0, 0.0], 1), 2, 2.0).is_err());
     for wrong in [f32::NAN, f32::INFINITY, -1.0] {

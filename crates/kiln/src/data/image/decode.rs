@@ -1,4 +1,4 @@
-//! From a file's bytes to pixels.
+//! Decodes image files.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -13,18 +13,19 @@ use super::{ColorMode, Image};
 use crate::data::DataError;
 use crate::memory;
 
-/// An image that takes more memory than this while it is decoded, in bytes, is decoded while no other such image is, so
-/// that as many threads as there are do not fill the memory with them.
+/// Images that need more memory than this to decode, in bytes, are decoded one at a time, so that many threads do not
+/// fill the memory.
 const LARGE: u64 = 256 << 20;
 
-/// No format but WebP packs more pixels into a byte: PNG's deflate makes 1032 bytes of one, of 8 pixels each.
+/// The maximum number of pixels per byte of any format but WebP: PNG's deflate expands a byte to at most 1032, of 8
+/// pixels each.
 const MOST_PIXELS_PER_BYTE: usize = 16_384;
 
-/// Reads a file of any kind that [`decode`] knows; what it is does not depend on its name.
+/// Reads a file of any format of [`decode`], detected by its contents.
 ///
 /// # Errors
-/// [`DataError::Read`] when it cannot be read, [`DataError::Format`] when it is no whole image, [`DataError::Memory`] when
-/// it takes more than half of the free memory to decode.
+/// [`DataError::Read`] if it cannot be read, [`DataError::Format`] if it is not a complete image, [`DataError::Memory`]
+/// if decoding needs more than half of the free memory.
 pub fn read(path: &Path, color_mode: ColorMode) -> Result<Image, DataError> {
     let bytes = std::fs::read(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
     decode(&bytes, color_mode).map_err(|refused| match refused {
@@ -36,20 +37,20 @@ pub fn read(path: &Path, color_mode: ColorMode) -> Result<Image, DataError> {
     })
 }
 
-/// Why bytes do not become an image.
+/// The reason why bytes are not decoded.
 #[derive(Debug, PartialEq)]
 enum Refused {
-    /// What they are instead.
+    /// Not an image: the description of the contents.
     NoImage(String),
-    /// They need more memory than they may take, both in bytes.
+    /// The image needs more memory than allowed, both in bytes.
     TooLarge { size: [usize; 2], needed: u64, limit: Option<u64> },
 }
 
-/// The first frame of a BMP, GIF, JPEG, PNG or WebP file. 16 bits per channel become 8; rotations that a camera noted
-/// beside the pixels are not carried out, nor does Keras.
+/// Decodes the first frame of a BMP, GIF, JPEG, PNG or WebP file. 16 bits per channel are reduced to 8; EXIF rotations
+/// are ignored, as in Keras.
 ///
 /// # Errors
-/// Why there is none.
+/// The reason of the failure.
 fn decode(bytes: &[u8], color_mode: ColorMode) -> Result<Image, Refused> {
     let no_image = |found: &str| Refused::NoImage(found.to_owned());
     if bytes.is_empty() {
@@ -87,7 +88,7 @@ fn jpeg(bytes: &[u8]) -> Result<Pixels, Refused> {
 fn others(bytes: &[u8], format: ImageFormat) -> Result<Pixels, Refused> {
     let damaged = |error: ImageError| Refused::NoImage(format!("a damaged {} file ({error})", name(format)));
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    // Of what stands before the pixels; they have their own, below.
+    // For the headers; the limit of the pixels is below.
     let mut limits = Limits::default();
     limits.max_alloc = Some(LARGE);
     reader.limits(limits.clone());
@@ -100,7 +101,7 @@ fn others(bytes: &[u8], format: ImageFormat) -> Result<Pixels, Refused> {
         let found = format!("a damaged {name} file ({height} x {width} pixels in {length} bytes)");
         return Err(Refused::NoImage(found));
     }
-    // The pixels, and what the decoder and the change of channels take beside them.
+    // The pixels, and as much again for the decoder and the conversion of channels.
     let needed = decoder.total_bytes().saturating_mul(2);
     let _alone = room_for(needed).map_err(|limit| Refused::TooLarge { size, needed, limit: Some(limit) })?;
     limits.max_alloc = Some(needed.max(LARGE));
@@ -109,10 +110,10 @@ fn others(bytes: &[u8], format: ImageFormat) -> Result<Pixels, Refused> {
     Ok((size, channels, values))
 }
 
-/// Waits until an image that takes so many bytes may be decoded, which lasts as long as what is returned.
+/// Waits until an image that needs this many bytes may be decoded, while the guard is held.
 ///
 /// # Errors
-/// The number of bytes that the memory allows for, if those are fewer.
+/// The allowed number of bytes, if it is exceeded.
 fn room_for(needed: u64) -> Result<Option<MutexGuard<'static, ()>>, u64> {
     static ALONE: Mutex<()> = Mutex::new(());
     let alone = (needed > LARGE).then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner));
@@ -144,7 +145,7 @@ fn bytes_per_channel(image: DynamicImage) -> (usize, Vec<u8>) {
     }
 }
 
-/// Drops the alpha of 2 or 4 channels, and makes grey of colours or the other way round.
+/// Drops the alpha channel, and converts between grayscale and RGB.
 fn convert(values: Vec<u8>, channels: usize, color_mode: ColorMode) -> Vec<u8> {
     match (color_mode, channels) {
         (ColorMode::Rgb, 3) | (ColorMode::Grayscale, 1) => values,
@@ -218,7 +219,7 @@ mod tests {
         for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp] {
             let whole = if format == ImageFormat::Jpeg { STRAY.to_vec() } else { file(noise.clone(), format) };
             assert!(decode(&whole, ColorMode::Rgb).is_ok());
-            // A PNG file's last 12 bytes hold nothing but its end.
+            // A PNG file's last 12 bytes are only its end chunk.
             let needed = whole.len() - if format == ImageFormat::Png { 12 } else { 0 };
             for length in 0..needed {
                 assert!(decode(&whole[..length], ColorMode::Rgb).is_err(), "{format:?} cut to {length}");
@@ -226,7 +227,7 @@ mod tests {
         }
     }
 
-    /// A JPEG file of libjpeg's with stray bytes between its segments.
+    /// A JPEG file with stray bytes between its segments.
     const STRAY: &[u8] = include_bytes!("../../../../../tests/fixtures/load_img/garbage_seg.jpg");
 
     #[test]
@@ -235,7 +236,7 @@ mod tests {
         assert_eq!(image.shape, Shape::from([8, 8, 3]));
     }
 
-    /// A PNG file of one grey value, whose header says that it has this height and width.
+    /// A uniform grey PNG file with this height and width in its header.
     fn grey_png([height, width]: [u32; 2]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let encoder = image::codecs::png::PngEncoder::new_with_quality(
@@ -269,7 +270,7 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large.png");
-        png.resize(60_000_000, 0); // as large as a file of so many pixels is at least
+        png.resize(60_000_000, 0); // the minimum size of a file with so many pixels
         std::fs::write(&path, png).unwrap();
         let error = read(&path, ColorMode::Grayscale).unwrap_err();
         let text = error.to_string();

@@ -1,4 +1,4 @@
-//! A folder with a sub-folder of images per class.
+//! A folder with a subfolder of images per class.
 
 use std::fmt;
 use std::path::Path;
@@ -13,45 +13,45 @@ use crate::data::{DataError, Dataset, Labels};
 use crate::memory;
 use crate::random::{Stream, permuted};
 
-/// How many files are decoded between two reports of progress, at most.
+/// The maximum number of files decoded between two reports of progress.
 const BLOCK: usize = 256;
-/// And how many bytes their samples take at most, unless one takes more.
+/// The maximum size of their samples in bytes, unless one is larger.
 const BLOCK_BYTES: usize = 256 << 20;
 
-/// How many damaged files an error names.
+/// The number of damaged files named in an error.
 const NAMED: usize = 10;
 
 /// The arguments of [`image_dataset_from_directory`].
 pub struct ImageOptions<'a> {
-    /// The height and the width to which images are resized, in pixels. Without them, all must have the size of the
-    /// first, and nothing is resized (Keras has 256 x 256).
+    /// The height and width to resize images to, in pixels. By default, all images must have the same size (Keras'
+    /// default is 256 x 256).
     pub image_size: Option<[usize; 2]>,
     /// The channels.
     pub color_mode: ColorMode,
-    /// How images of another size are resized.
+    /// The interpolation of resized images.
     pub interpolation: Interpolation,
-    /// Whether the files are mixed. If not, they are sorted by class and name, and the last share of the data set is of
-    /// the last classes alone.
+    /// Whether to shuffle the files. Otherwise they are sorted by class and name, so that a validation split has only
+    /// the last classes.
     pub shuffle: bool,
-    /// What the mixed order depends on.
+    /// The seed of the shuffled order.
     pub seed: u64,
-    /// What is done about files that cannot be decoded.
+    /// The handling of files that cannot be decoded.
     pub corrupt: Corrupt<'a>,
-    /// Whether files are decoded when a device needs them, again in each epoch if they do not fit it, rather than now.
-    /// Samples that would take more than a quarter of the free memory are streamed in any case. A damaged file is then an
-    /// error of what needs it, unless such files are skipped, for which all are decoded once now.
+    /// Whether to decode files on demand, in each epoch if they do not fit on the device, instead of immediately.
+    /// Samples that need more than a quarter of the free memory are always streamed. A damaged file is then an error
+    /// when it is needed, unless damaged files are skipped, in which case all are decoded once immediately.
     pub stream: bool,
-    /// Is told from time to time how many files are done, of how many.
+    /// Reports progress: the number of decoded files, and of all files.
     pub progress: Option<&'a mut dyn FnMut(usize, usize)>,
 }
 
-/// What is done about files that cannot be read or decoded.
+/// The handling of files that cannot be read or decoded.
 #[derive(Default)]
 pub enum Corrupt<'a> {
-    /// They are an error, which names them all (or ten, and how many more there are).
+    /// Return an error that names them (the first ten, and the number of others).
     #[default]
     Error,
-    /// They are left out, and each is told with what is wrong with it.
+    /// Skip them, and report the error of each.
     Skip(&'a mut dyn FnMut(&DataError)),
 }
 
@@ -94,18 +94,18 @@ impl fmt::Debug for Corrupt<'_> {
     }
 }
 
-/// The images in the sub-folders of a folder, decoded on all cores. Each sub-folder is a class; the classes are sorted
-/// by name and known as [`Dataset::class_names`]. As in Keras, images may lie in folders within a class, and files of
-/// other kinds and hidden folders are passed over. Files that shrink are resized as PIL does, with a filter that
-/// widens, where Keras' function has TensorFlow's, which does not.
+/// Reads the images in the subfolders of a folder, decoded on all cores. Each subfolder is a class; the classes are
+/// sorted by name ([`Dataset::class_names`]). As in Keras, a class may have nested folders, and other files and hidden
+/// folders are ignored. Images are shrunk with antialiasing, as by PIL; Keras' function uses TensorFlow's resizing,
+/// which has none.
 ///
-/// Values are 0 to 255, as Keras' function gives them, and a model sees them so: either the model begins with a
-/// [`Rescaling`](crate::layers::Rescaling), or [`Dataset::rescaled`] scales them first.
+/// Values are 0 to 255, unscaled, as in Keras: either the model begins with a [`Rescaling`](crate::layers::Rescaling),
+/// or [`Dataset::rescaled`] scales them.
 ///
 /// # Errors
-/// When a folder cannot be read or has no images, an image has another size than the first and no `image_size` is
-/// given, or (unless they are skipped) files are damaged. An image that takes more than half of the free memory to decode
-/// is not damaged, and is not skipped.
+/// If a folder cannot be read or has no images, images have different sizes without `image_size`, or (unless they are
+/// skipped) files are damaged. An image that needs more than half of the free memory to decode is an error and is not
+/// skipped.
 ///
 /// # Example
 /// ```no_run
@@ -150,19 +150,19 @@ pub fn image_dataset_from_directory(
     data.rescaled(1.0, 0.0).with_class_names(class_names)
 }
 
-/// Memory for so many bytes, or `None` where they should be streamed. A data set is copied when it
-/// goes to a device, so a quarter of the free memory is the most that it may take.
+/// Allocates this many bytes, or returns `None` if the samples should be streamed. A data set is copied on its way to a
+/// device, so it may use at most a quarter of the free memory.
 fn room_for(bytes: usize) -> Option<Vec<u8>> {
     let few = memory::free().is_none_or(|free| bytes as u64 <= free / 4);
     if !few {
-        tracing::info!(bytes, "the images are streamed: they would take more than a quarter of the free memory");
+        tracing::info!(bytes, "the images are streamed, because they need more than a quarter of the free memory");
         return None;
     }
     memory::with_capacity(bytes).ok()
 }
 
-/// Appends what the files hold to `values`, unless it is only wanted which of them are whole. Gives those, and what is
-/// wrong with the others.
+/// Decodes the files, and appends their pixels to `values` unless `only_check`. Returns the valid files and the errors
+/// of the others.
 fn decode_all(
     rule: &Rule,
     files: Vec<File>,
@@ -172,7 +172,7 @@ fn decode_all(
 ) -> Result<(Vec<File>, Vec<DataError>), DataError> {
     let (elements, count) = (rule.shape.elements(), files.len());
     let (mut whole, mut damaged) = (Vec::with_capacity(count), Vec::new());
-    // A block takes at most as much memory as a large photograph.
+    // A block needs at most as much memory as a large photograph.
     let block = (BLOCK_BYTES / elements).clamp(1, BLOCK.min(count.max(1)));
     let mut place = memory::zeroed(block * elements).map_err(|_| no_memory(block, block * elements))?;
     for files in files.chunks(block) {

@@ -1,4 +1,4 @@
-//! How the files of a folder of classes become samples.
+//! Reads the files of a folder of classes as samples.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use super::listing::File;
 use super::{ColorMode, ImageOptions, Interpolation, decode, resize};
 use crate::data::{DataError, Source};
 
-/// How a file becomes a sample.
+/// The conversion of a file to a sample.
 #[derive(Debug)]
 pub(super) struct Rule {
     pub shape: Shape,
     color_mode: ColorMode,
     interpolation: Interpolation,
-    /// The file that all others must have the size of, if none is resized.
+    /// The file whose size all others must have, if none is resized.
     first: Option<PathBuf>,
 }
 
@@ -36,11 +36,11 @@ impl Rule {
         }
     }
 
-    /// Puts a sample in its place; gives what is wrong with a file that cannot be decoded.
+    /// Writes a sample to its place; returns the error of a file that cannot be decoded.
     pub fn read(&self, path: &Path, place: &mut [u8]) -> Result<Option<DataError>, DataError> {
         let mut image = match decode::read(path, self.color_mode) {
             Ok(image) => image,
-            Err(error @ DataError::Memory { .. }) => return Err(error), // the file may be as good as any
+            Err(error @ DataError::Memory { .. }) => return Err(error), // the file may be valid
             Err(damage) => return Ok(Some(damage)),
         };
         let [height, width] = [self.shape[0], self.shape[1]];
@@ -58,7 +58,7 @@ impl Rule {
     }
 }
 
-/// Files that are decoded when they are needed.
+/// Files decoded on demand.
 pub(super) struct Files {
     pub rule: Rule,
     pub files: Vec<File>,

@@ -1,20 +1,20 @@
-//! The files of a folder of classes.
+//! Lists the files of a folder of classes.
 
 use std::path::{Path, PathBuf};
 
 use crate::data::DataError;
 
-/// What the names of images end in, as in Keras, and `.webp`.
+/// The file extensions of images: those of Keras, and `.webp`.
 const EXTENSIONS: [&str; 6] = ["bmp", "gif", "jpeg", "jpg", "png", "webp"];
 
-/// What is in a folder of classes.
+/// The contents of a folder of classes.
 pub(super) struct Listing {
     pub class_names: Vec<String>,
-    /// By class, then by name.
+    /// Sorted by class, then by name.
     pub files: Vec<File>,
 }
 
-/// A file and the number of its class.
+/// A file and the index of its class.
 #[derive(Clone, Debug)]
 pub(super) struct File {
     pub path: PathBuf,
@@ -22,11 +22,11 @@ pub(super) struct File {
 }
 
 impl Listing {
-    /// Each folder in `folder` is a class, also where it is a symbolic link. Within a class, links to files count and
-    /// links to folders are not followed, as by Keras' default.
+    /// Lists `folder`, in which each folder, or symbolic link to one, is a class. Within a class, links to files are
+    /// included and links to folders are not followed, as by Keras' default.
     ///
     /// # Errors
-    /// When a folder cannot be read, two classes share files because one is a link to the other, or there is no image.
+    /// If a folder cannot be read, two classes share files because one is a link to the other, or there are no images.
     pub fn of(folder: &Path) -> Result<Listing, DataError> {
         let mut listing = Listing { class_names: Vec::new(), files: Vec::new() };
         let classes: Vec<PathBuf> = entries(folder)?.into_iter().map(|(path, _)| path).filter(|p| p.is_dir()).collect();
@@ -55,8 +55,8 @@ impl Listing {
 }
 
 /// # Errors
-/// When a class is the folder of the data set, one around it, another class or a folder in one: its images would be of
-/// several classes.
+/// If a class is the folder of the data set, a parent of it, another class or a folder in one: its images would belong
+/// to several classes.
 fn check_apart(folder: &Path, classes: &[PathBuf]) -> Result<(), DataError> {
     let real = |path: &Path| path.canonicalize().map_err(|source| DataError::Read { path: path.to_owned(), source });
     let root = real(folder)?;
@@ -67,12 +67,12 @@ fn check_apart(folder: &Path, classes: &[PathBuf]) -> Result<(), DataError> {
     let error = |link: &Path, target: &Path| DataError::Format {
         path: link.to_owned(),
         expected: "a class with images of its own".to_owned(),
-        found: format!("a link to {}, which holds those of other classes; remove it", target.display()),
+        found: format!("a link to {}, which has images of other classes; remove it", target.display()),
     };
     if let Some((target, class)) = places.iter().find(|(place, _)| root.starts_with(place)) {
         return Err(error(class, target));
     }
-    // Sorted, a folder stands before all that lies in it.
+    // Sorted, a folder precedes its contents.
     places.sort_unstable();
     match places.windows(2).find(|pair| pair[1].0.starts_with(&pair[0].0)) {
         Some([(outer, first), (inner, second)]) => {
@@ -88,7 +88,7 @@ fn is_image(path: &Path) -> bool {
     extension.is_some_and(|extension| EXTENSIONS.contains(&&*extension))
 }
 
-/// What is in a folder and not hidden, sorted, and of which kind it is without following links.
+/// The visible entries of a folder, sorted, with their types, without following links.
 fn entries(folder: &Path) -> Result<Vec<(PathBuf, std::fs::FileType)>, DataError> {
     let unreadable = |source| DataError::Read { path: folder.to_owned(), source };
     let mut entries = Vec::new();
@@ -112,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    /// Two cats, and three dogs one of which lies in a folder.
+    /// Two cats, and three dogs, one of them in a nested folder.
     fn pets() -> TempDir {
         let folder = tempdir().unwrap();
         for name in ["cat/a.png", "cat/b.png", "dog/1.png", "dog/2.png", "dog/more/3.png"] {

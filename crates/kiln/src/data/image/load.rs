@@ -10,24 +10,24 @@ use crate::data::DataError;
 pub struct LoadImg {
     /// The channels.
     pub color_mode: ColorMode,
-    /// The height and the width, in pixels; without them, those of the file.
+    /// The height and width in pixels; by default, those of the file.
     pub target_size: Option<[usize; 2]>,
-    /// How the image is resized if it has another size.
+    /// The interpolation, if the image is resized.
     pub interpolation: Interpolation,
 }
 
-/// Reads an image from a BMP, GIF, JPEG, PNG or WebP file, as Keras' `load_img` does with PIL: first the channels are
-/// converted, then the image is resized, without keeping its aspect ratio. Values are bytes, 0 to 255, the same as PIL's, in
-/// JPEG files as libjpeg-turbo decodes them.
+/// Reads a BMP, GIF, JPEG, PNG or WebP file, as Keras' `load_img` with PIL: the channels are converted, then the image
+/// is resized, without keeping its aspect ratio. Values are bytes, 0 to 255, identical to PIL's; JPEG files are decoded
+/// as by libjpeg-turbo.
 ///
-/// A model sees the bytes of [`Dataset::from_u8`](crate::data::Dataset::from_u8) divided by 255, unless
-/// [`Dataset::rescaled`](crate::data::Dataset::rescaled) says otherwise. For the answers of a network that
-/// [`image_dataset_from_directory`](crate::data::image_dataset_from_directory) trained, take its `interpolation`, which is
-/// not the same by default.
+/// [`Dataset::from_u8`](crate::data::Dataset::from_u8) scales bytes by 1/255, unless
+/// [`Dataset::rescaled`](crate::data::Dataset::rescaled) sets another scale. For a network trained on images of
+/// [`image_dataset_from_directory`](crate::data::image_dataset_from_directory), use the same `interpolation`; the
+/// defaults differ.
 ///
 /// # Errors
-/// [`DataError::Read`] when the file cannot be read, [`DataError::Format`] when it is no whole image,
-/// [`DataError::Memory`] when it takes more than half of the free memory to decode.
+/// [`DataError::Read`] if the file cannot be read, [`DataError::Format`] if it is not a complete image,
+/// [`DataError::Memory`] if decoding needs more than half of the free memory.
 ///
 /// # Example
 /// ```no_run

@@ -1,4 +1,4 @@
-//! Images: read from files as bytes `[H, W, C]`, resized as PIL does it, one or a whole folder.
+//! Images: read from a file or a whole folder as bytes `[H, W, C]`, resized as by PIL.
 
 mod decode;
 mod directory;
@@ -21,25 +21,25 @@ pub use resize::Interpolation;
 pub struct Image {
     /// `[H, W, C]`
     pub shape: Shape,
-    /// The values, 0 to 255, row after row, the channels of a pixel side by side.
+    /// The values, 0 to 255, in row-major order with interleaved channels.
     pub values: Vec<u8>,
 }
 
 impl Image {
-    /// The same values as floats, 0 to 255: Keras' `img_to_array`.
+    /// The values as floats, 0 to 255: Keras' `img_to_array`.
     pub fn to_f32(&self) -> Vec<f32> {
         self.values.iter().map(|&value| f32::from(value)).collect()
     }
 }
 
-/// The channels that images are converted to.
+/// The channels of images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ColorMode {
-    /// Red, green and blue. What an image says about transparency is dropped.
+    /// Red, green and blue; transparency is dropped.
     #[default]
     Rgb,
-    /// One channel, `0.299 R + 0.587 G + 0.114 B`, as PIL rounds it.
+    /// One channel, `0.299 R + 0.587 G + 0.114 B`, rounded as in PIL.
     Grayscale,
 }
 

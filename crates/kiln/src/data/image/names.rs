@@ -1,11 +1,11 @@
-//! Keras' names of how images are read.
+//! Keras' names of interpolations and colour modes.
 
 use std::str::FromStr;
 
 use super::{ColorMode, Interpolation};
 
 impl Interpolation {
-    /// All of them.
+    /// All interpolations.
     pub const ALL: [Interpolation; 6] = [
         Interpolation::Nearest,
         Interpolation::Bilinear,
@@ -31,7 +31,7 @@ impl Interpolation {
 impl FromStr for Interpolation {
     type Err = String;
 
-    /// The interpolation of Keras' name.
+    /// The interpolation with Keras' name.
     fn from_str(name: &str) -> Result<Interpolation, String> {
         Interpolation::ALL.into_iter().find(|interpolation| interpolation.name() == name).ok_or_else(|| {
             let names = Interpolation::ALL.map(Interpolation::name).join(", ");
@@ -49,7 +49,7 @@ impl ColorMode {
         }
     }
 
-    /// The mode of so many channels, 1 or 3.
+    /// The mode with this number of channels, 1 or 3.
     pub fn of_channels(channels: usize) -> Option<ColorMode> {
         [ColorMode::Rgb, ColorMode::Grayscale].into_iter().find(|mode| mode.channels() == channels)
     }

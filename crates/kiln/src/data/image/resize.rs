@@ -1,35 +1,34 @@
-//! `out[i] = sum over j of w[i, j] * in[j]` along x, then along y: how PIL resizes images of bytes.
+//! `out[i] = sum over j of w[i, j] * in[j]` along x, then along y: resizing of byte images, as in PIL.
 //!
 //! The weights follow Pillow's documentation of its filters: a kernel around the output pixel's centre, widened by the
-//! scale where the image shrinks, rounded to 22 bits; each of the two passes rounds to a byte. Pillow from version 13 on
-//! takes y first where that is less work, which may round to other values.
+//! scale where the image shrinks, rounded to 22 bits; each of the two passes rounds to a byte. Pillow 13 and later
+//! resize along y first if that is less work, which may round differently.
 
 use serde::{Deserialize, Serialize};
 
 use super::Image;
 
-/// How an image is resized. The names are those of Keras and PIL.
+/// The interpolation of resized images, with the names of Keras and PIL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interpolation {
-    /// The pixel below the output pixel's centre, `in[floor((i + 0.5) * n / m)]` but for rounding: the default of
-    /// Keras' `load_img`.
+    /// Nearest neighbour, `in[floor((i + 0.5) * n / m)]` except for rounding: the default of Keras' `load_img`.
     #[default]
     Nearest,
-    /// A triangle.
+    /// A triangle filter.
     Bilinear,
     /// Keys' cubic with a = -0.5.
     Bicubic,
     /// Lanczos' windowed sinc with 3 lobes.
     Lanczos,
-    /// The average of the pixels that an output pixel covers.
+    /// The average of the covered pixels.
     Box,
     /// Hamming's windowed sinc.
     Hamming,
 }
 
 impl Interpolation {
-    /// How far from its centre the kernel is not zero, in pixels.
+    /// The radius of the kernel in pixels.
     fn support(self) -> f64 {
         match self {
             Interpolation::Nearest => 0.0,
@@ -71,7 +70,7 @@ fn cubic(x: f64) -> f64 {
     }
 }
 
-/// The image with this height and width.
+/// Resizes an image to this height and width.
 pub fn resize(image: Image, [height, width]: [usize; 2], interpolation: Interpolation) -> Image {
     let &[h, w, channels] = &image.shape[..] else { return image };
     if [h, w] == [height, width] || h * w == 0 {
@@ -93,25 +92,25 @@ pub fn resize(image: Image, [height, width]: [usize; 2], interpolation: Interpol
     Image { shape: [height, width, channels].into(), values }
 }
 
-/// An axis of `from` pixels that becomes one of `to`.
+/// An axis resized from `from` to `to` pixels.
 #[derive(PartialEq)]
 struct Axis {
     from: usize,
     to: usize,
 }
 
-/// What an output pixel is made of.
+/// The input pixels of an output pixel and their weights.
 struct Window {
     first: usize,
     weights: Vec<i32>,
 }
 
-/// Weights are whole numbers of `2^-22`.
+/// Weights are multiples of `2^-22`.
 const WEIGHT_BITS: u32 = 22;
 
 impl Axis {
-    /// The input pixel of each output pixel. PIL adds up the step from pixel to pixel, and so do we, for the sums may
-    /// lie on the other side of a whole number than the products.
+    /// The input pixel of each output pixel. Accumulates the step from pixel to pixel as PIL, because rounded sums may
+    /// differ from products.
     fn nearest(&self) -> Vec<usize> {
         let step = self.from as f64 / self.to as f64;
         let places = std::iter::successors(Some(step * 0.5), |place| Some(place + step));
@@ -162,7 +161,7 @@ fn filtered(values: Vec<u8>, axis: &Axis, [outer, inner]: [usize; 2], interpolat
 mod tests {
     use super::*;
 
-    /// One row of grey.
+    /// A grayscale image of one row.
     fn row(values: &[u8]) -> Image {
         Image { shape: [1, values.len(), 1].into(), values: values.to_vec() }
     }

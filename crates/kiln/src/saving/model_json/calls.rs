@@ -1,4 +1,4 @@
-//! How a layer is called within a model: `inbound_nodes`.
+//! The calls of layers in a model: `inbound_nodes`.
 
 use serde_json::{Map, Value};
 
@@ -6,21 +6,21 @@ use crate::keras_object::{Package, check_members, shown};
 
 /// The one call of a layer.
 pub(super) struct Call<'a> {
-    /// The names of the layers whose outputs it takes.
+    /// The names of the layers that it is connected to.
     pub inputs: Vec<&'a str>,
-    /// Whether the layer is called as in a training step; as the model is, if nothing is said.
+    /// Whether the layer is called as in training; `None` for the mode of the model.
     pub training: Option<bool>,
 }
 
-/// Whether a layer is an operation of Keras 3: `keras.ops.add(x, y)`, which `x + y` makes, too.
+/// Whether a layer is an operation of Keras 3: `keras.ops.add(x, y)` or `x + y`.
 pub(super) fn is_op(json: &Value) -> bool {
     json.get("module").and_then(Value::as_str).is_some_and(|module| Package::Ops.holds(module))
 }
 
-/// The call of a layer, in the form of Keras 3 or Keras 2.
+/// Reads the call of a layer, in the format of Keras 3 or Keras 2.
 ///
 /// # Errors
-/// When it is called more than once, or with something other than layers' outputs and `training`.
+/// If it is called more than once, or with arguments other than layers' outputs and `training`.
 pub(super) fn call(json: &Value) -> Result<Call<'_>, String> {
     let calls =
         json.get("inbound_nodes").and_then(Value::as_array).ok_or("expected a list `inbound_nodes`, found none")?;
@@ -35,7 +35,7 @@ pub(super) fn call(json: &Value) -> Result<Call<'_>, String> {
 }
 
 /// `{"args": [tensors], "kwargs": {…}}`. Keras 3 writes how a layer was called when the model was built, and overrides
-/// `training` when the model is fitted or predicts.
+/// `training` in fit and predict.
 fn keras3<'a>(layer: &Value, call: &'a Value) -> Result<Call<'a>, String> {
     check_members(call, &["args", "kwargs"])?;
     training(call.get("kwargs").and_then(Value::as_object))?;
@@ -48,15 +48,17 @@ fn keras3<'a>(layer: &Value, call: &'a Value) -> Result<Call<'a>, String> {
     };
     let name = |tensor: &'a Value| {
         let history = tensor.pointer("/config/keras_history");
-        let not_one = || format!("expected what a layer called once gives, found {}", shown(history.unwrap_or(tensor)));
+        let not_one = || {
+            format!("expected the output of a layer that is called once, found {}", shown(history.unwrap_or(tensor)))
+        };
         history.and_then(single).ok_or_else(not_one)
     };
     let inputs: Vec<&str> = tensors.into_iter().map(name).collect::<Result<_, String>>()?;
     some(inputs, None, call)
 }
 
-/// `[[name, node, tensor, {…}], …]`, with the other arguments of the call behind each tensor. They hold in every call of
-/// the model.
+/// `[[name, node, tensor, {…}], …]`, with the other arguments of the call after each tensor. They apply to every call
+/// of the model.
 fn keras2(call: &Value) -> Result<Call<'_>, String> {
     let mut all: Option<Option<bool>> = None;
     let mut inputs = Vec::new();
@@ -67,7 +69,8 @@ fn keras2(call: &Value) -> Result<Call<'_>, String> {
             [name, node, index, Value::Object(arguments)] => ([name, node, index], Some(arguments)),
             _ => return Err(format!("expected [layer, node, tensor, arguments], found {}", shown(tensor))),
         };
-        let name = first_of(place).ok_or_else(|| format!("expected what a layer called once gives, found {tensor}"))?;
+        let name = first_of(place)
+            .ok_or_else(|| format!("expected the output of a layer that is called once, found {tensor}"))?;
         inputs.push(name);
         let training = training(arguments)?;
         if all.replace(training).is_some_and(|before| before != training) {
@@ -79,12 +82,12 @@ fn keras2(call: &Value) -> Result<Call<'_>, String> {
 
 fn some<'a>(inputs: Vec<&'a str>, training: Option<bool>, call: &Value) -> Result<Call<'a>, String> {
     if inputs.is_empty() {
-        return Err(format!("expected the tensors that the layer takes, found {}", shown(call)));
+        return Err(format!("expected the inputs of the layer, found {}", shown(call)));
     }
     Ok(Call { inputs, training })
 }
 
-/// What the other arguments of a call say of `training`. Arguments that are null were not given.
+/// Reads `training` from the other arguments of a call. Null arguments are ignored.
 fn training(arguments: Option<&Map<String, Value>>) -> Result<Option<bool>, String> {
     let mut training = None;
     for (name, value) in arguments.into_iter().flatten().filter(|(_, value)| !value.is_null()) {
@@ -106,7 +109,7 @@ pub(super) fn single(json: &Value) -> Option<&str> {
     }
 }
 
-/// The layer of a tensor that is the only one of the layer's only call.
+/// The layer of a tensor, if it is the only output of the layer's only call.
 fn first_of([name, node, tensor]: [&Value; 3]) -> Option<&str> {
     let zero = |value: &Value| value.as_u64() == Some(0);
     (zero(node) && zero(tensor)).then(|| name.as_str())?

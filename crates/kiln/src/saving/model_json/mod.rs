@@ -1,4 +1,4 @@
-//! `model.json`: Keras' `to_json` form of a model.
+//! `model.json`: a model in the format of Keras' `to_json`.
 
 mod calls;
 mod read;

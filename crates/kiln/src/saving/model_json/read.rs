@@ -1,4 +1,4 @@
-//! A model from Keras' form.
+//! Reads a model in Keras' format.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use crate::keras_object::{KerasObject, Package, check_float32, check_members, fi
 use crate::layers::{Named, Registry, is_custom, split_config};
 use crate::network::{ModelClass, Network, Node};
 
-/// The model that Keras' form describes, that of Keras 3 or one of Keras 2.
+/// Reads a model in the format of Keras 3 or Keras 2.
 ///
 /// # Errors
-/// What is not known or not there, with the layer's name and class and the member. No member is read past: see
+/// The unknown or missing member, with the layer's name and class. No unknown member is ignored: see
 /// [`keras_object`](crate::keras_object).
 pub(in crate::saving) fn from_json(json: &Value, registry: &Registry) -> Result<Network, String> {
     let class = string(json, "class_name")?;
@@ -35,8 +35,8 @@ pub(in crate::saving) fn from_json(json: &Value, registry: &Registry) -> Result<
     Ok(network)
 }
 
-/// A chain. Before Keras 2.2.3 the configuration is the list of layers itself; where there is no InputLayer, the first
-/// layer tells what comes in. Keras passes over whether a chain itself is trainable, so that only its layers say it.
+/// A chain. Before Keras 2.2.3 the configuration is the list of layers; without an InputLayer, the first layer has the
+/// input shape. Keras ignores `trainable` of a chain and uses that of its layers.
 fn sequential(config: &Value, registry: &Registry) -> Result<Network, String> {
     let layers = config.get("layers").unwrap_or(config);
     check_members(config, &["name", "trainable", "dtype", "layers"]).map_err(in_config)?;
@@ -55,7 +55,7 @@ fn sequential(config: &Value, registry: &Registry) -> Result<Network, String> {
     Ok(network)
 }
 
-/// A graph of layers with one input and one output, of which each is called once.
+/// A graph of layers with one input and one output, in which each layer is called once.
 fn functional(config: &Value, registry: &Registry) -> Result<Network, String> {
     let known = ["name", "trainable", "dtype", "layers", "input_layers", "output_layers"];
     check_members(config, &known).map_err(in_config)?;
@@ -72,14 +72,14 @@ fn functional(config: &Value, registry: &Registry) -> Result<Network, String> {
     network.name = string(config, "name")?.to_owned();
     network.input_name = input_name.to_owned();
     let mut nodes: HashMap<&str, Node> = [(input_name, network.input())].into();
-    // Keras writes a layer behind those that it takes.
+    // Keras writes a layer after its inputs.
     for json in layers.iter().enumerate().filter(|(index, _)| *index != place).map(|(_, json)| json) {
         let named = |problem: String| format!("{}: {problem}", title(json));
         let name = string(json, "name").map_err(named)?;
         let layer = layer(json, &["name", "inbound_nodes"], registry)?;
         let Call { inputs, training } = call(json).map_err(named)?;
         let taken = inputs.iter().map(|input| {
-            let unknown = || named(format!("expected to take what a layer before it gives, found {input}"));
+            let unknown = || named(format!("expected a preceding layer as its input, found {input}"));
             nodes.get(input).copied().ok_or_else(unknown)
         });
         let taken: Vec<Node> = taken.collect::<Result<_, String>>()?;
@@ -94,8 +94,7 @@ fn functional(config: &Value, registry: &Registry) -> Result<Network, String> {
     Ok(network)
 }
 
-/// Freezes all layers of a model that is not trainable itself: Keras 3 then trains none of them, whatever they say
-/// themselves.
+/// Freezes all layers of a model that is not trainable, as in Keras 3, which ignores the layers' own setting.
 fn freeze(network: &mut Network) -> Result<(), String> {
     let moved = network.layers.iter().find(|placed| placed.trainable && network.keeps_statistics(placed));
     if let Some(placed) = moved {
@@ -114,14 +113,14 @@ fn in_config(problem: String) -> String {
     format!("config.{problem}")
 }
 
-/// A layer in a message.
+/// The title of a layer in messages.
 fn title(json: &Value) -> String {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or("without name").to_owned();
     let name = json.pointer("/config/name").or_else(|| json.get("name"));
     format!("layer {} ({})", text(name), json.get("class_name").and_then(Value::as_str).unwrap_or("without class"))
 }
 
-/// The shape of a sample of an InputLayer.
+/// The sample shape of an InputLayer.
 fn input(json: &Value) -> Result<Shape, String> {
     let named = |problem: String| format!("{}: {problem}", title(json));
     let object = KerasObject::read(json, Package::Layers, &["name", "inbound_nodes"]).map_err(named)?;
@@ -143,7 +142,7 @@ fn input(json: &Value) -> Result<Shape, String> {
     sample_shape(shape.ok_or_else(missing)?)
 }
 
-/// The shape of a sample of a chain whose first layer tells it.
+/// The sample shape of a chain without an InputLayer, from its first layer.
 fn first_shape(json: &Value) -> Result<Shape, String> {
     match json.pointer("/config/batch_input_shape") {
         Some(shape) => sample_shape(shape),
@@ -151,7 +150,7 @@ fn first_shape(json: &Value) -> Result<Shape, String> {
     }
 }
 
-/// A layer, whose members beside class and arguments are `known` to the model that it is in.
+/// Reads a layer, whose members other than class and arguments must be `known`.
 fn layer(json: &Value, known: &[&str], registry: &Registry) -> Result<Named, String> {
     let named = |problem: String| format!("{}: {problem}", title(json));
     let package = if is_op(json) { Package::Ops } else { Package::Layers };

@@ -7,7 +7,7 @@ use crate::layers::Registry;
 use crate::models::Top;
 use crate::{Model, models};
 
-/// What Keras 3.15 writes for LeNet with fewer filters.
+/// LeNet with fewer filters, written by Keras 3.15.
 const KERAS: &str = include_str!("../../../../bench/fixtures/lenet_narrow_adam/model.json");
 
 fn keras() -> Value {
@@ -27,7 +27,7 @@ fn what_keras_writes_is_read_and_written_again_as_it_is() {
     let model = model(&keras()).unwrap();
     assert_eq!(model.summary().parameters(), 54_314);
     let mut expected = keras();
-    // Keras counts the inputs that a process makes.
+    // Keras numbers the inputs of a process.
     expected["config"]["layers"][0]["config"]["name"] = json!("input_layer");
     assert_eq!(to_json(model.network()).unwrap(), expected);
 }
@@ -39,7 +39,7 @@ fn lenet_reads_back_as_it_was_written() {
     assert_eq!(model(&json).unwrap().summary(), lenet.summary());
 }
 
-/// The same network as Keras 2 writes it.
+/// The same network in the format of Keras 2.
 fn keras2(with_input_layer: bool, as_list: bool) -> Value {
     let mut json = keras();
     let mut layers = json["config"]["layers"].as_array().unwrap().clone();
@@ -103,7 +103,7 @@ fn a_file_of_another_form_says_what_is_expected() {
     assert_eq!(error(&json), "input: expected a batch_shape [null, …] of numbers, found [null,null,3]");
 }
 
-/// What Keras 3.15 and tf-keras 2.21 write for one graph with Add and Concatenate.
+/// A graph with Add and Concatenate, written by Keras 3.15 and tf-keras 2.21.
 const FUNCTIONAL: &str = include_str!("functional_keras3.json");
 const FUNCTIONAL_KERAS_2: &str = include_str!("functional_keras2.json");
 
@@ -152,7 +152,7 @@ fn graphs_that_kiln_does_not_know_say_what_is_expected() {
     let unknown = with(&|config| {
         config["layers"][1]["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0] = json!("nobody");
     });
-    assert_eq!(unknown, "layer a (Conv2D): expected to take what a layer before it gives, found nobody");
+    assert_eq!(unknown, "layer a (Conv2D): expected a preceding layer as its input, found nobody");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A model in Keras' form.
+//! Writes a model in Keras' format.
 
 use kiln_graph::Shape;
 use serde_json::{Map, Value, json};
@@ -7,10 +7,10 @@ use crate::Result;
 use crate::layers::{is_custom, registered_name};
 use crate::network::{ModelClass, Network, PlacedLayer};
 
-/// The model as Keras 3 writes it.
+/// The model in the format of Keras 3.
 ///
 /// # Errors
-/// When the layers do not fit together.
+/// If the layers are incompatible.
 pub(in crate::saving) fn to_json(network: &Network) -> Result<Value> {
     network.check()?;
     Ok(match network.class {
@@ -38,7 +38,7 @@ fn sequential(network: &Network) -> Value {
     })
 }
 
-/// Layers in Keras' order, each with its name and what it takes.
+/// The layers in Keras' order, each with its name and inputs.
 fn functional(network: &Network) -> Value {
     let layers = network.ordered().into_iter().map(|node| {
         let mut json = node.layer().map_or_else(|| input(network), |index| layer(&network.layers[index]));
@@ -68,7 +68,7 @@ fn functional(network: &Network) -> Value {
     })
 }
 
-/// What a layer takes: a tensor, or a list of them for a layer that takes several.
+/// The input of a layer: a tensor, or a list for several inputs.
 fn taken(network: &Network, placed: &PlacedLayer) -> Value {
     let shapes = placed.shapes.iter().flat_map(|(inputs, _)| inputs);
     let tensors = placed.inputs.iter().zip(shapes).map(|(&input, shape)| {
@@ -85,14 +85,14 @@ fn taken(network: &Network, placed: &PlacedLayer) -> Value {
     if placed.inputs.len() == 1 { tensors.remove(0) } else { json!(tensors) }
 }
 
-/// What a layer takes that is called as in a training step or as in a prediction: in Keras 2's form, which Keras 3 and
-/// Kiln read too. In Keras 3's own form it would only say how the layer was called when the model was built.
+/// The inputs of a layer with a fixed `training`, in Keras 2's format, which Keras 3 and Kiln read, too. Keras 3's own
+/// format only records how the layer was called when the model was built.
 fn taken_with_training(network: &Network, placed: &PlacedLayer, training: bool) -> Value {
     let tensor = |&input| json!([network.name_of(input), 0, 0, {"training": training}]);
     placed.inputs.iter().map(tensor).collect()
 }
 
-/// The other arguments with which Keras calls a layer.
+/// The other arguments of Keras' call of a layer.
 fn kwargs(placed: &PlacedLayer) -> Value {
     match placed.layer.class_name() {
         "BatchNormalization" => json!({"mask": null}),

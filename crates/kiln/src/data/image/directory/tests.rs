@@ -130,7 +130,7 @@ fn damaged_files_are_skipped_and_told_if_wanted() {
 #[test]
 fn a_folder_without_images_is_an_error() {
     let folder = tempdir().unwrap();
-    let expected = "expected a sub-folder of images (bmp, gif, jpg, png or webp) for each class in DIR, found none";
+    let expected = "expected a subfolder of images (bmp, gif, jpg, png or webp) per class in DIR, found none";
     assert_eq!(error(&folder, sorted()), expected);
     write(&folder, "a.png", [1, 1], 0);
     std::fs::create_dir(folder.path().join("empty")).unwrap();

@@ -1,15 +1,15 @@
-//! The bits of a scan, and Huffman's codes in them.
+//! The bits of a scan, and its Huffman codes.
 
 use super::Problem;
 
-/// The bits of a scan. Behind a marker, or the end of the file, they are zeros without end.
+/// The bits of a scan, zeros after a marker or the end of the file.
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// The lowest `count` bits are those that come next.
+    /// The lowest `count` bits come next.
     buffer: u64,
     count: u32,
-    /// How many of them, at the lower end, were made up.
+    /// The number of padding bits at the lower end.
     made_up: u32,
 }
 
@@ -18,7 +18,7 @@ impl<'a> Bits<'a> {
         Bits { bytes, at: 0, buffer: 0, count: 0, made_up: 0 }
     }
 
-    /// Makes sure that there are 32 bits at least.
+    /// Ensures at least 32 bits.
     fn fill(&mut self) {
         while self.count <= 48 {
             let byte = match self.bytes.get(self.at..) {
@@ -27,7 +27,7 @@ impl<'a> Bits<'a> {
                     Some(0xff)
                 }
                 Some([0xff, 0xff, ..]) => {
-                    self.at += 1; // fills up before a marker
+                    self.at += 1; // fill bytes before a marker
                     continue;
                 }
                 Some([0xff, ..]) | Some([]) | None => None,
@@ -42,7 +42,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Whether bits were taken that are not in the file.
+    /// Whether padding bits were consumed.
     pub fn ended(&self) -> bool {
         self.count < self.made_up
     }
@@ -60,7 +60,7 @@ impl<'a> Bits<'a> {
         self.take(1) == 1
     }
 
-    /// A number of so many bits whose first bit tells its sign.
+    /// A number of this many bits, in the sign convention of JPEG.
     pub fn signed(&mut self, bits: u32) -> i32 {
         if bits == 0 {
             return 0;
@@ -69,7 +69,7 @@ impl<'a> Bits<'a> {
         if value < 1 << (bits - 1) { value - (1 << bits) + 1 } else { value }
     }
 
-    /// The next symbol; 0 for a code that the table has not, as libjpeg.
+    /// The next symbol; 0 for an unknown code, as in libjpeg.
     pub fn symbol(&mut self, codes: &Codes) -> u8 {
         if self.count < 16 {
             self.fill();
@@ -80,7 +80,7 @@ impl<'a> Bits<'a> {
         symbol
     }
 
-    /// Goes on behind the next restart marker, or tells that another marker or the end comes first.
+    /// Skips to after the next restart marker; returns false if another marker or the end comes first.
     pub fn restart(&mut self) -> bool {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let marker = rest.windows(2).position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff));
@@ -93,29 +93,29 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// How many bytes were read.
+    /// The number of bytes read.
     pub fn used(&self) -> usize {
         self.at
     }
 }
 
-/// How many bits are looked up at once.
+/// The number of bits of the lookup table.
 const LOOKUP: u32 = 9;
 
-/// A table of Huffman's codes.
+/// A Huffman table.
 #[derive(Clone)]
 pub(super) struct Codes {
-    /// By the next 9 bits: the symbol and its code's length, 0 for longer codes.
+    /// The symbol and its code's length by the next 9 bits; length 0 for longer codes.
     short: Box<[(u8, u8); 1 << LOOKUP]>,
-    /// Of each length from 1 on: the first 16 bits that no code up to this length begins with.
+    /// For each length from 1: the first 16 bits beyond all codes up to this length.
     ends: [u32; 16],
-    /// Of each length: what added to a code's number makes the place of its symbol.
+    /// For each length: the offset from a code to the index of its symbol.
     places: [i32; 16],
     symbols: Vec<u8>,
 }
 
 impl Codes {
-    /// The table with so many codes of each length from 1 to 16, for these symbols.
+    /// Creates a table from the number of codes of each length from 1 to 16, and their symbols.
     pub fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Codes, Problem> {
         let mut codes =
             Codes { short: Box::new([(0, 0); 1 << LOOKUP]), ends: [0; 16], places: [0; 16], symbols: symbols.to_vec() };
@@ -140,7 +140,7 @@ impl Codes {
         Ok(codes)
     }
 
-    /// The symbol whose code these bits begin with, and the code's length.
+    /// The symbol of the code at the start of these bits, and the code's length.
     fn find(&self, next: u16) -> (u8, u8) {
         let (symbol, length) = self.short[usize::from(next >> (16 - LOOKUP))];
         if length > 0 {

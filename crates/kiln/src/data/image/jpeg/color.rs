@@ -1,26 +1,26 @@
-//! From brightness and colours to red, green and blue: `R = Y + 1.402 Cr`, `G = Y - 0.344 Cb - 0.714 Cr`,
-//! `B = Y + 1.772 Cb`, with factors of 16 bits, as libjpeg rounds them.
+//! Converts YCbCr to RGB: `R = Y + 1.402 Cr`, `G = Y - 0.344 Cb - 0.714 Cr`, `B = Y + 1.772 Cb`, with 16-bit factors,
+//! rounded as in libjpeg.
 
 use super::Problem;
 use super::frame::Frame;
 
-/// What a file says about its colours beside the components.
+/// The colour information of a file, in addition to the components.
 #[derive(Default)]
 pub(super) struct Hints {
     pub jfif: bool,
-    /// The transform that Adobe's segment names.
+    /// The transform in Adobe's segment.
     adobe: Option<u8>,
 }
 
-/// What the components are.
+/// The colour space of the components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Colors {
     Grey,
     Rgb,
     YCbCr,
-    /// Inverted, as all programs write it.
+    /// Inverted, as written by all programs.
     Cmyk,
-    /// The same, with the first three as `YCbCr`.
+    /// Inverted CMYK, with the first three components as `YCbCr`.
     Ycck,
 }
 
@@ -33,7 +33,7 @@ impl Hints {
         }
     }
 
-    /// What the components are, by libjpeg's rules.
+    /// The colour space, by libjpeg's rules.
     pub fn colors(&self, frame: &Frame) -> Result<Colors, Problem> {
         let ids: Vec<u8> = frame.components.iter().map(|component| component.id).collect();
         Ok(match (&ids[..], self.adobe) {
@@ -55,7 +55,7 @@ impl Colors {
         if self == Colors::Grey { 1 } else { 3 }
     }
 
-    /// A row of the image from a row of each component.
+    /// Converts a row of each component to a row of the image.
     pub fn convert(self, lines: &[Vec<u8>], out: &mut [u8]) {
         match (self, lines) {
             (Colors::Grey, [grey, ..]) => out.copy_from_slice(&grey[..out.len()]),
@@ -93,7 +93,7 @@ fn rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     [r, g, b].map(|value| value.clamp(0, 255) as u8)
 }
 
-/// `k - (255 - ink) k / 255` of inverted inks, as PIL converts CMYK.
+/// `k - (255 - ink) k / 255` for inverted inks, as in PIL's conversion of CMYK.
 fn printed(ink: u8, k: u8) -> u8 {
     let product = (255 - u32::from(ink)) * u32::from(k) + 128;
     (u32::from(k) - (((product >> 8) + product) >> 8)).min(255) as u8

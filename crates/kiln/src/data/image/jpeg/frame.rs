@@ -9,24 +9,24 @@ pub(super) struct Frame {
     pub components: Vec<Component>,
     /// The highest sampling factors, along x and y.
     pub sampling: [usize; 2],
-    /// How many units of all components lie side by side, along x and y.
+    /// The number of units (MCUs) along x and y.
     pub units: [usize; 2],
 }
 
-/// One of an image's components: brightness or a colour.
+/// A component of an image: luma or chroma.
 pub(super) struct Component {
     pub id: u8,
-    /// How many blocks of it a unit has, along x and y.
+    /// Its number of blocks per unit, along x and y.
     pub sampling: [usize; 2],
-    /// Which quantization table it has.
+    /// The number of its quantization table.
     pub table: u8,
-    /// That table, from its first scan on, in the order of blocks.
+    /// That table, from its first scan on, in block order.
     pub quantization: Option<Box<[u16; 64]>>,
     /// Its size in samples.
     pub size: [usize; 2],
     /// Its size in blocks.
     pub blocks: [usize; 2],
-    /// Its size in blocks with those that fill up the last units.
+    /// Its size in blocks, including those that pad the last units.
     pub padded: [usize; 2],
 }
 
@@ -63,7 +63,7 @@ impl Frame {
         Ok(Frame { height, width, components, sampling, units })
     }
 
-    /// What decoding takes, in bytes: planes, coefficients if they are kept, and the image.
+    /// The memory for decoding in bytes: planes, coefficients if they are kept, and the image.
     pub fn bytes(&self, progressive: bool) -> u64 {
         let samples: usize =
             self.components.iter().map(|component| component.padded[0] * component.padded[1] * 64).sum();

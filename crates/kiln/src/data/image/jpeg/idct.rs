@@ -1,9 +1,9 @@
 //! `f(x, y) = 1/4 sum C(u) C(v) F(u, v) cos((2x + 1) u pi / 16) cos((2y + 1) v pi / 16) + 128`: the inverse cosine
 //! transform of a block.
 //!
-//! After Loeffler, Ligtenberg and Moschytz ("Practical fast 1-D DCT algorithms with 11 multiplications"), with the order
-//! of operations and the rounding of libjpeg's `jidctint.c`, so that every value is the same: factors of 13 bits, 2 more
-//! bits between the passes.
+//! After Loeffler, Ligtenberg and Moschytz ("Practical fast 1-D DCT algorithms with 11 multiplications"), with the
+//! order of operations and the rounding of libjpeg's `jidctint.c` for identical values: 13-bit factors, and 2 more bits
+//! between the passes.
 
 use std::array::from_fn;
 use std::num::Wrapping;
@@ -40,14 +40,14 @@ fn transform(x: [Word; 8]) -> [Word; 8] {
     from_fn(|i| if i < 4 { even[i] + odd[i] } else { even[7 - i] - odd[7 - i] })
 }
 
-/// Divides by a power of 2, to the nearest.
+/// Divides by a power of 2, rounding to nearest.
 fn descale(value: Word, bits: usize) -> Word {
     (value + (Wrapping(1) << (bits - 1))) >> bits
 }
 
-/// The samples of a block, into 8 rows of 8 of `place`.
+/// Writes the samples of a block to 8 rows of 8 in `place`.
 pub(super) fn idct(coefficients: &[i16; 64], quantization: &[u16; 64], place: &mut [u8], stride: usize) {
-    // In 16 bits, as libjpeg-turbo's vectors multiply.
+    // In 16 bits, as in libjpeg-turbo's SIMD code.
     let factor = |i: usize| Wrapping(i32::from(coefficients[i].wrapping_mul(quantization[i] as i16)));
     if coefficients[1..].iter().all(|&value| value == 0) {
         let value = sample(descale(factor(0) << PASS1_BITS, PASS1_BITS + 3));

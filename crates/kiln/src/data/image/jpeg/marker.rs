@@ -1,10 +1,10 @@
-//! A file's markers and the segments behind them.
+//! A file's markers and their segments.
 
 use super::Problem;
 
-/// What a marker means here.
+/// The kinds of markers.
 pub(super) enum Marker {
-    /// A segment of an application, of this number.
+    /// The application segment of this number.
     App(u8),
     Quantization,
     Huffman,
@@ -14,25 +14,25 @@ pub(super) enum Marker {
     },
     Scan,
     End,
-    /// A segment that does not matter.
+    /// An ignored segment.
     Other,
-    /// A kind of coding that is not read.
+    /// An unsupported coding.
     Unsupported(&'static str),
 }
 
-/// The segments of a file, one after the other.
+/// An iterator over the segments of a file.
 pub(super) struct Segments<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Segments<'a> {
-    /// The segments behind the marker that starts the file.
+    /// The segments after the start marker.
     pub fn new(bytes: &'a [u8]) -> Segments<'a> {
         Segments { bytes, at: 2 }
     }
 
-    /// The next marker and its segment. Bytes between segments are passed over, as libjpeg does.
+    /// The next marker and its segment. Skips bytes between segments, as libjpeg.
     pub fn next(&mut self) -> Result<(Marker, &'a [u8]), Problem> {
         let rest = self.rest();
         let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff);
@@ -54,7 +54,7 @@ impl<'a> Segments<'a> {
             0xc5 | 0xc6 => Marker::Unsupported("hierarchical coding"),
             _ => Marker::Other,
         };
-        // The length counts itself.
+        // The length includes itself.
         let rest = self.rest();
         let length = rest.first_chunk().map(|&length| usize::from(u16::from_be_bytes(length)));
         let body = rest.get(2..length.ok_or(Problem::CutShort)?).ok_or(Problem::CutShort)?;
@@ -62,12 +62,12 @@ impl<'a> Segments<'a> {
         Ok((marker, body))
     }
 
-    /// What follows the last segment.
+    /// The bytes after the last segment.
     pub fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
-    /// Passes over what a scan has read.
+    /// Skips the bytes of a scan.
     pub fn skip(&mut self, bytes: usize) {
         self.at += bytes;
     }

@@ -1,9 +1,9 @@
-//! JPEG files, decoded to the values of libjpeg-turbo with its defaults, which are those of PIL and Keras: the
-//! accurate integer transform (`islow`), triangles as filters of subsampled colours (`fancy upsampling`), and a
-//! conversion of colours in 16 bits. Every value is the same, where other decoders are off by up to 6 levels.
+//! A JPEG decoder with the values of libjpeg-turbo's defaults, as used by PIL and Keras: the accurate integer transform
+//! (`islow`), triangle filters for subsampled chroma (`fancy upsampling`), and 16-bit colour conversion. All values are
+//! identical, whereas other decoders differ by up to 6 levels.
 //!
-//! Reads what PIL reads but for arithmetic coding: 8 bits, baseline and progressive, 1, 3 or 4 components. Damage within a
-//! scan costs what is coded there, as with libjpeg; what is cut short is an error, as with PIL.
+//! Supports what PIL supports, except arithmetic coding: 8 bits, baseline and progressive, 1, 3 or 4 components. Damage
+//! within a scan affects only the pixels coded there, as in libjpeg; a truncated file is an error, as in PIL.
 
 mod bits;
 mod color;
@@ -27,19 +27,19 @@ use scan::{Scan, Tables};
 pub(super) struct Jpeg {
     pub width: usize,
     pub height: usize,
-    /// 1 for grey, 3 for colours.
+    /// 1 for grayscale, 3 for RGB.
     pub channels: usize,
     pub values: Vec<u8>,
 }
 
-/// What ends decoding, as what was found in place of an image.
+/// A reason why decoding fails.
 #[derive(Debug)]
 pub(super) enum Problem {
-    /// The file ends before the image does.
+    /// The file is truncated.
     CutShort,
-    /// The file breaks a rule.
+    /// The file is invalid or unsupported.
     Damaged(String),
-    /// The pixels take so many bytes to decode, and the memory allows for the second figure.
+    /// Decoding needs more memory than allowed, in bytes.
     Memory { height: usize, width: usize, needed: u64 },
 }
 
@@ -49,13 +49,13 @@ impl Problem {
     }
 }
 
-/// How blocks become pixels: at once, or after all scans have added to their coefficients.
+/// The blocks: decoded immediately, or after all scans have refined their coefficients.
 enum Blocks {
     Sequential(Planes),
     Progressive(Coefficients),
 }
 
-/// Decodes a file that starts with a JPEG's marker. `allow` decides whether so many bytes may be taken.
+/// Decodes a file that starts with JPEG's marker. `allow` decides whether this many bytes may be allocated.
 pub(super) fn decode(bytes: &[u8], allow: impl FnOnce(u64) -> bool) -> Result<Jpeg, Problem> {
     let mut allow = Some(allow);
     let mut segments = Segments::new(bytes);
@@ -76,7 +76,7 @@ pub(super) fn decode(bytes: &[u8], allow: impl FnOnce(u64) -> bool) -> Result<Jp
                     return Err(Problem::damaged("it has two frames"));
                 }
                 let frame = Frame::read(body)?;
-                // Each block of the finest component takes a bit at least.
+                // Each block of the finest component needs at least a bit.
                 if frame.height * frame.width > bytes.len().saturating_mul(8 * 64) + 64 {
                     return Err(Problem::CutShort);
                 }

@@ -1,4 +1,4 @@
-//! The samples of each component, before colours of less resolution are brought to that of the image.
+//! The samples of each component before chroma upsampling.
 
 use std::io;
 
@@ -9,10 +9,10 @@ use crate::memory;
 /// The samples of all components.
 pub(super) struct Planes(pub Vec<Plane>);
 
-/// The samples of a component, row after row.
+/// The samples of a component in row-major order.
 pub(super) struct Plane {
     pub values: Vec<u8>,
-    /// How many samples lie in a row, with those that fill up the last units.
+    /// The number of samples per row, including those that pad the last units.
     pub stride: usize,
 }
 
@@ -27,7 +27,7 @@ impl Planes {
 }
 
 impl Plane {
-    /// Puts a block of coefficients in its place, `[column, row]`.
+    /// Transforms a block of coefficients and stores it at `[column, row]`.
     pub fn put(&mut self, [column, row]: [usize; 2], coefficients: &[i16; 64], quantization: &[u16; 64]) {
         let start = row * 8 * self.stride + column * 8;
         if let Some(place) = self.values.get_mut(start..) {

@@ -1,4 +1,4 @@
-//! Scans of parts of blocks, each of which makes the image finer.
+//! Progressive scans, each of which refines the image.
 
 use std::io;
 
@@ -35,15 +35,15 @@ impl Coefficients {
     }
 }
 
-/// What blocks tell those behind them.
+/// The state passed from block to block.
 struct State {
-    /// Of each component, the first coefficient of the block before.
+    /// The DC coefficient of each component's previous block.
     last: [i32; 4],
-    /// How many blocks from now on have nothing more in this band.
+    /// The number of following blocks without further coefficients in this band.
     run: u32,
 }
 
-/// Adds a scan to the coefficients. Returns how many bytes it took.
+/// Adds a scan to the coefficients. Returns its number of bytes.
 pub(super) fn decode(
     bytes: &[u8],
     scan: &Scan,
@@ -84,12 +84,12 @@ pub(super) fn decode(
     Ok(used)
 }
 
-/// How many blocks a run has that begins with this one, this one not counted.
+/// The length of a run of blocks that begins with this one, excluding it.
 fn run_length(bits: &mut Bits<'_>, size: u32) -> u32 {
     (1 << size) - 1 + if size > 0 { bits.take(size) } else { 0 }
 }
 
-/// The upper bits of a band of a block's coefficients.
+/// Decodes the upper bits of a band of a block's coefficients.
 fn begin(bits: &mut Bits<'_>, codes: &Codes, block: &mut [i16; 64], scan: &Scan, run: &mut u32) {
     if *run > 0 {
         *run -= 1;
@@ -114,7 +114,7 @@ fn begin(bits: &mut Bits<'_>, codes: &Codes, block: &mut [i16; 64], scan: &Scan,
     }
 }
 
-/// One more bit of a band of a block's coefficients: of those that are not zero, and those that are no longer zero with it.
+/// Decodes one more bit of a band of a block's coefficients: of nonzero ones and of those that become nonzero.
 fn refine(bits: &mut Bits<'_>, codes: &Codes, block: &mut [i16; 64], scan: &Scan, run: &mut u32) {
     let bit = 1i16 << scan.shift;
     let [mut index, last] = scan.band;
@@ -157,7 +157,7 @@ fn refine(bits: &mut Bits<'_>, codes: &Codes, block: &mut [i16; 64], scan: &Scan
     }
 }
 
-/// Adds a bit to a coefficient, away from zero, unless it has it already.
+/// Adds a bit to a coefficient, away from zero, unless it is set already.
 fn correct(bits: &mut Bits<'_>, value: &mut i16, bit: i16) {
     if bits.flag() && *value & bit == 0 {
         *value = value.wrapping_add(if *value > 0 { bit } else { -bit });

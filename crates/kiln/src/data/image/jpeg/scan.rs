@@ -1,28 +1,28 @@
-//! Scans and the tables that they are decoded with.
+//! Scans and their tables.
 
 use super::Problem;
 use super::bits::{Bits, Codes};
 use super::frame::{Component, Frame};
 
-/// Where the coefficients of a block stand that a file has in the order of a zigzag.
+/// The positions in a block of coefficients in zigzag order.
 pub(super) const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
     28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
     47, 55, 62, 63,
 ];
 
-/// Where a coefficient stands, also one behind the last, which a damaged file may have.
+/// The position of a coefficient, clamped to the last for damaged files.
 pub(super) fn place(index: usize) -> usize {
     usize::from(ZIGZAG[index.min(63)])
 }
 
-/// The tables that the next scan is decoded with.
+/// The tables for the next scan.
 #[derive(Default)]
 pub(super) struct Tables {
     quantization: [Option<Box<[u16; 64]>>; 4],
     dc: [Option<Codes>; 4],
     ac: [Option<Codes>; 4],
-    /// How many units lie between two restart markers; 0 for none.
+    /// The number of units between two restart markers; 0 for none.
     pub restart_interval: usize,
 }
 
@@ -63,7 +63,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Gives each component of a scan the quantization table of now, unless an earlier scan has.
+    /// Assigns the current quantization tables to the components of a scan that have none yet.
     pub fn latch(&self, scan: &Scan, frame: &mut Frame) -> Result<(), Problem> {
         for part in &scan.parts {
             let component = &mut frame.components[part.component];
@@ -89,14 +89,14 @@ fn codes(tables: &[Option<Codes>; 4], index: u8) -> Result<&Codes, Problem> {
     found.ok_or_else(|| Problem::damaged("a missing Huffman table"))
 }
 
-/// What a scan holds.
+/// The header of a scan.
 pub(super) struct Scan {
     pub parts: Vec<Part>,
-    /// The first and the last of the coefficients, in the order of the zigzag.
+    /// The first and the last coefficient, in zigzag order.
     pub band: [usize; 2],
-    /// How many bits of the coefficients came in earlier scans have left out; `None` before the first.
+    /// The number of low bits that earlier scans have left out; `None` for the first scan.
     pub after: Option<u32>,
-    /// How many of the lowest bits are left out.
+    /// The number of low bits that this scan leaves out.
     pub shift: u32,
 }
 
@@ -128,8 +128,8 @@ impl Scan {
         Ok(Scan { parts, band, after, shift: u32::from(bits & 15) })
     }
 
-    /// Hands over each block of the scan in its order: the index of its component in the scan, and its place. Restarts
-    /// `state` where a marker says so, and ends with the data. Returns how many bytes were read.
+    /// Calls `block` for each block of the scan in order, with the index of its component in the scan and its position.
+    /// Resets `state` at restart markers, and stops at the end of the data. Returns the number of bytes read.
     pub fn each_block<S>(
         &self,
         frame: &Frame,
@@ -140,7 +140,7 @@ impl Scan {
         let mut bits = Bits::new(bytes);
         let mut state = restarted();
         let parts: Vec<&Component> = self.parts.iter().map(|part| &frame.components[part.component]).collect();
-        // The only component of a scan has no units: its blocks come row by row.
+        // A scan of a single component has no units: its blocks are in row-major order.
         let [columns, rows] = if let [only] = parts[..] { only.blocks } else { frame.units };
         for unit in 0..columns * rows {
             if restart_interval > 0 && unit > 0 && unit % restart_interval == 0 {

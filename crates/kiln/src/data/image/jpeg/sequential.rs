@@ -1,4 +1,4 @@
-//! Scans of whole blocks.
+//! Baseline scans.
 
 use super::Problem;
 use super::bits::{Bits, Codes};
@@ -6,7 +6,7 @@ use super::frame::Frame;
 use super::planes::Planes;
 use super::scan::{Scan, Tables, place};
 
-/// Decodes a scan into the planes. Returns how many bytes it took.
+/// Decodes a scan into the planes. Returns its number of bytes.
 pub(super) fn decode(
     bytes: &[u8],
     scan: &Scan,
@@ -29,7 +29,7 @@ pub(super) fn decode(
     Ok(used)
 }
 
-/// The coefficients of a block, whose first is told as the difference from that of the block before.
+/// Decodes the coefficients of a block; the DC coefficient is coded as the difference from the previous block's.
 fn block(bits: &mut Bits<'_>, (dc, ac): (&Codes, &Codes), last: &mut i32) -> [i16; 64] {
     let mut coefficients = [0; 64];
     let size = u32::from(bits.symbol(dc)).min(16);

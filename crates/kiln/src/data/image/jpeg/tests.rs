@@ -6,12 +6,12 @@ use safetensors::SafeTensors;
 
 use super::*;
 
-/// The files that `tests/peers/jpeg.py` wrote.
+/// The files written by `tests/peers/jpeg.py`.
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/jpeg")
 }
 
-/// The values of an image in colours.
+/// The values of an RGB image.
 fn decoded(bytes: &[u8]) -> Vec<u8> {
     let image = decode(bytes, |_| true).unwrap();
     match image.channels {
@@ -49,7 +49,7 @@ fn a_file_cut_anywhere_is_cut_short() {
 fn damage_within_a_scan_costs_what_is_coded_there() {
     let mut bytes = std::fs::read(folder().join("restart.jpg")).unwrap();
     let whole = decoded(&bytes);
-    let at = bytes.len() - 40; // behind the last but one restart marker
+    let at = bytes.len() - 40; // after the last but one restart marker
     bytes[at..at + 8].fill(0);
     let damaged = decoded(&bytes);
     assert!(damaged != whole && damaged[..damaged.len() / 2] == whole[..whole.len() / 2]);

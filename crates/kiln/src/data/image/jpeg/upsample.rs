@@ -1,15 +1,15 @@
-//! Colours of less resolution become as fine as the image: `out = (3 near + far) / 4` along each halved axis, with
-//! libjpeg's roundings (`jdsample.c`), and repeated values for other ratios.
+//! Chroma upsampling: `out = (3 near + far) / 4` along each halved axis, with libjpeg's rounding (`jdsample.c`), and
+//! repeated values for other ratios.
 
 use super::Problem;
 use super::color::Colors;
 use super::frame::{Component, Frame};
 use super::planes::{Plane, Planes};
 
-/// How a component's rows become the image's.
+/// The upsampling filter of a component.
 #[derive(Clone, Copy)]
 enum Filter {
-    /// By repetition, so many times along x and y.
+    /// Repetition, by factors along x and y.
     Repeat([usize; 2]),
     /// Half along x.
     Columns,
@@ -25,7 +25,7 @@ impl Filter {
         if most_x % x != 0 || most_y % y != 0 {
             return Err(Problem::damaged("sampling factors that do not divide each other"));
         }
-        // Two columns are too few for libjpeg's triangles.
+        // Two columns are too few for libjpeg's triangle filter.
         let wide = component.size[0] > 2;
         Ok(match [most_x / x, most_y / y] {
             [2, 1] if wide => Filter::Columns,
@@ -36,11 +36,11 @@ impl Filter {
     }
 }
 
-/// Fills the image's values: all components side by side, as colours.
+/// Writes the image's interleaved, converted values.
 pub(super) fn interleave(frame: &Frame, planes: &Planes, colors: Colors, values: &mut [u8]) -> Result<(), Problem> {
     let filters: Vec<Filter> =
         frame.components.iter().map(|component| Filter::of(component, frame)).collect::<Result<_, _>>()?;
-    // Filters write pairs, so that there may be one value too many.
+    // Filters write pairs, possibly one value too many.
     let mut lines = vec![vec![0; frame.width + frame.sampling[0] + 1]; frame.components.len()];
     let mut sums = Vec::new();
     for (y, out) in values.chunks_exact_mut(frame.width * colors.channels()).enumerate() {
@@ -54,11 +54,11 @@ pub(super) fn interleave(frame: &Frame, planes: &Planes, colors: Colors, values:
     Ok(())
 }
 
-/// Row `y` of the image, for one component.
+/// Upsamples row `y` of the image for one component.
 fn fill(line: &mut [u8], y: usize, component: &Component, plane: &Plane, filter: Filter, sums: &mut Vec<u16>) {
     let [width, height] = component.size;
     let row = |row: usize| plane.row(row.min(height - 1)).get(..width).unwrap_or_default();
-    // Of two rows that one becomes, the upper one takes from above.
+    // The upper of two output rows uses the row above, the lower one the row below.
     let (near, far) = (y / 2, if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { y / 2 + 1 });
     match filter {
         Filter::Repeat([1, down]) => line.iter_mut().zip(row(y / down)).for_each(|(out, &value)| *out = value),
@@ -81,7 +81,7 @@ fn fill(line: &mut [u8], y: usize, component: &Component, plane: &Plane, filter:
     }
 }
 
-/// Two values of each along x.
+/// Doubles each value along x.
 fn columns(row: &[u8], line: &mut [u8]) {
     for ((i, &value), out) in row.iter().enumerate().zip(line.chunks_exact_mut(2)) {
         let at = |i: usize| u16::from(row[i]);
@@ -91,7 +91,7 @@ fn columns(row: &[u8], line: &mut [u8]) {
     }
 }
 
-/// Two values of each sum of four quarters along x.
+/// Doubles each sum of four quarters along x.
 fn both(sums: &[u16], line: &mut [u8]) {
     for ((i, &sum), out) in sums.iter().enumerate().zip(line.chunks_exact_mut(2)) {
         let before = if i == 0 { sum } else { sums[i - 1] };
