@@ -1,4 +1,4 @@
-//! What all objects of one device share.
+//! The state shared by all objects of a device.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,8 +11,8 @@ use crate::team::Team;
 /// 16 GiB less a little: kernels count words with a `u32`, and also the first word behind a tensor.
 const MAX_BINDING_BYTES: u64 = (1 << 34) - 256;
 
-/// What the processor is as a device, on as many threads as [`Options::default`] takes (one, where `KILN_THREADS` is no
-/// number of threads, so that devices can be listed).
+/// The processor's name, limits and threads, with [`Options::default`] (one thread if `KILN_THREADS` is invalid, so that
+/// devices can be listed).
 pub fn info() -> DeviceInfo {
     let options = Options::default();
     describe(processor::name(), options.max_lanes, options.resolve_threads().unwrap_or(1))
@@ -52,9 +52,9 @@ impl Context {
         Ok(Context { info, options, team: Mutex::new(team) })
     }
 
-    /// Waits for our turn: who holds the team is alone with all memory of the device.
+    /// Waits for our turn: the holder of the team has exclusive access to the device's memory.
     pub(crate) fn turn(&self) -> MutexGuard<'_, Team> {
-        // A panic while it was held leaves numbers half computed, but nothing that a later turn could stumble over.
+        // A panic in an earlier turn leaves incomplete results, but no invalid state.
         self.team.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,23 +1,23 @@
-//! Runs plans on the processor, with kernels translated to native code. Knows no op and no driver.
+//! Runs plans on the processor, with kernels translated to native code. Independent of ops and drivers.
 //!
 //! ```text
 //! Plan --CpuDevice::program--> Program     per call: functions, addresses, parameters, the values of overrides
 //! program.run(steps, range)  --> Pending   one parallel region for all steps; done when `run` returns
 //! ```
 //!
-//! A run is one parallel region: all threads walk through the plan's calls together. The workgroups of a call are cut
-//! into more chunks than there are threads, and each thread takes the next chunk that is left, so that a thread which
-//! the system has put aside holds up nobody. Who finishes a call's last chunk opens the next call. No thread is woken,
+//! A run is one parallel region: all threads walk through the plan's calls together. The workgroups of a call are
+//! divided into more chunks than there are threads, and each thread takes the next chunk, so that a preempted thread delays
+//! no other. The thread that finishes a call's last chunk opens the next call. No thread is woken,
 //! nothing is allocated or looked up between two calls. Results do not depend on the number of threads, because
 //! workgroups of one call write to different places.
 //!
-//! # What is shared, and why that is safe
+//! # Shared memory and safety
 //!
 //! The device is a queue of one: runs, writes and reads of its buffers take turns, each with the device to itself. So
-//! while kernels run, only they touch its memory. Every range that a kernel is given is tested when the program is made,
+//! while kernels run, only they touch its memory. Every range of a kernel is checked when the program is created,
 //! the padding behind each buffer makes loads of whole vectors legal, and no call both reads and writes a buffer. Where
 //! in those ranges a kernel reads and writes is up to the kernel: one that is not
-//! [`trusted`](kiln_graph::Kernel::trusted) runs in its checked form, which answers an access outside a tensor with
+//! [`trusted`](kiln_graph::Kernel::trusted) runs in its checked form, which reports an access outside a tensor as
 //! [`DeviceError::OutOfBounds`](kiln_graph::DeviceError::OutOfBounds).
 //!
 //! # Limits

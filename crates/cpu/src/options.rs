@@ -1,4 +1,4 @@
-//! How the device is set up.
+//! The options of the device.
 
 use std::num::NonZero;
 use std::thread::available_parallelism;
@@ -9,24 +9,24 @@ use kiln_simd::LEAST_LANES;
 /// The environment variable with the number of threads.
 const VARIABLE: &str = "KILN_THREADS";
 
-/// More than any processor has, and few enough for [`Region`](crate::region::Region) to count their chunks.
+/// More than any processor has, but few enough for [`Region`](crate::region::Region) to count their chunks.
 const MOST_THREADS: usize = 1024;
 
-/// How the device is set up.
+/// The options of the device.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The number of threads, 1 to 1024. `None`: what the environment variable `KILN_THREADS` says; where it is missing or
-    /// empty, one per core that the process may use.
+    /// The number of threads, 1 to 1024. `None`: the environment variable `KILN_THREADS`, or one per available core if it
+    /// is missing or empty.
     pub threads: Option<usize>,
-    /// Whether trusted kernels, too, test every access. True in debug builds.
+    /// Whether trusted kernels, too, check every access. True in debug builds.
     pub checked: bool,
-    /// In which order workgroups run, and invocations between two barriers. For tests that look for races.
+    /// The order of workgroups, and of invocations between two barriers. For tests that detect races.
     pub order: Order,
-    /// The most lanes of a vector: a power of two of at least 4, or `u32::MAX` for as many as the processor has. For
-    /// tests of how kernels do on other processors.
+    /// The most lanes of a vector: a power of two of at least 4, or `u32::MAX` for the processor's own. For tests
+    /// of kernels as on other processors.
     pub max_lanes: u32,
-    /// The most bytes of a buffer that a kernel sees at once, or `u64::MAX` for as many as it can count. For tests of
-    /// how plans do on other devices.
+    /// The most bytes of a binding, or `u64::MAX` for as many as kernels can count. For tests of plans as on other
+    /// devices.
     pub max_binding_bytes: u64,
 }
 
@@ -38,7 +38,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The number of threads, or the rule that is broken, in words.
+    /// The number of threads, or the broken rule as text.
     pub(crate) fn resolve_threads(&self) -> Result<usize, String> {
         match self.threads {
             Some(threads) if (1..=MOST_THREADS).contains(&threads) => Ok(threads),
@@ -47,7 +47,7 @@ impl Options {
         }
     }
 
-    /// Tests [`Options::max_lanes`]; the rule that is broken, in words.
+    /// Checks [`Options::max_lanes`]; the broken rule as text.
     pub(crate) fn check_lanes(&self) -> Result<(), String> {
         let lanes = self.max_lanes;
         if lanes == u32::MAX || (lanes >= LEAST_LANES && lanes.is_power_of_two()) {
@@ -57,7 +57,7 @@ impl Options {
     }
 }
 
-/// The number of threads that the environment variable asks for: one per core where it is empty.
+/// The number of threads of the environment variable, one per core if it is empty.
 fn parse_threads(text: &str) -> Result<usize, String> {
     if text.trim().is_empty() {
         return Ok(available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS));

@@ -1,6 +1,6 @@
-//! What the processor is.
+//! The processor's name.
 
-/// Its name, where the system tells it, else its architecture.
+/// The name reported by the system, or else the architecture.
 pub(crate) fn name() -> String {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     model_name(&cpuinfo).unwrap_or(std::env::consts::ARCH).to_owned()

@@ -1,4 +1,4 @@
-//! How long each call of a plan takes.
+//! The time of each call of a plan.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,7 +30,7 @@ impl CpuDevice {
 }
 
 /// The time that each call is open, summed over steps. One call is open at a time, so one thread at a time starts or
-/// stops the clock; what it stores is seen by the next one because the region hands over from one to the other.
+/// stops the clock; the region synchronizes one with the next.
 #[derive(Debug)]
 pub(crate) struct Clock {
     origin: Instant,

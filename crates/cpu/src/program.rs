@@ -1,4 +1,4 @@
-//! A plan made ready: what a run needs, resolved once.
+//! A compiled plan: functions, addresses and parameters, resolved once.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::region;
 pub(crate) struct CpuProgram {
     context: Arc<Context>,
     calls: Vec<ReadyCall>,
-    /// What the calls' memory lies in: alive as long as they are.
+    /// The memory of the calls, alive as long as they are.
     _buffers: Vec<Arc<CpuBuffer>>,
 }
 
-/// A dispatch with all that it needs.
+/// A dispatch with its function, memory and parameters.
 #[derive(Debug)]
 pub(crate) struct ReadyCall {
     scope: String,
@@ -48,7 +48,7 @@ impl CpuProgram {
         Ok(CpuProgram { context: context.clone(), calls, _buffers: buffers })
     }
 
-    /// Runs the calls once per step and gives a copy of the range to read back.
+    /// Runs the calls once per step and returns a copy of the range to read back.
     pub(crate) fn run_and_time(
         &mut self,
         steps: &[Step],
@@ -89,7 +89,7 @@ impl Program for CpuProgram {
 }
 
 impl ReadyCall {
-    /// A call of a plan that [`Plan::check`] has passed with these buffers.
+    /// A call of a plan validated by [`Plan::check`] with these buffers.
     fn new(context: &Context, call: &PlannedCall, buffers: &[Arc<CpuBuffer>]) -> Result<ReadyCall, DeviceError> {
         let native = call.kernel.native().ok_or_else(|| {
             let rule =
@@ -111,12 +111,12 @@ impl ReadyCall {
         })
     }
 
-    /// How many workgroups there are.
+    /// The number of workgroups.
     pub(crate) fn workgroups(&self) -> u64 {
         self.workgroups.iter().map(|&count| u64::from(count)).product()
     }
 
-    /// Runs the workgroups whose indices lie in the range.
+    /// Runs the workgroups of an index range.
     ///
     /// # Safety
     /// Nobody may use the call's memory meanwhile, except other workgroups of this call.
@@ -138,7 +138,7 @@ impl ReadyCall {
     }
 }
 
-/// The values of the overrides in the kernel's order; or which one has none, in words.
+/// The values of the overrides in the kernel's order; or an error that names one without a value.
 fn override_values(native: &Native, call: &PlannedCall) -> Result<Vec<f64>, String> {
     let value = |wanted: &kiln_graph::Override| {
         let given = call.overrides.iter().find(|(name, _)| *name == wanted.name).map(|&(_, value)| value);

@@ -19,7 +19,7 @@ const CHUNK_BITS: u32 = 16;
 /// Runs `calls` once per step.
 ///
 /// # Errors
-/// The index of the call in which a kernel reached outside a tensor, and where; the calls behind it are not run.
+/// The index of the call in which a kernel accessed memory outside a tensor, and where; later calls do not run.
 ///
 /// # Safety
 /// Nobody else may use the memory of the calls meanwhile.
@@ -57,13 +57,13 @@ struct Region<'a> {
     calls: &'a [ReadyCall],
     steps: &'a [Step],
     clock: Option<&'a Clock>,
-    /// The most chunks that a call is cut into.
+    /// The most chunks of a call.
     most_chunks: u64,
     /// The position that is open (`step * calls + call`), and in the low bits the chunk that is taken next.
     head: AtomicU64,
-    /// How many chunks of the open call are finished.
+    /// The number of finished chunks of the open call.
     done: AtomicU64,
-    /// Whether nothing is to run behind the open call.
+    /// Whether no call follows the open one.
     stopped: AtomicBool,
     fault: Fault,
     /// The index of the call that reported the fault.
@@ -71,7 +71,7 @@ struct Region<'a> {
 }
 
 impl Region<'_> {
-    /// What every thread does until all calls are done.
+    /// The loop of every thread until all calls are done.
     fn work(&self) {
         loop {
             let head = self.head.load(Ordering::Acquire);
@@ -94,7 +94,7 @@ impl Region<'_> {
         Some((self.calls.get((position % calls) as usize)?, step))
     }
 
-    /// How many chunks a call is cut into.
+    /// The number of chunks of a call.
     fn chunks(&self, call: &ReadyCall) -> u64 {
         call.workgroups().min(self.most_chunks)
     }
@@ -120,7 +120,7 @@ impl Region<'_> {
     /// Counts a finished chunk of the call at `position`. The last one opens the next call, or none after a fault.
     fn finish(&self, position: u64) {
         let Some((call, _)) = self.at(position) else { return };
-        // Acquires what the other threads wrote, for whoever runs the next call.
+        // Acquires the writes of other threads, for the thread that runs the next call.
         if self.done.fetch_add(1, Ordering::AcqRel) + 1 < self.chunks(call) {
             return;
         }
@@ -130,7 +130,7 @@ impl Region<'_> {
         }
         self.done.store(0, Ordering::Relaxed);
         if self.fault.found().is_some() {
-            // Only this thread comes here: no other call is opened.
+            // Only one thread reaches this: no other call is opened.
             let _ = self.failed.set(index);
             self.stopped.store(true, Ordering::Relaxed);
         }
@@ -139,7 +139,7 @@ impl Region<'_> {
     }
 }
 
-/// A chunk at work: finished when dropped, so that nobody waits for one that panicked.
+/// A chunk being computed. It counts as finished when dropped, so that no thread waits for one that panicked.
 struct Chunk<'a> {
     region: &'a Region<'a>,
     position: u64,

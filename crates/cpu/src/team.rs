@@ -13,7 +13,7 @@ pub(crate) struct Team {
 }
 
 impl Team {
-    /// `threads` threads, the calling one included; or why they cannot be had, in words.
+    /// A team of `threads` threads, including the calling one; or the reason why there is none.
     pub(crate) fn new(threads: usize) -> Result<Team, String> {
         if threads <= 1 {
             return Ok(Team { threads: 1, helpers: None });
@@ -24,7 +24,7 @@ impl Team {
         Ok(Team { threads, helpers: Some(pool) })
     }
 
-    /// How many threads there are, the calling one included.
+    /// The number of threads, including the calling one.
     pub(crate) fn threads(&self) -> usize {
         self.threads
     }
@@ -42,9 +42,8 @@ impl Team {
     }
 }
 
-/// Waits until `is_done`, for something that another thread is busy with: first awake, because it seldom takes long;
-/// then letting other threads go first, because the one waited for may need this core; at last asleep, because a single
-/// workgroup may be at work for long.
+/// Waits for another thread until `is_done`: first spinning, because most waits are short; then yielding, because the other
+/// thread may need this core; at last sleeping, because a single workgroup may run for long.
 pub(crate) fn wait_until(is_done: impl Fn() -> bool) {
     const SPINS: u32 = 1000;
     const AWAKE: Duration = Duration::from_millis(2);

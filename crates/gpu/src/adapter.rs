@@ -1,10 +1,10 @@
-//! Which adapters there are, and how one is chosen.
+//! The list of adapters and the choice of one.
 
 use std::fmt;
 
 use kiln_graph::{DeviceError, DeviceInfo, DeviceKind, Limits, block_on};
 
-/// How an adapter is chosen from those that [`adapters`] lists.
+/// The choice of an adapter from the list of [`adapters`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Selector {
     /// The first one: a discrete GPU if there is one.
@@ -12,7 +12,7 @@ pub enum Selector {
     Best,
     /// The first one whose name or backend contains this text, upper or lower case: `nvidia`, `llvmpipe`, `vulkan`.
     Name(String),
-    /// The one at this place of the list.
+    /// The adapter at this index.
     Index(usize),
 }
 
@@ -27,7 +27,7 @@ impl fmt::Display for Selector {
 }
 
 /// All adapters behind Vulkan, Metal and DX12: discrete GPUs first, then integrated, virtual and unknown ones, then
-/// drivers that compute on the processor. One GPU is listed once per backend; where no driver is installed, none.
+/// software drivers. A GPU appears once per backend, and not at all without a driver.
 pub async fn adapters_async() -> Vec<DeviceInfo> {
     enumerate().await.iter().map(|adapter| info(&adapter.get_info(), &adapter.limits(), adapter.features())).collect()
 }
@@ -58,7 +58,7 @@ pub(crate) async fn select(selector: &Selector) -> Result<wgpu::Adapter, DeviceE
     }
 }
 
-/// What wgpu tells of an adapter, in Kiln's words.
+/// Kiln's description of an adapter.
 pub(crate) fn info(adapter: &wgpu::AdapterInfo, limits: &wgpu::Limits, features: wgpu::Features) -> DeviceInfo {
     DeviceInfo {
         name: adapter.name.clone(),
@@ -91,7 +91,7 @@ fn kind(device_type: wgpu::DeviceType) -> DeviceKind {
 
 async fn enumerate() -> Vec<wgpu::Adapter> {
     let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-    // wgpu refuses to make an instance where none of its backends is compiled in.
+    // wgpu creates no instance if none of its backends is compiled in.
     if !wgpu::Instance::enabled_backend_features().intersects(backends) {
         return Vec::new();
     }

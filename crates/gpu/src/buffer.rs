@@ -24,7 +24,7 @@ impl GpuBuffer {
         Ok(GpuBuffer { context: context.clone(), label: label.to_owned(), raw })
     }
 
-    /// The buffer as wgpu knows it, for an app that draws what a model computes.
+    /// The underlying buffer, for an app that renders a model's results.
     pub fn wgpu_buffer(&self) -> &wgpu::Buffer {
         &self.raw
     }
@@ -73,7 +73,7 @@ impl DeviceBuffer for GpuBuffer {
     }
 }
 
-/// The range that is to be copied to the host, found in our own buffer.
+/// A range of one of our buffers to be copied to the host.
 pub(crate) type Source<'a> = (&'a GpuBuffer, u64, u64);
 
 /// `range`, if it is one of `context`'s buffers and within it. An empty range is none.

@@ -1,8 +1,8 @@
-//! What a driver makes of pipelines, kept in a file: the next process that needs them compiles nothing. For drivers
-//! without a cache of their own.
+//! Compiled pipelines in a file, so that the next process that needs them compiles nothing. For drivers without a cache of
+//! their own.
 //!
-//! A file is the SHA-256 of the data, then the data. Drivers trust what they are given, so damaged data must not reach
-//! them: a file whose hash does not match, or that wgpu refuses, is deleted and made anew.
+//! A file is the SHA-256 of the data, then the data. Drivers do not validate the data, so damaged data must not reach
+//! them: a file whose hash does not match, or that wgpu refuses, is deleted and created anew.
 
 use std::fs;
 use std::io;
@@ -22,13 +22,13 @@ const HASH: usize = 32;
 pub(crate) struct PipelineCache {
     raw: wgpu::PipelineCache,
     path: PathBuf,
-    /// What is in the file, as far as this process knows.
+    /// The content of the file as last read or written by this process.
     saved: Mutex<Vec<u8>>,
 }
 
 impl PipelineCache {
     /// The cache of a device in a folder, which need not exist; `None` where the backend has none. A file that is damaged
-    /// or comes from another driver counts for nothing.
+    /// or of another driver is ignored.
     pub(crate) fn open(device: &wgpu::Device, info: &wgpu::AdapterInfo, folder: &Path) -> Option<PipelineCache> {
         if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
             return None;
@@ -54,7 +54,7 @@ impl PipelineCache {
         &self.raw
     }
 
-    /// Writes the file if the driver has something new. That it cannot be written costs time, not results.
+    /// Writes the file if the driver's data have changed. A failure to write costs time, not results.
     pub(crate) fn save(&self) {
         let Some(data) = self.raw.get_data() else { return };
         let mut saved = lock(&self.saved);
@@ -71,7 +71,7 @@ impl PipelineCache {
 /// The driver's cache with this data, or an empty one.
 ///
 /// # Errors
-/// What wgpu says against the data.
+/// wgpu's message about invalid data.
 fn create(device: &wgpu::Device, data: Option<&[u8]>) -> Result<wgpu::PipelineCache, String> {
     let descriptor = wgpu::PipelineCacheDescriptor { label: Some("kiln"), data, fallback: true };
     // SAFETY: the data is what `get_data` returned for this key, by its hash; wgpu tests that it is of this driver's
@@ -105,7 +105,7 @@ fn discard(path: &Path, problem: &str) {
     }
 }
 
-/// Writes a file under a temporary name of this process, then gives it its own.
+/// Writes a file under a temporary name of this process and renames it.
 fn write(path: &Path, data: &[u8]) -> io::Result<()> {
     fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
     let temporary = path.with_extension(format!("{}.new", std::process::id()));

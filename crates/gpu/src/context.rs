@@ -1,4 +1,4 @@
-//! What all objects of one device share: the device itself, its fault, its caches and counters.
+//! The state shared by all objects of a device: the device itself, its fault, its caches and counters.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,7 +57,7 @@ impl Context {
         }
     }
 
-    /// Takes over what wgpu reports outside of any call: only for a device that is Kiln's own.
+    /// Handles errors that wgpu reports outside of any call. Only for Kiln's own devices.
     pub(crate) fn install_callbacks(&self) {
         let (fault, name) = (self.fault.clone(), self.info.name.clone());
         self.device.set_device_lost_callback(move |reason, message| {
@@ -74,7 +74,7 @@ impl Context {
         }));
     }
 
-    /// The first fault of the device, if there was one. A loss hides what came before it.
+    /// The first fault of the device, if there was one. A loss replaces earlier faults.
     pub(crate) fn fault(&self) -> Result<(), DeviceError> {
         match &*lock(&self.fault) {
             Some(fault) => Err(fault.clone()),
@@ -86,8 +86,8 @@ impl Context {
         DeviceError::Invalid { device: self.info.name.clone(), message: message.into() }
     }
 
-    /// Runs `f`, unless the device has a fault, and turns the errors that wgpu reports from it into ours; `what` says
-    /// in them what was tried. Errors that wgpu reports later are those of the next submission.
+    /// Runs `f`, unless the device has a fault, and translates the errors that wgpu reports; `what` names the
+    /// operation in them. Errors that wgpu reports later are those of the next submission.
     pub(crate) fn attempt<T>(&self, what: &str, f: impl FnOnce() -> T) -> Result<T, DeviceError> {
         self.attempt_or(what, f, |error| self.translate(what, error))
     }
@@ -105,7 +105,7 @@ impl Context {
         match error {
             None => Ok(value),
             Some(error) => {
-                // What is made on a lost device is invalid, and using it a rule broken; but the loss is what counts.
+                // On a lost device every object is invalid; the loss is the error to report.
                 self.alive()?;
                 Err(translate(error))
             }
@@ -116,17 +116,17 @@ impl Context {
         translate(&self.info.name, what, error)
     }
 
-    /// Makes an error that came late the fault of the device, if it has none: what was made by then is invalid.
+    /// Makes a late error the fault of the device, if it has none: the objects created meanwhile are invalid.
     pub(crate) fn fail(&self, what: &str, error: wgpu::Error) -> DeviceError {
         record(&self.fault, self.translate(what, error))
     }
 
-    /// The errors that wgpu reports later, for a submission to wait for.
+    /// Takes the error scopes that have not answered, for a submission to wait for.
     pub(crate) fn take_late(&self) -> Late {
         std::mem::take(&mut *lock(&self.late))
     }
 
-    /// Hands them to the next submission.
+    /// Returns unanswered error scopes for the next submission.
     pub(crate) fn put_late(&self, late: Late) {
         lock(&self.late).append(late);
     }
@@ -157,14 +157,14 @@ impl Context {
         self.attempt("submit", || self.queue.submit([commands]))
     }
 
-    /// Starts all writes that were asked for, so that their staging memory is soon free.
+    /// Starts all pending writes, so that their staging memory is soon free.
     pub(crate) fn flush(&self) -> Result<(), DeviceError> {
         self.attempt("submit", || self.queue.submit([]))?;
         self.alive()
     }
 
-    /// Finds out whether the device still takes work. wgpu passes over what is asked of a lost device in silence; but a
-    /// buffer that should have been mapped when it was made is not.
+    /// Checks whether the device still accepts work. wgpu silently ignores calls on a lost device, but a buffer created
+    /// mapped is then not mapped.
     pub(crate) fn alive(&self) -> Result<(), DeviceError> {
         self.fault()?;
         let descriptor = wgpu::BufferDescriptor {
@@ -188,9 +188,9 @@ impl Context {
         }
     }
 
-    /// Lets callbacks run for what is done, and does not wait.
+    /// Runs the callbacks of finished work. Does not wait.
     pub(crate) fn poll(&self) -> Result<(), DeviceError> {
-        // Not a wait that times out at once: where another thread waits too, an assertion in wgpu 30 fails.
+        // Not a wait with a timeout of 0: if another thread waits too, an assertion in wgpu 30 fails.
         match self.try_poll(wgpu::PollType::Poll) {
             Some(_) => self.fault(),
             None => Err(self.lost("its driver reports a failure")),
@@ -198,12 +198,12 @@ impl Context {
     }
 
     fn lost(&self, reason: &str) -> DeviceError {
-        // Lets wgpu call back with its own reason, which then stands before ours: it does so when the queue is empty.
+        // Lets wgpu report its own reason first: it does so when the queue is empty.
         self.try_poll(wgpu::PollType::wait_indefinitely());
         record(&self.fault, DeviceError::Lost { device: self.info.name.clone(), reason: reason.to_owned() })
     }
 
-    /// `None` when wgpu panicked, as it does when the driver loses the device while wgpu asks about it.
+    /// `None` if wgpu panicked, as it does when the driver loses the device during the call.
     fn try_poll(&self, poll: wgpu::PollType) -> Option<Result<wgpu::PollStatus, wgpu::PollError>> {
         catch_unwind(AssertUnwindSafe(|| self.device.poll(poll))).ok()
     }
@@ -215,7 +215,7 @@ impl fmt::Debug for Context {
     }
 }
 
-/// The lock, also when a thread panicked while it held it: nothing behind our locks is ever half changed.
+/// The lock, even if a thread panicked while holding it: no state behind our locks is ever half changed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! A device: opened by Kiln, or brought by the app that Kiln is part of.
+//! A device: opened by Kiln, or provided by the host app.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,21 +13,21 @@ use crate::cache::PipelineCache;
 use crate::context::Context;
 use crate::program::GpuProgram;
 
-/// What is asked for where an adapter has it.
+/// The features requested where the adapter supports them.
 const FEATURES: wgpu::Features =
     wgpu::Features::TIMESTAMP_QUERY.union(wgpu::Features::PIPELINE_CACHE).union(wgpu::Features::SUBGROUP);
 
-/// How a device is opened.
+/// The options of opening a device.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Whether trusted kernels ([`Kernel::trusted`](kiln_graph::Kernel::trusted)), too, test every access at run time and
-    /// zero their workgroup memory; other kernels always do. True in debug builds, so that tests find a kernel that reads
-    /// past its end; without, trusted kernels are up to twice as fast.
+    /// Whether trusted kernels ([`Kernel::trusted`](kiln_graph::Kernel::trusted)), too, check every access at run time and
+    /// zero their workgroup memory; other kernels always do. True in debug builds, so that tests find accesses out of
+    /// bounds. Without it, trusted kernels are up to twice as fast.
     pub checked: bool,
-    /// What to ask for instead of all that the adapter allows. For tests of how Kiln does on smaller devices.
+    /// The limits to request instead of the adapter's own. For tests of smaller devices.
     pub limits: Option<wgpu::Limits>,
-    /// The folder in which compiled pipelines are kept for other processes, where the backend can (Vulkan). It holds what
-    /// drivers trust: nobody else should be able to write it.
+    /// The folder of compiled pipelines for other processes, where the backend supports it (Vulkan). Drivers trust its
+    /// content: nobody else should be able to write it.
     pub cache: Option<PathBuf>,
 }
 
@@ -37,26 +37,26 @@ impl Default for Options {
     }
 }
 
-/// Buffers made on a device since it was opened, its own for parameters, steps and read-back included. Two equal
+/// The buffers created on a device since it was opened, including its own for parameters, steps and read-back. Two equal
 /// readings mean that nothing was allocated between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allocations {
-    /// How many.
+    /// The number of buffers.
     pub buffers: u64,
-    /// Their sizes together, in bytes.
+    /// Their total size in bytes.
     pub bytes: u64,
 }
 
-/// A device of wgpu that runs plans. Clones are the same device.
+/// A wgpu device that runs plans. Clones are the same device.
 #[derive(Clone, Debug)]
 pub struct GpuDevice {
     pub(crate) context: Arc<Context>,
-    /// What it was opened on; an app's own device does not tell.
+    /// `None` for an app's own device.
     adapter: Option<wgpu::Adapter>,
 }
 
 impl GpuDevice {
-    /// Opens the adapter that `selector` means, with all that it allows.
+    /// Opens the selected adapter with all of its limits.
     ///
     /// # Errors
     /// [`DeviceError::NotFound`], or [`DeviceError::Invalid`] when the driver refuses, for example limits beyond its own.
@@ -77,7 +77,7 @@ impl GpuDevice {
             label: Some("kiln"),
             required_features: adapter.features() & FEATURES,
             required_limits: options.limits.unwrap_or_else(|| adapter.limits()),
-            // Few large buffers: big blocks to cut them from would be waste.
+            // Few large buffers: large memory blocks would be wasted.
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         };
@@ -92,8 +92,8 @@ impl GpuDevice {
         Ok(GpuDevice { context: Arc::new(context), adapter: Some(adapter) })
     }
 
-    /// The device of an app that has one already: models then share its memory with what the app draws. Works within
-    /// the limits and features that the app asked for ([`wgpu::Features::TIMESTAMP_QUERY`] makes profiles exact,
+    /// An app's own device: models share it with the app's rendering. Respects the limits and features that the app
+    /// requested ([`wgpu::Features::TIMESTAMP_QUERY`] makes profiles exact,
     /// [`wgpu::Features::SUBGROUP`] allows faster kernels).
     ///
     /// `checked` is [`Options::checked`].
@@ -103,7 +103,7 @@ impl GpuDevice {
         GpuDevice { context: Arc::new(Context::new(device, queue, checked, None)), adapter: None }
     }
 
-    /// The device as wgpu knows it.
+    /// The underlying device.
     pub fn wgpu_device(&self) -> &wgpu::Device {
         &self.context.device
     }
@@ -113,7 +113,7 @@ impl GpuDevice {
         &self.context.queue
     }
 
-    /// What was allocated so far.
+    /// The allocations so far.
     pub fn allocations(&self) -> Allocations {
         Allocations {
             buffers: self.context.buffers_made.load(Ordering::Relaxed),
@@ -144,7 +144,7 @@ impl Device for GpuDevice {
         let Some(adapter) = self.adapter.clone() else {
             return Err(self.context.invalid("an app's own device was given, expected one that Kiln opened"));
         };
-        // wgpu itself refuses to bind more than it was asked to allow.
+        // wgpu itself enforces the requested limits.
         let mut limits = self.context.limits.clone();
         limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(bytes);
         let options = Options { checked: self.context.checked, limits: Some(limits), cache: None };

@@ -1,4 +1,4 @@
-//! Runs plans on wgpu. The only crate that sees wgpu; it knows no op.
+//! Runs plans on wgpu. The only crate that depends on wgpu, and independent of ops.
 //!
 //! ```text
 //! Plan --GpuDevice::program--> Program     pipelines (cached per device), bind groups, one buffer with all parameters
@@ -6,12 +6,12 @@
 //! ```
 //!
 //! WebGPU cannot submit a command buffer twice, so a program records its prebuilt state again on every run, in a loop
-//! that allocates, hashes and matches nothing. Nothing waits but [`block_on`](kiln_graph::block_on) and what is made of it: a
-//! [`Pending`](kiln_graph::Pending) is a future, which a thread of the device's own wakes, and a program is compiled by threads
-//! whose results are joined.
+//! that allocates, hashes and matches nothing. Nothing waits except [`block_on`](kiln_graph::block_on): a
+//! [`Pending`](kiln_graph::Pending) is a future woken by a thread of the device, and threads compile a program's kernels as
+//! futures that are joined.
 //!
-//! No call panics on what a device can do: errors of wgpu are caught in error scopes, and a device that is lost (or
-//! destroyed by the app that owns it) answers [`DeviceError::Lost`](kiln_graph::DeviceError::Lost) from then on.
+//! Device errors never panic: error scopes catch the errors of wgpu, and a device that is lost (or destroyed by its app)
+//! returns [`DeviceError::Lost`](kiln_graph::DeviceError::Lost) from then on.
 //!
 //! ```no_run
 //! use kiln_gpu::{GpuDevice, Options, Selector};

@@ -26,7 +26,7 @@ pub(crate) struct GpuPending {
     mapped: Receiver<Mapped>,
     /// Errors of calls up to this submission that wgpu reports later.
     late: Late,
-    /// Of the thread that waits for the driver, since an executor polled first.
+    /// Set when an executor polls: the poller's thread waits for the driver.
     watch: Option<Arc<Watch>>,
 }
 
@@ -49,7 +49,7 @@ impl GpuPending {
         })?;
         let index = context.submit(commands)?;
         let (sender, mapped) = channel();
-        // Nobody listens any more where the pending was dropped before it came.
+        // There is no receiver any more if the pending was dropped.
         context.attempt("read back", || match &staging {
             Some((buffer, bytes)) => {
                 buffer.map_async(wgpu::MapMode::Read, 0..*bytes, move |result| drop(sender.send(result)));
@@ -63,7 +63,7 @@ impl GpuPending {
     /// The read-back, once wgpu has answered.
     fn finish(&mut self, answer: Result<Mapped, Canceled>) -> Result<Vec<u8>, DeviceError> {
         match answer {
-            // Does not wait any more, but finds out that the submission was dropped because the device is lost.
+            // Does not wait any more, but detects a submission dropped with its device.
             Ok(Ok(())) => self.context.wait(&self.index)?,
             Ok(Err(_)) | Err(Canceled) => {
                 self.context.alive()?;
@@ -141,7 +141,7 @@ impl Future for GpuPending {
 impl Drop for GpuPending {
     fn drop(&mut self) {
         self.context.put_late(std::mem::take(&mut self.late));
-        // The device may still copy into it; whoever takes it next writes after that, in the queue's order.
+        // The device may still copy into it; its next use comes later in the queue.
         if let Some((staging, _)) = self.staging.take() {
             self.context.ring.give(&self.context, staging);
         }

@@ -18,7 +18,7 @@ pub(crate) fn uniform_bytes(bytes: u64) -> u64 {
     bytes.next_multiple_of(16)
 }
 
-/// What makes a pipeline another one. Sources are compared as text: one constant may lie at several addresses.
+/// The identity of a pipeline. Sources are compared as text: a constant may have several addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     source: &'static str,
@@ -35,7 +35,7 @@ impl Key {
         Key { source: kernel.source, entry_point: kernel.entry_point, checked: is_checked(context, kernel), overrides }
     }
 
-    /// What its shader module is kept by.
+    /// The key of its shader module.
     fn module(&self) -> ModuleKey {
         (self.source, self.checked)
     }
@@ -65,7 +65,7 @@ pub(crate) struct Pipelines {
 }
 
 impl Pipelines {
-    /// One pipeline per call; those that are new are compiled in parallel, because drivers take their time.
+    /// One pipeline per call. New ones are compiled in parallel, because drivers are slow.
     pub(crate) async fn of(context: &Arc<Context>, calls: &[PlannedCall]) -> Result<Vec<Arc<Pipeline>>, DeviceError> {
         let cached = &context.pipelines;
         let keys: Vec<Key> = calls.iter().map(|call| Key::of(context, call)).collect();
@@ -202,7 +202,7 @@ fn entry(
     }
 }
 
-/// As [`Context::attempt`], but what wgpu finds wrong is the kernel's fault.
+/// As [`Context::attempt`], with errors of the kernel.
 fn attempt_shader<T>(context: &Context, kernel: &Kernel, f: impl FnOnce() -> T) -> Result<T, DeviceError> {
     context.attempt_or(kernel.name, f, |error| match error {
         wgpu::Error::OutOfMemory { .. } => {

@@ -1,4 +1,4 @@
-//! How long each call of a plan takes.
+//! The time of each call of a plan.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,7 +41,7 @@ impl GpuDevice {
 
 struct Clock {
     context: Arc<Context>,
-    /// Where the device has a clock of its own.
+    /// `None` if the device has no clock of its own.
     queries: Option<(wgpu::QuerySet, GpuBuffer, wgpu::Buffer)>,
 }
 

@@ -1,4 +1,4 @@
-//! A plan made ready: what a run records, prebuilt.
+//! A compiled plan: prebuilt state for recording runs.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(crate) struct GpuProgram {
     steps: Option<StepBuffer>,
 }
 
-/// A dispatch with all that it needs.
+/// A dispatch with its pipeline and bind group.
 #[derive(Debug)]
 struct ReadyCall {
     pipeline: wgpu::ComputePipeline,
@@ -49,7 +49,7 @@ impl GpuProgram {
         self.calls.len()
     }
 
-    /// Hands `steps` to the kernels that read them.
+    /// Writes `steps` for the kernels that read them.
     pub(crate) fn set_steps(&mut self, steps: &[Step]) -> Result<(), DeviceError> {
         let Some(buffer) = &mut self.steps else { return Ok(()) };
         if steps.len() > buffer.capacity {
@@ -94,7 +94,7 @@ impl Program for GpuProgram {
     }
 }
 
-/// Tests the plan, and finds our own buffers.
+/// Validates the plan, and downcasts its buffers.
 fn check<'a>(
     context: &Arc<Context>,
     plan: &Plan,
@@ -180,7 +180,7 @@ struct StepBuffer {
     capacity: usize,
     /// From one record to the next, in bytes.
     stride: usize,
-    /// What is written, kept to be filled again.
+    /// The bytes to write, reused.
     bytes: Vec<u8>,
 }
 
@@ -202,8 +202,8 @@ impl StepBuffer {
         Ok(StepBuffer { raw, group, capacity, stride, bytes: vec![0; capacity * stride] })
     }
 
-    /// Runs that were submitted before still see what they were given: wgpu carries a write out on the queue, after
-    /// all earlier submissions and before the next one, with a barrier between.
+    /// Earlier runs are not affected: wgpu executes a write on the queue, after all earlier submissions and before the
+    /// next one, with a barrier between.
     fn write(&mut self, context: &Context, steps: &[Step]) -> Result<(), DeviceError> {
         for (record, step) in self.bytes.chunks_exact_mut(self.stride).zip(steps) {
             record[..size_of::<Step>()].copy_from_slice(bytemuck::bytes_of(step));

@@ -1,4 +1,4 @@
-//! Host-visible buffers for read-back, used again and again.
+//! Reusable host-visible buffers for read-back.
 
 use std::sync::Mutex;
 
@@ -9,7 +9,7 @@ use crate::context::{Context, lock};
 /// Larger ones are freed after use: a model's weights are read once, its metrics all the time.
 const KEEP_BYTES: u64 = 1 << 20;
 
-/// Staging buffers that wait for their next use. A steady loop of runs takes back what it gave and makes no new ones.
+/// Unused staging buffers. A steady loop of runs reuses them and allocates none.
 #[derive(Debug, Default)]
 pub(crate) struct Ring(Mutex<Vec<wgpu::Buffer>>);
 
@@ -25,8 +25,8 @@ impl Ring {
         context.buffer("read back", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
     }
 
-    /// Gives back a buffer, mapped or about to be. When another thread is mapping it right now, wgpu does not unmap it,
-    /// and it is freed instead.
+    /// Returns a buffer, mapped or about to be. If another thread is mapping it right now, wgpu does not unmap it, and it
+    /// is freed instead.
     pub(crate) fn give(&self, context: &Context, buffer: wgpu::Buffer) {
         let unmapped = context.attempt("unmap", || buffer.unmap()).is_ok();
         if unmapped && buffer.size() <= KEEP_BYTES {
