@@ -46,7 +46,7 @@ fn freeze(model: &mut Model, pattern: usize) {
     }
 }
 
-/// The weights by name after one step of gradient descent from zero, which gives the gradients.
+/// The weights by name after one step of gradient descent, which are determined by the gradients.
 fn stepped(mut model: Model) -> Vec<(String, Vec<u32>)> {
     let optimizer = SGD { learning_rate: 0.5.into(), ..SGD::default() }.into();
     model.compile(device(), Compile { optimizer, ..Compile::default() }).unwrap();

@@ -4,7 +4,7 @@ second of training with Adam or, with `--latency`, the time of a prediction of o
 Install, in an environment of its own:  python3 -m venv keras && keras/bin/pip install tensorflow-cpu keras
 Run:                                    keras/bin/python benches/peers/keras.py [--steps 60] [--threads 2] [--jit on]
 
-Batches of 128 made-up images that lie in memory. Each network is compiled and warmed up by one `fit` over all steps, then
+Batches of 128 made-up images in memory. Each network is compiled and warmed up by one `fit` over all steps, then
 a `fit` over the same steps is timed three times; the figure is the median. `--jit` is Keras' `jit_compile`: `auto` (its
 default) decides whether XLA compiles the step, `on` and `off` force it. Prints a table, then the same as JSON.
 
@@ -66,7 +66,7 @@ def arguments():
 
 
 def images_per_second(keras, network, steps, jit):
-    """The rates of three timed fits, after one that warms up."""
+    """The rates of three timed fits, after a warm-up."""
     import numpy
 
     keras.utils.set_random_seed(0)
@@ -92,7 +92,7 @@ def vgg16_to_block4_pool(keras):
 
 
 def latencies(keras, tensorflow):
-    """The time of a prediction of one sample: a table in microseconds."""
+    """Prints the latency of predicting one sample in microseconds."""
     import numpy
 
     networks = {
@@ -122,7 +122,7 @@ def main():
     args = arguments()
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.path.pop(0)  # Where this file lies: it is called keras too.
+    sys.path.pop(0)  # The folder of this file, which is called keras too.
     import tensorflow
 
     threads = args.threads or len(os.sched_getaffinity(0))

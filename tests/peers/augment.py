@@ -1,11 +1,11 @@
-"""What Keras' ImageDataGenerator makes of made-up images, as a fixture.
+"""Records Keras' ImageDataGenerator on made-up images as a fixture.
 
 Install, in an environment of its own:  python3 -m venv keras && keras/bin/pip install tensorflow-cpu keras scipy pillow safetensors
 Run:                                    keras/bin/python tests/peers/augment.py tests/fixtures/augment.safetensors
 
-Transforms are drawn as crates/ops/src/augment_draw.rs draws them and then handed to Keras' functions. Keras 3 takes the
-height for the width when it computes the centre of an image, and shifts along the wrong axis, so that images are square
-here and the shifts are handed over under the right names.
+Transforms are drawn as in crates/ops/src/augment_draw.rs and then passed to Keras' functions. Keras 3 confuses the
+height with the width in the centre of an image, and shifts along the wrong axis, so images are square
+here and the shifts are passed under the right names.
 """
 
 import json
@@ -49,7 +49,7 @@ def between(low, high, word):
 
 
 def drawn(n, options):
-    """What is drawn for image n, under Keras' names; `tx` is horizontal."""
+    """The draws of image n, with Keras' names; `tx` is horizontal."""
     a, b, d = (random4(n, STREAM + i) for i in range(3))
     rotation, shear, shift = (options.get(name, 0.0) for name in ("rotation", "shear", "shift"))
     zoom, channel, brightness = options.get("zoom", [1, 1]), options.get("channel_shift", 0.0), options.get("brightness", [1, 1])
@@ -104,7 +104,7 @@ def main(path):
         images = tensors[case["x"]].copy()
         tensors[f"{i}.y"] = np.stack([changed(image, n, case) for n, image in enumerate(images)]).astype("float32")
 
-    # Images of 4 x 4 x 3 whose values depend on each other, more of them than they have values.
+    # Images of 4 x 4 x 3 with correlated values, more images than values.
     mixed = random.normal(size=(200, 48)) @ random.normal(size=(48, 48)) * 10 + 120
     tensors["many"] = np.clip(np.round(mixed), 0, 255).reshape(200, 4, 4, 3).astype("float32")
     standards = [
@@ -113,7 +113,7 @@ def main(path):
         {"featurewise_center": True},
         {"featurewise_center": True, "featurewise_std_normalization": True, "rescale": 1 / 127.5},
         {"samplewise_center": True, "featurewise_center": True, "featurewise_std_normalization": True},
-        # Keras adds epsilon to the roots of the variances, Kiln to the variances as Keras 2 did: small, it does not matter.
+        # Keras adds epsilon to the roots of the variances, Kiln to the variances, as Keras 2; it is too small to matter.
         {"featurewise_center": True, "zca_whitening": True, "zca_epsilon": 1e-10, "rescale": 1 / 255},
     ]
     for i, options in enumerate(standards):

@@ -1,12 +1,12 @@
-"""VGG16 and InceptionV3 with weights from a formula: what Keras gives at several depths.
+"""Records VGG16 and InceptionV3 with weights from a formula at several depths in Keras.
 
     python -m venv peers && peers/bin/pip install tensorflow-cpu keras safetensors
     peers/bin/python tests/peers/backbones.py                          # records fixtures/backbones.safetensors
     peers/bin/python tests/peers/backbones.py target/release/kiln      # compares with that program, up to 299 x 299
     peers/bin/python tests/peers/backbones.py target/release/kiln inception_v3 299             # only this
 
-The second prints a line per size and depth and ends with status 1 if one differs by more than 1e-3 of the largest value.
-`tests/backbones.rs` has the same formula and compares with what was recorded.
+The second prints a line per size and depth and exits with status 1 if one differs by more than 1e-3 of the largest value.
+`tests/backbones.rs` has the same formula and compares with the recording.
 """
 
 import os
@@ -31,11 +31,11 @@ DEPTHS = {
 TOP = {"vgg16": ["fc2", "predictions"], "inception_v3": ["avg_pool", "predictions"]}
 IMAGES = 2
 CLASSES = 10
-SAMPLES = 97  # values that are recorded of a tensor
+SAMPLES = 97  # recorded values per tensor
 
 
 def uniform(name, count):
-    """Values from 0 to 1 that depend on a name and their places: a hash of 32 bits (FNV-1a of the name, then a mixer)."""
+    """Values from 0 to 1, hashed from a name and their indices in 32 bits (FNV-1a of the name, then a mixer)."""
     seed = 2166136261
     for byte in name.encode():
         seed = (seed ^ byte) * 16777619 % 2**32

@@ -1,4 +1,4 @@
-"""Three steps of a network with batch normalization as Keras trains it, as a fixture.
+"""Records three training steps of a network with batch normalization in Keras as a fixture.
 
 Install, in an environment of its own:
     python3 -m venv keras && keras/bin/pip install tensorflow-cpu keras tf_keras safetensors
@@ -6,8 +6,8 @@ Run:
     keras/bin/python tests/peers/batch_normalization.py tests/fixtures/batch_normalization.safetensors
 
 The network has a layer of each kind: after a convolution, without gamma and frozen with other statistics than it begins
-with, after a dense layer. Weights lie under `initial/` and `final/`; the metadata hold the model as Keras 3 and as Keras
-2 write it, and the loss of each step.
+with, after a dense layer. Weights are in `initial/` and `final/`; the metadata have the model as written by Keras 3 and
+Keras 2, and the loss of each step.
 """
 
 import json
@@ -48,7 +48,7 @@ def weights(model, prefix):
 
 
 class Losses(keras.callbacks.Callback):
-    """The loss of each batch: Keras tells the mean of those so far."""
+    """The loss of each batch: Keras reports the mean so far."""
 
     def __init__(self):
         super().__init__()

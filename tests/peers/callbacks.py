@@ -1,10 +1,10 @@
-"""What Keras' EarlyStopping, ReduceLROnPlateau and ModelCheckpoint decide for made-up figures, as a fixture.
+"""Records the decisions of Keras' EarlyStopping, ReduceLROnPlateau and ModelCheckpoint for made-up figures as a fixture.
 
 Install, in an environment of its own:  python3 -m venv keras && keras/bin/pip install tensorflow-cpu keras
 Run:                                    keras/bin/python tests/peers/callbacks.py > tests/fixtures/callbacks.json
 
-Each callback is told of the ends of epochs, one after the other, with the figures of a case. A model that only has a
-learning rate and one weight, the number of the epoch, stands for the one that is trained.
+Each callback is called at the end of each epoch with the figures of a case. A model that only has a
+learning rate and one weight, the number of the epoch, replaces a trained one.
 """
 
 import json
@@ -73,7 +73,7 @@ CHECKPOINT = [
 
 
 class Model:
-    """What callbacks want of a model."""
+    """The part of a model that callbacks use."""
 
     def __init__(self):
         self.optimizer = keras.optimizers.SGD(learning_rate=0.1)
@@ -92,7 +92,7 @@ class Model:
 
 
 def told(callback, values, decision):
-    """Tells a callback of epochs until it stops training. Gives what `decision` says of the model after each."""
+    """Calls a callback at the end of epochs until it stops training. Returns `decision` of the model after each."""
     model = Model()
     callback.set_model(model)
     callback.on_train_begin()

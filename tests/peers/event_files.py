@@ -1,10 +1,10 @@
-"""Reads with TensorBoard what `examples/callbacks.rs` wrote, and compares every figure with the history.
+"""Reads the event files of `examples/callbacks.rs` with TensorBoard, and compares every figure with the history.
 
 Install, in an environment of its own:  python3 -m venv tensorboard && tensorboard/bin/pip install tensorboard
 Run:                                    cargo run --release --example callbacks FOLDER
                                         tensorboard/bin/python tests/peers/event_files.py FOLDER
 
-FOLDER holds one training. The figures are read twice: from the files, and from a server over its HTTP interface.
+FOLDER has one training. The figures are read twice: from the files, and from a server over its HTTP interface.
 """
 
 import json
@@ -65,7 +65,7 @@ def from_server(logs, count):
     try:
         address = next(match[0] for line in server.stderr if (match := re.search(r"http://localhost:\d+", line)))
         ask = lambda path: json.load(urllib.request.urlopen(f"{address}/data/plugin/scalars/{path}", timeout=60))
-        # The server reads the files while it already answers.
+        # The server answers before it has read all files.
         for _ in range(30):
             found = {}
             for run, tag in [(run, tag) for run, tags in ask("tags").items() for tag in tags]:

@@ -1,9 +1,9 @@
-"""Records what Keras' losses, metrics and weights give in a training step: `tests/fixtures/losses.safetensors`.
+"""Records Keras' losses, metrics and weights in a training step: `tests/fixtures/losses.safetensors`.
 
 Install, in an environment of its own:  python3 -m venv keras && keras/bin/pip install tensorflow-cpu keras
 Run:                                    keras/bin/python tests/peers/losses.py
 
-A model of one Dense layer takes one step of SGD with learning rate 1 over seven samples. Recorded are the figures of the
+A model of one Dense layer is trained for one step of SGD with learning rate 1 on seven samples. Recorded are the figures of the
 batch before the step, and the weights after it. Recorded with Keras 3.15.1 on TensorFlow 2.21.0.
 """
 
@@ -33,8 +33,8 @@ METRICS = {
 def case(loss, activation, outputs=3, labels="one_hot", metrics=(), weights=None, class_weight=None, plain=False, **options):
     """One step. `labels` are one_hot, classes, bits (0 or 1 for each output) or quantities.
 
-    On TensorFlow, a loss goes back behind any softmax or sigmoid, also behind the one that is not its own. With `plain` it
-    finds none, and takes the probabilities as they are.
+    On TensorFlow, a loss uses the logits of any softmax or sigmoid, even of one that does not match it. With `plain` it
+    finds none, and uses the probabilities.
     """
     draw = np.random.default_rng(3)
     x = draw.normal(size=[SAMPLES, INPUTS]).astype("float32")

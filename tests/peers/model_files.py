@@ -1,14 +1,14 @@
-"""What Keras makes of members of model files that a reader may pass over: `tests/fixtures/model_files/`.
+"""Records Keras' treatment of members of model files that a reader might ignore: `tests/fixtures/model_files/`.
 
 Install, in an environment of its own:
     python3 -m venv keras && keras/bin/pip install tensorflow-cpu keras tf_keras safetensors
 Run:
     keras/bin/python tests/peers/model_files.py
 
-Each `NAME.json` is a model as Keras 3 (`act_obj`, `dropout_seed`, `op_add`) or Keras 2 (`called_with_training`) writes it.
-`NAME.safetensors` holds its weights under `layer/variable`, samples `x` and what Keras predicts for them, `y`. For
+Each `NAME.json` is a model written by Keras 3 (`act_obj`, `dropout_seed`, `op_add`) or Keras 2 (`called_with_training`).
+`NAME.safetensors` has its weights as `layer/variable`, samples `x` and Keras' predictions `y`. For
 `called_with_training`, which is trained by SGD on `x` and the classes `labels`, three steps of all samples, it also holds
-the weights afterwards under `final/` and the loss of each step, `losses`.
+the trained weights in `final/` and the loss of each step, `losses`.
 
 The files `NAME.h5.gz` are weights of two convolutions of one shape, `first` and then `second`, whose names count the other
 way round, or, in `theano.h5`, do not. Recorded with Keras 3.15.1 and tf_keras 2.21.0.

@@ -1,10 +1,10 @@
-"""Models that Keras writes, in Kiln; models that Kiln writes, in Keras; the same trainings in both.
+"""Loads Keras' models in Kiln and Kiln's models in Keras, and compares trainings in both.
 
     python -m venv peers && peers/bin/pip install tensorflow-cpu keras tf-keras safetensors
     cargo build --release -p kiln-train
     peers/bin/python tests/peers/models.py target/release/kiln
 
-Prints a line per comparison and ends with status 1 if one fails.
+Prints a line per comparison and exits with status 1 if one fails.
 """
 
 import json
@@ -116,7 +116,7 @@ def keras_reads_what_kiln_writes(folder):
 
 
 class Losses(keras.callbacks.Callback):
-    """The loss of each batch alone: Keras' logs hold that of the epoch so far."""
+    """The loss of each batch: Keras' logs have the mean of the epoch so far."""
 
     def on_epoch_begin(self, epoch, logs=None):
         self.sum, self.count = 0.0, 0
@@ -135,7 +135,7 @@ def trains_as_keras(folder):
     classes = draw.integers(0, 3, 50)
     one_hot = np.eye(3, dtype="float32")[classes]
     optimizers = keras.optimizers
-    # Keras 3 adds RMSprop's epsilon under the root, Kiln to it, as documented: so the root of Kiln's is given here.
+    # Keras 3 adds RMSprop's epsilon under the root, Kiln outside of it, as documented, so the root of Kiln's is used here.
     cases = [
         ("sgd", optimizers.SGD(0.01), "categorical_crossentropy", one_hot),
         ("adam", optimizers.Adam(), "sparse_categorical_crossentropy", classes.astype("int32")),

@@ -1,4 +1,4 @@
-"""Records what Keras' optimizers, schedules and clipping give: `tests/fixtures/optimizers.safetensors`.
+"""Records Keras' optimizers, schedules and clipping: `tests/fixtures/optimizers.safetensors`.
 
 Install, in an environment of its own:  python3 -m venv keras && keras/bin/pip install tensorflow-cpu keras
 Run:                                    keras/bin/python tests/peers/optimizers.py

@@ -1,10 +1,10 @@
-"""Writes `tests/fixtures/load_img`: an image, and what PIL makes of it as Keras' `load_img` asks it to.
+"""Writes `tests/fixtures/load_img`: an image, and PIL's results for the options of Keras' `load_img`.
 
 Install, in an environment of its own:  python3 -m venv pil && pil/bin/pip install "pillow<13" numpy safetensors
 Run:                                    pil/bin/python tests/peers/pil.py
 
-Pillow 13 resizes rows first where that is less work, and rounds in between in another place; Kiln keeps to the order of
-all versions before.
+Pillow 13 resizes along y first if that is less work, which rounds differently; Kiln keeps the order of
+earlier versions.
 """
 
 from pathlib import Path

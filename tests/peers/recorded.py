@@ -1,4 +1,4 @@
-"""What the scripts beside this one write: tensors under `CASE.NAME`, and the list of cases as JSON in the metadata."""
+"""The file format of these scripts: tensors named `CASE.NAME`, and the list of cases as JSON in the metadata."""
 
 import json
 import pathlib

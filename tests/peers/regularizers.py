@@ -1,9 +1,9 @@
-"""What Keras 3 reports and learns with regularizers, as a fixture.
+"""Records Keras 3's trainings with regularizers as a fixture.
 
 Install, in an environment of its own:  python3 -m venv keras && keras/bin/pip install tensorflow-cpu keras
 Run:                                    keras/bin/python tests/peers/regularizers.py > tests/fixtures/regularizers.json
 
-Samples and first weights follow from a formula that tests/regularizers.rs has too. One layer with a regularizer is
+Samples and initial weights are computed by a formula, also in tests/regularizers.rs. One layer with a regularizer is
 frozen, and the last batch of an epoch is smaller.
 """
 
@@ -27,7 +27,7 @@ def made_up(shape, seed):
 
 
 class BatchLosses(keras.callbacks.Callback):
-    """The loss of each batch: Keras tells the mean since the epoch's begin."""
+    """The loss of each batch: Keras reports the mean of the epoch so far."""
 
     def __init__(self):
         super().__init__()

@@ -1,11 +1,11 @@
-"""torchvision's and timm's VGG16 and InceptionV3 in NumPy and TensorFlow: what their weights mean.
+"""torchvision's and timm's VGG16 and InceptionV3 in NumPy and TensorFlow, to check the mapping of their weights.
 
 Install, in an environment of its own:  python3 -m venv keras && keras/bin/pip install tensorflow-cpu keras
 Run:                                    keras/bin/python tests/peers/torch_weights.py
 
-Writes to `tests/fixtures/weights/`: a VGG16 of few channels with random weights under both programs' names, and what it
-makes of an image; and which layers of Keras' InceptionV3 those of torchvision's are. The latter is tried out: with random
-weights in their places, Keras' model and torchvision's, written down below, give the same features. The one difference is
+Writes to `tests/fixtures/weights/`: a VGG16 of few channels with random weights in both formats, and its output for
+an image; and the mapping of torchvision's InceptionV3 layers to Keras'. The mapping is tested: with random
+weights, Keras' model and torchvision's, reimplemented below, have the same features. The one difference is
 shown too: torchvision's average pooling counts padding. Recorded with Keras 3.15.1 on TensorFlow 2.21.0.
 """
 
@@ -41,7 +41,7 @@ def convolution(x, kernel, bias):
 
 
 def vgg16(x, weights):
-    for place in range(31):  # features: convolutions, ReLU behind each, and pooling
+    for place in range(31):  # features: convolutions, each followed by ReLU, and pooling
         if f"features.{place}.weight" in weights:
             x = convolution(x, weights[f"features.{place}.weight"], weights[f"features.{place}.bias"])
         elif place in (4, 9, 16, 23, 30):
@@ -83,7 +83,7 @@ def record_vgg16():
 
 
 class InceptionV3:
-    """torchvision's modules in its own order, with weights that are drawn when a module is used first."""
+    """torchvision's modules in its order, with random weights drawn on first use."""
 
     def __init__(self, count_padding):
         self.count_padding = count_padding
@@ -181,7 +181,7 @@ class InceptionV3:
 
 
 def place(weights, layers):
-    """Puts torchvision's weights into Keras' model, the factors behind convolutions into their kernels."""
+    """Loads torchvision's weights into Keras' model, folding scales into the kernels of convolutions."""
     for w, (conv, normalization) in zip(weights.values(), layers):
         factor = w["bn.weight"]
         conv.set_weights([w["conv.weight"].transpose(2, 3, 1, 0) * factor])

@@ -1,10 +1,10 @@
-"""Weights in files of all forms that Keras has written: `tests/fixtures/weights/`.
+"""Writes weights in all of Keras' file formats: `tests/fixtures/weights/`.
 
 Install, in an environment of its own:  python3 -m venv keras && keras/bin/pip install tensorflow-cpu keras tf-keras
 Run:                                    keras/bin/python tests/peers/weights.py
 
-One small model, once as Keras 3 writes it and once as Keras 2 (tf_keras) does, under names that Keras counted: other
-models were made before it. The weights themselves are in `keras.safetensors`, under the names that Kiln gives them.
+One small model, written by Keras 3 and by Keras 2 (tf_keras), with default names that do not start at 0, because other
+models were created before it. The weights are in `keras.safetensors`, with Kiln's names.
 Recorded with Keras 3.15.1, tf_keras 2.21.0 and h5py 3.14.0.
 """
 
@@ -53,7 +53,7 @@ def expected(model):
 
 
 def applications(path, values):
-    """A file with Keras 1's names of data sets, as those of keras-applications have them; compressed, which they are not."""
+    """A file with Keras 1's names of data sets, as in keras-applications, but compressed."""
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = [b"input_1", *[layer.encode() for layer in LAYERS]]
         file.create_group("input_1").attrs["weight_names"] = []

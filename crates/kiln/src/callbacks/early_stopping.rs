@@ -37,7 +37,7 @@ pub struct EarlyStopping {
     pub patience: usize,
     /// The direction of improvement.
     pub mode: Mode,
-    /// A value that the figure must exceed, in addition to the best so far, to reset the count of epochs without
+    /// A value that the figure must also improve on, besides the best so far, to reset the count of epochs without
     /// improvement.
     pub baseline: Option<f64>,
     /// Whether to restore the weights of the best epoch when training ends without an error. The best epoch need not be

@@ -7,9 +7,10 @@ use kiln_ops as ops;
 
 use super::{LearningRate, Optimizer, Slot, WeightDecay};
 
-/// Adam (Kingma and Ba 2015), as in Keras: `m = beta_1 m + (1 - beta_1) g; v = beta_2 v + (1 - beta_2) g^2; p = p - a m
-/// / (sqrt(v) + epsilon)` with `a = learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t)` in step `t`; the first is 1.
-/// `epsilon` is the paper's "epsilon hat", without bias correction.
+/// Adam (Kingma and Ba 2015), as in Keras:
+/// `m = beta_1 m + (1 - beta_1) g; v = beta_2 v + (1 - beta_2) g^2; p = p - a m / (sqrt(v) + epsilon)` with
+/// `a = learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t)` in step `t`; the first is 1. `epsilon` is the paper's
+/// "epsilon hat", without bias correction.
 #[derive(Clone, Debug)]
 pub struct Adam {
     /// The learning rate.

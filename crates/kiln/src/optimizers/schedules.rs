@@ -51,7 +51,7 @@ impl Schedule for ExponentialDecay {
 pub struct InverseTimeDecay {
     /// The initial learning rate.
     pub initial_learning_rate: f64,
-    /// The number of steps in the unit of `decay_rate`.
+    /// The number of steps per unit of `decay_rate`.
     pub decay_steps: u64,
     /// The decay rate.
     pub decay_rate: f64,

@@ -8,8 +8,8 @@ use kiln_ops as ops;
 use super::{LearningRate, Optimizer, Slot, WeightDecay};
 use crate::{Error, Result};
 
-/// Stochastic gradient descent, as in Keras: `v = momentum v - a g; p = p + v`, or with `nesterov` `p = p + momentum v
-/// - a g`, where `a` is the learning rate. The `decay` of Keras 2 is
+/// Stochastic gradient descent, as in Keras: `v = momentum v - a g; p = p + v`, or with `nesterov`
+/// `p = p + momentum v - a g`, where `a` is the learning rate. The `decay` of Keras 2 is
 /// [`InverseTimeDecay`](super::schedules::InverseTimeDecay).
 #[derive(Clone, Debug)]
 pub struct SGD {
