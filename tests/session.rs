@@ -102,7 +102,7 @@ fn a_prediction_computes_no_loss_and_an_evaluation_no_probabilities() {
     // The rectifier is in the convolution, whose grey images are unfolded. Rows of 5 filters and 3 classes are filled up.
     let convolution = ["unfold.forward", "pad.forward", "conv2d.shared_tiles"];
     let layers = [&["gather.bytes"], &convolution[..], &["max_pool2d.forward", "pad.forward"]].concat();
-    let dense = ["matmul_quads.single"];
+    let dense = ["matmul_single.nn"];
     assert_eq!(kernels(0), [&layers[..], &dense, &["softmax.forward"]].concat());
     // The labels are gathered beside the last product.
     let metrics = ["softmax_cross_entropy.forward", "record.update"];

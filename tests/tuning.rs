@@ -148,10 +148,10 @@ fn a_product_that_would_leave_a_gpu_idle_has_its_blocks_computed_side_by_side() 
         let plan = Plan::new(&graph, &Limits::WEBGPU).unwrap();
         plan.calls.iter().map(|call| call.kernel.name).collect()
     };
-    assert_eq!(kernels([1, 4096, 512]), ["matmul_quads.split_single", "matmul_quads.merge"]);
-    assert_eq!(kernels([128, 2048, 512]), ["matmul_quads.split", "matmul_quads.merge"]);
-    assert_eq!(kernels([128, 256, 512]), ["matmul_quads.shared_nn"], "one block");
-    assert_eq!(kernels([2048, 2048, 512]), ["matmul_quads.shared_nn"], "workgroups enough");
+    assert_eq!(kernels([1, 4096, 512]), ["matmul_split.single", "matmul_split.merge"]);
+    assert_eq!(kernels([128, 2048, 512]), ["matmul_split.tiles", "matmul_split.merge"]);
+    assert_eq!(kernels([128, 256, 512]), ["matmul_shared.nn"], "one block");
+    assert_eq!(kernels([2048, 2048, 512]), ["matmul_shared.nn"], "workgroups enough");
 }
 
 #[test]

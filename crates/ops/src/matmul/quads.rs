@@ -5,7 +5,10 @@ use kiln_graph::{Kernel, Limits, Lowering, Tensor, TensorType, linear_workgroups
 use super::Matmul;
 use crate::fused::Epilogue;
 use crate::kernels::lib::product_quads::{self, Params};
-use crate::kernels::{matmul as kernel, matmul_quads as quads, matmul_subgroup as subgroup};
+use crate::kernels::{
+    matmul as kernel, matmul_quads as quads, matmul_shared as shared, matmul_single as single, matmul_split as split,
+    matmul_subgroup as subgroup,
+};
 use crate::pad::{in_fours, transposed_in_fours};
 use crate::tiles::{
     SUBGROUP_QUADS, Tile, shared_tiles, single_tiles, subgroup_overrides, subgroup_tiles, subgroups_of_8,
@@ -52,51 +55,63 @@ impl Matmul {
             column_stride: strides[1] as u32,
         };
         let spread = tile.spread(rows, columns);
+        let (workgroups, quads) = (spread.workgroups, spread.overrides());
         let (epilogue, product_quads) = (epilogue.overrides(), product_quads::Overrides { has_bias: self.bias });
-        let overrides = quads::Overrides { epilogue, product_quads, quads: spread.overrides() };
-        let call = match (tile, self.transpose_a) {
-            (Tile::Split, _) => {
+        let call = match tile {
+            Tile::Split => {
+                let overrides = split::Overrides { epilogue, product_quads, quads };
                 push_split(lowering, [a, b, bias, gates], params, overrides);
                 return;
             }
-            (Tile::Subgroup, transposed) => {
+            Tile::Subgroup => {
                 let tiles = subgroup_tiles(rows, columns);
                 let (quads, subgroup) = (SUBGROUP_QUADS, subgroup_overrides(lowering.limits()));
                 let overrides = subgroup::Overrides { epilogue, product_quads, quads, subgroup };
-                match transposed {
+                match self.transpose_a {
                     true => subgroup::Tn { a, b, bias, gates, c }.call(params, overrides, tiles),
                     false => subgroup::Nn { a, b, bias, gates, c }.call(params, overrides, tiles),
                 }
             }
-            (Tile::Shared, true) => quads::SharedTn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
-            (Tile::Shared, false) => {
-                quads::SharedNn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups)
+            Tile::Shared => {
+                let overrides = shared::Overrides { epilogue, product_quads, quads };
+                match self.transpose_a {
+                    true => shared::Tn { a, b, bias, gates, c }.call(params, overrides, workgroups),
+                    false => shared::Nn { a, b, bias, gates, c }.call(params, overrides, workgroups),
+                }
             }
-            (Tile::Single, _) => quads::Single { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
-            (_, true) => quads::Tn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
-            (_, false) => quads::Nn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
+            Tile::Single => {
+                let overrides = single::Overrides { epilogue, product_quads, quads };
+                single::Nn { a, b, bias, gates, c }.call(params, overrides, workgroups)
+            }
+            _ => {
+                let overrides = quads::Overrides { epilogue, product_quads, quads };
+                match self.transpose_a {
+                    true => quads::Tn { a, b, bias, gates, c }.call(params, overrides, workgroups),
+                    false => quads::Nn { a, b, bias, gates, c }.call(params, overrides, workgroups),
+                }
+            }
         };
         lowering.push(call.flops(2 * m * k * n));
     }
 }
 
 /// Pushes the calls that compute blocks of the inner axis side by side and then add them.
-fn push_split(lowering: &mut Lowering, [a, b, bias, gates]: [Tensor; 4], params: Params, overrides: quads::Overrides) {
+fn push_split(lowering: &mut Lowering, [a, b, bias, gates]: [Tensor; 4], params: Params, overrides: split::Overrides) {
     let [rows, inner, columns] = [params.rows, params.inner, params.columns].map(|n| n as usize);
     let blocks = inner.div_ceil(BLOCK);
     let partial = lowering.scratch(TensorType::f32([blocks, rows, columns]));
     let single = rows <= FEW_ROWS;
     let spread = if single { single_tiles(rows, columns) } else { shared_tiles(rows, columns) };
-    let overrides = quads::Overrides { quads: spread.overrides(), ..overrides };
+    let overrides = split::Overrides { quads: spread.overrides(), ..overrides };
     let [x, y, _] = spread.workgroups;
     let workgroups = [x, y, blocks as u32];
     let call = match single {
-        true => quads::SplitSingle { a, b, c: partial }.call(params, overrides, workgroups),
-        false => quads::Split { a, b, c: partial }.call(params, overrides, workgroups),
+        true => split::Single { a, b, c: partial }.call(params, overrides, workgroups),
+        false => split::Tiles { a, b, c: partial }.call(params, overrides, workgroups),
     };
     lowering.push(call.flops(2 * rows * inner * columns));
-    let merge = quads::Merge { bias, gates, c: lowering.outputs()[0], partial };
-    lowering.push(merge.call(params, overrides, linear_workgroups(rows * columns, quads::INVOCATIONS)));
+    let merge = split::Merge { bias, gates, c: lowering.outputs()[0], partial };
+    lowering.push(merge.call(params, overrides, linear_workgroups(rows * columns, split::INVOCATIONS)));
 }
 
 /// Which product the kernels compute.
@@ -123,7 +138,7 @@ impl Layout {
         let blocks = k.div_ceil(BLOCK);
         let [x, y, z] = if few { single_tiles(rows, columns) } else { shared_tiles(rows, columns) }.workgroups;
         if blocks > 1 && z == 1 && 4 * (blocks * rows * columns) as u64 <= limits.window_bytes() {
-            let kernel = if few { quads::SplitSingle::KERNEL } else { quads::Split::KERNEL };
+            let kernel = if few { split::Single::KERNEL } else { split::Tiles::KERNEL };
             let idle = x * y < BUSY && blocks >= MANY_BLOCKS && !subgroups_of_8(limits);
             tiles.insert(if idle { 0 } else { tiles.len() }, (Tile::Split, kernel));
         }
@@ -136,20 +151,20 @@ const BUSY: u32 = 128;
 /// With fewer blocks there is nothing to compute side by side.
 const MANY_BLOCKS: usize = 2;
 /// Of the inner axis, what is summed apart.
-const BLOCK: usize = quads::BLOCK as usize;
+const BLOCK: usize = split::BLOCK as usize;
 /// So many rows leave most of what an invocation owns in other tiles empty.
 const FEW_ROWS: usize = 4;
 const NN: [(Tile, &Kernel); 5] = [
-    (Tile::Shared, quads::SharedNn::KERNEL),
+    (Tile::Shared, shared::Nn::KERNEL),
     (Tile::Quads, quads::Nn::KERNEL),
     (Tile::Subgroup, subgroup::Nn::KERNEL),
     (Tile::Columns, kernel::Nn::KERNEL),
-    (Tile::Single, quads::Single::KERNEL),
+    (Tile::Single, single::Nn::KERNEL),
 ];
 const NN_OF_FEW_ROWS: [(Tile, &Kernel); 3] =
-    [(Tile::Single, quads::Single::KERNEL), (Tile::Quads, quads::Nn::KERNEL), (Tile::Columns, kernel::Nn::KERNEL)];
+    [(Tile::Single, single::Nn::KERNEL), (Tile::Quads, quads::Nn::KERNEL), (Tile::Columns, kernel::Nn::KERNEL)];
 const TN: [(Tile, &Kernel); 4] = [
-    (Tile::Shared, quads::SharedTn::KERNEL),
+    (Tile::Shared, shared::Tn::KERNEL),
     (Tile::Quads, quads::Tn::KERNEL),
     (Tile::Subgroup, subgroup::Tn::KERNEL),
     (Tile::Columns, kernel::Tn::KERNEL),
