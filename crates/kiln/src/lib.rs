@@ -14,7 +14,7 @@
 //! model.compile(&device, Compile { optimizer, loss, ..Default::default() })?;
 //! let history = model.fit(&train, Fit { epochs: 20, batch_size: 128, validation_split: 0.2, ..Default::default() })?;
 //! let score = model.evaluate(&test)?;
-//! println!("{} of the test images are recognised", score.accuracy());
+//! println!("{score}"); // loss: 0.0312 - accuracy: 0.9902
 //! model.save("runs/lenet")?;
 //! history.save("runs/lenet")?;
 //! # Ok::<(), kiln::Error>(())
@@ -60,6 +60,7 @@ mod session;
 mod summary;
 mod training;
 mod tuning;
+mod unknown_name;
 mod weights;
 
 pub use bytemuck;
@@ -84,6 +85,7 @@ pub use saving::LoadWeights;
 pub use summary::{Summary, SummaryRow};
 pub use training::{StepReport, Submitted, Training, TrainingOptions};
 pub use tuning::{TUNE_VARIABLE, Tune};
+pub use unknown_name::UnknownName;
 pub use weights::Weight;
 
 /// Kiln's folder of this name in the platform's cache folder (`~/.cache/kiln/name` on Linux), if there is a home folder.

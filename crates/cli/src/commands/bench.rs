@@ -122,7 +122,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let budget = Duration::from_secs_f64(arguments.seconds);
 
     let output = Output::new(workloads.len() + networks.len(), arguments.json);
-    output.line(&devices::words(device.info()));
+    output.line(&device.info().to_string());
     output.doing("the device's peak");
     let peak = Peak::measure(&device)?;
     output.line(&peak.to_string());

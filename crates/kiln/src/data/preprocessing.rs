@@ -38,14 +38,12 @@ impl Preprocessing {
 }
 
 impl FromStr for Preprocessing {
-    type Err = String;
+    type Err = UnknownName;
 
     /// The mode of Keras' name.
-    fn from_str(name: &str) -> Result<Preprocessing, String> {
-        Preprocessing::ALL.into_iter().find(|mode| mode.name() == name).ok_or_else(|| {
-            let names = Preprocessing::ALL.map(Preprocessing::name).join(", ");
-            format!("expected one of {names}; found `{name}`")
-        })
+    fn from_str(name: &str) -> Result<Preprocessing, UnknownName> {
+        let known = Preprocessing::ALL.into_iter().find(|mode| mode.name() == name);
+        known.ok_or_else(|| UnknownName::new(&Preprocessing::ALL.map(Preprocessing::name), name))
     }
 }
 

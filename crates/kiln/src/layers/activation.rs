@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::saved::Saved;
 use super::{Call, ELU, Expected, Layer, LeakyReLU, ReLU, Softmax, read_as, split_config};
+use crate::UnknownName;
 use crate::keras_object::{KerasObject, Package, shown};
 
 /// An activation function, by Keras' names: the `activation` of a layer, `Dense::new(10).activation(Activation::Relu)`, or
@@ -94,7 +95,7 @@ impl Activation {
     fn read(json: &Value) -> std::result::Result<Activation, String> {
         match json {
             Value::Null => Ok(Activation::Linear),
-            Value::String(name) => name.parse().map_err(|unknown: UnknownActivation| unknown.to_string()),
+            Value::String(name) => name.parse().map_err(|unknown: UnknownName| unknown.to_string()),
             Value::Object(_) => {
                 let object = KerasObject::read(json, Package::Layers, &[])?;
                 let in_class = |problem: String| format!("{}: {problem}", object.class);
@@ -198,21 +199,20 @@ impl fmt::Display for Activation {
 }
 
 impl FromStr for Activation {
-    type Err = UnknownActivation;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> std::result::Result<Activation, UnknownActivation> {
+    /// The function of Keras' name.
+    fn from_str(name: &str) -> std::result::Result<Activation, UnknownName> {
         match name {
             "linear" => Ok(Activation::Linear),
             "softmax" => Ok(Activation::Softmax),
-            _ => Function::from_name(name).map(Into::into).ok_or_else(|| UnknownActivation(name.to_owned())),
+            _ => Function::from_name(name).map(Into::into).ok_or_else(|| {
+                let functions = Function::ALL.map(Function::name);
+                UnknownName::new(&[&["linear", "softmax"], &functions[..]].concat(), name)
+            }),
         }
     }
 }
-
-/// No activation function has this name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected an activation function (linear, softmax, relu, sigmoid, tanh, …), found `{0}`")]
-pub struct UnknownActivation(pub String);
 
 impl Serialize for Activation {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
@@ -294,6 +294,7 @@ mod tests {
             assert_eq!(function.name().parse(), Ok(Activation::from(function)));
         }
         assert_eq!("silu".parse(), Ok(Activation::Swish));
-        assert_eq!("reluu".parse::<Activation>(), Err(UnknownActivation("reluu".to_owned())));
+        let unknown = "reluu".parse::<Activation>().unwrap_err().to_string();
+        assert!(unknown.starts_with("expected one of linear, softmax, relu, ") && unknown.ends_with("; found `reluu`"));
     }
 }

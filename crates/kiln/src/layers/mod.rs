@@ -85,7 +85,6 @@ layers! {
     zero_padding2d: ZeroPadding2D;
 }
 
-pub use activation::UnknownActivation;
 pub use kiln_ops::Padding;
 pub use registry::{Registry, SavedLayer};
 pub use rescaling::PerChannel;
