@@ -44,10 +44,10 @@ fn main() {
     let device = Device::best().unwrap();
     let before = Peak::measure(&device).unwrap();
     let table: Vec<Measured> =
-        workloads().iter().filter_map(|workload| measure(&mut criterion, &device, workload)).collect();
+        workloads().unwrap().iter().filter_map(|workload| measure(&mut criterion, &device, workload)).collect();
     criterion.final_summary();
     let peak = before.max(Peak::measure(&device).unwrap());
-    println!("\n{} ({} {}), {peak}\n", device.info().name, device.info().backend, device.info().driver);
+    println!("\n{}, {peak}\n", device.info());
     println!("{}", Measured::heading());
     table.iter().for_each(|measured| println!("{}", measured.line(&peak)));
 }

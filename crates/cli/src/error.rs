@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::commands::network::Known;
+
 /// What can go wrong in a command.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -141,9 +143,7 @@ pub enum Error {
         name: &'static str,
     },
     /// No model has this name, and no file or folder.
-    #[error(
-        "expected lenet, cifar-simple, cifar-deep, vgg16, inception_v3, a model.json or a folder that has one, found `{found}`"
-    )]
+    #[error("expected {}, a model.json or a folder that has one, found `{found}`", Known::names())]
     NoModel {
         /// What was asked for.
         found: String,

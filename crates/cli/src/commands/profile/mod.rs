@@ -26,11 +26,11 @@ use crate::{files, plot};
 #[command(after_long_help = "\
 Examples:
   kiln profile lenet
-  kiln profile cifar-deep --augment
+  kiln profile cifar10_deep --augment
   kiln profile vgg16 --batch-size 4 --device nvidia
   kiln profile model.json --loss mean_squared_error --out profiles/mine")]
 pub struct Arguments {
-    /// A network that Kiln knows (lenet, cifar-simple, cifar-deep, vgg16, inception_v3), a folder that `kiln train` left,
+    /// A network that Kiln knows (lenet, cifar10_simple, cifar10_deep, vgg16, inception_v3), a folder that `kiln train` left,
     /// or a model.json.
     model: String,
     /// Samples per step [default: 128, or 8 where a sample has more than 10,000 values].
