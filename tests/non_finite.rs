@@ -12,15 +12,15 @@ use kiln::layers::{
 use kiln::losses::{BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanAbsoluteError, MeanSquaredError};
 use kiln::ops::{GlobalMaxPool2d, GlobalMaxPool2dGradient, MaxPool2d, Padding, Relu};
 use kiln::optimizers::{Adadelta, Adagrad, Adam, Nadam, Optimizer, RMSprop, SGD};
-use kiln::{Alone, Compile, Error, Fit, Model, Sequential};
+use kiln::{Compile, Error, Fit, Model, OpProgram, Sequential};
 
 use crate::common::{device, files};
 
 /// What a device makes of an op.
 fn made(op: impl Op + 'static, inputs: &[Array]) -> Vec<f64> {
-    let mut alone = Alone::new(device(), std::sync::Arc::new(op), inputs, &[]).unwrap();
-    alone.run(1).unwrap();
-    alone.results().unwrap().remove(0).data
+    let mut program = OpProgram::new(device(), std::sync::Arc::new(op), inputs, &[]).unwrap();
+    program.run(1).unwrap();
+    program.results().unwrap().remove(0).data
 }
 
 #[test]

@@ -14,7 +14,7 @@ use kiln::ops::{
     Unary, WeightDecay, ZeroPad2d, ZeroPad2dGradient,
 };
 
-use crate::common::{alone, device, run};
+use crate::common::{device, op_program, run};
 
 const KIB: u64 = 1 << 10;
 
@@ -180,7 +180,7 @@ fn ops_compute_the_same_bits_in_windows_and_what_their_reference_does() {
     for (limit, cases) in groups.map(|(limit, cases)| (limit * KIB, cases)) {
         let small = device().with_binding_limit(limit).unwrap();
         for case in cases {
-            let [whole, cut] = [device(), &small].map(|device| alone(&case, device).plan().calls.len());
+            let [whole, cut] = [device(), &small].map(|device| op_program(&case, device).plan().calls.len());
             assert!(cut > whole, "{} is not cut", case.name);
             let found = run(&case, &small);
             assert_eq!(found, run(&case, device()), "{}", case.name);

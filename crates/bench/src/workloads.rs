@@ -10,7 +10,7 @@ use kiln::ops::{
     Padding, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
 };
 use kiln::serde_json::{self, Value};
-use kiln::{Alone, Device, Model, Result};
+use kiln::{Device, Model, OpProgram, Result};
 
 const CLASSES: usize = 10;
 
@@ -80,9 +80,9 @@ impl Workload {
     ///
     /// # Errors
     /// When the device fails, or cannot run the op.
-    pub fn on(&self, device: &Device) -> Result<Alone> {
+    pub fn on(&self, device: &Device) -> Result<OpProgram> {
         let arrays = |given: &[Given]| given.iter().map(Given::array).collect::<Vec<Array>>();
-        Alone::new(device, self.op.clone(), &arrays(&self.inputs), &arrays(&self.rewritten))
+        OpProgram::new(device, self.op.clone(), &arrays(&self.inputs), &arrays(&self.rewritten))
     }
 
     /// The first two shapes that go in, as `128x14x14x20 5x5x20x50`.

@@ -27,7 +27,6 @@
 //!
 //! What a seed decides (weights, orders) depends on the seed alone, so two trainings on one device give the same bits.
 
-mod alone;
 mod arguments;
 pub mod augmentation;
 pub mod callbacks;
@@ -52,6 +51,7 @@ pub mod metrics;
 mod model;
 pub mod models;
 mod network;
+mod op_program;
 pub mod optimizers;
 mod random;
 mod regularizers;
@@ -70,7 +70,6 @@ pub use kiln_ops as ops;
 pub use kiln_simd as simd;
 pub use serde_json;
 
-pub use alone::Alone;
 pub use callbacks::{BatchLogs, Callback, TestBatchLogs};
 pub use compile::Compile;
 pub use confusion_matrix::ConfusionMatrix;
@@ -81,6 +80,7 @@ pub use fit::Fit;
 pub use history::{EpochLogs, History};
 pub use model::{FeatureCache, LayerInfo, LayerList, LayerSelection, Model, Predictions, Score, Sequential};
 pub use network::Node;
+pub use op_program::OpProgram;
 pub use saving::LoadWeights;
 pub use summary::{Summary, SummaryRow};
 pub use training::{StepReport, Submitted, Training, TrainingOptions};

@@ -10,7 +10,7 @@ use std::{env, fs};
 use kiln_graph::{Choice, Choices, DeviceInfo, Graph, Plan};
 
 use crate::saving::write_atomically;
-use crate::{Alone, Device, Error, Result, UnknownName};
+use crate::{Device, Error, OpProgram, Result, UnknownName};
 
 /// The environment variable that says how kernels are chosen: a [`Tune`] in lower case, `cached` if it is not set.
 pub const TUNE_VARIABLE: &str = "KILN_TUNE";
@@ -131,11 +131,11 @@ fn fastest(device: &Device, choice: &Choice, goes_on: &dyn Fn() -> bool) -> Opti
         making.into_iter().map(|thread| thread.join().ok()).collect()
     });
     let mut best: Option<(usize, f64)> = None;
-    for ((place, kernel), alone) in choice.kernels.iter().enumerate().zip(ready) {
+    for ((place, kernel), program) in choice.kernels.iter().enumerate().zip(ready) {
         if !goes_on() {
             return None;
         }
-        match alone?.and_then(|mut alone| seconds(&mut alone)) {
+        match program?.and_then(|mut program| seconds(&mut program)) {
             Ok(seconds) => {
                 tracing::debug!(kernel = kernel.name, op = choice.op.name(), seconds, "measured");
                 if best.is_none_or(|(_, least)| seconds < least) {
@@ -149,21 +149,21 @@ fn fastest(device: &Device, choice: &Choice, goes_on: &dyn Fn() -> bool) -> Opti
 }
 
 /// The op of a choice with one of its kernels, over memory that nobody has written.
-fn ready(device: &Device, choice: &Choice, place: usize) -> Result<Alone> {
+fn ready(device: &Device, choice: &Choice, place: usize) -> Result<OpProgram> {
     let mut choices = Choices::default();
     choices.set(choice, place);
     let plan = |graph: &Graph| Ok(Plan::with(graph, &device.info().limits, &choices)?);
-    Alone::unwritten(device, choice.op.clone(), &choice.inputs, &[], plan)
+    OpProgram::unwritten(device, choice.op.clone(), &choice.inputs, &[], plan)
 }
 
 /// The time of a run, at its best.
-fn seconds(alone: &mut Alone) -> Result<f64> {
-    alone.run(1)?;
-    let once = alone.run(1)?;
+fn seconds(program: &mut OpProgram) -> Result<f64> {
+    program.run(1)?;
+    let once = program.run(1)?;
     let runs = (SAMPLE.as_secs_f64() / f64::from(SAMPLES) / once.as_secs_f64().max(1e-9)).clamp(1.0, 64.0) as u64;
     let mut best = once.as_secs_f64();
     for _ in 0..SAMPLES {
-        best = best.min(alone.run(runs)?.as_secs_f64() / runs as f64);
+        best = best.min(program.run(runs)?.as_secs_f64() / runs as f64);
     }
     Ok(best)
 }

@@ -57,7 +57,7 @@ impl Epilogue {
 }
 
 /// An op whose kernels can finish what they store as its first output.
-pub(crate) trait Finishes: Op + Copy {
+pub(crate) trait HasEpilogue: Op + Copy {
     /// How many inputs it takes.
     fn arity(&self) -> usize;
 
@@ -70,7 +70,7 @@ pub(crate) trait Finishes: Op + Copy {
 
 /// The op and the next one in one, if the next is a rectifier or the gradient of one that takes the op's output as input
 /// number `at`.
-pub(crate) fn fuse<O: Finishes>(op: &O, next: &dyn Op, at: usize) -> Option<Arc<dyn Op>> {
+pub(crate) fn fuse<O: HasEpilogue>(op: &O, next: &dyn Op, at: usize) -> Option<Arc<dyn Op>> {
     let gradient: Option<&ActivationGradient> = (next as &dyn Any).downcast_ref().filter(|_| at == 1);
     match gradient {
         Some(ActivationGradient { function: Function::Relu }) => {
@@ -81,7 +81,7 @@ pub(crate) fn fuse<O: Finishes>(op: &O, next: &dyn Op, at: usize) -> Option<Arc<
 }
 
 /// As [`fuse`], for an op behind which no gradient can stand.
-pub(crate) fn fuse_activation<O: Finishes>(op: &O, next: &dyn Op) -> Option<Arc<dyn Op>> {
+pub(crate) fn fuse_activation<O: HasEpilogue>(op: &O, next: &dyn Op) -> Option<Arc<dyn Op>> {
     match (next as &dyn Any).downcast_ref()? {
         Activation { function: Function::Relu } => Some(Arc::new(Fused { op: *op, behind: Behind::Activation })),
         _ => None,
@@ -102,7 +102,7 @@ struct Fused<O> {
     behind: Behind,
 }
 
-impl<O: Finishes> Fused<O> {
+impl<O: HasEpilogue> Fused<O> {
     fn arity(&self) -> usize {
         match self.behind {
             Behind::Activation => self.op.arity(),
@@ -111,7 +111,7 @@ impl<O: Finishes> Fused<O> {
     }
 }
 
-impl<O: Finishes> Op for Fused<O> {
+impl<O: HasEpilogue> Op for Fused<O> {
     fn name(&self) -> &'static str {
         self.op.name()
     }
@@ -161,7 +161,7 @@ impl<O: Finishes> Op for Fused<O> {
 }
 
 /// An op on these inputs with each of both behind it. The gradient's gates are random, and some are 0.
-fn both<O: Finishes>(name: &str, op: O, inputs: &[Array]) -> Vec<Case> {
+fn both<O: HasEpilogue>(name: &str, op: O, inputs: &[Array]) -> Vec<Case> {
     let types: Vec<TensorType> = inputs.iter().map(|input| input.ty.clone()).collect();
     let gates = op.infer(&types).unwrap_or_default().into_iter().map(|ty| {
         let mut gates = Array::random(ty.shape, 9);
@@ -174,7 +174,7 @@ fn both<O: Finishes>(name: &str, op: O, inputs: &[Array]) -> Vec<Case> {
 }
 
 /// An op on these inputs with a rectifier behind it.
-fn behind_activation<O: Finishes>(name: &str, op: O, inputs: &[Array]) -> Case {
+fn behind_activation<O: HasEpilogue>(name: &str, op: O, inputs: &[Array]) -> Case {
     Case::new(format!("{name}, relu"), Fused { op, behind: Behind::Activation }, inputs.to_vec())
 }
 

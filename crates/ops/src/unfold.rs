@@ -6,7 +6,7 @@ use crate::case::Case;
 use crate::conv2d::geometries;
 use crate::kernels::unfold as kernel;
 use crate::pad::in_fours;
-use crate::window::{Padding, Window, pooling};
+use crate::window::{Padding, SlidingWindow, pooling};
 
 /// Puts the window of each pixel of a convolution's result into a row, as a matrix product takes it ("im2col"), 0 outside
 /// the image; rows are filled up with zeros: `[N, H, W, C] -> [N, OH, OW, R S C rounded up to a multiple of 4]`.
@@ -21,34 +21,34 @@ pub struct Unfold {
 }
 
 /// The values of a window, filled up.
-fn length(window: &Window, channels: usize) -> usize {
+fn length(window: &SlidingWindow, channels: usize) -> usize {
     (window.size[0] * window.size[1] * channels).next_multiple_of(4)
 }
 
 /// A convolution's image as products of quads take it: rows filled up to a multiple of 4. A grey image would be filled up
 /// to four times as much, so its windows are unfolded instead: the convolution becomes one of single pixels with as many
 /// channels as a window has values.
-pub(crate) struct Source {
+pub(crate) struct ImageInQuads {
     /// The window of the convolution that is left.
-    pub(crate) window: Window,
+    pub(crate) window: SlidingWindow,
     /// The channels that are left, not filled up.
     pub(crate) inner: usize,
     /// The elements of the image with its rows filled up.
     pub(crate) elements: usize,
     /// The window to unfold.
-    unfold: Option<Window>,
+    unfold: Option<SlidingWindow>,
     images: usize,
 }
 
-impl Source {
-    pub(crate) fn new(window: Window, images: usize, channels: usize) -> Source {
+impl ImageInQuads {
+    pub(crate) fn new(window: SlidingWindow, images: usize, channels: usize) -> ImageInQuads {
         let values = window.size[0] * window.size[1] * channels;
         if channels > 1 || values == channels {
             let elements = images * window.pixels().0 * channels.next_multiple_of(4);
-            return Source { window, inner: channels, elements, unfold: None, images };
+            return ImageInQuads { window, inner: channels, elements, unfold: None, images };
         }
         let elements = images * window.pixels().1 * length(&window, channels);
-        Source { window: window.of_single_pixels(), inner: values, elements, unfold: Some(window), images }
+        ImageInQuads { window: window.of_single_pixels(), inner: values, elements, unfold: Some(window), images }
     }
 
     /// The image made ready, in a scratch tensor if need be.
@@ -62,7 +62,7 @@ impl Source {
     }
 }
 
-fn call(x: Tensor, y: Tensor, window: &Window, images: usize, channels: usize) -> Call {
+fn call(x: Tensor, y: Tensor, window: &SlidingWindow, images: usize, channels: usize) -> Call {
     let quads_of_row = length(window, channels) / 4;
     let quads = images * window.pixels().1 * quads_of_row;
     let overrides =
@@ -75,7 +75,7 @@ impl Unfold {
     ///
     /// # Errors
     /// When the window does not fit the input.
-    fn window(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
+    fn window(&self, inputs: &[TensorType]) -> Result<(SlidingWindow, [usize; 4])> {
         pooling("unfold", inputs, self.size, self.strides, self.padding)
     }
 }

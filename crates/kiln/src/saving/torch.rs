@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use kiln_graph::Shape;
 
-use super::tensors::Layout;
+use super::tensors::KernelLayout;
 use super::weight_file::Candidate;
 use crate::network::Network;
 
@@ -148,7 +148,7 @@ fn candidate(tensor: Candidate, layers: &HashMap<String, String>, channels: Opti
         }
         _ => return Candidate { name: format!("{layer}/{variable}"), ..tensor },
     };
-    Candidate { name: format!("{layer}/{variable}"), shape, layout: Layout::Torch { channels }, ..tensor }
+    Candidate { name: format!("{layer}/{variable}"), shape, layout: KernelLayout::Torch { channels }, ..tensor }
 }
 
 /// Keras' InceptionV3 normalizes without a factor `gamma`. A convolution has no bias, so that the factor behind it can as

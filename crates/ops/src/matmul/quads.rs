@@ -16,11 +16,11 @@ use crate::tiles::{
 
 impl Matmul {
     /// What the kernels compute for `c [M, N]`.
-    pub(super) fn layout(&self, [m, _, n]: [usize; 3]) -> Layout {
+    pub(super) fn layout(&self, [m, _, n]: [usize; 3]) -> ProductLayout {
         match (self.transpose_a, self.transpose_b) {
-            (true, _) => Layout::Tn,
-            (_, true) if !self.bias && m < n => Layout::NnOfTransposed,
-            _ => Layout::Nn,
+            (true, _) => ProductLayout::Tn,
+            (_, true) if !self.bias && m < n => ProductLayout::NnOfTransposed,
+            _ => ProductLayout::Nn,
         }
     }
 
@@ -31,12 +31,14 @@ impl Matmul {
         let gates = epilogue.gates(a);
         let [m, k, n] = sizes;
         let (a, b, [rows, columns], length_of_a, strides) = match self.layout(sizes) {
-            Layout::Tn => (in_fours(lowering, a, [1, k, m]), in_fours(lowering, b, [1, k, n]), [m, n], m, [n, 1]),
-            Layout::NnOfTransposed => {
+            ProductLayout::Tn => {
+                (in_fours(lowering, a, [1, k, m]), in_fours(lowering, b, [1, k, n]), [m, n], m, [n, 1])
+            }
+            ProductLayout::NnOfTransposed => {
                 let turned = transposed_in_fours(lowering, a, [1, k, m]);
                 (in_fours(lowering, b, [1, n, k]), turned, [n, m], k, [1, n])
             }
-            Layout::Nn => {
+            ProductLayout::Nn => {
                 let a = in_fours(lowering, a, [1, m, k]);
                 let b = match self.transpose_b {
                     true => transposed_in_fours(lowering, b, [1, k, n]),
@@ -116,7 +118,7 @@ fn push_split(lowering: &mut Lowering, [a, b, bias, gates]: [Tensor; 4], params:
 
 /// Which product the kernels compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(super) enum ProductLayout {
     /// Of `a [M, K]` and `b [K, N]`, which may have to be transposed before.
     Nn,
     /// `c^T = b a^T`, stored transposed: a is the smaller one to transpose.
@@ -125,13 +127,13 @@ pub(super) enum Layout {
     Tn,
 }
 
-impl Layout {
+impl ProductLayout {
     /// The tiles that compute it, the first being the one to take where nothing was measured.
     pub(super) fn tiles(self, [m, k, n]: [usize; 3], limits: &Limits) -> Vec<(Tile, &'static Kernel)> {
-        let [rows, columns] = if self == Layout::NnOfTransposed { [n, m] } else { [m, n] };
+        let [rows, columns] = if self == ProductLayout::NnOfTransposed { [n, m] } else { [m, n] };
         let few = rows <= FEW_ROWS;
         let mut tiles = match self {
-            Layout::Tn => return TN.to_vec(),
+            ProductLayout::Tn => return TN.to_vec(),
             _ if few => NN_OF_FEW_ROWS.to_vec(),
             _ => NN.to_vec(),
         };

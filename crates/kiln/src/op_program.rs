@@ -24,7 +24,7 @@ fn types(arrays: &[Array]) -> Vec<TensorType> {
 
 /// A program of one op over values that lie on the device: for measuring and checking an op.
 #[derive(Debug)]
-pub struct Alone {
+pub struct OpProgram {
     plan: Plan,
     buffers: Buffers,
     program: Box<dyn Program>,
@@ -34,35 +34,35 @@ pub struct Alone {
     bytes: u64,
 }
 
-impl Alone {
+impl OpProgram {
     /// An op that takes `inputs`, and gives tensors or, if there are any, rewrites those of `rewritten`; with the kernels
     /// that were found to be best on the device ([`Device::plan`]).
     ///
     /// # Errors
     /// When the op does not take these, or the device cannot run it.
-    pub fn new(device: &Device, op: Arc<dyn Op>, inputs: &[Array], rewritten: &[Array]) -> Result<Alone> {
+    pub fn new(device: &Device, op: Arc<dyn Op>, inputs: &[Array], rewritten: &[Array]) -> Result<OpProgram> {
         let [taken, changed] = [inputs, rewritten].map(types);
-        let alone = Alone::unwritten(device, op, &taken, &changed, |graph| device.plan(graph))?;
-        alone.write(inputs, rewritten)?;
-        Ok(alone)
+        let program = OpProgram::unwritten(device, op, &taken, &changed, |graph| device.plan(graph))?;
+        program.write(inputs, rewritten)?;
+        Ok(program)
     }
 
-    /// As [`Alone::new`], with kernels of the caller's choice.
+    /// As [`OpProgram::new`], with kernels of the caller's choice.
     ///
     /// # Errors
-    /// As [`Alone::new`].
+    /// As [`OpProgram::new`].
     pub fn with_choices(
         device: &Device,
         op: Arc<dyn Op>,
         inputs: &[Array],
         rewritten: &[Array],
         choices: &Choices,
-    ) -> Result<Alone> {
+    ) -> Result<OpProgram> {
         let [taken, changed] = [inputs, rewritten].map(types);
         let plan = |graph: &Graph| Ok(Plan::with(graph, &device.info().limits, choices)?);
-        let alone = Alone::unwritten(device, op, &taken, &changed, plan)?;
-        alone.write(inputs, rewritten)?;
-        Ok(alone)
+        let program = OpProgram::unwritten(device, op, &taken, &changed, plan)?;
+        program.write(inputs, rewritten)?;
+        Ok(program)
     }
 
     /// An op over tensors of which nobody says what they hold.
@@ -72,7 +72,7 @@ impl Alone {
         inputs: &[TensorType],
         rewritten: &[TensorType],
         plan: impl FnOnce(&Graph) -> Result<Plan>,
-    ) -> Result<Alone> {
+    ) -> Result<OpProgram> {
         let mut graph = Graph::new();
         graph.scope(op.name());
         let mut given = |kind: &str, types: &[TensorType]| -> Vec<(String, Tensor)> {
@@ -103,7 +103,7 @@ impl Alone {
         let plan = plan(&graph)?;
         let mut buffers = Buffers::new(device.as_dyn().clone());
         let program = buffers.program(&plan)?;
-        Ok(Alone { plan, buffers, program, results, bytes })
+        Ok(OpProgram { plan, buffers, program, results, bytes })
     }
 
     /// Replaces the values that the op takes and those that it rewrites.
@@ -145,7 +145,7 @@ impl Alone {
         self.run_in(Step::default(), times)
     }
 
-    /// As [`Alone::run`], in a step of the caller's choice.
+    /// As [`OpProgram::run`], in a step of the caller's choice.
     ///
     /// # Errors
     /// When the device fails.
