@@ -78,7 +78,10 @@ pub use error::{Error, LayerError, Result, WeightsError};
 pub use figures::Figures;
 pub use fit::Fit;
 pub use history::{EpochLogs, History};
-pub use model::{FeatureCache, LayerInfo, LayerList, LayerSelection, Model, Predictions, Score, Sequential};
+pub use model::{
+    FeatureCache, LayerInfo, LayerList, LayerSelection, Model, Predictions, Score, Sequential, VariableInfo,
+    VariableList,
+};
 pub use network::Node;
 pub use op_program::OpProgram;
 pub use saving::LoadWeights;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::saved::Saved;
-use super::{Call, ELU, Expected, Layer, LeakyReLU, ReLU, Softmax, read_as, split_config};
+use super::{BuildError, Call, ELU, Layer, LeakyReLU, ReLU, Softmax, read_as, split_config};
 use crate::UnknownName;
 use crate::keras_object::{KerasObject, Package, shown};
 
@@ -122,7 +122,7 @@ impl Activation {
 impl Layer for Activation {
     saved_layer!();
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
         match self.layer() {
             Some(layer) => layer.output_shape(input),
             None => Ok(input.clone()),

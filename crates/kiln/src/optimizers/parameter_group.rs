@@ -1,11 +1,12 @@
-//! How fast the variables of some layers learn and decay, compared with all others.
+//! How fast some variables learn and decay, compared with all others.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// What a layer's variables have of their own.
+/// A variable's own learning rate and weight decay.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct ParameterGroup {
     /// The factor of the learning rate.
     pub learning_rate_factor: f64,

@@ -1,6 +1,7 @@
 //! `model.json`: Keras' `to_json` form of a model.
 
 mod calls;
+mod groups;
 mod read;
 mod write;
 
