@@ -41,8 +41,8 @@ pub(crate) fn head(text: &str, function: Range<usize>) -> Range<usize> {
 /// The comment behind a member of a struct, if no other member shares its line.
 pub(crate) fn behind_member(text: &str, member: Range<usize>) -> Option<String> {
     let rest = text.get(member.end..)?.lines().next()?;
-    let program = |code: &str| code.matches(':').count() == 1 && !code.contains('}');
-    rest.split_once("//").filter(|(code, _)| op_program(code)).and_then(|_| behind(rest))
+    let alone = |code: &str| code.matches(':').count() == 1 && !code.contains('}');
+    rest.split_once("//").filter(|(code, _)| alone(code)).and_then(|_| behind(rest))
 }
 
 /// The bytes of a member's name in the declaration of its struct.

@@ -26,12 +26,20 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>; // [count]
 @group(0) @binding(4) var<uniform> params: Params;
 
-// v^exponent. WGSL's pow is defined for v > 0 only.
+const LEAST_NORMAL: f32 = 1.17549435e-38;
+
+// v, or 0 for a denormal, of which drivers take wrong logarithms.
+fn normal(v: f32) -> f32 {
+    return select(v, 0.0, abs(v) < LEAST_NORMAL);
+}
+
+// v^exponent. WGSL's pow is defined for v > 0 only, and drivers differ at 0 for negative exponents.
 fn power(v: f32, exponent: f32) -> f32 {
     if exponent == 0.0 {
         return 1.0;
     }
-    let size = pow(abs(v), exponent);
+    let above = pow(normal(abs(v)), abs(exponent));
+    let size = select(above, 1.0 / above, exponent < 0.0);
     let half = 0.5 * exponent;
     let negative = select(size, -size, floor(half) != half); // of a whole exponent
     let of_negative = select(log(v), negative, floor(exponent) == exponent);
@@ -43,7 +51,7 @@ fn value(v: f32) -> f32 {
         case ABS: { return abs(v); }
         case CLIP: { return min(max(v, params.low), params.high); }
         case EXP: { return exp(v); }
-        case LOG: { return log(v); }
+        case LOG: { return log(normal(v)); }
         case POWER: { return power(v, params.exponent); }
         case SQRT: { return sqrt(v); }
         default: { return v * v; }

@@ -21,7 +21,7 @@ pub enum Unary {
     },
     /// `exp(x)`
     Exp,
-    /// The natural logarithm: minus infinity at 0, NaN below.
+    /// The natural logarithm: minus infinity at 0, which denormals count as, and NaN below.
     Log,
     /// `x^exponent`: NaN for a negative `x` unless the exponent is a whole number, and 1 where the exponent is 0.
     Power {
@@ -68,7 +68,7 @@ impl Unary {
             Unary::Clip { low, high } => clamped(x, f64::from(low), f64::from(high)),
             Unary::Exp => x.exp(),
             Unary::Log => x.ln(),
-            Unary::Power { exponent } => x.powf(f64::from(exponent)),
+            Unary::Power { exponent } => power(x, f64::from(exponent)),
             Unary::Sqrt => x.sqrt(),
             Unary::Square => x * x,
         }
@@ -84,11 +84,16 @@ impl Unary {
             Unary::Exp => dy * x.exp(),
             Unary::Log => dy * (1.0 / x),
             Unary::Power { exponent: 0.0 } => dy * 0.0,
-            Unary::Power { exponent } => dy * (f64::from(exponent) * x.powf(f64::from(exponent) - 1.0)),
+            Unary::Power { exponent } => dy * (f64::from(exponent) * power(x, f64::from(exponent) - 1.0)),
             Unary::Sqrt => dy * (0.5 / x.sqrt()),
             Unary::Square => dy * (2.0 * x),
         }
     }
+}
+
+/// Unlike `powf`, NaN for minus infinity too unless the exponent is a whole number.
+fn power(x: f64, exponent: f64) -> f64 {
+    if x < 0.0 && exponent.fract() != 0.0 { f64::NAN } else { x.powf(exponent) }
 }
 
 impl Op for Unary {

@@ -13,9 +13,10 @@ mod state;
 mod tensor_board;
 mod terminate_on_nan;
 
+use std::fmt;
 use std::ops::ControlFlow;
 
-use crate::figures::Figures;
+use crate::figures::{Figures, write_figures};
 use crate::history::EpochLogs;
 use crate::{Error, Model, Result};
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{DataError, Dataset};
+use crate::UnknownName;
 use crate::augmentation::{Features, Standardization};
 
 /// How values from 0 to 255, red, green and blue, become what a network was trained with: Keras' modes of
