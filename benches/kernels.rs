@@ -12,31 +12,31 @@
 use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode};
-use kiln::{Alone, Device};
+use kiln::{Device, OpProgram};
 use kiln_bench::{Measured, Peak, Samples, Workload, workloads};
 
 const SAMPLES: usize = 10;
 
 /// Times an op; `None` if the command line's filter excludes it.
 fn measure(criterion: &mut Criterion, device: &Device, workload: &Workload) -> Option<Measured> {
-    let mut alone: Option<Alone> = None;
+    let mut program: Option<OpProgram> = None;
     let mut seconds = Vec::new();
     let mut group = criterion.benchmark_group(workload.name);
     group.sample_size(SAMPLES).sampling_mode(SamplingMode::Flat);
     group.warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(600));
     group.bench_function(&workload.layer, |bencher| {
-        let alone = alone.get_or_insert_with(|| workload.on(device).unwrap());
+        let program = program.get_or_insert_with(|| workload.on(device).unwrap());
         bencher.iter_custom(|times| {
-            let took = alone.run(times).unwrap();
+            let took = program.run(times).unwrap();
             seconds.push(took.as_secs_f64() / times as f64);
             took
         });
     });
     group.finish();
-    let alone = alone?;
+    let program = program?;
     // The last runs are the samples; the others were warm-up.
     let samples = Samples::new(seconds.split_off(seconds.len().saturating_sub(SAMPLES)));
-    Some(Measured::new(workload, &alone, &samples))
+    Some(Measured::new(workload, &program, &samples))
 }
 
 fn main() {
@@ -44,10 +44,10 @@ fn main() {
     let device = Device::best().unwrap();
     let before = Peak::measure(&device).unwrap();
     let table: Vec<Measured> =
-        workloads().iter().filter_map(|workload| measure(&mut criterion, &device, workload)).collect();
+        workloads().unwrap().iter().filter_map(|workload| measure(&mut criterion, &device, workload)).collect();
     criterion.final_summary();
     let peak = before.max(Peak::measure(&device).unwrap());
-    println!("\n{} ({} {}), {peak}\n", device.info().name, device.info().backend, device.info().driver);
+    println!("\n{}, {peak}\n", device.info());
     println!("{}", Measured::heading());
     table.iter().for_each(|measured| println!("{}", measured.line(&peak)));
 }

@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, Throughput};
-use kiln::{Device, models};
-use kiln_bench::Training;
+use kiln::Device;
+use kiln_bench::{Training, networks};
 
 const BATCH: usize = 128;
 const ITERATION: Duration = Duration::from_millis(500);
@@ -22,7 +22,7 @@ fn main() {
     let mut group = criterion.benchmark_group("training");
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
     group.warm_up_time(Duration::from_secs(1)).measurement_time(10 * ITERATION);
-    for model in [models::lenet([28, 28, 1], 10), models::cifar10_deep([32, 32, 3], 10)] {
+    for model in networks() {
         let mut training = Training::new(&device, model, BATCH, ITERATION).unwrap();
         println!("{}: the first step took {:.2} s", training.name(), training.first_step().as_secs_f64());
         group.throughput(Throughput::Elements(training.samples() as u64));

@@ -19,9 +19,7 @@ struct Lines;
 
 impl Callback for Lines {
     fn on_epoch_end(&mut self, _: &mut Model, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
-        let figures = ["loss", "accuracy", "val_loss", "val_accuracy"];
-        let figures = figures.map(|name| format!("{name} {:.4}", logs.get(name).unwrap_or(f64::NAN)));
-        println!("epoch {}: {}, {:.0} images/s", logs.epoch, figures.join(", "), logs.images_per_second);
+        println!("epoch {}: {logs} - {:.0} images/s", logs.epoch, logs.images_per_second);
         Ok(ControlFlow::Continue(()))
     }
 }
@@ -62,11 +60,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         validation_split: 0.2,
         seed,
         augmentation: asked("augment").then_some(&augmentation),
-        callbacks: vec![&mut lines],
         ..Default::default()
     };
-    model.fit(&train, fit)?;
+    model.fit_with_callbacks(&train, fit, &mut [&mut lines])?;
     let score = model.evaluate(&test)?;
-    println!("{network}, seed {seed}: {:.2} % of the test images, loss {:.4}", 100.0 * score.accuracy(), score.loss);
+    println!("{network}, seed {seed}, on the test images: {score}");
     Ok(())
 }

@@ -33,8 +33,8 @@ fn accuracy(mut model: Model, train: &Dataset, test: &Dataset, epochs: usize) ->
     model.compile(&Device::best()?, Compile { optimizer, loss, ..Default::default() })?;
     model.fit(train, Fit { epochs, batch_size: 128, ..Default::default() })?;
     let score = model.evaluate(test)?;
-    println!("{} with {} samples: {:.2} %", model.name(), train.len(), 100.0 * score.accuracy());
-    Ok(score.accuracy())
+    println!("{} with {} samples: {score}", model.name(), train.len());
+    Ok(score.accuracy().unwrap_or_default())
 }
 
 fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, found: &[[f64; 2]]) -> Result<(), Box<dyn std::error::Error>> {

@@ -55,16 +55,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (train, test) = data::mnist(data::folder("mnist")?)?;
     let mut body = compiled(models::lenet([28, 28, 1], CLASSES))?;
     let known = body.fit(&digits(&train, 0)?, Fit { epochs: 2, batch_size: 128, ..Fit::default() })?;
-    println!("0 to 4: {:.2} % of the images that it learns from", 100.0 * known.epochs[1].accuracy());
+    println!("0 to 4, the images that it learns from: {}", known.epochs[1]);
 
     let (few, test) = (digits(&train, 5)?.head(IMAGES), digits(&test, 5)?);
-    let fit = || Fit { epochs, batch_size: 20, validation_data: Some(&test), ..Fit::default() };
+    let fit = Fit { epochs, batch_size: 20, validation_data: Some(&test), ..Fit::default() };
     let mut tuned = body.sub_model(body.get_layer("flatten")?.output)?;
     tuned.layers(..)?.set_trainable(false);
     tuned.add(Dense::new(500).activation(Activation::Relu).named("new_fc1"));
     tuned.add(Dense::new(CLASSES).activation(Activation::Softmax).named("new_fc2"));
-    let tuned = compiled(tuned)?.fine_tune(&few, FeatureCache::Memory, fit())?;
-    let scratch = compiled(models::lenet([28, 28, 1], CLASSES))?.fit(&few, fit())?;
+    let tuned = compiled(tuned)?.fine_tune(&few, FeatureCache::Memory, fit.clone())?;
+    let scratch = compiled(models::lenet([28, 28, 1], CLASSES))?.fit(&few, fit)?;
 
     let last =
         |history: &History| 100.0 * history.epochs.last().and_then(|logs| logs.get("val_accuracy")).unwrap_or(0.0);

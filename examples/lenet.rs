@@ -20,9 +20,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     model.compile(&device, Compile { optimizer: Adam::default().into(), loss, ..Default::default() })?;
     let history = model.fit(&train, Fit { epochs: 2, batch_size: 128, validation_split: 0.2, ..Default::default() })?;
     for epoch in &history.epochs {
-        println!("epoch {}: loss {:.4}, accuracy {:.4}", epoch.epoch, epoch.loss, epoch.accuracy());
+        println!("epoch {}: {epoch}", epoch.epoch);
     }
-    println!("accuracy on {} test images: {:.4}", test.len(), model.evaluate(&test)?.accuracy());
+    println!("{} test images: {}", test.len(), model.evaluate(&test)?);
 
     model.save("runs/example")?;
     history.save("runs/example")?;

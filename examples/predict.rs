@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example predict -- RUN PICTURE …`, where RUN is an output folder of `kiln train`.
 //!
-//! Needs a trained network: `kiln train cifar-simple`.
+//! Needs a trained network: `kiln train cifar10_simple`.
 
 use kiln::data::{Dataset, Labels, LoadImg, load_img};
 use kiln::serde_json::{self, Value};

@@ -84,7 +84,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let mut memory = Memory { gpu, checkpoint: folder.path().join("checkpoint.safetensors") };
     let (epochs, validation_data) = (steps.div_ceil(per_epoch), Some(&validation));
-    let callbacks: Vec<&mut dyn Callback> = vec![&mut memory];
-    model.fit(&train, Fit { epochs, batch_size: BATCH, validation_data, callbacks, ..Fit::default() })?;
+    let fit = Fit { epochs, batch_size: BATCH, validation_data, ..Fit::default() };
+    model.fit_with_callbacks(&train, fit, &mut [&mut memory])?;
     Ok(())
 }

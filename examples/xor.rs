@@ -30,14 +30,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     let history = model.fit(&train, Fit { epochs: 20, ..Default::default() })?;
     for epoch in history.epochs.iter().step_by(5) {
-        println!("epoch {:2}: loss {:.4}, accuracy {:.4}", epoch.epoch, epoch.loss, epoch.accuracy());
+        println!("epoch {:2}: {epoch}", epoch.epoch);
     }
 
     let score = model.evaluate(&test)?;
-    println!("accuracy on {} points that it has not seen: {:.4}", test.len(), score.accuracy());
+    println!("{} points that it has not seen: {score}", test.len());
     for point in [[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]] {
         let prediction = model.predict_values(point.to_vec())?;
         println!("{point:?}: one sign with probability {:.3}", prediction.values[1]);
     }
-    if score.accuracy() > 0.95 { Ok(()) } else { Err("expected more than 0.95".into()) }
+    if score.accuracy() > Some(0.95) { Ok(()) } else { Err("expected more than 0.95".into()) }
 }

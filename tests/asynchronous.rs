@@ -41,7 +41,7 @@ fn a_stream_of_reports_trains_as_fit() {
     let reports = streamed.training(&data, options(5)).unwrap().epochs(1..=3);
     let reports: Vec<Report> = pollster::block_on(reports.try_collect()).unwrap();
     let fit = Fit { epochs: 3, batch_size: 16, seed: 5, ..Fit::default() };
-    let history = pollster::block_on(fitted.fit_async(&data, fit)).unwrap();
+    let history = pollster::block_on(fitted.fit_async(&data, fit, &mut [])).unwrap();
 
     let mut reports = reports.into_iter();
     for epoch in &history.epochs {

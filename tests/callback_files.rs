@@ -56,22 +56,22 @@ fn a_csv_file_has_a_line_per_epoch_with_kerases_columns() {
     let history = fit_with(&mut compiled(), 2, vec![&mut logger]).unwrap();
     let row = |logs: &EpochLogs| {
         let (val_loss, val_accuracy) = (logs.val_loss.unwrap(), logs.get("val_accuracy").unwrap());
-        format!("{},{},{},{val_loss},{val_accuracy}\n", logs.epoch - 1, logs.loss, logs.accuracy())
+        format!("{},{},{},{val_loss},{val_accuracy}\n", logs.epoch - 1, logs.loss, logs.accuracy().unwrap())
     };
     let head = "epoch,loss,accuracy,val_loss,val_accuracy\n".to_owned();
     let written = head.clone() + &row(&history.epochs[0]) + &row(&history.epochs[1]);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), written);
 
     let mut logger = CSVLogger { append: true, ..CSVLogger::new(&path) };
-    let fit = Fit { epochs: 3, initial_epoch: 2, callbacks: vec![&mut logger], ..Fit::default() };
-    let third = compiled().fit(&bars(70), fit).unwrap();
+    let fit = Fit { epochs: 3, initial_epoch: 2, ..Fit::default() };
+    let third = compiled().fit_with_callbacks(&bars(70), fit, &mut [&mut logger]).unwrap();
     let logs = &third.epochs[0];
-    let written = written + &format!("2,{},{},NA,NA\n", logs.loss, logs.accuracy());
+    let written = written + &format!("2,{},{},NA,NA\n", logs.loss, logs.accuracy().unwrap());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), written);
 
     let mut logger = CSVLogger { separator: ';', ..CSVLogger::new(&path) };
-    let fit = Fit { epochs: 1, callbacks: vec![&mut logger], ..Fit::default() };
-    compiled().fit(&bars(70), fit).unwrap();
+    let fit = Fit { epochs: 1, ..Fit::default() };
+    compiled().fit_with_callbacks(&bars(70), fit, &mut [&mut logger]).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.starts_with("epoch;loss;accuracy;val_loss;val_accuracy\n0;"), "{text}");
     assert!(text.ends_with(";NA;NA\n") && text.lines().count() == 2, "{text}");
@@ -103,8 +103,8 @@ fn event_files_hold_the_figures_of_training_and_validation_apart() {
     let update_freq = UpdateFreq::Batches(2);
     let mut board = TensorBoard { update_freq, write_steps_per_second: true, ..TensorBoard::new(folder.path()) };
     // Seven batches per epoch.
-    let fit = Fit { epochs: 3, batch_size: 7, validation_split: 0.3, callbacks: vec![&mut board], ..Fit::default() };
-    compiled().fit(&bars(70), fit).unwrap();
+    let fit = Fit { epochs: 3, batch_size: 7, validation_split: 0.3, ..Fit::default() };
+    compiled().fit_with_callbacks(&bars(70), fit, &mut [&mut board]).unwrap();
     assert_eq!(files(folder.path()), ["train", "validation"]);
     let named = |tags: &[(&str, usize)]| tags.iter().map(|(tag, n)| ((*tag).to_owned(), *n)).collect::<Vec<_>>();
     let epochs = [("epoch_loss", 3), ("epoch_accuracy", 3), ("epoch_learning_rate", 3), ("epoch_steps_per_second", 3)];
@@ -112,7 +112,7 @@ fn event_files_hold_the_figures_of_training_and_validation_apart() {
     let validation = [("evaluation_loss_vs_iterations", 3), ("evaluation_accuracy_vs_iterations", 3)];
     assert_eq!(tags(&folder.path().join("validation")), named(&[&epochs[..2], &validation].concat()));
 
-    compiled().fit(&bars(70), Fit { callbacks: vec![&mut board], ..Fit::default() }).unwrap();
+    compiled().fit_with_callbacks(&bars(70), Fit::default(), &mut [&mut board]).unwrap();
     assert_eq!(files(&folder.path().join("train")).len(), 2, "another training has a file of its own");
 }
 

@@ -136,8 +136,9 @@ pub fn compiled_with_rate(learning_rate: f64) -> Model {
     model
 }
 /// Trains on most of a few bars and validates on the rest.
-pub fn fit_with(model: &mut Model, epochs: usize, callbacks: Vec<&mut dyn Callback>) -> kiln::Result<History> {
-    model.fit(&bars(70), Fit { epochs, validation_split: 0.3, seed: 5, callbacks, ..Fit::default() })
+pub fn fit_with(model: &mut Model, epochs: usize, mut callbacks: Vec<&mut dyn Callback>) -> kiln::Result<History> {
+    let fit = Fit { epochs, validation_split: 0.3, seed: 5, ..Fit::default() };
+    model.fit_with_callbacks(&bars(70), fit, &mut callbacks)
 }
 #[test]
 fn the_best_epochs_weights_are_restored_to_the_bit() {
@@ -164,8 +165,8 @@ fn a_monitor_that_is_not_there_ends_training_with_an_error_that_lists_the_figure
         Box::new(ModelCheckpoint { save_best_only: true, ..ModelCheckpoint::new("unused") }),
     ];
     for mut callback in callbacks {
-        let fit = Fit { epochs: 5, callbacks: vec![&mut *callback], ..Fit::default() };
-        let error = compiled().fit(&bars(70), fit).unwrap_err().to_string();
+        let fit = Fit { epochs: 5, ..Fit::default() };
+        let error = compiled().fit_with_callbacks(&bars(70), fit, &mut [&mut *callback]).unwrap_err().to_string();
         assert!(error.contains("monitor: expected one of loss, accuracy (those of a validation need"), "{error}");
     }
 }

@@ -7,7 +7,7 @@ use kiln::data::{Dataset, Labels};
 use kiln::graph::{Array, DeviceKind};
 use kiln::layers::{Activation, Conv2D, Dense, Flatten, MaxPooling2D};
 use kiln::ops::Case;
-use kiln::{Alone, Compile, Device, Model, Sequential, Weight};
+use kiln::{Compile, Device, Model, OpProgram, Sequential, Weight};
 use kiln_gpu::{GpuDevice, Options, Selector};
 
 /// The device shared by all tests.
@@ -17,16 +17,16 @@ pub fn device() -> &'static Device {
 }
 
 /// A single op on a device, with the inputs of a case.
-pub fn alone(case: &Case, device: &Device) -> Alone {
-    let made = Alone::new(device, case.op.clone(), &case.inputs, &case.rewritten);
+pub fn op_program(case: &Case, device: &Device) -> OpProgram {
+    let made = OpProgram::new(device, case.op.clone(), &case.inputs, &case.rewritten);
     made.unwrap_or_else(|error| panic!("{}: {error}", case.name))
 }
 
 /// The results of a case on a device.
 pub fn run(case: &Case, device: &Device) -> Vec<Array> {
-    let mut alone = alone(case, device);
-    alone.run_in(case.step, 1).unwrap();
-    alone.results().unwrap()
+    let mut program = op_program(case, device);
+    program.run_in(case.step, 1).unwrap();
+    program.results().unwrap()
 }
 
 /// A wgpu device: the shared one, reopened, or if that is the processor, the first one.

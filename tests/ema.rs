@@ -31,8 +31,8 @@ impl Callback for Watch {
 fn steps(compile: Compile, steps: usize) -> (Vec<Vec<f32>>, Vec<f32>) {
     let (mut model, mut watch) = (model(), Watch::default());
     model.compile(device(), compile).unwrap();
-    let fit = Fit { epochs: steps, batch_size: 30, shuffle: false, callbacks: vec![&mut watch], ..Fit::default() };
-    model.fit(&bars(30), fit).unwrap();
+    let fit = Fit { epochs: steps, batch_size: 30, shuffle: false, ..Fit::default() };
+    model.fit_with_callbacks(&bars(30), fit, &mut [&mut watch]).unwrap();
     (watch.0, values(&model))
 }
 
@@ -96,7 +96,7 @@ fn a_checkpoint_holds_the_average() {
     let path = folder.path().join("checkpoint.safetensors");
     let (mut whole, mut save) = (model(), Save(path.clone()));
     whole.compile(device(), compile()).unwrap();
-    whole.fit(&bars(70), Fit { epochs: 4, callbacks: vec![&mut save], ..Fit::default() }).unwrap();
+    whole.fit_with_callbacks(&bars(70), Fit { epochs: 4, ..Fit::default() }, &mut [&mut save]).unwrap();
 
     let mut resumed = model();
     resumed.compile(device(), compile()).unwrap();

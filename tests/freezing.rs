@@ -140,13 +140,11 @@ fn head_on_body() -> Model {
     model
 }
 
-fn losses(data: &Dataset, train: impl FnOnce(&mut Model, Fit<'_>)) -> (Vec<f64>, Vec<u32>) {
+fn losses(data: &Dataset, train: impl FnOnce(&mut Model, Fit<'_>, &mut [&mut dyn Callback])) -> (Vec<f64>, Vec<u32>) {
     let (mut model, mut losses) = (head_on_body(), Losses::default());
-    let callbacks: Vec<&mut dyn Callback> = vec![&mut losses];
     let validation = bars(9);
-    let fit =
-        Fit { epochs: 3, batch_size: 8, seed: 5, validation_data: Some(&validation), callbacks, ..Fit::default() };
-    train(&mut model, fit);
+    let fit = Fit { epochs: 3, batch_size: 8, seed: 5, validation_data: Some(&validation), ..Fit::default() };
+    train(&mut model, fit, &mut [&mut losses]);
     assert!(model.evaluate(data).unwrap().loss.is_finite());
     (losses.0, bits(&model.get_weights().unwrap()))
 }
@@ -156,13 +154,17 @@ fn training_behind_features_that_are_kept_gives_the_same_losses_and_weights() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("features.safetensors");
     let data = bars(36);
-    let fitted = losses(&data, |model, fit| drop(model.fit(&data, fit).unwrap()));
+    let fitted = losses(&data, |model, fit, callbacks| drop(model.fit_with_callbacks(&data, fit, callbacks).unwrap()));
     assert_eq!(fitted.0.len(), 15);
-    let in_memory = losses(&data, |model, fit| drop(model.fine_tune(&data, FeatureCache::Memory, fit).unwrap()));
+    let in_memory = losses(&data, |model, fit, callbacks| {
+        drop(model.fine_tune_with_callbacks(&data, FeatureCache::Memory, fit, callbacks).unwrap());
+    });
     assert_eq!(in_memory, fitted);
     let with_file = |data: &Dataset| {
         let cache = FeatureCache::File(file.clone());
-        losses(data, |model, fit| drop(model.fine_tune(data, cache, fit).unwrap()))
+        losses(data, |model, fit, callbacks| {
+            drop(model.fine_tune_with_callbacks(data, cache, fit, callbacks).unwrap());
+        })
     };
     assert_eq!(with_file(&data), fitted);
     let written = std::fs::metadata(&file).unwrap().modified().unwrap();
@@ -171,7 +173,8 @@ fn training_behind_features_that_are_kept_gives_the_same_losses_and_weights() {
 
     // Other preprocessing changes the features.
     let rescaled = data.clone().rescaled(1.0 / 100.0, 0.5);
-    let expected = losses(&rescaled, |model, fit| drop(model.fit(&rescaled, fit).unwrap()));
+    let expected =
+        losses(&rescaled, |model, fit, callbacks| drop(model.fit_with_callbacks(&rescaled, fit, callbacks).unwrap()));
     assert_eq!(with_file(&rescaled), expected);
 }
 

@@ -4,7 +4,7 @@
 use std::slice::from_ref;
 use std::sync::Arc;
 
-use kiln::Alone;
+use kiln::OpProgram;
 use kiln::graph::{Array, DType, Op, Shape, Step, TensorType};
 use kiln::ops::{
     AvgPool2d, BatchNormSums, ClipByNorm, CrossEntropy, Distance, GlobalAvgPool2d, ImageStatistics, MeanLoss, Moments,
@@ -27,9 +27,9 @@ fn tenths(shape: impl Into<Shape>) -> Array {
 }
 
 fn results(op: impl Op + 'static, inputs: &[Array], rewritten: &[Array]) -> Vec<Array> {
-    let mut alone = Alone::new(device(), Arc::new(op), inputs, rewritten).unwrap();
-    alone.run_in(Step::default(), 1).unwrap();
-    alone.results().unwrap()
+    let mut program = OpProgram::new(device(), Arc::new(op), inputs, rewritten).unwrap();
+    program.run_in(Step::default(), 1).unwrap();
+    program.results().unwrap()
 }
 
 /// The first value of the first result.

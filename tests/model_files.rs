@@ -236,7 +236,7 @@ fn every_refusal_names_the_layer_its_class_and_the_member() {
         ),
         (
             refused("mc", &|json| json["config"]["layers"][1]["config"]["rate"] = json!(1.5)),
-            "dropout (Dropout): expected a rate of 0 to 1, not 1.5, found an input [4]",
+            "dropout (Dropout): rate: expected 0 to 1, found 1.5",
         ),
         (
             refused("mc", &|json| json["config"]["layers"][1]["inbound_nodes"][0][0][3] = json!({"training": 1})),

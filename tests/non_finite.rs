@@ -13,15 +13,15 @@ use kiln::layers::{
 use kiln::losses::{BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanAbsoluteError, MeanSquaredError};
 use kiln::ops::{GlobalMaxPool2d, GlobalMaxPool2dGradient, MaxPool2d, Padding, Relu};
 use kiln::optimizers::{Adadelta, Adagrad, Adam, Nadam, Optimizer, RMSprop, SGD};
-use kiln::{Alone, Compile, Error, Fit, Model, Sequential};
+use kiln::{Compile, Error, Fit, Model, OpProgram, Sequential};
 
 use crate::common::{device, files};
 
 /// The results of an op on a device.
 fn made(op: impl Op + 'static, inputs: &[Array]) -> Vec<f64> {
-    let mut alone = Alone::new(device(), std::sync::Arc::new(op), inputs, &[]).unwrap();
-    alone.run(1).unwrap();
-    alone.results().unwrap().remove(0).data
+    let mut program = OpProgram::new(device(), std::sync::Arc::new(op), inputs, &[]).unwrap();
+    program.run(1).unwrap();
+    program.results().unwrap().remove(0).data
 }
 
 #[test]
@@ -91,8 +91,8 @@ fn diverge(model: &mut Model, data: &Dataset, compile: Compile) -> (Error, Vec<S
     model.compile(device(), compile).unwrap();
     let path = format!("{}/{{epoch}}.safetensors", folder.path().display());
     let mut saver = ModelCheckpoint { save_weights_only: true, ..ModelCheckpoint::new(path) };
-    let fit = Fit { epochs: 3, batch_size: 4, callbacks: vec![&mut saver], ..Fit::default() };
-    let error = model.fit(data, fit).expect_err("a loss is NaN");
+    let fit = Fit { epochs: 3, batch_size: 4, ..Fit::default() };
+    let error = model.fit_with_callbacks(data, fit, &mut [&mut saver]).expect_err("a loss is NaN");
     (error, files(folder.path()))
 }
 
@@ -212,8 +212,8 @@ fn weights_that_the_last_step_of_an_epoch_made_infinite_are_not_saved() {
     let mut rate = LearningRateScheduler::new(|epoch, rate| if epoch == 2 { 3e38 } else { rate });
     let pattern = format!("{}/{{epoch}}.safetensors", folder.path().display());
     let mut saver = ModelCheckpoint { save_weights_only: true, ..ModelCheckpoint::new(pattern) };
-    let callbacks: Vec<&mut dyn kiln::Callback> = vec![&mut rate, &mut saver];
-    let error = model.fit(&data, Fit { epochs: 5, callbacks, ..Fit::default() }).unwrap_err();
+    let fit = Fit { epochs: 5, ..Fit::default() };
+    let error = model.fit_with_callbacks(&data, fit, &mut [&mut rate, &mut saver]).unwrap_err();
     let Error::NonFinite { epoch: 3, step: 1, what, value } = &error else { panic!("{error}") };
     assert!(what.contains("kernel") || what.contains("bias"), "{error}");
     assert!(!value.is_finite(), "{error}");
@@ -227,7 +227,8 @@ fn terminate_on_nan_stops_a_training_whose_weights_are_no_longer_finite() {
     let (mut model, data) = one_step_an_epoch();
     let optimizer = SGD { learning_rate: 3e38.into(), ..SGD::default() }.into();
     model.compile(device(), Compile { optimizer, ..Compile::default() }).unwrap();
-    let history = model.fit(&data, Fit { epochs: 5, callbacks: vec![&mut TerminateOnNaN], ..Fit::default() }).unwrap();
+    let history =
+        model.fit_with_callbacks(&data, Fit { epochs: 5, ..Fit::default() }, &mut [&mut TerminateOnNaN]).unwrap();
     assert!(history.stopped && history.epochs.len() <= 2 && !history.epochs.last().unwrap().complete, "{history:?}");
 }
 
@@ -245,6 +246,6 @@ fn a_nan_among_the_samples_that_validate_ends_fit() {
         }
         other => panic!("{other:?}"),
     }
-    let history = model.fit(&data, Fit { callbacks: vec![&mut TerminateOnNaN], ..split() }).unwrap();
+    let history = model.fit_with_callbacks(&data, split(), &mut [&mut TerminateOnNaN]).unwrap();
     assert!(history.stopped && !history.epochs[0].complete && history.epochs[0].val_loss.is_none());
 }

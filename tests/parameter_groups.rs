@@ -7,6 +7,7 @@ use kiln::graph::Limits;
 use kiln::layers::{Dense, Layer};
 use kiln::losses::MeanSquaredError;
 use kiln::optimizers::{Adam, Optimizer, SGD, WeightDecay};
+use kiln::serde_json::{self, Value, json};
 use kiln::{Compile, Device, Fit, Model, Sequential};
 
 use crate::common::{bits, device};
@@ -167,8 +168,8 @@ fn a_training_with_groups_is_resumed_to_the_same_bits_and_with_others_not_at_all
         assert_eq!(bits(&whole.get_weights().unwrap()), bits(&second.get_weights().unwrap()));
 
         let error = compiled(0.5).load_checkpoint(&checkpoint).unwrap_err().to_string();
-        assert!(error.contains("first: learning_rate_factor 0.5, weight_decay 0.5"), "{error}");
-        assert!(error.contains("found first: learning_rate_factor 0.25, weight_decay 0.5"), "{error}");
+        assert!(error.contains("first/kernel: learning_rate_factor 0.5, weight_decay 0.5"), "{error}");
+        assert!(error.contains("found first/kernel: learning_rate_factor 0.25, weight_decay 0.5"), "{error}");
     }
 }
 
@@ -180,6 +181,92 @@ fn factors_and_decays_that_make_no_sense_are_refused_when_they_are_set() {
     let error = model.layers("last").unwrap().set_weight_decay(f64::NAN).unwrap_err().to_string();
     assert_eq!(error, "weight_decay: expected a number, 0 or more, found NaN");
     model.layers("last").unwrap().set_weight_decay(0.5).unwrap();
-    let last = model.get_layer("last").unwrap();
-    assert_eq!((last.learning_rate_factor, last.weight_decay), (1.0, Some(0.5)));
+    let mut last = model.layers("last").unwrap();
+    let of_bias = last.variables(|variable| variable.name == "bias");
+    let found: Vec<_> =
+        of_bias.iter().map(|found| (found.layer, found.learning_rate_factor, found.weight_decay)).collect();
+    assert_eq!(found, [("last", 1.0, Some(0.5))]);
+}
+
+/// All variables decay, but for the bias, which learns at a factor of 0.5.
+fn bias_without_decay() -> Model {
+    let mut model = network();
+    let mut layers = model.layers(..).unwrap();
+    let mut biases = layers.variables(|variable| variable.name == "bias");
+    biases.set_weight_decay(0.0).unwrap();
+    biases.set_learning_rate_factor(0.5).unwrap();
+    model
+}
+
+fn decaying_sgd() -> Arc<dyn Optimizer> {
+    SGD { learning_rate: LEARNING_RATE.into(), weight_decay: DECAY.into(), ..SGD::default() }.into()
+}
+
+#[test]
+fn a_variable_learns_and_decays_at_rates_of_its_own() {
+    let mut model = bias_without_decay();
+    let mut expected = values(&model);
+    compile(&mut model, device(), decaying_sgd());
+    model.fit(&data(), fit(0, 10)).unwrap();
+    for _ in 0..10 {
+        let g = gradient(&expected);
+        for (i, (p, g)) in expected.iter_mut().zip(g).enumerate() {
+            let (rate, decay) = if i < 9 { (LEARNING_RATE, DECAY) } else { (0.5 * LEARNING_RATE, 0.0) };
+            *p -= rate * decay * *p;
+            *p -= rate * g;
+        }
+    }
+    for (found, expected) in values(&model).iter().zip(&expected) {
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+    }
+}
+
+#[test]
+fn a_loaded_model_keeps_the_rates_of_its_variables() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut saved = bias_without_decay();
+    compile(&mut saved, device(), decaying_sgd());
+    saved.save(folder.path()).unwrap();
+    let mut loaded = Model::load(folder.path()).unwrap();
+    let mut layers = loaded.layers(..).unwrap();
+    let found: Vec<_> =
+        layers.variables(|_| true).iter().map(|found| (found.learning_rate_factor, found.weight_decay)).collect();
+    assert_eq!(found, [(1.0, None), (1.0, None), (0.5, Some(0.0))]);
+    compile(&mut loaded, device(), decaying_sgd());
+    for model in [&mut saved, &mut loaded] {
+        model.fit(&data(), fit(0, 3)).unwrap();
+    }
+    assert_eq!(bits(&saved.get_weights().unwrap()), bits(&loaded.get_weights().unwrap()));
+
+    // A part of a model keeps them, too.
+    let last = saved.get_layer("last").unwrap().output;
+    let mut part = saved.sub_model(last).unwrap();
+    let mut layers = part.layers("last").unwrap();
+    assert_eq!(layers.variables(|variable| variable.name == "bias").iter().next().unwrap().weight_decay, Some(0.0));
+}
+
+#[test]
+fn rates_in_a_file_that_make_no_sense_are_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.json");
+    let error = |variable: &str, group: Value| {
+        let mut json: Value = serde_json::from_str(&bias_without_decay().to_json().unwrap()).unwrap();
+        let groups = &mut json["config"]["layers"][2]["kiln"]["parameter_groups"];
+        assert_eq!(*groups, json!({"bias": {"learning_rate_factor": 0.5, "weight_decay": 0.0}}));
+        *groups = json!({ variable: group });
+        std::fs::write(&path, json.to_string()).unwrap();
+        Model::from_json_file(&path).unwrap_err().to_string()
+    };
+    let unknown = error("gamma", json!({}));
+    assert!(
+        unknown.ends_with("(Dense): kiln: expected the variables of the layer (kernel, bias), found gamma"),
+        "{unknown}"
+    );
+    let negative = error("bias", json!({"learning_rate_factor": -0.5}));
+    assert!(
+        negative.contains("kiln: bias: learning_rate_factor: expected a number, 0 or more, found -0.5"),
+        "{negative}"
+    );
+    let unread = error("bias", json!({"momentum": 0.5}));
+    assert!(unread.contains("kiln: unknown field `momentum`"), "{unread}");
 }

@@ -82,7 +82,7 @@ type Specialised = (&'static Kernel, Vec<(&'static str, f64)>);
 fn kernels_in_use(calls: impl IntoIterator<Item = PlannedCall>) -> BTreeMap<String, Specialised> {
     calls
         .into_iter()
-        .map(|call| (format!("{} {:?}", call.kernel.name, call.overrides), (call.kernel, call.overrides)))
+        .map(|call| (format!("{} {:?}", call.kernel.name, call.overrides), (call.kernel, call.overrides.clone())))
         .collect()
 }
 

@@ -92,5 +92,8 @@ fn samples_that_are_no_photographs_are_an_error() {
     let grey = Dataset::from_u8([2, 2, 1], vec![0; 4], Labels::index(vec![0], 1)).unwrap();
     let error: data::DataError = grey.preprocess_input(Preprocessing::Tf).unwrap_err();
     assert_eq!(error.to_string(), "expected images [height, width, 3] to preprocess, found samples [2, 2, 1]");
-    assert_eq!("bgr".parse::<Preprocessing>().unwrap_err(), "expected one of caffe, tf, torch; found `bgr`");
+    assert_eq!(
+        "bgr".parse::<Preprocessing>().unwrap_err().to_string(),
+        "expected one of caffe, tf, torch; found `bgr`"
+    );
 }

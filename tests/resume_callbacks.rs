@@ -27,10 +27,10 @@ fn whole(model: &mut Model, epochs: usize, folder: &Path, callbacks: Vec<&mut dy
 }
 
 /// Resumes from a checkpoint.
-fn resume(model: &mut Model, epochs: usize, checkpoint: &Path, callbacks: Vec<&mut dyn Callback>) -> History {
+fn resume(model: &mut Model, epochs: usize, checkpoint: &Path, mut callbacks: Vec<&mut dyn Callback>) -> History {
     let initial_epoch = model.load_checkpoint(checkpoint).unwrap();
-    let fit = Fit { epochs, initial_epoch, validation_split: 0.3, seed: 5, callbacks, ..Fit::default() };
-    model.fit(&bars(70), fit).unwrap()
+    let fit = Fit { epochs, initial_epoch, validation_split: 0.3, seed: 5, ..Fit::default() };
+    model.fit_with_callbacks(&bars(70), fit, &mut callbacks).unwrap()
 }
 
 /// The bits of the figures of epochs from one on.
@@ -85,8 +85,8 @@ fn best_weights_that_a_checkpoint_lacks_are_an_error() {
     let mut stopping = EarlyStopping { patience: 2, restore_best_weights: true, ..EarlyStopping::default() };
     let mut resumed = compiled();
     let initial_epoch = resumed.load_checkpoint(of_epoch(folder.path(), 1)).unwrap();
-    let fit = Fit { epochs: 2, initial_epoch, validation_split: 0.3, callbacks: vec![&mut stopping], ..Fit::default() };
-    let error = resumed.fit(&bars(70), fit).unwrap_err().to_string();
+    let fit = Fit { epochs: 2, initial_epoch, validation_split: 0.3, ..Fit::default() };
+    let error = resumed.fit_with_callbacks(&bars(70), fit, &mut [&mut stopping]).unwrap_err().to_string();
     assert!(error.starts_with("the state of the callback `EarlyStopping val_loss`: expected the weights"), "{error}");
 }
 
@@ -256,8 +256,8 @@ fn a_training_that_no_checkpoint_was_loaded_for_begins_anew() {
     model.load_checkpoint(of_epoch(folder.path(), 2)).unwrap();
     let from_the_first = fit_with(&mut model, 1, vec![&mut own]).unwrap();
     assert_eq!(own.losses, from_the_first.epochs[0].loss);
-    let then = Fit { epochs: 3, initial_epoch: 2, callbacks: vec![&mut own], ..Fit::default() };
-    let then = model.fit(&bars(70), then).unwrap();
+    let then = Fit { epochs: 3, initial_epoch: 2, ..Fit::default() };
+    let then = model.fit_with_callbacks(&bars(70), then, &mut [&mut own]).unwrap();
     assert_eq!(own.losses, then.epochs[0].loss, "the states were for the training right after the checkpoint");
 }
 
@@ -357,7 +357,7 @@ fn a_damaged_checkpoint_is_an_error_that_names_it_and_changes_nothing() {
         } else {
             // It is still a valid state: a training with it succeeds or fails with an error.
             let fit = Fit { epochs: 3, initial_epoch: 2, validation_split: 0.3, ..Fit::default() };
-            let _ = model.fit(&bars(70), Fit { callbacks: vec![&mut stopping()], ..fit });
+            let _ = model.fit_with_callbacks(&bars(70), fit, &mut [&mut stopping()]);
             model = compiled();
         }
     }

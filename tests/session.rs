@@ -44,7 +44,7 @@ fn predictions_are_probabilities_and_their_classes_are_what_evaluate_counts() {
     let classes = predictions.classes();
     let Some(Labels::Index { values, .. }) = data.labels() else { panic!() };
     let hits = classes.iter().zip(values.iter()).filter(|(found, label)| **found == **label as usize).count();
-    assert!(close(model.evaluate(&data).unwrap().accuracy(), hits as f64 / 131.0, 1e-6));
+    assert!(close(model.evaluate(&data).unwrap().accuracy().unwrap(), hits as f64 / 131.0, 1e-6));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_prediction_computes_no_loss_and_an_evaluation_no_probabilities() {
     // ReLU is fused with the convolution, whose grey images are unfolded. Rows of 5 filters and 3 classes are padded.
     let convolution = ["unfold.forward", "pad.forward", "conv2d.shared_tiles"];
     let layers = [&["gather.bytes"], &convolution[..], &["max_pool2d.forward", "pad.forward"]].concat();
-    let dense = ["matmul_quads.single"];
+    let dense = ["matmul_single.nn"];
     assert_eq!(kernels(0), [&layers[..], &dense, &["softmax.forward"]].concat());
     // The labels are gathered in parallel with the last product.
     let metrics = ["softmax_cross_entropy.forward", "record.update"];

@@ -138,8 +138,8 @@ fn a_training_on_chunks_can_be_stopped_and_goes_on() {
     let mut model: Model = model();
     model.compile(device(), Compile { steps_per_execution: Some(1), ..Compile::default() }).unwrap();
     let data = streamed(299, None).in_chunks(4);
-    let fit = |stop| Fit { epochs: 5, batch_size: 2, callbacks: vec![stop], ..Fit::default() };
-    let history = model.fit(&data, fit(&mut Stop(0))).unwrap();
+    let fit = Fit { epochs: 5, batch_size: 2, ..Fit::default() };
+    let history = model.fit_with_callbacks(&data, fit, &mut [&mut Stop(0)]).unwrap();
     assert!(history.stopped && history.epochs[0].batch_losses.len() < 20);
     assert_eq!(model.fit(&data, Fit { batch_size: 2, ..Fit::default() }).unwrap().epochs[0].batch_losses.len(), 150);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kiln::graph::{Array, Choice, Choices, DeviceKind, Graph, Limits, Op, Plan, TensorType};
 use kiln::ops::{Conv2d, Conv2dInputGradient, Conv2dWeightGradient, Matmul, Padding};
-use kiln::{Alone, Compile, Device, Fit, Tune};
+use kiln::{Compile, Device, Fit, OpProgram, Tune};
 
 use crate::common::{bars, bits, device, files, model};
 
@@ -55,7 +55,7 @@ fn products() -> Vec<(Arc<dyn Op>, Vec<Array>)> {
 }
 
 fn choices_of(op: &Arc<dyn Op>, inputs: &[Array]) -> Vec<Choice> {
-    Alone::with_choices(device(), op.clone(), inputs, &[], &Choices::default()).unwrap().plan().choices.clone()
+    OpProgram::with_choices(device(), op.clone(), inputs, &[], &Choices::default()).unwrap().plan().choices.clone()
 }
 
 #[test]
@@ -71,14 +71,14 @@ fn every_kernel_that_can_be_chosen_gives_the_same_bits() {
             .map(|place| {
                 let mut choices = Choices::default();
                 choices.set(&found[0], place);
-                let mut alone = Alone::with_choices(device(), op.clone(), &inputs, &[], &choices).unwrap();
+                let mut program = OpProgram::with_choices(device(), op.clone(), &inputs, &[], &choices).unwrap();
                 assert!(
-                    alone.plan().calls.iter().any(|call| call.kernel.name == found[0].kernels[place].name),
+                    program.plan().calls.iter().any(|call| call.kernel.name == found[0].kernels[place].name),
                     "{op:?} does not call {}",
                     found[0].kernels[place].name
                 );
-                alone.run(1).unwrap();
-                alone.results().unwrap()[0].to_bytes()
+                program.run(1).unwrap();
+                program.results().unwrap()[0].to_bytes()
             })
             .collect();
         for (kernel, result) in found[0].kernels.iter().zip(&results) {
@@ -148,10 +148,10 @@ fn a_product_that_would_leave_a_gpu_idle_has_its_blocks_computed_side_by_side() 
         let plan = Plan::new(&graph, &Limits::WEBGPU).unwrap();
         plan.calls.iter().map(|call| call.kernel.name).collect()
     };
-    assert_eq!(kernels([1, 4096, 512]), ["matmul_quads.split_single", "matmul_quads.merge"]);
-    assert_eq!(kernels([128, 2048, 512]), ["matmul_quads.split", "matmul_quads.merge"]);
-    assert_eq!(kernels([128, 256, 512]), ["matmul_quads.shared_nn"], "one block");
-    assert_eq!(kernels([2048, 2048, 512]), ["matmul_quads.shared_nn"], "workgroups enough");
+    assert_eq!(kernels([1, 4096, 512]), ["matmul_split.single", "matmul_split.merge"]);
+    assert_eq!(kernels([128, 2048, 512]), ["matmul_split.tiles", "matmul_split.merge"]);
+    assert_eq!(kernels([128, 256, 512]), ["matmul_shared.nn"], "one block");
+    assert_eq!(kernels([2048, 2048, 512]), ["matmul_shared.nn"], "workgroups enough");
 }
 
 #[test]

@@ -8,13 +8,14 @@ use kiln::graph::{Array, DType, Op, Step};
 use kiln::ops::{
     Activation, ActivationGradient, Adam, AvgPool2d, AvgPool2dGradient, BatchNorm, BatchNormInference,
     BatchNormInputGradient, BatchNormSums, Case, ClipByNorm, ClipByValue, Concatenate, ConcatenateGradient, Conv2d,
-    Conv2dInputGradient, Conv2dWeightGradient, Copy, CrossEntropy, Distance, Dropout, Ema, Fill, Function, Gather,
-    GlobalAvgPool2d, GlobalMaxPool2d, GlobalMaxPool2dGradient, Matmul, MaxPool2d, MaxPool2dGradient, MeanLoss, Moments,
-    Padding, Penalty, PenaltyGradient, Relu, Sgd, Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
-    StandardizeFeatures, Sum, SumGradient, SumRows, TopK, Transpose, Weigh, WeightDecay, ZeroPad2d, ZeroPad2dGradient,
+    Conv2dInputGradient, Conv2dWeightGradient, Copy, CrossEntropy, Distance, Divide, Dropout, Ema, Fill, Function,
+    Gather, GlobalAvgPool2d, GlobalMaxPool2d, GlobalMaxPool2dGradient, Matmul, MaxPool2d, MaxPool2dGradient, MeanLoss,
+    Moments, Multiply, Padding, Penalty, PenaltyGradient, PerSample, PerSampleGradient, Relu, Sgd, Softmax,
+    SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, StandardizeFeatures, Sum, SumGradient, SumRows, TopK, Transpose,
+    Unary, WeightDecay, ZeroPad2d, ZeroPad2dGradient,
 };
 
-use crate::common::{alone, device, run};
+use crate::common::{device, op_program, run};
 
 const KIB: u64 = 1 << 10;
 
@@ -150,7 +151,16 @@ fn rows_and_elements() -> Vec<Case> {
         case("top_k", TopK { k: 3, first_of_ties: true }, &[random([300, 32]), labels(300, 32)], &[]),
         case("sum_gradient", SumGradient { scale: 0.5, shape: [300, 32].into() }, &[random([32])], &[]),
         case("transpose", Transpose, &[random([9, 16, 48])], &[]),
-        case("weigh", Weigh, &[flat(), flat()], &[]),
+        case("multiply", Multiply, &[flat(), flat()], &[]),
+        case("divide", Divide, &[flat(), positive([9000])], &[]),
+        case("unary", Unary::Power { exponent: 2.5 }, &[positive([9000])], &[]),
+        case("per_sample", PerSample::Sum, &[random([300, 32])], &[]),
+        case(
+            "per_sample_gradient",
+            PerSampleGradient { of: PerSample::Mean, shape: [300, 32].into() },
+            &[random([300])],
+            &[],
+        ),
     ]
 }
 
@@ -171,7 +181,7 @@ fn ops_compute_the_same_bits_in_windows_and_what_their_reference_does() {
     for (limit, cases) in groups.map(|(limit, cases)| (limit * KIB, cases)) {
         let small = device().with_binding_limit(limit).unwrap();
         for case in cases {
-            let [whole, cut] = [device(), &small].map(|device| alone(&case, device).plan().calls.len());
+            let [whole, cut] = [device(), &small].map(|device| op_program(&case, device).plan().calls.len());
             assert!(cut > whole, "{} is not cut", case.name);
             let found = run(&case, &small);
             assert_eq!(found, run(&case, device()), "{}", case.name);

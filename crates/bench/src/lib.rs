@@ -25,4 +25,4 @@ pub use measure::{Measured, Samples, measure};
 pub use mutations::{FUZZ_VARIABLE, mutations};
 pub use peak::Peak;
 pub use training::{Training, made_up};
-pub use workloads::{Given, Workload, workloads};
+pub use workloads::{Given, Workload, networks, workloads};

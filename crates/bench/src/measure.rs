@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kiln::graph::Timing;
-use kiln::{Alone, Device, Result};
+use kiln::{Device, OpProgram, Result};
 use serde::Serialize;
 
 use crate::peak::Peak;
@@ -35,10 +35,10 @@ pub struct Measured {
 
 impl Measured {
     /// The measured time of a workload.
-    pub fn new(workload: &Workload, alone: &Alone, samples: &Samples) -> Measured {
+    pub fn new(workload: &Workload, program: &OpProgram, samples: &Samples) -> Measured {
         let (id, shapes) = (workload.id(), workload.shapes());
         let (seconds, spread) = (samples.median(), samples.spread());
-        Measured { id, shapes, seconds, spread, flops: alone.flops(), bytes: alone.bytes() }
+        Measured { id, shapes, seconds, spread, flops: program.flops(), bytes: program.bytes() }
     }
 
     /// Floating-point operations per second, or bytes per second for memory-bound ops; and the unit, with the prefix
@@ -79,22 +79,22 @@ impl Measured {
 /// # Errors
 /// If the device fails or cannot run the op.
 pub fn measure(device: &Device, workload: &Workload, budget: Duration) -> Result<(Measured, Timing)> {
-    let mut alone = workload.on(device)?;
-    alone.run(1)?;
-    let once = alone.run(1)?.as_secs_f64().max(1e-9);
+    let mut program = workload.on(device)?;
+    program.run(1)?;
+    let once = program.run(1)?.as_secs_f64().max(1e-9);
     let runs = |seconds: f64| (seconds / once).clamp(1.0, MOST_RUNS) as u64;
     let whole = budget.as_secs_f64();
     let (samples, times) = (SAMPLES.min(runs(whole) as u32).max(2), runs(whole / f64::from(SAMPLES)));
-    let first = alone.profile(times.min(MOST_PROFILED))?;
+    let first = program.profile(times.min(MOST_PROFILED))?;
     let timing = first.timing;
     let mut seconds = Vec::new();
     for _ in 0..samples {
         seconds.push(match timing {
-            Timing::Timestamps => alone.profile(times.min(MOST_PROFILED))?.seconds(),
-            Timing::WallClock => alone.run(times)?.as_secs_f64() / times as f64,
+            Timing::Timestamps => program.profile(times.min(MOST_PROFILED))?.seconds(),
+            Timing::WallClock => program.run(times)?.as_secs_f64() / times as f64,
         });
     }
-    Ok((Measured::new(workload, &alone, &Samples::new(seconds)), timing))
+    Ok((Measured::new(workload, &program, &Samples::new(seconds)), timing))
 }
 
 /// Times of the same work, in seconds.

@@ -1,5 +1,7 @@
 //! Damaged files, the same in every run, for tests that no input file can crash the process.
 
+use kiln::graph::{SPLITMIX64_STEP, splitmix64};
+
 /// The environment variable with the number of mutations of each file, for longer runs.
 pub const FUZZ_VARIABLE: &str = "KILN_FUZZ";
 
@@ -29,7 +31,7 @@ pub fn mutations(bytes: &[u8], seed: u64, usual: usize) -> impl Iterator<Item = 
     let said = std::env::var(FUZZ_VARIABLE).ok().and_then(|text| text.trim().parse().ok());
     let count = said.unwrap_or(usual);
     (0..count as u64).map(move |number| {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (number + 1));
+        let mut random = Random(seed.wrapping_mul(SPLITMIX64_STEP) ^ (number + 1));
         let mut mutated = bytes.to_vec();
         for _ in 0..1 + random.below(3) {
             mutate(&mut mutated, &mut random);
@@ -38,15 +40,14 @@ pub fn mutations(bytes: &[u8], seed: u64, usual: usize) -> impl Iterator<Item = 
     })
 }
 
-/// `splitmix64`.
+/// The state of splitmix64.
 struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        let bits = splitmix64(self.0);
+        self.0 = self.0.wrapping_add(SPLITMIX64_STEP);
+        bits
     }
 
     /// A number below `end`, 0 if that is 0.

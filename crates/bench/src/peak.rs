@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kiln::graph::{Array, Error, Lowering, Op, Step, TensorType};
 use kiln::ops::Copy;
-use kiln::{Alone, Device, Result};
+use kiln::{Device, OpProgram, Result};
 use serde::Serialize;
 
 use crate::kernels::multiply_adds as kernel;
@@ -39,15 +39,15 @@ impl Peak {
         let input = [Array::random([SIZE], 1)];
         let mut workgroups = FEWEST;
         let multiply_adds = loop {
-            let mut alone = Alone::new(device, Arc::new(MultiplyAdds { workgroups }), &input, &[])?;
-            alone.run(1)?;
-            if workgroups >= MOST || alone.run(1)? >= LONG_ENOUGH {
-                break alone;
+            let mut program = OpProgram::new(device, Arc::new(MultiplyAdds { workgroups }), &input, &[])?;
+            program.run(1)?;
+            if workgroups >= MOST || program.run(1)? >= LONG_ENOUGH {
+                break program;
             }
             workgroups *= 2;
         };
         let flops = multiply_adds.flops() as f64;
-        let copy = Alone::new(device, Arc::new(Copy), &[Array::zeros([COPIED / 4])], &[])?;
+        let copy = OpProgram::new(device, Arc::new(Copy), &[Array::zeros([COPIED / 4])], &[])?;
         let bytes = copy.bytes() as f64;
         Ok(Peak { flops_per_second: flops / fastest(multiply_adds)?, bytes_per_second: bytes / fastest(copy)? })
     }
@@ -77,9 +77,9 @@ impl fmt::Display for Peak {
 }
 
 /// The fastest of several runs after a warm-up, in seconds.
-fn fastest(mut alone: Alone) -> Result<f64> {
-    alone.run(1)?;
-    (0..RUNS).try_fold(f64::INFINITY, |best, _| Ok(alone.run(1)?.as_secs_f64().min(best)))
+fn fastest(mut program: OpProgram) -> Result<f64> {
+    program.run(1)?;
+    (0..RUNS).try_fold(f64::INFINITY, |best, _| Ok(program.run(1)?.as_secs_f64().min(best)))
 }
 
 /// Invocations per workgroup.
@@ -133,10 +133,10 @@ mod tests {
     fn the_loop_of_multiply_adds_computes_what_it_says() {
         let (device, x) = (Device::cpu().unwrap(), Array::random([SIZE], 1));
         let op = MultiplyAdds { workgroups: 2 };
-        let mut alone = Alone::new(&device, Arc::new(op), std::slice::from_ref(&x), &[]).unwrap();
-        alone.run(1).unwrap();
+        let mut program = OpProgram::new(&device, Arc::new(op), std::slice::from_ref(&x), &[]).unwrap();
+        program.run(1).unwrap();
         let expected = MultiplyAdds { workgroups: 2 }.reference(&[&x], &Step::default());
-        let error = alone.results().unwrap()[0].relative_error(&expected[0]);
+        let error = program.results().unwrap()[0].relative_error(&expected[0]);
         assert!(error < 1e-4, "{error:.1e}; chains half as long would be off by half");
     }
 }

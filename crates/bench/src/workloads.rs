@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use kiln::graph::{Array, DType, Op, TensorType};
+use kiln::models::{self, Top};
 use kiln::ops::{
     Activation, ActivationGradient, Adam, BatchNorm, BatchNormInference, BatchNormInputGradient, BatchNormSums, Conv2d,
     Conv2dInputGradient, Conv2dWeightGradient, Dropout, Function, Gather, Matmul, MaxPool2d, MaxPool2dGradient,
     Padding, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
 };
-use kiln::{Alone, Device, Result};
+use kiln::serde_json::{self, Value};
+use kiln::{Device, Model, OpProgram, Result};
 
 const CLASSES: usize = 10;
 
@@ -78,9 +80,9 @@ impl Workload {
     ///
     /// # Errors
     /// When the device fails, or cannot run the op.
-    pub fn on(&self, device: &Device) -> Result<Alone> {
+    pub fn on(&self, device: &Device) -> Result<OpProgram> {
         let arrays = |given: &[Given]| given.iter().map(Given::array).collect::<Vec<Array>>();
-        Alone::new(device, self.op.clone(), &arrays(&self.inputs), &arrays(&self.rewritten))
+        OpProgram::new(device, self.op.clone(), &arrays(&self.inputs), &arrays(&self.rewritten))
     }
 
     /// The shapes of the first two inputs: `128x14x14x20 5x5x20x50`.
@@ -90,85 +92,108 @@ impl Workload {
     }
 }
 
-/// A convolution: the image's height, width and channels, the kernel's height and width, filters, padding.
-type Convolution = (&'static str, [usize; 3], [usize; 2], usize, Padding);
-
-/// The most expensive layers of a network.
-struct Network {
-    name: &'static str,
-    batch: usize,
-    image: [usize; 3],
-    convolutions: &'static [Convolution],
-    /// Height, width and channels of the inputs of 2 x 2 pooling.
-    pools: &'static [(&'static str, [usize; 3])],
-    /// Features and units.
-    dense: &'static [(&'static str, [usize; 2])],
-    parameters: usize,
+/// A layer of a network: what it is and what goes in.
+struct Layer {
+    name: String,
+    class_name: String,
+    /// The shape of a sample that goes in.
+    input: Vec<usize>,
+    /// The shape of a sample that comes out.
+    output: Vec<usize>,
+    /// Its options, as Keras writes them.
+    config: Value,
 }
 
-const LENET: Network = Network {
-    name: "lenet",
-    batch: 128,
-    image: [28, 28, 1],
-    convolutions: &[
-        ("conv1", [28, 28, 1], [5, 5], 20, Padding::Same),
-        ("conv2", [14, 14, 20], [5, 5], 50, Padding::Same),
-    ],
-    pools: &[("pool1", [28, 28, 20]), ("pool2", [14, 14, 50])],
-    dense: &[("fc1", [2450, 500]), ("fc2", [500, CLASSES])],
-    parameters: 1_256_080,
-};
+impl Layer {
+    fn is(&self, class_name: &str) -> bool {
+        self.class_name == class_name
+    }
 
-const CIFAR10_DEEP: Network = Network {
-    name: "cifar10_deep",
-    batch: 128,
-    image: [32, 32, 3],
-    convolutions: &[
-        ("conv1", [32, 32, 3], [3, 3], 32, Padding::Same),
-        ("conv2", [32, 32, 32], [3, 3], 32, Padding::Same),
-        ("conv3", [16, 16, 32], [3, 3], 64, Padding::Same),
-        ("conv4", [16, 16, 64], [3, 3], 64, Padding::Valid),
-    ],
-    pools: &[("pool1", [32, 32, 32]), ("pool2", [14, 14, 64])],
-    dense: &[("fc1", [3136, 512]), ("fc2", [512, CLASSES])],
-    parameters: 1_676_842,
-};
+    /// A whole number among its options.
+    fn option(&self, name: &str) -> usize {
+        self.config[name].as_u64().unwrap_or_default() as usize
+    }
 
-/// Three of InceptionV3's convolutions, with their Keras names: 3x3, 1x7 and 1x1, in batches of 8.
-const INCEPTION_V3: [Convolution; 3] = [
-    ("conv2d_4", [73, 73, 80], [3, 3], 192, Padding::Valid),
-    ("conv2d_35", [17, 17, 128], [1, 7], 128, Padding::Same),
-    ("conv2d_85", [8, 8, 2048], [1, 1], 320, Padding::Same),
-];
+    /// Two whole numbers among its options: `kernel_size`.
+    fn pair(&self, name: &str) -> [usize; 2] {
+        [0, 1].map(|at| self.config[name][at].as_u64().unwrap_or_default() as usize)
+    }
+
+    /// The shape that goes in, of an image.
+    fn image(&self) -> [usize; 3] {
+        [0, 1, 2].map(|axis| self.input.get(axis).copied().unwrap_or_default())
+    }
+}
+
+/// The layers of a model that take one input, in Keras' order.
+///
+/// # Errors
+/// When the model cannot be built.
+fn layers(model: &Model) -> Result<Vec<Layer>> {
+    let json: Value = serde_json::from_str(&model.to_json()?).unwrap_or_default();
+    let summary = model.summary();
+    let row = |name: &str| summary.rows.iter().find(|row| row.name == name);
+    let mut layers = Vec::new();
+    let mut before = model.input_shape().to_vec();
+    for object in json["config"]["layers"].as_array().into_iter().flatten() {
+        let config = object["config"].clone();
+        let [name, class_name] = [&config["name"], &object["class_name"]].map(|text| text.as_str().unwrap_or_default());
+        let Some(found) = row(name) else { continue };
+        let input = match &found.connected_to[..] {
+            [] => before,
+            [first, ..] => row(first).and_then(|row| row.output_shape.clone()).unwrap_or(before),
+        };
+        let output = found.output_shape.clone().unwrap_or_default();
+        before = output.clone();
+        layers.push(Layer { name: name.to_owned(), class_name: class_name.to_owned(), input, output, config });
+    }
+    Ok(layers)
+}
+
+/// The layers of InceptionV3 that are measured, by Keras' names: a convolution 3x3, a 1x7 and a 1x1.
+const OF_INCEPTION_V3: [&str; 3] = ["conv2d_4", "conv2d_35", "conv2d_85"];
+
+/// The networks whose trainings and ops are measured: LeNet and the deeper network for CIFAR-10.
+pub fn networks() -> [Model; 2] {
+    [models::lenet([28, 28, 1], CLASSES), models::cifar10_deep([32, 32, 3], CLASSES)]
+}
 
 /// All workloads: the layers of LeNet and of the deeper network for CIFAR-10 in batches of 128, three of InceptionV3's
 /// in batches of 8, and a square matrix product.
-pub fn workloads() -> Vec<Workload> {
+///
+/// # Errors
+/// When one of Kiln's networks cannot be built.
+pub fn workloads() -> Result<Vec<Workload>> {
     let mut list = Vec::new();
-    for network in [&LENET, &CIFAR10_DEEP] {
-        let mut add = Adder { network: network.name, list: &mut list };
-        for (index, convolution) in network.convolutions.iter().enumerate() {
-            add.convolution(network.batch, convolution, index > 0);
+    for model in networks() {
+        let layers = layers(&model)?;
+        let mut add = Adder { network: model.name(), batch: 128, list: &mut list };
+        for (index, convolution) in layers.iter().filter(|layer| layer.is("Conv2D")).enumerate() {
+            add.convolution(convolution, index > 0);
         }
-        for dense in network.dense {
-            add.products(network.batch, dense);
+        for dense in layers.iter().filter(|layer| layer.is("Dense")) {
+            add.products(dense);
         }
-        for pool in network.pools {
-            add.element_wise(network.batch, pool);
+        for pool in layers.iter().filter(|layer| layer.is("MaxPooling2D")) {
+            add.element_wise(pool);
         }
-        add.rest(network);
+        add.rest(&model);
     }
-    let mut add = Adder { network: "inception_v3", list: &mut list };
-    for convolution in &INCEPTION_V3 {
-        add.convolution(8, convolution, true);
+    let inception = models::inception_v3([299, 299, 3], Top::None);
+    let mut add = Adder { network: inception.name(), batch: 8, list: &mut list };
+    let measured = layers(&inception)?;
+    for convolution in measured.iter().filter(|layer| OF_INCEPTION_V3.contains(&&*layer.name)) {
+        add.convolution(convolution, true);
     }
     let square = Matmul { transpose_a: false, transpose_b: false, bias: false };
-    Adder { network: "square", list: &mut list }.add("matmul_nn", "1024", square, vec![random([1024, 1024]); 2]);
-    list
+    let inputs = vec![random([1024, 1024]); 2];
+    Adder { network: "square", batch: 1, list: &mut list }.add("matmul_nn", "1024", square, inputs);
+    Ok(list)
 }
 
 struct Adder<'a> {
-    network: &'static str,
+    network: &'a str,
+    batch: usize,
     list: &'a mut Vec<Workload>,
 }
 
@@ -190,12 +215,14 @@ impl Adder<'_> {
     }
 
     /// The three kernels of a convolution; a network's first layer needs no gradient of its input.
-    fn convolution(&mut self, batch: usize, convolution: &Convolution, input_gradient: bool) {
-        let &(layer, [height, width, channels], [rows, columns], filters, padding) = convolution;
-        let strides = [1, 1];
-        let cut = |size: usize| if padding == Padding::Valid { size - 1 } else { 0 };
+    fn convolution(&mut self, layer: &Layer, input_gradient: bool) {
+        let (batch, [height, width, channels], [rows, columns]) =
+            (self.batch, layer.image(), layer.pair("kernel_size"));
+        let (strides, filters) = (layer.pair("strides"), layer.option("filters"));
+        let padding = if layer.config["padding"] == "same" { Padding::Same } else { Padding::Valid };
         let x = random([batch, height, width, channels]);
-        let dy = random([batch, height - cut(rows), width - cut(columns), filters]);
+        let dy = random([batch, layer.output[0], layer.output[1], filters]);
+        let layer = &layer.name;
         let kernel = random([rows, columns, channels, filters]);
         let forward = vec![x.clone(), kernel.clone(), random([filters])];
         self.add("conv2d", layer, Conv2d { strides, padding, bias: true }, forward);
@@ -208,7 +235,9 @@ impl Adder<'_> {
     }
 
     /// The three products of a dense layer.
-    fn products(&mut self, batch: usize, &(layer, [features, units]): &(&str, [usize; 2])) {
+    fn products(&mut self, layer: &Layer) {
+        let (batch, features, units) = (self.batch, layer.input.iter().product(), layer.option("units"));
+        let layer = &layer.name;
         let (x, kernel, dy) = (random([batch, features]), random([features, units]), random([batch, units]));
         let matmul = |transpose_a, transpose_b, bias| Matmul { transpose_a, transpose_b, bias };
         let forward = vec![x.clone(), kernel.clone(), random([units])];
@@ -218,7 +247,8 @@ impl Adder<'_> {
     }
 
     /// The ops around a pooling layer.
-    fn element_wise(&mut self, batch: usize, &(layer, [height, width, channels]): &(&str, [usize; 3])) {
+    fn element_wise(&mut self, layer: &Layer) {
+        let (batch, [height, width, channels], layer) = (self.batch, layer.image(), &layer.name);
         let (x, dy) = (random([batch, height, width, channels]), random([batch, height / 2, width / 2, channels]));
         self.add("dropout", layer, Dropout { rate: 0.25, stream: 1 }, vec![dy.clone()]);
         let pool = MaxPool2d { pool_size: [2, 2], strides: [2, 2], padding: Padding::Valid };
@@ -243,9 +273,10 @@ impl Adder<'_> {
     }
 
     /// The rest of a step: the batch, the loss, the optimizer.
-    fn rest(&mut self, network: &Network) {
-        let (batch, [height, width, channels]) = (network.batch, network.image);
-        let images = below([batch, height, width, channels], DType::U8, 256);
+    fn rest(&mut self, model: &Model) {
+        let (batch, parameters) = (self.batch, model.summary().parameters());
+        let images =
+            Given { ty: TensorType::new(model.input_shape().batched(batch), DType::U8), fill: Fill::Below(256) };
         let order = below([batch], DType::U32, batch as u64);
         let (logits, labels) = (random([batch, CLASSES]), below([batch], DType::U32, CLASSES as u64));
         let loss_gradient = vec![logits.clone(), labels.clone(), random([batch]), random([batch])];
@@ -254,7 +285,29 @@ impl Adder<'_> {
         self.add("softmax_cross_entropy", "loss", SoftmaxCrossEntropy, vec![logits, labels]);
         self.add("softmax_cross_entropy_gradient", "loss", SoftmaxCrossEntropyGradient, loss_gradient);
         let adam = Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad: false };
-        let (gradient, zeros) = (random([network.parameters]), constant([network.parameters], 0.0));
+        let (gradient, zeros) = (random([parameters]), constant([parameters], 0.0));
         self.update("adam", "parameters", adam, vec![gradient.clone()], vec![gradient, zeros.clone(), zeros]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn workloads_have_the_shapes_of_their_networks_layers() {
+        let workloads = workloads().unwrap();
+        let shapes = |id: &str| workloads.iter().find(|workload| workload.id() == id).unwrap().shapes();
+        assert_eq!(shapes("conv2d/lenet.conv2"), "128x14x14x20 5x5x20x50");
+        assert_eq!(shapes("matmul_nn/lenet.fc1"), "128x2450 2450x500");
+        assert_eq!(shapes("adam/lenet.parameters"), "1256080");
+        assert_eq!(shapes("conv2d_input_gradient/cifar10_deep.conv4"), "128x14x14x64 3x3x64x64");
+        assert_eq!(shapes("max_pool2d_gradient/cifar10_deep.pool2"), "128x14x14x64 128x7x7x64");
+        assert_eq!(shapes("gather/cifar10_deep.images"), "128x32x32x3 128");
+        assert_eq!(shapes("conv2d/inception_v3.conv2d_35"), "8x17x17x128 1x7x128x128");
+        assert_eq!(shapes("conv2d/inception_v3.conv2d_4"), "8x73x73x80 3x3x80x192");
+        assert!(workloads.iter().all(|workload| workload.id() != "conv2d_input_gradient/lenet.conv1"));
     }
 }

@@ -144,10 +144,9 @@ impl Builder {
         let dir = fs::canonicalize(&self.dir).map_err(|source| Error::Read { path: self.dir.clone(), source })?;
         let out_dir = env::var_os("OUT_DIR").ok_or(Error::NoOutDir)?;
         let path = Path::new(&out_dir).join("kernels.rs");
-        let temporary = path.with_extension("rs.new");
-        let rust = compile(dir)?.rust(&self.options)?;
-        let write = fs::write(&temporary, rust).and_then(|()| fs::rename(&temporary, &path));
-        write.map_err(|source| Error::Write { path: path.clone(), source })?;
+        // Cargo runs a build script that was interrupted again, so a file that is half written is never used.
+        fs::write(&path, compile(dir)?.rust(&self.options)?)
+            .map_err(|source| Error::Write { path: path.clone(), source })?;
         Ok(path)
     }
 }

@@ -355,28 +355,25 @@ impl Emitter<'_> {
         }
         writeln!(self.out, "\n        /// A call with so many workgroups along x, y and z.")?;
         writeln!(self.out, "        pub fn call({arguments}workgroups: [u32; 3]) -> {graph}::Call {{")?;
-        writeln!(self.out, "            {graph}::Call {{")?;
-        writeln!(self.out, "                kernel: Self::KERNEL,")?;
         let tensors = entry_point.bindings.iter().map(|binding| format!("self.{}", ident(&binding.name)));
-        writeln!(self.out, "                arguments: ::std::vec![{}],", tensors.collect::<Vec<_>>().join(", "))?;
-        if overrides.is_empty() {
-            writeln!(self.out, "                overrides: ::std::vec::Vec::new(),")?;
-        } else {
-            writeln!(self.out, "                overrides: ::std::vec![")?;
-            for value in overrides {
-                let library = value.library.as_deref().map(|library| format!("{}.", ident(library)));
-                let field = format!("{}{}", library.unwrap_or_default(), ident(&value.name));
-                writeln!(self.out, "                    ({:?}, f64::from(overrides.{field})),", value.name)?;
-            }
-            writeln!(self.out, "                ],")?;
+        writeln!(self.out, "            let arguments = ::std::vec![{}];", tensors.collect::<Vec<_>>().join(", "))?;
+        writeln!(self.out, "            let overrides = ::std::vec![")?;
+        for value in overrides {
+            let library = value.library.as_deref().map(|library| format!("{}.", ident(library)));
+            let field = format!("{}{}", library.unwrap_or_default(), ident(&value.name));
+            writeln!(self.out, "                ({:?}, f64::from(overrides.{field})),", value.name)?;
         }
+        writeln!(self.out, "            ];")?;
         match entry_point.params {
-            Some(_) => writeln!(self.out, "                params: {bytemuck}::bytes_of(&params).to_vec(),")?,
-            None => writeln!(self.out, "                params: ::std::vec::Vec::new(),")?,
+            Some(_) => writeln!(self.out, "            let params = {bytemuck}::bytes_of(&params).to_vec();")?,
+            None => writeln!(self.out, "            let params = ::std::vec::Vec::new();")?,
         }
-        writeln!(self.out, "                workgroups,")?;
-        writeln!(self.out, "                flops: 0,")?;
-        writeln!(self.out, "            }}\n        }}")
+        writeln!(
+            self.out,
+            "            // SAFETY: `Builder::trusted` promises it of all calls that this module makes."
+        )?;
+        let make = format!("{graph}::Call::new(Self::KERNEL, arguments, overrides, params, workgroups)");
+        writeln!(self.out, "            unsafe {{ {make} }}\n        }}")
     }
 
     /// Makes it a compile error if the shader's struct differs from the one that devices fill.

@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::commands::network::Known;
+
 /// An error of a command.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -141,9 +143,7 @@ pub enum Error {
         name: &'static str,
     },
     /// There is no model, file or folder of this name.
-    #[error(
-        "unknown network `{found}`; expected lenet, cifar-simple, cifar-deep, vgg16, inception_v3, a model.json or a folder with one"
-    )]
+    #[error("unknown network `{found}`; expected {}, a model.json or a folder with one", Known::names())]
     NoModel {
         /// The requested value.
         found: String,

@@ -44,7 +44,7 @@ impl Callback for Progress {
     fn on_batch_end(&mut self, logs: &BatchLogs) -> ControlFlow<()> {
         self.first_step.get_or_insert_with(|| self.began.elapsed());
         let speed = logs.samples as f64 / self.bar.elapsed().as_secs_f64().max(1e-9);
-        self.bar.set_message(format!("{} - {} images/s", words(&logs.figures()), rate(speed)));
+        self.bar.set_message(format!("{logs} - {} images/s", rate(speed)));
         self.bar.set_length(logs.batches as u64);
         self.bar.set_position(logs.batch as u64);
         ControlFlow::Continue(())
@@ -62,19 +62,13 @@ fn line(logs: &EpochLogs) -> String {
     let batches = logs.batch_losses.len();
     let per_step = 1000.0 * logs.seconds / batches.max(1) as f64;
     let (seconds, speed) = (logs.seconds, rate(logs.images_per_second));
-    format!("{seconds:.0}s {per_step:.0}ms/step - {} - {speed} images/s", words(&logs.figures()))
+    format!("{seconds:.0}s {per_step:.0}ms/step - {logs} - {speed} images/s")
 }
 
 /// A rate with about three digits: `1.25`, `12.5`, `1250`.
 pub fn rate(value: f64) -> String {
     let decimals = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
     format!("{value:.decimals$}")
-}
-
-/// `loss: 0.2500 - accuracy: 0.9000`
-pub fn words(figures: &[(&str, f64)]) -> String {
-    let words: Vec<String> = figures.iter().map(|(name, value)| format!("{name}: {value:.4}")).collect();
-    words.join(" - ")
 }
 
 #[cfg(test)]

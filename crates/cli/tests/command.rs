@@ -142,7 +142,7 @@ fn a_run_that_is_not_there_exits_with_1_and_names_the_folder() {
 
 #[test]
 fn a_model_that_is_not_known_exits_with_1() {
-    let message = "error: unknown network `alexnet`; expected lenet, cifar-simple, cifar-deep, vgg16, inception_v3, a model.json or a folder with one\n";
+    let message = "error: unknown network `alexnet`; expected lenet, cifar10_simple, cifar10_deep, vgg16, inception_v3, a model.json or a folder with one\n";
     assert_eq!(kiln(&["summary", "alexnet"]), (1, message.to_owned()));
 }
 

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use kiln_cpu::{CpuDevice, Options};
 use kiln_graph::{
-    Access, Argument, Binding, Device, DeviceBuffer, DeviceError, Dispatch, Kernel, KernelDescriptor, Native, Plan,
-    PlanBuffer, PlannedCall, Step, TensorType,
+    Access, Argument, Binding, CallDescriptor, Device, DeviceBuffer, DeviceError, Dispatch, Kernel, KernelDescriptor,
+    Native, Plan, PlanBuffer, PlannedCall, Step, TensorType,
 };
 
 /// Does nothing, in every workgroup.
@@ -35,7 +35,7 @@ unsafe fn nothing(dispatch: &Dispatch<'_>, range: Range<u64>) {
 
 fn plan(calls: usize, workgroups: u32) -> Plan {
     let argument = Argument { buffer: 0, offset: 0, bytes: 4, ty: TensorType::f32([1]) };
-    let call = PlannedCall {
+    let call = CallDescriptor {
         scope: "example".to_owned(),
         kernel: &NOTHING,
         arguments: vec![argument],
@@ -44,6 +44,8 @@ fn plan(calls: usize, workgroups: u32) -> Plan {
         workgroups: [workgroups, 1, 1],
         flops: 0,
     };
+    // SAFETY: the kernel accesses nothing.
+    let call = unsafe { PlannedCall::new(call) };
     Plan { buffers: vec![PlanBuffer { name: None, bytes: 4 }], calls: vec![call; calls], ..Plan::default() }
 }
 

@@ -29,7 +29,7 @@
 //! use kiln_graph::Device;
 //!
 //! let device = CpuDevice::new(Options { threads: Some(2), ..Options::default() })?;
-//! println!("{} ({})", device.info().name, device.info().driver);
+//! println!("{}", device.info());
 //! # Ok::<(), kiln_graph::DeviceError>(())
 //! ```
 

@@ -18,7 +18,7 @@
 //! use kiln_graph::Device;
 //!
 //! let device = GpuDevice::open(&Selector::Best, Options::default())?;
-//! println!("{} ({})", device.info().name, device.info().driver);
+//! println!("{}", device.info());
 //! # Ok::<(), kiln_graph::DeviceError>(())
 //! ```
 

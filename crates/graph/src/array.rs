@@ -1,6 +1,6 @@
 //! Host tensors in f64, the inputs and outputs of references.
 
-use crate::{DType, Shape, TensorType};
+use crate::{DType, SPLITMIX64_STEP, Shape, TensorType, splitmix64};
 
 /// A tensor's values on the host. Every element type is stored as `f64`, which represents all of them exactly.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,8 +33,7 @@ impl Array {
     /// Pseudo-random 32-bit floats, uniform in `[-1, 1)`, the same for the same `seed` everywhere (splitmix64).
     pub fn random(shape: impl Into<Shape>, seed: u64) -> Array {
         let ty = TensorType::f32(shape);
-        let data =
-            splitmix64(seed).take(ty.shape.elements()).map(|bits| (bits >> 40) as f64 / (1u64 << 23) as f64 - 1.0);
+        let data = bits(seed).take(ty.shape.elements()).map(|bits| (bits >> 40) as f64 / (1u64 << 23) as f64 - 1.0);
         let data = data.collect();
         Array { ty, data }
     }
@@ -42,8 +41,7 @@ impl Array {
     /// Pseudo-random integers below `bound`, the same for the same `seed` everywhere.
     pub fn random_below(shape: impl Into<Shape>, dtype: DType, bound: u64, seed: u64) -> Array {
         let ty = TensorType::new(shape, dtype);
-        let data =
-            splitmix64(seed).take(ty.shape.elements()).map(|bits| ((bits >> 32) % bound.max(1)) as f64).collect();
+        let data = bits(seed).take(ty.shape.elements()).map(|bits| ((bits >> 32) % bound.max(1)) as f64).collect();
         Array { ty, data }
     }
 
@@ -90,14 +88,7 @@ impl Array {
     }
 }
 
-/// Sebastiano Vigna's splitmix64.
-fn splitmix64(seed: u64) -> impl Iterator<Item = u64> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    std::iter::repeat_with(move || {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    })
+/// The random bits of a seed.
+fn bits(seed: u64) -> impl Iterator<Item = u64> {
+    (0..).map(move |place| splitmix64(SPLITMIX64_STEP.wrapping_mul(seed.wrapping_add(place))))
 }

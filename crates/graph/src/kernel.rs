@@ -56,10 +56,9 @@ impl Kernel {
     /// workgroup memory, on the processor as [`Native::unchecked`].
     ///
     /// # Safety
-    /// In every call of the kernel, all accesses must be within their binding, array or workgroup memory; no sum or
-    /// product in an address may wrap around; all loops must terminate; and workgroup memory must be written before it
-    /// is read. This also holds for calls built by hand, without the argument struct that kiln-build emits and the op
-    /// that fills it.
+    /// In every call that is made of the kernel, no access may lie outside its binding, array or workgroup memory; no sum
+    /// or product that makes an address may wrap around; no loop may run forever; and workgroup memory must be written
+    /// before it is read. [`Call::new`] and [`PlannedCall::new`](crate::PlannedCall::new) share in this promise.
     pub const unsafe fn trusted(self) -> Kernel {
         Kernel { trusted: true, ..self }
     }
@@ -114,27 +113,63 @@ pub struct Uniform {
     pub bytes: u32,
 }
 
-/// A dispatch of a kernel over tensors of a graph. Created by the typed argument struct that kiln-build emits per entry
-/// point, so that a renamed binding is a compile error.
+/// One dispatch of a kernel over tensors of a graph. The typed argument struct that kiln-build emits per entry point makes
+/// it, so that a renamed binding is a compile error.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// The kernel.
-    pub kernel: &'static Kernel,
-    /// One tensor per binding, in the order of [`KernelDescriptor::bindings`].
-    pub arguments: Vec<Tensor>,
-    /// Values of the shader's `override`s, by name.
-    pub overrides: Vec<(&'static str, f64)>,
-    /// The bytes of the kernel's parameters; empty if it has none.
-    pub params: Vec<u8>,
-    /// Workgroups along x, y and z.
-    pub workgroups: [u32; 3],
-    /// Floating-point operations of the formula (a multiply-add counts as two), for benches and profiles; 0 for
-    /// memory-bound kernels.
-    pub flops: u64,
+    pub(crate) kernel: &'static Kernel,
+    pub(crate) arguments: Vec<Tensor>,
+    pub(crate) overrides: Vec<(&'static str, f64)>,
+    pub(crate) params: Vec<u8>,
+    pub(crate) workgroups: [u32; 3],
+    pub(crate) flops: u64,
 }
 
 impl Call {
-    /// Sets the number of floating-point operations.
+    /// A call over one tensor per binding, in the order of [`KernelDescriptor::bindings`], with values of the shader's
+    /// `override`s by name, the bytes of the kernel's parameters (empty if it has none), and so many workgroups along x, y
+    /// and z.
+    ///
+    /// # Safety
+    /// If the kernel [is trusted](Kernel::is_trusted), the call must keep the promise of [`Kernel::trusted`]: with these
+    /// parameters and workgroups, no access may lie outside a tensor.
+    pub unsafe fn new(
+        kernel: &'static Kernel,
+        arguments: Vec<Tensor>,
+        overrides: Vec<(&'static str, f64)>,
+        params: Vec<u8>,
+        workgroups: [u32; 3],
+    ) -> Call {
+        Call { kernel, arguments, overrides, params, workgroups, flops: 0 }
+    }
+
+    /// The kernel to run.
+    pub fn kernel(&self) -> &'static Kernel {
+        self.kernel
+    }
+
+    /// One tensor per binding.
+    pub fn arguments(&self) -> &[Tensor] {
+        &self.arguments
+    }
+
+    /// Values of the shader's `override`s, by name.
+    pub fn overrides(&self) -> &[(&'static str, f64)] {
+        &self.overrides
+    }
+
+    /// The bytes of the kernel's parameters.
+    pub fn params(&self) -> &[u8] {
+        &self.params
+    }
+
+    /// Workgroups along x, y and z.
+    pub fn workgroups(&self) -> [u32; 3] {
+        self.workgroups
+    }
+
+    /// This call, known to need `flops` floating-point operations by its formula (a multiply-add is two), for benches and
+    /// profiles; 0, the default, where memory traffic is what counts.
     pub fn flops(mut self, flops: usize) -> Call {
         self.flops = flops as u64;
         self

@@ -1,5 +1,7 @@
 //! Properties and limits of devices.
 
+use std::fmt;
+
 use crate::plan::READ_PAST;
 
 /// Name, backend, driver and limits of a device.
@@ -15,6 +17,15 @@ pub struct DeviceInfo {
     pub kind: DeviceKind,
     /// Its limits.
     pub limits: Limits,
+}
+
+/// `NVIDIA H100 (Vulkan; driver NVIDIA 550.54)`
+impl fmt::Display for DeviceInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DeviceInfo { name, backend, driver, .. } = self;
+        let mark = if driver.is_empty() { "" } else { "; driver " };
+        write!(f, "{name} ({backend}{mark}{driver})")
+    }
 }
 
 /// Kinds of devices.
@@ -33,6 +44,20 @@ pub enum DeviceKind {
     Cpu,
     /// Unknown to the driver.
     Other,
+}
+
+/// `GPU`, `integrated GPU`, `the processor itself`
+impl fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DeviceKind::DiscreteGpu => "GPU",
+            DeviceKind::IntegratedGpu => "integrated GPU",
+            DeviceKind::VirtualGpu => "virtual GPU",
+            DeviceKind::Cpu => "the processor itself",
+            DeviceKind::Software => "software on the processor",
+            DeviceKind::Other => "of unknown kind",
+        })
+    }
 }
 
 /// The limits and preferences of a device.
@@ -68,5 +93,18 @@ impl Limits {
     /// The largest tensor that can be bound whole, with [`READ_PAST`](crate::READ_PAST) after it, in bytes.
     pub fn window_bytes(&self) -> u64 {
         self.max_binding_bytes.saturating_sub(READ_PAST) & !15
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_prints_with_its_driver_if_it_has_one() {
+        let [name, backend, driver] = ["H100", "Vulkan", "550.54"].map(str::to_owned);
+        let info = DeviceInfo { name, backend, driver, kind: DeviceKind::DiscreteGpu, limits: Limits::WEBGPU };
+        assert_eq!(info.to_string(), "H100 (Vulkan; driver 550.54)");
+        assert_eq!(DeviceInfo { driver: String::new(), ..info }.to_string(), "H100 (Vulkan)");
     }
 }

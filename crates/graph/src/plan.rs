@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::Deref;
 
 use crate::check::{check_arguments, exceeds_workgroups};
 use crate::fusion::fused_nodes;
@@ -38,12 +39,19 @@ pub struct PlanBuffer {
     pub bytes: u64,
 }
 
-/// A call of a kernel over ranges of buffers.
+/// A call of a kernel over ranges of buffers: its [`CallDescriptor`], whose fields it shows. It cannot be changed once it
+/// is made, so safe code cannot call a trusted kernel with sizes that its tensors do not have.
 #[derive(Clone, Debug)]
 pub struct PlannedCall {
+    descriptor: CallDescriptor,
+}
+
+/// All that a device must know of a call.
+#[derive(Clone, Debug)]
+pub struct CallDescriptor {
     /// The scope of the node that it comes from, usually a layer's name.
     pub scope: String,
-    /// What runs.
+    /// The kernel.
     pub kernel: &'static Kernel,
     /// One per binding of the kernel, in order.
     pub arguments: Vec<Argument>,
@@ -58,6 +66,30 @@ pub struct PlannedCall {
 }
 
 impl PlannedCall {
+    /// A call made by hand, for plans that no graph is behind.
+    ///
+    /// # Safety
+    /// If the kernel [is trusted](Kernel::is_trusted), the call must keep the promise of [`Kernel::trusted`]: with these
+    /// parameters, overrides and workgroups, no access may lie outside an argument.
+    pub unsafe fn new(descriptor: CallDescriptor) -> PlannedCall {
+        PlannedCall { descriptor }
+    }
+
+    /// The arguments, whose buffers `slots.rs` replaces.
+    pub(crate) fn arguments_mut(&mut self) -> &mut [Argument] {
+        &mut self.descriptor.arguments
+    }
+}
+
+impl Deref for PlannedCall {
+    type Target = CallDescriptor;
+
+    fn deref(&self) -> &CallDescriptor {
+        &self.descriptor
+    }
+}
+
+impl CallDescriptor {
     /// Bytes of the tensors that the call sees, each once: what it reads and what it writes.
     pub fn bytes(&self) -> u64 {
         self.distinct().map(|(_, argument)| argument.ty.bytes()).sum()
@@ -227,7 +259,9 @@ impl Planner<'_> {
             kernel.name
         );
         let Call { overrides, params, workgroups, flops, .. } = call;
-        Ok(PlannedCall { scope: scope.to_owned(), kernel, arguments, overrides, params, workgroups, flops })
+        let scope = scope.to_owned();
+        let descriptor = CallDescriptor { scope, kernel, arguments, overrides, params, workgroups, flops };
+        Ok(PlannedCall { descriptor })
     }
 
     /// Buffer, offset in bytes and type of a tensor of the graph or of a lowering.

@@ -29,7 +29,7 @@ pub(crate) fn share(buffers: Vec<PlanBuffer>, calls: &mut [(usize, PlannedCall)]
         place[life.buffer] = Some(slots.take(buffers[life.buffer].bytes));
         living.push(life);
     }
-    for argument in calls.iter_mut().flat_map(|(_, call)| &mut call.arguments) {
+    for argument in calls.iter_mut().flat_map(|(_, call)| call.arguments_mut()) {
         argument.buffer = place[argument.buffer].unwrap_or_default();
     }
     slots.buffers

@@ -202,15 +202,17 @@ fn last_layer(outputs: usize) -> &'static str {
 
 /// A layer does not support its input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{layer} ({class_name}): expected {expected}, found {found}")]
+#[error("{layer} ({class_name}): {}expected {expected}, found {found}", .argument.map(|name| format!("{name}: ")).unwrap_or_default())]
 pub struct LayerError {
     /// The layer's name.
     pub layer: String,
     /// The layer's class.
     pub class_name: &'static str,
-    /// The expected input as text.
+    /// Keras' name of the argument that is outside its range, if it is not the inputs that are wrong.
+    pub argument: Option<&'static str>,
+    /// What was expected, in words.
     pub expected: String,
-    /// The actual input.
+    /// What was found.
     pub found: String,
 }
 

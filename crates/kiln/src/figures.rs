@@ -53,6 +53,14 @@ impl<const N: usize> From<[(&str, f64); N]> for Figures {
     }
 }
 
+/// Prints figures as Keras does: `loss: 0.2500 - accuracy: 0.9000`.
+pub(crate) fn write_figures(f: &mut fmt::Formatter<'_>, figures: &[(&str, f64)]) -> fmt::Result {
+    for (place, (name, value)) in figures.iter().enumerate() {
+        write!(f, "{}{name}: {value:.4}", if place == 0 { "" } else { " - " })?;
+    }
+    Ok(())
+}
+
 impl Serialize for Figures {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;

@@ -16,7 +16,8 @@ use crate::network::Node;
 use crate::training::{Training, TrainingOptions};
 use crate::{Error, Model, Result};
 
-/// The arguments of [`fit`](Model::fit).
+/// The arguments of [`fit`](Model::fit). Callbacks are not among them: see [`Model::fit_with_callbacks`].
+#[derive(Clone, Debug)]
 pub struct Fit<'a> {
     /// The number of the last epoch.
     pub epochs: usize,
@@ -38,8 +39,6 @@ pub struct Fit<'a> {
     /// How many epochs were trained before: the first is the one after. Where it is what [`Model::load_checkpoint`]
     /// returned, the callbacks go on from their states in the checkpoint.
     pub initial_epoch: usize,
-    /// Who is told how it goes.
-    pub callbacks: Vec<&'a mut dyn Callback>,
 }
 
 impl Default for Fit<'_> {
@@ -54,25 +53,7 @@ impl Default for Fit<'_> {
             augmentation: None,
             class_weight: None,
             initial_epoch: 0,
-            callbacks: Vec::new(),
         }
-    }
-}
-
-impl std::fmt::Debug for Fit<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fit")
-            .field("epochs", &self.epochs)
-            .field("batch_size", &self.batch_size)
-            .field("validation_split", &self.validation_split)
-            .field("validation_data", &self.validation_data)
-            .field("shuffle", &self.shuffle)
-            .field("seed", &self.seed)
-            .field("augmentation", &self.augmentation)
-            .field("class_weight", &self.class_weight)
-            .field("initial_epoch", &self.initial_epoch)
-            .field("callbacks", &self.callbacks.len())
-            .finish()
     }
 }
 
@@ -91,7 +72,8 @@ impl Fit<'_> {
 }
 
 impl Model {
-    /// Trains the model, epoch after epoch: each takes all samples once, a batch per step.
+    /// Trains the model, epoch after epoch, with callbacks that see each batch and epoch, in this order. An epoch takes all
+    /// samples once, a batch per step.
     ///
     /// # Errors
     /// When the model is not compiled, an argument makes no sense, the data set does not fit the model or the device,
@@ -99,20 +81,43 @@ impl Model {
     /// validation loss is not finite and no callback stops training then
     /// ([`TerminateOnNaN`](crate::callbacks::TerminateOnNaN) does). The weights are those of the last step. Callbacks are
     /// told of an epoch's end only after this test, so what they save is finite.
-    pub async fn fit_async(&mut self, data: &Dataset, fit: Fit<'_>) -> Result<History> {
-        self.fit_from(self.input(), data, fit).await
+    pub async fn fit_async(
+        &mut self,
+        data: &Dataset,
+        fit: Fit<'_>,
+        callbacks: &mut [&mut dyn Callback],
+    ) -> Result<History> {
+        self.fit_from((self.input(), data), fit, callbacks).await
+    }
+
+    /// As [`Model::fit_async`] without callbacks, and waits.
+    ///
+    /// # Errors
+    /// As [`Model::fit_async`].
+    pub fn fit(&mut self, data: &Dataset, fit: Fit<'_>) -> Result<History> {
+        self.fit_with_callbacks(data, fit, &mut [])
     }
 
     /// As [`Model::fit_async`], and waits.
     ///
     /// # Errors
-    /// As [`Model::fit_async`].
-    pub fn fit(&mut self, data: &Dataset, fit: Fit<'_>) -> Result<History> {
-        block_on(self.fit_async(data, fit))
+    /// As [`Model::fit_async`], and those of the callbacks.
+    pub fn fit_with_callbacks(
+        &mut self,
+        data: &Dataset,
+        fit: Fit<'_>,
+        callbacks: &mut [&mut dyn Callback],
+    ) -> Result<History> {
+        block_on(self.fit_async(data, fit, callbacks))
     }
 
     /// Trains with samples that enter at a node of the model.
-    pub(crate) async fn fit_from(&mut self, entry: Node, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
+    pub(crate) async fn fit_from(
+        &mut self,
+        (entry, data): (Node, &Dataset),
+        mut fit: Fit<'_>,
+        callbacks: &mut [&mut dyn Callback],
+    ) -> Result<History> {
         fit.check()?;
         let split =
             (fit.validation_data.is_none() && fit.validation_split > 0.0).then(|| data.split(fit.validation_split));
@@ -130,18 +135,18 @@ impl Model {
             training.model().check_data("fit", validation)?;
         }
 
-        for callback in &mut fit.callbacks {
+        for callback in callbacks.iter_mut() {
             callback.on_train_begin(training.model())?;
         }
         let session = training.model().session("fit")?;
         if let Some(states) = session.take_resumed(fit.initial_epoch) {
-            callbacks::restore(&mut fit.callbacks, states)?;
+            callbacks::restore(callbacks, states)?;
         }
-        session.callback_states = callbacks::states(&fit.callbacks)?;
+        session.callback_states = callbacks::states(callbacks)?;
         let mut history = History::default();
         for epoch in fit.initial_epoch + 1..=fit.epochs {
             let mut begin = ControlFlow::Continue(());
-            for callback in &mut fit.callbacks {
+            for callback in callbacks.iter_mut() {
                 if callback.on_epoch_begin(training.model(), epoch, fit.epochs)?.is_break() {
                     begin = ControlFlow::Break(());
                 }
@@ -150,18 +155,17 @@ impl Model {
                 history.stopped = true;
                 break;
             }
-            let (mut logs, mut flow) = train_epoch(&mut training, epoch, &mut fit).await?;
+            let (mut logs, mut flow) = train_epoch(&mut training, [epoch, fit.epochs], callbacks).await?;
             if let (Some(validation), true) = (&validation, flow.is_continue()) {
                 let (began, session) = (Instant::now(), training.model().session("fit")?);
                 let totals;
                 let samples = (entry, validation);
-                let callbacks = &mut fit.callbacks;
                 let on_batch = |logs: &_| tell(callbacks, |callback| callback.on_test_batch_end(logs));
                 (totals, flow) = evaluate(session, samples, fit.batch_size, on_batch).await?;
                 if flow.is_continue() && !totals.loss().is_finite() {
                     let (step, what) = (logs.batch_losses.len(), "the validation loss".to_owned());
                     let error = Error::NonFinite { epoch, step, what, value: totals.loss() };
-                    flow = diverged(&mut fit.callbacks, error)?;
+                    flow = diverged(callbacks, error)?;
                 }
                 if flow.is_continue() {
                     logs.val_loss = Some(totals.loss());
@@ -171,7 +175,7 @@ impl Model {
             }
             logs.complete = flow.is_continue();
             training.model().session("fit")?.epochs = if logs.complete { epoch } else { epoch - 1 };
-            if training.model().end_epoch(&mut fit.callbacks, &logs)?.is_break() {
+            if training.model().end_epoch(callbacks, &logs)?.is_break() {
                 flow = ControlFlow::Break(());
             }
             history.epochs.push(logs);
@@ -181,7 +185,7 @@ impl Model {
             }
         }
         self.session("fit")?.average_weights().await?;
-        for callback in &mut fit.callbacks {
+        for callback in callbacks.iter_mut() {
             callback.on_train_end(self)?;
         }
         Ok(history)
@@ -209,10 +213,11 @@ impl Model {
     }
 }
 
+/// Trains an epoch of those up to a last one.
 async fn train_epoch(
     training: &mut Training<'_>,
-    epoch: usize,
-    fit: &mut Fit<'_>,
+    [epoch, epochs]: [usize; 2],
+    callbacks: &mut [&mut dyn Callback],
 ) -> Result<(EpochLogs, ControlFlow<()>)> {
     training.begin_epoch(epoch)?;
     let began = Instant::now();
@@ -227,7 +232,7 @@ async fn train_epoch(
         let Score { loss, metrics } = training.score();
         let batch_logs = BatchLogs {
             epoch,
-            epochs: fit.epochs,
+            epochs,
             batch: report.step,
             batches: training.steps_per_epoch(),
             samples: training.reported_samples(),
@@ -236,12 +241,12 @@ async fn train_epoch(
             loss,
             metrics,
         };
-        flow = tell(&mut fit.callbacks, |callback| callback.on_batch_end(&batch_logs));
+        flow = tell(callbacks, |callback| callback.on_batch_end(&batch_logs));
         if !report.loss.is_finite() {
             is_finite = false;
             let what = "the loss".to_owned();
             let error = Error::NonFinite { epoch, step: report.step, what, value: report.loss };
-            flow = diverged(&mut fit.callbacks, error)?;
+            flow = diverged(callbacks, error)?;
         }
         if flow.is_break() {
             training.stop();
@@ -251,7 +256,7 @@ async fn train_epoch(
     let non_finite = training.model().session("fit")?.non_finite_weight().await?;
     if let Some((what, value)) = non_finite.filter(|_| is_finite) {
         let error = Error::NonFinite { epoch, step: logs.batch_losses.len(), what, value };
-        flow = diverged(&mut fit.callbacks, error)?;
+        flow = diverged(callbacks, error)?;
     }
     Score { loss: logs.loss, metrics: logs.metrics } = training.score();
     logs.seconds = began.elapsed().as_secs_f64();

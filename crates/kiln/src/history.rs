@@ -1,10 +1,11 @@
 //! The figures of a training, and their files.
 
+use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::figures::Figures;
+use crate::figures::{Figures, write_figures};
 use crate::saving::{read, write_atomically};
 use crate::{Error, Result};
 
@@ -91,9 +92,16 @@ impl EpochLogs {
         self.figures().into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    /// The metric `accuracy` of the training samples; NaN if it was not computed.
-    pub fn accuracy(&self) -> f64 {
-        self.metrics.get("accuracy").unwrap_or(f64::NAN)
+    /// The metric `accuracy` of the training samples, if it was measured.
+    pub fn accuracy(&self) -> Option<f64> {
+        self.metrics.get("accuracy")
+    }
+}
+
+/// `loss: 0.2500 - accuracy: 0.9000`, as Keras prints figures.
+impl fmt::Display for EpochLogs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_figures(f, &self.figures())
     }
 }
 
@@ -179,6 +187,14 @@ mod tests {
         diverged.save(&folder).unwrap();
         let read = History::load(&folder).unwrap();
         assert_eq!(format!("{read:?}"), format!("{diverged:?}"));
+    }
+
+    #[test]
+    fn figures_print_as_in_keras_and_an_accuracy_that_was_not_measured_is_none() {
+        let [first, second] = &history().epochs[..] else { panic!() };
+        assert_eq!(first.to_string(), "loss: 0.5000 - accuracy: 0.7500");
+        assert_eq!(second.to_string(), "loss: 0.5000 - accuracy: 0.7500 - val_loss: 0.2500 - val_accuracy: 1.0000");
+        assert_eq!((first.accuracy(), EpochLogs::default().accuracy()), (Some(0.75), None));
     }
 
     #[test]

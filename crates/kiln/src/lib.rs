@@ -14,7 +14,7 @@
 //! model.compile(&device, Compile { optimizer, loss, ..Default::default() })?;
 //! let history = model.fit(&train, Fit { epochs: 20, batch_size: 128, validation_split: 0.2, ..Default::default() })?;
 //! let score = model.evaluate(&test)?;
-//! println!("{} of the test images are recognised", score.accuracy());
+//! println!("{score}"); // loss: 0.0312 - accuracy: 0.9902
 //! model.save("runs/lenet")?;
 //! history.save("runs/lenet")?;
 //! # Ok::<(), kiln::Error>(())
@@ -27,7 +27,6 @@
 //!
 //! Random values (weights, orders) depend only on the seed, so repeated trainings on a device are bit-identical.
 
-mod alone;
 mod arguments;
 pub mod augmentation;
 pub mod callbacks;
@@ -53,6 +52,7 @@ pub mod metrics;
 mod model;
 pub mod models;
 mod network;
+mod op_program;
 pub mod optimizers;
 mod random;
 mod regularizers;
@@ -61,6 +61,7 @@ mod session;
 mod summary;
 mod training;
 mod tuning;
+mod unknown_name;
 mod weights;
 
 pub use bytemuck;
@@ -70,7 +71,6 @@ pub use kiln_ops as ops;
 pub use kiln_simd as simd;
 pub use serde_json;
 
-pub use alone::Alone;
 pub use callbacks::{BatchLogs, Callback, TestBatchLogs};
 pub use compile::Compile;
 pub use confusion_matrix::ConfusionMatrix;
@@ -79,12 +79,17 @@ pub use error::{Error, LayerError, Result, WeightsError};
 pub use figures::Figures;
 pub use fit::Fit;
 pub use history::{EpochLogs, History};
-pub use model::{FeatureCache, LayerInfo, LayerList, LayerSelection, Model, Predictions, Score, Sequential};
+pub use model::{
+    FeatureCache, LayerInfo, LayerList, LayerSelection, Model, Predictions, Score, Sequential, VariableInfo,
+    VariableList,
+};
 pub use network::Node;
+pub use op_program::OpProgram;
 pub use saving::LoadWeights;
 pub use summary::{Summary, SummaryRow};
 pub use training::{EpochReport, Epochs, Report, StepReport, Submitted, Training, TrainingOptions};
 pub use tuning::{TUNE_VARIABLE, Tune};
+pub use unknown_name::UnknownName;
 pub use weights::Weight;
 
 /// Kiln's folder `name` in the platform's cache folder (`~/.cache/kiln/name` on Linux), if there is a home folder.

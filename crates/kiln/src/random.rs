@@ -1,5 +1,7 @@
 //! Counter-based random numbers, which depend only on a key: the same in any order and on any number of threads.
 
+use kiln_graph::splitmix64;
+
 /// The purpose of a draw, which makes draws with equal seeds independent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stream {
@@ -18,9 +20,9 @@ pub(crate) enum Stream {
     Layer,
 }
 
-/// 64 random bits for a key: each word is added to the state, which Sebastiano Vigna's splitmix64 then mixes.
+/// 64 random bits for a key: each word is added to the state, which [`splitmix64`] then mixes.
 pub(crate) fn bits(stream: Stream, key: [u64; 3]) -> u64 {
-    key.into_iter().fold(mix(stream as u64 + 1), |state, word| mix(state.wrapping_add(word)))
+    key.into_iter().fold(splitmix64(stream as u64 + 1), |state, word| splitmix64(state.wrapping_add(word)))
 }
 
 /// A uniform float in `[0, 1)`, one of 2^24.
@@ -42,13 +44,6 @@ pub(crate) fn permuted(n: usize, stream: Stream, [first, second]: [u64; 2]) -> V
         order.swap(last, other as usize);
     }
     order
-}
-
-fn mix(state: u64) -> u64 {
-    let mut z = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::{env, fs};
 use kiln_graph::{Choice, Choices, DeviceInfo, Graph, Plan};
 
 use crate::saving::write_atomically;
-use crate::{Alone, Device, Error, Result};
+use crate::{Device, Error, OpProgram, Result, UnknownName};
 
 /// The environment variable for the selection of kernels: a [`Tune`] in lower case, by default `cached`.
 pub const TUNE_VARIABLE: &str = "KILN_TUNE";
@@ -28,18 +28,15 @@ pub enum Tune {
 }
 
 impl FromStr for Tune {
-    type Err = Error;
+    type Err = UnknownName;
 
-    fn from_str(text: &str) -> Result<Tune> {
+    /// The way of this name; [`Tune::Cached`] for an empty text.
+    fn from_str(text: &str) -> std::result::Result<Tune, UnknownName> {
         match text.trim() {
             "off" => Ok(Tune::Off),
             "" | "cached" => Ok(Tune::Cached),
             "full" => Ok(Tune::Full),
-            _ => Err(Error::Argument {
-                name: TUNE_VARIABLE,
-                expected: "off, cached or full".to_owned(),
-                found: text.to_owned(),
-            }),
+            _ => Err(UnknownName::new(&["off", "cached", "full"], text)),
         }
     }
 }
@@ -77,7 +74,11 @@ impl Tuning {
         let limits = &device.info().limits;
         let tune = match self.tune {
             Some(tune) => tune,
-            None => env::var(TUNE_VARIABLE).unwrap_or_default().parse()?,
+            None => {
+                env::var(TUNE_VARIABLE).unwrap_or_default().parse().map_err(|UnknownName { expected, found }| {
+                    Error::Argument { name: TUNE_VARIABLE, expected: format!("one of {expected}"), found }
+                })?
+            }
         };
         if tune == Tune::Off {
             return Ok(Plan::new(graph, limits)?);
@@ -129,11 +130,11 @@ fn fastest(device: &Device, choice: &Choice, goes_on: &dyn Fn() -> bool) -> Opti
         making.into_iter().map(|thread| thread.join().ok()).collect()
     });
     let mut best: Option<(usize, f64)> = None;
-    for ((place, kernel), alone) in choice.kernels.iter().enumerate().zip(ready) {
+    for ((place, kernel), program) in choice.kernels.iter().enumerate().zip(ready) {
         if !goes_on() {
             return None;
         }
-        match alone?.and_then(|mut alone| seconds(&mut alone)) {
+        match program?.and_then(|mut program| seconds(&mut program)) {
             Ok(seconds) => {
                 tracing::debug!(kernel = kernel.name, op = choice.op.name(), seconds, "measured");
                 if best.is_none_or(|(_, least)| seconds < least) {
@@ -147,21 +148,21 @@ fn fastest(device: &Device, choice: &Choice, goes_on: &dyn Fn() -> bool) -> Opti
 }
 
 /// The op of a choice with one of its kernels, on uninitialised memory.
-fn ready(device: &Device, choice: &Choice, place: usize) -> Result<Alone> {
+fn ready(device: &Device, choice: &Choice, place: usize) -> Result<OpProgram> {
     let mut choices = Choices::default();
     choices.set(choice, place);
     let plan = |graph: &Graph| Ok(Plan::with(graph, &device.info().limits, &choices)?);
-    Alone::unwritten(device, choice.op.clone(), &choice.inputs, &[], plan)
+    OpProgram::unwritten(device, choice.op.clone(), &choice.inputs, &[], plan)
 }
 
 /// The best time of a run.
-fn seconds(alone: &mut Alone) -> Result<f64> {
-    alone.run(1)?;
-    let once = alone.run(1)?;
+fn seconds(program: &mut OpProgram) -> Result<f64> {
+    program.run(1)?;
+    let once = program.run(1)?;
     let runs = (SAMPLE.as_secs_f64() / f64::from(SAMPLES) / once.as_secs_f64().max(1e-9)).clamp(1.0, 64.0) as u64;
     let mut best = once.as_secs_f64();
     for _ in 0..SAMPLES {
-        best = best.min(alone.run(runs)?.as_secs_f64() / runs as f64);
+        best = best.min(program.run(runs)?.as_secs_f64() / runs as f64);
     }
     Ok(best)
 }
@@ -207,9 +208,6 @@ mod tests {
         assert_eq!("off".parse::<Tune>().unwrap(), Tune::Off);
         assert_eq!(" full\n".parse::<Tune>().unwrap(), Tune::Full);
         let error = "fast".parse::<Tune>().unwrap_err().to_string();
-        assert!(
-            error.contains("KILN_TUNE") && error.contains("off, cached or full") && error.contains("fast"),
-            "{error}"
-        );
+        assert_eq!(error, "expected one of off, cached, full; found `fast`");
     }
 }

@@ -25,7 +25,7 @@ fn forward(
     let last = (end - 1u) * across + column;
     var sums = Rows();
     var at = first * across + column;
-    for (var pixel = first; pixel < end; pixel += HANDING) {
+    for (var pixel = first; pixel < end; pixel += SHUFFLE_WIDTH) {
         let u = row_quad(pixel + lane.place, end, upper);
         let l = row_quad(pixel + lane.place, end, lower);
         var steps = Rows(
@@ -38,11 +38,11 @@ fn forward(
             dy[min(at + 6u * across, last)],
             dy[min(at + 7u * across, last)],
         );
-        if pixel + HANDING > end {
+        if pixel + SHUFFLE_WIDTH > end {
             steps = rows_up_to(steps, end - 1u - pixel);
         }
         sums = add_eight_steps(u, l, lane, steps, sums);
-        at += HANDING * across;
+        at += SHUFFLE_WIDTH * across;
     }
     store_rows(group.z, corner.y, corner.x, sums);
 }

@@ -57,7 +57,7 @@ fn tn(
     let upper = min(corner.y / 4u, params.a_stride - 1u);
     let lower = min(corner.y / 4u + 1u, params.a_stride - 1u);
     let bottom = params.inner - 1u;
-    for (var k = 0u; k < params.inner; k += HANDING) {
+    for (var k = 0u; k < params.inner; k += SHUFFLE_WIDTH) {
         let mine = k + lane.place;
         let at = min(mine, bottom) * params.a_stride;
         let u = select(vec4f(), a[at + upper], mine <= bottom);

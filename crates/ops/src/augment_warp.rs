@@ -1,22 +1,25 @@
 //! `y[n, r, q, c] = scale * (x[n, :, :, c] at row d0 r + d1 q + d2 and column d3 r + d4 q + d5, d = draws[n]) + offset`.
 
 use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, TensorType};
+use serde::{Deserialize, Serialize};
 
 use crate::case::Case;
 use crate::kernels::augment_warp as kernel;
 use crate::tiles::spread;
 
-/// The values outside of an image, as in `scipy.ndimage`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The values outside an image: Keras' `fill_mode`, as in `scipy.ndimage`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FillMode {
     /// The nearest pixel: `aaaa|abcd|dddd`.
     #[default]
     Nearest,
-    /// A constant beyond the centres of the first and the last pixel: `kkkk|abcd|kkkk`.
+    /// The value `cval`, for any place outside of the centres of the first and the last pixel: `kkkk|abcd|kkkk`.
     Constant,
     /// The image reflected at its edge: `dcba|abcd|dcba`.
     Reflect,
-    /// The image repeated, with its last pixel coinciding with the first of the next: `bcabc|abcd|bcdbc`.
+    /// The image again and again, its last pixel in the place of the next one's first: `bcabc|abcd|bcdbc`. Keras computes
+    /// this, though it documents `abcd|abcd|abcd`.
     Wrap,
 }
 

@@ -5,7 +5,7 @@ use kiln_graph::{Array, Error, Gradient, Lowering, Op, Pieces, Result, Step, Ten
 use crate::case::Case;
 use crate::kernels::avg_pool2d as kernel;
 use crate::tiles::channel_tiles;
-use crate::window::{Padding, Window, pooling};
+use crate::window::{Padding, SlidingWindow, pooling};
 
 /// The mean of each window, excluding padding: `[N, H, W, C] -> [N, OH, OW, C]`.
 #[derive(Clone, Copy, Debug)]
@@ -32,13 +32,13 @@ impl AvgPool2d {
     ///
     /// # Errors
     /// If the window does not fit the input.
-    fn window(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
+    fn window(&self, inputs: &[TensorType]) -> Result<(SlidingWindow, [usize; 4])> {
         pooling("avg_pool2d", inputs, self.pool_size, self.strides, self.padding)
     }
 }
 
 /// The number of image pixels in the window of each output pixel.
-fn cells(window: &Window) -> Vec<f64> {
+fn cells(window: &SlidingWindow) -> Vec<f64> {
     let mut cells = vec![0.0; window.pixels().1];
     window.each(|out, _, _| cells[out] += 1.0);
     cells
@@ -99,7 +99,7 @@ impl AvgPool2dGradient {
     ///
     /// # Errors
     /// If the input is invalid.
-    fn window(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
+    fn window(&self, inputs: &[TensorType]) -> Result<(SlidingWindow, [usize; 4])> {
         let fit = |dy: &TensorType| {
             let [images, _, _, channels] = dy.shape.dims()?;
             let x = TensorType::f32([images, self.image[0], self.image[1], channels]);

@@ -6,7 +6,7 @@ use kiln_graph::{Array, Error, Gradient, Lowering, Op, Result, Step, Tensor, Ten
 
 use crate::batch_norm_gradient::{BatchNormInputGradient, BatchNormSums};
 use crate::case::Case;
-use crate::fused::{self, Epilogue, Finishes};
+use crate::fused::{self, Epilogue, HasEpilogue};
 use crate::kernels::batch_norm as kernel;
 use crate::moments::{self, Rows, SHAPES, channels};
 use crate::tiles::channel_tiles;
@@ -207,7 +207,7 @@ impl Op for BatchNormInference {
     }
 }
 
-impl Finishes for BatchNorm {
+impl HasEpilogue for BatchNorm {
     fn arity(&self) -> usize {
         1 + usize::from(self.scale) + usize::from(self.center)
     }
@@ -222,7 +222,7 @@ impl Finishes for BatchNorm {
     }
 }
 
-impl Finishes for BatchNormInference {
+impl HasEpilogue for BatchNormInference {
     fn arity(&self) -> usize {
         3 + usize::from(self.scale) + usize::from(self.center)
     }

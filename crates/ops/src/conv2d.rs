@@ -7,14 +7,14 @@ use kiln_graph::{Array, DType, Error, Gradient, Kernel, Lowering, Op, Pieces, Re
 use crate::case::Case;
 use crate::conv2d_input_gradient::Conv2dInputGradient;
 use crate::conv2d_weight_gradient::Conv2dWeightGradient;
-use crate::fused::{self, Epilogue, Finishes};
+use crate::fused::{self, Epilogue, HasEpilogue};
 use crate::kernels::lib::convolution;
 use crate::kernels::{conv2d as kernel, conv2d_subgroup as subgroup};
 use crate::pad::{in_fours, quads_fit};
 use crate::sum::SumRows;
 use crate::tiles::{SUBGROUP_QUADS, Tile, subgroup_overrides, subgroup_tiles, tiles};
-use crate::unfold::Source;
-use crate::window::{Padding, Window};
+use crate::unfold::ImageInQuads;
+use crate::window::{Padding, SlidingWindow};
 
 /// Convolution of images (cross-correlation, as in every framework): `(x [N, H, W, C], kernel [R, S, C, K], bias [K] if
 /// any) -> [N, OH, OW, K]`.
@@ -37,13 +37,18 @@ const TILES: [(Tile, &Kernel); 4] = [
 ];
 
 /// The window of a convolution of `x` by `kernel`, if they match.
-pub(crate) fn window(x: &[usize; 4], kernel: &[usize; 4], strides: [usize; 2], padding: Padding) -> Option<Window> {
+pub(crate) fn window(
+    x: &[usize; 4],
+    kernel: &[usize; 4],
+    strides: [usize; 2],
+    padding: Padding,
+) -> Option<SlidingWindow> {
     let [_, height, width, channels] = *x;
     let [r, s, depth, _] = *kernel;
     if channels != depth {
         return None;
     }
-    Window::new([height, width], [r, s], strides, padding)
+    SlidingWindow::new([height, width], [r, s], strides, padding)
 }
 
 impl Conv2d {
@@ -51,7 +56,7 @@ impl Conv2d {
     ///
     /// # Errors
     /// If the inputs do not match.
-    fn geometry(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4], [usize; 4])> {
+    fn geometry(&self, inputs: &[TensorType]) -> Result<(SlidingWindow, [usize; 4], [usize; 4])> {
         let expected = format!(
             "f32 (x [N, H, W, C], kernel [R, S, C, K]{}) with strides {:?} and a window that fits ({} padding)",
             if self.bias { ", bias [K]" } else { "" },
@@ -144,7 +149,7 @@ impl Op for Conv2d {
     }
 }
 
-impl Finishes for Conv2d {
+impl HasEpilogue for Conv2d {
     fn arity(&self) -> usize {
         2 + usize::from(self.bias)
     }
@@ -156,7 +161,7 @@ impl Finishes for Conv2d {
         let pixels = images * window.pixels().1;
         let params = convolution::Params { pixels: pixels as u32, phase_y: 0, phase_x: 0 };
         let gates = epilogue.gates(weights);
-        let source = Source::new(window, images, depth);
+        let source = ImageInQuads::new(window, images, depth);
         let fit = quads_fit(lowering, source.inner, [source.elements, r * s * depth * columns.next_multiple_of(4)]);
         let tile = Tile::choose(lowering, fit, &TILES);
         let spread = tile.spread(pixels, columns);
@@ -214,7 +219,8 @@ pub(crate) const SHAPES: [([usize; 4], [usize; 4], [usize; 2]); 12] = [
 ];
 
 /// Each shape with both paddings, if the window fits.
-pub(crate) fn geometries() -> impl Iterator<Item = (String, [usize; 4], [usize; 4], [usize; 2], Padding, Window)> {
+pub(crate) fn geometries() -> impl Iterator<Item = (String, [usize; 4], [usize; 4], [usize; 2], Padding, SlidingWindow)>
+{
     let both = [Padding::Same, Padding::Valid];
     SHAPES.into_iter().flat_map(move |shape| both.map(|padding| (shape, padding))).filter_map(
         |((x, k, strides), padding)| {

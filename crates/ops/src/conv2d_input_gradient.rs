@@ -6,7 +6,7 @@ use kiln_graph::{Array, Call, DType, Error, Kernel, Lowering, Op, Pieces, Result
 
 use crate::case::Case;
 use crate::conv2d::{geometries, window};
-use crate::fused::{self, Epilogue, Finishes};
+use crate::fused::{self, Epilogue, HasEpilogue};
 use crate::kernels::lib::{self, convolution::Params};
 use crate::kernels::{
     conv2d_input_gradient, conv2d_input_gradient_subgroup, conv2d_strided_input_gradient,
@@ -15,7 +15,7 @@ use crate::kernels::{
 use crate::pad::{in_fours, quads_fit, transposed_in_fours};
 use crate::tiles::{SUBGROUP_QUADS, Tile, subgroup_overrides, subgroup_tiles, tiles};
 use crate::transpose;
-use crate::window::{Padding, Window};
+use crate::window::{Padding, SlidingWindow};
 
 /// The gradient of [`Conv2d`](crate::Conv2d) with respect to the image:
 /// `(dy [N, OH, OW, K], kernel [R, S, C, K]) -> [N, H, W, C]`.
@@ -39,7 +39,7 @@ struct Phase {
 }
 
 impl Phase {
-    fn all(window: &Window) -> Vec<Phase> {
+    fn all(window: &SlidingWindow) -> Vec<Phase> {
         let ([height, width], [stride_y, stride_x]) = (window.image, window.strides);
         let columns = |y: usize| {
             let rows = (height - y).div_ceil(stride_y);
@@ -114,7 +114,7 @@ impl Conv2dInputGradient {
     ///
     /// # Errors
     /// If the inputs do not match.
-    fn geometry(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
+    fn geometry(&self, inputs: &[TensorType]) -> Result<(SlidingWindow, [usize; 4])> {
         match inputs {
             [dy, kernel] if dy.dtype == DType::F32 && kernel.dtype == DType::F32 => self.fit(dy, kernel),
             _ => None,
@@ -125,7 +125,7 @@ impl Conv2dInputGradient {
         })
     }
 
-    fn fit(&self, dy: &TensorType, kernel: &TensorType) -> Option<(Window, [usize; 4])> {
+    fn fit(&self, dy: &TensorType, kernel: &TensorType) -> Option<(SlidingWindow, [usize; 4])> {
         let ([images, out_height, out_width, filters], kernel) = (dy.shape.dims()?, kernel.shape.dims()?);
         let x = [images, self.image[0], self.image[1], kernel[2]];
         let window = window(&x, &kernel, self.strides, self.padding)?;
@@ -174,7 +174,7 @@ impl Op for Conv2dInputGradient {
     }
 }
 
-impl Finishes for Conv2dInputGradient {
+impl HasEpilogue for Conv2dInputGradient {
     fn arity(&self) -> usize {
         2
     }

@@ -12,8 +12,8 @@ use crate::kernels::{
 use crate::pad::{in_fours, quads_fit};
 use crate::sum::sum_rows;
 use crate::tiles::{SUBGROUP_QUADS, Tile, shared_tiles, subgroup_overrides, subgroup_tiles, subgroups_of_8, tiles};
-use crate::unfold::Source;
-use crate::window::{Padding, Window};
+use crate::unfold::ImageInQuads;
+use crate::window::{Padding, SlidingWindow};
 
 /// The number of workgroups that occupies a processor's threads, from which the number of independently summed chunks
 /// of pixels is derived.
@@ -75,7 +75,7 @@ impl Conv2dWeightGradient {
     ///
     /// # Errors
     /// If the inputs do not match.
-    fn geometry(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
+    fn geometry(&self, inputs: &[TensorType]) -> Result<(SlidingWindow, [usize; 4])> {
         match inputs {
             [x, dy] if x.dtype == DType::F32 && dy.dtype == DType::F32 => self.fit(x, dy),
             _ => None,
@@ -86,7 +86,7 @@ impl Conv2dWeightGradient {
         })
     }
 
-    fn fit(&self, x: &TensorType, dy: &TensorType) -> Option<(Window, [usize; 4])> {
+    fn fit(&self, x: &TensorType, dy: &TensorType) -> Option<(SlidingWindow, [usize; 4])> {
         let (x, [images, out_height, out_width, filters]): ([usize; 4], [usize; 4]) =
             (x.shape.dims()?, dy.shape.dims()?);
         let kernel = [self.size[0], self.size[1], x[3], filters];
@@ -118,7 +118,7 @@ impl Op for Conv2dWeightGradient {
             1 => dkernel,
             _ => lowering.scratch(TensorType::f32([chunks, rows, filters])),
         };
-        let source = Source::new(window, images, channels);
+        let source = ImageInQuads::new(window, images, channels);
         let fit = quads_fit(lowering, source.inner, [source.elements, pixels * filters.next_multiple_of(4)]);
         let [height, width] = source.window.size;
         let deep = source.inner.next_multiple_of(4);

@@ -57,7 +57,7 @@ impl Epilogue {
 }
 
 /// An op whose kernels support an epilogue of the first output.
-pub(crate) trait Finishes: Op + Copy {
+pub(crate) trait HasEpilogue: Op + Copy {
     /// The number of its inputs.
     fn arity(&self) -> usize;
 
@@ -69,7 +69,7 @@ pub(crate) trait Finishes: Op + Copy {
 }
 
 /// Fuses the op with the next one, if that is a rectifier, or the gradient of one, with the op's output as input `at`.
-pub(crate) fn fuse<O: Finishes>(op: &O, next: &dyn Op, at: usize) -> Option<Arc<dyn Op>> {
+pub(crate) fn fuse<O: HasEpilogue>(op: &O, next: &dyn Op, at: usize) -> Option<Arc<dyn Op>> {
     let gradient: Option<&ActivationGradient> = (next as &dyn Any).downcast_ref().filter(|_| at == 1);
     match gradient {
         Some(ActivationGradient { function: Function::Relu }) => {
@@ -80,7 +80,7 @@ pub(crate) fn fuse<O: Finishes>(op: &O, next: &dyn Op, at: usize) -> Option<Arc<
 }
 
 /// As [`fuse`], for an op that is never followed by a gradient.
-pub(crate) fn fuse_activation<O: Finishes>(op: &O, next: &dyn Op) -> Option<Arc<dyn Op>> {
+pub(crate) fn fuse_activation<O: HasEpilogue>(op: &O, next: &dyn Op) -> Option<Arc<dyn Op>> {
     match (next as &dyn Any).downcast_ref()? {
         Activation { function: Function::Relu } => Some(Arc::new(Fused { op: *op, behind: Behind::Activation })),
         _ => None,
@@ -101,7 +101,7 @@ struct Fused<O> {
     behind: Behind,
 }
 
-impl<O: Finishes> Fused<O> {
+impl<O: HasEpilogue> Fused<O> {
     fn arity(&self) -> usize {
         match self.behind {
             Behind::Activation => self.op.arity(),
@@ -110,7 +110,7 @@ impl<O: Finishes> Fused<O> {
     }
 }
 
-impl<O: Finishes> Op for Fused<O> {
+impl<O: HasEpilogue> Op for Fused<O> {
     fn name(&self) -> &'static str {
         self.op.name()
     }
@@ -160,7 +160,7 @@ impl<O: Finishes> Op for Fused<O> {
 }
 
 /// An op on these inputs with each of the epilogues. The gradient's gates are random, and some are 0.
-fn both<O: Finishes>(name: &str, op: O, inputs: &[Array]) -> Vec<Case> {
+fn both<O: HasEpilogue>(name: &str, op: O, inputs: &[Array]) -> Vec<Case> {
     let types: Vec<TensorType> = inputs.iter().map(|input| input.ty.clone()).collect();
     let gates = op.infer(&types).unwrap_or_default().into_iter().map(|ty| {
         let mut gates = Array::random(ty.shape, 9);
@@ -173,7 +173,7 @@ fn both<O: Finishes>(name: &str, op: O, inputs: &[Array]) -> Vec<Case> {
 }
 
 /// An op on these inputs, followed by a rectifier.
-fn behind_activation<O: Finishes>(name: &str, op: O, inputs: &[Array]) -> Case {
+fn behind_activation<O: HasEpilogue>(name: &str, op: O, inputs: &[Array]) -> Case {
     Case::new(format!("{name}, relu"), Fused { op, behind: Behind::Activation }, inputs.to_vec())
 }
 

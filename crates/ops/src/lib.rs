@@ -37,6 +37,7 @@ ops![
     conv2d_weight_gradient,
     copy,
     cross_entropy,
+    divide,
     dropout,
     elu,
     ema,
@@ -51,8 +52,10 @@ ops![
     mean_loss,
     moments,
     moving_average,
+    multiply,
     nadam,
     pad,
+    per_sample,
     penalty,
     record,
     relu,
@@ -67,8 +70,8 @@ ops![
     sum,
     top_k,
     transpose,
+    unary,
     unfold,
-    weigh,
     weight_decay,
     zero_pad2d,
 ];
@@ -105,6 +108,7 @@ pub use conv2d_input_gradient::Conv2dInputGradient;
 pub use conv2d_weight_gradient::Conv2dWeightGradient;
 pub use copy::Copy;
 pub use cross_entropy::{CrossEntropy, CrossEntropyGradient};
+pub use divide::Divide;
 pub use dropout::Dropout;
 pub use elu::{Elu, EluGradient};
 pub use ema::Ema;
@@ -120,9 +124,11 @@ pub use max_pool2d::{MaxPool2d, MaxPool2dGradient};
 pub use mean_loss::{Distance, MeanLoss, MeanLossGradient};
 pub use moments::Moments;
 pub use moving_average::MovingAverage;
+pub use multiply::Multiply;
 pub use nadam::Nadam;
 pub use pad::Pad;
 pub use penalty::{Penalty, PenaltyGradient};
+pub use per_sample::{PerSample, PerSampleGradient};
 pub use record::Record;
 pub use relu::{Relu, ReluGradient};
 pub use rescale::Rescale;
@@ -136,8 +142,8 @@ pub use standardize::{StandardizeFeatures, StandardizeSamples};
 pub use sum::{Sum, SumGradient, SumRows};
 pub use top_k::TopK;
 pub use transpose::Transpose;
+pub use unary::{Unary, UnaryGradient};
 pub use unfold::Unfold;
-pub use weigh::Weigh;
 pub use weight_decay::WeightDecay;
 pub use window::Padding;
 pub use zero_pad2d::{ZeroPad2d, ZeroPad2dGradient};

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
-use crate::fused::{self, Epilogue, Finishes};
+use crate::fused::{self, Epilogue, HasEpilogue};
 use crate::kernels::max_pool2d as kernel;
 use crate::nan::larger;
 use crate::tiles::channel_tiles;
-use crate::window::{Padding, Window, pooling};
+use crate::window::{Padding, SlidingWindow, pooling};
 
 /// The maximum of each window, or NaN if it has one, excluding padding: `[N, H, W, C] -> [N, OH, OW, C]`.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ pub struct MaxPool2dGradient {
     pub pool: MaxPool2d,
 }
 
-fn overrides(window: &Window, channels: usize, epilogue: Epilogue) -> kernel::Overrides {
+fn overrides(window: &SlidingWindow, channels: usize, epilogue: Epilogue) -> kernel::Overrides {
     kernel::Overrides { channels: channels as u32, epilogue: epilogue.overrides(), window: window.overrides() }
 }
 
@@ -43,7 +43,7 @@ impl MaxPool2d {
     ///
     /// # Errors
     /// If the window does not fit the input.
-    fn window(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
+    fn window(&self, inputs: &[TensorType]) -> Result<(SlidingWindow, [usize; 4])> {
         pooling("max_pool2d", inputs, self.pool_size, self.strides, self.padding)
     }
 }
@@ -102,7 +102,7 @@ impl MaxPool2dGradient {
     ///
     /// # Errors
     /// If the inputs do not match.
-    fn window(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
+    fn window(&self, inputs: &[TensorType]) -> Result<(SlidingWindow, [usize; 4])> {
         let fit = |x: &TensorType, dy: &TensorType| {
             let (window, x) = self.pool.window(std::slice::from_ref(x)).ok()?;
             (window.result(x[0], x[3]) == *dy).then_some((window, x))
@@ -165,7 +165,7 @@ impl Op for MaxPool2dGradient {
     }
 }
 
-impl Finishes for MaxPool2dGradient {
+impl HasEpilogue for MaxPool2dGradient {
     fn arity(&self) -> usize {
         2
     }

@@ -43,7 +43,7 @@ impl Tile {
         }
         let smallest = lowering.limits().subgroup_sizes.map_or(0, |[smallest, _]| smallest);
         let mut tiles = tiles.to_vec();
-        tiles.retain(|(tile, _)| *tile != Tile::Subgroup || smallest >= conv2d_subgroup::HANDING);
+        tiles.retain(|(tile, _)| *tile != Tile::Subgroup || smallest >= conv2d_subgroup::SHUFFLE_WIDTH);
         if subgroups_of_8(lowering.limits()) {
             tiles.sort_by_key(|(tile, _)| match tile {
                 Tile::Subgroup => 0,
@@ -67,7 +67,7 @@ impl Tile {
 
 /// Whether all subgroups have the 8 invocations that share loads in `shaders/lib/subgroup.wgsl`.
 pub(crate) fn subgroups_of_8(limits: &Limits) -> bool {
-    limits.subgroup_sizes == Some([conv2d_subgroup::HANDING; 2])
+    limits.subgroup_sizes == Some([conv2d_subgroup::SHUFFLE_WIDTH; 2])
 }
 
 /// The workgroups of a product as in `shaders/lib/subgroup.wgsl`.

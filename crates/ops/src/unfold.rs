@@ -6,7 +6,7 @@ use crate::case::Case;
 use crate::conv2d::geometries;
 use crate::kernels::unfold as kernel;
 use crate::pad::in_fours;
-use crate::window::{Padding, Window, pooling};
+use crate::window::{Padding, SlidingWindow, pooling};
 
 /// Copies the window of each output pixel of a convolution to a row for a matrix product ("im2col"), 0 outside of the
 /// image; rows are padded with zeros: `[N, H, W, C] -> [N, OH, OW, R S C rounded up to a multiple of 4]`.
@@ -21,34 +21,34 @@ pub struct Unfold {
 }
 
 /// The padded number of values of a window.
-fn length(window: &Window, channels: usize) -> usize {
+fn length(window: &SlidingWindow, channels: usize) -> usize {
     (window.size[0] * window.size[1] * channels).next_multiple_of(4)
 }
 
 /// A convolution's image prepared for products in quads: rows padded to a multiple of 4. A grey image would grow
 /// fourfold, so its windows are unfolded instead: the convolution becomes 1 x 1, with the values of a window as
 /// channels.
-pub(crate) struct Source {
+pub(crate) struct ImageInQuads {
     /// The window of the remaining convolution.
-    pub(crate) window: Window,
+    pub(crate) window: SlidingWindow,
     /// The channels of the remaining convolution, not padded.
     pub(crate) inner: usize,
     /// The number of elements of the padded image.
     pub(crate) elements: usize,
     /// The window to unfold.
-    unfold: Option<Window>,
+    unfold: Option<SlidingWindow>,
     images: usize,
 }
 
-impl Source {
-    pub(crate) fn new(window: Window, images: usize, channels: usize) -> Source {
+impl ImageInQuads {
+    pub(crate) fn new(window: SlidingWindow, images: usize, channels: usize) -> ImageInQuads {
         let values = window.size[0] * window.size[1] * channels;
         if channels > 1 || values == channels {
             let elements = images * window.pixels().0 * channels.next_multiple_of(4);
-            return Source { window, inner: channels, elements, unfold: None, images };
+            return ImageInQuads { window, inner: channels, elements, unfold: None, images };
         }
         let elements = images * window.pixels().1 * length(&window, channels);
-        Source { window: window.of_single_pixels(), inner: values, elements, unfold: Some(window), images }
+        ImageInQuads { window: window.of_single_pixels(), inner: values, elements, unfold: Some(window), images }
     }
 
     /// Prepares the image, in a scratch tensor if necessary.
@@ -62,7 +62,7 @@ impl Source {
     }
 }
 
-fn call(x: Tensor, y: Tensor, window: &Window, images: usize, channels: usize) -> Call {
+fn call(x: Tensor, y: Tensor, window: &SlidingWindow, images: usize, channels: usize) -> Call {
     let quads_of_row = length(window, channels) / 4;
     let quads = images * window.pixels().1 * quads_of_row;
     let overrides =
@@ -75,7 +75,7 @@ impl Unfold {
     ///
     /// # Errors
     /// If the window does not fit the input.
-    fn window(&self, inputs: &[TensorType]) -> Result<(Window, [usize; 4])> {
+    fn window(&self, inputs: &[TensorType]) -> Result<(SlidingWindow, [usize; 4])> {
         pooling("unfold", inputs, self.size, self.strides, self.padding)
     }
 }

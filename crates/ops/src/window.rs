@@ -41,7 +41,7 @@ impl Padding {
 
 /// A window's size, steps and padding on an image, and the size of the result. All in pixels, `[vertical, horizontal]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Window {
+pub(crate) struct SlidingWindow {
     pub(crate) image: [usize; 2],
     pub(crate) size: [usize; 2],
     pub(crate) strides: [usize; 2],
@@ -49,12 +49,17 @@ pub(crate) struct Window {
     pub(crate) before: [usize; 2],
 }
 
-impl Window {
+impl SlidingWindow {
     /// `None` if the window does not fit the image.
-    pub(crate) fn new(image: [usize; 2], size: [usize; 2], strides: [usize; 2], padding: Padding) -> Option<Window> {
+    pub(crate) fn new(
+        image: [usize; 2],
+        size: [usize; 2],
+        strides: [usize; 2],
+        padding: Padding,
+    ) -> Option<SlidingWindow> {
         let (out_y, top) = padding.along(image[0], size[0], strides[0])?;
         let (out_x, left) = padding.along(image[1], size[1], strides[1])?;
-        Some(Window { image, size, strides, out: [out_y, out_x], before: [top, left] })
+        Some(SlidingWindow { image, size, strides, out: [out_y, out_x], before: [top, left] })
     }
 
     /// Calls `visit(output, input, tap)` for every pair of an output pixel and an image pixel in its window, in
@@ -76,8 +81,8 @@ impl Window {
     }
 
     /// The 1 x 1 window on the result of this one.
-    pub(crate) fn of_single_pixels(&self) -> Window {
-        Window { image: self.out, size: [1, 1], strides: [1, 1], out: self.out, before: [0, 0] }
+    pub(crate) fn of_single_pixels(&self) -> SlidingWindow {
+        SlidingWindow { image: self.out, size: [1, 1], strides: [1, 1], out: self.out, before: [0, 0] }
     }
 
     /// The type of the result, `[N, OH, OW, channels]`.
@@ -126,10 +131,10 @@ pub(crate) fn pooling(
     size: [usize; 2],
     strides: [usize; 2],
     padding: Padding,
-) -> Result<(Window, [usize; 4])> {
+) -> Result<(SlidingWindow, [usize; 4])> {
     let fit = |x: &TensorType| {
         let dims: [usize; 4] = x.shape.dims()?;
-        let window = Window::new([dims[1], dims[2]], size, strides, padding)?;
+        let window = SlidingWindow::new([dims[1], dims[2]], size, strides, padding)?;
         (x.dtype == DType::F32).then_some((window, dims))
     };
     match inputs {

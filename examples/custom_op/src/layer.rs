@@ -1,7 +1,7 @@
 //! The op as a layer: `model.add(Mish)`.
 
 use kiln::graph::{Result, Shape, Tensor};
-use kiln::layers::{Call, Expected, Layer};
+use kiln::layers::{BuildError, Call, Layer};
 use kiln::serde_json::{Map, Value};
 
 use crate::mish::Mish;
@@ -11,7 +11,7 @@ impl Layer for Mish {
         "Mish"
     }
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
         Ok(input.clone())
     }
 

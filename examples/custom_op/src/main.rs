@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         wrong += usize::from(!right);
         let info = device.info();
         let verdict = if right { "" } else { ": WRONG" };
-        println!("{:>10.1e} {:>10.1e}  {} ({}){verdict}", errors[0], errors[1], info.name, info.backend);
+        println!("{:>10.1e} {:>10.1e}  {info}{verdict}", errors[0], errors[1]);
     }
     if wrong == 0 { Ok(()) } else { Err(format!("{wrong} devices differ from the reference").into()) }
 }

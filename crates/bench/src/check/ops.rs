@@ -2,7 +2,7 @@
 
 use kiln::graph::{Array, Choices, DeviceKind};
 use kiln::ops::{Case, cases};
-use kiln::{Alone, Device, Result};
+use kiln::{Device, OpProgram, Result};
 
 use super::special::specials;
 use super::{Check, Outcome};
@@ -64,8 +64,9 @@ impl Comparison {
     }
 
     fn try_add(&mut self, device: &Device, case: &Case, all_kernels: bool) -> Result<()> {
-        let with =
-            |choices: &Choices| Alone::with_choices(device, case.op.clone(), &case.inputs, &case.rewritten, choices);
+        let with = |choices: &Choices| {
+            OpProgram::with_choices(device, case.op.clone(), &case.inputs, &case.rewritten, choices)
+        };
         let mut by_default = with(&Choices::default())?;
         self.run(&mut by_default, case, "")?;
         for choice in by_default.plan().choices.iter().filter(|_| all_kernels) {
@@ -78,10 +79,10 @@ impl Comparison {
         Ok(())
     }
 
-    fn run(&mut self, alone: &mut Alone, case: &Case, kernel: &str) -> Result<()> {
+    fn run(&mut self, program: &mut OpProgram, case: &Case, kernel: &str) -> Result<()> {
         let taken: Vec<&Array> = case.inputs.iter().chain(&case.rewritten).collect();
         let elements: usize = taken.iter().map(|array| array.data.len()).sum();
-        let error = error_of(alone, case, &case.op.reference(&taken, &case.step))?;
+        let error = error_of(program, case, &case.op.reference(&taken, &case.step))?;
         self.largest = self.largest.max(error);
         if error > ALLOWED {
             self.problems.push(format!("{}{kernel}: differs from the reference by {error:.1e}", case.name));
@@ -90,9 +91,9 @@ impl Comparison {
             return Ok(());
         }
         for special in specials(case, self.cases) {
-            alone.write(&special.inputs, &special.rewritten)?;
-            alone.run_in(case.step, 1)?;
-            if let Some(problem) = special.problem(&alone.results()?, ALLOWED) {
+            program.write(&special.inputs, &special.rewritten)?;
+            program.run_in(case.step, 1)?;
+            if let Some(problem) = special.problem(&program.results()?, ALLOWED) {
                 self.problems.push(format!("{}{kernel}, {}: {problem}", case.name, special.name));
             }
             self.specials += 1;
@@ -102,9 +103,9 @@ impl Comparison {
 }
 
 /// The largest error of a case's outputs, infinite if their number or type is wrong.
-fn error_of(alone: &mut Alone, case: &Case, expected: &[Array]) -> Result<f64> {
-    alone.run_in(case.step, 1)?;
-    let found = alone.results()?;
+fn error_of(program: &mut OpProgram, case: &Case, expected: &[Array]) -> Result<f64> {
+    program.run_in(case.step, 1)?;
+    let found = program.results()?;
     if found.len() != expected.len() || found.iter().zip(expected).any(|(found, expected)| found.ty != expected.ty) {
         return Ok(f64::INFINITY);
     }

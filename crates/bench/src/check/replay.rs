@@ -109,7 +109,7 @@ impl Replay {
         let test = first_of_mnist(images, "t10k")?.head(expected.test_samples);
         let probabilities = tensor(&folder.join("predictions.safetensors"), "probabilities")?;
         let predictions = error(widen(&model.predict(&test)?.values), probabilities);
-        let accuracy = [model.evaluate(&test)?.accuracy(), expected.test_accuracy];
+        let accuracy = [model.evaluate(&test)?.accuracy().unwrap_or_default(), expected.test_accuracy];
         Ok(Replay { steps, losses: losses.unwrap_or(f64::INFINITY), weights, predictions, accuracy })
     }
 

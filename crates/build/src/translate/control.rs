@@ -3,7 +3,8 @@
 use naga::{Block, Expression, Handle, Statement, SwitchValue};
 
 use super::expression::Result;
-use super::function::{Body, Mask};
+use super::function::Body;
+use super::mask::Mask;
 use super::scopes::{ExitKind, Id, ScopeId, ScopeKind, block_id, statement_id};
 use super::types::{convert, literal};
 use super::uniformity::Class;

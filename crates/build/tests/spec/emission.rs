@@ -166,13 +166,13 @@ fn a_call_holds_tensors_overrides_and_the_bytes_of_its_parameters() {
 
     let call = Forward4 { x4, pairs, r#box }.call(params, overrides, [3, 2, 1]);
 
-    assert!(std::ptr::eq(call.kernel, Forward4::KERNEL));
-    assert_eq!(call.arguments, [x4, pairs, r#box]);
-    assert_eq!(call.overrides, [("batch", 128.0), ("first", -2.0), ("scale", 0.5), ("clamped", 1.0)]);
-    assert_eq!((call.workgroups, call.flops, call.params.len()), ([3, 2, 1], 0, 128));
-    assert_eq!(call.params[..4], 7u32.to_le_bytes());
-    assert_eq!(call.params[32..36], (-1i32).to_le_bytes());
-    assert_eq!(call.params[120..124], 2f32.to_le_bytes());
+    assert!(std::ptr::eq(call.kernel(), Forward4::KERNEL));
+    assert_eq!(call.arguments(), [x4, pairs, r#box]);
+    assert_eq!(call.overrides(), [("batch", 128.0), ("first", -2.0), ("scale", 0.5), ("clamped", 1.0)]);
+    assert_eq!((call.workgroups(), call.params().len()), ([3, 2, 1], 128));
+    assert_eq!(call.params()[..4], 7u32.to_le_bytes());
+    assert_eq!(call.params()[32..36], (-1i32).to_le_bytes());
+    assert_eq!(call.params()[120..124], 2f32.to_le_bytes());
 }
 
 #[test]
@@ -183,8 +183,8 @@ fn a_call_takes_only_what_the_shader_has() {
     let count = Count { x, hits }.call(Sum { count: 3, weight: 0.5 }, overrides, [1, 1, 1]);
     let moved = kernels::r#move::Forward { y }.call([1, 1, 1]);
 
-    assert_eq!(count.params, [3u32.to_le_bytes(), 0.5f32.to_le_bytes()].concat());
-    assert!(moved.params.is_empty() && moved.overrides.is_empty());
+    assert_eq!(count.params(), [3u32.to_le_bytes(), 0.5f32.to_le_bytes()].concat());
+    assert!(moved.params().is_empty() && moved.overrides().is_empty());
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use kiln::graph::Timing;
-use kiln::{Device, Model, models};
-use kiln_bench::{Measured, Peak, Samples, Training, Workload, measure, workloads};
+use kiln::{Device, Model};
+use kiln_bench::{Measured, Peak, Samples, Training, Workload, measure, networks, workloads};
 use serde_json::{Value, json};
 
 use super::{devices, show};
@@ -47,11 +47,6 @@ pub struct Arguments {
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
-}
-
-/// The networks that are trained.
-fn networks() -> [Model; 2] {
-    [models::lenet([28, 28, 1], 10), models::cifar10_deep([32, 32, 3], 10)]
 }
 
 /// The measured speed of a training.
@@ -111,9 +106,10 @@ impl Output {
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let id_of = |model: &Model| format!("training/{}", model.name());
-    let names = || workloads().iter().map(Workload::id).chain(networks().iter().map(id_of)).collect();
+    let all = workloads()?;
+    let names = || all.iter().map(Workload::id).chain(networks().iter().map(id_of)).collect();
     let wanted = |id: &str| arguments.filter.as_ref().is_none_or(|filter| id.contains(filter));
-    let workloads: Vec<Workload> = workloads().into_iter().filter(|workload| wanted(&workload.id())).collect();
+    let workloads: Vec<&Workload> = all.iter().filter(|workload| wanted(&workload.id())).collect();
     let networks: Vec<Model> = networks().into_iter().filter(|model| wanted(&id_of(model))).collect();
     if workloads.is_empty() && networks.is_empty() {
         return Err(Error::Filter { found: arguments.filter.clone().unwrap_or_default(), names: names() });
@@ -122,7 +118,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let budget = Duration::from_secs_f64(arguments.seconds);
 
     let output = Output::new(workloads.len() + networks.len(), arguments.json);
-    output.line(&devices::words(device.info()));
+    output.line(&device.info().to_string());
     output.doing("the device's peak");
     let peak = Peak::measure(&device)?;
     output.line(&peak.to_string());
@@ -130,7 +126,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if !workloads.is_empty() {
         output.line(&format!("\n{}", Measured::heading()));
     }
-    for workload in &workloads {
+    for workload in workloads {
         output.doing(&workload.id());
         match measure(&device, workload, budget) {
             Ok((measured, timing)) => {

@@ -45,7 +45,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     }
     let device = devices::open(arguments.device.as_deref())?;
     if !arguments.json {
-        show(&format!("{}\n\n{:<34} {:<24} {:>10}\n", devices::words(device.info()), "check", "", "error"));
+        show(&format!("{}\n\n{:<34} {:<24} {:>10}\n", device.info(), "check", "", "error"));
     }
     let mut findings: Vec<Finding> = Vec::new();
     for check in &checks {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use kiln::Device;
-use kiln::graph::{DeviceInfo, DeviceKind};
+use kiln::graph::DeviceInfo;
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -32,26 +32,12 @@ pub fn open(wanted: Option<&str>) -> Result<Device, Error> {
     Ok(wanted.map_or_else(Device::best, Device::named)?)
 }
 
-/// A device on one line: `NVIDIA H100 (Vulkan; driver NVIDIA 550.54)`.
-pub fn words(device: &DeviceInfo) -> String {
-    let driver = if device.driver.is_empty() { String::new() } else { format!("; driver {}", device.driver) };
-    format!("{} ({}{driver})", device.name, device.backend)
-}
-
-/// A device as JSON.
+/// A device for scripts.
 pub fn json(device: &DeviceInfo) -> Value {
     json!({ "name": device.name, "backend": device.backend, "driver": device.driver })
 }
 
 fn row(device: &DeviceInfo) -> String {
-    let kind = match device.kind {
-        DeviceKind::DiscreteGpu => "GPU",
-        DeviceKind::IntegratedGpu => "integrated GPU",
-        DeviceKind::VirtualGpu => "virtual GPU",
-        DeviceKind::Cpu => "the processor itself",
-        DeviceKind::Software => "software on the processor",
-        _ => "of unknown kind",
-    };
     let binding = device.limits.max_binding_bytes >> 20;
-    format!("{} ({}, {kind}; driver {}; tensors to {binding} MiB)", device.name, device.backend, device.driver)
+    format!("{device}: {}, tensors to {binding} MiB", device.kind)
 }

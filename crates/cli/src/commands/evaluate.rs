@@ -12,7 +12,6 @@ use super::run::{Outcome, Rescale, Run, loss_with, usual_metrics};
 use super::source::{self, Held, Images};
 use super::{counted, devices, network};
 use crate::error::Error;
-use crate::progress::words;
 
 /// The largest number of classes for which a confusion matrix is printed.
 const MOST_CLASSES: usize = 32;
@@ -95,7 +94,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         text += &format!("no {what} of {}\n", missing.join(", "));
     }
     let right = score.get("accuracy").map(|share| format!(" ({} right)", (share * test.len() as f64).round()));
-    text += &format!("{}{}\n", words(&score.figures()), right.unwrap_or_default());
+    text += &format!("{score}{}\n", right.unwrap_or_default());
     if let Some(matrix) = confusions(&run, &test, &predictions)? {
         text += &format!("\n{}\n", matrix.with_class_names(&run.classes));
     }

@@ -13,7 +13,7 @@ pub mod features;
 pub mod finetune;
 #[cfg(test)]
 mod fuzz;
-mod network;
+pub mod network;
 mod pictures;
 pub mod predict;
 pub mod profile;

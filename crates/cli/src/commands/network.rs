@@ -13,7 +13,7 @@ use crate::error::Error;
 
 /// A built-in network.
 pub struct Known {
-    /// Its name on the command line.
+    /// Its name: that of its function in [`kiln::models`].
     pub name: &'static str,
     /// The default shape of its images, and the default number of classes.
     pub input_shape: [usize; 3],
@@ -44,7 +44,7 @@ pub static KNOWN: [Known; 5] = [
         backbone: None,
     },
     Known {
-        name: "cifar-simple",
+        name: "cifar10_simple",
         input_shape: [32, 32, 3],
         classes: 10,
         data: Some("cifar10"),
@@ -52,7 +52,7 @@ pub static KNOWN: [Known; 5] = [
         backbone: None,
     },
     Known {
-        name: "cifar-deep",
+        name: "cifar10_deep",
         input_shape: [32, 32, 3],
         classes: 10,
         data: Some("cifar10"),
@@ -78,6 +78,11 @@ pub static KNOWN: [Known; 5] = [
 ];
 
 impl Known {
+    /// All names, with commas between them.
+    pub fn names() -> String {
+        KNOWN.iter().map(|known| known.name).collect::<Vec<_>>().join(", ")
+    }
+
     /// The built-in network with this name.
     pub fn named(name: &str) -> Option<&'static Known> {
         KNOWN.iter().find(|known| known.name == name)

@@ -29,8 +29,8 @@ use crate::tensors;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  kiln predict runs/cifar-deep cat.jpg dog.png
-  kiln predict runs/cifar-deep photos/ --top 3 --json
+  kiln predict runs/cifar10_deep cat.jpg dog.png
+  kiln predict runs/cifar10_deep photos/ --top 3 --json
   kiln predict inception_v3 --weights inception_v3.safetensors photo.jpg
   kiln predict model.json --weights w.safetensors --input x.safetensors --output y.safetensors
 

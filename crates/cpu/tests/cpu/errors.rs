@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kiln_cpu::{CpuDevice, Options};
-use kiln_graph::{Device, DeviceError, Plan, PlannedCall, ReadBack, Step};
+use kiln_graph::{CallDescriptor, Device, DeviceError, Plan, ReadBack, Step};
 
 use crate::kernels::{OUT_OF_BOUNDS, PANICS, TWO_OUTPUTS, add_plan, affine, call, floats, plan};
 use crate::{buffer, device, run, values};
@@ -34,7 +34,7 @@ fn a_plan_that_contradicts_its_kernels_or_buffers_is_an_error() {
     let device = device(1);
     let buffers = [buffer(&device, &[0.0; 48]), buffer(&device, &[0.0; 4])];
     let with = |call| plan(&[4; 2], vec![call]);
-    let arguments = |arguments| PlannedCall { arguments, ..affine(4) };
+    let arguments = |arguments| CallDescriptor { arguments, ..affine(4) };
     let shifted = |offset| {
         let mut call = affine(2);
         call.arguments[1].offset = offset;
@@ -45,7 +45,7 @@ fn a_plan_that_contradicts_its_kernels_or_buffers_is_an_error() {
         call.arguments[1].offset = offset;
         plan(&[48, 4], vec![call])
     };
-    let add = PlannedCall { arguments: vec![floats(0, 4); 3], ..add_plan(4).calls.remove(0) };
+    let add = CallDescriptor { arguments: vec![floats(0, 4); 3], ..(*add_plan(4).calls[0]).clone() };
     let broken = [
         (with(arguments(vec![floats(0, 4)])), "1 tensors for 2 bindings"),
         (with(arguments(vec![floats(0, 4), floats(9, 4)])), "buffer 9 of 2"),
@@ -55,10 +55,10 @@ fn a_plan_that_contradicts_its_kernels_or_buffers_is_an_error() {
         (with(shifted(8)), "not a multiple of 64"),
         (with(arguments(vec![floats(0, 4), floats(0, 4)])), "`y` lies in a buffer that the call both reads and writes"),
         (with(add), "`z` lies in a buffer that the call both reads and writes"),
-        (with(PlannedCall { workgroups: [u32::MAX, 1, 1], ..affine(4) }), "at most 65535"),
-        (with(PlannedCall { params: vec![0; 8], ..affine(4) }), "8 bytes of parameters, the kernel takes 4"),
+        (with(CallDescriptor { workgroups: [u32::MAX, 1, 1], ..affine(4) }), "at most 65535"),
+        (with(CallDescriptor { params: vec![0; 8], ..affine(4) }), "8 bytes of parameters, the kernel takes 4"),
         (
-            with(PlannedCall { overrides: vec![("shift", 1.0)], ..affine(4) }),
+            with(CallDescriptor { overrides: vec![("shift", 1.0)], ..affine(4) }),
             "affine.main in `test`: override `factor`",
         ),
         (two_outputs(64), "two_outputs.main in `test`: `x` and `y` overlap, and the call writes both"),

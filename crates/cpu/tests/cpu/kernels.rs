@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use kiln_graph::{
-    Access, Argument, Binding, Dispatch, Kernel, KernelDescriptor, Native, NativeFn, Override, Plan, PlanBuffer,
-    PlannedCall, TensorType, Uniform as Params,
+    Access, Argument, Binding, CallDescriptor, Dispatch, Kernel, KernelDescriptor, Native, NativeFn, Override, Plan,
+    PlanBuffer, PlannedCall, TensorType, Uniform as Params,
 };
 use kiln_simd::{Bool, F32, Simd, Storage, U32, Uniform, Vec3, for_each_workgroup, native};
 
@@ -200,15 +200,17 @@ pub fn floats(buffer: usize, count: usize) -> Argument {
 }
 
 /// A call of a kernel without overrides and parameters.
-pub fn call(kernel: &'static Kernel, arguments: Vec<Argument>, workgroups: [u32; 3]) -> PlannedCall {
+pub fn call(kernel: &'static Kernel, arguments: Vec<Argument>, workgroups: [u32; 3]) -> CallDescriptor {
     let (overrides, params) = (Vec::new(), Vec::new());
-    PlannedCall { scope: "test".to_owned(), kernel, arguments, overrides, params, workgroups, flops: 0 }
+    CallDescriptor { scope: "test".to_owned(), kernel, arguments, overrides, params, workgroups, flops: 0 }
 }
 
 /// A plan over buffers of so many floats.
-pub fn plan(buffers: &[usize], calls: Vec<PlannedCall>) -> Plan {
+pub fn plan(buffers: &[usize], calls: Vec<CallDescriptor>) -> Plan {
     let buffer =
         |(index, &count): (usize, &usize)| PlanBuffer { name: Some(format!("b{index}")), bytes: 4 * count as u64 };
+    // SAFETY: calls of trusted kernels have the sizes of their arguments, or the device checks them.
+    let calls = calls.into_iter().map(|call| unsafe { PlannedCall::new(call) }).collect();
     Plan { buffers: buffers.iter().enumerate().map(buffer).collect(), calls, ..Plan::default() }
 }
 
@@ -217,12 +219,12 @@ pub fn add_plan(count: usize) -> Plan {
     let arguments = (0..3).map(|buffer| floats(buffer, count)).collect();
     let workgroups = [(count as u32).div_ceil(SIZE), 1, 1];
     let params = (count as u32).to_le_bytes().to_vec();
-    plan(&[count; 3], vec![PlannedCall { params, ..call(&ADD, arguments, workgroups) }])
+    plan(&[count; 3], vec![CallDescriptor { params, ..call(&ADD, arguments, workgroups) }])
 }
 
 /// y = 3 x + 0.25 + 0.5, `count` floats each.
-pub fn affine(count: usize) -> PlannedCall {
+pub fn affine(count: usize) -> CallDescriptor {
     let workgroups = [(count as u32).div_ceil(SIZE), 1, 1];
     let (overrides, params) = (vec![("factor", 3.0)], 0.25_f32.to_le_bytes().to_vec());
-    PlannedCall { overrides, params, ..call(&AFFINE, vec![floats(0, count), floats(1, count)], workgroups) }
+    CallDescriptor { overrides, params, ..call(&AFFINE, vec![floats(0, count), floats(1, count)], workgroups) }
 }

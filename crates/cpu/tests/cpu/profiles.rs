@@ -1,6 +1,6 @@
 //! Profiles give every call its time.
 
-use kiln_graph::{Device, PlannedCall, Step, Timing};
+use kiln_graph::{CallDescriptor, Device, Step, Timing};
 
 use crate::kernels::{affine, plan};
 use crate::{buffer, device, values};
@@ -11,9 +11,9 @@ fn a_profile_has_a_time_for_each_call_and_runs_every_step() {
     for (threads, steps) in [(1, 1), (2, 1), (2, 4)] {
         let device = device(threads);
         let buffers = [buffer(&device, &vec![1.0; COUNT]), buffer(&device, &vec![0.0; COUNT])];
-        let empty = PlannedCall { workgroups: [0, 0, 0], ..affine(COUNT) };
+        let empty = CallDescriptor { workgroups: [0, 0, 0], ..affine(COUNT) };
         let flops = 2 * COUNT as u64;
-        let plan = plan(&[COUNT; 2], vec![PlannedCall { flops, ..affine(COUNT) }, empty]);
+        let plan = plan(&[COUNT; 2], vec![CallDescriptor { flops, ..affine(COUNT) }, empty]);
 
         let profile = device.profile(&plan, &buffers, &vec![Step::default(); steps]).unwrap();
 

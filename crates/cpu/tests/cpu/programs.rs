@@ -1,7 +1,7 @@
 //! What programs compute, for any number of threads and any order of workgroups.
 
 use kiln_cpu::{CpuDevice, Options};
-use kiln_graph::{Device, DeviceKind, Order, PlannedCall, Step};
+use kiln_graph::{CallDescriptor, Device, DeviceKind, Order, Step};
 
 use crate::kernels::{LANES, RECORD, REVERSE, SIZE, add_plan, affine, call, floats, plan};
 use crate::{all, buffer, device, run, values};
@@ -95,7 +95,7 @@ fn kernels_see_the_step_and_steps_run_in_order() {
 fn a_call_without_workgroups_does_nothing_and_the_next_one_runs() {
     let device = device(2);
     let buffers = [buffer(&device, &counting(3)), buffer(&device, &[0.0; 3])];
-    let nothing = || PlannedCall { workgroups: [0, 1, 1], ..affine(3) };
+    let nothing = || CallDescriptor { workgroups: [0, 1, 1], ..affine(3) };
 
     let found = run(&device, &plan(&[3; 2], vec![nothing(), affine(3), nothing()]), &buffers, &[Step::default(); 2]);
 

@@ -9,9 +9,9 @@ use futures::StreamExt;
 use futures::future::{FutureExt, join_all};
 use futures::stream::FuturesOrdered;
 use kiln_gpu::{GpuDevice, Options, Selector, adapters, adapters_async};
-use kiln_graph::{Device, DeviceError, Step};
+use kiln_graph::{CallDescriptor, Device, DeviceError, Plan, Step};
 
-use crate::kernels::{descend, double};
+use crate::kernels::{self, DOUBLE, call, descend, double, planned};
 use crate::{all, buffer, device, floats};
 
 #[test]
@@ -64,8 +64,10 @@ impl Wake for Woken {
 fn a_poll_returns_at_once_and_its_waker_is_woken_when_the_submission_is_done() {
     let count = 1 << 20;
     let buffers = [buffer(device(), &vec![1.0; count]), buffer(device(), &vec![0.0; count])];
-    let mut plan = double(count);
-    plan.calls[0].workgroups = [count as u32 / 64, 1, 1];
+    let workgroups = [count as u32 / 64, 1, 1];
+    let whole =
+        CallDescriptor { workgroups, ..call(&DOUBLE, vec![kernels::floats(0, count), kernels::floats(1, count)]) };
+    let plan = Plan { calls: planned(vec![whole]), ..double(count) };
     let mut program = device().program(&plan, &buffers).unwrap();
     let (early, late) = (Arc::new(Woken::default()), Arc::new(Woken::default()));
 

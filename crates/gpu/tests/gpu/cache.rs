@@ -6,7 +6,7 @@ use kiln_gpu::{GpuDevice, Options, Selector, wgpu};
 use kiln_graph::{Device, Plan, Step};
 use sha2::{Digest, Sha256};
 
-use crate::kernels::{affine, floats, named};
+use crate::kernels::{affine, floats, named, planned};
 use crate::{all, buffer};
 
 /// The length of the hash at the start of a file, in bytes.
@@ -16,7 +16,7 @@ const HASH: usize = 32;
 fn computes(folder: &Path) -> bool {
     let plan = Plan {
         buffers: vec![named("x", 3), named("y", 3)],
-        calls: vec![affine(vec![floats(0, 3), floats(1, 3)], 3.0, 3, 1.0)],
+        calls: planned(vec![affine(vec![floats(0, 3), floats(1, 3)], 3.0, 3, 1.0)]),
         ..Plan::default()
     };
     let device = GpuDevice::open(&Selector::Best, Options { cache: Some(folder.to_owned()), ..Options::default() });

@@ -3,7 +3,7 @@
 use kiln_gpu::{GpuDevice, Options, Selector, adapters, wgpu};
 use kiln_graph::{Device, DeviceError, DeviceKind, Limits, Step};
 
-use crate::kernels::{affine, double, floats, named};
+use crate::kernels::{affine, double, floats, named, planned};
 use crate::{all, buffer, device};
 
 #[test]
@@ -104,7 +104,7 @@ fn shaders_without_run_time_checks_compute_the_same() {
     let fast = GpuDevice::open(&Selector::Best, Options { checked: false, ..Options::default() }).unwrap();
     let plan = kiln_graph::Plan {
         buffers: vec![named("x", 3), named("y", 3)],
-        calls: vec![affine(vec![floats(0, 3), floats(1, 3)], 3.0, 3, 1.0)],
+        calls: planned(vec![affine(vec![floats(0, 3), floats(1, 3)], 3.0, 3, 1.0)]),
         ..kiln_graph::Plan::default()
     };
     let buffers = [buffer(&fast, &[1.0, 2.0, 3.0]), buffer(&fast, &[0.0; 3])];

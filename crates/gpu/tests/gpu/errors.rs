@@ -1,10 +1,10 @@
 //! What goes wrong comes back as an error, never as a panic, and says what to do.
 
 use kiln_gpu::GpuDevice;
-use kiln_graph::{Device, DeviceError, Plan, PlannedCall, ReadBack, Step};
+use kiln_graph::{CallDescriptor, Device, DeviceError, Plan, ReadBack, Step};
 
 use crate::devices::app_device;
-use crate::kernels::{BROKEN, OUT_OF_BOUNDS, affine, call, descend, double, floats, named};
+use crate::kernels::{BROKEN, OUT_OF_BOUNDS, affine, call, descend, double, floats, named, planned};
 use crate::{all, buffer, device, values};
 
 fn is_lost<T: std::fmt::Debug>(result: Result<T, DeviceError>) -> bool {
@@ -26,7 +26,7 @@ fn a_buffer_beyond_the_limits_is_an_error_and_leaves_the_device_whole() {
 
 #[test]
 fn a_kernel_that_is_not_wgsl_is_a_shader_error_that_names_it_and_the_place() {
-    let plan = Plan { calls: vec![call(&BROKEN, vec![floats(0, 1), floats(1, 1)])], ..double(1) };
+    let plan = Plan { calls: planned(vec![call(&BROKEN, vec![floats(0, 1), floats(1, 1)])]), ..double(1) };
     let buffers = [buffer(device(), &[0.0]), buffer(device(), &[0.0])];
 
     let error = device().program(&plan, &buffers).unwrap_err();
@@ -43,7 +43,7 @@ fn an_override_without_a_value_is_a_shader_error_that_names_it() {
     call.overrides.clear();
     let buffers = [buffer(device(), &[0.0]), buffer(device(), &[0.0])];
 
-    let error = device().program(&Plan { calls: vec![call], ..double(1) }, &buffers).unwrap_err();
+    let error = device().program(&Plan { calls: planned(vec![call]), ..double(1) }, &buffers).unwrap_err();
 
     assert!(matches!(&error, DeviceError::Shader { kernel, .. } if kernel == "affine.main"), "{error}");
     assert!(error.to_string().contains("factor"), "{error}");
@@ -54,15 +54,15 @@ fn a_plan_that_contradicts_its_kernels_is_an_error() {
     let buffers = [buffer(device(), &[0.0; 4]), buffer(device(), &[0.0; 4])];
     let arguments = || vec![floats(0, 4), floats(1, 4)];
     let affine = || affine(arguments(), 1.0, 1, 0.0);
-    let with = |call| Plan { calls: vec![call], ..double(4) };
+    let with = |call| Plan { calls: planned(vec![call]), ..double(4) };
     let broken = [
         (with(call(&crate::kernels::DOUBLE, vec![floats(0, 4)])), "1 tensors for 2 bindings"),
         (with(call(&crate::kernels::DOUBLE, vec![floats(0, 4), floats(9, 4)])), "buffer 9 of 2"),
         (with(call(&crate::kernels::DOUBLE, vec![floats(0, 4), floats(1, 5)])), "not within"),
         (with(call(&crate::kernels::DOUBLE, vec![floats(0, 4), floats(1, 0)])), "`y` is empty"),
         (with(call(&crate::kernels::DOUBLE, vec![floats(0, 4), floats(0, 4)])), "both reads and writes"),
-        (with(PlannedCall { workgroups: [u32::MAX, 1, 1], ..affine() }), "4294967295, 1, 1] workgroups"),
-        (with(PlannedCall { params: vec![0; 4], ..affine() }), "4 bytes of parameters, the kernel takes 8"),
+        (with(CallDescriptor { workgroups: [u32::MAX, 1, 1], ..affine() }), "4294967295, 1, 1] workgroups"),
+        (with(CallDescriptor { params: vec![0; 4], ..affine() }), "4 bytes of parameters, the kernel takes 8"),
         (Plan { buffers: vec![named("x", 4)], ..double(4) }, "needs 1 buffers, 2 were given"),
     ];
 
@@ -95,7 +95,7 @@ fn a_range_to_read_back_outside_its_buffer_is_an_error_and_nothing_runs() {
 
 #[test]
 fn checked_shaders_do_not_write_past_the_end() {
-    let plan = Plan { calls: vec![call(&OUT_OF_BOUNDS, vec![floats(0, 4), floats(1, 4)])], ..double(4) };
+    let plan = Plan { calls: planned(vec![call(&OUT_OF_BOUNDS, vec![floats(0, 4), floats(1, 4)])]), ..double(4) };
     let buffers = [buffer(device(), &[1.0; 4]), buffer(device(), &[0.0; 4])];
 
     device().program(&plan, &buffers).unwrap().run(&[Step::default()], None).unwrap().wait().unwrap();

@@ -1,7 +1,8 @@
 //! Kernels as kiln-build emits them, and plans of them, written by hand.
 
 use kiln_graph::{
-    Access, Argument, Binding, Kernel, KernelDescriptor, Plan, PlanBuffer, PlannedCall, TensorType, Uniform,
+    Access, Argument, Binding, CallDescriptor, Kernel, KernelDescriptor, Plan, PlanBuffer, PlannedCall, TensorType,
+    Uniform,
 };
 
 const fn kernel(name: &'static str, source: &'static str, bindings: &'static [Binding]) -> Kernel {
@@ -141,8 +142,8 @@ pub fn floats(buffer: usize, count: usize) -> Argument {
 }
 
 /// A call of a kernel without overrides and parameters.
-pub fn call(kernel: &'static Kernel, arguments: Vec<Argument>) -> PlannedCall {
-    PlannedCall {
+pub fn call(kernel: &'static Kernel, arguments: Vec<Argument>) -> CallDescriptor {
+    CallDescriptor {
         scope: "test".to_owned(),
         kernel,
         arguments,
@@ -153,26 +154,32 @@ pub fn call(kernel: &'static Kernel, arguments: Vec<Argument>) -> PlannedCall {
     }
 }
 
+/// The calls of a plan.
+pub fn planned(calls: Vec<CallDescriptor>) -> Vec<PlannedCall> {
+    // SAFETY: calls of trusted kernels have the sizes of their arguments.
+    calls.into_iter().map(|call| unsafe { PlannedCall::new(call) }).collect()
+}
+
 /// A call of [`AFFINE`].
-pub fn affine(arguments: Vec<Argument>, factor: f64, count: u32, offset: f32) -> PlannedCall {
+pub fn affine(arguments: Vec<Argument>, factor: f64, count: u32, offset: f32) -> CallDescriptor {
     let params = [count.to_le_bytes(), offset.to_le_bytes()].concat();
-    PlannedCall { overrides: vec![("factor", factor)], params, ..call(&AFFINE, arguments) }
+    CallDescriptor { overrides: vec![("factor", factor)], params, ..call(&AFFINE, arguments) }
 }
 
 /// One call that doubles `x` into `y`, `count` floats each.
 pub fn double(count: usize) -> Plan {
     let buffers = vec![named("x", count as u64), named("y", count as u64)];
-    Plan { buffers, calls: vec![call(&DOUBLE, vec![floats(0, count), floats(1, count)])], ..Plan::default() }
+    Plan { buffers, calls: planned(vec![call(&DOUBLE, vec![floats(0, count), floats(1, count)])]), ..Plan::default() }
 }
 
 /// One call of [`DESCEND`] over `count` weights and `rows` rows.
 pub fn descend(count: usize, rows: usize) -> Plan {
     let buffers = vec![named("w", count as u64), named("rows", rows as u64)];
-    Plan { buffers, calls: vec![call(&DESCEND, vec![floats(0, count), floats(1, rows)])], ..Plan::default() }
+    Plan { buffers, calls: planned(vec![call(&DESCEND, vec![floats(0, count), floats(1, rows)])]), ..Plan::default() }
 }
 
 /// A call of a [`SHIFT`] from 64 words of buffer 0 to 64 words of buffer 1.
-pub fn shift_call(kernel: &'static Kernel, shift: u32, written: u32) -> PlannedCall {
+pub fn shift_call(kernel: &'static Kernel, shift: u32, written: u32) -> CallDescriptor {
     let params = [shift.to_le_bytes(), written.to_le_bytes()].concat();
-    PlannedCall { params, workgroups: [1, 1, 1], ..call(kernel, vec![floats(0, 64), floats(1, 64)]) }
+    CallDescriptor { params, workgroups: [1, 1, 1], ..call(kernel, vec![floats(0, 64), floats(1, 64)]) }
 }

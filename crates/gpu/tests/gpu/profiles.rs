@@ -4,7 +4,7 @@ use kiln_gpu::{GpuDevice, Timing, wgpu};
 use kiln_graph::{Device, Plan, Step};
 
 use crate::devices::app_device;
-use crate::kernels::{affine, call, floats, named};
+use crate::kernels::{affine, call, floats, named, planned};
 use crate::{buffer, device, values};
 
 /// b = a + 1, a = 2 b
@@ -13,7 +13,7 @@ fn plan(count: usize) -> Plan {
     double.flops = count as u64;
     Plan {
         buffers: vec![named("a", count as u64), named("b", count as u64)],
-        calls: vec![affine(vec![floats(0, count), floats(1, count)], 1.0, count as u32, 1.0), double],
+        calls: planned(vec![affine(vec![floats(0, count), floats(1, count)], 1.0, count as u32, 1.0), double]),
         ..Plan::default()
     }
 }

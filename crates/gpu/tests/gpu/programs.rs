@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kiln_graph::{Argument, Buffers, Device, Plan, PlanBuffer, ReadBack, Step, TensorType};
 
-use crate::kernels::{affine, call, descend, double, floats, named};
+use crate::kernels::{affine, call, descend, double, floats, named, planned};
 use crate::{all, buffer, device, poll_until_done, values};
 
 fn step(first: u32, row: u32, rate: f32) -> Step {
@@ -29,10 +29,10 @@ fn a_program_computes_what_its_kernel_says_for_odd_sizes() {
 fn calls_run_in_order_each_with_its_own_overrides_and_parameters() {
     let plan = Plan {
         buffers: vec![named("x", 3), PlanBuffer { name: None, bytes: 12 }, named("y", 3)],
-        calls: vec![
+        calls: planned(vec![
             affine(vec![floats(0, 3), floats(1, 3)], 10.0, 3, 0.5),
             affine(vec![floats(1, 3), floats(2, 3)], -1.0, 2, 100.0),
-        ],
+        ]),
         ..Plan::default()
     };
     let buffers = [&[1.0, 2.0, 3.0][..], &[0.0; 3], &[7.0; 3]].map(|values| buffer(device(), values));
@@ -72,10 +72,10 @@ fn steps_of_runs_that_are_on_their_way_stay_as_they_were_given() {
 fn a_plan_whose_kernels_read_no_step_still_runs_once_per_step() {
     let plan = Plan {
         buffers: vec![named("a", 1), named("b", 1)],
-        calls: vec![
+        calls: planned(vec![
             affine(vec![floats(0, 1), floats(1, 1)], 1.0, 1, 1.0),
             call(&crate::kernels::DOUBLE, vec![floats(1, 1), floats(0, 1)]),
-        ],
+        ]),
         ..Plan::default()
     };
     let buffers = [buffer(device(), &[0.0]), buffer(device(), &[0.0])];
@@ -104,7 +104,7 @@ fn an_argument_is_bound_at_its_offset_with_its_size() {
     let result = Argument { buffer: 1, ..at(align, 2) };
     let plan = Plan {
         buffers: vec![named("x", 2 * words as u64), named("y", 2 * words as u64)],
-        calls: vec![call(&crate::kernels::DOUBLE, vec![at(align, 3), result])],
+        calls: planned(vec![call(&crate::kernels::DOUBLE, vec![at(align, 3), result])]),
         ..Plan::default()
     };
     let x: Vec<f32> = (0..2 * words).map(|i| i as f32).collect();
@@ -134,7 +134,7 @@ fn two_programs_share_the_buffers_of_one_name() {
     let mut first = buffers.program(&double(4)).unwrap();
     let back = Plan {
         buffers: vec![named("y", 4), named("x", 4)],
-        calls: vec![affine(vec![floats(0, 4), floats(1, 4)], 1.0, 4, 1.0)],
+        calls: planned(vec![affine(vec![floats(0, 4), floats(1, 4)], 1.0, 4, 1.0)]),
         ..Plan::default()
     };
     let mut second = buffers.program(&back).unwrap();

@@ -3,9 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use kiln_gpu::{GpuDevice, Options, Selector};
-use kiln_graph::{Argument, Device, DeviceBuffer, Plan, PlannedCall, Step, TensorType};
+use kiln_graph::{Argument, CallDescriptor, Device, DeviceBuffer, Plan, Step, TensorType};
 
-use crate::kernels::{COPY, SHIFT, TRUSTED_SHIFT, call, named, shift_call};
+use crate::kernels::{COPY, SHIFT, TRUSTED_SHIFT, call, named, planned, shift_call};
 
 /// A device as release builds open it.
 fn unchecked() -> &'static GpuDevice {
@@ -24,8 +24,9 @@ fn words(buffer: &Arc<dyn DeviceBuffer>) -> Vec<u32> {
     bytemuck::pod_collect_to_vec(&buffer.read(0, buffer.bytes()).unwrap())
 }
 
-fn run(buffers: &[Arc<dyn DeviceBuffer>], calls: Vec<PlannedCall>) {
+fn run(buffers: &[Arc<dyn DeviceBuffer>], calls: Vec<CallDescriptor>) {
     let of = |(index, buffer): (usize, &Arc<dyn DeviceBuffer>)| named(&format!("b{index}"), buffer.bytes() / 4);
+    let calls = planned(calls);
     let plan = Plan { buffers: buffers.iter().enumerate().map(of).collect(), calls, ..Plan::default() };
     unchecked().program(&plan, buffers).unwrap().run(&[Step::default()], None).unwrap().wait().unwrap();
 }
@@ -80,7 +81,7 @@ fn an_untrusted_kernel_writes_nothing_outside_its_binding() {
 fn an_untrusted_kernel_sees_zeroed_workgroup_memory_and_nothing_behind_it() {
     let x: Vec<u32> = (1..=64).collect();
     let y: Vec<_> = (0..3).map(|_| buffer(&[9; 64])).collect();
-    let into = |y: usize, mut call: PlannedCall| {
+    let into = |y: usize, mut call: CallDescriptor| {
         call.arguments[1].buffer = y;
         call
     };

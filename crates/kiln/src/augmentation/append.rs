@@ -101,7 +101,7 @@ impl Augmentation {
         let cval = self.cval as f32;
         let draws = graph.add(self.draw(images, [height, width]), &[])?;
         let warp = |graph: &mut Graph, x, scale, offset| {
-            let (interpolated, fill_mode) = (self.interpolates([height, width]), self.fill_mode.into());
+            let (interpolated, fill_mode) = (self.interpolates([height, width]), self.fill_mode);
             graph.add(AugmentWarp { interpolated, fill_mode, cval, scale, offset }, &[x, draws])
         };
         if !self.colors() {

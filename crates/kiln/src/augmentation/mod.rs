@@ -37,8 +37,9 @@ use crate::data::Dataset;
 pub(crate) use append::{Source, append};
 pub use features::Features;
 pub(crate) use features::Standardization;
+pub use kiln_ops::FillMode;
 pub use preview::ContactSheet;
-pub use ranges::{FillMode, ShiftRange, ZoomRange};
+pub use ranges::{ShiftRange, ZoomRange};
 
 /// What a training does to its images: Keras' `ImageDataGenerator`, with random crops and cutout besides.
 ///

@@ -132,30 +132,3 @@ impl fmt::Display for ZoomRange {
         }
     }
 }
-
-/// What lies outside an image: Keras' `fill_mode`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FillMode {
-    /// The nearest pixel: `aaaa|abcd|dddd`.
-    #[default]
-    Nearest,
-    /// The value `cval`, for any place outside of the centres of the first and the last pixel: `kkkk|abcd|kkkk`.
-    Constant,
-    /// The image in a mirror at its edge: `dcba|abcd|dcba`.
-    Reflect,
-    /// The image again and again, its last pixel in the place of the next one's first: `bcabc|abcd|bcdbc`. That is what
-    /// Keras computes, though it documents `abcd|abcd|abcd`.
-    Wrap,
-}
-
-impl From<FillMode> for kiln_ops::FillMode {
-    fn from(mode: FillMode) -> kiln_ops::FillMode {
-        match mode {
-            FillMode::Nearest => kiln_ops::FillMode::Nearest,
-            FillMode::Constant => kiln_ops::FillMode::Constant,
-            FillMode::Reflect => kiln_ops::FillMode::Reflect,
-            FillMode::Wrap => kiln_ops::FillMode::Wrap,
-        }
-    }
-}

@@ -13,9 +13,10 @@ mod state;
 mod tensor_board;
 mod terminate_on_nan;
 
+use std::fmt;
 use std::ops::ControlFlow;
 
-use crate::figures::Figures;
+use crate::figures::{Figures, write_figures};
 use crate::history::EpochLogs;
 use crate::{Error, Model, Result};
 
@@ -55,7 +56,7 @@ pub use terminate_on_nan::TerminateOnNaN;
 ///
 /// impl Callback for GoodEnough {
 ///     fn on_epoch_end(&mut self, _: &mut Model, logs: &EpochLogs) -> kiln::Result<ControlFlow<()>> {
-///         let enough = logs.accuracy() >= self.accuracy;
+///         let enough = logs.accuracy() >= Some(self.accuracy);
 ///         Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
 ///     }
 /// }
@@ -65,8 +66,8 @@ pub use terminate_on_nan::TerminateOnNaN;
 /// model.add(Dense::new(2).activation(Activation::Softmax));
 /// model.compile(&Device::best()?, Compile::default())?;
 /// let mut good_enough = GoodEnough { accuracy: 0.5 };
-/// let fit = Fit { epochs: 5000, callbacks: vec![&mut good_enough], ..Fit::default() };
-/// let history = model.fit(&data, fit)?;
+/// let fit = Fit { epochs: 5000, ..Fit::default() };
+/// let history = model.fit_with_callbacks(&data, fit, &mut [&mut good_enough])?;
 /// assert!(history.stopped && history.epochs.len() < 5000);
 /// # Ok::<(), kiln::Error>(())
 /// ```
@@ -187,6 +188,13 @@ impl BatchLogs {
     /// The figures of the epoch so far, with Keras' names.
     pub fn figures(&self) -> Vec<(&str, f64)> {
         std::iter::once(("loss", self.loss)).chain(self.metrics.iter()).collect()
+    }
+}
+
+/// `loss: 0.2500 - accuracy: 0.9000`, as Keras prints figures.
+impl fmt::Display for BatchLogs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_figures(f, &self.figures())
     }
 }
 

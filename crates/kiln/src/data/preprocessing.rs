@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{DataError, Dataset};
+use crate::UnknownName;
 use crate::augmentation::{Features, Standardization};
 
 /// The preprocessing of RGB values from 0 to 255 that a network was trained with: Keras' modes of `preprocess_input`
@@ -37,14 +38,12 @@ impl Preprocessing {
 }
 
 impl FromStr for Preprocessing {
-    type Err = String;
+    type Err = UnknownName;
 
     /// The mode with Keras' name.
-    fn from_str(name: &str) -> Result<Preprocessing, String> {
-        Preprocessing::ALL.into_iter().find(|mode| mode.name() == name).ok_or_else(|| {
-            let names = Preprocessing::ALL.map(Preprocessing::name).join(", ");
-            format!("expected one of {names}; found `{name}`")
-        })
+    fn from_str(name: &str) -> Result<Preprocessing, UnknownName> {
+        let known = Preprocessing::ALL.into_iter().find(|mode| mode.name() == name);
+        known.ok_or_else(|| UnknownName::new(&Preprocessing::ALL.map(Preprocessing::name), name))
     }
 }
 

@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::saved::Saved;
-use super::{Call, ELU, Expected, Layer, LeakyReLU, ReLU, Softmax, read_as, split_config};
+use super::{BuildError, Call, ELU, Layer, LeakyReLU, ReLU, Softmax, read_as, split_config};
+use crate::UnknownName;
 use crate::keras_object::{KerasObject, Package, shown};
 
 /// An activation function, with Keras' names: the `activation` of a layer,
@@ -94,7 +95,7 @@ impl Activation {
     fn read(json: &Value) -> std::result::Result<Activation, String> {
         match json {
             Value::Null => Ok(Activation::Linear),
-            Value::String(name) => name.parse().map_err(|unknown: UnknownActivation| unknown.to_string()),
+            Value::String(name) => name.parse().map_err(|unknown: UnknownName| unknown.to_string()),
             Value::Object(_) => {
                 let object = KerasObject::read(json, Package::Layers, &[])?;
                 let in_class = |problem: String| format!("{}: {problem}", object.class);
@@ -121,7 +122,7 @@ impl Activation {
 impl Layer for Activation {
     saved_layer!();
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
         match self.layer() {
             Some(layer) => layer.output_shape(input),
             None => Ok(input.clone()),
@@ -198,21 +199,20 @@ impl fmt::Display for Activation {
 }
 
 impl FromStr for Activation {
-    type Err = UnknownActivation;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> std::result::Result<Activation, UnknownActivation> {
+    /// The function of Keras' name.
+    fn from_str(name: &str) -> std::result::Result<Activation, UnknownName> {
         match name {
             "linear" => Ok(Activation::Linear),
             "softmax" => Ok(Activation::Softmax),
-            _ => Function::from_name(name).map(Into::into).ok_or_else(|| UnknownActivation(name.to_owned())),
+            _ => Function::from_name(name).map(Into::into).ok_or_else(|| {
+                let functions = Function::ALL.map(Function::name);
+                UnknownName::new(&[&["linear", "softmax"], &functions[..]].concat(), name)
+            }),
         }
     }
 }
-
-/// There is no activation function with this name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected an activation function (linear, softmax, relu, sigmoid, tanh, …), found `{0}`")]
-pub struct UnknownActivation(pub String);
 
 impl Serialize for Activation {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
@@ -294,6 +294,7 @@ mod tests {
             assert_eq!(function.name().parse(), Ok(Activation::from(function)));
         }
         assert_eq!("silu".parse(), Ok(Activation::Swish));
-        assert_eq!("reluu".parse::<Activation>(), Err(UnknownActivation("reluu".to_owned())));
+        let unknown = "reluu".parse::<Activation>().unwrap_err().to_string();
+        assert!(unknown.starts_with("expected one of linear, softmax, relu, ") && unknown.ends_with("; found `reluu`"));
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::dense::yes;
 use super::saved::Saved;
-use super::{Call, Expected, Initializer, Layer, Variable};
+use super::{BuildError, Call, Initializer, Layer, Variable};
 
 /// `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`, per channel (Ioffe and Szegedy 2015).
 ///
@@ -114,14 +114,17 @@ fn axis<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<i64, 
 impl Layer for BatchNormalization {
     saved_layer!();
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
         let (rank, BatchNormalization { axis, momentum, epsilon, .. }) = (input.len() as i64, self);
-        let expected = |words: String| Err(Expected(words));
         match rank {
-            0 => expected("an input [..., channels]".to_owned()),
-            _ if *axis != -1 && *axis != rank => expected(format!("axis -1 or {rank}, the last one, not {axis}")),
-            _ if !(0.0..=1.0).contains(momentum) => expected(format!("a momentum of 0 to 1, not {momentum}")),
-            _ if *epsilon <= 0.0 || !epsilon.is_finite() => expected(format!("an epsilon above 0, not {epsilon}")),
+            0 => Err(BuildError::input("an input [..., channels]")),
+            _ if *axis != -1 && *axis != rank => {
+                Err(BuildError::argument("axis", format!("the last one (-1 or {rank})"), axis))
+            }
+            _ if !(0.0..=1.0).contains(momentum) => Err(BuildError::argument("momentum", "0 to 1", momentum)),
+            _ if *epsilon <= 0.0 || !epsilon.is_finite() => {
+                Err(BuildError::argument("epsilon", "more than 0", epsilon))
+            }
             _ => Ok(input.clone()),
         }
     }
@@ -187,7 +190,7 @@ mod tests {
     }
 
     fn expected_by(layer: BatchNormalization, input: &[usize]) -> String {
-        layer.output_shape(&Shape::from(input)).unwrap_err().0
+        layer.output_shape(&Shape::from(input)).unwrap_err().to_string()
     }
 
     #[test]
@@ -197,15 +200,15 @@ mod tests {
         assert_eq!(read(json!({"axis": -1})).unwrap(), format!("{:?}", layer(-1)));
         assert_eq!(layer(3).output_shape(&Shape::from([5, 4, 7])).unwrap(), Shape::from([5, 4, 7]));
         assert_eq!(layer(1).output_shape(&Shape::from([7])).unwrap(), Shape::from([7]));
-        assert_eq!(expected_by(layer(1), &[5, 4, 7]), "axis -1 or 3, the last one, not 1");
+        assert_eq!(expected_by(layer(1), &[5, 4, 7]), "axis: expected the last one (-1 or 3), found 1");
         assert_eq!(read(json!({"axis": [1, 3]})).unwrap_err(), "axis: expected one axis, the last one, found [1,3]");
     }
 
     #[test]
     fn values_that_give_no_number_say_what_is_expected() {
-        assert_eq!(expected_by(BatchNormalization::new(), &[]), "an input [..., channels]");
-        assert_eq!(expected_by(BatchNormalization::new().momentum(1.5), &[3]), "a momentum of 0 to 1, not 1.5");
-        assert_eq!(expected_by(BatchNormalization::new().epsilon(0.0), &[3]), "an epsilon above 0, not 0");
+        assert_eq!(expected_by(BatchNormalization::new(), &[]), "expected an input [..., channels]");
+        assert_eq!(expected_by(BatchNormalization::new().momentum(1.5), &[3]), "momentum: expected 0 to 1, found 1.5");
+        assert_eq!(expected_by(BatchNormalization::new().epsilon(0.0), &[3]), "epsilon: expected more than 0, found 0");
         assert_eq!(read(json!({"renorm": true})).unwrap_err(), "renorm: expected false, found true");
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::dense::yes;
 use super::saved::{Saved, padding, pair};
-use super::{Activation, Call, Expected, Initializer, Layer, Regularizer, Variable, window_grid};
+use super::{Activation, BuildError, Call, Initializer, Layer, Regularizer, Variable, window_grid};
 
 /// `y[n, h, w, k] = f(sum over r, s, c of x[n, h stride + r, w stride + s, c] W[r, s, c, k] + b[k])`.
 ///
@@ -115,10 +115,14 @@ fn valid() -> Padding {
 impl Layer for Conv2D {
     saved_layer!();
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
-        let [rows, columns, channels] = window_grid(input, self.kernel_size, self.strides, self.padding)?;
-        if channels == 0 || self.filters == 0 {
-            return Err(Expected("at least 1 channel and 1 filter".to_owned()));
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
+        let kernel = ("kernel_size", self.kernel_size);
+        let [rows, columns, channels] = window_grid(input, kernel, self.strides, self.padding)?;
+        if self.filters == 0 {
+            return Err(BuildError::argument("filters", "at least 1", 0));
+        }
+        if channels == 0 {
+            return Err(BuildError::input("at least 1 channel"));
         }
         self.activation.output_shape(&Shape::from([rows, columns, self.filters]))
     }

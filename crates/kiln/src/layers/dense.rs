@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::saved::Saved;
-use super::{Activation, Call, Expected, Initializer, Layer, Regularizer, Variable};
+use super::{Activation, BuildError, Call, Initializer, Layer, Regularizer, Variable};
 
 /// `y = f(x W + b)` along the last axis.
 ///
@@ -86,10 +86,10 @@ pub(super) fn yes() -> bool {
 impl Layer for Dense {
     saved_layer!();
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
         match **input {
-            _ if self.units == 0 => Err(Expected("at least 1 unit".to_owned())),
-            [] => Err(Expected("an input [..., features]".to_owned())),
+            _ if self.units == 0 => Err(BuildError::argument("units", "at least 1", 0)),
+            [] => Err(BuildError::input("an input [..., features]")),
             [ref outer @ .., _] => self.activation.output_shape(&Shape::from([outer, &[self.units]].concat())),
         }
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::saved::Saved;
-use super::{Call, Expected, Layer};
+use super::{BuildError, Call, Layer};
 use crate::random::{Stream, bits};
 
 /// `y = x / (1 - rate)` with probability `1 - rate`, else 0, drawn for each value and each training step; outside of
@@ -37,10 +37,10 @@ impl Dropout {
 impl Layer for Dropout {
     saved_layer!();
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
         match (0.0..=1.0).contains(&self.rate) {
             true => Ok(input.clone()),
-            false => Err(Expected(format!("a rate of 0 to 1, not {}", self.rate))),
+            false => Err(BuildError::argument("rate", "0 to 1", self.rate)),
         }
     }
 

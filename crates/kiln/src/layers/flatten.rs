@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::saved::Saved;
-use super::{Call, Expected, Layer};
+use super::{BuildError, Call, Layer};
 
 /// Flattens a sample to one axis, in the order height, width, channels. Free of cost.
 ///
@@ -32,7 +32,7 @@ impl From<Flatten> for NoArguments {
 impl Layer for Flatten {
     saved_layer!();
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
         Ok(Shape::from([input.elements()]))
     }
 

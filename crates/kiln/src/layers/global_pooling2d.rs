@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::saved::Saved;
-use super::{Call, Expected, Layer};
+use super::{BuildError, Call, Layer};
 
 /// `y[n, c] = mean over h, w of x[n, h, w, c]`.
 ///
@@ -54,11 +54,11 @@ impl GlobalMaxPooling2D {
     }
 }
 
-fn pooled_shape(input: &Shape, keepdims: bool) -> std::result::Result<Shape, Expected> {
+fn pooled_shape(input: &Shape, keepdims: bool) -> std::result::Result<Shape, BuildError> {
     match (input.dims(), keepdims) {
         (Some([_, _, channels]), true) => Ok(Shape::from([1, 1, channels])),
         (Some([_, _, channels]), false) => Ok(Shape::from([channels])),
-        (None, _) => Err(Expected("an input [height, width, channels]".to_owned())),
+        (None, _) => Err(BuildError::input("an input [height, width, channels]")),
     }
 }
 
@@ -71,7 +71,7 @@ fn pool(call: &mut Call<'_>, op: impl Op + 'static, keepdims: bool) -> Result<Te
 impl Layer for GlobalAveragePooling2D {
     saved_layer!();
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
         pooled_shape(input, self.keepdims)
     }
 
@@ -91,7 +91,7 @@ impl Saved for GlobalAveragePooling2D {
 impl Layer for GlobalMaxPooling2D {
     saved_layer!();
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
         pooled_shape(input, self.keepdims)
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::saved::{Saved, complete_pooling, padding, pair};
-use super::{Call, Expected, Layer, window_grid};
+use super::{BuildError, Call, Layer, window_grid};
 
 /// `y[n, h, w, c] = max over r, s of x[n, h stride + r, w stride + s, c]`.
 ///
@@ -44,8 +44,8 @@ impl MaxPooling2D {
 impl Layer for MaxPooling2D {
     saved_layer!();
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
-        window_grid(input, self.pool_size, self.strides, self.padding).map(Shape::from)
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
+        window_grid(input, ("pool_size", self.pool_size), self.strides, self.padding).map(Shape::from)
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {

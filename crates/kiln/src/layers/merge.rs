@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::saved::Saved;
-use super::{Call, Expected, Layer};
+use super::{BuildError, Call, Layer};
 
 /// `y = x_1 + x_2 + …`, elementwise.
 ///
@@ -18,11 +18,11 @@ pub struct Add {}
 impl Layer for Add {
     saved_layer!();
 
-    fn output_shape(&self, _: &Shape) -> std::result::Result<Shape, Expected> {
-        Err(Expected("two or more inputs of one shape".to_owned()))
+    fn output_shape(&self, _: &Shape) -> std::result::Result<Shape, BuildError> {
+        Err(BuildError::input("two or more inputs of one shape"))
     }
 
-    fn merged_shape(&self, inputs: &[Shape]) -> std::result::Result<Shape, Expected> {
+    fn merged_shape(&self, inputs: &[Shape]) -> std::result::Result<Shape, BuildError> {
         match inputs {
             [first, others @ ..] if !others.is_empty() && others.iter().all(|other| other == first) => {
                 Ok(first.clone())
@@ -78,20 +78,17 @@ impl Default for Concatenate {
 impl Layer for Concatenate {
     saved_layer!();
 
-    fn output_shape(&self, _: &Shape) -> std::result::Result<Shape, Expected> {
-        Err(Expected("two or more inputs that are equal but for the last axis".to_owned()))
+    fn output_shape(&self, _: &Shape) -> std::result::Result<Shape, BuildError> {
+        Err(BuildError::input("two or more inputs that are equal but for the last axis"))
     }
 
-    fn merged_shape(&self, inputs: &[Shape]) -> std::result::Result<Shape, Expected> {
+    fn merged_shape(&self, inputs: &[Shape]) -> std::result::Result<Shape, BuildError> {
         let parts: Option<Vec<(&usize, &[usize])>> = inputs.iter().map(|input| input.split_last()).collect();
         let parts = parts.filter(|parts| parts.len() > 1 && parts.iter().all(|part| part.1 == parts[0].1));
         let Some(parts) = parts else { return self.output_shape(&Shape::default()) };
         if self.axis != -1 && self.axis != inputs[0].len() as i64 {
-            return Err(Expected(format!(
-                "the last axis to join along (-1 or {}), not {}",
-                inputs[0].len(),
-                self.axis
-            )));
+            let expected = format!("the last one (-1 or {})", inputs[0].len());
+            return Err(BuildError::argument("axis", expected, self.axis));
         }
         let channels = parts.iter().map(|part| part.0).sum();
         Ok(Shape::from([parts[0].1, &[channels]].concat()))

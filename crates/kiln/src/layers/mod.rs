@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::graph_methods::graph_methods;
 
+mod build_error;
 mod registry;
 mod saved;
 
@@ -84,7 +85,7 @@ layers! {
     zero_padding2d: ZeroPadding2D;
 }
 
-pub use activation::UnknownActivation;
+pub use build_error::BuildError;
 pub use kiln_ops::Padding;
 pub use registry::{Registry, SavedLayer};
 pub use rescaling::PerChannel;
@@ -110,17 +111,17 @@ pub trait Layer: Debug + Send + Sync {
     /// The output shape for one sample of this shape.
     ///
     /// # Errors
-    /// If the layer does not support such a sample: the expected input as text.
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected>;
+    /// When the layer does not accept such a sample, or one of its arguments is outside its range.
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError>;
 
     /// The output shape for one sample of each input. By default a layer has one input.
     ///
     /// # Errors
     /// As [`Layer::output_shape`].
-    fn merged_shape(&self, inputs: &[Shape]) -> std::result::Result<Shape, Expected> {
+    fn merged_shape(&self, inputs: &[Shape]) -> std::result::Result<Shape, BuildError> {
         match inputs {
             [input] => self.output_shape(input),
-            _ => Err(Expected("one input".to_owned())),
+            _ => Err(BuildError::input("one input")),
         }
     }
 
@@ -179,10 +180,6 @@ pub trait Layer: Debug + Send + Sync {
         Named { training: Some(training), ..self.into() }
     }
 }
-
-/// The expected input of a layer as text: `an input [height, width, channels]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expected(pub String);
 
 /// A tensor that belongs to a layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -287,17 +284,19 @@ impl Call<'_> {
 }
 
 /// The rows and columns of windows over an image `[height, width, channels]`, and its channels, by TensorFlow's rules:
-/// `ceil(n / stride)` for 'same', only whole windows for 'valid'.
+/// `ceil(n / stride)` for 'same', only whole windows for 'valid'. The window's size comes with the argument's name.
 fn window_grid(
     image: &Shape,
-    [height, width]: [usize; 2],
+    (argument, [height, width]): (&'static str, [usize; 2]),
     [down, right]: [usize; 2],
     padding: Padding,
-) -> std::result::Result<[usize; 3], Expected> {
-    let expected = |words: String| Err(Expected(words));
-    if [height, width, down, right].contains(&0) {
-        return expected(format!("windows and strides of at least 1, not {height} x {width} by {down} x {right}"));
+) -> std::result::Result<[usize; 3], BuildError> {
+    for (argument, [rows, columns]) in [(argument, [height, width]), ("strides", [down, right])] {
+        if rows == 0 || columns == 0 {
+            return Err(BuildError::argument(argument, "at least 1 x 1", format!("{rows} x {columns}")));
+        }
     }
+    let expected = |words: String| Err(BuildError::input(words));
     match (padding, image.dims()) {
         (_, None) => expected("an input [height, width, channels]".to_owned()),
         (Padding::Same, Some([h, w, c])) if h > 0 && w > 0 => Ok([h.div_ceil(down), w.div_ceil(right), c]),
@@ -320,7 +319,7 @@ mod tests {
     }
 
     fn expected_by(layer: impl Layer, input: impl Into<Shape>) -> String {
-        layer.output_shape(&input.into()).unwrap_err().0
+        layer.output_shape(&input.into()).unwrap_err().to_string()
     }
 
     #[test]
@@ -340,12 +339,17 @@ mod tests {
 
     #[test]
     fn windows_that_do_not_fit_say_what_is_expected() {
-        assert_eq!(expected_by(Conv2D::new(4, [5, 5]), [4, 9, 1]), "an image of at least 5 x 5, or padding 'same'");
-        assert_eq!(expected_by(MaxPooling2D::new([2, 2]), [784]), "an input [height, width, channels]");
         assert_eq!(
-            expected_by(MaxPooling2D::new([2, 0]), [4, 4, 1]),
-            "windows and strides of at least 1, not 2 x 0 by 2 x 0"
+            expected_by(Conv2D::new(4, [5, 5]), [4, 9, 1]),
+            "expected an image of at least 5 x 5, or padding 'same'"
         );
+        assert_eq!(expected_by(MaxPooling2D::new([2, 2]), [784]), "expected an input [height, width, channels]");
+        let found = expected_by(MaxPooling2D::new([2, 0]), [4, 4, 1]);
+        assert_eq!(found, "pool_size: expected at least 1 x 1, found 2 x 0");
+        let found = expected_by(Conv2D::new(1, [2, 2]).strides([0, 1]), [4, 4, 1]);
+        assert_eq!(found, "strides: expected at least 1 x 1, found 0 x 1");
+        let found = expected_by(Conv2D::new(0, [2, 2]), [4, 4, 1]);
+        assert_eq!(found, "filters: expected at least 1, found 0");
     }
 
     #[test]
@@ -353,14 +357,14 @@ mod tests {
         assert_eq!(shape_of(Dense::new(10), [784]), Shape::from([10]));
         assert_eq!(shape_of(Dense::new(10), [7, 7, 50]), Shape::from([7, 7, 10]));
         assert_eq!(shape_of(Flatten, [7, 7, 50]), Shape::from([2450]));
-        assert_eq!(expected_by(Dense::new(10), []), "an input [..., features]");
+        assert_eq!(expected_by(Dense::new(10), []), "expected an input [..., features]");
     }
 
     #[test]
     fn global_poolings_give_one_value_per_channel() {
         assert_eq!(shape_of(GlobalAveragePooling2D::new(), [7, 3, 257]), Shape::from([257]));
         assert_eq!(shape_of(GlobalMaxPooling2D::new().keepdims(true), [7, 3, 257]), Shape::from([1, 1, 257]));
-        assert_eq!(expected_by(GlobalMaxPooling2D::new(), [784]), "an input [height, width, channels]");
+        assert_eq!(expected_by(GlobalMaxPooling2D::new(), [784]), "expected an input [height, width, channels]");
     }
 
     #[test]
@@ -368,15 +372,15 @@ mod tests {
         assert_eq!(shape_of(ZeroPadding2D::new(1), [3, 5, 2]), Shape::from([5, 7, 2]));
         assert_eq!(shape_of(ZeroPadding2D::new([1, 2]), [3, 5, 2]), Shape::from([5, 9, 2]));
         assert_eq!(shape_of(ZeroPadding2D::new([[1, 2], [3, 4]]), [3, 5, 2]), Shape::from([6, 12, 2]));
-        assert_eq!(expected_by(ZeroPadding2D::new(1), [5]), "an input [height, width, channels]");
+        assert_eq!(expected_by(ZeroPadding2D::new(1), [5]), "expected an input [height, width, channels]");
     }
 
     #[test]
     fn arguments_that_a_layer_cannot_have_are_named() {
         let relu = ReLU::new().max_value(6.0).threshold(-0.5);
-        assert_eq!(expected_by(relu, [3]), "threshold of 0 or more, not -0.5");
-        assert_eq!(expected_by(LeakyReLU::new(f64::NAN), [3]), "negative_slope of 0 or more, not NaN");
-        assert_eq!(expected_by(ELU::new(-1.0), [3]), "alpha of 0 or more, not -1");
+        assert_eq!(expected_by(relu, [3]), "threshold: expected 0 or more, found -0.5");
+        assert_eq!(expected_by(LeakyReLU::new(f64::NAN), [3]), "negative_slope: expected 0 or more, found NaN");
+        assert_eq!(expected_by(ELU::new(-1.0), [3]), "alpha: expected 0 or more, found -1");
     }
 
     #[test]

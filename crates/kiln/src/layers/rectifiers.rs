@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::saved::Saved;
-use super::{Call, Expected, Layer};
+use super::{BuildError, Call, Layer};
 
 /// `y = min(x, max_value)` for `x > threshold`, else `negative_slope (x - threshold)`.
 ///
@@ -57,9 +57,12 @@ impl ReLU {
 }
 
 /// Returns the input's shape if these arguments are 0 or more.
-fn checked<const N: usize>(input: &Shape, arguments: [(&str, f64); N]) -> std::result::Result<Shape, Expected> {
+fn checked<const N: usize>(
+    input: &Shape,
+    arguments: [(&'static str, f64); N],
+) -> std::result::Result<Shape, BuildError> {
     match arguments.into_iter().find(|(_, value)| value.is_nan() || *value < 0.0) {
-        Some((name, value)) => Err(Expected(format!("{name} of 0 or more, not {value}"))),
+        Some((name, value)) => Err(BuildError::argument(name, "0 or more", value)),
         None => Ok(input.clone()),
     }
 }
@@ -67,7 +70,7 @@ fn checked<const N: usize>(input: &Shape, arguments: [(&str, f64); N]) -> std::r
 impl Layer for ReLU {
     saved_layer!();
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
         let max_value = ("max_value", self.max_value.unwrap_or_default());
         checked(input, [max_value, ("negative_slope", self.negative_slope), ("threshold", self.threshold)])
     }
@@ -121,7 +124,7 @@ fn leaky_slope() -> f64 {
 impl Layer for LeakyReLU {
     saved_layer!();
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
         checked(input, [("negative_slope", self.negative_slope)])
     }
 
@@ -174,7 +177,7 @@ fn elu_alpha() -> f64 {
 impl Layer for ELU {
     saved_layer!();
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
         checked(input, [("alpha", self.alpha)])
     }
 

@@ -31,7 +31,7 @@ type Read = fn(&Map<String, Value>) -> Result<Arc<dyn Layer>, String>;
 /// Saving and loading a custom layer:
 /// ```
 /// use kiln::graph::{Result, Shape, Tensor};
-/// use kiln::layers::{Call, Dense, Expected, Layer, Registry, SavedLayer};
+/// use kiln::layers::{Call, Dense, BuildError, Layer, Registry, SavedLayer};
 /// use kiln::ops::ScaleAdd;
 /// use kiln::serde_json::{Map, Value, json};
 /// use kiln::{Model, Sequential};
@@ -51,7 +51,7 @@ type Read = fn(&Map<String, Value>) -> Result<Arc<dyn Layer>, String>;
 ///         Scale::PACKAGE
 ///     }
 ///
-///     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+///     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
 ///         Ok(input.clone())
 ///     }
 ///

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::saved::Saved;
-use super::{Call, Expected, Layer};
+use super::{BuildError, Call, Layer};
 
 /// `y = scale x + offset`, with one scale and offset for all values or one per channel.
 ///
@@ -94,12 +94,13 @@ impl Rescaling {
 impl Layer for Rescaling {
     saved_layer!();
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
         let channels = input.last().copied().unwrap_or(1);
         for (name, factors) in [("scale", &self.scale), ("offset", &self.offset)] {
             let count = factors.values().len();
             if count != 1 && count != channels {
-                return Err(Expected(format!("an input of {count} channels, as many as {name} has numbers")));
+                let expected = format!("an input of {count} channels, as many as {name} has numbers");
+                return Err(BuildError::input(expected));
             }
         }
         Ok(input.clone())

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::saved::Saved;
-use super::{Call, Expected, Layer};
+use super::{BuildError, Call, Layer};
 
 /// `y = exp(x) / sum(exp(x))` over the last axis.
 ///
@@ -37,10 +37,10 @@ fn last() -> i64 {
 impl Layer for Softmax {
     saved_layer!();
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
         match self.axis {
             axis if axis == -1 || axis == input.len() as i64 => Ok(input.clone()),
-            axis => Err(Expected(format!("the last axis (-1 or {}), not {axis}", input.len()))),
+            axis => Err(BuildError::argument("axis", format!("the last one (-1 or {})", input.len()), axis)),
         }
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use super::saved::Saved;
-use super::{Call, Expected, Layer};
+use super::{BuildError, Call, Layer};
 
 /// `y[n, top + h, left + w, c] = x[n, h, w, c]`, 0 elsewhere.
 ///
@@ -76,10 +76,10 @@ fn widths<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<[[u
 impl Layer for ZeroPadding2D {
     saved_layer!();
 
-    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, Expected> {
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
         let [[top, bottom], [left, right]] = self.padding;
         let Some([height, width, channels]) = input.dims() else {
-            return Err(Expected("an input [height, width, channels]".to_owned()));
+            return Err(BuildError::input("an input [height, width, channels]"));
         };
         let padded = |extent: usize, before: usize, after| extent.saturating_add(before).saturating_add(after);
         Ok(Shape::from([padded(height, top, bottom), padded(width, left, right), channels]))

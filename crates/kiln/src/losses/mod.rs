@@ -53,31 +53,26 @@ losses! {
 /// [`Compile::loss`](crate::Compile::loss) takes an `Arc<dyn Loss>`: `MeanSquaredError.into()` for Kiln's own losses,
 /// `Arc::new(LogCosh)` for others. History, evaluations, callbacks and checkpoints treat both alike.
 ///
+/// The elementwise ops [`Unary`](crate::ops::Unary), [`Multiply`](crate::ops::Multiply), [`Divide`](crate::ops::Divide),
+/// [`ScaleAdd`](crate::ops::ScaleAdd) and [`Rescale`](crate::ops::Rescale) and the sum or mean
+/// [`PerSample`](crate::ops::PerSample) express most formulas.
+///
 /// # Example
-/// The focal loss of Lin et al. (2017) with γ = 1 for classes that exclude each other: `(1 - p) (-log p)` of the
-/// probability `p` of a sample's class, so that samples that are classified well count less. With the cross-entropy
-/// `l = -log p` it is `l (1 - exp(-l))`, and `1 - exp(-l)` is `-elu(-l)`.
+/// The focal loss of Lin et al. (2017), `-α (1 - p)^γ log p` of the probability `p` of a sample's class, so that samples
+/// that are classified well count less. The model ends in a linear layer.
 /// ```
 /// use std::sync::Arc;
 ///
 /// use kiln::data::{Dataset, Labels};
 /// use kiln::layers::Dense;
 /// use kiln::losses::{Loss, LossCall, Outputs, Scored};
-/// use kiln::ops::{Distance, Elu, Fill, MeanLoss, ScaleAdd, SoftmaxCrossEntropy};
-/// use kiln::{Compile, Device, Error, Fit, Sequential, graph::Tensor};
+/// use kiln::ops::{Multiply, Rescale, SoftmaxCrossEntropy, Unary};
+/// use kiln::{Compile, Device, Error, Fit, Sequential};
 ///
-/// /// `l (1 - exp(-l))` of a model that ends in a linear layer.
 /// #[derive(Debug)]
-/// struct FocalLoss;
-///
-/// /// `x y = ((x + y)² - x² - y²) / 2` of tensors `[N, 1]`: `[N]`.
-/// fn product(call: &mut LossCall<'_>, x: Tensor, y: Tensor) -> kiln::Result<Tensor> {
-///     let zero = call.add(Fill { value: 0.0, shape: call.shape(x).clone() }, &[])?;
-///     let square = MeanLoss { distance: Distance::SquaredError };
-///     let sum = call.add(ScaleAdd { a: 1.0, b: 1.0 }, &[x, y])?;
-///     let [sum, x, y] = [sum, x, y].map(|factor| call.add(square, &[factor, zero]));
-///     let squares = call.add(ScaleAdd { a: 1.0, b: 1.0 }, &[x?, y?])?;
-///     Ok(call.add(ScaleAdd { a: 0.5, b: -0.5 }, &[sum?, squares])?)
+/// struct FocalLoss {
+///     alpha: f32,
+///     gamma: f32,
 /// }
 ///
 /// impl Loss for FocalLoss {
@@ -95,13 +90,16 @@ losses! {
 ///
 ///     fn call(&self, call: &mut LossCall<'_>) -> kiln::Result<Scored> {
 ///         let (logits, labels) = (call.output(), call.labels());
-///         let cross_entropy = call.add_all(SoftmaxCrossEntropy, &[logits, labels])?[0]; // [N]
-///         let column = [call.shape(logits)[0], 1];
-///         let l = call.reshape(cross_entropy, column)?;
-///         let minus_l = call.add(ScaleAdd { a: -1.0, b: 0.0 }, &[l, l])?;
-///         let elu = call.add(Elu { alpha: 1.0 }, &[minus_l])?;
-///         let weight = call.add(ScaleAdd { a: -1.0, b: 0.0 }, &[elu, elu])?;
-///         Ok(Scored { logits: Some(logits), ..product(call, weight, l)?.into() })
+///         let minus_log_p = call.add_all(SoftmaxCrossEntropy, &[logits, labels])?[0]; // f32 [N]
+///         let log_p = call.add(Rescale { scale: -1.0, offset: 0.0 }, &[minus_log_p])?;
+///         let p = call.add(Unary::Exp, &[log_p])?;
+///         let one_minus_p = call.add(Rescale { scale: -1.0, offset: 1.0 }, &[p])?;
+///         // Rounding may leave less than 0, of which a fractional power is NaN.
+///         let one_minus_p = call.add(Unary::Clip { low: 0.0, high: 1.0 }, &[one_minus_p])?;
+///         let weight = call.add(Unary::Power { exponent: self.gamma }, &[one_minus_p])?;
+///         let product = call.add(Multiply, &[weight, log_p])?;
+///         let loss = call.add(Rescale { scale: -self.alpha, offset: 0.0 }, &[product])?;
+///         Ok(Scored { logits: Some(logits), ..loss.into() })
 ///     }
 /// }
 ///
@@ -109,15 +107,16 @@ losses! {
 /// let data = Dataset::from_f32([1], x, Labels::index((0..60).map(|i| i % 3).collect(), 3))?;
 /// let mut model = Sequential::new([1]);
 /// model.add(Dense::new(3));
-/// model.compile(&Device::best()?, Compile { loss: Arc::new(FocalLoss), ..Compile::default() })?;
+/// let loss = Arc::new(FocalLoss { alpha: 0.25, gamma: 1.5 });
+/// model.compile(&Device::best()?, Compile { loss: loss.clone(), ..Compile::default() })?;
 /// let history = model.fit(&data, Fit { epochs: 2, ..Fit::default() })?;
 /// assert!(history.epochs[1].loss < history.epochs[0].loss);
 ///
 /// // From a model without weights, every class has p = 1/3.
 /// let mut zero = Sequential::new([1]);
 /// zero.add(Dense::new(3).kernel_initializer(kiln::layers::Initializer::zeros()));
-/// zero.compile(&Device::best()?, Compile { loss: Arc::new(FocalLoss), ..Compile::default() })?;
-/// let expected = (1.0 - 1.0 / 3.0) * 3f64.ln();
+/// zero.compile(&Device::best()?, Compile { loss, ..Compile::default() })?;
+/// let expected = 0.25 * (1.0 - 1.0 / 3.0f64).powf(1.5) * 3f64.ln();
 /// assert!((zero.evaluate(&data)?.loss - expected).abs() < 1e-5);
 /// # Ok::<(), Error>(())
 /// ```

@@ -63,7 +63,7 @@ metrics! {
 /// use kiln::layers::{Dense, Initializer};
 /// use kiln::losses::MeanSquaredError;
 /// use kiln::metrics::{MeanAbsoluteError, Metric, MetricCall};
-/// use kiln::ops::{Activation, Distance, Fill, Function, MeanLoss, ScaleAdd};
+/// use kiln::ops::{Activation, Function, PerSample, ScaleAdd};
 /// use kiln::{Compile, Device, Error, Sequential};
 ///
 /// #[derive(Debug)]
@@ -78,8 +78,7 @@ metrics! {
 ///         let (y, t) = (call.output(), call.targets(call.output())?);
 ///         let difference = call.add(ScaleAdd { a: 1.0, b: -1.0 }, &[y, t])?;
 ///         let excess = call.add(Activation { function: Function::Relu }, &[difference])?;
-///         let zero = call.add(Fill { value: 0.0, shape: call.shape(y).clone() }, &[])?;
-///         Ok(call.add(MeanLoss { distance: Distance::AbsoluteError }, &[excess, zero])?) // [N]
+///         Ok(call.add(PerSample::Mean, &[excess])?) // [N]
 ///     }
 /// }
 ///

@@ -59,7 +59,21 @@ impl Model {
     /// # Errors
     /// As [`Model::fit`], and when no layer below the first trainable one is frozen, an augmentation is to change the
     /// images, or the file cannot be read or written.
-    pub fn fine_tune(&mut self, data: &Dataset, cache: FeatureCache, mut fit: Fit<'_>) -> Result<History> {
+    pub fn fine_tune(&mut self, data: &Dataset, cache: FeatureCache, fit: Fit<'_>) -> Result<History> {
+        self.fine_tune_with_callbacks(data, cache, fit, &mut [])
+    }
+
+    /// As [`Model::fine_tune`], with callbacks that see each batch and epoch, in this order.
+    ///
+    /// # Errors
+    /// As [`Model::fine_tune`], and those of the callbacks.
+    pub fn fine_tune_with_callbacks(
+        &mut self,
+        data: &Dataset,
+        cache: FeatureCache,
+        fit: Fit<'_>,
+        callbacks: &mut [&mut dyn Callback],
+    ) -> Result<History> {
         fit.check()?;
         self.check_data("fine_tune", data)?;
         if fit.augmentation.is_some() {
@@ -82,14 +96,8 @@ impl Model {
         let features = body.features(data)?;
         let validation = fit.validation_data.map(|data| body.features(data)).transpose()?;
         drop(body);
-        // With what is borrowed for less long than in the arguments.
-        let callbacks = fit.callbacks.iter_mut().map(|callback| &mut **callback as &mut dyn Callback).collect();
-        let (validation_data, class_weight) = (validation.as_ref(), fit.class_weight.take());
-        block_on(self.fit_from(
-            entry,
-            &features,
-            Fit { validation_data, class_weight, callbacks, augmentation: None, ..fit },
-        ))
+        let fit = Fit { validation_data: validation.as_ref(), ..fit };
+        block_on(self.fit_from((entry, &features), fit, callbacks))
     }
 }
 

@@ -4,9 +4,8 @@ use std::ops::{Bound, Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, Rang
 
 use kiln_graph::Shape;
 
-use super::Model;
+use super::{Model, VariableInfo, VariableList};
 use crate::network::{Network, Node};
-use crate::optimizers::ParameterGroup;
 use crate::{Error, Result};
 
 /// A layer of a model.
@@ -25,10 +24,6 @@ pub struct LayerInfo<'a> {
     pub output_shape: Option<&'a Shape>,
     /// Whether training changes its variables.
     pub trainable: bool,
-    /// The factor of the learning rate of its variables, 1 as a rule.
-    pub learning_rate_factor: f64,
-    /// The rate of the weight decay of its variables, in place of the optimizer's.
-    pub weight_decay: Option<f64>,
 }
 
 impl Model {
@@ -98,12 +93,9 @@ fn info(network: &Network, index: usize, output: Node) -> LayerInfo<'_> {
             output,
             output_shape: Some(&network.input_shape),
             trainable: true,
-            learning_rate_factor: 1.0,
-            weight_decay: None,
         },
         Some(layer) => {
             let placed = &network.layers[layer];
-            let ParameterGroup { learning_rate_factor, weight_decay } = placed.group;
             LayerInfo {
                 index,
                 name: &placed.name,
@@ -111,8 +103,6 @@ fn info(network: &Network, index: usize, output: Node) -> LayerInfo<'_> {
                 output,
                 output_shape: placed.shapes.as_ref().map(|(_, output)| output),
                 trainable: placed.trainable,
-                learning_rate_factor,
-                weight_decay,
             }
         }
     }
@@ -139,12 +129,25 @@ impl LayerList<'_> {
         }
     }
 
-    /// Multiplies the learning rate of their variables by a factor, 0 or more, from the next [`Model::compile`] on:
-    /// discriminative fine-tuning (Howard and Ruder 2018). The change that a step of the optimizer makes of a variable,
-    /// weight decay included, is multiplied by the factor. Since the steps of all of Kiln's optimizers are proportional to
-    /// the learning rate, that is exactly the optimizer with the other rate.
+    /// The variables of these layers for which a function of the [`VariableInfo`] is true, to give them a learning rate
+    /// or weight decay of their own.
     ///
-    /// A model file does not hold it; a checkpoint is refused by a model with other factors.
+    /// # Example
+    /// Weight decay for kernels only:
+    /// ```
+    /// # use kiln::models;
+    /// let mut model = models::lenet([28, 28, 1], 10);
+    /// model.layers(..)?.variables(|variable| variable.name != "kernel").set_weight_decay(0.0)?;
+    /// # Ok::<(), kiln::Error>(())
+    /// ```
+    pub fn variables(&mut self, which: impl Fn(&VariableInfo<'_>) -> bool) -> VariableList<'_> {
+        let layers = self.chosen.iter().filter_map(|(_, node)| node.layer());
+        let variables = layers.flat_map(|layer| self.network.layers[layer].variables.clone());
+        let chosen = variables.filter(|&index| which(&VariableInfo::new(self.network, index))).collect();
+        VariableList::new(self.network, chosen)
+    }
+
+    /// Multiplies the learning rate of all of their variables: see [`VariableList::set_learning_rate_factor`].
     ///
     /// # Example
     /// ```
@@ -157,30 +160,17 @@ impl LayerList<'_> {
     ///
     /// # Errors
     /// When the factor is negative or not finite.
-    pub fn set_learning_rate_factor(&mut self, learning_rate_factor: f64) -> Result<()> {
-        self.set_group(|group| ParameterGroup { learning_rate_factor, ..group })
+    pub fn set_learning_rate_factor(&mut self, factor: f64) -> Result<()> {
+        self.variables(|_| true).set_learning_rate_factor(factor)
     }
 
-    /// Replaces the rate of the optimizer's [`WeightDecay`](crate::optimizers::WeightDecay) for their variables, from the
-    /// next [`Model::compile`] on; `None` restores the optimizer's. Variables that the optimizer's weight decay excludes by
-    /// name, all biases for example, do not decay either way.
-    ///
-    /// A model file does not hold it; a checkpoint is refused by a model with other rates.
+    /// Replaces the rate of the optimizer's weight decay for all of their variables: see
+    /// [`VariableList::set_weight_decay`].
     ///
     /// # Errors
     /// When the rate is negative or not finite.
     pub fn set_weight_decay(&mut self, rate: impl Into<Option<f64>>) -> Result<()> {
-        let weight_decay = rate.into();
-        self.set_group(|group| ParameterGroup { weight_decay, ..group })
-    }
-
-    fn set_group(&mut self, change: impl Fn(ParameterGroup) -> ParameterGroup) -> Result<()> {
-        for layer in self.chosen.iter().filter_map(|(_, node)| node.layer()) {
-            let group = change(self.network.layers[layer].group);
-            group.check()?;
-            self.network.layers[layer].group = group;
-        }
-        Ok(())
+        self.variables(|_| true).set_weight_decay(rate)
     }
 }
 

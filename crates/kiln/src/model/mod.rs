@@ -6,6 +6,7 @@ mod layer_list;
 mod rescales_input;
 mod results;
 mod sequential;
+mod variable_list;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -25,6 +26,7 @@ pub use fine_tune::FeatureCache;
 pub use layer_list::{LayerInfo, LayerList, LayerSelection};
 pub use results::{Predictions, Score};
 pub use sequential::Sequential;
+pub use variable_list::{VariableInfo, VariableList};
 
 /// Layers, each of which takes what comes into the model or what other layers give: Keras' functional model. A chain of
 /// layers is shorter to write: see [`Sequential`].

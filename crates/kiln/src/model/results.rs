@@ -1,8 +1,10 @@
 //! What a model tells of samples.
 
+use std::fmt;
+
 use kiln_graph::Shape;
 
-use crate::figures::Figures;
+use crate::figures::{Figures, write_figures};
 
 /// How well a model does on a data set.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,9 +26,16 @@ impl Score {
         if name == "loss" { Some(self.loss) } else { self.metrics.get(name) }
     }
 
-    /// The metric `accuracy`: see [`Accuracy`](crate::metrics::Accuracy). Not a number if it was not asked for.
-    pub fn accuracy(&self) -> f64 {
-        self.metrics.get("accuracy").unwrap_or(f64::NAN)
+    /// The metric `accuracy`, if it was measured: see [`Accuracy`](crate::metrics::Accuracy).
+    pub fn accuracy(&self) -> Option<f64> {
+        self.metrics.get("accuracy")
+    }
+}
+
+/// `loss: 0.2500 - accuracy: 0.9000`, as Keras prints figures.
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_figures(f, &self.figures())
     }
 }
 

@@ -18,11 +18,14 @@ impl Network {
         for &index in &needed {
             let placed = &self.layers[index];
             let inputs: Vec<Node> = placed.inputs.iter().filter_map(|input| new[input.index]).collect();
-            let PlacedLayer { name, layer, trainable, training, group, .. } = placed.clone();
+            let PlacedLayer { name, layer, trainable, training, .. } = placed.clone();
             let layer = Named { name: Some(name), layer, trainable, training };
             new[index + 1] = Some(part.push_on(layer, &inputs));
-            part.layers.iter_mut().last().into_iter().for_each(|placed| placed.group = group);
+            let first = variables.len();
             variables.extend(placed.variables.clone());
+            for (new, &old) in part.variables[first..].iter_mut().zip(&variables[first..]) {
+                new.group = self.variables[old].group;
+            }
         }
         part.output = new[output.index].unwrap_or(part.output);
         (part, variables)

@@ -1,11 +1,12 @@
-//! Learning rate and weight decay of individual layers.
+//! How fast some variables learn and decay, compared with all others.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// The settings of a layer's variables.
+/// A variable's own learning rate and weight decay.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct ParameterGroup {
     /// The factor of the learning rate.
     pub learning_rate_factor: f64,

@@ -13,7 +13,7 @@ use hdf5_reader::group::Group;
 use hdf5_reader::{Dataset, Datatype, Hdf5File};
 
 use super::keras_names;
-use super::tensors::Layout;
+use super::tensors::KernelLayout;
 use super::weight_file::Candidate;
 use crate::network::Network;
 use crate::{Error, Result};
@@ -62,7 +62,7 @@ impl Hdf5Weights {
                     name: variable.unwrap_or_else(|| format!("{name}/{}", own_name(dataset.name()))),
                     shape: dataset.shape().iter().map(|&extent| extent as usize).collect::<Vec<_>>().into(),
                     place: datasets.len(),
-                    layout: Layout::Keras,
+                    layout: KernelLayout::Keras,
                     scale: None,
                     unread: unread(dataset.dtype()),
                 });

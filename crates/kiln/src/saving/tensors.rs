@@ -30,7 +30,7 @@ pub(crate) struct TensorFile {
 
 /// The layout of a tensor in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Layout {
+pub(crate) enum KernelLayout {
     /// Kiln's layout.
     Keras,
     /// PyTorch's `[outputs, channels, positions]`, which is `[positions, channels, outputs]` in Kiln: kernels of
@@ -102,7 +102,7 @@ impl TensorFile {
     ///
     /// # Errors
     /// If the file cannot be read or the tensor has another size.
-    pub fn read(&self, tensor: usize, layout: Layout, out: &mut [f32]) -> Result<()> {
+    pub fn read(&self, tensor: usize, layout: KernelLayout, out: &mut [f32]) -> Result<()> {
         let format = |problem: String| Error::Format { path: self.path.clone(), problem };
         let (name, info) = self.tensors.get(tensor).ok_or_else(|| format(format!("it has no tensor {tensor}")))?;
         let (rows, values) = (info.shape.first().copied().unwrap_or(1), info.shape.iter().product::<usize>());
@@ -125,11 +125,11 @@ impl TensorFile {
             file.read_exact(bytes).map_err(failed)?;
             let value = |index: usize| value(info.dtype, &bytes[index * width..][..width]);
             match layout {
-                Layout::Keras => {
+                KernelLayout::Keras => {
                     let out = &mut out[first * row..][..count * row];
                     out.iter_mut().enumerate().for_each(|(index, out)| *out = value(index));
                 }
-                Layout::Torch { channels } => {
+                KernelLayout::Torch { channels } => {
                     let positions = row / channels;
                     for (index, out) in out.chunks_exact_mut(rows).enumerate() {
                         let column = index % channels * positions + index / channels;
@@ -155,7 +155,7 @@ impl TensorFile {
                 continue;
             }
             let mut values = vec![0.0; shape.elements()];
-            self.read(index, Layout::Keras, &mut values)?;
+            self.read(index, KernelLayout::Keras, &mut values)?;
             weights.push(Weight { name: name.to_owned(), shape, values });
         }
         if error.is_empty() { Ok(weights) } else { Err(error.into()) }
@@ -217,7 +217,7 @@ mod tests {
         // [outputs 2, channels 3, height 1, width 2] to [height, width, channels, outputs].
         let (_folder, file) = written(Dtype::F32, &[2, 3, 1, 2], &bytes((0..12).map(|value| value as f32)));
         let mut out = [0.0; 12];
-        file.read(0, Layout::Torch { channels: 3 }, &mut out).unwrap();
+        file.read(0, KernelLayout::Torch { channels: 3 }, &mut out).unwrap();
         assert_eq!(out, [0.0, 6.0, 2.0, 8.0, 4.0, 10.0, 1.0, 7.0, 3.0, 9.0, 5.0, 11.0]);
     }
 
@@ -228,9 +228,9 @@ mod tests {
         let (_folder, file) =
             written(Dtype::F32, &[rows, row], &bytes((0..rows * row).map(|value| (value % 1021) as f32)));
         let mut out = vec![0.0; rows * row];
-        file.read(0, Layout::Keras, &mut out).unwrap();
+        file.read(0, KernelLayout::Keras, &mut out).unwrap();
         assert!(out.iter().enumerate().all(|(index, &value)| value == (index % 1021) as f32));
-        file.read(0, Layout::Torch { channels: row }, &mut out).unwrap();
+        file.read(0, KernelLayout::Torch { channels: row }, &mut out).unwrap();
         let transposed = |index: usize| (index % rows * row + index / rows) % 1021;
         assert!(out.iter().enumerate().all(|(index, &value)| value == transposed(index) as f32));
     }

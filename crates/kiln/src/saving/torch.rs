@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use kiln_graph::Shape;
 
-use super::tensors::Layout;
+use super::tensors::KernelLayout;
 use super::weight_file::Candidate;
 use crate::network::Network;
 
@@ -149,7 +149,7 @@ fn candidate(tensor: Candidate, layers: &HashMap<String, String>, channels: Opti
         }
         _ => return Candidate { name: format!("{layer}/{variable}"), ..tensor },
     };
-    Candidate { name: format!("{layer}/{variable}"), shape, layout: Layout::Torch { channels }, ..tensor }
+    Candidate { name: format!("{layer}/{variable}"), shape, layout: KernelLayout::Torch { channels }, ..tensor }
 }
 
 /// Keras' InceptionV3 has no `gamma`. As its convolutions have no bias, `gamma` can be folded into the kernel and the

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use kiln_graph::Shape;
 
-use super::tensors::{Layout, TensorFile};
+use super::tensors::{KernelLayout, TensorFile};
 use super::{file_error, torch};
 use crate::network::Network;
 use crate::{Error, Result};
@@ -23,7 +23,7 @@ pub(crate) struct Candidate {
     pub shape: Shape,
     /// The index of the tensor in the file.
     pub place: usize,
-    pub layout: Layout,
+    pub layout: KernelLayout,
     /// The index of a tensor of factors along the last axis, by which the values are multiplied.
     pub scale: Option<usize>,
     /// The element type, if it is unsupported.
@@ -55,7 +55,7 @@ impl WeightFile {
                 let file = TensorFile::open(path)?;
                 let candidates = file.tensors().enumerate().map(|(place, (name, shape, unread))| {
                     let name = name.to_owned();
-                    Candidate { name, shape, place, layout: Layout::Keras, scale: None, unread }
+                    Candidate { name, shape, place, layout: KernelLayout::Keras, scale: None, unread }
                 });
                 let candidates = torch::candidates(candidates.collect(), network);
                 Ok((WeightFile::SafeTensors(file), candidates))
@@ -73,7 +73,7 @@ impl WeightFile {
                 file.read(candidate.place, candidate.layout, out)?;
                 let Some(scale) = candidate.scale else { return Ok(()) };
                 let mut factors = vec![0.0; candidate.shape.last().copied().unwrap_or_default()];
-                file.read(scale, Layout::Keras, &mut factors)?;
+                file.read(scale, KernelLayout::Keras, &mut factors)?;
                 for (value, factor) in out.iter_mut().zip(factors.iter().cycle()) {
                     *value *= factor;
                 }

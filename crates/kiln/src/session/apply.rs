@@ -138,7 +138,7 @@ fn apply_factors(graph: &mut Graph, copied: Vec<(Range, Tensor)>) -> Result<()> 
 }
 
 fn group(batch: &Batch<'_>, variable: usize) -> ParameterGroup {
-    batch.network.group_of(&batch.network.variables[variable])
+    batch.network.variables[variable].group
 }
 
 /// A variable's name as `layer/variable`.

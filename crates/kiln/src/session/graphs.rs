@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kiln_graph::{DType, Graph, Tensor, TensorType};
-use kiln_ops::{Accumulate, Copy, Gather, Record, Sum, Weigh, gradients};
+use kiln_ops::{Accumulate, Copy, Gather, Multiply, Record, Sum, gradients};
 
 use super::layout::Layout;
 use super::resident::DataType;
@@ -84,7 +84,7 @@ fn measured(graph: &mut Graph, network: &Network, compiled: &Compile, forward: &
     let labels = labels.ok_or_else(|| Error::unlabelled(&network.name))?;
     let scored = losses::append(&*compiled.loss, graph, &network.name, [output, labels])?;
     let losses = match weights {
-        Some(weights) => graph.add(Weigh, &[scored.losses, weights])?,
+        Some(weights) => graph.add(Multiply, &[scored.losses, weights])?,
         None => scored.losses,
     };
     let losses = penalties::added(graph, network, variables, losses)?;

@@ -3,7 +3,7 @@
 // multiply-adds. Needs subgroups of at least 8. The order of additions is that of the other tiles.
 #import quads
 
-const HANDING: u32 = 8u;       // invocations that share loads
+const SHUFFLE_WIDTH: u32 = 8u;       // invocations that hand on to each other
 const SUBGROUP_ROWS: u32 = 64u;    // of a workgroup
 const SUBGROUP_COLUMNS: u32 = 32u;
 
@@ -14,13 +14,13 @@ override subgroups_of_8: bool;
 struct Lane { place: u32, first: u32 }
 
 fn lane(in_subgroup: u32) -> Lane {
-    return Lane(in_subgroup % HANDING, in_subgroup - in_subgroup % HANDING);
+    return Lane(in_subgroup % SHUFFLE_WIDTH, in_subgroup - in_subgroup % SHUFFLE_WIDTH);
 }
 
 // The first column and the first row of an invocation, with tiles of rows along y, wrapping to z.
 fn subgroup_corner(group: vec3u, groups: vec3u, local: u32) -> vec2u {
-    let row = (group.z * groups.y + group.y) * SUBGROUP_ROWS + local / HANDING * ROWS;
-    return vec2u(group.x * SUBGROUP_COLUMNS + local % HANDING * 4u, row);
+    let row = (group.z * groups.y + group.y) * SUBGROUP_ROWS + local / SHUFFLE_WIDTH * ROWS;
+    return vec2u(group.x * SUBGROUP_COLUMNS + local % SHUFFLE_WIDTH * 4u, row);
 }
 
 // The values of the 8 invocations.

@@ -9,7 +9,7 @@ use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, St
 
 use self::columns::Product;
 use crate::case::Case;
-use crate::fused::{self, Epilogue, Finishes};
+use crate::fused::{self, Epilogue, HasEpilogue};
 use crate::pad::quads_fit;
 use crate::sum::SumRows;
 use crate::tiles::Tile;
@@ -129,7 +129,7 @@ impl Op for Matmul {
     }
 }
 
-impl Finishes for Matmul {
+impl HasEpilogue for Matmul {
     fn arity(&self) -> usize {
         2 + usize::from(self.bias)
     }

@@ -5,7 +5,10 @@ use kiln_graph::{Kernel, Limits, Lowering, Tensor, TensorType, linear_workgroups
 use super::Matmul;
 use crate::fused::Epilogue;
 use crate::kernels::lib::product_quads::{self, Params};
-use crate::kernels::{matmul as kernel, matmul_quads as quads, matmul_subgroup as subgroup};
+use crate::kernels::{
+    matmul as kernel, matmul_quads as quads, matmul_shared as shared, matmul_single as single, matmul_split as split,
+    matmul_subgroup as subgroup,
+};
 use crate::pad::{in_fours, transposed_in_fours};
 use crate::tiles::{
     SUBGROUP_QUADS, Tile, shared_tiles, single_tiles, subgroup_overrides, subgroup_tiles, subgroups_of_8,
@@ -13,11 +16,11 @@ use crate::tiles::{
 
 impl Matmul {
     /// The layout of the kernels for `c [M, N]`.
-    pub(super) fn layout(&self, [m, _, n]: [usize; 3]) -> Layout {
+    pub(super) fn layout(&self, [m, _, n]: [usize; 3]) -> ProductLayout {
         match (self.transpose_a, self.transpose_b) {
-            (true, _) => Layout::Tn,
-            (_, true) if !self.bias && m < n => Layout::NnOfTransposed,
-            _ => Layout::Nn,
+            (true, _) => ProductLayout::Tn,
+            (_, true) if !self.bias && m < n => ProductLayout::NnOfTransposed,
+            _ => ProductLayout::Nn,
         }
     }
 
@@ -28,12 +31,14 @@ impl Matmul {
         let gates = epilogue.gates(a);
         let [m, k, n] = sizes;
         let (a, b, [rows, columns], length_of_a, strides) = match self.layout(sizes) {
-            Layout::Tn => (in_fours(lowering, a, [1, k, m]), in_fours(lowering, b, [1, k, n]), [m, n], m, [n, 1]),
-            Layout::NnOfTransposed => {
+            ProductLayout::Tn => {
+                (in_fours(lowering, a, [1, k, m]), in_fours(lowering, b, [1, k, n]), [m, n], m, [n, 1])
+            }
+            ProductLayout::NnOfTransposed => {
                 let turned = transposed_in_fours(lowering, a, [1, k, m]);
                 (in_fours(lowering, b, [1, n, k]), turned, [n, m], k, [1, n])
             }
-            Layout::Nn => {
+            ProductLayout::Nn => {
                 let a = in_fours(lowering, a, [1, m, k]);
                 let b = match self.transpose_b {
                     true => transposed_in_fours(lowering, b, [1, k, n]),
@@ -52,56 +57,68 @@ impl Matmul {
             column_stride: strides[1] as u32,
         };
         let spread = tile.spread(rows, columns);
+        let (workgroups, quads) = (spread.workgroups, spread.overrides());
         let (epilogue, product_quads) = (epilogue.overrides(), product_quads::Overrides { has_bias: self.bias });
-        let overrides = quads::Overrides { epilogue, product_quads, quads: spread.overrides() };
-        let call = match (tile, self.transpose_a) {
-            (Tile::Split, _) => {
+        let call = match tile {
+            Tile::Split => {
+                let overrides = split::Overrides { epilogue, product_quads, quads };
                 push_split(lowering, [a, b, bias, gates], params, overrides);
                 return;
             }
-            (Tile::Subgroup, transposed) => {
+            Tile::Subgroup => {
                 let tiles = subgroup_tiles(rows, columns);
                 let (quads, subgroup) = (SUBGROUP_QUADS, subgroup_overrides(lowering.limits()));
                 let overrides = subgroup::Overrides { epilogue, product_quads, quads, subgroup };
-                match transposed {
+                match self.transpose_a {
                     true => subgroup::Tn { a, b, bias, gates, c }.call(params, overrides, tiles),
                     false => subgroup::Nn { a, b, bias, gates, c }.call(params, overrides, tiles),
                 }
             }
-            (Tile::Shared, true) => quads::SharedTn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
-            (Tile::Shared, false) => {
-                quads::SharedNn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups)
+            Tile::Shared => {
+                let overrides = shared::Overrides { epilogue, product_quads, quads };
+                match self.transpose_a {
+                    true => shared::Tn { a, b, bias, gates, c }.call(params, overrides, workgroups),
+                    false => shared::Nn { a, b, bias, gates, c }.call(params, overrides, workgroups),
+                }
             }
-            (Tile::Single, _) => quads::Single { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
-            (_, true) => quads::Tn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
-            (_, false) => quads::Nn { a, b, bias, gates, c }.call(params, overrides, spread.workgroups),
+            Tile::Single => {
+                let overrides = single::Overrides { epilogue, product_quads, quads };
+                single::Nn { a, b, bias, gates, c }.call(params, overrides, workgroups)
+            }
+            _ => {
+                let overrides = quads::Overrides { epilogue, product_quads, quads };
+                match self.transpose_a {
+                    true => quads::Tn { a, b, bias, gates, c }.call(params, overrides, workgroups),
+                    false => quads::Nn { a, b, bias, gates, c }.call(params, overrides, workgroups),
+                }
+            }
         };
         lowering.push(call.flops(2 * m * k * n));
     }
 }
 
 /// Pushes the calls that compute blocks of the inner axis in parallel and then add them.
-fn push_split(lowering: &mut Lowering, [a, b, bias, gates]: [Tensor; 4], params: Params, overrides: quads::Overrides) {
+fn push_split(lowering: &mut Lowering, [a, b, bias, gates]: [Tensor; 4], params: Params, overrides: split::Overrides) {
     let [rows, inner, columns] = [params.rows, params.inner, params.columns].map(|n| n as usize);
     let blocks = inner.div_ceil(BLOCK);
     let partial = lowering.scratch(TensorType::f32([blocks, rows, columns]));
     let single = rows <= FEW_ROWS;
     let spread = if single { single_tiles(rows, columns) } else { shared_tiles(rows, columns) };
-    let overrides = quads::Overrides { quads: spread.overrides(), ..overrides };
+    let overrides = split::Overrides { quads: spread.overrides(), ..overrides };
     let [x, y, _] = spread.workgroups;
     let workgroups = [x, y, blocks as u32];
     let call = match single {
-        true => quads::SplitSingle { a, b, c: partial }.call(params, overrides, workgroups),
-        false => quads::Split { a, b, c: partial }.call(params, overrides, workgroups),
+        true => split::Single { a, b, c: partial }.call(params, overrides, workgroups),
+        false => split::Tiles { a, b, c: partial }.call(params, overrides, workgroups),
     };
     lowering.push(call.flops(2 * rows * inner * columns));
-    let merge = quads::Merge { bias, gates, c: lowering.outputs()[0], partial };
-    lowering.push(merge.call(params, overrides, linear_workgroups(rows * columns, quads::INVOCATIONS)));
+    let merge = split::Merge { bias, gates, c: lowering.outputs()[0], partial };
+    lowering.push(merge.call(params, overrides, linear_workgroups(rows * columns, split::INVOCATIONS)));
 }
 
 /// The operand layout of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(super) enum ProductLayout {
     /// `a [M, K]` and `b [K, N]`, transposed before if necessary.
     Nn,
     /// `c^T = b a^T`, stored transposed, because a is smaller to transpose.
@@ -110,20 +127,20 @@ pub(super) enum Layout {
     Tn,
 }
 
-impl Layout {
+impl ProductLayout {
     /// The candidate tiles, the default first.
     pub(super) fn tiles(self, [m, k, n]: [usize; 3], limits: &Limits) -> Vec<(Tile, &'static Kernel)> {
-        let [rows, columns] = if self == Layout::NnOfTransposed { [n, m] } else { [m, n] };
+        let [rows, columns] = if self == ProductLayout::NnOfTransposed { [n, m] } else { [m, n] };
         let few = rows <= FEW_ROWS;
         let mut tiles = match self {
-            Layout::Tn => return TN.to_vec(),
+            ProductLayout::Tn => return TN.to_vec(),
             _ if few => NN_OF_FEW_ROWS.to_vec(),
             _ => NN.to_vec(),
         };
         let blocks = k.div_ceil(BLOCK);
         let [x, y, z] = if few { single_tiles(rows, columns) } else { shared_tiles(rows, columns) }.workgroups;
         if blocks > 1 && z == 1 && 4 * (blocks * rows * columns) as u64 <= limits.window_bytes() {
-            let kernel = if few { quads::SplitSingle::KERNEL } else { quads::Split::KERNEL };
+            let kernel = if few { split::Single::KERNEL } else { split::Tiles::KERNEL };
             let idle = x * y < BUSY && blocks >= MANY_BLOCKS && !subgroups_of_8(limits);
             tiles.insert(if idle { 0 } else { tiles.len() }, (Tile::Split, kernel));
         }
@@ -136,20 +153,20 @@ const BUSY: u32 = 128;
 /// The minimum number of blocks to compute in parallel.
 const MANY_BLOCKS: usize = 2;
 /// The steps of the inner axis per block, summed independently.
-const BLOCK: usize = quads::BLOCK as usize;
+const BLOCK: usize = split::BLOCK as usize;
 /// The largest number of rows for which other tiles are mostly empty.
 const FEW_ROWS: usize = 4;
 const NN: [(Tile, &Kernel); 5] = [
-    (Tile::Shared, quads::SharedNn::KERNEL),
+    (Tile::Shared, shared::Nn::KERNEL),
     (Tile::Quads, quads::Nn::KERNEL),
     (Tile::Subgroup, subgroup::Nn::KERNEL),
     (Tile::Columns, kernel::Nn::KERNEL),
-    (Tile::Single, quads::Single::KERNEL),
+    (Tile::Single, single::Nn::KERNEL),
 ];
 const NN_OF_FEW_ROWS: [(Tile, &Kernel); 3] =
-    [(Tile::Single, quads::Single::KERNEL), (Tile::Quads, quads::Nn::KERNEL), (Tile::Columns, kernel::Nn::KERNEL)];
+    [(Tile::Single, single::Nn::KERNEL), (Tile::Quads, quads::Nn::KERNEL), (Tile::Columns, kernel::Nn::KERNEL)];
 const TN: [(Tile, &Kernel); 4] = [
-    (Tile::Shared, quads::SharedTn::KERNEL),
+    (Tile::Shared, shared::Tn::KERNEL),
     (Tile::Quads, quads::Tn::KERNEL),
     (Tile::Subgroup, subgroup::Tn::KERNEL),
     (Tile::Columns, kernel::Tn::KERNEL),

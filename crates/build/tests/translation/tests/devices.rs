@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use kiln_cpu::{CpuDevice, Options};
 use kiln_gpu::{GpuDevice, Selector};
 use kiln_graph::{
-    Access, Argument, DType, Device, DeviceBuffer, DeviceError, Kernel, Order, Plan, PlanBuffer, PlannedCall, Step,
-    TensorType,
+    Access, Argument, CallDescriptor, DType, Device, DeviceBuffer, DeviceError, Kernel, Order, Plan, PlanBuffer,
+    PlannedCall, Step, TensorType,
 };
 
 use crate::inputs::{WORDS, params, words};
@@ -72,7 +72,7 @@ impl Case {
         let bytes = 4 * WORDS as u64;
         let argument = |buffer: usize| Argument { buffer, offset: 0, bytes, ty: TensorType::new([WORDS], DType::U32) };
         let buffer = |index: usize| PlanBuffer { name: Some(format!("b{index}")), bytes };
-        let call = PlannedCall {
+        let call = CallDescriptor {
             scope: "test".to_owned(),
             kernel: self.kernel,
             arguments: (0..count).map(argument).collect(),
@@ -81,6 +81,8 @@ impl Case {
             workgroups: self.workgroups,
             flops: 0,
         };
+        // SAFETY: the kernels are not trusted.
+        let call = unsafe { PlannedCall::new(call) };
         let plan = Plan { buffers: (0..count).map(buffer).collect(), calls: vec![call], ..Plan::default() };
         let mut buffers: Vec<Arc<dyn DeviceBuffer>> = Vec::new();
         for index in 0..count {

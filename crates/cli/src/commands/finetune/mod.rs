@@ -23,7 +23,6 @@ use super::{counted, devices};
 use crate::error::Error;
 use crate::interrupt::{self, Interrupt};
 use crate::plot;
-use crate::progress::words;
 use stages::Stages;
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
@@ -93,7 +92,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if let (Some(test), None) = (&test, interrupt::asked())
         && let Some(score) = model.evaluate_with_callbacks(test, &mut [&mut Interrupt])?
     {
-        println!("test images: {}", words(&score.figures()));
+        println!("test images: {score}");
         (run.test_loss, run.test_accuracy) = (Some(score.loss), score.get("accuracy"));
     }
     save(arguments, &model, &history, &run)?;

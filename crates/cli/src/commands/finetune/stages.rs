@@ -43,7 +43,7 @@ impl Stages<'_> {
     /// Trains the new head.
     pub fn train_head(&mut self, model: &mut Model) -> Result<(), Error> {
         let cache = self.arguments.cache.clone().map_or(FeatureCache::Memory, FeatureCache::File);
-        self.train(0, |data, fit| model.fine_tune(data, cache, fit))
+        self.train(0, |data, fit, callbacks| model.fine_tune_with_callbacks(data, cache, fit, callbacks))
     }
 
     /// Trains all layers from index `cut` on. Returns the optimizer as text.
@@ -59,7 +59,7 @@ impl Stages<'_> {
         for (layer, normalization) in model.split_normalizations() {
             eprintln!("warning: only one of {layer} and its {normalization} is frozen; unfreeze both or neither");
         }
-        self.train(self.history.epochs.len(), |data, fit| model.fit(data, fit))?;
+        self.train(self.history.epochs.len(), |data, fit, callbacks| model.fit_with_callbacks(data, fit, callbacks))?;
         Ok(optimizer)
     }
 
@@ -73,21 +73,19 @@ impl Stages<'_> {
     fn train(
         &mut self,
         before: usize,
-        fit: impl FnOnce(&Dataset, Fit<'_>) -> kiln::Result<History>,
+        fit: impl FnOnce(&Dataset, Fit<'_>, &mut [&mut dyn Callback]) -> kiln::Result<History>,
     ) -> Result<(), Error> {
         let epochs = before + self.arguments.epochs as usize;
         let (mut interrupt, mut progress) = (Interrupt, Progress::new(Some(epochs)));
-        let callbacks: Vec<&mut dyn Callback> = vec![&mut interrupt, &mut progress];
         let how = Fit {
             epochs,
             initial_epoch: before,
             batch_size: self.arguments.batch_size as usize,
             validation_data: self.validated,
             seed: self.arguments.seed,
-            callbacks,
             ..Fit::default()
         };
-        self.history.epochs.extend(fit(self.trained, how)?.epochs);
+        self.history.epochs.extend(fit(self.trained, how, &mut [&mut interrupt, &mut progress])?.epochs);
         Ok(())
     }
 }

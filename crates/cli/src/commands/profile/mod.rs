@@ -26,12 +26,12 @@ use crate::{files, plot};
 #[command(after_long_help = "\
 Examples:
   kiln profile lenet
-  kiln profile cifar-deep --augment
+  kiln profile cifar10_deep --augment
   kiln profile vgg16 --batch-size 4 --device nvidia
   kiln profile model.json --loss mean_squared_error --out profiles/mine")]
 pub struct Arguments {
-    /// The network: lenet, cifar-simple, cifar-deep, vgg16, inception_v3, an output folder of `kiln train`, or a
-    /// model.json.
+    /// A network that Kiln knows (lenet, cifar10_simple, cifar10_deep, vgg16, inception_v3), a folder that `kiln train` left,
+    /// or a model.json.
     model: String,
     /// The batch size [default: 128, or 8 if a sample has more than 10,000 values].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]

@@ -12,7 +12,7 @@ const PARTS: [&str; 8] = ["train", "training", "test", "testing", "val", "valid"
 
 /// The layout of a folder.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Layout {
+pub enum FolderLayout {
     /// The four files of MNIST or of a data set in its format.
     Mnist(PathBuf),
     /// The files of CIFAR-10.
@@ -27,32 +27,34 @@ pub enum Layout {
     Classes(PathBuf),
 }
 
-impl Layout {
+impl FolderLayout {
     /// Recognises the layout of a folder, or of the only folder in it.
-    pub fn of(folder: &Path) -> Result<Layout, Error> {
+    pub fn of(folder: &Path) -> Result<FolderLayout, Error> {
         let has = |name| idx::find(folder, name).is_some();
         if MNIST_FILES.into_iter().any(has) {
-            return Ok(Layout::Mnist(folder.to_owned()));
+            return Ok(FolderLayout::Mnist(folder.to_owned()));
         }
         if has("data_batch_1.bin") {
-            return Ok(Layout::Cifar10(folder.to_owned()));
+            return Ok(FolderLayout::Cifar10(folder.to_owned()));
         }
         if has("train.bin") {
-            return Ok(Layout::Cifar100(folder.to_owned()));
+            return Ok(FolderLayout::Cifar100(folder.to_owned()));
         }
         let files = ["train.safetensors", "test.safetensors"].map(|part| folder.join(part));
         if files.iter().all(|file| file.is_file()) {
-            return Ok(Layout::Tensors(files));
+            return Ok(FolderLayout::Tensors(files));
         }
         let parts = ["train", "test"].map(|part| folder.join(part));
         if parts.iter().all(|part| part.is_dir()) {
-            return Ok(Layout::Parts(parts));
+            return Ok(FolderLayout::Parts(parts));
         }
         let found = entries(folder)?;
         let folders: Vec<&PathBuf> = found.iter().filter(|path| path.is_dir()).collect();
         match (&found[..], &folders[..]) {
-            ([only], [_]) => Layout::of(only),
-            (_, [_, _, ..]) if !folders.iter().any(|folder| is_part(folder)) => Ok(Layout::Classes(folder.to_owned())),
+            ([only], [_]) => FolderLayout::of(only),
+            (_, [_, _, ..]) if !folders.iter().any(|folder| is_part(folder)) => {
+                Ok(FolderLayout::Classes(folder.to_owned()))
+            }
             _ => Err(Error::NotASet { folder: folder.to_owned(), found: names(&found) }),
         }
     }
@@ -61,13 +63,13 @@ impl Layout {
     pub fn load(&self, images: &Images) -> Result<Samples, Error> {
         let with_test = |(train, test)| Samples { train, test: Some(test), split: Split::Fit };
         match self {
-            Layout::Mnist(folder) => Ok(with_test(data::mnist(folder)?)),
-            Layout::Cifar10(folder) => Ok(with_test(data::cifar10(folder)?)),
-            Layout::Cifar100(folder) => Ok(with_test(data::cifar100(folder, LabelMode::Fine)?)),
-            Layout::Tensors([train, test]) => {
+            FolderLayout::Mnist(folder) => Ok(with_test(data::mnist(folder)?)),
+            FolderLayout::Cifar10(folder) => Ok(with_test(data::cifar10(folder)?)),
+            FolderLayout::Cifar100(folder) => Ok(with_test(data::cifar100(folder, LabelMode::Fine)?)),
+            FolderLayout::Tensors([train, test]) => {
                 Ok(with_test((data::load_safetensors(train)?, data::load_safetensors(test)?)))
             }
-            Layout::Parts([train, test]) => {
+            FolderLayout::Parts([train, test]) => {
                 let (folder, train, test) = (train, images.load(train)?, images.load(test)?);
                 match train.class_names() == test.class_names() {
                     true => Ok(with_test((train, test))),
@@ -78,15 +80,17 @@ impl Layout {
                     }),
                 }
             }
-            Layout::Classes(folder) => Ok(Samples { train: images.load(folder)?, test: None, split: Split::Folder }),
+            FolderLayout::Classes(folder) => {
+                Ok(Samples { train: images.load(folder)?, test: None, split: Split::Folder })
+            }
         }
     }
 
     /// Loads only the test samples, or all samples of a folder of classes.
     pub fn load_test(&self, images: &Images) -> Result<Dataset, Error> {
         match self {
-            Layout::Tensors([_, test]) => Ok(data::load_safetensors(test)?),
-            Layout::Parts([_, test]) => images.load(test),
+            FolderLayout::Tensors([_, test]) => Ok(data::load_safetensors(test)?),
+            FolderLayout::Parts([_, test]) => images.load(test),
             _ => {
                 let Samples { train, test, .. } = self.load(images)?;
                 Ok(test.unwrap_or(train))
@@ -128,23 +132,23 @@ mod tests {
     use super::*;
 
     /// The layout of a folder with these folders.
-    fn of(folders: &[&str]) -> Result<Layout, String> {
+    fn of(folders: &[&str]) -> Result<FolderLayout, String> {
         let root = tempfile::tempdir().unwrap();
         folders.iter().for_each(|name| std::fs::create_dir_all(root.path().join(name)).unwrap());
-        let layout = Layout::of(root.path()).map_err(|error| error.to_string())?;
+        let layout = FolderLayout::of(root.path()).map_err(|error| error.to_string())?;
         let inside = |path: PathBuf| path.strip_prefix(root.path()).unwrap().to_owned();
         Ok(match layout {
-            Layout::Classes(folder) => Layout::Classes(inside(folder)),
-            Layout::Parts(parts) => Layout::Parts(parts.map(inside)),
+            FolderLayout::Classes(folder) => FolderLayout::Classes(inside(folder)),
+            FolderLayout::Parts(parts) => FolderLayout::Parts(parts.map(inside)),
             other => other,
         })
     }
 
     #[test]
     fn folders_are_parts_or_classes() {
-        assert_eq!(of(&["train/a", "test/a"]), Ok(Layout::Parts(["train".into(), "test".into()])));
-        assert_eq!(of(&["cat", "dog", ".hidden"]), Ok(Layout::Classes("".into())));
-        assert_eq!(of(&["photos/cat", "photos/dog"]), Ok(Layout::Classes("photos".into())));
+        assert_eq!(of(&["train/a", "test/a"]), Ok(FolderLayout::Parts(["train".into(), "test".into()])));
+        assert_eq!(of(&["cat", "dog", ".hidden"]), Ok(FolderLayout::Classes("".into())));
+        assert_eq!(of(&["photos/cat", "photos/dog"]), Ok(FolderLayout::Classes("photos".into())));
         for parts in [&["train/a", "validation/a"][..], &["cat", "Train"], &["cat"], &[]] {
             assert!(of(parts).unwrap_err().contains("or a folder of images for each class"), "{parts:?}");
         }

@@ -13,7 +13,7 @@ use kiln::graph::Shape;
 
 pub use images::{Images, size};
 
-use self::layout::Layout;
+use self::layout::FolderLayout;
 use super::run::{DType, Rescale};
 use crate::error::Error;
 use crate::fetch::Known;
@@ -125,15 +125,17 @@ pub fn load_found(source: &str, images: &Images) -> Result<Found, Error> {
         let data = data::load_safetensors(Path::new(source))?.rescaled(1.0, 0.0);
         return Ok(Found { data, whats: "samples", split: Some(Split::Fit) });
     }
-    Ok(match Layout::of(&folder_of(source)?)? {
-        Layout::Classes(folder) => Found { data: images.load(&folder)?, whats: "images", split: Some(Split::Folder) },
+    Ok(match FolderLayout::of(&folder_of(source)?)? {
+        FolderLayout::Classes(folder) => {
+            Found { data: images.load(&folder)?, whats: "images", split: Some(Split::Folder) }
+        }
         layout => Found { data: layout.load_test(images)?, whats: "images", split: None },
     })
 }
 
 /// Loads a folder.
 pub fn load_folder(folder: &Path, images: &Images) -> Result<Samples, Error> {
-    Layout::of(folder)?.load(images)
+    FolderLayout::of(folder)?.load(images)
 }
 
 fn folder_of(source: &str) -> Result<PathBuf, Error> {
@@ -178,8 +180,8 @@ pub fn described(source: &str, images: &Images) -> Result<Option<(Shape, usize)>
         return Ok(None);
     }
     let folder = folder_of(source)?;
-    match Layout::of(&folder)? {
-        Layout::Parts([folder, _]) | Layout::Classes(folder) => images.described(&folder),
+    match FolderLayout::of(&folder)? {
+        FolderLayout::Parts([folder, _]) | FolderLayout::Classes(folder) => images.described(&folder),
         _ => Ok(None),
     }
 }

@@ -41,9 +41,9 @@ Examples:
   kiln train lenet --data fashion-mnist --out runs/fashion
   kiln train lenet --minutes 5 --device nvidia
   kiln train lenet --batch-size 1024 --accumulate 8
-  kiln train cifar-deep --data photos/ --epochs 40 --augment
-  kiln train cifar-deep --augment rotation_range=15,width_shift_range=0.1,horizontal_flip=true
-  kiln train cifar-deep --epochs 60 --resume
+  kiln train cifar10_deep --data photos/ --epochs 40 --augment
+  kiln train cifar10_deep --augment rotation_range=15,width_shift_range=0.1,horizontal_flip=true
+  kiln train cifar10_deep --epochs 60 --resume
   kiln train runs/lenet --data more/ --out runs/lenet-more
   kiln train model.json --weights init.safetensors --data xy.safetensors --no-shuffle --out runs/mine
 
@@ -52,14 +52,14 @@ pub struct Arguments {
     // Must be first, because the fields after it remove the arguments that they parse.
     #[command(flatten)]
     pub options: Options,
-    /// The network: lenet, cifar-simple, cifar-deep, or a model.json as written by Keras' to_json, with random weights;
-    /// or an output folder of `kiln train`, with its weights.
+    /// The network: lenet, cifar10_simple, cifar10_deep, or a model.json in the form of Keras' to_json, with random weights; or a
+    /// folder that `kiln train` left, with the weights that are there.
     pub model: String,
-    /// The training data: mnist, fashion-mnist, cifar10 or cifar100 (downloaded if necessary), a folder with their
-    /// files, a folder with the folders train and test, each with a folder of images per class, a folder of images per
-    /// class (of which --validation-split splits off a share), an archive of any of these folders (.tar.gz), or a
-    /// safetensors file with x (f32 or u8, not scaled) and y (classes or a row per sample) [default: mnist for lenet,
-    /// cifar10 for cifar-simple and cifar-deep].
+    /// What to learn: mnist, fashion-mnist, cifar10, cifar100 (fetched if need be), a folder with their files, a folder
+    /// with the folders train and test, each with a folder of images for each class, a folder of images for each class
+    /// (of which --validation-split sets a share apart), an archive of one (.tar.gz), or a safetensors file with x (f32 or
+    /// u8, seen as it is) and y (classes or a row for each sample) [default: mnist for lenet, cifar10 for cifar10_simple and
+    /// cifar10_deep].
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
     #[command(flatten)]

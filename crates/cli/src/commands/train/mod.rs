@@ -37,7 +37,7 @@ use super::{augment, devices};
 use crate::error::Error;
 use crate::interrupt::{self, Interrupt};
 use crate::plot;
-use crate::progress::{Progress, words};
+use crate::progress::Progress;
 
 pub fn run(given: &Arguments) -> Result<ExitCode, Error> {
     network::check(&given.model)?;
@@ -87,7 +87,7 @@ pub fn run(given: &Arguments) -> Result<ExitCode, Error> {
     if let (Some(test), None) = (&data.test, interrupt::asked())
         && let Some(score) = model.evaluate_with_callbacks(test, &mut [&mut Interrupt])?
     {
-        println!("test images: {}", words(&score.figures()));
+        println!("test images: {score}");
         (written.test_loss, written.test_accuracy) = (Some(score.loss), score.get("accuracy"));
     }
     end(&written, &history, folder.path())
@@ -236,7 +236,7 @@ fn fit(
     callbacks.extend(board.as_mut().map(|callback| callback as &mut dyn Callback));
     callbacks.extend(plateau.as_mut().map(|callback| callback as &mut dyn Callback));
     callbacks.extend(patience.as_mut().map(|callback| callback as &mut dyn Callback));
-    let fitted = model.fit(
+    let fitted = model.fit_with_callbacks(
         &data.trained,
         Fit {
             epochs: arguments.epochs().unwrap_or(usize::MAX),
@@ -247,9 +247,9 @@ fn fit(
             augmentation: data.augmentation.as_ref(),
             class_weight: data.class_weight.clone(),
             initial_epoch,
-            callbacks,
             ..Fit::default()
         },
+        &mut callbacks,
     );
     let ended = saver.history();
     let fitted = fitted.map_err(|error| diverged::explain(error, &ended, out, || first(arguments, &data.train)))?;

@@ -8,13 +8,14 @@ use kiln::optimizers::{Adadelta, Adagrad, Adam, AdamW, LearningRate, Nadam, Opti
 
 use super::arguments::{positive, share};
 use super::schedule::{Length, Schedule};
+use crate::commands::network::Known;
 use crate::error::Error;
 
 /// Optimizer options.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Optimizer options")]
 pub struct OptimizerArguments {
-    /// The optimizer [default: rmsprop for cifar-simple and cifar-deep, else adam].
+    /// How the weights are changed [default: rmsprop for cifar10_simple and cifar10_deep, else adam].
     #[arg(long, value_enum)]
     optimizer: Option<Rule>,
     /// The learning rate [default: Keras' for the optimizer: 0.001, but 0.01 for sgd].
@@ -271,7 +272,8 @@ impl OptimizerArguments {
     }
 
     fn rule(&self, model: &str) -> Rule {
-        let usual = if model.starts_with("cifar-") { Rule::Rmsprop } else { Rule::Adam };
+        let of_cifar = Known::named(model).is_some_and(|known| known.data == Some("cifar10"));
+        let usual = if of_cifar { Rule::Rmsprop } else { Rule::Adam };
         self.optimizer.unwrap_or(usual)
     }
 }

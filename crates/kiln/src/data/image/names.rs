@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::{ColorMode, Interpolation};
+use crate::UnknownName;
 
 impl Interpolation {
     /// All interpolations.
@@ -29,14 +30,12 @@ impl Interpolation {
 }
 
 impl FromStr for Interpolation {
-    type Err = String;
+    type Err = UnknownName;
 
     /// The interpolation with Keras' name.
-    fn from_str(name: &str) -> Result<Interpolation, String> {
-        Interpolation::ALL.into_iter().find(|interpolation| interpolation.name() == name).ok_or_else(|| {
-            let names = Interpolation::ALL.map(Interpolation::name).join(", ");
-            format!("expected one of {names}; found `{name}`")
-        })
+    fn from_str(name: &str) -> Result<Interpolation, UnknownName> {
+        let known = Interpolation::ALL.into_iter().find(|interpolation| interpolation.name() == name);
+        known.ok_or_else(|| UnknownName::new(&Interpolation::ALL.map(Interpolation::name), name))
     }
 }
 
@@ -71,6 +70,6 @@ mod tests {
             assert_eq!(serde_json::to_value(mode).unwrap(), mode.name());
             assert_eq!(ColorMode::of_channels(mode.channels()), Some(mode));
         }
-        assert!("linear".parse::<Interpolation>().unwrap_err().contains("bilinear"));
+        assert!("linear".parse::<Interpolation>().unwrap_err().expected.contains("bilinear"));
     }
 }

@@ -100,7 +100,7 @@ struct Axis {
 }
 
 /// The input pixels of an output pixel and their weights.
-struct Window {
+struct Support {
     first: usize,
     weights: Vec<i32>,
 }
@@ -117,7 +117,7 @@ impl Axis {
         places.take(self.to).map(|place| (place as usize).min(self.from - 1)).collect()
     }
 
-    fn windows(&self, interpolation: Interpolation) -> Vec<Window> {
+    fn windows(&self, interpolation: Interpolation) -> Vec<Support> {
         let scale = self.from as f64 / self.to as f64;
         let wide = scale.max(1.0);
         let support = interpolation.support() * wide;
@@ -129,7 +129,7 @@ impl Axis {
             let weights: Vec<f64> = (first..end).map(weight).collect();
             let sum: f64 = weights.iter().sum();
             let fixed = |weight: &f64| (weight / sum * f64::from(1 << WEIGHT_BITS)).round() as i32;
-            Window { first, weights: weights.iter().map(fixed).collect() }
+            Support { first, weights: weights.iter().map(fixed).collect() }
         };
         (0..self.to).map(window).collect()
     }

@@ -1,6 +1,7 @@
 //! `model.json`: a model in the format of Keras' `to_json`.
 
 mod calls;
+mod groups;
 mod read;
 mod write;
 

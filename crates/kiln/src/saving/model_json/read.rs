@@ -6,6 +6,7 @@ use kiln_graph::Shape;
 use serde_json::Value;
 
 use super::calls::{Call, call, is_op, single};
+use super::groups;
 use crate::keras_object::{KerasObject, Package, check_float32, check_members, first_unknown, shown, string, unknown};
 use crate::layers::{Named, Registry, is_custom, split_config};
 use crate::network::{ModelClass, Network, Node};
@@ -50,7 +51,8 @@ fn sequential(config: &Value, registry: &Registry) -> Result<Network, String> {
         network.name = string(config, "name")?.to_owned();
     }
     for json in &layers[usize::from(has_input)..] {
-        network.push(layer(json, &["name"], registry)?);
+        network.push(layer(json, &["name", groups::MEMBER], registry)?);
+        groups::read(json, &mut network).map_err(|problem| format!("{}: {problem}", title(json)))?;
     }
     Ok(network)
 }
@@ -76,7 +78,7 @@ fn functional(config: &Value, registry: &Registry) -> Result<Network, String> {
     for json in layers.iter().enumerate().filter(|(index, _)| *index != place).map(|(_, json)| json) {
         let named = |problem: String| format!("{}: {problem}", title(json));
         let name = string(json, "name").map_err(named)?;
-        let layer = layer(json, &["name", "inbound_nodes"], registry)?;
+        let layer = layer(json, &["name", "inbound_nodes", groups::MEMBER], registry)?;
         let Call { inputs, training } = call(json).map_err(named)?;
         let taken = inputs.iter().map(|input| {
             let unknown = || named(format!("expected a preceding layer as its input, found {input}"));
@@ -84,6 +86,7 @@ fn functional(config: &Value, registry: &Registry) -> Result<Network, String> {
         });
         let taken: Vec<Node> = taken.collect::<Result<_, String>>()?;
         let node = network.push_on(Named { training, ..layer }, &taken);
+        groups::read(json, &mut network).map_err(named)?;
         if nodes.insert(name, node).is_some() {
             return Err(named("expected a name that no other layer has".to_owned()));
         }

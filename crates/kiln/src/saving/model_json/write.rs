@@ -3,6 +3,7 @@
 use kiln_graph::Shape;
 use serde_json::{Map, Value, json};
 
+use super::groups;
 use crate::Result;
 use crate::layers::{is_custom, registered_name};
 use crate::network::{ModelClass, Network, PlacedLayer};
@@ -21,7 +22,8 @@ pub(in crate::saving) fn to_json(network: &Network) -> Result<Value> {
 
 fn sequential(network: &Network) -> Value {
     let batch_shape = keras_shape(&network.input_shape);
-    let layers: Vec<Value> = std::iter::once(input(network)).chain(network.layers.iter().map(layer)).collect();
+    let layers: Vec<Value> =
+        std::iter::once(input(network)).chain(network.layers.iter().map(|placed| layer(network, placed))).collect();
     json!({
         "module": "keras",
         "class_name": "Sequential",
@@ -41,7 +43,7 @@ fn sequential(network: &Network) -> Value {
 /// The layers in Keras' order, each with its name and inputs.
 fn functional(network: &Network) -> Value {
     let layers = network.ordered().into_iter().map(|node| {
-        let mut json = node.layer().map_or_else(|| input(network), |index| layer(&network.layers[index]));
+        let mut json = node.layer().map_or_else(|| input(network), |index| layer(network, &network.layers[index]));
         json["name"] = json!(network.name_of(node));
         json["inbound_nodes"] = match node.layer().map(|index| &network.layers[index]) {
             None => json!([]),
@@ -117,7 +119,7 @@ fn input(network: &Network) -> Value {
     })
 }
 
-fn layer(placed: &PlacedLayer) -> Value {
+fn layer(network: &Network, placed: &PlacedLayer) -> Value {
     let common = [("name", json!(placed.name)), ("trainable", json!(placed.trainable)), ("dtype", dtype())];
     let common = common.map(|(key, value)| (key.to_owned(), value));
     let config: Map<String, Value> = common.into_iter().chain(placed.layer.config()).collect();
@@ -135,6 +137,9 @@ fn layer(placed: &PlacedLayer) -> Value {
             [input] => json!({"input_shape": keras_shape(input)}),
             _ => json!({"input_shape": inputs.iter().map(keras_shape).collect::<Vec<_>>()}),
         };
+    }
+    if let Some(groups) = groups::member(network, placed) {
+        layer[groups::MEMBER] = groups;
     }
     layer
 }

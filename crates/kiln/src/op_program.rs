@@ -24,7 +24,7 @@ fn types(arrays: &[Array]) -> Vec<TensorType> {
 
 /// A program of one op with its tensors on the device, to measure or check the op.
 #[derive(Debug)]
-pub struct Alone {
+pub struct OpProgram {
     plan: Plan,
     buffers: Buffers,
     program: Box<dyn Program>,
@@ -34,35 +34,35 @@ pub struct Alone {
     bytes: u64,
 }
 
-impl Alone {
+impl OpProgram {
     /// Creates an op with these `inputs`, which updates the tensors of `rewritten`, if there are any. It uses the
     /// fastest kernels for the device ([`Device::plan`]).
     ///
     /// # Errors
     /// If the op does not support these tensors, or the device cannot run it.
-    pub fn new(device: &Device, op: Arc<dyn Op>, inputs: &[Array], rewritten: &[Array]) -> Result<Alone> {
+    pub fn new(device: &Device, op: Arc<dyn Op>, inputs: &[Array], rewritten: &[Array]) -> Result<OpProgram> {
         let [taken, changed] = [inputs, rewritten].map(types);
-        let alone = Alone::unwritten(device, op, &taken, &changed, |graph| device.plan(graph))?;
-        alone.write(inputs, rewritten)?;
-        Ok(alone)
+        let program = OpProgram::unwritten(device, op, &taken, &changed, |graph| device.plan(graph))?;
+        program.write(inputs, rewritten)?;
+        Ok(program)
     }
 
-    /// As [`Alone::new`], with the given choice of kernels.
+    /// As [`OpProgram::new`], with kernels of the caller's choice.
     ///
     /// # Errors
-    /// As [`Alone::new`].
+    /// As [`OpProgram::new`].
     pub fn with_choices(
         device: &Device,
         op: Arc<dyn Op>,
         inputs: &[Array],
         rewritten: &[Array],
         choices: &Choices,
-    ) -> Result<Alone> {
+    ) -> Result<OpProgram> {
         let [taken, changed] = [inputs, rewritten].map(types);
         let plan = |graph: &Graph| Ok(Plan::with(graph, &device.info().limits, choices)?);
-        let alone = Alone::unwritten(device, op, &taken, &changed, plan)?;
-        alone.write(inputs, rewritten)?;
-        Ok(alone)
+        let program = OpProgram::unwritten(device, op, &taken, &changed, plan)?;
+        program.write(inputs, rewritten)?;
+        Ok(program)
     }
 
     /// An op with uninitialised tensors.
@@ -72,7 +72,7 @@ impl Alone {
         inputs: &[TensorType],
         rewritten: &[TensorType],
         plan: impl FnOnce(&Graph) -> Result<Plan>,
-    ) -> Result<Alone> {
+    ) -> Result<OpProgram> {
         let mut graph = Graph::new();
         graph.scope(op.name());
         let mut given = |kind: &str, types: &[TensorType]| -> Vec<(String, Tensor)> {
@@ -103,7 +103,7 @@ impl Alone {
         let plan = plan(&graph)?;
         let mut buffers = Buffers::new(device.as_dyn().clone());
         let program = buffers.program(&plan)?;
-        Ok(Alone { plan, buffers, program, results, bytes })
+        Ok(OpProgram { plan, buffers, program, results, bytes })
     }
 
     /// Replaces the values of the op's inputs and updated tensors.
@@ -145,7 +145,7 @@ impl Alone {
         self.run_in(Step::default(), times)
     }
 
-    /// As [`Alone::run`], with the given step.
+    /// As [`OpProgram::run`], in a step of the caller's choice.
     ///
     /// # Errors
     /// When the device fails.

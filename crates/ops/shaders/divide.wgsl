@@ -1,4 +1,4 @@
-// y[n] = weights[n] x[n].
+// z = x / y, element by element.
 // One invocation computes one element.
 #import linear
 
@@ -7,8 +7,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;       // [count]
-@group(0) @binding(1) var<storage, read> weights: array<f32>; // [count]
-@group(0) @binding(2) var<storage, read_write> y: array<f32>; // [count]
+@group(0) @binding(1) var<storage, read> y: array<f32>;       // [count]
+@group(0) @binding(2) var<storage, read_write> z: array<f32>; // [count]
 @group(0) @binding(3) var<uniform> params: Params;
 
 @compute @workgroup_size(256)
@@ -19,6 +19,6 @@ fn forward(
 ) {
     let i = linear_index(group, groups, local);
     if i < params.count {
-        y[i] = weights[i] * x[i];
+        z[i] = x[i] / y[i];
     }
 }

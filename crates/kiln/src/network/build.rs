@@ -1,0 +1,126 @@
+//! Appending layers to a network: their shapes and variables.
+
+use kiln_graph::Shape;
+
+use super::{ModelClass, Network, Node, PlacedLayer, PlacedVariable};
+use crate::LayerError;
+use crate::layers::{BuildError, Layer, Named, Variable};
+use crate::optimizers::ParameterGroup;
+
+impl Network {
+    /// Appends a layer that takes what the last one gives. One that does not fit is kept, and [`Network::check`] tells.
+    pub fn push(&mut self, layer: Named) {
+        self.push_on(layer, &[self.output]);
+    }
+
+    /// Appends a layer that takes what these nodes give, and has the network give what it gives. One that does not fit
+    /// is kept, and [`Network::check`] tells.
+    pub fn push_on(&mut self, Named { name, layer, trainable, training }: Named, inputs: &[Node]) -> Node {
+        // A chain has no place for how a layer is called.
+        if *inputs != [self.output] || training.is_some() {
+            self.class = ModelClass::Functional;
+        }
+        let name = name.unwrap_or_else(|| self.names.free(layer.class_name()));
+        let first = self.variables.len();
+        let placed = match self.input_shapes(&name, &*layer, inputs) {
+            Ok(Some(inputs)) => self.fit(&name, &*layer, &inputs).map(|fits| Some((inputs, fits))),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let shapes = match placed {
+            Ok(placed) => placed.map(|(inputs, (output, variables))| {
+                self.place_variables(&name, variables);
+                (inputs, output)
+            }),
+            Err(error) => {
+                self.broken.get_or_insert(error);
+                None
+            }
+        };
+        self.names.insert(&name);
+        let inputs = inputs.iter().copied().filter(|&input| self.has(input)).collect();
+        let variables = first..self.variables.len();
+        self.layers.push(PlacedLayer { name, layer, inputs, shapes, variables, trainable, training });
+        self.output = self.output_of(self.layers.len() - 1);
+        self.output
+    }
+
+    /// The shapes of what a layer takes; nothing behind a layer that does not fit.
+    fn input_shapes(
+        &self,
+        name: &str,
+        layer: &dyn Layer,
+        inputs: &[Node],
+    ) -> std::result::Result<Option<Vec<Shape>>, LayerError> {
+        if inputs.is_empty() || inputs.iter().any(|&input| !self.has(input)) {
+            let expected = "to take what this model's input or its layers give".to_owned();
+            let found = if inputs.is_empty() { "nothing" } else { "what a layer of another model gives" }.to_owned();
+            return Err(unfit(name, layer, expected, found));
+        }
+        Ok(inputs.iter().map(|&input| self.shape(input).cloned()).collect())
+    }
+
+    /// The shape that a layer gives for these inputs, and its variables.
+    fn fit(
+        &self,
+        name: &str,
+        layer: &dyn Layer,
+        inputs: &[Shape],
+    ) -> std::result::Result<(Shape, Vec<Variable>), LayerError> {
+        let error = |expected: String, found: String| Err(unfit(name, layer, expected, found));
+        if name.is_empty() || name.contains('/') || self.names.contains(name) {
+            return error("a name that no other layer has, without `/`".to_owned(), format!("`{name}`"));
+        }
+        let sizes = || format!("tensors of 1 to {} elements", u32::MAX);
+        let found = || match inputs {
+            [input] => format!("an input {input}"),
+            _ => format!("inputs {}", inputs.iter().map(Shape::to_string).collect::<Vec<_>>().join(", ")),
+        };
+        if !inputs.iter().all(addressable) {
+            return error(sizes(), found());
+        }
+        let output = match layer.merged_shape(inputs) {
+            Ok(output) => output,
+            Err(BuildError::Input { expected }) => return error(expected, found()),
+            Err(BuildError::Argument { argument, expected, found }) => {
+                return Err(LayerError { argument: Some(argument), ..unfit(name, layer, expected, found) });
+            }
+        };
+        let variables = inputs.first().map(|input| layer.variables(input)).unwrap_or_default();
+        let shapes = || variables.iter().map(|variable| &variable.shape).chain([&output]);
+        if let Some(shape) = shapes().find(|shape| !addressable(shape)) {
+            return error(sizes(), shape.to_string());
+        }
+        for Variable { name, shape, initializer, regularizer, .. } in &variables {
+            if let Some(expected) = initializer.misfit(shape) {
+                return error(expected, format!("{initializer:?} of a {name} {shape}"));
+            }
+            if let Some((expected, found)) = regularizer.and_then(|found| Some((found.misfit()?, found))) {
+                return error(expected, format!("{found:?} of a {name}"));
+            }
+        }
+        Ok((output, variables))
+    }
+
+    fn place_variables(&mut self, layer_name: &str, variables: Vec<Variable>) {
+        for variable in variables {
+            let name = format!("{layer_name}/{}", variable.name);
+            let (start, layer) = (self.values(), self.layers.len());
+            let Variable { shape, initializer, regularizer, trainable, .. } = variable;
+            let group = ParameterGroup::default();
+            let placed = PlacedVariable { name, shape, initializer, regularizer, layer, trainable, group, start };
+            self.variables.push(placed);
+        }
+    }
+}
+
+/// A layer that does not fit, for its inputs or its place.
+pub(super) fn unfit(name: &str, layer: &dyn Layer, expected: String, found: String) -> LayerError {
+    LayerError { layer: name.to_owned(), class_name: layer.class_name(), argument: None, expected, found }
+}
+
+/// Whether a tensor has elements, and not more than a kernel's 32-bit indices reach.
+fn addressable(shape: &Shape) -> bool {
+    let elements = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
+    elements.is_some_and(|elements| (1..=u32::MAX as usize).contains(&elements))
+}

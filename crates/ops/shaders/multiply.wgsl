@@ -1,0 +1,24 @@
+// z = x y, element by element.
+// One invocation computes one element.
+#import linear
+
+struct Params {
+    count: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;       // [count]
+@group(0) @binding(1) var<storage, read> y: array<f32>;       // [count]
+@group(0) @binding(2) var<storage, read_write> z: array<f32>; // [count]
+@group(0) @binding(3) var<uniform> params: Params;
+
+@compute @workgroup_size(256)
+fn forward(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let i = linear_index(group, groups, local);
+    if i < params.count {
+        z[i] = x[i] * y[i];
+    }
+}
