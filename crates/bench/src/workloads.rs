@@ -151,7 +151,7 @@ fn layers(model: &Model) -> Result<Vec<Layer>> {
 }
 
 /// The layers of InceptionV3 that are measured, by Keras' names: a convolution 3x3, a 1x7 and a 1x1.
-const OF_INCEPTION_V3: [&str; 3] = ["conv2d_4", "conv2d_35", "conv2d_85"];
+const OF_INCEPTION_V3: [&str; 3] = ["conv2d_4", "conv2d_36", "conv2d_85"];
 
 /// The networks whose trainings and ops are measured: LeNet and the deeper network for CIFAR-10.
 pub fn networks() -> [Model; 2] {
@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(shapes("conv2d_input_gradient/cifar10_deep.conv4"), "128x14x14x64 3x3x64x64");
         assert_eq!(shapes("max_pool2d_gradient/cifar10_deep.pool2"), "128x14x14x64 128x7x7x64");
         assert_eq!(shapes("gather/cifar10_deep.images"), "128x32x32x3 128");
-        assert_eq!(shapes("conv2d/inception_v3.conv2d_35"), "8x17x17x128 1x7x128x128");
+        assert_eq!(shapes("conv2d/inception_v3.conv2d_36"), "8x17x17x128 1x7x128x128");
         assert_eq!(shapes("conv2d/inception_v3.conv2d_4"), "8x73x73x80 3x3x80x192");
         assert!(workloads.iter().all(|workload| workload.id() != "conv2d_input_gradient/lenet.conv1"));
     }
