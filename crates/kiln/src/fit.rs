@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::augmentation::Augmentation;
 use crate::callbacks::{self, BatchLogs, Callback, tell};
 use crate::data::Dataset;
+use crate::evaluate::evaluate;
 use crate::history::{EpochLogs, History};
 use crate::model::Score;
 use crate::network::Node;
@@ -122,11 +123,11 @@ impl Model {
         for callback in &mut fit.callbacks {
             callback.on_train_begin(training.model())?;
         }
-        let session = training.model().session("fit")?;
-        if let Some(states) = session.take_resumed(fit.initial_epoch) {
+        let kept = training.model().callbacks_mut();
+        if let Some(states) = kept.take_resumed(fit.initial_epoch) {
             callbacks::restore(&mut fit.callbacks, states)?;
         }
-        session.callback_states = callbacks::states(&fit.callbacks)?;
+        kept.states = callbacks::states(&fit.callbacks)?;
         let mut history = History::default();
         for epoch in fit.initial_epoch + 1..=fit.epochs {
             let mut begin = ControlFlow::Continue(());
@@ -143,7 +144,7 @@ impl Model {
             if let (Some(validation), true) = (&validation, flow.is_continue()) {
                 let (began, session) = (Instant::now(), training.model().session("fit")?);
                 let totals;
-                (totals, flow) = session.evaluate((entry, validation), fit.batch_size, &mut fit.callbacks)?;
+                (totals, flow) = evaluate(session, (entry, validation), fit.batch_size, &mut fit.callbacks)?;
                 if flow.is_continue() && !totals.loss().is_finite() {
                     let (step, what) = (logs.batch_losses.len(), "the validation loss".to_owned());
                     let error = Error::NonFinite { epoch, step, what, value: totals.loss() };
@@ -176,17 +177,17 @@ impl Model {
     /// Tells all callbacks of an epoch's end, and then of the moment to save a checkpoint.
     fn end_epoch(&mut self, callbacks: &mut [&mut dyn Callback], logs: &EpochLogs) -> Result<ControlFlow<()>> {
         let mut flow = ControlFlow::Continue(());
-        self.session("fit")?.ending_epoch = true;
+        self.callbacks_mut().ending_epoch = true;
         let told: Result<()> = callbacks.iter_mut().try_for_each(|callback| {
             if callback.on_epoch_end(self, logs)?.is_break() {
                 flow = ControlFlow::Break(());
             }
             Ok(())
         });
-        self.session("fit")?.ending_epoch = false;
+        self.callbacks_mut().ending_epoch = false;
         told?;
         if logs.complete {
-            self.session("fit")?.callback_states = callbacks::states(callbacks)?;
+            self.callbacks_mut().states = callbacks::states(callbacks)?;
             for callback in callbacks {
                 callback.on_checkpoint(self, logs)?;
             }

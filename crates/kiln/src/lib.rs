@@ -36,6 +36,7 @@ mod confusion_matrix;
 pub mod data;
 mod device;
 mod error;
+mod evaluate;
 mod figures;
 pub mod files;
 mod fit;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Dataset};
-use crate::augmentation::{Features, Standardization};
+use super::{DataError, Dataset, Features, Standardization};
 
 /// How values from 0 to 255, red, green and blue, become what a network was trained with: Keras' modes of
 /// `preprocess_input` (`keras/src/applications/imagenet_utils.py`). A network sees nonsense in another mode, and no error

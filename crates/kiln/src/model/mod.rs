@@ -12,9 +12,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kiln_graph::{Profile, Shape};
 
-use crate::callbacks::Callback;
+use crate::callbacks::{Callback, CallbackStates};
 use crate::compile::Compile;
 use crate::data::Dataset;
+use crate::evaluate::evaluate;
 use crate::layers::Named;
 use crate::losses::Misfit;
 use crate::network::{ModelClass, Network, Node};
@@ -55,6 +56,7 @@ pub struct Model {
     weights: Vec<f32>,
     /// The device has the weights from here on. The lock is for predictions, which borrow the model only.
     session: Option<Mutex<Session>>,
+    callbacks: CallbackStates,
 }
 
 impl Model {
@@ -64,7 +66,7 @@ impl Model {
     }
 
     pub(crate) fn of(network: Network) -> Model {
-        Model { network, seed: 0, weights: Vec::new(), session: None }
+        Model { network, seed: 0, weights: Vec::new(), session: None, callbacks: CallbackStates::default() }
     }
 
     /// The model under this name, without which it is `functional`.
@@ -246,7 +248,8 @@ impl Model {
 
     /// Trains for `steps` steps and tells how long each kernel call of a step takes, on average over all steps but the
     /// first, which warms up. When the data set ends, it starts again. The weights change as in [`Model::fit`].
-    /// Images are changed at random as in the last `fit`.
+    /// Images are changed at random as in the last `fit`. With [`Compile::accumulate`] above 1, shards of one size share a
+    /// program, and the time of a call is that of all its runs within a step.
     ///
     /// # Errors
     /// When the model is not compiled, a batch is empty or larger than the data set, the data set does not fit the model
@@ -325,7 +328,7 @@ impl Model {
     fn evaluated(&mut self, data: &Dataset, callbacks: &mut [&mut dyn Callback]) -> Result<(Score, ControlFlow<()>)> {
         self.check_data("evaluate", data)?;
         let input = self.network.input();
-        let (totals, flow) = self.session("evaluate")?.evaluate((input, data), INFERENCE_BATCH, callbacks)?;
+        let (totals, flow) = evaluate(self.session("evaluate")?, (input, data), INFERENCE_BATCH, callbacks)?;
         Ok((Score { loss: totals.loss(), metrics: totals.metrics() }, flow))
     }
 
@@ -338,6 +341,14 @@ impl Model {
         let misfit = |Misfit { expected, found }| Error::Misfit { model: self.network.name.clone(), expected, found };
         let labels = data.labels().ok_or_else(|| Error::unlabelled(&self.network.name))?;
         loss.check_labels(self.network.output_shape(), labels).map_err(misfit)
+    }
+
+    pub(crate) fn callbacks(&self) -> &CallbackStates {
+        &self.callbacks
+    }
+
+    pub(crate) fn callbacks_mut(&mut self) -> &mut CallbackStates {
+        &mut self.callbacks
     }
 
     pub(crate) fn network(&self) -> &Network {
@@ -395,7 +406,7 @@ impl Model {
         check_memory(&self.network, device, compile.as_ref(), 1)?;
         let weights = self.flat_weights()?;
         self.session = Some(Mutex::new(Session::new(device, &self.network, compile, &weights)?));
-        self.weights = Vec::new();
+        (self.weights, self.callbacks) = (Vec::new(), CallbackStates::default());
         Ok(())
     }
 

@@ -2,20 +2,18 @@
 //! must be.
 
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kiln_graph::{Pending, ReadBack};
 
+use super::names::Persistent;
 use super::programs::Key;
 use super::stream::Chunks;
-use super::{IN_FLIGHT, Mode, Role, Session, graphs, resident};
-use crate::callbacks::{Callback, TestBatchLogs, tell};
+use super::{IN_FLIGHT, Mode, Role, Session, resident};
 use crate::compile::MOST_STEPS;
 use crate::data::Dataset;
 use crate::figures::Figures;
-use crate::network::Node;
 use crate::{Error, Result, memory};
 
 /// A submission that takes less than this runs twice as many steps the next time.
@@ -89,33 +87,6 @@ impl Session {
             sums: (0..columns).map(|column| sum(rows, column)).collect(),
         };
         values.chunks_exact(columns * landed.shards).map(batch).collect()
-    }
-
-    /// The loss and the metrics of all samples of a data set, or of those until a callback broke.
-    ///
-    /// # Errors
-    /// When the data set does not fit the model, or a program cannot be made or run.
-    pub fn evaluate(
-        &mut self,
-        (entry, data): (Node, &Dataset),
-        batch: usize,
-        callbacks: &mut [&mut dyn Callback],
-    ) -> Result<(Totals, ControlFlow<()>)> {
-        self.load(Role::Test, data, entry)?;
-        let mut totals = self.totals();
-        let mut flow = ControlFlow::Continue(());
-        let mut pass = Pass::over(self, Mode::Evaluate, Role::Test, batch)?;
-        while let Some(landed) = pass.next(self, flow.is_continue())? {
-            for batch in self.batches(&landed) {
-                totals.add(&batch);
-                if flow.is_continue() {
-                    let (loss, metrics) = (totals.loss(), totals.metrics());
-                    let logs = TestBatchLogs { samples: totals.samples, all_samples: data.len(), loss, metrics };
-                    flow = tell(callbacks, |callback| callback.on_test_batch_end(&logs));
-                }
-            }
-        }
-        Ok((totals, flow))
     }
 
     /// The outputs for all samples of a data set, one after the other.
@@ -330,13 +301,13 @@ fn run(session: &mut Session, key: Key, first: usize, most: usize) -> Result<(Bo
     let steps = session.steps(key.mode, first, key.size, count);
     let outputs = session.network().output_shape().batched(key.size).elements();
     let (name, offset, bytes) = match key.mode {
-        Mode::Predict => (graphs::PREDICTIONS, 0, outputs as u64 * 4),
+        Mode::Predict => (Persistent::Predictions, 0, outputs as u64 * 4),
         _ => {
             let (first, row_bytes) = (steps.first().map_or(0, |step| step.row), session.row_bytes());
-            (graphs::METRICS, u64::from(first) * row_bytes, count as u64 * row_bytes)
+            (Persistent::Metrics, u64::from(first) * row_bytes, count as u64 * row_bytes)
         }
     };
-    let buffer = session.buffers.get(name).cloned();
+    let buffer = name.of(&session.buffers).cloned();
     let read_back = buffer.as_ref().map(|buffer| ReadBack { buffer, offset, bytes });
     Ok((session.ready(key)?.program.run(&steps, read_back)?, count))
 }

@@ -1,14 +1,31 @@
 //! The state of a training: gradients, what the optimizer keeps, and how far it is.
 
-use super::layout::TRAINABLE;
-use super::{Session, graphs};
+use serde::{Deserialize, Serialize};
+
+use super::Session;
+use super::names::Persistent;
 use crate::Result;
-use crate::callbacks::CallbackState;
 use crate::compile::AVERAGE;
 use crate::network::PlacedVariable;
-use crate::optimizers::LearningRate;
-use crate::saving::checkpoint::Progress;
+use crate::optimizers::{LearningRate, ParameterGroup};
 use crate::weights::Weight;
+
+/// How far a training is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// The name of the optimizer.
+    pub optimizer: String,
+    /// How many epochs are over.
+    pub epochs: usize,
+    /// How many steps are.
+    pub iterations: u64,
+    /// The learning rate, unless a schedule tells it.
+    pub learning_rate: Option<f64>,
+    /// The learning rate or schedule that the model was compiled with, in words.
+    pub compiled_learning_rate: String,
+    /// The layers that learn or decay otherwise than the optimizer says.
+    pub groups: Vec<(String, ParameterGroup)>,
+}
 
 impl Session {
     /// The gradients that the last step left, by the names of the variables. Waits for all that runs.
@@ -17,7 +34,7 @@ impl Session {
     /// When the device is lost.
     pub fn gradients(&self) -> Result<Vec<Weight>> {
         let bytes = self.layout.trainable_len() as u64 * 4;
-        let flat: Vec<f32> = match self.buffers.get(graphs::GRADIENTS) {
+        let flat: Vec<f32> = match Persistent::Gradients.of(&self.buffers) {
             Some(buffer) => bytemuck::pod_collect_to_vec(&buffer.read(0, bytes)?),
             None => Vec::new(),
         };
@@ -44,7 +61,7 @@ impl Session {
     /// When the network is not compiled or the device is lost.
     pub fn slots(&self) -> Result<Vec<(String, Vec<f32>)>> {
         let read = |slot: String| {
-            let flat = match self.buffers.get(&graphs::slot_buffer(&slot)) {
+            let flat = match Persistent::Slot(&slot).of(&self.buffers) {
                 Some(buffer) => buffer.read(0, self.layout.trainable_len() as u64 * 4)?,
                 None => Vec::new(),
             };
@@ -60,7 +77,7 @@ impl Session {
     pub fn average_weights(&self) -> Result<()> {
         let bytes = self.layout.trainable_len() as u64 * 4;
         let averaged = self.compiled.as_ref().is_some_and(|compiled| compiled.use_ema) && self.iterations > 0;
-        match (self.buffers.get(&graphs::slot_buffer(AVERAGE)), self.buffers.get(TRAINABLE)) {
+        match (Persistent::Slot(AVERAGE).of(&self.buffers), Persistent::Trainable.of(&self.buffers)) {
             (Some(average), Some(weights)) if averaged && bytes > 0 => Ok(weights.write(0, &average.read(0, bytes)?)?),
             _ => Ok(()),
         }
@@ -87,31 +104,19 @@ impl Session {
         self.compiled.as_ref().map_or(String::new(), |compiled| format!("{:?}", compiled.optimizer.learning_rate()))
     }
 
-    /// The states of the checkpoint that was restored last, if no `fit` has had them and the next one goes on from there.
-    pub fn take_resumed(&mut self, initial_epoch: usize) -> Option<Vec<CallbackState>> {
-        self.resumed.take().filter(|_| initial_epoch == self.epochs)
-    }
-
     /// Puts training where it was: the weights one after the other, what the optimizer kept, and how far it was. The
     /// learning rate is that of then if the network was compiled with the same; another one stays.
     ///
     /// # Errors
     /// When the device is lost.
-    pub fn restore(
-        &mut self,
-        weights: &[f32],
-        slots: &[Vec<f32>],
-        progress: &Progress,
-        callbacks: Vec<CallbackState>,
-    ) -> Result<()> {
+    pub fn restore(&mut self, weights: &[f32], slots: &[Vec<f32>], progress: &Progress) -> Result<()> {
         self.write_weights(weights)?;
         for (name, flat) in self.slot_names()?.iter().zip(slots) {
-            if let (Some(buffer), false) = (self.buffers.get(&graphs::slot_buffer(name)), flat.is_empty()) {
+            if let (Some(buffer), false) = (Persistent::Slot(name).of(&self.buffers), flat.is_empty()) {
                 buffer.write(0, bytemuck::cast_slice(flat))?;
             }
         }
         (self.epochs, self.iterations) = (progress.epochs, progress.iterations);
-        (self.callback_states, self.resumed) = (callbacks.clone(), Some(callbacks));
         let compiled = self.compiled_learning_rate();
         match (&mut self.learning_rate, progress.learning_rate) {
             (LearningRate::Constant(rate), Some(saved)) if compiled == progress.compiled_learning_rate => *rate = saved,
