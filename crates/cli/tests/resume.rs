@@ -60,6 +60,20 @@ fn a_training_with_patience_ends_as_one_that_was_not_interrupted() {
 }
 
 #[test]
+fn a_training_in_shards_goes_on_in_shards() {
+    let folder = write_over();
+    let folder = folder.path();
+    let accumulate = ["--accumulate", "3", "--batch-size", "10", "--epochs"];
+    over(folder, "whole", &[&accumulate[..], &["4"]].concat());
+    over(folder, "part", &[&accumulate[..], &["2"]].concat());
+    let text = succeed(folder, &["train", "part", "--resume", "--epochs", "4"]);
+    assert!(text.contains("--accumulate=3") && text.contains("batches of 10 in 3 shards"), "{text}");
+    assert!(checkpoint(folder, "part") == checkpoint(folder, "whole"));
+    let run: serde_json::Value = serde_json::from_slice(&read(folder, "part", "run.json")).unwrap();
+    assert_eq!(run["accumulate"], 3);
+}
+
+#[test]
 fn a_learning_rate_takes_effect_and_is_written_down() {
     let folder = write_over();
     let folder = folder.path();

@@ -138,11 +138,11 @@ impl Model {
         for callback in callbacks.iter_mut() {
             callback.on_train_begin(training.model())?;
         }
-        let session = training.model().session("fit")?;
-        if let Some(states) = session.take_resumed(fit.initial_epoch) {
+        let kept = training.model().callbacks_mut();
+        if let Some(states) = kept.take_resumed(fit.initial_epoch) {
             callbacks::restore(callbacks, states)?;
         }
-        session.callback_states = callbacks::states(callbacks)?;
+        kept.states = callbacks::states(callbacks)?;
         let mut history = History::default();
         for epoch in fit.initial_epoch + 1..=fit.epochs {
             let mut begin = ControlFlow::Continue(());
@@ -194,17 +194,17 @@ impl Model {
     /// Tells all callbacks of an epoch's end, and then of the moment to save a checkpoint.
     fn end_epoch(&mut self, callbacks: &mut [&mut dyn Callback], logs: &EpochLogs) -> Result<ControlFlow<()>> {
         let mut flow = ControlFlow::Continue(());
-        self.session("fit")?.ending_epoch = true;
+        self.callbacks_mut().ending_epoch = true;
         let told: Result<()> = callbacks.iter_mut().try_for_each(|callback| {
             if callback.on_epoch_end(self, logs)?.is_break() {
                 flow = ControlFlow::Break(());
             }
             Ok(())
         });
-        self.session("fit")?.ending_epoch = false;
+        self.callbacks_mut().ending_epoch = false;
         told?;
         if logs.complete {
-            self.session("fit")?.callback_states = callbacks::states(callbacks)?;
+            self.callbacks_mut().states = callbacks::states(callbacks)?;
             for callback in callbacks {
                 callback.on_checkpoint(self, logs)?;
             }

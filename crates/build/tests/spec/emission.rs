@@ -215,8 +215,8 @@ fn a_step_of_another_layout_does_not_compile() {
     let generated = generated(&Options::new(Paths::of_parts())).unwrap();
 
     for line in [
-        "-> (u32, u32, [u32; 2], [f32; 4], f32, u32, [u32; 2]) =",
-        "assert!(::core::mem::size_of::<::kiln_graph::Step > () == 48);",
+        "-> (u32, u32, [u32; 2], [f32; 4], f32, u32, u32, u32, u32, u32, [u32; 2]) =",
+        "assert!(::core::mem::size_of::<::kiln_graph::Step > () == 64);",
         "assert!(::core::mem::offset_of!(::kiln_graph::Step, rates) == 16);",
         "assert!(::core::mem::offset_of!(::kiln_graph::Step, iteration) == 36);",
     ] {

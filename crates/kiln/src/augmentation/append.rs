@@ -1,12 +1,12 @@
 //! The nodes of an augmentation in a step.
 
-use kiln_graph::{Graph, Tensor, TensorType};
+use kiln_graph::{Graph, Tensor};
 use kiln_ops::{
     AugmentColor, AugmentDraw, AugmentWarp, Gather, ImageStatistics, Matmul, StandardizeFeatures, StandardizeSamples,
 };
 
-use super::{Augmentation, Features, Standardization};
-use crate::session::Role;
+use super::Augmentation;
+use crate::data::Standardization;
 use crate::{Error, Result};
 
 /// Where a batch comes from, and what becomes of it.
@@ -25,8 +25,19 @@ pub(crate) struct Source<'a> {
     pub augmentation: Option<&'a Augmentation>,
     /// What comes after them.
     pub standardization: &'a Standardization,
-    /// Whose buffers hold the features.
-    pub role: Role,
+    /// The features that the standardization needs, if it needs any.
+    pub features: Option<FeatureTensors>,
+}
+
+/// [`Features`](crate::data::Features) on the device, for samples of E values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FeatureTensors {
+    /// `[E]`
+    pub centre: Tensor,
+    /// `[E]`
+    pub divisor: Tensor,
+    /// `[E, E]`
+    pub whitening: Option<Tensor>,
 }
 
 /// Appends the nodes that gather a batch, change it and standardize it.
@@ -45,7 +56,22 @@ pub(crate) fn append(graph: &mut Graph, source: &Source<'_>) -> Result<Tensor> {
         }
     };
     graph.scope("standardization");
-    source.standardization.append(graph, x, source.role)
+    standardized(graph, source, x)
+}
+
+/// Appends what becomes of a batch after its random changes.
+fn standardized(graph: &mut Graph, source: &Source<'_>, mut x: Tensor) -> Result<Tensor> {
+    if let Some(divides) = source.standardization.samples {
+        let statistics = graph.add(ImageStatistics, &[x])?;
+        x = graph.add(StandardizeSamples { divides }, &[x, statistics])?;
+    }
+    let Some(FeatureTensors { centre, divisor, whitening }) = source.features else { return Ok(x) };
+    let x = graph.add(StandardizeFeatures, &[x, centre, divisor])?;
+    let Some(whitening) = whitening else { return Ok(x) };
+    let shape = graph.shape(x).clone();
+    let flat = graph.reshape(x, [shape[0], shape.sample().elements()])?;
+    let flat = graph.add(Matmul::default(), &[flat, whitening])?;
+    Ok(graph.reshape(flat, shape)?)
 }
 
 impl Augmentation {
@@ -115,36 +141,5 @@ impl Augmentation {
             taken.push(graph.add(ImageStatistics, &[x])?);
         }
         Ok(graph.add(AugmentColor { shifts, brightens, cutout, cval, scale, offset }, &taken)?)
-    }
-}
-
-impl Standardization {
-    fn append(&self, graph: &mut Graph, mut x: Tensor, role: Role) -> Result<Tensor> {
-        if let Some(divides) = self.samples {
-            let statistics = graph.add(ImageStatistics, &[x])?;
-            x = graph.add(StandardizeSamples { divides }, &[x, statistics])?;
-        }
-        if let Some(features) = &self.features {
-            x = features.append(graph, x, role)?;
-        }
-        Ok(x)
-    }
-}
-
-impl Features {
-    fn append(&self, graph: &mut Graph, x: Tensor, role: Role) -> Result<Tensor> {
-        let shape = graph.shape(x).clone();
-        let elements = shape.sample().elements();
-        let mut given = |part: &str, ty: TensorType| {
-            let buffer = graph.buffer(&role.buffer(part));
-            graph.persistent(ty, buffer, 0)
-        };
-        let [centre, divisor] = ["centre", "divisor"].map(|part| given(part, TensorType::f32([elements])));
-        let whitening = self.whitening.as_ref().map(|_| given("whitening", TensorType::f32([elements, elements])));
-        let x = graph.add(StandardizeFeatures, &[x, centre, divisor])?;
-        let Some(whitening) = whitening else { return Ok(x) };
-        let flat = graph.reshape(x, [shape[0], elements])?;
-        let flat = graph.add(Matmul::default(), &[flat, whitening])?;
-        Ok(graph.reshape(flat, shape)?)
     }
 }

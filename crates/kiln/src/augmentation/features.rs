@@ -1,15 +1,11 @@
-//! What standardization needs to know of a data set.
-
-use std::sync::Arc;
+//! What standardization needs to know of a data set: found in it.
 
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, Par, Side};
-use kiln_graph::Buffers;
 
 use super::Augmentation;
-use crate::data::{Dataset, Values};
-use crate::session::{Role, write_new};
-use crate::{Device, Error, Result};
+use crate::data::{Dataset, Features, Values};
+use crate::{Error, Result};
 
 /// What is added to a standard deviation before something is divided by it.
 const EPSILON: f64 = 1e-6;
@@ -18,77 +14,7 @@ const CHUNK: usize = 2048;
 /// The most values of a sample that is whitened: the matrix of so many rows and columns takes 2 GiB.
 const MOST_WHITENED: usize = 1 << 14;
 
-/// What becomes of the values of a data set after they were scaled and before a model sees them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Standardization {
-    /// Whether each sample is centred, and whether it is then divided by its standard deviation.
-    pub samples: Option<bool>,
-    /// What then happens to each value by its place.
-    pub features: Option<Arc<Features>>,
-}
-
-impl PartialEq for Standardization {
-    /// The same rule. Features that are the same memory are equal without a look at their values.
-    fn eq(&self, other: &Standardization) -> bool {
-        let same_features = match (&self.features, &other.features) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
-            (a, b) => a.is_none() && b.is_none(),
-        };
-        self.samples == other.samples && same_features
-    }
-}
-
-impl Standardization {
-    /// Hands over all that the rule consists of, as bytes.
-    pub(crate) fn hash_into(&self, update: &mut dyn FnMut(&[u8])) {
-        update(format!("{:?}", self.samples).as_bytes());
-        if let Some(Features { centre, divisor, whitening }) = self.features.as_deref() {
-            for values in [Some(centre), Some(divisor), whitening.as_ref()].into_iter().flatten() {
-                update(bytemuck::cast_slice(values));
-            }
-        }
-    }
-
-    /// Copies the features to buffers of the device.
-    ///
-    /// # Errors
-    /// When memory runs out or the device is lost.
-    pub(crate) fn upload(&self, role: Role, device: &Device, buffers: &mut Buffers) -> Result<()> {
-        let Some(features) = &self.features else { return Ok(()) };
-        let whitening = features.whitening.as_ref().map(|matrix| ("whitening", matrix));
-        let parts = [Some(("centre", &features.centre)), Some(("divisor", &features.divisor)), whitening];
-        for (part, values) in parts.into_iter().flatten() {
-            write_new(&role.buffer(part), bytemuck::cast_slice(values), device, buffers)?;
-        }
-        Ok(())
-    }
-}
-
-/// What [`Augmentation::fit`] finds in a training set, for samples of E values:
-/// `y = whitening^T (x - centre) / divisor`.
-#[derive(Clone, PartialEq)]
-pub struct Features {
-    /// `[E]`: what is subtracted from each value, the mean of its channel.
-    pub centre: Vec<f32>,
-    /// `[E]`: what it is divided by then, 1 or the standard deviation of its channel.
-    pub divisor: Vec<f32>,
-    /// `[E, E]`: the matrix of ZCA whitening.
-    pub whitening: Option<Vec<f32>>,
-}
-
-impl std::fmt::Debug for Features {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Features({} values, whitening: {})", self.centre.len(), self.whitening.is_some())
-    }
-}
-
 impl Features {
-    /// What is subtracted from each channel, and what it is divided by then, for samples of so many values.
-    pub(crate) fn of_channels(mean: &[f32], divisor: &[f32], elements: usize) -> Features {
-        let spread = |by_channel: &[f32]| by_channel.iter().copied().cycle().take(elements).collect();
-        Features { centre: spread(mean), divisor: spread(divisor), whitening: None }
-    }
-
     /// The features of all samples, scaled as a model sees them.
     ///
     /// # Errors

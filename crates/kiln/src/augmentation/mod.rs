@@ -32,11 +32,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::data::Dataset;
+pub use crate::data::standardization::Features;
+use crate::data::{Dataset, Standardization};
 
-pub(crate) use append::{Source, append};
-pub use features::Features;
-pub(crate) use features::Standardization;
+pub(crate) use append::{FeatureTensors, Source, append};
 pub use kiln_ops::FillMode;
 pub use preview::ContactSheet;
 pub use ranges::{ShiftRange, ZoomRange};

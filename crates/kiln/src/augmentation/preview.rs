@@ -6,7 +6,6 @@ use kiln_ops::Gather;
 use super::Augmentation;
 use crate::data::{Dataset, Values};
 use crate::random::{Stream, bits};
-use crate::session::{Resident, Role, write_new};
 use crate::{Device, Error, Result};
 
 /// Pixels between two images of a contact sheet.
@@ -75,16 +74,21 @@ impl Augmentation {
     /// So many samples after the random changes of one step.
     fn changed(&self, device: &Device, data: &Dataset, count: usize, seed: u64) -> Result<Vec<f64>> {
         let mut buffers = Buffers::new(device.as_dyn().clone());
-        let resident = Resident::upload(data, Role::Train, device, &mut buffers)?;
-        let order: Vec<u32> = (0..count).map(|place| (place % data.len()) as u32).collect();
-        write_new(&Role::Train.buffer("order"), bytemuck::cast_slice(&order), device, &mut buffers)?;
-
         let mut graph = Graph::new();
-        let mut given = |part: &str, ty: TensorType| {
-            let buffer = graph.buffer(&Role::Train.buffer(part));
-            graph.persistent(ty, buffer, 0)
+        let mut given = |name: &str, ty: TensorType, bytes: &[u8]| {
+            let mut words = bytes.to_vec();
+            words.resize(bytes.len().next_multiple_of(4), 0);
+            buffers.named(name, words.len() as u64)?.write(0, &words)?;
+            let buffer = graph.buffer(name);
+            crate::Result::Ok(graph.persistent(ty, buffer, 0))
         };
-        let (x, order) = (given("x", resident.ty.x.clone()), given("order", TensorType::new([count], DType::U32)));
+        let x = given(
+            "x",
+            TensorType::new(data.sample_shape().batched(data.len()), data.dtype()),
+            &data.slice(0..data.len())?,
+        )?;
+        let order: Vec<u32> = (0..count).map(|place| (place % data.len()) as u32).collect();
+        let order = given("order", TensorType::new([count], DType::U32), bytemuck::cast_slice(&order))?;
         let x = graph.add(Gather { batch: count, scale: 1.0, offset: 0.0 }, &[x, order])?;
         let y = self.append(&mut graph, x, 1.0, 0.0)?;
         let (ty, images) = (graph.ty(y).clone(), graph.buffer("images"));

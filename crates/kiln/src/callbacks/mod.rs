@@ -27,7 +27,7 @@ pub use model_checkpoint::{ModelCheckpoint, ModelCheckpointState};
 pub use monitor::Mode;
 pub use reduce_lr_on_plateau::{ReduceLROnPlateau, ReduceLROnPlateauState};
 pub use state::CallbackState;
-pub(crate) use state::{restore, states};
+pub(crate) use state::{CallbackStates, restore, states};
 pub use tensor_board::{TensorBoard, TensorBoardState, UpdateFreq};
 pub use terminate_on_nan::TerminateOnNaN;
 

@@ -103,6 +103,29 @@ impl CallbackState {
     }
 }
 
+/// What a compiled model keeps of its callbacks.
+#[derive(Debug, Default)]
+pub(crate) struct CallbackStates {
+    /// The states of the last `fit`'s callbacks, as they were after its last epoch that ran to its end.
+    pub states: Vec<CallbackState>,
+    /// Whether callbacks are being told of an epoch's end.
+    pub ending_epoch: bool,
+    /// The states of a checkpoint, and how many epochs it has, for the next `fit`.
+    resumed: Option<(Vec<CallbackState>, usize)>,
+}
+
+impl CallbackStates {
+    /// Keeps the states of a checkpoint with so many epochs.
+    pub fn resume(&mut self, states: Vec<CallbackState>, epochs: usize) {
+        (self.states, self.resumed) = (states.clone(), Some((states, epochs)));
+    }
+
+    /// The states of the checkpoint that was restored last, if no `fit` has had them and the next one goes on from there.
+    pub fn take_resumed(&mut self, initial_epoch: usize) -> Option<Vec<CallbackState>> {
+        self.resumed.take().filter(|(_, epochs)| *epochs == initial_epoch).map(|(states, _)| states)
+    }
+}
+
 /// The states of all callbacks.
 pub(crate) fn states(callbacks: &[&mut dyn Callback]) -> Result<Vec<CallbackState>> {
     callbacks.iter().filter_map(|callback| callback.state().transpose()).collect()

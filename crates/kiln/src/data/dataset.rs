@@ -10,9 +10,8 @@ use kiln_graph::{DType, Shape};
 use super::rows::rows;
 use super::samples::Samples;
 use super::stream::Streamed;
-use super::{DataError, Labels, SampleValue, Shared, Source, Values};
+use super::{DataError, Labels, SampleValue, Shared, Source, Standardization, Values};
 use crate::Error;
-use crate::augmentation::Standardization;
 
 /// Samples of one shape, with a label for each unless they are only for predictions. The model's input is `value *
 /// scale + offset`, standardized if [`Augmentation::standardize`](crate::augmentation::Augmentation::standardize) was

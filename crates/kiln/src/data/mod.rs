@@ -19,6 +19,7 @@ mod preprocessing;
 mod rows;
 mod samples;
 mod shared;
+pub(crate) mod standardization;
 mod stream;
 mod tensors;
 
@@ -35,6 +36,7 @@ pub use mnist::{MNIST_FILES, mnist};
 pub use preprocessing::Preprocessing;
 pub use samples::Values;
 pub use shared::Shared;
+pub(crate) use standardization::{Features, Standardization};
 pub use stream::{SampleValue, Source};
 pub use tensors::{load_safetensors, load_safetensors_samples};
 

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Dataset};
+use super::{DataError, Dataset, Features, Standardization};
 use crate::UnknownName;
-use crate::augmentation::{Features, Standardization};
 
 /// The preprocessing of RGB values from 0 to 255 that a network was trained with: Keras' modes of `preprocess_input`
 /// (`keras/src/applications/imagenet_utils.py`). The wrong mode gives wrong predictions without an error.

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kiln_graph::{Profile, Shape, block_on};
 
+use crate::callbacks::CallbackStates;
 use crate::compile::Compile;
 use crate::data::Dataset;
 use crate::layers::Named;
@@ -55,6 +56,7 @@ pub struct Model {
     weights: Vec<f32>,
     /// The device has the weights from here on. The lock is for predictions, which borrow the model only.
     session: Option<Mutex<Session>>,
+    callbacks: CallbackStates,
 }
 
 impl Model {
@@ -64,7 +66,7 @@ impl Model {
     }
 
     pub(crate) fn of(network: Network) -> Model {
-        Model { network, seed: 0, weights: Vec::new(), session: None }
+        Model { network, seed: 0, weights: Vec::new(), session: None, callbacks: CallbackStates::default() }
     }
 
     /// The model under this name, without which it is `functional`.
@@ -262,7 +264,8 @@ impl Model {
 
     /// Trains for `steps` steps and tells how long each kernel call of a step takes, on average over all steps but the
     /// first, which warms up. When the data set ends, it starts again. The weights change as in [`Model::fit`].
-    /// Images are changed at random as in the last `fit`.
+    /// Images are changed at random as in the last `fit`. With [`Compile::accumulate`] above 1, shards of one size share a
+    /// program, and the time of a call is that of all its runs within a step.
     ///
     /// # Errors
     /// When the model is not compiled, a batch is empty or larger than the data set, the data set does not fit the model
@@ -345,6 +348,14 @@ impl Model {
         loss.check_labels(self.network.output_shape(), labels).map_err(misfit)
     }
 
+    pub(crate) fn callbacks(&self) -> &CallbackStates {
+        &self.callbacks
+    }
+
+    pub(crate) fn callbacks_mut(&mut self) -> &mut CallbackStates {
+        &mut self.callbacks
+    }
+
     pub(crate) fn network(&self) -> &Network {
         &self.network
     }
@@ -399,7 +410,7 @@ impl Model {
         check_memory(&self.network, device, compile.as_ref(), 1)?;
         let weights = self.flat_weights_async().await?;
         self.session = Some(Mutex::new(Session::new(device, &self.network, compile, &weights).await?));
-        self.weights = Vec::new();
+        (self.weights, self.callbacks) = (Vec::new(), CallbackStates::default());
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::tensors::{TensorFile, write_tensors};
 use crate::callbacks::CallbackState;
 use crate::optimizers::ParameterGroup;
+use crate::session::Progress;
 use crate::weights::{self, Weight};
 use crate::{Error, Model, Result};
 
@@ -21,23 +22,6 @@ const CALLBACKS: &str = "kiln.callbacks";
 const OPTIMIZER: &str = "optimizer/";
 /// What the names of callbacks' tensors begin with.
 const CALLBACK: &str = "callback/";
-
-/// How far a training is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Progress {
-    /// The name of the optimizer.
-    pub optimizer: String,
-    /// How many epochs are over.
-    pub epochs: usize,
-    /// How many steps are.
-    pub iterations: u64,
-    /// The learning rate, unless a schedule tells it.
-    pub learning_rate: Option<f64>,
-    /// The learning rate or schedule that the model was compiled with, in words.
-    pub compiled_learning_rate: String,
-    /// The layers that learn or decay otherwise than the optimizer says.
-    pub groups: Vec<(String, ParameterGroup)>,
-}
 
 /// What a callback keeps beside tensors.
 #[derive(Serialize, Deserialize)]
@@ -52,15 +36,15 @@ struct SavedState {
 pub(crate) fn save(model: &Model, path: &Path) -> Result<()> {
     let mut tensors = model.get_weights()?;
     let session = model.trained("save_checkpoint")?;
-    if session.ending_epoch {
+    if model.callbacks().ending_epoch {
         return Err(Error::CheckpointTooEarly);
     }
     for (slot, values) in block_on(session.slots())? {
         let named = |weight: Weight| Weight { name: format!("{OPTIMIZER}{slot}/{}", weight.name), ..weight };
         tensors.extend(session.layout().unpack(session.network(), &values).into_iter().map(named));
     }
-    let mut callbacks = Vec::with_capacity(session.callback_states.len());
-    for (index, state) in session.callback_states.iter().enumerate() {
+    let mut callbacks = Vec::new();
+    for (index, state) in model.callbacks().states.iter().enumerate() {
         let named = |tensor: &Weight| Weight { name: format!("{CALLBACK}{index}/{}", tensor.name), ..tensor.clone() };
         tensors.extend(state.tensors().iter().map(named));
         let names = state.tensors().iter().map(|tensor| tensor.name.clone()).collect();
@@ -106,7 +90,8 @@ pub(crate) fn load(model: &mut Model, path: &Path) -> Result<usize> {
     }
     let weights = weights::pack(session.network(), &source, &weights)?;
     let slots = session.layout().pack_slots(session.network(), &source, OPTIMIZER, &session.slot_names()?, &slots)?;
-    session.restore(&weights, &slots, &progress, callbacks)?;
+    session.restore(&weights, &slots, &progress)?;
+    model.callbacks_mut().resume(callbacks, progress.epochs);
     Ok(progress.epochs)
 }
 

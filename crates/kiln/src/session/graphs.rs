@@ -6,30 +6,13 @@ use kiln_graph::{DType, Graph, Tensor, TensorType};
 use kiln_ops::{Accumulate, Copy, Gather, Multiply, Record, Sum, gradients};
 
 use super::layout::Layout;
+use super::names::{Part, Persistent};
 use super::resident::DataType;
 use super::{METRICS_ROWS, Mode, Role, apply, penalties};
-use crate::augmentation::{Augmentation, Source, append};
+use crate::augmentation::{Augmentation, FeatureTensors, Source, append};
 use crate::compile::Compile;
 use crate::network::{Network, Node};
 use crate::{Error, Result, losses};
-
-/// The buffer with a row per step: the sum of the losses, and of each metric.
-pub(super) const METRICS: &str = "metrics";
-/// The buffer with what the model gives for a batch.
-pub(super) const PREDICTIONS: &str = "predictions";
-
-/// The flat buffer of the gradients.
-pub(super) const GRADIENTS: &str = "gradients";
-
-/// The flat buffer of the sum of some shards' gradients, of one level of a tree of sums.
-pub(super) fn partial_buffer(level: u32) -> String {
-    format!("gradients.partial.{level}")
-}
-
-/// The buffer of what an optimizer keeps under this name.
-pub(super) fn slot_buffer(slot: &str) -> String {
-    format!("optimizer.{slot}")
-}
 
 /// What a graph is made for.
 pub(super) struct Batch<'a> {
@@ -60,19 +43,22 @@ struct Forward {
 fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
     let Batch { network, layout, entry, data, augmentation, role, mode, size, .. } = *batch;
     graph.scope("gather");
-    let mut persistent = |part: &str, ty: &TensorType| {
-        let buffer = graph.buffer(&role.buffer(part));
-        graph.persistent(ty.clone(), buffer, 0)
-    };
-    let x = persistent("x", &data.x);
-    let y = data.y.as_ref().map(|y| persistent("y", y));
-    let weights = data.is_weighted.then(|| persistent("weights", &TensorType::f32([data.capacity()])));
-    let order = persistent("order", &TensorType::new([data.capacity()], DType::U32));
+    let mut part = |part: Part, ty: TensorType| Persistent::Data(role, part).tensor(graph, ty, 0);
+    let x = part(Part::X, data.x.clone());
+    let y = data.y.clone().map(|y| part(Part::Y, y));
+    let weights = data.is_weighted.then(|| part(Part::Weights, TensorType::f32([data.capacity()])));
+    let order = part(Part::Order, TensorType::new([data.capacity()], DType::U32));
+    let elements = data.x.shape.sample().elements();
+    let features = data.standardization.features.as_ref().map(|features| FeatureTensors {
+        centre: part(Part::Centre, TensorType::f32([elements])),
+        divisor: part(Part::Divisor, TensorType::f32([elements])),
+        whitening: features.whitening.as_ref().map(|_| part(Part::Whitening, TensorType::f32([elements, elements]))),
+    });
     let gather = Gather { scale: 1.0, offset: 0.0, batch: size };
     let mut gathered = |tensor: Option<Tensor>| tensor.map(|tensor| graph.add(gather, &[tensor, order])).transpose();
     let (labels, weights) = (gathered(y)?, gathered(weights)?);
     let &DataType { scale, offset, ref standardization, .. } = data;
-    let x = append(graph, &Source { x, order, size, scale, offset, augmentation, standardization, role })?;
+    let x = append(graph, &Source { x, order, size, scale, offset, augmentation, standardization, features })?;
     let variables = layout.tensors(network, graph);
     let output = network.call(graph, (entry, x), &variables, !matches!(mode, Mode::Evaluate | Mode::Predict))?;
     Ok(Forward { variables, output, labels, weights })
@@ -90,9 +76,8 @@ fn measured(graph: &mut Graph, network: &Network, compiled: &Compile, forward: &
     let losses = penalties::added(graph, network, variables, losses)?;
     let figures = compiled.append_metrics(graph, &scored, [output, labels])?;
     let figures: Vec<Tensor> = std::iter::once(losses).chain(figures).collect();
-    let buffer = graph.buffer(METRICS);
     let columns = figures.len();
-    let metrics = graph.persistent(TensorType::f32([METRICS_ROWS, columns]), buffer, 0);
+    let metrics = Persistent::Metrics.tensor(graph, TensorType::f32([METRICS_ROWS, columns]), 0);
     for (i, figures) in figures.chunks(Record::MOST).enumerate() {
         let record = Record { rows: METRICS_ROWS, columns, first: i * Record::MOST };
         graph.update(Arc::new(record), figures, &[metrics])?;
@@ -134,7 +119,7 @@ fn backward(graph: &mut Graph, batch: &Batch<'_>, compiled: &Compile) -> Result<
 pub(super) fn training(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
     let mut graph = Graph::new();
     let with_gradient = backward(&mut graph, batch, compiled)?;
-    apply::append(&mut graph, batch, compiled, &with_gradient)?;
+    apply::append(&mut graph, batch.network, batch.layout, compiled, &with_gradient)?;
     Ok(graph)
 }
 
@@ -143,7 +128,7 @@ pub(super) fn application(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph
     // Which variables have a gradient does not depend on the size of a batch.
     let with_gradient = backward(&mut Graph::new(), &Batch { size: 1, whole: 1, ..*batch }, compiled)?;
     let mut graph = Graph::new();
-    apply::append(&mut graph, batch, compiled, &with_gradient)?;
+    apply::append(&mut graph, batch.network, batch.layout, compiled, &with_gradient)?;
     Ok(graph)
 }
 
@@ -153,30 +138,21 @@ fn accumulate(graph: &mut Graph, batch: &Batch<'_>, compiled: &Compile) -> Resul
     let levels = Accumulate::levels(compiled.shards(batch.whole));
     graph.scope("accumulate");
     for level in (0..levels).filter(|_| count > 0) {
-        let buffers = [GRADIENTS.to_owned(), partial_buffer(level)];
-        let rewritten = buffers.map(|name| flat(graph, &name, count));
+        let rewritten = [Persistent::Gradients, Persistent::PartialSum(level)].map(|flat| flat.flat(graph, count));
         graph.update(Arc::new(Accumulate { level, count }), &[], &rewritten)?;
     }
     Ok(())
-}
-
-/// A flat buffer, as one tensor.
-pub(super) fn flat(graph: &mut Graph, name: &str, count: usize) -> Tensor {
-    let buffer = graph.buffer(name);
-    graph.persistent(TensorType::f32([count]), buffer, 0)
 }
 
 /// Has a gradient computed in its variable's range of one flat buffer. A variable that the loss does not depend on has
 /// none, and its range stays zero.
 fn place_gradient(graph: &mut Graph, batch: &Batch<'_>, variable: usize, gradient: Option<Tensor>) -> Result<()> {
     let (Some(mut gradient), Some(offset)) = (gradient, batch.layout.offset(variable)) else { return Ok(()) };
-    let buffer = graph.buffer(GRADIENTS);
     if !graph.is_planned(gradient) {
         graph.scope(batch.network.variables[variable].name.clone());
         gradient = graph.add(Copy, &[gradient])?;
     }
-    graph.place(gradient, buffer, offset)?;
-    Ok(())
+    Persistent::Gradients.place(graph, gradient, offset)
 }
 
 /// Forward, and the metrics.
@@ -191,7 +167,6 @@ pub(super) fn evaluation(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph>
 pub(super) fn prediction(batch: &Batch<'_>) -> Result<Graph> {
     let mut graph = Graph::new();
     let forward = forward(&mut graph, batch)?;
-    let buffer = graph.buffer(PREDICTIONS);
-    graph.place(forward.output, buffer, 0)?;
+    Persistent::Predictions.place(&mut graph, forward.output, 0)?;
     Ok(graph)
 }

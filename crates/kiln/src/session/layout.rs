@@ -4,14 +4,10 @@ use std::ops::Range;
 
 use kiln_graph::{Buffers, Graph, Pending, Tensor, TensorType};
 
+use super::names::Persistent;
 use crate::Result;
 use crate::network::{Network, PlacedVariable};
 use crate::weights::{self, Weight};
-
-/// The buffer of the variables that the optimizer changes. Gradients and the optimizer's slots lie as they do.
-pub(super) const TRAINABLE: &str = "trainable";
-/// The buffer of the variables that it does not change: frozen ones, and statistics that layers keep themselves.
-pub(super) const NON_TRAINABLE: &str = "non_trainable";
 
 /// The alignment of a variable in the flat buffers, in floats: what WebGPU demands of a binding's start.
 const ALIGN: usize = 256 / 4;
@@ -61,17 +57,16 @@ impl Layout {
     /// # Errors
     /// When memory runs out.
     pub fn allocate(&self, buffers: &mut Buffers) -> Result<()> {
-        for (name, length) in [(TRAINABLE, self.trainable), (NON_TRAINABLE, self.non_trainable)] {
-            buffers.named(name, (length as u64 * 4).max(4))?;
-        }
+        Persistent::Trainable.make(buffers, self.trainable as u64 * 4)?;
+        Persistent::NonTrainable.make(buffers, self.non_trainable as u64 * 4)?;
         Ok(())
     }
 
     /// All variables as tensors of a graph.
     pub fn tensors(&self, network: &Network, graph: &mut Graph) -> Vec<Tensor> {
         let mut tensor = |(variable, place): (&PlacedVariable, &Place)| {
-            let buffer = graph.buffer(if place.trainable { TRAINABLE } else { NON_TRAINABLE });
-            graph.persistent(TensorType::f32(variable.shape.clone()), buffer, place.start as u64 * 4)
+            let flat = if place.trainable { Persistent::Trainable } else { Persistent::NonTrainable };
+            flat.tensor(graph, TensorType::f32(variable.shape.clone()), place.start as u64 * 4)
         };
         network.variables.iter().zip(&self.places).map(&mut tensor).collect()
     }
@@ -85,11 +80,12 @@ impl Layout {
         network: &Network,
         buffers: &Buffers,
     ) -> Result<impl Future<Output = Result<Vec<f32>>> + Send + use<>> {
-        let flat = |name: &str, length: usize| match buffers.get(name) {
+        let flat = |flat: Persistent<'_>, length: usize| match flat.of(buffers) {
             Some(buffer) if length > 0 => buffer.read_async(0, length as u64 * 4).map(Some),
             _ => Ok(None),
         };
-        let (trainable, kept) = (flat(TRAINABLE, self.trainable)?, flat(NON_TRAINABLE, self.non_trainable)?);
+        let trainable = flat(Persistent::Trainable, self.trainable)?;
+        let kept = flat(Persistent::NonTrainable, self.non_trainable)?;
         let ranges: Vec<(Place, Range<usize>)> = self.ranges(network).collect();
         let mut values = Vec::with_capacity(network.values());
         Ok(async move {
@@ -107,9 +103,10 @@ impl Layout {
     /// # Errors
     /// When the device is lost.
     pub async fn non_finite(&self, network: &Network, buffers: &Buffers) -> Result<Option<(String, f64)>> {
-        for (trainable, name, length) in [(true, TRAINABLE, self.trainable), (false, NON_TRAINABLE, self.non_trainable)]
-        {
-            let Some(buffer) = buffers.get(name) else { continue };
+        let flats =
+            [(true, Persistent::Trainable, self.trainable), (false, Persistent::NonTrainable, self.non_trainable)];
+        for (trainable, flat, length) in flats {
+            let Some(buffer) = flat.of(buffers) else { continue };
             let bytes = length as u64 * 4;
             for first in (0..bytes).step_by(BLOCK as usize) {
                 let values = floats(Some(buffer.read_async(first, BLOCK.min(bytes - first))?)).await?;
@@ -140,9 +137,9 @@ impl Layout {
             let flat = if place.trainable { &mut trainable } else { &mut kept };
             flat[range].copy_from_slice(&values[variable.range()]);
         }
-        for (name, flat) in [(TRAINABLE, trainable), (NON_TRAINABLE, kept)] {
-            if let (Some(buffer), false) = (buffers.get(name), flat.is_empty()) {
-                buffer.write(0, bytemuck::cast_slice(&flat))?;
+        for (flat, values) in [(Persistent::Trainable, trainable), (Persistent::NonTrainable, kept)] {
+            if let (Some(buffer), false) = (flat.of(buffers), values.is_empty()) {
+                buffer.write(0, bytemuck::cast_slice(&values))?;
             }
         }
         Ok(())

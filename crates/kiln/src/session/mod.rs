@@ -6,6 +6,7 @@ mod flight;
 mod graphs;
 mod layout;
 mod memory;
+mod names;
 mod pass;
 mod penalties;
 mod plans;
@@ -24,7 +25,6 @@ use std::sync::Arc;
 use kiln_graph::{Buffers, Preparation, Program, Step};
 
 use crate::augmentation::Augmentation;
-use crate::callbacks::CallbackState;
 use crate::compile::{Compile, MOST_STEPS};
 use crate::network::{Network, Node};
 use crate::optimizers::LearningRate;
@@ -34,11 +34,14 @@ use crate::{Device, Error, Result};
 pub(crate) use flight::Landed;
 use layout::Layout;
 pub(crate) use memory::check_memory;
+use names::Persistent;
+pub(crate) use names::Role;
 pub(crate) use pass::Pass;
 use plans::most_at_once;
 pub(crate) use predict::{locked, predict};
 use programs::{Key, Programs, Ready};
-pub(crate) use resident::{Resident, Role, write_new};
+pub(crate) use progress::Progress;
+use resident::Resident;
 use stream::Reader;
 pub(crate) use totals::{Batch, Totals};
 
@@ -56,7 +59,7 @@ pub(crate) enum Mode {
     Train,
     /// As a training step, up to the gradients: of a batch, or of a shard of one.
     Gradients,
-    /// The rest of a training step, behind the gradients of all shards. A program does that; no pass does nothing else.
+    /// The rest of a training step, behind the gradients of all shards. Only programs have this mode, no pass.
     Apply,
     Evaluate,
     Predict,
@@ -79,12 +82,6 @@ pub(crate) struct Session {
     iterations: u64,
     /// How many epochs are over.
     pub epochs: usize,
-    /// The states of the last `fit`'s callbacks, as they were after its last epoch that ran to its end.
-    pub callback_states: Vec<CallbackState>,
-    /// Whether callbacks are being told of an epoch's end.
-    pub ending_epoch: bool,
-    /// The states of a checkpoint, for the next `fit`.
-    resumed: Option<Vec<CallbackState>>,
     /// What the random draws of training steps depend on.
     pub seed: u64,
     submissions: usize,
@@ -126,9 +123,6 @@ impl Session {
             learning_rate: learning_rate.unwrap_or(LearningRate::Constant(0.0)),
             iterations: 0,
             epochs: 0,
-            callback_states: Vec::new(),
-            ending_epoch: false,
-            resumed: None,
             seed: 0,
             submissions: 0,
             inferences: 0,
@@ -139,18 +133,19 @@ impl Session {
             training_data: 0,
         };
         session.layout.allocate(&mut session.buffers)?;
-        session.buffers.named(graphs::METRICS, METRICS_ROWS as u64 * session.row_bytes())?;
+        let metrics = METRICS_ROWS as u64 * session.row_bytes();
+        Persistent::Metrics.make(&mut session.buffers, metrics)?;
         let outputs = network.output_shape().batched(session.most_at_once.min(INFERENCE_BATCH)).elements() as u64 * 4;
-        session.buffers.named(graphs::PREDICTIONS, outputs.max(4))?;
+        Persistent::Predictions.make(&mut session.buffers, outputs)?;
         let count = session.layout.trainable_len().max(1);
         if session.compiled.is_some() {
-            session.buffers.named(graphs::GRADIENTS, count as u64 * 4)?;
+            Persistent::Gradients.make(&mut session.buffers, count as u64 * 4)?;
         }
         for level in 0..session.compiled.as_ref().map_or(0, Compile::levels) {
-            session.buffers.named(&graphs::partial_buffer(level), count as u64 * 4)?;
+            Persistent::PartialSum(level).make(&mut session.buffers, count as u64 * 4)?;
         }
         for slot in session.compiled.iter().flat_map(Compile::slots) {
-            let buffer = session.buffers.named(&graphs::slot_buffer(slot.name), count as u64 * 4)?;
+            let buffer = Persistent::Slot(slot.name).make(&mut session.buffers, count as u64 * 4)?;
             if slot.initial != 0.0 {
                 buffer.write(0, bytemuck::cast_slice(&vec![slot.initial; count]))?;
             }

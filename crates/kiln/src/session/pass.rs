@@ -10,9 +10,10 @@ use futures::future::{BoxFuture, FutureExt};
 use kiln_graph::{DeviceError, Pending, Program, ReadBack};
 
 use super::flight::{Flight, Landed};
+use super::names::Persistent;
 use super::programs::Key;
 use super::stream::Chunks;
-use super::{IN_FLIGHT, Mode, Role, Session, graphs, resident};
+use super::{IN_FLIGHT, Mode, Role, Session, resident};
 use crate::compile::MOST_STEPS;
 use crate::{Error, Result};
 
@@ -225,7 +226,7 @@ fn run(session: &mut Session, key: Key, first: usize, most: usize) -> Result<(Bo
     let steps = session.steps(key.mode, first, key.size, count);
     let (row, row_bytes) = (steps.first().map_or(0, |step| step.row), session.row_bytes());
     let (offset, bytes) = (u64::from(row) * row_bytes, count as u64 * row_bytes);
-    let buffer = session.buffers.get(graphs::METRICS).cloned();
+    let buffer = Persistent::Metrics.of(&session.buffers).cloned();
     let read_back = buffer.as_ref().map(|buffer| ReadBack { buffer, offset, bytes });
     Ok((session.ready(key)?.program.run(&steps, read_back)?, count))
 }

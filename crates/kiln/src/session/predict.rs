@@ -5,9 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kiln_graph::{Pending, Preparation, ReadBack};
 
+use super::names::Persistent;
 use super::programs::Key;
 use super::stream::Chunks;
-use super::{IN_FLIGHT, Mode, Role, Session, graphs, resident};
+use super::{IN_FLIGHT, Mode, Role, Session, resident};
 use crate::data::Dataset;
 use crate::{Error, Result, memory};
 
@@ -85,7 +86,7 @@ impl Session {
         resident::write_data(chunk, key.role, &self.buffers)?;
         let steps = self.steps(key.mode, 0, key.size, 1);
         let bytes = self.network.output_shape().batched(key.size).elements() as u64 * 4;
-        let buffer = self.buffers.get(graphs::PREDICTIONS).cloned();
+        let buffer = Persistent::Predictions.of(&self.buffers).cloned();
         let read_back = buffer.as_ref().map(|buffer| ReadBack { buffer, offset: 0, bytes });
         Ok(self.ready(key)?.program.run(&steps, read_back)?)
     }

@@ -1,16 +1,33 @@
 //! The state of a training: gradients, what the optimizer keeps, and how far it is.
 
 use futures::future::try_join_all;
+use serde::{Deserialize, Serialize};
 
-use super::layout::{TRAINABLE, floats};
-use super::{Session, graphs};
+use super::Session;
+use super::layout::floats;
+use super::names::Persistent;
 use crate::Result;
-use crate::callbacks::CallbackState;
 use crate::compile::AVERAGE;
 use crate::network::PlacedVariable;
-use crate::optimizers::LearningRate;
-use crate::saving::checkpoint::Progress;
+use crate::optimizers::{LearningRate, ParameterGroup};
 use crate::weights::Weight;
+
+/// How far a training is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// The name of the optimizer.
+    pub optimizer: String,
+    /// How many epochs are over.
+    pub epochs: usize,
+    /// How many steps are.
+    pub iterations: u64,
+    /// The learning rate, unless a schedule tells it.
+    pub learning_rate: Option<f64>,
+    /// The learning rate or schedule that the model was compiled with, in words.
+    pub compiled_learning_rate: String,
+    /// The layers that learn or decay otherwise than the optimizer says.
+    pub groups: Vec<(String, ParameterGroup)>,
+}
 
 impl Session {
     /// The gradients that the last step left, by the names of the variables.
@@ -18,7 +35,7 @@ impl Session {
     /// # Errors
     /// When the device is lost.
     pub async fn gradients(&mut self) -> Result<Vec<Weight>> {
-        let flat = self.read_flat(graphs::GRADIENTS)?.await?;
+        let flat = self.read_flat(Persistent::Gradients)?.await?;
         let of = |(index, variable): (usize, &PlacedVariable)| {
             let first = self.layout.offset(index)? as usize / 4;
             let values = flat.get(first..first + variable.shape.elements())?.to_vec();
@@ -41,14 +58,14 @@ impl Session {
     /// # Errors
     /// When the network is not compiled or the device is lost.
     pub async fn slots(&self) -> Result<Vec<(String, Vec<f32>)>> {
-        let read = async |slot: String| Ok((slot.clone(), self.read_flat(&graphs::slot_buffer(&slot))?.await?));
+        let read = async |slot: String| Ok((slot.clone(), self.read_flat(Persistent::Slot(&slot))?.await?));
         try_join_all(self.slot_names()?.into_iter().map(read)).await
     }
 
     /// Begins to read a flat buffer of the variables that the optimizer changes. It is empty if there is none.
-    fn read_flat(&self, name: &str) -> Result<impl Future<Output = Result<Vec<f32>>> + Send + use<>> {
+    fn read_flat(&self, name: Persistent<'_>) -> Result<impl Future<Output = Result<Vec<f32>>> + Send + use<>> {
         let bytes = self.layout.trainable_len() as u64 * 4;
-        Ok(floats(self.buffers.get(name).map(|buffer| buffer.read_async(0, bytes)).transpose()?))
+        Ok(floats(name.of(&self.buffers).map(|buffer| buffer.read_async(0, bytes)).transpose()?))
     }
 
     /// Replaces the weights by their moving average, if one is kept and a step was taken: what ends a training.
@@ -57,8 +74,9 @@ impl Session {
     /// When the device is lost.
     pub async fn average_weights(&mut self) -> Result<()> {
         let averaged = self.compiled.as_ref().is_some_and(|compiled| compiled.use_ema) && self.iterations > 0;
-        if let Some(weights) = self.buffers.get(TRAINABLE).filter(|_| averaged && self.layout.trainable_len() > 0) {
-            let average = self.read_flat(&graphs::slot_buffer(AVERAGE))?.await?;
+        let weights = Persistent::Trainable.of(&self.buffers).filter(|_| averaged && self.layout.trainable_len() > 0);
+        if let Some(weights) = weights {
+            let average = self.read_flat(Persistent::Slot(AVERAGE))?.await?;
             weights.write(0, bytemuck::cast_slice(&average))?;
         }
         Ok(())
@@ -85,31 +103,19 @@ impl Session {
         self.compiled.as_ref().map_or(String::new(), |compiled| format!("{:?}", compiled.optimizer.learning_rate()))
     }
 
-    /// The states of the checkpoint that was restored last, if no `fit` has had them and the next one goes on from there.
-    pub fn take_resumed(&mut self, initial_epoch: usize) -> Option<Vec<CallbackState>> {
-        self.resumed.take().filter(|_| initial_epoch == self.epochs)
-    }
-
     /// Puts training where it was: the weights one after the other, what the optimizer kept, and how far it was. The
     /// learning rate is that of then if the network was compiled with the same; another one stays.
     ///
     /// # Errors
     /// When the device is lost.
-    pub fn restore(
-        &mut self,
-        weights: &[f32],
-        slots: &[Vec<f32>],
-        progress: &Progress,
-        callbacks: Vec<CallbackState>,
-    ) -> Result<()> {
+    pub fn restore(&mut self, weights: &[f32], slots: &[Vec<f32>], progress: &Progress) -> Result<()> {
         self.write_weights(weights)?;
         for (name, flat) in self.slot_names()?.iter().zip(slots) {
-            if let (Some(buffer), false) = (self.buffers.get(&graphs::slot_buffer(name)), flat.is_empty()) {
+            if let (Some(buffer), false) = (Persistent::Slot(name).of(&self.buffers), flat.is_empty()) {
                 buffer.write(0, bytemuck::cast_slice(flat))?;
             }
         }
         (self.epochs, self.iterations) = (progress.epochs, progress.iterations);
-        (self.callback_states, self.resumed) = (callbacks.clone(), Some(callbacks));
         let compiled = self.compiled_learning_rate();
         match (&mut self.learning_rate, progress.learning_rate) {
             (LearningRate::Constant(rate), Some(saved)) if compiled == progress.compiled_learning_rate => *rate = saved,

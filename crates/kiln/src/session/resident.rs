@@ -4,32 +4,10 @@ use std::sync::Arc;
 
 use kiln_graph::{Buffers, DeviceBuffer, READ_PAST, TensorType};
 
+use super::names::{Part, Persistent, Role};
 use super::stream::{self, Reader};
-use crate::augmentation::Standardization;
-use crate::data::{Dataset, Labels};
+use crate::data::{Dataset, Labels, Standardization};
 use crate::{Device, Error, Result, memory};
-
-/// The use of a data set on the device. Each has buffers of its own, so that training, validation and predictions alternate
-/// without an upload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Role {
-    Train,
-    /// Validation and evaluation.
-    Test,
-    /// Prediction.
-    Predict,
-}
-
-impl Role {
-    /// The name of the buffer of a part of the data set: `x`, `y` or `order`.
-    pub fn buffer(self, part: &str) -> String {
-        match self {
-            Role::Train => format!("train.{part}"),
-            Role::Test => format!("test.{part}"),
-            Role::Predict => format!("predict.{part}"),
-        }
-    }
-}
 
 /// All that programs depend on of a data set: data of the same type are written into the buffers of others, and their
 /// programs run on them.
@@ -120,17 +98,17 @@ impl Resident {
         let ty = DataType::of(data, role, capacity);
         let weights = ty.is_weighted.then(|| TensorType::f32([capacity]));
         let limit = device.info().limits.max_binding_bytes;
-        for (part, ty) in [("x", Some(&ty.x)), ("y", ty.y.as_ref()), ("weights", weights.as_ref())] {
+        for (part, ty) in [(Part::X, Some(&ty.x)), (Part::Y, ty.y.as_ref()), (Part::Weights, weights.as_ref())] {
             let Some(bytes) = ty.map(TensorType::bytes) else { continue };
             if bytes > limit {
                 let expected = format!("at most {limit} bytes, which is what {} binds at once", device.info().name);
                 return Err(Error::Argument { name: "data", expected, found: format!("{bytes} bytes") });
             }
-            new(&role.buffer(part), bytes, device, buffers)?;
+            new(Persistent::Data(role, part), bytes, device, buffers)?;
         }
         let order: Vec<u32> = (0..capacity as u32).collect();
-        write_new(&role.buffer("order"), bytemuck::cast_slice(&order), device, buffers)?;
-        data.standardization().upload(role, device, buffers)?;
+        write_new(Persistent::Data(role, Part::Order), bytemuck::cast_slice(&order), device, buffers)?;
+        upload_features(data.standardization(), role, device, buffers)?;
         Ok(Resident { data: data.clone(), ty, whole: false, order: Vec::new() })
     }
 
@@ -161,7 +139,7 @@ impl Resident {
     /// # Errors
     /// When the device is lost.
     pub fn set_order(&mut self, role: Role, order: Vec<u32>, buffers: &Buffers) -> Result<()> {
-        match buffers.get(&role.buffer("order")) {
+        match Persistent::Data(role, Part::Order).of(buffers) {
             Some(buffer) if self.whole => buffer.write(0, bytemuck::cast_slice(&order))?,
             _ => self.order = order,
         }
@@ -194,18 +172,35 @@ pub(super) fn write_data(data: &Dataset, role: Role, buffers: &Buffers) -> Resul
     let values = data.slice(0..data.len())?;
     let labels = data.labels().map(Labels::bytes);
     let weights = data.sample_weights().map(|weights| bytemuck::cast_slice::<f32, u8>(weights));
-    for (part, bytes) in [("x", Some(&values[..])), ("y", labels), ("weights", weights)] {
-        if let (Some(buffer), Some(bytes)) = (buffers.get(&role.buffer(part)), bytes) {
+    for (part, bytes) in [(Part::X, Some(&values[..])), (Part::Y, labels), (Part::Weights, weights)] {
+        if let (Some(buffer), Some(bytes)) = (Persistent::Data(role, part).of(buffers), bytes) {
             write(buffer.as_ref(), bytes)?;
         }
     }
     Ok(())
 }
 
+/// Copies the features of a standardization, if it has any, to new buffers of the device.
+fn upload_features(
+    standardization: &Standardization,
+    role: Role,
+    device: &Device,
+    buffers: &mut Buffers,
+) -> Result<()> {
+    let Some(features) = &standardization.features else { return Ok(()) };
+    let whitening = features.whitening.as_ref().map(|matrix| (Part::Whitening, matrix));
+    let parts = [Some((Part::Centre, &features.centre)), Some((Part::Divisor, &features.divisor)), whitening];
+    for (part, values) in parts.into_iter().flatten() {
+        write_new(Persistent::Data(role, part), bytemuck::cast_slice(values), device, buffers)?;
+    }
+    Ok(())
+}
+
 /// Makes a buffer of at least so many bytes, in place of the one that has this name, if there is one.
-fn new(name: &str, bytes: u64, device: &Device, buffers: &mut Buffers) -> Result<Arc<dyn DeviceBuffer>> {
-    let buffer = device.as_dyn().allocate(name, bytes.next_multiple_of(16) + READ_PAST)?;
-    buffers.insert(name, buffer.clone());
+fn new(name: Persistent<'_>, bytes: u64, device: &Device, buffers: &mut Buffers) -> Result<Arc<dyn DeviceBuffer>> {
+    let name = name.to_string();
+    let buffer = device.as_dyn().allocate(&name, bytes.next_multiple_of(16) + READ_PAST)?;
+    buffers.insert(&name, buffer.clone());
     Ok(buffer)
 }
 
@@ -213,7 +208,7 @@ fn new(name: &str, bytes: u64, device: &Device, buffers: &mut Buffers) -> Result
 ///
 /// # Errors
 /// When memory runs out or the device is lost.
-pub(crate) fn write_new(name: &str, bytes: &[u8], device: &Device, buffers: &mut Buffers) -> Result<()> {
+fn write_new(name: Persistent<'_>, bytes: &[u8], device: &Device, buffers: &mut Buffers) -> Result<()> {
     write(new(name, bytes.len() as u64, device, buffers)?.as_ref(), bytes)
 }
 

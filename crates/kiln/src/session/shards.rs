@@ -5,8 +5,9 @@ use std::ops::Range;
 use kiln_graph::{Pending, ReadBack, Step};
 use kiln_ops::Accumulate;
 
+use super::names::Persistent;
 use super::programs::Key;
-use super::{Mode, Role, Session, graphs};
+use super::{Mode, Role, Session};
 use crate::Result;
 use crate::compile::Compile;
 
@@ -103,7 +104,7 @@ impl Session {
         let runs = self.runs(mode, role, first, batch, count);
         let row_bytes = self.row_bytes();
         let row = runs.first().and_then(|run| run.steps.first()).map_or(0, |step| step.row);
-        let metrics = self.buffers.get(graphs::METRICS).cloned();
+        let metrics = Persistent::Metrics.of(&self.buffers).cloned();
         let (offset, bytes) = (u64::from(row) * row_bytes, count as u64 * row_bytes);
         let mut pending = Vec::with_capacity(runs.len());
         let last = runs.len().saturating_sub(1);

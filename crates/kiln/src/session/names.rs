@@ -1,0 +1,125 @@
+//! The buffers of a session that outlive a step, by what is in them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use kiln_graph::{Buffers, DeviceBuffer, Graph, Tensor, TensorType};
+
+use crate::Result;
+
+/// The use of a data set on the device. Each has buffers of its own, so that training, validation and predictions alternate
+/// without an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    Train,
+    /// Validation and evaluation.
+    Test,
+    /// Prediction.
+    Predict,
+}
+
+/// A part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The samples.
+    X,
+    /// The labels.
+    Y,
+    /// The samples' weights.
+    Weights,
+    /// The order in which samples are taken.
+    Order,
+    /// [`Features::centre`](crate::data::Features::centre).
+    Centre,
+    /// [`Features::divisor`](crate::data::Features::divisor).
+    Divisor,
+    /// [`Features::whitening`](crate::data::Features::whitening).
+    Whitening,
+}
+
+/// A buffer that outlives a step. Prints as its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Persistent<'a> {
+    /// The variables that the optimizer changes, flat. Gradients and the optimizer's slots are laid out like them.
+    Trainable,
+    /// The variables that it does not change, flat: frozen ones, and statistics that layers keep themselves.
+    NonTrainable,
+    /// The gradients, flat.
+    Gradients,
+    /// The sum of some shards' gradients, flat: one level of a tree of sums.
+    PartialSum(u32),
+    /// What an optimizer keeps under this name, flat.
+    Slot(&'a str),
+    /// A row per step: the sum of the losses, and of each metric.
+    Metrics,
+    /// The model's outputs for a batch.
+    Predictions,
+    /// A part of a data set.
+    Data(Role, Part),
+}
+
+impl fmt::Display for Persistent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Persistent::Trainable => f.write_str("trainable"),
+            Persistent::NonTrainable => f.write_str("non_trainable"),
+            Persistent::Gradients => f.write_str("gradients"),
+            Persistent::PartialSum(level) => write!(f, "gradients.partial.{level}"),
+            Persistent::Slot(slot) => write!(f, "optimizer.{slot}"),
+            Persistent::Metrics => f.write_str("metrics"),
+            Persistent::Predictions => f.write_str("predictions"),
+            Persistent::Data(role, part) => {
+                let role = match role {
+                    Role::Train => "train",
+                    Role::Test => "test",
+                    Role::Predict => "predict",
+                };
+                let part = match part {
+                    Part::X => "x",
+                    Part::Y => "y",
+                    Part::Weights => "weights",
+                    Part::Order => "order",
+                    Part::Centre => "centre",
+                    Part::Divisor => "divisor",
+                    Part::Whitening => "whitening",
+                };
+                write!(f, "{role}.{part}")
+            }
+        }
+    }
+}
+
+impl Persistent<'_> {
+    /// What begins at an offset of the buffer, in bytes, as a tensor of a graph.
+    pub fn tensor(self, graph: &mut Graph, ty: TensorType, offset: u64) -> Tensor {
+        let buffer = graph.buffer(&self.to_string());
+        graph.persistent(ty, buffer, offset)
+    }
+
+    /// The first `count` floats as a tensor of a graph.
+    pub fn flat(self, graph: &mut Graph, count: usize) -> Tensor {
+        self.tensor(graph, TensorType::f32([count]), 0)
+    }
+
+    /// Has a tensor of a graph computed at an offset of the buffer, in bytes.
+    ///
+    /// # Errors
+    /// When the tensor has a place already.
+    pub fn place(self, graph: &mut Graph, tensor: Tensor, offset: u64) -> Result<()> {
+        let buffer = graph.buffer(&self.to_string());
+        Ok(graph.place(tensor, buffer, offset)?)
+    }
+
+    /// The buffer, if it was made.
+    pub fn of(self, buffers: &Buffers) -> Option<&Arc<dyn DeviceBuffer>> {
+        buffers.get(&self.to_string())
+    }
+
+    /// The buffer, made on first use, of at least 4 bytes.
+    ///
+    /// # Errors
+    /// When memory runs out, or the buffer is there and smaller.
+    pub fn make(self, buffers: &mut Buffers, bytes: u64) -> Result<Arc<dyn DeviceBuffer>> {
+        Ok(buffers.named(&self.to_string(), bytes.max(4))?)
+    }
+}
