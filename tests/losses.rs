@@ -182,7 +182,10 @@ fn nothing_is_added_where_nothing_is_asked_for() {
         more.into_iter().filter(|name| !plain.contains(name)).collect()
     };
     let weighted = data.clone().with_sample_weights(vec![1.0; 32]).unwrap();
-    assert_eq!(added(kernels(Compile::default(), &weighted)), ["gather.floats", "multiply.forward", "multiply.forward"]);
+    assert_eq!(
+        added(kernels(Compile::default(), &weighted)),
+        ["gather.floats", "multiply.forward", "multiply.forward"]
+    );
     let loss = CategoricalCrossentropy { label_smoothing: 0.1, ..Default::default() }.into();
     let smoothed = kernels(Compile { loss, ..Compile::default() }, &data);
     assert_eq!(added(smoothed), ["soft_targets.forward"]);
