@@ -29,7 +29,7 @@ pub struct CallTime {
     pub scope: String,
     /// The kernel's name.
     pub kernel: &'static str,
-    /// What it reads and what it writes: [`PlannedCall::shapes`].
+    /// What it reads and what it writes: [`CallDescriptor::shapes`](crate::CallDescriptor::shapes).
     pub shapes: String,
     /// Floating-point operations that the formula needs, 0 where memory traffic is what counts.
     pub flops: u64,
