@@ -29,7 +29,7 @@ pub struct CallTime {
     pub scope: String,
     /// The kernel's name.
     pub kernel: &'static str,
-    /// The shapes that it reads and writes: [`PlannedCall::shapes`].
+    /// What it reads and what it writes: [`CallDescriptor::shapes`](crate::CallDescriptor::shapes).
     pub shapes: String,
     /// Floating-point operations of the formula; 0 for memory-bound kernels.
     pub flops: u64,
