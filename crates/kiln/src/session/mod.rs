@@ -2,6 +2,7 @@
 
 mod apply;
 mod data;
+mod flight;
 mod graphs;
 mod layout;
 mod memory;
@@ -15,6 +16,7 @@ mod progress;
 mod resident;
 mod shards;
 mod stream;
+mod totals;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,12 +34,13 @@ use layout::Layout;
 pub(crate) use memory::check_memory;
 use names::Persistent;
 pub(crate) use names::Role;
-pub(crate) use pass::{Batch, Landed, Pass, Totals};
+pub(crate) use pass::{Landed, Pass};
 use plans::most_at_once;
 use programs::{Key, Programs, Ready};
 pub(crate) use progress::Progress;
 use resident::Resident;
 use stream::Reader;
+pub(crate) use totals::{Batch, Totals};
 
 /// How many submissions are on their way at most.
 pub(crate) const IN_FLIGHT: usize = 3;

@@ -2,70 +2,22 @@
 //! must be.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kiln_graph::{Pending, ReadBack};
 
+use super::flight::Flight;
 use super::names::Persistent;
 use super::programs::Key;
 use super::stream::Chunks;
+use super::totals::Batch;
 use super::{IN_FLIGHT, Mode, Role, Session, resident};
 use crate::compile::MOST_STEPS;
 use crate::data::Dataset;
-use crate::figures::Figures;
 use crate::{Error, Result, memory};
 
 /// A submission that takes less than this runs twice as many steps the next time.
 const SHORT: Duration = Duration::from_millis(50);
-
-/// The sums of the losses and metrics of some batches.
-#[derive(Clone, Debug)]
-pub(crate) struct Totals {
-    pub samples: usize,
-    /// The sum of the losses, then of each metric.
-    sums: Vec<f64>,
-    metrics: Arc<[Arc<str>]>,
-}
-
-impl Totals {
-    /// Of no batch yet.
-    pub fn new(metrics: Arc<[Arc<str>]>) -> Totals {
-        Totals { samples: 0, sums: vec![0.0; 1 + metrics.len()], metrics }
-    }
-
-    pub fn add(&mut self, batch: &Batch) {
-        self.samples += batch.samples;
-        for (sum, value) in self.sums.iter_mut().zip(&batch.sums) {
-            *sum += value;
-        }
-    }
-
-    /// The loss, averaged over the samples.
-    pub fn loss(&self) -> f64 {
-        self.sums[0] / self.samples.max(1) as f64
-    }
-
-    /// The metrics, averaged over the samples.
-    pub fn metrics(&self) -> Figures {
-        let values = self.sums[1..].iter().map(|sum| sum / self.samples.max(1) as f64);
-        self.metrics.iter().cloned().zip(values).collect()
-    }
-
-    /// Of no batch yet, with the same metrics.
-    pub fn cleared(&self) -> Totals {
-        Totals::new(self.metrics.clone())
-    }
-}
-
-/// The sums of the losses and metrics of one batch.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Batch {
-    /// How many samples it had.
-    pub samples: usize,
-    /// The sum of the samples' losses, then of each metric.
-    sums: Vec<f64>,
-}
 
 /// The outcome of a submission.
 pub(crate) struct Landed {
@@ -106,46 +58,6 @@ impl Session {
             values.extend(bytemuck::pod_collect_to_vec::<u8, f32>(&landed.bytes));
         }
         Ok(values)
-    }
-}
-
-/// A submission on its way.
-#[derive(Debug)]
-struct Flight {
-    /// The runs that are not known to be done; the last one reads back.
-    pending: VecDeque<Box<dyn Pending>>,
-    submitted: Instant,
-    batch: usize,
-    shards: usize,
-    steps: usize,
-}
-
-impl Flight {
-    /// What was read back, if all runs are done. Does not wait.
-    ///
-    /// # Errors
-    /// When the device is lost or reported a fault in any of them.
-    fn poll(&mut self) -> Result<Option<Vec<u8>>> {
-        while let Some(pending) = self.pending.front_mut() {
-            let Some(bytes) = pending.poll()? else { return Ok(None) };
-            self.pending.pop_front();
-            if self.pending.is_empty() {
-                return Ok(Some(bytes));
-            }
-        }
-        Ok(None)
-    }
-
-    /// What was read back. Waits for all runs.
-    ///
-    /// # Errors
-    /// As [`Flight::poll`].
-    fn wait(&mut self) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        while let Some(pending) = self.pending.pop_front() {
-            bytes = pending.wait()?;
-        }
-        Ok(bytes)
     }
 }
 
