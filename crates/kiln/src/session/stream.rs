@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 
 use kiln_graph::TensorType;
 
-use super::resident::DataType;
+use super::data_type::DataType;
 use crate::Result;
 use crate::data::{DataError, Dataset};
 
