@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::losses::{CategoricalCrossentropy, Loss};
+use kiln_graph::{Graph, Tensor};
+
+use crate::losses::{CategoricalCrossentropy, Loss, Scored};
 use crate::metrics::{Accuracy, Metric};
 use crate::optimizers::{Adam, Optimizer, Slot};
-use crate::{Error, Result};
+use crate::{Error, Result, metrics};
 
 /// The most steps that one submission runs.
 pub(crate) const MOST_STEPS: usize = 32;
@@ -127,6 +129,26 @@ impl Compile {
     pub(crate) fn slots(&self) -> Vec<Slot> {
         let average = self.use_ema.then(|| Slot::zero(AVERAGE));
         self.optimizer.slots().into_iter().chain(average).collect()
+    }
+
+    /// The metrics that are measured: those that apply to the loss.
+    fn measured(&self) -> impl Iterator<Item = &dyn Metric> {
+        self.metrics.iter().map(|metric| &**metric).filter(|metric| metric.applies_to(&*self.loss))
+    }
+
+    /// The names of the metrics, as [`metrics::names`] has them.
+    pub(crate) fn metric_names(&self) -> Vec<String> {
+        metrics::names(self.measured())
+    }
+
+    /// Appends the metrics of each sample, in the order of their names.
+    pub(crate) fn append_metrics(
+        &self,
+        graph: &mut Graph,
+        scored: &Scored,
+        tensors: [Tensor; 2],
+    ) -> Result<Vec<Tensor>> {
+        metrics::append(self.measured(), &*self.loss, graph, scored, tensors)
     }
 
     fn check_clipping(&self) -> Result<()> {

@@ -11,7 +11,6 @@ use serde_json::{Map, Value};
 
 use crate::Result;
 use crate::arguments::from_arguments;
-use crate::compile::Compile;
 use crate::losses::{Loss, Scored, check_per_sample};
 
 mod call;
@@ -182,44 +181,38 @@ impl fmt::Display for dyn Metric {
     }
 }
 
-impl Compile {
-    /// The metrics that are measured: those that apply to the loss.
-    fn measured(&self) -> impl Iterator<Item = &dyn Metric> {
-        self.metrics.iter().map(|metric| &**metric).filter(|metric| metric.applies_to(&*self.loss))
+/// The names of metrics. One that occurs again has a number behind it.
+pub(crate) fn names<'a>(metrics: impl Iterator<Item = &'a dyn Metric>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for metric in metrics {
+        let name = metric.name();
+        let free = (1..).map(|n| format!("{name}_{n}")).find(|numbered| !names.contains(numbered));
+        let is_known = names.iter().any(|known| known == name);
+        names.push(if is_known { free.unwrap_or_default() } else { name.to_owned() });
     }
+    names
+}
 
-    /// The names of the metrics. One that occurs again has a number behind it.
-    pub(crate) fn metric_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for metric in self.measured() {
-            let name = metric.name();
-            let free = (1..).map(|n| format!("{name}_{n}")).find(|numbered| !names.contains(numbered));
-            names.push(if names.iter().any(|known| known == name) {
-                free.unwrap_or_default()
-            } else {
-                name.to_owned()
-            });
-        }
-        names
+/// Appends metrics of each sample, in their order.
+///
+/// # Errors
+/// When a metric does not fit the outputs, or computes anything but a value per sample.
+pub(crate) fn append<'a>(
+    metrics: impl Iterator<Item = &'a dyn Metric>,
+    loss: &dyn Loss,
+    graph: &mut Graph,
+    scored: &Scored,
+    [output, labels]: [Tensor; 2],
+) -> Result<Vec<Tensor>> {
+    graph.scope("metrics");
+    let mut values = Vec::new();
+    for metric in metrics {
+        let mut call = MetricCall { graph, loss, output, labels, scored };
+        let value = metric.call(&mut call)?;
+        check_per_sample(graph, metric.name(), value, output)?;
+        values.push(value);
     }
-
-    /// Appends the metrics of each sample, in the order of their names.
-    pub(crate) fn append_metrics(
-        &self,
-        graph: &mut Graph,
-        scored: &Scored,
-        [output, labels]: [Tensor; 2],
-    ) -> Result<Vec<Tensor>> {
-        graph.scope("metrics");
-        let mut values = Vec::new();
-        for metric in self.measured() {
-            let mut call = MetricCall { graph, loss: &*self.loss, output, labels, scored };
-            let value = metric.call(&mut call)?;
-            check_per_sample(graph, metric.name(), value, output)?;
-            values.push(value);
-        }
-        Ok(values)
-    }
+    Ok(values)
 }
 
 #[cfg(test)]

@@ -180,7 +180,8 @@ impl Model {
     pub async fn compile_async(&mut self, device: &Device, compile: Compile) -> Result<()> {
         self.network.check()?;
         compile.check()?;
-        compile.optimizer.weight_decay().check(&self.network)?;
+        let variables: Vec<&str> = self.network.variables.iter().map(|variable| variable.name.as_str()).collect();
+        compile.optimizer.weight_decay().check(&variables)?;
         let output = self.network.output_shape();
         compile.metrics.iter().try_for_each(|metric| metric.check(&*compile.loss, output))?;
         for (layer, normalization) in self.network.split_normalizations() {

@@ -2,7 +2,6 @@
 
 use std::fmt::{self, Debug};
 
-use crate::network::Network;
 use crate::{Error, Result};
 
 /// Decoupled weight decay (Loshchilov and Hutter 2019), the `weight_decay` of all of Keras' optimizers:
@@ -49,18 +48,15 @@ impl WeightDecay {
     }
 
     /// # Errors
-    /// [`Error::Argument`] if the rate is invalid, or an excluded name matches no variable.
-    pub(crate) fn check(&self, network: &Network) -> Result<()> {
+    /// [`Error::Argument`] when the rate makes no sense, or none of these names of variables is excluded by a name that is.
+    pub(crate) fn check(&self, variables: &[&str]) -> Result<()> {
         if !(self.rate.is_finite() && self.rate >= 0.0) {
             let expected = "a number, 0 or more".to_owned();
             return Err(Error::Argument { name: "weight_decay", expected, found: self.rate.to_string() });
         }
-        let variables = || network.variables.iter().map(|variable| variable.name.as_str());
-        let Some(unknown) = self.excluded.iter().find(|name| !variables().any(|variable| is_meant(name, variable)))
-        else {
-            return Ok(());
-        };
-        let mut own: Vec<&str> = variables().map(own_name).collect();
+        let is_known = |name: &&String| variables.iter().any(|variable| is_meant(name, variable));
+        let Some(unknown) = self.excluded.iter().find(|name| !is_known(name)) else { return Ok(()) };
+        let mut own: Vec<&str> = variables.iter().copied().map(own_name).collect();
         own.sort_unstable();
         own.dedup();
         let expected = format!("part of a variable's name ({}) or layer/variable", own.join(", "));

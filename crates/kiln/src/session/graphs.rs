@@ -5,9 +5,9 @@ use std::sync::Arc;
 use kiln_graph::{DType, Graph, Tensor, TensorType};
 use kiln_ops::{Accumulate, Copy, Gather, Multiply, Record, Sum, gradients};
 
+use super::data_type::DataType;
 use super::layout::Layout;
 use super::names::{Part, Persistent};
-use super::resident::DataType;
 use super::{METRICS_ROWS, Mode, Role, apply, penalties};
 use crate::augmentation::{Augmentation, FeatureTensors, Source, append};
 use crate::compile::Compile;

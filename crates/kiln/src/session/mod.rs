@@ -2,6 +2,7 @@
 
 mod apply;
 mod data;
+mod data_type;
 mod flight;
 mod graphs;
 mod layout;

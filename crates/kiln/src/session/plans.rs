@@ -2,9 +2,9 @@
 
 use kiln_graph::{Limits, Plan};
 
+use super::data_type::DataType;
 use super::graphs::{self, Batch};
 use super::programs::Key;
-use super::resident::DataType;
 use super::{Mode, Role, Session};
 use crate::data::Dataset;
 use crate::network::{Network, Node};

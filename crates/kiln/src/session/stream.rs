@@ -8,7 +8,7 @@ use futures::channel::mpsc::{Receiver, channel};
 use futures::{SinkExt, StreamExt};
 use kiln_graph::{TensorType, block_on};
 
-use super::resident::DataType;
+use super::data_type::DataType;
 use crate::Result;
 use crate::data::{DataError, Dataset};
 
