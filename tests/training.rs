@@ -4,12 +4,22 @@ use kiln::data::{Dataset, Labels};
 use kiln::layers::Dense;
 use kiln::losses::MeanSquaredError;
 use kiln::optimizers::SGD;
-use kiln::{Compile, Error, Fit, Model, Sequential, Submitted, TrainingOptions, Weight};
+use kiln::{Compile, Error, Fit, Model, Sequential, Submitted, Training, TrainingOptions, Weight};
 
 use crate::common::{bars, bits, close, compiled, device, model};
 
 fn options(batch_size: usize) -> TrainingOptions<'static> {
     TrainingOptions { batch_size, seed: 3, ..TrainingOptions::default() }
+}
+
+/// Submits a step, when it is ready to be.
+fn submit(training: &mut Training<'_>) -> Submitted {
+    loop {
+        match training.submit(1).unwrap() {
+            Submitted::Preparing => std::thread::yield_now(),
+            submitted => return submitted,
+        }
+    }
 }
 
 /// `y = w x + b` with `w = [0.5, -1]` and `b = 0.25`, trained with plain gradient descent at this rate.
@@ -54,11 +64,11 @@ fn a_loop_of_steps_trains_as_fit_to_the_same_bits() {
     let mut stepped = compiled();
     let mut training = stepped.training(&data, options(16)).unwrap();
     assert_eq!((training.samples(), training.steps_per_epoch()), (70, 5));
-    assert_eq!(training.submit(1).unwrap(), Submitted::All, "no epoch has begun");
+    assert_eq!(submit(&mut training), Submitted::All, "no epoch has begun");
     for logs in &history.epochs {
         training.begin_epoch(logs.epoch).unwrap();
         let mut losses = Vec::new();
-        while training.submit(1).unwrap() != Submitted::All {
+        while submit(&mut training) != Submitted::All {
             while let Some(report) = training.poll().unwrap() {
                 assert_eq!((report.epoch, report.step), (logs.epoch, losses.len() + 1));
                 losses.push(report.loss);
@@ -86,13 +96,13 @@ fn as_many_submissions_are_on_their_way_as_may_be() {
     let data = bars(40);
     let mut training = model.training(&data, options(2)).unwrap();
     training.begin_epoch(1).unwrap();
-    let submitted: Vec<Submitted> = (0..4).map(|_| training.submit(1).unwrap()).collect();
+    let submitted: Vec<Submitted> = (0..4).map(|_| submit(&mut training)).collect();
     let one = Submitted::Steps(1);
     assert_eq!(submitted, [one, one, one, Submitted::Full]);
     assert_eq!(training.wait().unwrap().unwrap().step, 1);
-    assert_eq!(training.submit(1).unwrap(), one);
+    assert_eq!(submit(&mut training), one);
     training.stop();
-    assert_eq!(training.submit(1).unwrap(), Submitted::All);
+    assert_eq!(submit(&mut training), Submitted::All);
     let mut steps = Vec::new();
     while let Some(report) = training.next_report().unwrap() {
         steps.push(report.step);
@@ -181,10 +191,10 @@ fn a_step_on_other_data_within_an_epoch_is_found_and_the_next_epoch_is_whole() {
     let mut model = compiled();
     let mut training = model.training(&data, options()).unwrap();
     training.begin_epoch(1).unwrap();
-    training.submit(1).unwrap();
+    submit(&mut training);
     training.model().evaluate(&other).unwrap();
     training.model().predict(&other).unwrap();
-    training.submit(1).unwrap();
+    submit(&mut training);
     while training.wait().unwrap().is_some() {}
     training.begin_epoch(2).unwrap();
     training.model().gradients(&other).unwrap();
