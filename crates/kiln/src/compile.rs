@@ -96,7 +96,7 @@ impl Default for Compile {
 
 impl Compile {
     /// # Errors
-    /// [`Error::Argument`] when an argument makes no sense.
+    /// [`Error::Argument`] if an argument makes no sense.
     pub(crate) fn check(&self) -> Result<()> {
         let argument = |name, expected: String, found: String| Err(Error::Argument { name, expected, found });
         if let Some(steps) = self.steps_per_execution.filter(|steps| !(1..=MOST_STEPS).contains(steps)) {

@@ -76,7 +76,7 @@ impl Model {
     /// samples once, a batch per step.
     ///
     /// # Errors
-    /// When the model is not compiled, an argument makes no sense, the data set does not fit the model or the device,
+    /// If the model is not compiled, an argument makes no sense, the data set does not fit the model or the device,
     /// the device fails, or [`Error::NonFinite`] when the loss of a batch or, at the end of an epoch, a weight or the
     /// validation loss is not finite and no callback stops training then
     /// ([`TerminateOnNaN`](crate::callbacks::TerminateOnNaN) does). The weights are those of the last step. Callbacks are

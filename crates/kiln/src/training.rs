@@ -132,7 +132,7 @@ impl Model {
     /// Begins a training that the caller drives step by step.
     ///
     /// # Errors
-    /// When the model is not compiled, an argument makes no sense, or the data set does not fit the model or the device.
+    /// If the model is not compiled, an argument makes no sense, or the data set does not fit the model or the device.
     pub fn training(&mut self, data: &Dataset, options: TrainingOptions<'_>) -> Result<Training<'_>> {
         Training::begin(self, self.input(), data, options)
     }
@@ -256,7 +256,7 @@ impl<'a> Training<'a> {
     /// the epoch before that were not taken are lost.
     ///
     /// # Errors
-    /// When the model was compiled anew or changed, or the device is lost.
+    /// If the model was compiled anew or changed, or the device is lost.
     pub fn begin_epoch(&mut self, epoch: usize) -> Result<()> {
         let (samples, before) = (self.data.len(), epoch.saturating_sub(1));
         let order = match self.shuffle {
@@ -280,7 +280,7 @@ impl<'a> Training<'a> {
     /// when it returns.
     ///
     /// # Errors
-    /// When a program cannot be compiled or run, or the data cannot be read.
+    /// If a program cannot be compiled or run, or the data cannot be read.
     pub fn submit(&mut self, most: usize) -> Result<Submitted> {
         self.check_data()?;
         let Some(pass) = self.pass.as_mut().filter(|_| !self.stopped) else { return Ok(Submitted::All) };
@@ -303,7 +303,7 @@ impl<'a> Training<'a> {
     /// The report of the next step, if it is done.
     ///
     /// # Errors
-    /// When the device is lost or reported a fault.
+    /// If the device is lost or reported a fault.
     pub fn poll(&mut self) -> Result<Option<StepReport>> {
         let landed = |pass: &mut Pass, session: &mut Session| Poll::Ready(pass.try_wait(session));
         match self.poll_report(landed) {
@@ -386,7 +386,7 @@ impl<'a> Training<'a> {
     }
 
     /// # Errors
-    /// When the rest of the epoch would be trained on other data, in another order or with other random changes.
+    /// If the rest of the epoch would be trained on other data, in another order or with other random changes.
     fn check_data(&mut self) -> Result<()> {
         if self.stopped || self.model.session("fit")?.training_data == self.training_data {
             return Ok(());

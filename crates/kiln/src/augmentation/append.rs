@@ -43,7 +43,7 @@ pub(crate) struct FeatureTensors {
 /// Appends the nodes that gather a batch, change it and standardize it.
 ///
 /// # Errors
-/// When samples are to be changed that are no images.
+/// If samples are to be changed that are no images.
 pub(crate) fn append(graph: &mut Graph, source: &Source<'_>) -> Result<Tensor> {
     let &Source { x, order, size, scale, offset, .. } = source;
     let taken = [x, order];

@@ -12,7 +12,7 @@ fn expect(fits: bool, name: &'static str, expected: &str, found: impl ToString) 
 
 impl Augmentation {
     /// # Errors
-    /// [`Error::Argument`] when an argument makes no sense.
+    /// [`Error::Argument`] if an argument makes no sense.
     pub(crate) fn check(&self) -> Result<()> {
         let positive = |value: f64| value.is_finite() && value >= 0.0;
         let rising = |[low, high]: [f64; 2]| positive(low) && high.is_finite() && low <= high;
@@ -44,7 +44,7 @@ impl Augmentation {
     }
 
     /// # Errors
-    /// [`Error::Argument`] when features are needed and are not there, or are those of other images.
+    /// [`Error::Argument`] if features are needed and are not there, or are those of other images.
     pub(super) fn check_features(&self, data: &Dataset) -> Result<()> {
         if !self.needs_features() {
             return Ok(());

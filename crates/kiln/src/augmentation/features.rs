@@ -18,7 +18,7 @@ impl Features {
     /// The features of all samples, scaled as a model sees them.
     ///
     /// # Errors
-    /// When there is no sample, or whitening fails.
+    /// If there is no sample, or whitening fails.
     pub(super) fn of(augmentation: &Augmentation, data: &Dataset) -> Result<Features> {
         let argument = |name, expected: String, found: String| Err(Error::Argument { name, expected, found });
         if data.is_empty() {
@@ -91,7 +91,7 @@ impl Samples {
     /// per channel.
     ///
     /// # Errors
-    /// When the eigenvalues are not found.
+    /// If the eigenvalues are not found.
     fn whitening(&self, mean: &[f64], epsilon: f64) -> Result<Vec<f32>> {
         let elements = self.elements;
         let lower = BlockStructure::TriangularLower;

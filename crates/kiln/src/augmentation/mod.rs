@@ -139,7 +139,7 @@ impl Augmentation {
     /// matrix if there is one, which takes time: half a minute for 50,000 images of 32 x 32 x 3.
     ///
     /// # Errors
-    /// When an argument makes no sense, the data set is empty, or the eigenvalues of its covariances are not found.
+    /// If an argument makes no sense, the data set is empty, or the eigenvalues of its covariances are not found.
     pub fn fit(self, data: &Dataset) -> Result<Augmentation> {
         self.check()?;
         let features = self.needs_features().then(|| Features::of(&self, data)).transpose()?;
@@ -152,7 +152,7 @@ impl Augmentation {
     /// of this already stays where the augmentation says nothing.
     ///
     /// # Errors
-    /// When an argument makes no sense, or features are needed and [`Augmentation::fit`] was not called.
+    /// If an argument makes no sense, or features are needed and [`Augmentation::fit`] was not called.
     pub fn standardize(&self, data: &Dataset) -> Result<Dataset> {
         self.check()?;
         self.check_features(data)?;

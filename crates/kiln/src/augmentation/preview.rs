@@ -28,7 +28,7 @@ impl Augmentation {
     /// there are fewer. Floats are shown from the least to the most that there is among them.
     ///
     /// # Errors
-    /// When an argument makes no sense, the samples are no images, or the device fails.
+    /// If an argument makes no sense, the samples are no images, or the device fails.
     pub fn preview(
         &self,
         device: &Device,

@@ -40,7 +40,7 @@ impl LossCall<'_> {
     /// where there is one output.
     ///
     /// # Errors
-    /// When the labels do not fit the output.
+    /// If the labels do not fit the output.
     pub fn targets(&mut self) -> Result<Tensor> {
         self.smoothed_targets(1.0, 0.0)
     }
@@ -48,7 +48,7 @@ impl LossCall<'_> {
     /// [`LossCall::targets`] times `scale` and plus `offset`: label smoothing.
     ///
     /// # Errors
-    /// When the labels do not fit the output.
+    /// If the labels do not fit the output.
     pub fn smoothed_targets(&mut self, scale: f64, offset: f64) -> Result<Tensor> {
         soft_targets(self.graph, self.labels, self.output, [scale, offset])
     }
@@ -58,7 +58,7 @@ impl LossCall<'_> {
     /// are exact even where probabilities are too small to hold. `None` where the probabilities come from another op.
     ///
     /// # Errors
-    /// [`Error::NoSoftmax`] when the model ends in a linear layer.
+    /// [`Error::NoSoftmax`] if the model ends in a linear layer.
     pub fn softmax_logits(&self, loss: &dyn Loss) -> Result<Option<Tensor>> {
         self.logits(loss, |ending| if let Ending::Softmax(logits) = ending { Some(logits) } else { None })
     }
@@ -66,7 +66,7 @@ impl LossCall<'_> {
     /// The logits whose sigmoid is the model's output: as [`LossCall::softmax_logits`].
     ///
     /// # Errors
-    /// [`Error::NoSoftmax`] when the model ends in a linear layer.
+    /// [`Error::NoSoftmax`] if the model ends in a linear layer.
     pub fn sigmoid_logits(&self, loss: &dyn Loss) -> Result<Option<Tensor>> {
         self.logits(loss, |ending| if let Ending::Sigmoid(logits) = ending { Some(logits) } else { None })
     }

@@ -158,7 +158,7 @@ pub trait Loss: Debug + Send + Sync {
     /// afterwards.
     ///
     /// # Errors
-    /// [`Error::NoSoftmax`] when the model does not end in the probabilities that the loss expects, and when an op does
+    /// [`Error::NoSoftmax`] if the model does not end in the probabilities that the loss expects, and when an op does
     /// not accept its inputs.
     fn call(&self, call: &mut LossCall<'_>) -> Result<Scored>;
 }
@@ -278,7 +278,7 @@ pub fn from_name(name: &str) -> std::result::Result<Arc<dyn Loss>, String> {
 /// out have their defaults.
 ///
 /// # Errors
-/// When the name is unknown, or an argument is unknown or of another type.
+/// If the name is unknown, or an argument is unknown or of another type.
 pub fn from_config(name: &str, config: &Map<String, Value>) -> std::result::Result<Arc<dyn Loss>, String> {
     match KNOWN.iter().find(|known| known.name == name || known.others.contains(&name)) {
         Some(known) => (known.read)(config).map_err(|problem| format!("{}: {problem}", known.name)),
@@ -302,7 +302,7 @@ impl fmt::Display for dyn Loss {
 }
 
 /// # Errors
-/// When a loss's smoothing of labels is outside its range.
+/// If a loss's smoothing of labels is outside its range.
 fn check_smoothing(label_smoothing: f64) -> Result<()> {
     if (0.0..1.0).contains(&label_smoothing) {
         return Ok(());
@@ -323,7 +323,7 @@ pub(crate) fn append(loss: &dyn Loss, graph: &mut Graph, model: &str, [output, l
 }
 
 /// # Errors
-/// When a tensor that a loss or metric appended is not f32 `[N]` for an output `[N, …]`.
+/// If a tensor that a loss or metric appended is not f32 `[N]` for an output `[N, …]`.
 pub(crate) fn check_per_sample(graph: &Graph, name: &'static str, values: Tensor, output: Tensor) -> Result<()> {
     let expected = kiln_graph::TensorType::f32([graph.shape(output)[0]]);
     if *graph.ty(values) == expected {

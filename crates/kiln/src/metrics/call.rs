@@ -53,7 +53,7 @@ impl MetricCall<'_> {
     /// as they are where there is one output.
     ///
     /// # Errors
-    /// When the labels do not fit it.
+    /// If the labels do not fit it.
     pub fn targets(&mut self, like: Tensor) -> Result<Tensor> {
         soft_targets(self.graph, self.labels, like, [1.0, 0.0])
     }

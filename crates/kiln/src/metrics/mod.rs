@@ -124,7 +124,7 @@ pub trait Metric: Debug + Send + Sync {
     /// Appends the metric of each sample: f32 `[N]` for a batch of N samples.
     ///
     /// # Errors
-    /// When an op does not accept its inputs.
+    /// If an op does not accept its inputs.
     fn call(&self, call: &mut MetricCall<'_>) -> Result<Tensor>;
 }
 
@@ -147,7 +147,7 @@ fn read<M: Metric + DeserializeOwned + 'static>(
 /// have their defaults.
 ///
 /// # Errors
-/// When the name is unknown, or an argument is unknown or of another type.
+/// If the name is unknown, or an argument is unknown or of another type.
 pub fn from_config(name: &str, config: &Map<String, Value>) -> std::result::Result<Arc<dyn Metric>, String> {
     match KNOWN.iter().find(|known| known.name == name || known.others.contains(&name)) {
         Some(known) => (known.read)(config).map_err(|problem| format!("{}: {problem}", known.name)),
@@ -162,7 +162,7 @@ pub fn from_config(name: &str, config: &Map<String, Value>) -> std::result::Resu
 /// `top_k_categorical_accuracy:3`.
 ///
 /// # Errors
-/// When the name is unknown, or the argument is not one that it has.
+/// If the name is unknown, or the argument is not one that it has.
 pub fn from_name(text: &str) -> std::result::Result<Arc<dyn Metric>, String> {
     let Some((name, value)) = text.split_once(':') else { return from_config(text, &Map::new()) };
     let mut config = from_config(name, &Map::new())?.config();

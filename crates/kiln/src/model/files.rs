@@ -11,7 +11,7 @@ impl Model {
     /// Keras' layouts, into a folder, which is made if it is not there.
     ///
     /// # Errors
-    /// When a file cannot be written or the device fails.
+    /// If a file cannot be written or the device fails.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
         saving::save(self, folder.as_ref())
     }
@@ -19,7 +19,7 @@ impl Model {
     /// The model that was saved in a folder. [`Model::to_device`] or [`Model::compile`] makes it ready.
     ///
     /// # Errors
-    /// When a file cannot be read, holds something that Kiln does not know, or the two do not fit each other.
+    /// If a file cannot be read, holds something that Kiln does not know, or the two do not fit each other.
     pub fn load(folder: impl AsRef<Path>) -> Result<Model> {
         Model::load_with(folder, &Registry::default())
     }
@@ -38,7 +38,7 @@ impl Model {
     /// The model that a file in the form of Keras' `to_json` describes, with fresh weights.
     ///
     /// # Errors
-    /// When the file cannot be read or holds something that Kiln does not know.
+    /// If the file cannot be read or holds something that Kiln does not know.
     pub fn from_json_file(path: impl AsRef<Path>) -> Result<Model> {
         Model::from_json_file_with(path, &Registry::default())
     }
@@ -54,7 +54,7 @@ impl Model {
     /// The text of `model.json`: the layers in the form of Keras' `to_json`, without weights.
     ///
     /// # Errors
-    /// When a layer has no such form.
+    /// If a layer has no such form.
     pub fn to_json(&self) -> Result<String> {
         saving::model_json(self)
     }
@@ -62,7 +62,7 @@ impl Model {
     /// Writes all weights into a safetensors file, with keys `layer/variable` and Keras' layouts.
     ///
     /// # Errors
-    /// When the file cannot be written or the device fails.
+    /// If the file cannot be written or the device fails.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
         saving::save_weights(path.as_ref(), &self.get_weights()?)
     }
@@ -81,7 +81,7 @@ impl Model {
     /// torchvision's InceptionV3 counts it, so that the same weights give slightly other features.
     ///
     /// # Errors
-    /// When the file cannot be read or does not fit the model: all that is missing, too much or of another shape.
+    /// If the file cannot be read or does not fit the model: all that is missing, too much or of another shape.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
         self.load_weights_with(path, LoadWeights::default()).map(|_| ())
     }
@@ -104,7 +104,7 @@ impl Model {
     /// [`on_checkpoint`](crate::Callback::on_checkpoint).
     ///
     /// # Errors
-    /// When the model is not compiled, the file cannot be written or the device fails, and
+    /// If the model is not compiled, the file cannot be written or the device fails, and
     /// [`Error::CheckpointTooEarly`](crate::Error::CheckpointTooEarly) within `on_epoch_end`.
     pub fn save_checkpoint(&self, path: impl AsRef<Path>) -> Result<()> {
         saving::checkpoint::save(self, path.as_ref())
@@ -120,7 +120,7 @@ impl Model {
     /// is restored if the model is compiled with the one that it was compiled with then; another one stays.
     ///
     /// # Errors
-    /// When the model is not compiled, the file cannot be read or does not fit the model or its optimizer.
+    /// If the model is not compiled, the file cannot be read or does not fit the model or its optimizer.
     pub fn load_checkpoint(&mut self, path: impl AsRef<Path>) -> Result<usize> {
         saving::checkpoint::load(self, path.as_ref())
     }

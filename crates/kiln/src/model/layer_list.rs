@@ -30,7 +30,7 @@ impl Model {
     /// The layer of this name.
     ///
     /// # Errors
-    /// When no layer has it.
+    /// If no layer has it.
     pub fn get_layer(&self, name: &str) -> Result<LayerInfo<'_>> {
         let infos = infos(&self.network);
         let chosen = name.choose(&infos)?;
@@ -54,7 +54,7 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// When there is no such layer, or a range goes beyond the last one.
+    /// If there is no such layer, or a range goes beyond the last one.
     pub fn layers(&mut self, which: impl LayerSelection) -> Result<LayerList<'_>> {
         let infos = infos(&self.network);
         let chosen = which.choose(&infos)?.into_iter().map(|index| (index, infos[index].output)).collect();
@@ -65,7 +65,7 @@ impl Model {
     /// that it does not change is frozen: see [`Layer::trainable`](crate::layers::Layer::trainable).
     ///
     /// # Errors
-    /// When no layer has this name.
+    /// If no layer has this name.
     pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<()> {
         self.layers(layer)?.set_trainable(trainable);
         Ok(())
@@ -159,7 +159,7 @@ impl LayerList<'_> {
     /// ```
     ///
     /// # Errors
-    /// When the factor is negative or not finite.
+    /// If the factor is negative or not finite.
     pub fn set_learning_rate_factor(&mut self, factor: f64) -> Result<()> {
         self.variables(|_| true).set_learning_rate_factor(factor)
     }
@@ -168,7 +168,7 @@ impl LayerList<'_> {
     /// [`VariableList::set_weight_decay`].
     ///
     /// # Errors
-    /// When the rate is negative or not finite.
+    /// If the rate is negative or not finite.
     pub fn set_weight_decay(&mut self, rate: impl Into<Option<f64>>) -> Result<()> {
         self.variables(|_| true).set_weight_decay(rate)
     }
@@ -179,7 +179,7 @@ pub trait LayerSelection {
     /// The places of the chosen ones among these.
     ///
     /// # Errors
-    /// When there are no such layers.
+    /// If there are no such layers.
     fn choose(self, layers: &[LayerInfo<'_>]) -> Result<Vec<usize>>;
 }
 

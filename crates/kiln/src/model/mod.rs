@@ -108,7 +108,7 @@ impl Model {
     /// those that are not.
     ///
     /// # Errors
-    /// When it is a node of another model.
+    /// If it is a node of another model.
     pub fn set_output(&mut self, output: Node) -> Result<()> {
         self.check_node(output)?;
         self.network.set_output(output);
@@ -128,7 +128,7 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// When the layers do not fit together, it is a node of another model, or the device fails.
+    /// If the layers do not fit together, it is a node of another model, or the device fails.
     pub fn sub_model(&self, output: Node) -> Result<Model> {
         self.network.check()?;
         self.check_node(output)?;
@@ -151,7 +151,7 @@ impl Model {
     /// The shape of what the model gives for a sample.
     ///
     /// # Errors
-    /// When the layers do not fit together.
+    /// If the layers do not fit together.
     pub fn output_shape(&self) -> Result<&Shape> {
         self.network.check()?;
         Ok(self.network.output_shape())
@@ -165,7 +165,7 @@ impl Model {
     /// Draws all weights anew. A model that this is never called for has the seed 0.
     ///
     /// # Errors
-    /// When the layers do not fit together or the device fails.
+    /// If the layers do not fit together or the device fails.
     pub fn initialize(&mut self, seed: u64) -> Result<()> {
         self.network.check()?;
         self.seed = seed;
@@ -176,7 +176,7 @@ impl Model {
     /// Makes the model ready to be trained on a device. The weights stay; the state of the optimizer before does not.
     ///
     /// # Errors
-    /// When the layers do not fit together, an argument makes no sense or the device fails.
+    /// If the layers do not fit together, an argument makes no sense or the device fails.
     pub async fn compile_async(&mut self, device: &Device, compile: Compile) -> Result<()> {
         self.network.check()?;
         compile.check()?;
@@ -206,7 +206,7 @@ impl Model {
     /// discrete GPUs, all counts as fitting.
     ///
     /// # Errors
-    /// [`Error::Memory`] when it does not, and when the layers do not fit together.
+    /// [`Error::Memory`] if it does not, and when the layers do not fit together.
     pub fn check_memory(&self, device: &Device, compile: &Compile, batch_size: usize) -> Result<()> {
         self.network.check()?;
         check_memory(&self.network, device, Some(compile), batch_size)
@@ -226,7 +226,7 @@ impl Model {
     /// Makes the model ready to predict on a device. [`Model::compile`] does that too.
     ///
     /// # Errors
-    /// When the layers do not fit together or the device fails.
+    /// If the layers do not fit together or the device fails.
     pub async fn to_device_async(&mut self, device: &Device) -> Result<()> {
         self.start_session(device, None).await
     }
@@ -248,7 +248,7 @@ impl Model {
     /// The learning rate of the next training step.
     ///
     /// # Errors
-    /// When the model is not compiled.
+    /// If the model is not compiled.
     pub fn learning_rate(&self) -> Result<f64> {
         self.trained("learning_rate").map(|session| session.learning_rate())
     }
@@ -256,7 +256,7 @@ impl Model {
     /// Changes the learning rate, from the next training step on. It stays until the next [`Model::compile`].
     ///
     /// # Errors
-    /// When the model is not compiled, the rate makes no sense, or the optimizer's learning rate is a schedule.
+    /// If the model is not compiled, the rate makes no sense, or the optimizer's learning rate is a schedule.
     pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
         self.compiled("set_learning_rate")?;
         self.session("set_learning_rate")?.set_learning_rate(rate)
@@ -268,7 +268,7 @@ impl Model {
     /// program, and the time of a call is that of all its runs within a step.
     ///
     /// # Errors
-    /// When the model is not compiled, a batch is empty or larger than the data set, the data set does not fit the model
+    /// If the model is not compiled, a batch is empty or larger than the data set, the data set does not fit the model
     /// or the device, or the device fails or cannot time its calls.
     pub fn profile(&mut self, data: &Dataset, batch_size: usize, steps: usize) -> Result<Profile> {
         if !(1..=data.len()).contains(&batch_size) {
@@ -287,7 +287,7 @@ impl Model {
     /// later ones reuse them. Several threads or tasks may predict with one model at once.
     ///
     /// # Errors
-    /// When the model is on no device, or the data set does not fit the model or the device, or the device fails.
+    /// If the model is on no device, or the data set does not fit the model or the device, or the device fails.
     pub async fn predict_async(&self, data: &Dataset) -> Result<Predictions> {
         self.check_scaling(data)?;
         let values = session::predict(self.ready("predict")?, data).await?;
@@ -313,7 +313,7 @@ impl Model {
     /// All weights, in the order of the layers.
     ///
     /// # Errors
-    /// When the layers do not fit together or the device fails.
+    /// If the layers do not fit together or the device fails.
     pub async fn get_weights_async(&self) -> Result<Vec<Weight>> {
         self.network.check()?;
         Ok(weights::unpack(&self.network, &self.flat_weights_async().await?))
@@ -330,7 +330,7 @@ impl Model {
     /// Replaces all weights, found by their names.
     ///
     /// # Errors
-    /// [`Error::Weights`] when they do not fit the model, and when the device fails.
+    /// [`Error::Weights`] if they do not fit the model, and when the device fails.
     pub fn set_weights(&mut self, new: &[Weight]) -> Result<()> {
         self.network.check()?;
         let flat = weights::pack(&self.network, "what was given", new)?;
@@ -338,7 +338,7 @@ impl Model {
     }
 
     /// # Errors
-    /// When the model is not compiled, a data set's labels do not fit the model and its loss, or its bytes would be scaled
+    /// If the model is not compiled, a data set's labels do not fit the model and its loss, or its bytes would be scaled
     /// twice.
     pub(crate) fn check_data(&mut self, action: &'static str, data: &Dataset) -> Result<()> {
         let loss = self.compiled(action)?.loss.clone();

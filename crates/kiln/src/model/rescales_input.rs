@@ -63,7 +63,7 @@ impl Model {
     }
 
     /// # Errors
-    /// [`Error::ScaledTwice`] when nobody said how a data set's bytes are scaled, and the model scales them itself.
+    /// [`Error::ScaledTwice`] if nobody said how a data set's bytes are scaled, and the model scales them itself.
     pub(super) fn check_scaling(&self, data: &Dataset) -> Result<()> {
         match self.rescales_input().filter(|_| data.scale_is_implied()) {
             Some(layer) => Err(Error::ScaledTwice { model: self.name().to_owned(), layer: layer.to_owned() }),

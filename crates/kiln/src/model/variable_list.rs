@@ -59,7 +59,7 @@ impl<'a> VariableList<'a> {
     /// Model files keep it, under a key of Kiln's that Keras passes over. A model with other factors refuses a checkpoint.
     ///
     /// # Errors
-    /// When the factor is negative or not finite.
+    /// If the factor is negative or not finite.
     pub fn set_learning_rate_factor(&mut self, factor: f64) -> Result<()> {
         self.set_group(|group| ParameterGroup { learning_rate_factor: factor, ..group })
     }
@@ -71,7 +71,7 @@ impl<'a> VariableList<'a> {
     /// Model files keep it, under a key of Kiln's that Keras passes over. A model with other rates refuses a checkpoint.
     ///
     /// # Errors
-    /// When the rate is negative or not finite.
+    /// If the rate is negative or not finite.
     pub fn set_weight_decay(&mut self, rate: impl Into<Option<f64>>) -> Result<()> {
         let weight_decay = rate.into();
         self.set_group(|group| ParameterGroup { weight_decay, ..group })

@@ -6,7 +6,7 @@ use crate::{Error, Result};
 
 impl Network {
     /// # Errors
-    /// When there is no layer, or one that does not fit or that the output does not need.
+    /// If there is no layer, or one that does not fit or that the output does not need.
     pub fn check(&self) -> Result<()> {
         if let Some(error) = &self.broken {
             return Err(error.clone().into());
