@@ -28,7 +28,7 @@ impl Model {
         block_on(self.evaluate_async(data))
     }
 
-    /// The loss and the metrics of a data set, or nothing when a callback stopped the evaluation. Callbacks are called after
+    /// The loss and the metrics of a data set, or `None` if a callback stopped the evaluation. Callbacks are called after
     /// each batch.
     ///
     /// # Errors

@@ -57,9 +57,9 @@ pub(crate) const INFERENCE_BATCH: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Mode {
     Train,
-/// A training step up to the gradients, of a batch or of a shard.
+    /// A training step up to the gradients, of a batch or of a shard.
     Gradients,
-/// The rest of a training step, after the gradients of all shards. For programs only, not for passes.
+    /// The rest of a training step, after the gradients of all shards. For programs only, not for passes.
     Apply,
     Evaluate,
     Predict,
@@ -99,7 +99,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-/// Creates a session with a network and its concatenated weights on a device.
+    /// Creates a session with a network and its concatenated weights on a device.
     ///
     /// # Errors
     /// If memory runs out or the device is lost.

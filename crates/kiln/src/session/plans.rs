@@ -26,7 +26,7 @@ impl Session {
     ///
     /// # Errors
     /// If the network is not compiled, or an op cannot run within the device's limits: [`Error::BatchTooLarge`] if
-/// smaller batches can.
+    /// smaller batches can.
     pub fn plan(&self, key: Key) -> Result<Plan> {
         let resident = self.resident.get(&key.role).ok_or_else(|| self.not_ready("a plan", "fit"))?;
         let entry = self.entries.get(&key.role).copied().unwrap_or(self.network.input());
