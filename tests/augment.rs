@@ -232,8 +232,8 @@ fn arguments_that_make_no_sense_are_errors_that_say_what_does() {
     let default = Augmentation::default;
     let wrong = [
         (Augmentation { rotation_range: -1.0, ..default() }, "rotation_range: expected an angle in degrees"),
-        (Augmentation { width_shift_range: vec![].into(), ..default() }, "width_shift_range: expected a share"),
-        (Augmentation { height_shift_range: f64::NAN.into(), ..default() }, "height_shift_range: expected a share"),
+        (Augmentation { width_shift_range: vec![].into(), ..default() }, "width_shift_range: expected a fraction"),
+        (Augmentation { height_shift_range: f64::NAN.into(), ..default() }, "height_shift_range: expected a fraction"),
         (Augmentation { zoom_range: 1.0.into(), ..default() }, "zoom_range: expected a number from 0 to below 1"),
         (Augmentation { zoom_range: [1.2, 0.8].into(), ..default() }, "zoom_range: expected"),
         (Augmentation { brightness_range: Some([2.0, 1.0]), ..default() }, "brightness_range: expected two factors"),
@@ -249,7 +249,7 @@ fn arguments_that_make_no_sense_are_errors_that_say_what_does() {
     let large = Dataset::from_u8([150, 150, 1], vec![0; 150 * 150], Labels::index(vec![0], 1)).unwrap();
     for (data, expected) in [
         (&bars(0), "data: expected at least one sample, found an empty data set"),
-        (&broken, "data: expected finite values, found a channel that has others"),
+        (&broken, "data: expected finite values, found a channel with non-finite values"),
         (&large, "zca_whitening: expected samples of at most 16384 values, found samples [150, 150, 1]"),
     ] {
         let error = Augmentation { zca_whitening: true, ..default() }.fit(data).unwrap_err().to_string();

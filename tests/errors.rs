@@ -35,7 +35,7 @@ fn data_that_do_not_fit_the_model() {
 
     let many = Dataset::from_f32([6, 6, 1], vec![0.0; 36], Labels::index(vec![3], 4)).unwrap();
     let error = fit_error(&many, Fit::default());
-    assert_eq!(error, "model `bars` expects labels below 3, which it has outputs for, the data set has 4 classes");
+    assert_eq!(error, "model `bars` expects labels below 3, its number of outputs, the data set has 4 classes");
 
     let hot = Dataset::from_f32([6, 6, 1], vec![0.0; 36], Labels::one_hot(vec![1.0, 0.0], 2)).unwrap();
     assert_eq!(fit_error(&hot, Fit::default()), "model `bars` expects 3 values per label, the data set has 2");
@@ -48,7 +48,7 @@ fn one_hot_labels_with_the_sparse_loss() {
     let loss = SparseCategoricalCrossentropy::default().into();
     model.compile(device(), Compile { loss, ..Compile::default() }).unwrap();
     let error = model.evaluate(&hot).unwrap_err().to_string();
-    assert!(error.contains("labels as indices (loss sparse_categorical_crossentropy)"), "{error}");
+    assert!(error.contains("class indices (loss sparse_categorical_crossentropy)"), "{error}");
 }
 
 #[test]

@@ -314,7 +314,7 @@ fn a_changed_learning_rate_counts_from_the_next_step_on() {
     assert_eq!(bits(&changed.get_weights().unwrap()), bits(&scheduled.get_weights().unwrap()));
 
     let error = scheduled.set_learning_rate(0.1).unwrap_err().to_string();
-    assert!(error.contains("expected an optimizer whose learning rate is a number, found Piecewise"), "{error}");
+    assert!(error.contains("expected an optimizer with a constant learning rate, found Piecewise"), "{error}");
     assert!(changed.set_learning_rate(f64::NAN).is_err());
     assert!(model().set_learning_rate(0.1).is_err());
 }

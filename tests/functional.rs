@@ -85,11 +85,11 @@ fn nodes_and_layers_that_do_not_fit_are_errors_that_name_them() {
     let mut model = branches();
     let other = branches();
     let error = model.sub_model(other.output()).unwrap_err().to_string();
-    assert!(error.contains("what a layer of another model gives"), "{error}");
+    assert!(error.contains("found a node of another model"), "{error}");
     model.apply(Dense::new(1).named("foreign"), other.output());
     let error = model.get_weights().unwrap_err().to_string();
     assert!(
-        error.starts_with("foreign (Dense): expected to take what this model's input or its layers give"),
+        error.starts_with("foreign (Dense): expected this model's input or outputs of its layers as inputs"),
         "{error}"
     );
 
@@ -102,5 +102,5 @@ fn nodes_and_layers_that_do_not_fit_are_errors_that_name_them() {
     let mut model = branches();
     model.set_output(model.get_layer("sum").unwrap().output).unwrap();
     let error = model.output_shape().unwrap_err().to_string();
-    assert!(error.starts_with("joined (Concatenate): expected to be on the way to the model's output"), "{error}");
+    assert!(error.starts_with("joined (Concatenate): expected a connection to the model's output"), "{error}");
 }

@@ -204,20 +204,23 @@ fn what_does_not_fit_a_loss_or_a_metric_says_why() {
         assert_eq!(error, "label_smoothing: expected 0 or more and less than 1, found 1");
     }
     let error = compile(Compile { metrics: vec![TopKCategoricalAccuracy { k: 4 }.into()], ..Compile::default() });
-    assert_eq!(error, "metrics: expected top_k_categorical_accuracy of 1 to 3 classes, found 4");
+    assert_eq!(error, "metrics: expected top_k_categorical_accuracy with k from 1 to 3, found 4");
     let metrics = vec![TopKCategoricalAccuracy { k: 1 }.into()];
     let error = compile(Compile { loss: MeanSquaredError.into(), metrics, ..Compile::default() });
-    assert!(error.contains("with a loss for quantities, found mean_squared_error"), "{error}");
+    assert!(
+        error.contains("a classification loss for top_k_categorical_accuracy, found mean_squared_error"),
+        "{error}"
+    );
 
     let mut single = Sequential::new([1]);
     single.add(Dense::new(1).activation(Activation::Sigmoid));
     let (loss, metrics) = (BinaryCrossentropy::default().into(), vec![TopKCategoricalAccuracy { k: 1 }.into()]);
     let error = single.compile(device(), Compile { loss, metrics, ..Compile::default() }).unwrap_err().to_string();
-    assert_eq!(error, "metrics: expected no top_k_categorical_accuracy where a model has one output, found [1]");
+    assert_eq!(error, "metrics: expected more than one output for top_k_categorical_accuracy, found [1]");
 
     let mut model = model();
     model.compile(device(), Compile { loss: MeanSquaredError.into(), ..Compile::default() }).unwrap();
     let Err(Error::Misfit { expected, found, .. }) = model.evaluate(&bars(3)) else { panic!() };
     assert_eq!(expected, "3 values per label (loss mean_squared_error)");
-    assert_eq!(found, "labels as indices");
+    assert_eq!(found, "class indices");
 }

@@ -142,8 +142,8 @@ fn a_normalization_that_would_move_its_statistics_in_predictions_is_refused_unle
     json["config"]["layers"][norm]["inbound_nodes"][0][0][3]["training"] = json!(true);
     assert_eq!(
         try_read(&json).unwrap_err(),
-        "norm (BatchNormalization): expected to be frozen, or called without `training=True`, found `training=True`, with \
-         which a prediction would use and move the statistics of its batch"
+        "norm (BatchNormalization): expected a frozen layer, or a call without `training=True`, found `training=True`, \
+         with which predictions would use and update batch statistics"
     );
     json["config"]["layers"][norm]["config"]["trainable"] = json!(false);
     let recorded = Recorded::of("called_with_training");

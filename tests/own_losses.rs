@@ -273,7 +273,7 @@ fn ones_own_loss_is_checked_as_kilns_own() {
 
     linear.compile(device(), Compile { loss: Arc::new(Shapeless), ..Compile::default() }).unwrap();
     let error = linear.evaluate(&data()).unwrap_err().to_string();
-    assert!(error.starts_with("shapeless: expected one value for each sample, "), "{error}");
+    assert!(error.starts_with("shapeless: expected one value per sample, "), "{error}");
 }
 
 #[test]

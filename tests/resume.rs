@@ -75,12 +75,15 @@ fn a_checkpoint_that_does_not_fit_says_why_and_changes_nothing() {
     let mut other = compiled(SGD::default());
     let before = bits(&other.get_weights().unwrap());
     let error = other.load_checkpoint(&checkpoint).unwrap_err().to_string();
-    assert!(error.contains("expected a training with sgd, which the model is compiled with, found adam"), "{error}");
+    assert!(
+        error.contains("expected a checkpoint with the optimizer sgd, as the model is compiled with, found adam"),
+        "{error}"
+    );
     assert_eq!(bits(&other.get_weights().unwrap()), before);
 
     trained.save_weights(&checkpoint).unwrap();
     let error = trained.load_checkpoint(&checkpoint).unwrap_err().to_string();
-    assert!(error.contains("expected what `save_checkpoint` wrote, found no state of a training"), "{error}");
+    assert!(error.contains("expected a checkpoint written by `save_checkpoint`, found no training state"), "{error}");
 
     let error = model().save_checkpoint(&checkpoint).unwrap_err().to_string();
     assert!(error.contains("needs a device; call `compile` first"), "{error}");

@@ -119,7 +119,7 @@ fn what_cannot_be_read_ends_fit_with_its_error() {
 #[test]
 fn a_batch_that_is_larger_than_a_chunk_is_an_error() {
     let error = compiled().fit(&bars(50).in_chunks(6), Fit { batch_size: 7, ..Fit::default() }).unwrap_err();
-    let expected = "batch_size: expected at most 6, as many samples as the device holds at a time, found 7";
+    let expected = "batch_size: expected at most 6, the number of samples on the device at a time, found 7";
     assert_eq!(error.to_string(), expected);
 }
 

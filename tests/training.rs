@@ -198,8 +198,8 @@ fn a_step_on_other_data_within_an_epoch_is_found_and_the_next_epoch_is_whole() {
     while training.wait().unwrap().is_some() {}
     training.begin_epoch(2).unwrap();
     training.model().gradients(&other).unwrap();
-    let expected = "training: expected no step on other data within an epoch; begin an epoch after one, found one since \
-                    `begin_epoch`";
+    let expected = "training: expected no step on other data within an epoch; call `begin_epoch` after such a step, found \
+                    one since `begin_epoch`";
     assert_eq!(training.submit(1).unwrap_err().to_string(), expected);
     assert_eq!(training.next_report().unwrap_err().to_string(), expected);
     training.begin_epoch(2).unwrap();

@@ -1,4 +1,4 @@
-//! How a model is trained.
+//! The training configuration of a model.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::metrics::{Accuracy, Metric};
 use crate::optimizers::{Adam, Optimizer, Slot};
 use crate::{Error, Result, metrics};
 
-/// The most steps that one submission runs.
+/// The maximum number of steps per submission.
 pub(crate) const MOST_STEPS: usize = 32;
 
 /// Keras' name of the weights' moving average.
@@ -18,39 +18,39 @@ pub(crate) const AVERAGE: &str = "average";
 /// The arguments of [`compile`](crate::Model::compile).
 #[derive(Clone, Debug)]
 pub struct Compile {
-    /// How a step changes the weights: `Adam::default().into()`.
+    /// The optimizer: `Adam::default().into()`.
     pub optimizer: Arc<dyn Optimizer>,
     /// The loss to minimise: `SparseCategoricalCrossentropy::default().into()`.
     pub loss: Arc<dyn Loss>,
-    /// The figures to measure beside the loss: `vec![Accuracy.into()]`.
+    /// The metrics to measure in addition to the loss: `vec![Accuracy.into()]`.
     pub metrics: Vec<Arc<dyn Metric>>,
-    /// The largest absolute value that an element of a gradient keeps. At most one kind of clipping can be asked for.
+    /// The maximum absolute value of an element of a gradient. At most one kind of clipping can be enabled.
     pub clipvalue: Option<f64>,
-    /// The largest Euclidean norm that the gradient of a variable keeps; a larger one is scaled down.
+    /// The maximum Euclidean norm of a variable's gradient; a larger gradient is scaled down.
     pub clipnorm: Option<f64>,
-    /// The largest Euclidean norm that all gradients together keep; larger ones are scaled down together.
+    /// The maximum Euclidean norm of all gradients together; larger gradients are scaled down together.
     pub global_clipnorm: Option<f64>,
-    /// Whether an exponential moving average (EMA) of the weights is kept: after each step
+    /// Whether to track an exponential moving average (EMA) of the weights: after each step
     /// `average = ema_momentum average + (1 - ema_momentum) weights`, the average of the first step being its weights. When
     /// [`fit`](crate::Model::fit) ends, the average replaces the weights, as in Keras; validations until then see the
     /// weights themselves.
     pub use_ema: bool,
-    /// How much of the average is kept in a step, 0 to 1.
+    /// The momentum of the moving average, 0 to 1.
     pub ema_momentum: f64,
-    /// After how many steps the average replaces the weights, again and again; `None` for only at the end.
+    /// The interval, in steps, at which the average replaces the weights; `None` for only at the end of `fit`.
     pub ema_overwrite_frequency: Option<u32>,
-    /// Gradient accumulation: the number of shards that a training batch is computed in, one after the other, 1 to 32; 1
-    /// computes the whole batch at once. Activations then need the memory of a shard, so batches that do not fit the
-    /// device can be trained with. A batch of `B` samples has `n = min(accumulate, B)` shards, and shard `k` the samples
-    /// `k B / n` to `(k + 1) B / n` of it (rounded down). Their gradients are summed in the order of a binary tree, and one
-    /// optimizer step follows: the result is that of the whole batch up to rounding, and repeatable to the bit.
+    /// Gradient accumulation: the number of shards, 1 to 32, that a training batch is computed in sequentially; 1 computes
+    /// the whole batch at once. Activations need the memory of one shard, so batches that exceed the device's memory can be
+    /// used. A batch of `B` samples has `n = min(accumulate, B)` shards, and shard `k` has the samples `k B / n` to
+    /// `(k + 1) B / n` of it (rounded down). Their gradients are summed in the order of a binary tree, followed by one
+    /// optimizer step: the result equals that of the whole batch up to rounding, and is bit-for-bit reproducible.
     ///
-    /// Losses, metrics, clipping, schedules and callbacks see whole batches, and dropout and augmentation draw by a
-    /// sample's place in the whole batch. Only batch normalization normalizes each shard by itself, and updates its moving
-    /// averages once per shard.
+    /// Losses, metrics, clipping, schedules and callbacks apply to whole batches, and random draws of dropout and
+    /// augmentation depend on a sample's position in the whole batch. Only batch normalization normalizes each shard
+    /// separately, and updates its moving averages once per shard.
     ///
-    /// Keras' `gradient_accumulation_steps` instead takes one optimizer step for several batches: `batch_size: 32` with 4
-    /// of them there is `batch_size: 128, accumulate: 4` here.
+    /// Keras' `gradient_accumulation_steps` instead runs one optimizer step for several batches: `batch_size=32` with
+    /// `gradient_accumulation_steps=4` in Keras is `batch_size: 128, accumulate: 4` here.
     ///
     /// ```
     /// use kiln::data::{Dataset, Labels};
@@ -72,9 +72,9 @@ pub struct Compile {
     /// # Ok::<(), kiln::Error>(())
     /// ```
     pub accumulate: usize,
-    /// How many training steps the device is given at once, at most 32. By default as many as take about 50 ms. More
-    /// cost less overhead and let callbacks wait longer; results do not depend on it. With
-    /// [`accumulate`](Compile::accumulate) above 1, training steps are given one by one.
+    /// The number of training steps per submission to the device, at most 32. By default as many as run in about 50 ms.
+    /// More steps reduce overhead but delay callbacks; results do not depend on it. With
+    /// [`accumulate`](Compile::accumulate) above 1, training steps are submitted one by one.
     pub steps_per_execution: Option<usize>,
 }
 
@@ -98,7 +98,7 @@ impl Default for Compile {
 
 impl Compile {
     /// # Errors
-    /// [`Error::Argument`] when an argument makes no sense.
+    /// [`Error::Argument`] if an argument is invalid.
     pub(crate) fn check(&self) -> Result<()> {
         let argument = |name, expected: String, found: String| Err(Error::Argument { name, expected, found });
         if let Some(steps) = self.steps_per_execution.filter(|steps| !(1..=MOST_STEPS).contains(steps)) {
@@ -113,8 +113,12 @@ impl Compile {
         self.optimizer.check()?;
         let rates = self.optimizer.rates(0, learning_rate.at(0));
         if rates.iter().any(|rate| !rate.is_finite()) {
-            let expected = "arguments that give a finite step".to_owned();
-            return argument("optimizer", expected, format!("{:?}, whose first step has {rates:?}", self.optimizer));
+            let expected = "arguments with finite rates".to_owned();
+            return argument(
+                "optimizer",
+                expected,
+                format!("{:?} with the rates {rates:?} in the first step", self.optimizer),
+            );
         }
         if !(0.0..=1.0).contains(&self.ema_momentum) {
             return argument("ema_momentum", "0 to 1".to_owned(), self.ema_momentum.to_string());
@@ -125,7 +129,7 @@ impl Compile {
         self.check_clipping()
     }
 
-    /// What is kept from step to step, beside the weights: what the optimizer keeps, and the weights' average.
+    /// The state updated in each step beside the weights: the optimizer's slots and the weights' average.
     pub(crate) fn slots(&self) -> Vec<Slot> {
         let average = self.use_ema.then(|| Slot::zero(AVERAGE));
         self.optimizer.slots().into_iter().chain(average).collect()

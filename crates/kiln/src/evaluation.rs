@@ -15,7 +15,7 @@ impl Model {
     /// The loss and the metrics of a data set.
     ///
     /// # Errors
-    /// When the model is not compiled, or the data set does not fit the model or the device, or the device fails.
+    /// If the model is not compiled, or the data set does not fit the model or the device, or the device fails.
     pub async fn evaluate_async(&mut self, data: &Dataset) -> Result<Score> {
         self.evaluated(data, |_| ControlFlow::Continue(())).await.map(|(score, _)| score)
     }
@@ -28,7 +28,7 @@ impl Model {
         block_on(self.evaluate_async(data))
     }
 
-    /// The loss and the metrics of a data set, or nothing when a callback stopped the evaluation. Callbacks are called after
+    /// The loss and the metrics of a data set, or `None` if a callback stopped the evaluation. Callbacks are called after
     /// each batch.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Model {
 /// The loss and the metrics of all samples of a data set that enter at a node, or of those until `on_batch` broke.
 ///
 /// # Errors
-/// When the data set does not fit the model, or a program cannot be compiled or run.
+/// If the data set does not fit the model, or a program cannot be compiled or run.
 pub(crate) async fn evaluate(
     session: &mut Session,
     (entry, data): (Node, &Dataset),

@@ -16,28 +16,28 @@ use crate::network::Node;
 use crate::training::{Training, TrainingOptions};
 use crate::{Error, Model, Result};
 
-/// The arguments of [`fit`](Model::fit). Callbacks are not among them: see [`Model::fit_with_callbacks`].
+/// The arguments of [`fit`](Model::fit). Callbacks are passed separately: see [`Model::fit_with_callbacks`].
 #[derive(Clone, Debug)]
 pub struct Fit<'a> {
     /// The number of the last epoch.
     pub epochs: usize,
     /// Samples per step. The last batch of an epoch may be smaller.
     pub batch_size: usize,
-    /// The share of the samples, at the end of the data set, that is not trained on but validated with.
+    /// The fraction of the samples, from the end of the data set, used for validation instead of training.
     pub validation_split: f64,
-    /// What is validated with instead of a share of the data set.
+    /// A data set for validation, instead of a fraction of the training data.
     pub validation_data: Option<&'a Dataset>,
-    /// Whether each epoch takes the samples in an order of its own.
+    /// Whether to shuffle the samples in each epoch.
     pub shuffle: bool,
-    /// What those orders depend on, beside the epoch, and what is drawn within a step.
+    /// The seed of shuffling and of random draws within a step.
     pub seed: u64,
-    /// How training images are changed at random, and how those that validate are standardized with them.
+    /// The augmentation of training images. Its standardization also applies to validation images.
     pub augmentation: Option<&'a Augmentation>,
-    /// How much the samples of a class count, 1 where nothing is said: the loss of a training sample is multiplied by it.
-    /// A class that the labels do not have is an error.
+    /// Weights of classes, 1 by default: the loss of a training sample is multiplied by the weight of its class.
+    /// A class that does not occur in the labels is an error.
     pub class_weight: Option<BTreeMap<usize, f32>>,
-    /// How many epochs were trained before: the first is the one after. Where it is what [`Model::load_checkpoint`]
-    /// returned, the callbacks go on from their states in the checkpoint.
+    /// The number of epochs already trained, as in Keras. If it is the return value of [`Model::load_checkpoint`], the
+    /// callbacks resume from their states in the checkpoint.
     pub initial_epoch: usize,
 }
 
@@ -72,15 +72,15 @@ impl Fit<'_> {
 }
 
 impl Model {
-    /// Trains the model, epoch after epoch, with callbacks that see each batch and epoch, in this order. An epoch takes all
-    /// samples once, a batch per step.
+    /// Trains the model for a number of epochs, calling the callbacks in this order after each batch and epoch. An epoch
+    /// is one pass over all samples, one batch per step.
     ///
     /// # Errors
-    /// When the model is not compiled, an argument makes no sense, the data set does not fit the model or the device,
-    /// the device fails, or [`Error::NonFinite`] when the loss of a batch or, at the end of an epoch, a weight or the
-    /// validation loss is not finite and no callback stops training then
+    /// If the model is not compiled, an argument is invalid, the data set does not fit the model or the device, or the
+    /// device fails. [`Error::NonFinite`] if the loss of a batch or, at the end of an epoch, a weight or the validation
+    /// loss is not finite and no callback stops training
     /// ([`TerminateOnNaN`](crate::callbacks::TerminateOnNaN) does). The weights are those of the last step. Callbacks are
-    /// told of an epoch's end only after this test, so what they save is finite.
+    /// called at the end of an epoch only after this check, so that they never save non-finite weights.
     pub async fn fit_async(
         &mut self,
         data: &Dataset,
@@ -111,7 +111,7 @@ impl Model {
         block_on(self.fit_async(data, fit, callbacks))
     }
 
-    /// Trains with samples that enter at a node of the model.
+    /// Trains on samples that enter at a node of the model.
     pub(crate) async fn fit_from(
         &mut self,
         (entry, data): (Node, &Dataset),
@@ -191,7 +191,7 @@ impl Model {
         Ok(history)
     }
 
-    /// Tells all callbacks of an epoch's end, and then of the moment to save a checkpoint.
+    /// Calls `on_epoch_end` of all callbacks, then `on_checkpoint`.
     fn end_epoch(&mut self, callbacks: &mut [&mut dyn Callback], logs: &EpochLogs) -> Result<ControlFlow<()>> {
         let mut flow = ControlFlow::Continue(());
         self.callbacks_mut().ending_epoch = true;
@@ -252,7 +252,7 @@ async fn train_epoch(
             training.stop();
         }
     }
-    // The last step may have made weights of which no loss has told yet, and a training that is stopped has steps behind it.
+    // The last step's weights are in no reported loss yet, and a stopped training has later steps in flight.
     let non_finite = training.model().session("fit")?.non_finite_weight().await?;
     if let Some((what, value)) = non_finite.filter(|_| is_finite) {
         let error = Error::NonFinite { epoch, step: logs.batch_losses.len(), what, value };
@@ -264,7 +264,7 @@ async fn train_epoch(
     Ok((logs, flow))
 }
 
-/// Whether a callback stops a training that has diverged.
+/// Whether a callback stops a training that diverged.
 ///
 /// # Errors
 /// That it has, if none does.

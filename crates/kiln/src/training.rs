@@ -24,13 +24,13 @@ use crate::{Error, Model, Result};
 pub struct TrainingOptions<'a> {
     /// Samples per step. The last batch of an epoch may be smaller.
     pub batch_size: usize,
-    /// Whether each epoch takes the samples in an order of its own.
+    /// Whether to shuffle the samples in each epoch.
     pub shuffle: bool,
-    /// What those orders depend on, beside the epoch, and what is drawn within a step.
+    /// The seed of shuffling and of random draws within a step.
     pub seed: u64,
-    /// How training images are changed at random.
+    /// The augmentation of training images.
     pub augmentation: Option<&'a Augmentation>,
-    /// How much the samples of a class count, 1 where nothing is said: the loss of a training sample is multiplied by it.
+    /// Weights of classes, 1 by default: the loss of a training sample is multiplied by the weight of its class.
     pub class_weight: Option<BTreeMap<usize, f32>>,
 }
 
@@ -40,15 +40,15 @@ impl Default for TrainingOptions<'_> {
     }
 }
 
-/// A training under way, driven step by step by its owner: an app that draws between steps, or a loop with rules of its own.
+/// A training in progress, driven step by step by its owner: an app that renders between steps, or a custom training loop.
 /// [`Model::fit`] is such a loop.
 ///
-/// No method but [`wait`](Training::wait) and [`next_report`](Training::next_report) waits: not for a GPU, not for kernels
-/// that are being compiled, not for data that are being read. A few submissions may be in flight at once, so reports come some
+/// Only [`wait`](Training::wait) and [`next_report`](Training::next_report) block. Other methods never wait for the GPU, for
+/// kernels being compiled or for data being read. Several submissions can be in flight at once, so reports arrive a few
 /// steps late.
 ///
 /// # Example
-/// A loop of an app that draws frames meanwhile. [`Training::epochs`] is the same for an executor, as a stream.
+/// The loop of an app that renders frames during training. [`Training::epochs`] is the same as a stream, for an executor.
 /// ```
 /// use kiln::data::{Dataset, Labels};
 /// use kiln::layers::Dense;
@@ -89,12 +89,12 @@ pub struct Training<'a> {
     augmentation: Option<Augmentation>,
     /// [`Session::training_data`] when the epoch began.
     training_data: u64,
-    /// The number of the epoch under way, the first being 1.
+    /// The number of the current epoch, starting at 1.
     epoch: usize,
     pass: Option<Pass>,
-    /// Whether no more steps are to be submitted.
+    /// Whether submission has been stopped.
     stopped: bool,
-    /// Batches that came back and were not reported yet.
+    /// Completed batches that are not reported yet.
     landed: VecDeque<Batch>,
     steps: usize,
     totals: Totals,
@@ -103,45 +103,45 @@ pub struct Training<'a> {
 /// The result of [`Training::submit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Submitted {
-    /// So many steps were submitted.
+    /// This many steps were submitted.
     Steps(usize),
-    /// None was: as many submissions are in flight as may be. [`Training::poll`] makes room.
+    /// No step: the maximum number of submissions is in flight. Call [`Training::poll`] to complete some.
     Full,
-    /// None was: kernels are being compiled, or data are being read.
+    /// No step: kernels are being compiled, or data are being read.
     Preparing,
-    /// None was: all steps of the epoch were submitted before.
+    /// No step: all steps of the epoch have been submitted.
     All,
 }
 
-/// The figures of one training step.
+/// The report of one training step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepReport {
-    /// The epoch, the first being 1.
+    /// The epoch, starting at 1.
     pub epoch: usize,
-    /// The step within the epoch, the first being 1.
+    /// The step within the epoch, starting at 1.
     pub step: usize,
     /// The number of samples of its batch.
     pub samples: usize,
-    /// The loss, averaged over the batch. A loss that is not finite means that the weights are lost.
+    /// The loss, averaged over the batch. If it is not finite, the weights are unusable.
     pub loss: f64,
-    /// The metrics, likewise.
+    /// The metrics, averaged over the batch.
     pub metrics: Figures,
 }
 
 impl Model {
-    /// Begins a training that the caller drives step by step.
+    /// Starts a training that the caller drives step by step.
     ///
     /// # Errors
-    /// When the model is not compiled, an argument makes no sense, or the data set does not fit the model or the device.
+    /// If the model is not compiled, an argument is invalid, or the data set does not fit the model or the device.
     pub fn training(&mut self, data: &Dataset, options: TrainingOptions<'_>) -> Result<Training<'_>> {
         Training::begin(self, self.input(), data, options)
     }
 
-    /// Trains for one step on all samples of a data set, and returns the loss and the metrics before the step, as Keras'
-    /// `train_on_batch`. The next call with samples and labels of the same type makes nothing new on the device.
+    /// Trains for one step on all samples of a data set, and returns the loss and metrics before the step, like Keras'
+    /// `train_on_batch`. Later calls with samples and labels of the same type allocate nothing on the device.
     ///
     /// # Errors
-    /// As [`Model::training`], and [`Error::NonFinite`] when the loss is not finite.
+    /// As [`Model::training`], and [`Error::NonFinite`] if the loss is not finite.
     pub async fn train_on_batch_async(&mut self, data: &Dataset) -> Result<Score> {
         self.single_step(Mode::Train, "train_on_batch", data).await
     }
@@ -154,9 +154,9 @@ impl Model {
         block_on(self.train_on_batch_async(data))
     }
 
-    /// The gradients of the loss, averaged over all samples of a data set, by the names of the variables that are trained:
-    /// those of the next training step, before they are clipped. Weights stay; what layers keep (the moving averages of batch
-    /// normalization) changes as in a training step.
+    /// The gradients of the loss, averaged over all samples of a data set, by the names of the trainable variables: those of
+    /// the next training step, before clipping. Weights are unchanged; statistics of layers (the moving averages of batch
+    /// normalization) are updated as in a training step.
     ///
     /// # Errors
     /// As [`Model::train_on_batch`].
@@ -194,7 +194,7 @@ impl Model {
 }
 
 impl<'a> Training<'a> {
-    /// Begins a training on samples that enter the model at a node.
+    /// Starts a training on samples that enter the model at a node.
     pub(crate) fn begin(
         model: &'a mut Model,
         entry: Node,
@@ -214,7 +214,7 @@ impl<'a> Training<'a> {
         let session = model.session("fit")?;
         session.load(Role::Train, &data, entry)?;
         let (epoch, totals, landed) = (session.epochs, session.totals(), VecDeque::new());
-        // No epoch has begun, so there is nothing to submit.
+        // Nothing to submit before the first epoch begins.
         let (pass, stopped, steps) = (None, true, 0);
         let (augmentation, training_data) = (augmentation.cloned(), session.training_data);
         Ok(Training {
@@ -235,9 +235,9 @@ impl<'a> Training<'a> {
         })
     }
 
-    /// The model, to look at or to change between two steps. Steps that were submitted may not be done. It can evaluate and
-    /// predict within an epoch; after a step on other data ([`Model::train_on_batch`], [`Model::gradients`]) the next
-    /// submission is an error until an epoch is begun.
+    /// The model, to inspect or change between steps. Submitted steps may still be in flight. The model can evaluate and
+    /// predict within an epoch; after a step on other data ([`Model::train_on_batch`], [`Model::gradients`]), submissions
+    /// fail until the next [`Training::begin_epoch`].
     pub fn model(&mut self) -> &mut Model {
         self.model
     }
@@ -252,11 +252,11 @@ impl<'a> Training<'a> {
         self.data.len().div_ceil(self.batch_size)
     }
 
-    /// Begins an epoch, the first being 1: with `shuffle`, in an order that depends on the seed and this number. Reports of
-    /// the epoch before that were not taken are lost.
+    /// Begins an epoch, starting at 1: with `shuffle`, in an order that depends on the seed and this number. Discards
+    /// pending reports of the previous epoch.
     ///
     /// # Errors
-    /// When the model was compiled anew or changed, or the device is lost.
+    /// If the model was recompiled or changed, or the device is lost.
     pub fn begin_epoch(&mut self, epoch: usize) -> Result<()> {
         let (samples, before) = (self.data.len(), epoch.saturating_sub(1));
         let order = match self.shuffle {
@@ -276,11 +276,10 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    /// Submits the next steps of the epoch, at most `most`. Where the device computes on the processor itself, they are done
-    /// when it returns.
+    /// Submits the next steps of the epoch, at most `most`. On the processor, they are complete when this returns.
     ///
     /// # Errors
-    /// When a program cannot be compiled or run, or the data cannot be read.
+    /// If a program cannot be compiled or run, or the data cannot be read.
     pub fn submit(&mut self, most: usize) -> Result<Submitted> {
         self.check_data()?;
         let Some(pass) = self.pass.as_mut().filter(|_| !self.stopped) else { return Ok(Submitted::All) };
@@ -300,10 +299,10 @@ impl<'a> Training<'a> {
         self.pass.as_ref().map_or(0, Pass::in_flight)
     }
 
-    /// The report of the next step, if it is done.
+    /// The report of the next step, if it is complete.
     ///
     /// # Errors
-    /// When the device is lost or reported a fault.
+    /// If the device is lost or reported a fault.
     pub fn poll(&mut self) -> Result<Option<StepReport>> {
         let landed = |pass: &mut Pass, session: &mut Session| Poll::Ready(pass.try_wait(session));
         match self.poll_report(landed) {
@@ -312,7 +311,7 @@ impl<'a> Training<'a> {
         }
     }
 
-    /// The report of the next step, which is waited for; none if no step is in flight.
+    /// Waits for the report of the next step; none if no step is in flight.
     ///
     /// # Errors
     /// As [`Training::poll`].
@@ -320,7 +319,7 @@ impl<'a> Training<'a> {
         block_on(poll_fn(|task| self.poll_report(|pass, session| pass.poll_landed(session, task))))
     }
 
-    /// The report of the next step, while as many others as may be are in flight; none when the epoch is over.
+    /// The report of the next step, keeping the maximum number of submissions in flight; none after the last step of the epoch.
     ///
     /// # Errors
     /// As [`Training::submit`] and [`Training::poll`].
@@ -336,7 +335,7 @@ impl<'a> Training<'a> {
         block_on(self.next_report_async())
     }
 
-    /// Trains for these epochs, the first being 1, as a stream of the reports of all steps and epochs.
+    /// Trains for these epochs, starting at 1, as a stream of reports of all steps and epochs.
     ///
     /// # Example
     /// ```
@@ -370,28 +369,28 @@ impl<'a> Training<'a> {
         Epochs { training: self, epochs, is_under_way: false }
     }
 
-    /// Submits no more steps of this epoch. Reports of those on their way still come.
+    /// Stops submitting steps of this epoch. Steps in flight are still reported.
     pub fn stop(&mut self) {
         self.stopped = true;
     }
 
-    /// The loss and the metrics of the epoch, averaged over the samples of all steps that were reported.
+    /// The loss and metrics of the epoch, averaged over the samples of all reported steps.
     pub fn score(&self) -> Score {
         Score { loss: self.totals.loss(), metrics: self.totals.metrics() }
     }
 
-    /// The number of samples of all steps of the epoch that were reported.
+    /// The number of samples of all reported steps of the epoch.
     pub fn reported_samples(&self) -> usize {
         self.totals.samples
     }
 
     /// # Errors
-    /// When the rest of the epoch would be trained on other data, in another order or with other random changes.
+    /// If the training data, their order or the augmentation changed within the epoch.
     fn check_data(&mut self) -> Result<()> {
         if self.stopped || self.model.session("fit")?.training_data == self.training_data {
             return Ok(());
         }
-        let expected = "no step on other data within an epoch; begin an epoch after one".to_owned();
+        let expected = "no step on other data within an epoch; call `begin_epoch` after such a step".to_owned();
         let found = "one since `begin_epoch`".to_owned();
         Err(Error::Argument { name: "training", expected, found })
     }
@@ -428,36 +427,36 @@ impl<'a> Training<'a> {
     }
 }
 
-/// The reports of a training of several epochs, as a stream: see [`Training::epochs`]. Dropping it ends the training behind the
-/// steps that are in flight.
+/// A stream of the reports of several epochs: see [`Training::epochs`]. Dropping it ends the training after the steps in
+/// flight.
 #[derive(Debug)]
 pub struct Epochs<'a> {
     training: Training<'a>,
-    /// Those that have not begun.
+    /// The remaining epochs.
     epochs: RangeInclusive<usize>,
     is_under_way: bool,
 }
 
-/// What a stream of [`Epochs`] yields.
+/// An item of the stream [`Epochs`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
-    /// A step is done.
+    /// A completed step.
     Step(StepReport),
-    /// All steps of an epoch are done.
+    /// A completed epoch.
     Epoch(EpochReport),
 }
 
-/// The figures of one epoch.
+/// The report of one epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EpochReport {
-    /// The epoch, the first being 1.
+    /// The epoch, starting at 1.
     pub epoch: usize,
-    /// The loss and the metrics, averaged over the samples of all its steps.
+    /// The loss and metrics, averaged over the samples of all steps.
     pub score: Score,
 }
 
 impl<'a> Epochs<'a> {
-    /// The training, to look at or to change between two reports.
+    /// The training, to inspect or change between reports.
     pub fn training(&mut self) -> &mut Training<'a> {
         &mut self.training
     }
@@ -485,7 +484,7 @@ impl Stream for Epochs<'_> {
         let this = self.get_mut();
         let report = ready!(this.poll(task));
         if report.is_err() {
-            // Nothing follows an error.
+            // The stream ends after an error.
             (this.epochs, this.is_under_way) = (RangeInclusive::new(1, 0), false);
         }
         Poll::Ready(report.transpose())

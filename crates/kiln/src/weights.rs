@@ -144,7 +144,7 @@ mod tests {
         let error = model(3).set_weights(&weights).unwrap_err().to_string();
         assert_eq!(
             error,
-            "what was given does not fit model `sequential`:\
+            "the list of weights does not fit model `sequential`:\
              \n  dense_1/bias [1] is missing\
              \n  head/bias [1] is not in the model\
              \n  dense/kernel is [2, 4], the model has [2, 3]\

@@ -9,23 +9,23 @@ use super::Augmentation;
 use crate::data::Standardization;
 use crate::{Error, Result};
 
-/// Where a batch comes from, and what becomes of it.
+/// The source of a batch and its preprocessing.
 pub(crate) struct Source<'a> {
     /// All samples, `[samples, …]`.
     pub x: Tensor,
     /// `[places]`, u32.
     pub order: Tensor,
-    /// How many samples are taken.
+    /// The number of samples.
     pub size: usize,
-    /// What a model sees: `value * scale + offset`.
+    /// Scaling: the model's input is `value * scale + offset`.
     pub scale: f32,
-    /// What a model sees: `value * scale + offset`.
+    /// Scaling: the model's input is `value * scale + offset`.
     pub offset: f32,
-    /// The random changes, in training.
+    /// The augmentation, in training.
     pub augmentation: Option<&'a Augmentation>,
-    /// What comes after them.
+    /// The standardization after augmentation.
     pub standardization: &'a Standardization,
-    /// The features that the standardization needs, if it needs any.
+    /// The features for the standardization, if it needs any.
     pub features: Option<FeatureTensors>,
 }
 
@@ -40,10 +40,10 @@ pub(crate) struct FeatureTensors {
     pub whitening: Option<Tensor>,
 }
 
-/// Appends the nodes that gather a batch, change it and standardize it.
+/// Appends the nodes that gather a batch, augment it and standardize it.
 ///
 /// # Errors
-/// When samples are to be changed that are no images.
+/// If samples to augment are not images.
 pub(crate) fn append(graph: &mut Graph, source: &Source<'_>) -> Result<Tensor> {
     let &Source { x, order, size, scale, offset, .. } = source;
     let taken = [x, order];
@@ -59,7 +59,7 @@ pub(crate) fn append(graph: &mut Graph, source: &Source<'_>) -> Result<Tensor> {
     standardized(graph, source, x)
 }
 
-/// Appends what becomes of a batch after its random changes.
+/// Appends the standardization of a batch after augmentation.
 fn standardized(graph: &mut Graph, source: &Source<'_>, mut x: Tensor) -> Result<Tensor> {
     if let Some(divides) = source.standardization.samples {
         let statistics = graph.add(ImageStatistics, &[x])?;
@@ -92,14 +92,14 @@ impl Augmentation {
         self.channel_shift_range != 0.0 || self.brightness_range.is_some() || self.cutout > 0
     }
 
-    /// Whether pixels of images of this height and width in pixels may come to lie between others.
+    /// Whether images of this height and width in pixels can be sampled between pixels.
     fn interpolates(&self, [height, width]: [usize; 2]) -> bool {
         let whole = self.width_shift_range.is_whole(width) && self.height_shift_range.is_whole(height);
         let upright = self.rotation_range == 0.0 && self.shear_range == 0.0 && self.zoom_range.pair() == [1.0, 1.0];
         self.interpolation_order == 1 && !(whole && upright)
     }
 
-    /// What is drawn for a batch of images of this height and width in pixels.
+    /// The random draws for a batch of images of this height and width in pixels.
     fn draw(&self, images: usize, size: [usize; 2]) -> AugmentDraw {
         AugmentDraw {
             images,
@@ -116,8 +116,7 @@ impl Augmentation {
         }
     }
 
-    /// Appends the random changes of a batch of images `x` as they lie in the data set, and what makes of a value what a
-    /// model sees.
+    /// Appends the augmentation of a batch of images `x`, stored as in the data set, and the scaling to the model's input.
     pub(super) fn append(&self, graph: &mut Graph, x: Tensor, scale: f32, offset: f32) -> Result<Tensor> {
         let shape = graph.shape(x).clone();
         let Some([images, height, width, _]) = shape.dims() else {

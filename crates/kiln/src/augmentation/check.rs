@@ -1,4 +1,4 @@
-//! Whether the arguments of an augmentation make sense.
+//! Checks of the arguments of an augmentation.
 
 use super::Augmentation;
 use crate::data::Dataset;
@@ -12,24 +12,24 @@ fn expect(fits: bool, name: &'static str, expected: &str, found: impl ToString) 
 
 impl Augmentation {
     /// # Errors
-    /// [`Error::Argument`] when an argument makes no sense.
+    /// [`Error::Argument`] if an argument is invalid.
     pub(crate) fn check(&self) -> Result<()> {
         let positive = |value: f64| value.is_finite() && value >= 0.0;
         let rising = |[low, high]: [f64; 2]| positive(low) && high.is_finite() && low <= high;
         let degrees = "an angle in degrees, 0 or more";
         expect(positive(self.rotation_range), "rotation_range", degrees, self.rotation_range)?;
         expect(positive(self.shear_range), "shear_range", degrees, self.shear_range)?;
-        let shift = "a share of the extent below 1, a number of pixels, or a list of 1 to 16 of these";
+        let shift = "a fraction of the size below 1, a number of pixels, or a list of 1 to 16 of these";
         for (name, range) in
             [("width_shift_range", &self.width_shift_range), ("height_shift_range", &self.height_shift_range)]
         {
             range.problem().map_or(Ok(()), |found| expect(false, name, shift, found))?;
         }
         let zoom = self.zoom_range.pair();
-        let expected = "a number from 0 to below 1, or two factors above 0 of which the second is not the smaller one";
+        let expected = "a number at least 0 and below 1, or two factors above 0 in ascending order";
         expect(rising(zoom) && zoom[0] > 0.0, "zoom_range", expected, self.zoom_range)?;
         if let Some(brightness) = self.brightness_range {
-            let expected = "two factors, 0 or more, of which the second is not the smaller one";
+            let expected = "two factors, 0 or more, in ascending order";
             expect(rising(brightness), "brightness_range", expected, format!("{brightness:?}"))?;
         }
         let number = "a finite number";
@@ -40,11 +40,11 @@ impl Augmentation {
         expect(self.crop_padding < 1 << 15, "crop_padding", "less than 32768 pixels", self.crop_padding)?;
         expect(self.zca_epsilon > 0.0, "zca_epsilon", "a number above 0", self.zca_epsilon)?;
         let both = self.zca_whitening && self.featurewise_std_normalization;
-        expect(!both, "zca_whitening", "no featurewise_std_normalization beside it", "both")
+        expect(!both, "zca_whitening", "zca_whitening or featurewise_std_normalization, not both", "both")
     }
 
     /// # Errors
-    /// [`Error::Argument`] when features are needed and are not there, or are those of other images.
+    /// [`Error::Argument`] if required features are missing or were fitted to images of another size.
     pub(super) fn check_features(&self, data: &Dataset) -> Result<()> {
         if !self.needs_features() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What standardization needs to know of a data set: found in it.
+//! The features of a data set used for standardization.
 
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, Par, Side};
@@ -7,18 +7,18 @@ use super::Augmentation;
 use crate::data::{Dataset, Features, Values};
 use crate::{Error, Result};
 
-/// What is added to a standard deviation before something is divided by it.
+/// Added to a standard deviation before dividing by it.
 const EPSILON: f64 = 1e-6;
-/// How many samples are added to the covariances at once.
+/// The number of samples per update of the covariances.
 const CHUNK: usize = 2048;
-/// The most values of a sample that is whitened: the matrix of so many rows and columns takes 2 GiB.
+/// The maximum number of values of a whitened sample: the matrix with this many rows and columns needs 2 GiB.
 const MOST_WHITENED: usize = 1 << 14;
 
 impl Features {
-    /// The features of all samples, scaled as a model sees them.
+    /// The features of all samples, scaled like the model's input.
     ///
     /// # Errors
-    /// When there is no sample, or whitening fails.
+    /// If there is no sample, or whitening fails.
     pub(super) fn of(augmentation: &Augmentation, data: &Dataset) -> Result<Features> {
         let argument = |name, expected: String, found: String| Err(Error::Argument { name, expected, found });
         if data.is_empty() {
@@ -34,7 +34,7 @@ impl Features {
         let mut mean = vec![0.0; channels];
         samples.each(|place, value| mean[place % channels] += value / count);
         if mean.iter().any(|mean| !mean.is_finite()) {
-            return argument("data", "finite values".to_owned(), "a channel that has others".to_owned());
+            return argument("data", "finite values".to_owned(), "a channel with non-finite values".to_owned());
         }
         let mut variance = vec![0.0; channels];
         if augmentation.featurewise_std_normalization {
@@ -53,18 +53,18 @@ impl Features {
     }
 }
 
-/// The samples of a data set as a model sees them before they are standardized.
+/// The samples of a data set, scaled like the model's input but not standardized.
 struct Samples {
     values: Values,
     count: usize,
-    /// Values of a sample.
+    /// The number of values of a sample.
     elements: usize,
     scale: f64,
     offset: f64,
 }
 
 impl Samples {
-    /// Reads what is streamed.
+    /// Reads streamed samples.
     fn new(augmentation: &Augmentation, data: &Dataset) -> Result<Samples> {
         let own = (f64::from(data.scale()), f64::from(data.offset()));
         let (scale, offset) = augmentation.rescale.map_or(own, |factor| (factor, 0.0));
@@ -80,7 +80,7 @@ impl Samples {
         self.scale * value + self.offset
     }
 
-    /// Hands over each value with its place in the sample.
+    /// Calls a function with each value and its index in the sample.
     fn each(&self, mut take: impl FnMut(usize, f64)) {
         for at in 0..self.count * self.elements {
             take(at % self.elements, self.get(at));
@@ -91,14 +91,14 @@ impl Samples {
     /// per channel.
     ///
     /// # Errors
-    /// When the eigenvalues are not found.
+    /// If the eigendecomposition does not converge.
     fn whitening(&self, mean: &[f64], epsilon: f64) -> Result<Vec<f32>> {
         let elements = self.elements;
         let lower = BlockStructure::TriangularLower;
         let mut sigma = Mat::<f64>::zeros(elements, elements);
         for first in (0..self.count).step_by(CHUNK) {
             let count = CHUNK.min(self.count - first);
-            tracing::info!("covariances of samples {first} to {} of {}", first + count, self.count);
+            tracing::info!("computing covariances of samples {first} to {} of {}", first + count, self.count);
             let centred = Mat::from_fn(elements, count, |place, sample| {
                 self.get((first + sample) * elements + place) - mean[place % mean.len()]
             });
@@ -106,11 +106,11 @@ impl Samples {
             let whole = BlockStructure::Rectangular;
             triangular::matmul(sigma.as_mut(), lower, Accum::Add, a, whole, b, whole, share, Par::Seq);
         }
-        tracing::info!("eigenvalues of a matrix of {elements} rows");
+        tracing::info!("computing eigenvalues of a matrix of {elements} rows");
         let eigen = sigma.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Argument {
             name: "data",
-            expected: "finite values, whose covariances have eigenvalues".to_owned(),
-            found: "a data set for which none are found".to_owned(),
+            expected: "finite values with a convergent eigendecomposition of their covariances".to_owned(),
+            found: "an eigendecomposition that does not converge".to_owned(),
         })?;
         let (u, s) = (eigen.U(), eigen.S().column_vector());
         let scaled = Mat::from_fn(elements, elements, |row, i| u[(row, i)] / (s[i].max(0.0) + epsilon).sqrt());

@@ -1,8 +1,8 @@
-//! Random changes of training images, and what models see of images: computed on the device, as first part of a step.
+//! Image augmentation and standardization, computed on the device at the start of a step.
 //!
-//! [`Augmentation`] has the arguments of Keras' `ImageDataGenerator`, and Keras' names for them. Images are changed as
-//! they lie in the data set, bytes as 0 to 255; then the data set's own rule (`value * scale + offset`) or `rescale`
-//! applies, then samples and features are standardized.
+//! [`Augmentation`] has the arguments of Keras' `ImageDataGenerator`, under the same names. It first applies random
+//! transforms to images in the data set's own values, bytes as 0 to 255; then the data set's scaling
+//! (`value * scale + offset`) or `rescale`; then samplewise and featurewise standardization.
 //!
 //! ```no_run
 //! use kiln::augmentation::Augmentation;
@@ -40,67 +40,67 @@ pub use kiln_ops::FillMode;
 pub use preview::ContactSheet;
 pub use ranges::{ShiftRange, ZoomRange};
 
-/// What a training does to its images: Keras' `ImageDataGenerator`, with random crops and cutout besides.
+/// Image augmentation for training: Keras' `ImageDataGenerator`, plus random crops and cutout.
 ///
-/// What is drawn for an image depends on the seed of the training, the step and the image's place in the batch. The
-/// transform is Keras' `R T Sh Z` (rotation, shift, shear, zoom; a pixel's place in the result is put through them to
-/// find its source) about the centre of the image; then come crop, channel shift, flips, brightness and cutout. Where
-/// versions of Keras differ from each other, this is what its documentation says: `width_shift_range` shifts
-/// horizontally, and the centre is the middle of the image.
+/// The random draws for an image depend on the seed of the training, the step and the image's index in the batch. The
+/// transform is Keras' `R T Sh Z` (rotation, shift, shear, zoom; maps a pixel's position in the result to its source)
+/// about the centre of the image; then come crop, channel shift, flips, brightness and cutout. Where versions of Keras
+/// differ from each other, this follows its documentation: `width_shift_range` shifts horizontally, and the centre is
+/// the middle of the image.
 ///
-/// A `preprocessing_function` is a matter of the data set: it is a change that is not random.
+/// There is no `preprocessing_function`: apply deterministic preprocessing to the data set instead.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augmentation {
-    /// Whether each channel's mean over the data set is subtracted. Needs [`Augmentation::fit`].
+    /// Whether to subtract each channel's mean over the data set. Needs [`Augmentation::fit`].
     pub featurewise_center: bool,
-    /// Whether each image's mean is subtracted.
+    /// Whether to subtract each image's mean.
     pub samplewise_center: bool,
-    /// Whether each channel is also divided by its standard deviation over the data set, to which 1e-6 is added. Centres
-    /// as well. Needs [`Augmentation::fit`].
+    /// Whether to divide each channel by its standard deviation over the data set plus 1e-6. Implies centring. Needs
+    /// [`Augmentation::fit`].
     pub featurewise_std_normalization: bool,
-    /// Whether each image is also divided by its standard deviation, to which 1e-6 is added. Centres as well.
+    /// Whether to divide each image by its standard deviation plus 1e-6. Implies centring.
     pub samplewise_std_normalization: bool,
-    /// Whether images are whitened: multiplied by `U diag(1 / sqrt(s + zca_epsilon)) U^T`, where `U diag(s) U^T` is the
-    /// matrix of the values' covariances over the data set. Centres each channel first. Needs [`Augmentation::fit`].
+    /// Whether to apply ZCA whitening: multiplication by `U diag(1 / sqrt(s + zca_epsilon)) U^T`, where `U diag(s) U^T` is
+    /// the covariance matrix of the values over the data set. Centres each channel first. Needs [`Augmentation::fit`].
     pub zca_whitening: bool,
-    /// What is added to each variance `s` before whitening divides by its root.
+    /// Added to each variance `s` in whitening, before dividing by its square root.
     pub zca_epsilon: f64,
-    /// Degrees: images are turned by an angle that is uniform in `[-rotation_range, rotation_range)`.
+    /// Rotation in degrees: the angle is uniform in `[-rotation_range, rotation_range)`.
     pub rotation_range: f64,
-    /// How far images are moved horizontally: a share of the width, pixels or a list of these.
+    /// Horizontal shift: a fraction of the width, pixels or a list of these.
     pub width_shift_range: ShiftRange,
-    /// How far images are moved vertically: a share of the height, pixels or a list of these.
+    /// Vertical shift: a fraction of the height, pixels or a list of these.
     pub height_shift_range: ShiftRange,
-    /// The least and the most factor for all values, of which those above 255 become 255. Unlike Keras, which makes
-    /// bytes of what comes out, nothing is rounded.
+    /// Brightness: the minimum and maximum factor for all values; results are clamped to 255. Unlike Keras, which
+    /// converts the result to bytes, nothing is rounded.
     pub brightness_range: Option<[f64; 2]>,
-    /// Degrees: images are sheared by an angle that is uniform in `[-shear_range, shear_range)`.
+    /// Shear in degrees: the angle is uniform in `[-shear_range, shear_range)`.
     pub shear_range: f64,
-    /// How much images are magnified: one number or two.
+    /// Zoom: one number or two.
     pub zoom_range: ZoomRange,
-    /// What is added to all values of an image is uniform in `[-channel_shift_range, channel_shift_range)`; the result is
-    /// kept between the least and the most value of the image.
+    /// Channel shift: a number uniform in `[-channel_shift_range, channel_shift_range)` is added to all values of an image;
+    /// the result is clamped to the minimum and maximum value of the image.
     pub channel_shift_range: f64,
-    /// What lies outside the image.
+    /// How points outside the image are filled.
     pub fill_mode: FillMode,
-    /// The value of [`FillMode::Constant`] and of what `cutout` takes away, in the unit of the data set's values.
+    /// The fill value of [`FillMode::Constant`] and `cutout`, in the unit of the data set's values.
     pub cval: f64,
-    /// Whether half of the images are flipped left to right.
+    /// Whether to flip half of the images left to right.
     pub horizontal_flip: bool,
-    /// Whether half of the images are flipped upside down.
+    /// Whether to flip half of the images upside down.
     pub vertical_flip: bool,
-    /// What all values are multiplied by after the random changes, in place of the data set's own rule.
+    /// A factor for all values after the random transforms, replacing the data set's scaling.
     pub rescale: Option<f64>,
-    /// 1: a place between pixels gets a value between theirs. 0: it gets the nearest pixel's.
+    /// The interpolation between pixels: 1 is bilinear, 0 is nearest.
     pub interpolation_order: u32,
-    /// Pixels: images are padded by so many on all sides, and a random piece of the image's own size is taken. What the
-    /// padding shows is a matter of `fill_mode`. Not in Keras.
+    /// Random crop: images are padded by this many pixels on all sides, as set by `fill_mode`, and cropped to their
+    /// original size at a random position. Not in Keras.
     pub crop_padding: u32,
-    /// Pixels: the side of a square, centred at a random pixel, that becomes `cval` (DeVries and Taylor 2017, "Improved
-    /// Regularization of Convolutional Neural Networks with Cutout"). Not in Keras.
+    /// Cutout: the side, in pixels, of a square centred at a random pixel that is set to `cval` (DeVries and Taylor 2017,
+    /// "Improved Regularization of Convolutional Neural Networks with Cutout"). Not in Keras.
     pub cutout: u32,
-    /// What [`Augmentation::fit`] found. Not part of a file.
+    /// The result of [`Augmentation::fit`]. Not saved to files.
     #[serde(skip)]
     pub features: Option<Arc<Features>>,
 }
@@ -135,24 +135,24 @@ impl Default for Augmentation {
 }
 
 impl Augmentation {
-    /// This augmentation, with the features of a training set: the channels' means and deviations, and the whitening
-    /// matrix if there is one, which takes time: half a minute for 50,000 images of 32 x 32 x 3.
+    /// Computes the features of a training set and returns this augmentation with them: the channels' means and standard
+    /// deviations, and the whitening matrix if enabled, which takes half a minute for 50,000 images of 32 x 32 x 3.
     ///
     /// # Errors
-    /// When an argument makes no sense, the data set is empty, or the eigenvalues of its covariances are not found.
+    /// If an argument is invalid, the data set is empty, or the eigendecomposition of its covariances does not converge.
     pub fn fit(self, data: &Dataset) -> Result<Augmentation> {
         self.check()?;
         let features = self.needs_features().then(|| Features::of(&self, data)).transpose()?;
         Ok(Augmentation { features: features.map(Arc::new), ..self })
     }
 
-    /// The data set as a model is to see it, without random changes: rescaled, centred, normalized and whitened by
-    /// this augmentation's rules, for evaluation and prediction. [`fit`](crate::Model::fit) does this to what it
-    /// trains and validates with. Nothing is computed here; the device does it, batch by batch. What the data set says
-    /// of this already stays where the augmentation says nothing.
+    /// Applies the deterministic part of this augmentation to a data set, for evaluation and prediction: rescaling,
+    /// centring, normalization and whitening. [`fit`](crate::Model::fit) does this to training and validation data. It is
+    /// lazy: the device computes it batch by batch. Settings of the data set remain unless the augmentation overrides
+    /// them.
     ///
     /// # Errors
-    /// When an argument makes no sense, or features are needed and [`Augmentation::fit`] was not called.
+    /// If an argument is invalid, or features are needed and [`Augmentation::fit`] was not called.
     pub fn standardize(&self, data: &Dataset) -> Result<Dataset> {
         self.check()?;
         self.check_features(data)?;

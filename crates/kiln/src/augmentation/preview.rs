@@ -1,4 +1,4 @@
-//! A look at what an augmentation does.
+//! Previews of an augmentation.
 
 use kiln_graph::{Array, Buffers, DType, Graph, Step, TensorType};
 use kiln_ops::Gather;
@@ -8,10 +8,10 @@ use crate::data::{Dataset, Values};
 use crate::random::{Stream, bits};
 use crate::{Device, Error, Result};
 
-/// Pixels between two images of a contact sheet.
+/// The gap between two images of a contact sheet, in pixels.
 const GAP: usize = 2;
 
-/// Images side by side, as bytes: red, green and blue of each pixel, row by row.
+/// A contact sheet of images as bytes: red, green and blue of each pixel, row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContactSheet {
     /// Pixels.
@@ -23,12 +23,12 @@ pub struct ContactSheet {
 }
 
 impl Augmentation {
-    /// `rows` by `columns` images as a training with this seed might see them in its first step, before they are scaled
-    /// and standardized, each pixel `zoom` pixels wide. The samples are the first of the data set, again and again if
-    /// there are fewer. Floats are shown from the least to the most that there is among them.
+    /// Renders `rows` by `columns` images as augmented in the first step of a training with this seed, before scaling and
+    /// standardization, each pixel enlarged to `zoom` by `zoom`. Uses the first samples of the data set, repeated if there
+    /// are fewer. Floats are mapped from their minimum and maximum to black and white.
     ///
     /// # Errors
-    /// When an argument makes no sense, the samples are no images, or the device fails.
+    /// If an argument is invalid, the samples are not images, or the device fails.
     pub fn preview(
         &self,
         device: &Device,
@@ -42,7 +42,7 @@ impl Augmentation {
         let data = data.head(count).in_memory()?;
         let Some([height, width, channels]) = data.sample_shape().dims().filter(|_| count > 0 && !data.is_empty())
         else {
-            let expected = "images [height, width, channels], and a row and a column to show them in".to_owned();
+            let expected = "images [height, width, channels], and at least one row and column".to_owned();
             let found = format!("{} samples {} in {rows} x {columns}", data.len(), data.sample_shape());
             return Err(Error::Argument { name: "data", expected, found });
         };
@@ -71,7 +71,7 @@ impl Augmentation {
         Ok(sheet)
     }
 
-    /// So many samples after the random changes of one step.
+    /// This many samples, augmented as in one step.
     fn changed(&self, device: &Device, data: &Dataset, count: usize, seed: u64) -> Result<Vec<f64>> {
         let mut buffers = Buffers::new(device.as_dyn().clone());
         let mut graph = Graph::new();

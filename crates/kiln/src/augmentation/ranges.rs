@@ -1,18 +1,18 @@
-//! Arguments of an augmentation that have several forms, as Keras' have.
+//! Arguments of an augmentation that have several forms, as in Keras.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// By how much images are shifted along an axis: Keras' `width_shift_range` and `height_shift_range`.
+/// The shift of images along an axis: Keras' `width_shift_range` and `height_shift_range`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ShiftRange {
-    /// A whole number `n`: by `0..n` pixels, up or down. 0 is drawn twice as often as any other.
+    /// An integer `n`: by `0..n` pixels in either direction. 0 is drawn twice as often as any other.
     Whole(u32),
-    /// A float `f`, uniform in `[-f, f)`: shares of the image's extent if it is below 1, else pixels.
+    /// A float `f`, uniform in `[-f, f)`: a fraction of the image's size if it is below 1, else pixels.
     Range(f64),
-    /// One of these, up or down: shares of the image's extent if all are below 1, else pixels. At most 16.
+    /// One of these values, in either direction: fractions of the image's size if all are below 1, else pixels. At most 16.
     List(Vec<f64>),
 }
 
@@ -41,7 +41,7 @@ impl From<Vec<f64>> for ShiftRange {
 }
 
 impl ShiftRange {
-    /// The shift in pixels, for an image of this extent in pixels.
+    /// The shift in pixels, for an image of this size in pixels.
     pub(super) fn pixels(&self, extent: usize) -> kiln_ops::Shift {
         let unit = |largest: f64| if largest < 1.0 { extent as f64 } else { 1.0 };
         match self {
@@ -63,7 +63,7 @@ impl ShiftRange {
         }
     }
 
-    /// Whether images of this extent are shifted by whole pixels only.
+    /// Whether images of this size are shifted by whole pixels only.
     pub(super) fn is_whole(&self, extent: usize) -> bool {
         match self.pixels(extent) {
             kiln_ops::Shift::Uniform(most) => most == 0.0,
@@ -72,7 +72,7 @@ impl ShiftRange {
         }
     }
 
-    /// What is wrong with it, if anything is.
+    /// The invalid value, if there is one.
     pub(super) fn problem(&self) -> Option<String> {
         let list = match self {
             ShiftRange::Whole(count) => return (*count >= 1 << 16).then(|| count.to_string()),
@@ -84,8 +84,8 @@ impl ShiftRange {
     }
 }
 
-/// By how much images are magnified: Keras' `zoom_range`. The factor is that of distances in the original, so that 0.5
-/// magnifies to twice the size; along the two axes it is drawn apart.
+/// The zoom of images: Keras' `zoom_range`. The factor scales distances in the original, so that 0.5 magnifies to twice
+/// the size; it is drawn independently for the two axes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ZoomRange {
@@ -114,7 +114,7 @@ impl From<[f64; 2]> for ZoomRange {
 }
 
 impl ZoomRange {
-    /// The least and the most factor.
+    /// The minimum and maximum factor.
     pub(super) fn pair(self) -> [f64; 2] {
         match self {
             ZoomRange::Range(range) => [1.0 - range, 1.0 + range],
@@ -124,7 +124,7 @@ impl ZoomRange {
 }
 
 impl fmt::Display for ZoomRange {
-    /// As it is written: `0.2` or `[0.8, 1.2]`.
+    /// Prints the argument: `0.2` or `[0.8, 1.2]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ZoomRange::Range(range) => write!(f, "{range:?}"),

@@ -8,19 +8,17 @@ use crate::arguments::to_arguments;
 
 /// `-mean(t log(y) + (1 - t) log(1 - y))` over the outputs.
 ///
-/// Where a sigmoid at the model's end computes the probabilities `y`, the loss and its gradient come from its logits, exact
-/// even where probabilities are too close to 0 or 1 to hold. Other probabilities are clipped to 1e-7 and 1 - 1e-7, as in
-/// Keras.
+/// If the model ends in a sigmoid, the loss and its gradient are computed from its logits, which is exact even if
+/// probabilities `y` round to 0 or 1. Other probabilities are clipped to 1e-7 and 1 - 1e-7, as in Keras.
 ///
 /// # Labels
-/// One value per output. Of class indices, 0 and 1 stand for themselves where there is one output; else an index stands
-/// for a 1 in its place.
+/// One value per output. Class indices are 0 and 1 for a model with one output; otherwise they are one-hot encoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BinaryCrossentropy {
-    /// Whether the model's outputs are logits, not probabilities.
+    /// Whether the model's outputs are logits instead of probabilities.
     pub from_logits: bool,
-    /// How far labels are moved towards 1/2: `t (1 - label_smoothing) + label_smoothing / 2`. 0 or more and less than 1.
+    /// Label smoothing towards 1/2: `t (1 - label_smoothing) + label_smoothing / 2`. At least 0 and less than 1.
     pub label_smoothing: f64,
 }
 

@@ -20,7 +20,7 @@ pub struct LossCall<'a> {
 enum Ending {
     Softmax(Tensor),
     Sigmoid(Tensor),
-    /// A product, without an activation behind it.
+    /// A linear layer without activation.
     Linear(String),
     Other,
 }
@@ -36,37 +36,37 @@ impl LossCall<'_> {
         self.labels
     }
 
-    /// The labels as one value for each of the model's outputs, f32 of its shape: class indices one-hot, or as they are
-    /// where there is one output.
+    /// The labels as one value per output, f32 of the output's shape: class indices one-hot encoded, or unchanged if there
+    /// is one output.
     ///
     /// # Errors
-    /// When the labels do not fit the output.
+    /// If the labels do not fit the output.
     pub fn targets(&mut self) -> Result<Tensor> {
         self.smoothed_targets(1.0, 0.0)
     }
 
-    /// [`LossCall::targets`] times `scale` and plus `offset`: label smoothing.
+    /// `scale` times [`LossCall::targets`] plus `offset`: label smoothing.
     ///
     /// # Errors
-    /// When the labels do not fit the output.
+    /// If the labels do not fit the output.
     pub fn smoothed_targets(&mut self, scale: f64, offset: f64) -> Result<Tensor> {
         soft_targets(self.graph, self.labels, self.output, [scale, offset])
     }
 
     /// The logits whose softmax is the model's output, of its shape: the output itself if the loss is
-    /// [`from_logits`](Loss::from_logits), else the input of a softmax at the model's end. From them a loss and its gradient
-    /// are exact even where probabilities are too small to hold. `None` where the probabilities come from another op.
+    /// [`from_logits`](Loss::from_logits), else the input of a softmax at the model's end. With logits, a loss and its
+    /// gradient are exact even if probabilities underflow. `None` if the probabilities come from another op.
     ///
     /// # Errors
-    /// [`Error::NoSoftmax`] when the model ends in a linear layer.
+    /// [`Error::NoSoftmax`] if the model ends in a linear layer.
     pub fn softmax_logits(&self, loss: &dyn Loss) -> Result<Option<Tensor>> {
         self.logits(loss, |ending| if let Ending::Softmax(logits) = ending { Some(logits) } else { None })
     }
 
-    /// The logits whose sigmoid is the model's output: as [`LossCall::softmax_logits`].
+    /// The logits whose sigmoid is the model's output, as in [`LossCall::softmax_logits`].
     ///
     /// # Errors
-    /// [`Error::NoSoftmax`] when the model ends in a linear layer.
+    /// [`Error::NoSoftmax`] if the model ends in a linear layer.
     pub fn sigmoid_logits(&self, loss: &dyn Loss) -> Result<Option<Tensor>> {
         self.logits(loss, |ending| if let Ending::Sigmoid(logits) = ending { Some(logits) } else { None })
     }
@@ -84,7 +84,7 @@ impl LossCall<'_> {
         }
     }
 
-    /// How the model's output is computed.
+    /// The kind of op that computes the model's output.
     fn ending(&self) -> Ending {
         let last: Option<&Node> = self.graph.nodes().iter().rfind(|node| node.outputs.contains(&self.output));
         let Some(node) = last else { return Ending::Other };
@@ -103,7 +103,7 @@ impl LossCall<'_> {
     graph_methods!();
 }
 
-/// The labels as one value for each of the model's outputs, times the first and plus the second number.
+/// The labels as one value per output, times the first plus the second number.
 pub(crate) fn soft_targets(
     graph: &mut Graph,
     labels: Tensor,

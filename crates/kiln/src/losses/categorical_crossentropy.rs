@@ -9,17 +9,17 @@ use crate::arguments::to_arguments;
 
 /// `-sum(t log(y / sum(y)))` over the classes.
 ///
-/// Where a softmax at the model's end computes the probabilities `y`, the loss and its gradient come from its logits, exact
-/// even where probabilities are too small to hold. Other probabilities are clipped to 1e-7 and 1 - 1e-7, as in Keras.
+/// If the model ends in a softmax, the loss and its gradient are computed from its logits, which is exact even if
+/// probabilities `y` underflow. Other probabilities are clipped to 1e-7 and 1 - 1e-7, as in Keras.
 ///
 /// # Labels
-/// One value per class; a class index stands for a 1 in its place.
+/// One value per class; class indices are one-hot encoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CategoricalCrossentropy {
-    /// Whether the model's outputs are logits, not probabilities.
+    /// Whether the model's outputs are logits instead of probabilities.
     pub from_logits: bool,
-    /// The share of each label that is spread evenly over all classes: 0 or more and less than 1.
+    /// Label smoothing: the fraction of each label spread evenly over all classes, at least 0 and less than 1.
     pub label_smoothing: f64,
 }
 

@@ -1,6 +1,6 @@
-//! Losses: measures of how far a model's outputs are from the labels. Training minimises their mean over the samples.
+//! Losses: measures of the error of a model's outputs. Training minimises their mean over the samples.
 //!
-//! Kiln's own losses implement [`Loss`] and nothing else; a loss of your own does the same, see the trait's example.
+//! Built-in losses only implement [`Loss`]; so can your own, see the trait's example.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ mod call;
 pub use call::LossCall;
 pub(crate) use call::soft_targets;
 
-/// Declares the losses: the file, the struct and Keras' short names of each. Its name is that of its file.
+/// Declares the losses: file, struct and Keras' short names of each. The file name is the loss's name.
 macro_rules! losses {
     ($($file:ident::$Loss:ident $($short:literal)*;)*) => {
         $(
@@ -32,7 +32,7 @@ macro_rules! losses {
             }
         )*
 
-        /// All of Kiln's losses.
+        /// All built-in losses.
         const KNOWN: &[Known] = &[$(
             Known { name: stringify!($file), others: &[stringify!($Loss), $($short),*], read: read::<$Loss> }
         ),*];
@@ -47,11 +47,11 @@ losses! {
     sparse_categorical_crossentropy::SparseCategoricalCrossentropy;
 }
 
-/// A measure of how far a model's outputs are from the labels of a sample. It appends ops to the graph of a training
-/// step or an evaluation; the gradient follows from the ops.
+/// A loss: a measure of the error of a model's outputs for a sample. It appends ops to the graph of a training
+/// step or an evaluation; the gradient is derived from the ops.
 ///
-/// [`Compile::loss`](crate::Compile::loss) takes an `Arc<dyn Loss>`: `MeanSquaredError.into()` for Kiln's own losses,
-/// `Arc::new(LogCosh)` for others. History, evaluations, callbacks and checkpoints treat both alike.
+/// [`Compile::loss`](crate::Compile::loss) is an `Arc<dyn Loss>`: `MeanSquaredError.into()` for built-in losses,
+/// `Arc::new(LogCosh)` for custom ones. History, evaluations, callbacks and checkpoints treat both alike.
 ///
 /// The elementwise ops [`Unary`](crate::ops::Unary), [`Multiply`](crate::ops::Multiply), [`Divide`](crate::ops::Divide),
 /// [`ScaleAdd`](crate::ops::ScaleAdd) and [`Rescale`](crate::ops::Rescale) and the sum or mean
@@ -59,7 +59,7 @@ losses! {
 ///
 /// # Example
 /// The focal loss of Lin et al. (2017), `-α (1 - p)^γ log p` of the probability `p` of a sample's class, so that samples
-/// that are classified well count less. The model ends in a linear layer.
+/// that are classified well have a lower weight. The model ends in a linear layer.
 /// ```
 /// use std::sync::Arc;
 ///
@@ -94,7 +94,7 @@ losses! {
 ///         let log_p = call.add(Rescale { scale: -1.0, offset: 0.0 }, &[minus_log_p])?;
 ///         let p = call.add(Unary::Exp, &[log_p])?;
 ///         let one_minus_p = call.add(Rescale { scale: -1.0, offset: 1.0 }, &[p])?;
-///         // Rounding may leave less than 0, of which a fractional power is NaN.
+///         // Rounding can make this negative, and its fractional power NaN.
 ///         let one_minus_p = call.add(Unary::Clip { low: 0.0, high: 1.0 }, &[one_minus_p])?;
 ///         let weight = call.add(Unary::Power { exponent: self.gamma }, &[one_minus_p])?;
 ///         let product = call.add(Multiply, &[weight, log_p])?;
@@ -124,10 +124,10 @@ pub trait Loss: Debug + Send + Sync {
     /// Keras' name: `mean_squared_error`.
     fn name(&self) -> &'static str;
 
-    /// The meaning of the model's outputs: what metrics measure and which labels fit depends on it.
+    /// The meaning of the model's outputs, which determines the applicable metrics and labels.
     fn outputs(&self) -> Outputs;
 
-    /// Whether the model's outputs are logits, not probabilities.
+    /// Whether the model's outputs are logits instead of probabilities.
     #[expect(clippy::wrong_self_convention, reason = "Keras' name of the argument")]
     fn from_logits(&self) -> bool {
         false
@@ -149,7 +149,7 @@ pub trait Loss: Debug + Send + Sync {
     /// Checks labels against the shape of the model's output for one sample. By default [`check_labels`].
     ///
     /// # Errors
-    /// What was expected and found.
+    /// The labels that were expected and found.
     fn check_labels(&self, output: &Shape, labels: &Labels) -> std::result::Result<(), Misfit> {
         check_labels(self.name(), self.outputs(), output, labels)
     }
@@ -158,7 +158,7 @@ pub trait Loss: Debug + Send + Sync {
     /// afterwards.
     ///
     /// # Errors
-    /// [`Error::NoSoftmax`] when the model does not end in the probabilities that the loss expects, and when an op does
+    /// [`Error::NoSoftmax`] if the model does not end in the probabilities that the loss expects, and if an op does
     /// not accept its inputs.
     fn call(&self, call: &mut LossCall<'_>) -> Result<Scored>;
 }
@@ -166,11 +166,11 @@ pub trait Loss: Debug + Send + Sync {
 /// The meaning of a model's outputs to its loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outputs {
-    /// One value per class, of which one class is right: `[classes]`, two or more.
+    /// One value per class, for mutually exclusive classes: `[classes]`, two or more.
     Classes,
-    /// The probability of each of any number of properties that do not exclude each other.
+    /// The probabilities of any number of independent properties.
     Probabilities,
-    /// Quantities.
+    /// Real values, for regression.
     Quantities,
 }
 
@@ -181,7 +181,7 @@ pub struct Scored {
     /// The loss of each sample: f32 `[N]`.
     pub losses: Tensor,
     /// The logits that the loss used in place of the output, of the same shape. Metrics then use them, too, so that the
-    /// softmax or sigmoid behind them is not computed.
+    /// softmax or sigmoid after them is not computed.
     pub logits: Option<Tensor>,
     /// 1 for each sample whose class has the largest output, else 0: f32 `[N]`. For a loss whose op computes it anyway.
     pub hits: Option<Tensor>,
@@ -193,19 +193,19 @@ impl From<Tensor> for Scored {
     }
 }
 
-/// Labels or a model's output that do not fit a loss.
+/// A mismatch between a loss and the labels or the model's output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
-    /// What the loss expects of the labels.
+    /// The labels that the loss expects.
     pub expected: String,
-    /// What the data set has.
+    /// The labels of the data set.
     pub found: String,
 }
 
 /// Checks labels against the shape of a model's output for one sample, as [`Loss::check_labels`] does by default:
 ///
 /// - values: one per output;
-/// - class indices: below the number of outputs, or 0 and 1 where there is one output; of quantities, only where there is
+/// - class indices: below the number of outputs, or 0 and 1 for one output; for regression, only with
 ///   one output.
 ///
 /// # Errors
@@ -219,11 +219,11 @@ pub fn check_labels(
     let outputs = output.elements();
     let misfit = |expected: String, found: String| Err(Misfit { expected, found });
     if meaning == Outputs::Classes && output.len() != 1 {
-        return misfit("to give [classes] for its loss".to_owned(), format!("labels, but the model gives {output}"));
+        return misfit("an output [classes] for its loss".to_owned(), format!("labels, but the output is {output}"));
     }
     if meaning == Outputs::Classes && outputs == 1 {
         return misfit(
-            "a loss for its one output, whose share of all classes is always 1: binary_crossentropy, or \
+            "a loss for its one output, whose softmax is always 1: binary_crossentropy, or \
              mean_squared_error"
                 .to_owned(),
             format!("labels for the loss {loss}"),
@@ -236,15 +236,15 @@ pub fn check_labels(
         Labels::Values { .. } => Ok(()),
         Labels::Index { classes, .. } if outputs == 1 => match meaning {
             Outputs::Probabilities if *classes > 2 => {
-                misfit("labels 0 and 1, as it has one output".to_owned(), format!("{classes} classes"))
+                misfit("labels 0 and 1 for its one output".to_owned(), format!("{classes} classes"))
             }
             _ => Ok(()),
         },
         Labels::Index { .. } if meaning == Outputs::Quantities || output.len() != 1 => {
-            misfit(format!("{outputs} values per label (loss {loss})"), "labels as indices".to_owned())
+            misfit(format!("{outputs} values per label (loss {loss})"), "class indices".to_owned())
         }
         Labels::Index { classes, .. } if *classes > outputs => {
-            misfit(format!("labels below {outputs}, which it has outputs for"), format!("{classes} classes"))
+            misfit(format!("labels below {outputs}, its number of outputs"), format!("{classes} classes"))
         }
         Labels::Index { .. } => Ok(()),
     }
@@ -252,7 +252,7 @@ pub fn check_labels(
 
 type Read = fn(&Map<String, Value>) -> std::result::Result<Arc<dyn Loss>, String>;
 
-/// One of Kiln's losses.
+/// A built-in loss.
 struct Known {
     name: &'static str,
     others: &'static [&'static str],
@@ -265,20 +265,20 @@ fn read<L: Loss + DeserializeOwned + 'static>(
     Ok(Arc::new(from_arguments::<L>(config)?))
 }
 
-/// One of Kiln's losses by any of Keras' names, with its default arguments: `mean_squared_error`, `MeanSquaredError`,
+/// Returns a built-in loss by any of Keras' names, with default arguments: `mean_squared_error`, `MeanSquaredError`,
 /// `mse` or `MSE`.
 ///
 /// # Errors
-/// The names that are known, and the one that was found.
+/// If the name is unknown, with a list of the known names.
 pub fn from_name(name: &str) -> std::result::Result<Arc<dyn Loss>, String> {
     from_config(name, &Map::new())
 }
 
-/// One of Kiln's losses by any of Keras' names, with arguments as [`Loss::config`] returns them. Arguments that are left
-/// out have their defaults.
+/// Returns a built-in loss by any of Keras' names, with arguments as returned by [`Loss::config`]. Omitted arguments
+/// have their defaults.
 ///
 /// # Errors
-/// When the name is unknown, or an argument is unknown or of another type.
+/// If the name is unknown, or an argument is unknown or of another type.
 pub fn from_config(name: &str, config: &Map<String, Value>) -> std::result::Result<Arc<dyn Loss>, String> {
     match KNOWN.iter().find(|known| known.name == name || known.others.contains(&name)) {
         Some(known) => (known.read)(config).map_err(|problem| format!("{}: {problem}", known.name)),
@@ -302,7 +302,7 @@ impl fmt::Display for dyn Loss {
 }
 
 /// # Errors
-/// When a loss's smoothing of labels is outside its range.
+/// If the label smoothing of a loss is outside its range.
 fn check_smoothing(label_smoothing: f64) -> Result<()> {
     if (0.0..1.0).contains(&label_smoothing) {
         return Ok(());
@@ -314,7 +314,7 @@ fn check_smoothing(label_smoothing: f64) -> Result<()> {
 /// Appends the loss of each sample of a batch.
 ///
 /// # Errors
-/// As [`Loss::call`], and when what it appended is not one value per sample.
+/// As [`Loss::call`], and if it did not append one value per sample.
 pub(crate) fn append(loss: &dyn Loss, graph: &mut Graph, model: &str, [output, labels]: [Tensor; 2]) -> Result<Scored> {
     graph.scope("loss");
     let scored = loss.call(&mut LossCall { graph, model, output, labels })?;
@@ -323,13 +323,13 @@ pub(crate) fn append(loss: &dyn Loss, graph: &mut Graph, model: &str, [output, l
 }
 
 /// # Errors
-/// When a tensor that a loss or metric appended is not f32 `[N]` for an output `[N, …]`.
+/// If a tensor that a loss or metric appended is not f32 `[N]` for an output `[N, …]`.
 pub(crate) fn check_per_sample(graph: &Graph, name: &'static str, values: Tensor, output: Tensor) -> Result<()> {
     let expected = kiln_graph::TensorType::f32([graph.shape(output)[0]]);
     if *graph.ty(values) == expected {
         return Ok(());
     }
-    let expected = format!("one value for each sample, {expected}");
+    let expected = format!("one value per sample, {expected}");
     Err(Error::Argument { name, expected, found: graph.ty(values).to_string() })
 }
 

@@ -15,7 +15,7 @@ use crate::data::Labels;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SparseCategoricalCrossentropy {
-    /// Whether the model's outputs are logits, not probabilities.
+    /// Whether the model's outputs are logits instead of probabilities.
     pub from_logits: bool,
 }
 
@@ -39,7 +39,7 @@ impl Loss for SparseCategoricalCrossentropy {
     fn check_labels(&self, output: &Shape, labels: &Labels) -> std::result::Result<(), Misfit> {
         match labels {
             Labels::Values { size, .. } => Err(Misfit {
-                expected: format!("labels as indices (loss {})", self.name()),
+                expected: format!("class indices (loss {})", self.name()),
                 found: format!("one value for each of {size} classes; use categorical_crossentropy"),
             }),
             Labels::Index { .. } => check_labels(self.name(), self.outputs(), output, labels),

@@ -6,9 +6,9 @@ use super::{Metric, MetricCall};
 use crate::Result;
 use crate::losses::{Loss, Outputs};
 
-/// The share of samples whose class is the one with the largest output (the first of equal ones). Of a model with one
-/// output and a loss for probabilities, the share whose label, 0 or 1, says whether the probability is above 1/2. With a
-/// loss for quantities it is left out.
+/// The fraction of samples whose class has the largest output (the first of equal ones). For a model with one output and a
+/// loss for probabilities, the fraction of samples whose probability is above 1/2 exactly if the label is 1. Omitted with
+/// a regression loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy;
 

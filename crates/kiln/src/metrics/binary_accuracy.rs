@@ -6,8 +6,8 @@ use super::{Metric, MetricCall};
 use crate::Result;
 use crate::losses::Outputs;
 
-/// The share of a sample's outputs whose label, 0 or 1, says whether the probability is above 1/2: for labels that do not
-/// exclude each other.
+/// The fraction of a sample's outputs whose probability is above 1/2 exactly if the label is 1: for labels that are not
+/// mutually exclusive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BinaryAccuracy;
 
@@ -19,7 +19,7 @@ impl Metric for BinaryAccuracy {
     fn call(&self, call: &mut MetricCall<'_>) -> Result<Tensor> {
         let (scores, threshold) = match call.loss().outputs() {
             Outputs::Probabilities => (call.scores(), call.threshold()),
-            // The logits of a softmax have no one threshold.
+            // The logits of a softmax have no fixed threshold.
             Outputs::Classes | Outputs::Quantities => (call.output(), 0.5),
         };
         let targets = call.targets(scores)?;

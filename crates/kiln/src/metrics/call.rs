@@ -17,8 +17,8 @@ pub struct MetricCall<'a> {
 }
 
 impl MetricCall<'_> {
-    /// The model's output: f32 `[N, …]`. Where [`MetricCall::scores`] suffices, the op that computes the output of it is
-    /// left out.
+    /// The model's output: f32 `[N, …]`. If only [`MetricCall::scores`] is used, the op that computes the output from the
+    /// scores is omitted.
     pub fn output(&self) -> Tensor {
         self.output
     }
@@ -28,18 +28,18 @@ impl MetricCall<'_> {
         self.labels
     }
 
-    /// The loss beside which the metric is measured.
+    /// The loss with which the metric is measured.
     pub fn loss(&self) -> &dyn Loss {
         self.loss
     }
 
-    /// The scores that the loss used, f32 of the output's shape: [`Scored::logits`] if there are any, else the output. A
-    /// larger score is a larger probability.
+    /// The scores that the loss used, f32 of the output's shape: [`Scored::logits`] if there are any, else the output.
+    /// Scores increase with probability.
     pub fn scores(&self) -> Tensor {
         self.scored.logits.unwrap_or(self.output)
     }
 
-    /// The score of a probability of 1/2: 0 for logits, else 1/2.
+    /// The score that corresponds to a probability of 1/2: 0 for logits, else 1/2.
     pub fn threshold(&self) -> f32 {
         if self.scored.logits.is_some() { 0.0 } else { 0.5 }
     }
@@ -49,11 +49,11 @@ impl MetricCall<'_> {
         self.scored.hits
     }
 
-    /// The labels as one value for each element of a tensor like the output, f32 of its shape: class indices one-hot, or
-    /// as they are where there is one output.
+    /// The labels as one value per element of a tensor of the output's shape, f32: class indices one-hot encoded, or
+    /// unchanged if there is one output.
     ///
     /// # Errors
-    /// When the labels do not fit it.
+    /// If the labels do not fit it.
     pub fn targets(&mut self, like: Tensor) -> Result<Tensor> {
         soft_targets(self.graph, self.labels, like, [1.0, 0.0])
     }

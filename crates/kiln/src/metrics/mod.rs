@@ -1,6 +1,6 @@
-//! Metrics: figures that are measured beside the loss and averaged over the samples. Weights of samples do not count.
+//! Metrics: measured in addition to the loss and averaged over the samples, ignoring sample weights.
 //!
-//! Kiln's own metrics implement [`Metric`] and nothing else; a metric of your own does the same, see the trait's example.
+//! Built-in metrics only implement [`Metric`]; so can your own, see the trait's example.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ mod call;
 
 pub use call::MetricCall;
 
-/// Declares the metrics: the file, the struct and Keras' short names of each. Its name is that of its file.
+/// Declares the metrics: file, struct and Keras' short names of each. The file name is the metric's name.
 macro_rules! metrics {
     ($($file:ident::$Metric:ident $($short:literal)*;)*) => {
         $(
@@ -31,7 +31,7 @@ macro_rules! metrics {
             }
         )*
 
-        /// All of Kiln's metrics.
+        /// All built-in metrics.
         const KNOWN: &[Known] = &[$(
             Known { name: stringify!($file), others: &[stringify!($Metric), $($short),*], read: read::<$Metric> }
         ),*];
@@ -46,14 +46,14 @@ metrics! {
     top_k_categorical_accuracy::TopKCategoricalAccuracy;
 }
 
-/// A figure that is measured beside the loss. It appends ops to the graph of a training step or an evaluation; its value
-/// for a data set is the mean over the samples.
+/// A metric: a value measured in addition to the loss. It appends ops to the graph of a training step or an evaluation;
+/// its value for a data set is the mean over the samples.
 ///
-/// [`Compile::metrics`](crate::Compile::metrics) takes `Arc<dyn Metric>`: `Accuracy.into()` for Kiln's own metrics,
-/// `Arc::new(Bias)` for others. History, evaluations and callbacks have them under their names.
+/// [`Compile::metrics`](crate::Compile::metrics) are `Arc<dyn Metric>`: `Accuracy.into()` for built-in metrics,
+/// `Arc::new(Bias)` for custom ones. History, evaluations and callbacks list them by name.
 ///
 /// # Example
-/// How far outputs are above their targets on average, `mean(max(y - t, 0))`:
+/// The average excess of outputs over their targets, `mean(max(y - t, 0))`:
 /// ```
 /// use std::sync::Arc;
 ///
@@ -96,7 +96,7 @@ metrics! {
 /// # Ok::<(), Error>(())
 /// ```
 pub trait Metric: Debug + Send + Sync {
-    /// Keras' name: `accuracy`. Logs and histories have the figure under it.
+    /// Keras' name: `accuracy`. Logs and histories use it.
     fn name(&self) -> &'static str;
 
     /// The arguments of Keras' constructor, by name. [`from_config`] reads them.
@@ -104,7 +104,7 @@ pub trait Metric: Debug + Send + Sync {
         Map::new()
     }
 
-    /// Whether the metric is measured with a loss. One that is not is left out silently.
+    /// Whether the metric applies to a loss. Otherwise it is omitted silently.
     fn applies_to(&self, loss: &dyn Loss) -> bool {
         let _ = loss;
         true
@@ -114,7 +114,7 @@ pub trait Metric: Debug + Send + Sync {
     /// [`Model::compile`](crate::Model::compile) calls it.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) for what does not fit.
+    /// [`Error::Argument`](crate::Error::Argument) for a mismatch.
     fn check(&self, loss: &dyn Loss, output: &Shape) -> Result<()> {
         let _ = (loss, output);
         Ok(())
@@ -123,13 +123,13 @@ pub trait Metric: Debug + Send + Sync {
     /// Appends the metric of each sample: f32 `[N]` for a batch of N samples.
     ///
     /// # Errors
-    /// When an op does not accept its inputs.
+    /// If an op does not accept its inputs.
     fn call(&self, call: &mut MetricCall<'_>) -> Result<Tensor>;
 }
 
 type Read = fn(&Map<String, Value>) -> std::result::Result<Arc<dyn Metric>, String>;
 
-/// One of Kiln's metrics.
+/// A built-in metric.
 struct Known {
     name: &'static str,
     others: &'static [&'static str],
@@ -142,11 +142,11 @@ fn read<M: Metric + DeserializeOwned + 'static>(
     Ok(Arc::new(from_arguments::<M>(config)?))
 }
 
-/// One of Kiln's metrics by any of Keras' names (`mean_squared_error`, `MeanSquaredError`, `mse`), with arguments as [`Metric::config`] returns them. Arguments that are left out
-/// have their defaults.
+/// Returns a built-in metric by any of Keras' names (`mean_squared_error`, `MeanSquaredError`, `mse`), with arguments as
+/// returned by [`Metric::config`]. Omitted arguments have their defaults.
 ///
 /// # Errors
-/// When the name is unknown, or an argument is unknown or of another type.
+/// If the name is unknown, or an argument is unknown or of another type.
 pub fn from_config(name: &str, config: &Map<String, Value>) -> std::result::Result<Arc<dyn Metric>, String> {
     match KNOWN.iter().find(|known| known.name == name || known.others.contains(&name)) {
         Some(known) => (known.read)(config).map_err(|problem| format!("{}: {problem}", known.name)),
@@ -157,23 +157,23 @@ pub fn from_config(name: &str, config: &Map<String, Value>) -> std::result::Resu
     }
 }
 
-/// One of Kiln's metrics by Keras' name, as `Display` prints it: `accuracy`, or with the value of its argument
+/// Returns a built-in metric by Keras' name, as printed by `Display`: `accuracy`, or with the value of its argument
 /// `top_k_categorical_accuracy:3`.
 ///
 /// # Errors
-/// When the name is unknown, or the argument is not one that it has.
+/// If the name is unknown, or the argument is invalid.
 pub fn from_name(text: &str) -> std::result::Result<Arc<dyn Metric>, String> {
     let Some((name, value)) = text.split_once(':') else { return from_config(text, &Map::new()) };
     let mut config = from_config(name, &Map::new())?.config();
     let expected = || format!("expected {name}:K with a number of classes, found `{text}`");
     match config.values_mut().next() {
         Some(argument) => *argument = serde_json::from_str(value).map_err(|_| expected())?,
-        None => return Err(format!("expected {name}, which has no argument, found `{text}`")),
+        None => return Err(format!("expected {name} without an argument, found `{text}`")),
     }
     from_config(name, &config).map_err(|_| expected())
 }
 
-/// The name, and the values of the arguments behind colons: `top_k_categorical_accuracy:5`.
+/// The name, and the values of the arguments after colons: `top_k_categorical_accuracy:5`.
 impl fmt::Display for dyn Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;

@@ -8,16 +8,16 @@ use crate::arguments::to_arguments;
 use crate::losses::{Loss, Outputs};
 use crate::{Error, Result};
 
-/// The share of samples whose class is among the `k` with the largest outputs.
+/// The fraction of samples whose class is among the `k` largest outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TopKCategoricalAccuracy {
-    /// How many classes count: 1 to all.
+    /// The number of largest outputs to consider, from 1 to the number of classes.
     pub k: usize,
 }
 
 impl Default for TopKCategoricalAccuracy {
-    /// Of 5 classes, as in Keras.
+    /// `k` is 5, as in Keras.
     fn default() -> TopKCategoricalAccuracy {
         TopKCategoricalAccuracy { k: 5 }
     }
@@ -35,13 +35,13 @@ impl Metric for TopKCategoricalAccuracy {
     fn check(&self, loss: &dyn Loss, output: &Shape) -> Result<()> {
         let argument = |expected: String, found: String| Err(Error::Argument { name: "metrics", expected, found });
         if loss.outputs() == Outputs::Quantities {
-            return argument(format!("no {} with a loss for quantities", self.name()), loss.name().to_owned());
+            return argument(format!("a classification loss for {}", self.name()), loss.name().to_owned());
         }
         match output[..] {
-            [1] => argument(format!("no {} where a model has one output", self.name()), "[1]".to_owned()),
+            [1] => argument(format!("more than one output for {}", self.name()), "[1]".to_owned()),
             [classes] if (1..=classes).contains(&self.k) => Ok(()),
-            [classes] => argument(format!("{} of 1 to {classes} classes", self.name()), self.k.to_string()),
-            _ => argument(format!("no {} where a model does not give [classes]", self.name()), output.to_string()),
+            [classes] => argument(format!("{} with k from 1 to {classes}", self.name()), self.k.to_string()),
+            _ => argument(format!("an output [classes] for {}", self.name()), output.to_string()),
         }
     }
 

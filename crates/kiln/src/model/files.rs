@@ -1,4 +1,4 @@
-//! Models in files.
+//! Saving and loading of models.
 
 use std::path::Path;
 
@@ -7,24 +7,24 @@ use crate::layers::Registry;
 use crate::{LoadWeights, Result, saving};
 
 impl Model {
-    /// Writes `model.json`, in the form of Keras' `to_json`, and `weights.safetensors`, with keys `layer/variable` and
-    /// Keras' layouts, into a folder, which is made if it is not there.
+    /// Saves `model.json`, in the format of Keras' `to_json`, and `weights.safetensors`, with keys `layer/variable` and
+    /// Keras' layouts, to a folder, which is created if missing.
     ///
     /// # Errors
-    /// When a file cannot be written or the device fails.
+    /// If a file cannot be written or the device fails.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
         saving::save(self, folder.as_ref())
     }
 
-    /// The model that was saved in a folder. [`Model::to_device`] or [`Model::compile`] makes it ready.
+    /// Loads a model from a folder. Call [`Model::to_device`] or [`Model::compile`] before using it.
     ///
     /// # Errors
-    /// When a file cannot be read, holds something that Kiln does not know, or the two do not fit each other.
+    /// If a file cannot be read or has unsupported content, or the two files do not match.
     pub fn load(folder: impl AsRef<Path>) -> Result<Model> {
         Model::load_with(folder, &Registry::default())
     }
 
-    /// [`Model::load`] for a model with layers of your own classes, which are in the registry.
+    /// [`Model::load`] for a model with custom layers from a registry.
     ///
     /// # Example
     /// See [`Registry`].
@@ -35,15 +35,15 @@ impl Model {
         saving::load(folder.as_ref(), registry)
     }
 
-    /// The model that a file in the form of Keras' `to_json` describes, with fresh weights.
+    /// Loads the architecture of a model from a file in the format of Keras' `to_json`, with newly initialized weights.
     ///
     /// # Errors
-    /// When the file cannot be read or holds something that Kiln does not know.
+    /// If the file cannot be read or has unsupported content.
     pub fn from_json_file(path: impl AsRef<Path>) -> Result<Model> {
         Model::from_json_file_with(path, &Registry::default())
     }
 
-    /// [`Model::from_json_file`] for a model with layers of your own classes, which are in the registry.
+    /// [`Model::from_json_file`] for a model with custom layers from a registry.
     ///
     /// # Errors
     /// As [`Model::from_json_file`].
@@ -51,46 +51,46 @@ impl Model {
         saving::load_model_json(path.as_ref(), registry)
     }
 
-    /// The text of `model.json`: the layers in the form of Keras' `to_json`, without weights.
+    /// The text of `model.json`: the layers in the format of Keras' `to_json`, without weights.
     ///
     /// # Errors
-    /// When a layer has no such form.
+    /// If a layer cannot be saved.
     pub fn to_json(&self) -> Result<String> {
         saving::model_json(self)
     }
 
-    /// Writes all weights into a safetensors file, with keys `layer/variable` and Keras' layouts.
+    /// Saves all weights to a safetensors file, with keys `layer/variable` and Keras' layouts.
     ///
     /// # Errors
-    /// When the file cannot be written or the device fails.
+    /// If the file cannot be written or the device fails.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
         saving::save_weights(path.as_ref(), &self.get_weights()?)
     }
 
-    /// Replaces all weights by those of a file, of any of these kinds:
+    /// Loads all weights from a file in one of these formats:
     ///
-    /// - safetensors files with keys `layer/variable` and Keras' layouts, as [`Model::save_weights`] writes them;
+    /// - safetensors files with keys `layer/variable` and Keras' layouts, written by [`Model::save_weights`];
     /// - safetensors files of torchvision's and timm's VGG16 and InceptionV3, for models whose layers have Keras' names.
-    ///   A factor of a batch normalization that the model's has not is multiplied into the kernel before it, which is the
-    ///   same in inference and where the layers are frozen;
+    ///   If the file has a batch normalization factor that the model's layer lacks, it is multiplied into the preceding
+    ///   kernel, which is equivalent in inference and for frozen layers;
     /// - with the feature `hdf5`, the `.h5` files of Keras 1 and 2, of weights or whole models, and the `.weights.h5`
     ///   files of Keras 3.
     ///
-    /// Elements are F32, F16 or BF16 in safetensors files, F32 or F16 in others. What pixels the weights are for is not
-    /// in the file: Keras' VGG16 takes other ones than torchvision's. Keras' average pooling leaves padding out,
-    /// torchvision's InceptionV3 counts it, so that the same weights give slightly other features.
+    /// Elements are F32, F16 or BF16 in safetensors files, F32 or F16 in others. The files do not specify the
+    /// preprocessing of pixels: Keras' VGG16 expects another one than torchvision's. Keras' average pooling excludes
+    /// padding, torchvision's InceptionV3 includes it, so the same weights produce slightly different features.
     ///
     /// # Errors
-    /// When the file cannot be read or does not fit the model: all that is missing, too much or of another shape.
+    /// If the file cannot be read or does not fit the model, with a list of missing, unexpected and mis-shaped variables.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
         self.load_weights_with(path, LoadWeights::default()).map(|_| ())
     }
 
-    /// [`Model::load_weights`] from a file that does not fit in all layers. Gives the names of the layers that keep
-    /// the weights they have.
+    /// [`Model::load_weights`] from a file that only fits some of the layers. Returns the names of the layers that keep
+    /// their weights.
     ///
     /// # Errors
-    /// As [`Model::load_weights`], of what the options do not leave out, and when they leave nothing.
+    /// As [`Model::load_weights`], for the layers that the options include, and if they include none.
     pub fn load_weights_with(&mut self, path: impl AsRef<Path>, options: LoadWeights) -> Result<Vec<String>> {
         self.network.check()?;
         let loaded = saving::load_weights(&self.network, path.as_ref(), options, || self.flat_weights())?;
@@ -98,29 +98,28 @@ impl Model {
         Ok(loaded.kept)
     }
 
-    /// Writes the training of a compiled model into a safetensors file: the weights, what the optimizer keeps, how far
-    /// training is, the learning rate, and the states of the callbacks of the last [`fit`](Model::fit). See
-    /// [`Model::load_checkpoint`]. A callback calls it in
+    /// Saves a checkpoint of the training of a compiled model to a safetensors file: the weights, the optimizer's slots,
+    /// the number of epochs and steps, the learning rate, and the states of the callbacks of the last
+    /// [`fit`](Model::fit). See [`Model::load_checkpoint`]. In a callback, call it from
     /// [`on_checkpoint`](crate::Callback::on_checkpoint).
     ///
     /// # Errors
-    /// When the model is not compiled, the file cannot be written or the device fails, and
-    /// [`Error::CheckpointTooEarly`](crate::Error::CheckpointTooEarly) within `on_epoch_end`.
+    /// If the model is not compiled, the file cannot be written or the device fails, and
+    /// [`Error::CheckpointTooEarly`](crate::Error::CheckpointTooEarly) if called from `on_epoch_end`.
     pub fn save_checkpoint(&self, path: impl AsRef<Path>) -> Result<()> {
         saving::checkpoint::save(self, path.as_ref())
     }
 
-    /// Puts a compiled model where the training was that [`Model::save_checkpoint`] wrote into a file, and gives how
-    /// many epochs were over then. With that as [`Fit::initial_epoch`](crate::Fit::initial_epoch) and the same data,
-    /// arguments and device, training goes on to the same bits as one that was not interrupted: the callbacks of the
-    /// next `fit` are restored from their states, found by their names
-    /// ([`CallbackState`](crate::callbacks::CallbackState)).
+    /// Restores the training of a compiled model from a file written by [`Model::save_checkpoint`], and returns the number
+    /// of completed epochs. With this number as [`Fit::initial_epoch`](crate::Fit::initial_epoch) and the same data,
+    /// arguments and device, training continues bit for bit as if it had not been interrupted. The callbacks of the next
+    /// `fit` are restored from their states, matched by name ([`CallbackState`](crate::callbacks::CallbackState)).
     ///
-    /// Arguments that are not the same take effect. The learning rate of the checkpoint, which callbacks may have changed,
-    /// is restored if the model is compiled with the one that it was compiled with then; another one stays.
+    /// Changed arguments take effect. The learning rate of the checkpoint, which callbacks may have changed, is restored
+    /// only if the model is compiled with the same learning rate as the checkpoint's.
     ///
     /// # Errors
-    /// When the model is not compiled, the file cannot be read or does not fit the model or its optimizer.
+    /// If the model is not compiled, the file cannot be read or does not fit the model or its optimizer.
     pub fn load_checkpoint(&mut self, path: impl AsRef<Path>) -> Result<usize> {
         saving::checkpoint::load(self, path.as_ref())
     }

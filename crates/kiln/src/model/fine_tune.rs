@@ -1,4 +1,4 @@
-//! Training behind a frozen body, what it gives being computed once.
+//! Training on the features of frozen layers, which are computed once.
 
 use std::path::{Path, PathBuf};
 
@@ -11,26 +11,26 @@ use crate::data::Dataset;
 use crate::weights::Weight;
 use crate::{Error, Fit, History, Result, saving};
 
-/// What the metadata of a file of features has as a key. Another file is never replaced.
+/// The key in the metadata of a file of features. Files without it are never replaced.
 const MARK: &str = "kiln.features";
 
-/// Where [`Model::fine_tune`] keeps what the frozen layers give.
+/// The storage of features in [`Model::fine_tune`]: the outputs of the frozen layers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum FeatureCache {
     /// In memory, for this call only.
     #[default]
     Memory,
-    /// In a safetensors file, where a later call finds it again if weights, preprocessing and samples are the same.
-    /// Features of other weights are dropped from it. A file that holds something else is left as it is, with an error.
+    /// In a safetensors file, reused by later calls with the same weights, preprocessing and samples. Features of other
+    /// weights are removed from it. If the file has other content, it is left unchanged and an error is returned.
     File(PathBuf),
 }
 
 impl Model {
-    /// Trains as [`Model::fit`] does, to the same losses, in a fraction of the time: what the frozen layers below the
-    /// first trainable one give is computed once per sample, not in each step. Frozen are layers without variables too,
-    /// but not those that draw random numbers.
+    /// Trains like [`Model::fit`], with the same losses, in a fraction of the time: the output of the frozen layers before
+    /// the first trainable one is computed once per sample, not in each step. Layers without variables count as frozen,
+    /// unless they draw random numbers.
     ///
-    /// The model stays whole: callbacks see it, and what is saved is all of it.
+    /// Callbacks receive the whole model, and saving it includes the frozen layers.
     ///
     /// # Example
     /// ```no_run
@@ -57,13 +57,13 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// As [`Model::fit`], and when no layer below the first trainable one is frozen, an augmentation is to change the
-    /// images, or the file cannot be read or written.
+    /// As [`Model::fit`], and if no layer before the first trainable one is frozen, `fit` has an augmentation, or the file
+    /// cannot be read or written.
     pub fn fine_tune(&mut self, data: &Dataset, cache: FeatureCache, fit: Fit<'_>) -> Result<History> {
         self.fine_tune_with_callbacks(data, cache, fit, &mut [])
     }
 
-    /// As [`Model::fine_tune`], with callbacks that see each batch and epoch, in this order.
+    /// As [`Model::fine_tune`], calling the callbacks in this order after each batch and epoch.
     ///
     /// # Errors
     /// As [`Model::fine_tune`], and those of the callbacks.
@@ -77,17 +77,17 @@ impl Model {
         fit.check()?;
         self.check_data("fine_tune", data)?;
         if fit.augmentation.is_some() {
-            let expected = "none, for features are computed once; fit() takes one".to_owned();
+            let expected = "none, since features are computed once; use fit() instead".to_owned();
             return Err(Error::Argument { name: "augmentation", expected, found: "an augmentation".to_owned() });
         }
         let entry = self.trained("fine_tune")?.network().frozen_up_to();
         if entry == self.input() {
-            let expected = "frozen layers below the first trainable one, in one piece".to_owned();
+            let expected = "frozen layers with a single output before the first trainable one".to_owned();
             let found = "none: freeze them before compile(), or use fit()".to_owned();
             return Err(Error::Argument { name: "model", expected, found });
         }
         tracing::info!(
-            "what {} gives is computed once for each of {} samples",
+            "computing the output of {} once for each of {} samples",
             self.network.name_of(entry),
             data.len()
         );
@@ -108,7 +108,7 @@ struct Body {
 }
 
 impl Body {
-    /// What the layers give for samples, with the labels and weights of these.
+    /// The outputs of the layers for a data set, with its labels and sample weights.
     fn features(&mut self, data: &Dataset) -> Result<Dataset> {
         let values = match self.cache.clone() {
             FeatureCache::Memory => self.model.predict(data)?.values,
@@ -122,7 +122,7 @@ impl Body {
         Ok(features)
     }
 
-    /// The features from a file, into which they are put if they are not there.
+    /// The features from a file. Computes and saves them if missing.
     fn kept(&mut self, path: &Path, data: &Dataset) -> Result<Vec<f32>> {
         let body = self.fingerprint()?;
         let name = format!("{body}/{}", fingerprint_of(data)?);
@@ -138,7 +138,7 @@ impl Body {
         Ok(kept.pop().map(|features| features.values).unwrap_or_default())
     }
 
-    /// What the layers and their weights are.
+    /// The fingerprint of the layers and their weights.
     fn fingerprint(&self) -> Result<String> {
         let mut hash = Sha256::new();
         hash.update(saving::model_json(&self.model)?);
@@ -149,7 +149,7 @@ impl Body {
     }
 }
 
-/// What the samples are as a model sees them.
+/// The fingerprint of the samples, including their preprocessing.
 fn fingerprint_of(data: &Dataset) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(format!("{} {} {} {:?}", data.sample_shape(), data.len(), data.scale(), data.offset()));

@@ -1,4 +1,4 @@
-//! The layers of a model, by name, by their place in Keras' order or by a rule: to look at them and to freeze them.
+//! Selections of a model's layers by name, index or predicate, to inspect or freeze them.
 
 use std::ops::{Bound, Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
 
@@ -11,16 +11,16 @@ use crate::{Error, Result};
 /// A layer of a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerInfo<'a> {
-    /// Its place in Keras' order of `model.layers`. That of a model other than a [`Sequential`](crate::Sequential) begins
-    /// with the input.
+    /// Its index in Keras' order of `model.layers`. Unless the model is a [`Sequential`](crate::Sequential), index 0 is the
+    /// input.
     pub index: usize,
     /// Its name.
     pub name: &'a str,
     /// Its class: `Conv2D`.
     pub class_name: &'static str,
-    /// What it gives, for other layers to take.
+    /// Its output, to connect other layers to.
     pub output: Node,
-    /// The shape of what it gives for one sample; `None` from the first layer on that does not fit.
+    /// Its output shape for one sample; `None` from the first invalid layer on.
     pub output_shape: Option<&'a Shape>,
     /// Whether training changes its variables.
     pub trainable: bool,
@@ -30,16 +30,16 @@ impl Model {
     /// The layer of this name.
     ///
     /// # Errors
-    /// When no layer has it.
+    /// If no layer has this name.
     pub fn get_layer(&self, name: &str) -> Result<LayerInfo<'_>> {
         let infos = infos(&self.network);
         let chosen = name.choose(&infos)?;
         Ok(infos[chosen[0]])
     }
 
-    /// Some of the layers, in Keras' order: `..249` for the first 249 of a model, of which the input counts as one unless
-    /// the model is a [`Sequential`](crate::Sequential); `..` for all, `"conv1"` for the one of that name, or those for
-    /// which a function of the [`LayerInfo`] is true.
+    /// Selects layers, in Keras' order: `..249` for the first 249 of a model (including the input, unless the model is a
+    /// [`Sequential`](crate::Sequential)), `..` for all, `"conv1"` for the one of that name, or a predicate on
+    /// [`LayerInfo`].
     ///
     /// # Example
     /// ```
@@ -54,26 +54,26 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// When there is no such layer, or a range goes beyond the last one.
+    /// If there is no such layer, or a range goes beyond the last one.
     pub fn layers(&mut self, which: impl LayerSelection) -> Result<LayerList<'_>> {
         let infos = infos(&self.network);
         let chosen = which.choose(&infos)?.into_iter().map(|index| (index, infos[index].output)).collect();
         Ok(LayerList { network: &mut self.network, chosen })
     }
 
-    /// Says of the layer of this name whether training changes its variables, from the next [`Model::compile`] on. One
-    /// that it does not change is frozen: see [`Layer::trainable`](crate::layers::Layer::trainable).
+    /// Sets whether training changes the variables of the layer of this name, from the next [`Model::compile`] on. `false`
+    /// freezes the layer: see [`Layer::trainable`](crate::layers::Layer::trainable).
     ///
     /// # Errors
-    /// When no layer has this name.
+    /// If no layer has this name.
     pub fn set_trainable(&mut self, layer: &str, trainable: bool) -> Result<()> {
         self.layers(layer)?.set_trainable(trainable);
         Ok(())
     }
 
-    /// Each batch normalization that is frozen behind a convolution or dense layer that is not, or the reverse: the names
-    /// of that layer and of the normalization. What the one has learned about the other is lost then, so
-    /// [`Model::compile`] warns of it.
+    /// Each batch normalization that is frozen while the convolution or dense layer before it is not, or the reverse: the
+    /// names of that layer and of the normalization. They were trained together and no longer match if only one changes, so
+    /// [`Model::compile`] warns about it.
     pub fn split_normalizations(&self) -> Vec<(&str, &str)> {
         self.network.split_normalizations()
     }
@@ -108,29 +108,29 @@ fn info(network: &Network, index: usize, output: Node) -> LayerInfo<'_> {
     }
 }
 
-/// Some layers of a model, see [`Model::layers`].
+/// A selection of a model's layers: see [`Model::layers`].
 #[derive(Debug)]
 pub struct LayerList<'a> {
     network: &'a mut Network,
-    /// Places in Keras' order, and nodes.
+    /// Indices in Keras' order, and nodes.
     chosen: Vec<(usize, Node)>,
 }
 
 impl LayerList<'_> {
-    /// The layers.
+    /// Iterates over the layers.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = LayerInfo<'_>> {
         self.chosen.iter().map(|&(index, node)| info(self.network, index, node))
     }
 
-    /// Says whether training changes their variables, from the next [`Model::compile`] on.
+    /// Sets whether training changes their variables, from the next [`Model::compile`] on.
     pub fn set_trainable(&mut self, trainable: bool) {
         for layer in self.chosen.iter().filter_map(|(_, node)| node.layer()) {
             self.network.layers[layer].trainable = trainable;
         }
     }
 
-    /// The variables of these layers for which a function of the [`VariableInfo`] is true, to give them a learning rate
-    /// or weight decay of their own.
+    /// Selects the variables of these layers by a predicate on [`VariableInfo`], to set their learning rate factor or
+    /// weight decay.
     ///
     /// # Example
     /// Weight decay for kernels only:
@@ -159,7 +159,7 @@ impl LayerList<'_> {
     /// ```
     ///
     /// # Errors
-    /// When the factor is negative or not finite.
+    /// If the factor is negative or not finite.
     pub fn set_learning_rate_factor(&mut self, factor: f64) -> Result<()> {
         self.variables(|_| true).set_learning_rate_factor(factor)
     }
@@ -168,18 +168,18 @@ impl LayerList<'_> {
     /// [`VariableList::set_weight_decay`].
     ///
     /// # Errors
-    /// When the rate is negative or not finite.
+    /// If the rate is negative or not finite.
     pub fn set_weight_decay(&mut self, rate: impl Into<Option<f64>>) -> Result<()> {
         self.variables(|_| true).set_weight_decay(rate)
     }
 }
 
-/// What chooses among layers: a name, a range of places in Keras' order, or a function that is true for some.
+/// A selector of layers: a name, a range of indices in Keras' order, or a predicate.
 pub trait LayerSelection {
-    /// The places of the chosen ones among these.
+    /// The indices of the selected layers among these.
     ///
     /// # Errors
-    /// When there are no such layers.
+    /// If there are no such layers.
     fn choose(self, layers: &[LayerInfo<'_>]) -> Result<Vec<usize>>;
 }
 

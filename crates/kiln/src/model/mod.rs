@@ -1,4 +1,4 @@
-//! A model: layers, their weights, and the device on which they are trained.
+//! Models: layers, their weights, and the device they are trained on.
 
 mod files;
 mod fine_tune;
@@ -29,11 +29,10 @@ pub use results::{Predictions, Score};
 pub use sequential::Sequential;
 pub use variable_list::{VariableInfo, VariableList};
 
-/// Layers, each of which takes what comes into the model or what other layers give: Keras' functional model. A chain of
-/// layers is shorter to write: see [`Sequential`].
+/// A model of connected layers: Keras' functional model. For a plain sequence of layers, [`Sequential`] is shorter.
 ///
 /// # Example
-/// A layer beside a shortcut around it:
+/// A convolution with a residual connection:
 /// ```
 /// use kiln::Model;
 /// use kiln::layers::{Activation, Add, Conv2D, Dense, GlobalAveragePooling2D, Padding};
@@ -52,15 +51,15 @@ pub use variable_list::{VariableInfo, VariableList};
 pub struct Model {
     network: Network,
     seed: u64,
-    /// The weights of the first variables, one after the other. Those behind are drawn when they are needed.
+    /// The concatenated weights of the first variables. The others are initialized on first use.
     weights: Vec<f32>,
-    /// The device has the weights from here on. The lock is for predictions, which borrow the model only.
+    /// If set, the weights are on the device. Locked, since predictions only borrow the model.
     session: Option<Mutex<Session>>,
     callbacks: CallbackStates,
 }
 
 impl Model {
-    /// A model without layers that takes samples of this shape, images as `[height, width, channels]`.
+    /// Creates a model without layers for samples of this shape; images are `[height, width, channels]`.
     pub fn new(input_shape: impl Into<Shape>) -> Model {
         Model::of(Network::new(ModelClass::Functional, input_shape.into()))
     }
@@ -69,54 +68,54 @@ impl Model {
         Model { network, seed: 0, weights: Vec::new(), session: None, callbacks: CallbackStates::default() }
     }
 
-    /// The model under this name, without which it is `functional`.
+    /// Sets the name of the model, by default `functional`.
     pub fn with_name(mut self, name: impl Into<String>) -> Model {
         self.network.name = name.into();
         self
     }
 
-    /// The model with this name for its input, without which it is `input_layer`.
+    /// Sets the name of the input, by default `input_layer`.
     pub fn with_input_name(mut self, name: impl Into<String>) -> Model {
         self.network.input_name = name.into();
         self
     }
 
-    /// Appends a layer that takes what the last one gives, or one with a name: `Flatten` or `Flatten.named("flat")`. A layer
-    /// that does not fit is reported when the model is used, and shown by [`Model::summary`].
+    /// Appends a layer after the last one, optionally with a name: `Flatten` or `Flatten.named("flat")`. If the layer is
+    /// invalid, using the model returns an error, and [`Model::summary`] shows it.
     pub fn add(&mut self, layer: impl Into<Named>) -> &mut Model {
         self.network.push(layer.into());
         self
     }
 
-    /// Appends a layer that takes what a node gives, or several of them in their order, and has the model give what it
-    /// gives. A layer that does not fit is reported when the model is used, and shown by [`Model::summary`].
+    /// Connects a layer to one or several nodes and returns its output, which becomes the model's output. If the layer is
+    /// invalid, using the model returns an error, and [`Model::summary`] shows it.
     pub fn apply(&mut self, layer: impl Into<Named>, inputs: impl AsRef<[Node]>) -> Node {
         self.network.push_on(layer.into(), inputs.as_ref())
     }
 
-    /// What comes into the model.
+    /// The input of the model.
     pub fn input(&self) -> Node {
         self.network.input()
     }
 
-    /// What the model gives: what its last layer gives, if nothing else was said.
+    /// The output of the model: by default, that of the last layer.
     pub fn output(&self) -> Node {
         self.network.output
     }
 
-    /// Has the model give what a node gives, on the way to which all layers must be. [`Model::sub_model`] leaves out
-    /// those that are not.
+    /// Sets the output of the model to a node that all layers are connected to. [`Model::sub_model`] leaves out layers
+    /// that are not.
     ///
     /// # Errors
-    /// When it is a node of another model.
+    /// If it is a node of another model.
     pub fn set_output(&mut self, output: Node) -> Result<()> {
         self.check_node(output)?;
         self.network.set_output(output);
         Ok(())
     }
 
-    /// The part of the model that gives what a node gives, with copies of its weights: what a layer in the middle says,
-    /// for example. It is on no device.
+    /// The part of the model up to a node, with copies of its weights: a feature extractor from an intermediate layer, for
+    /// example. It is not on a device.
     ///
     /// # Example
     /// ```
@@ -128,7 +127,7 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// When the layers do not fit together, it is a node of another model, or the device fails.
+    /// If the layers do not fit together, it is a node of another model, or the device fails.
     pub fn sub_model(&self, output: Node) -> Result<Model> {
         self.network.check()?;
         self.check_node(output)?;
@@ -143,29 +142,29 @@ impl Model {
         &self.network.name
     }
 
-    /// The shape of a sample that the model takes.
+    /// The input shape for one sample.
     pub fn input_shape(&self) -> &Shape {
         &self.network.input_shape
     }
 
-    /// The shape of what the model gives for a sample.
+    /// The output shape for one sample.
     ///
     /// # Errors
-    /// When the layers do not fit together.
+    /// If the layers do not fit together.
     pub fn output_shape(&self) -> Result<&Shape> {
         self.network.check()?;
         Ok(self.network.output_shape())
     }
 
-    /// The layers, the shapes that they give and how many parameters they have: prints as in Keras.
+    /// The layers with their output shapes and numbers of parameters. Prints as in Keras.
     pub fn summary(&self) -> Summary {
         Summary::new(&self.network)
     }
 
-    /// Draws all weights anew. A model that this is never called for has the seed 0.
+    /// Reinitializes all weights with a seed. The default seed is 0.
     ///
     /// # Errors
-    /// When the layers do not fit together or the device fails.
+    /// If the layers do not fit together or the device fails.
     pub fn initialize(&mut self, seed: u64) -> Result<()> {
         self.network.check()?;
         self.seed = seed;
@@ -173,10 +172,10 @@ impl Model {
         self.put_weights(drawn)
     }
 
-    /// Makes the model ready to be trained on a device. The weights stay; the state of the optimizer before does not.
+    /// Configures the model for training on a device. Keeps the weights but resets the optimizer's state.
     ///
     /// # Errors
-    /// When the layers do not fit together, an argument makes no sense or the device fails.
+    /// If the layers do not fit together, an argument is invalid or the device fails.
     pub async fn compile_async(&mut self, device: &Device, compile: Compile) -> Result<()> {
         self.network.check()?;
         compile.check()?;
@@ -186,8 +185,8 @@ impl Model {
         compile.metrics.iter().try_for_each(|metric| metric.check(&*compile.loss, output))?;
         for (layer, normalization) in self.network.split_normalizations() {
             tracing::warn!(
-                "of {layer} and its {normalization} only one is frozen: freeze both or none, or what the one has learned \
-                 about the other is lost"
+                "only one of {layer} and its {normalization} is frozen: freeze both or neither, since they were trained \
+                 together"
             );
         }
         self.start_session(device, Some(compile)).await
@@ -201,33 +200,33 @@ impl Model {
         block_on(self.compile_async(device, compile))
     }
 
-    /// Whether a device's memory may suffice to compile the model like this and train it with batches of this size: by
-    /// the variables, their gradients, what the optimizer keeps, and the layer whose input and output take most. It is
-    /// known at once, before weights are drawn and data are read. Where nobody says how much memory is free, as for
-    /// discrete GPUs, all counts as fitting.
+    /// Estimates whether a device has enough memory to compile the model like this and train it with batches of this size,
+    /// from the variables, their gradients, the optimizer's slots, and the layer with the largest input and output. Returns
+    /// immediately, before weights are initialized and data are read. If the free memory is unknown, as for discrete GPUs,
+    /// the check passes.
     ///
     /// # Errors
-    /// [`Error::Memory`] when it does not, and when the layers do not fit together.
+    /// [`Error::Memory`] if it does not, and if the layers do not fit together.
     pub fn check_memory(&self, device: &Device, compile: &Compile, batch_size: usize) -> Result<()> {
         self.network.check()?;
         check_memory(&self.network, device, Some(compile), batch_size)
     }
 
-    /// Whether the compiled model can be trained on a data set in batches of this size: whether samples and labels fit the
-    /// model and its loss, the loss fits the last layer, and a step fits what the device binds. [`Model::fit`] finds the
-    /// same when it begins; this changes nothing and computes nothing.
+    /// Checks whether the compiled model can be trained on a data set in batches of this size: samples and labels must fit
+    /// the model and its loss, the loss must fit the last layer, and a step must fit the device's limits. [`Model::fit`]
+    /// makes the same checks when it begins; this method has no side effects.
     ///
     /// # Errors
-    /// As [`Model::fit`] before its first step, but for the memory that the data need.
+    /// As [`Model::fit`] before its first step, except for the memory of the data.
     pub fn check(&mut self, data: &Dataset, batch_size: usize) -> Result<()> {
         self.check_data("check", data)?;
         self.session("check")?.check(data, batch_size)
     }
 
-    /// Makes the model ready to predict on a device. [`Model::compile`] does that too.
+    /// Moves the model to a device, for predictions. [`Model::compile`] includes this.
     ///
     /// # Errors
-    /// When the layers do not fit together or the device fails.
+    /// If the layers do not fit together or the device fails.
     pub async fn to_device_async(&mut self, device: &Device) -> Result<()> {
         self.start_session(device, None).await
     }
@@ -240,8 +239,8 @@ impl Model {
         block_on(self.to_device_async(device))
     }
 
-    /// The memory that the model takes on its device, in bytes: weights, what the optimizer keeps, the data sets that lie
-    /// there, and what training steps, evaluations and predictions compute with. 0 if it is on no device.
+    /// The memory of the model on its device, in bytes: weights, the optimizer's slots, data sets, and intermediate results
+    /// of training steps, evaluations and predictions. 0 if it is not on a device.
     pub fn device_bytes(&self) -> u64 {
         self.locked().map_or(0, |session| session.bytes())
     }
@@ -249,27 +248,27 @@ impl Model {
     /// The learning rate of the next training step.
     ///
     /// # Errors
-    /// When the model is not compiled.
+    /// If the model is not compiled.
     pub fn learning_rate(&self) -> Result<f64> {
         self.trained("learning_rate").map(|session| session.learning_rate())
     }
 
-    /// Changes the learning rate, from the next training step on. It stays until the next [`Model::compile`].
+    /// Sets the learning rate from the next training step until the next [`Model::compile`].
     ///
     /// # Errors
-    /// When the model is not compiled, the rate makes no sense, or the optimizer's learning rate is a schedule.
+    /// If the model is not compiled, the rate is invalid, or the optimizer's learning rate is a schedule.
     pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
         self.compiled("set_learning_rate")?;
         self.session("set_learning_rate")?.set_learning_rate(rate)
     }
 
-    /// Trains for `steps` steps and tells how long each kernel call of a step takes, on average over all steps but the
-    /// first, which warms up. When the data set ends, it starts again. The weights change as in [`Model::fit`].
-    /// Images are changed at random as in the last `fit`. With [`Compile::accumulate`] above 1, shards of one size share a
-    /// program, and the time of a call is that of all its runs within a step.
+    /// Trains for `steps` steps and measures the time of each kernel call in a step, averaged over all steps except the
+    /// first, which is a warm-up. Cycles over the data set. The weights change as in [`Model::fit`]. Applies the
+    /// augmentation of the last `fit`. With [`Compile::accumulate`] above 1, shards of one size share a program, and the
+    /// time of a call is that of all its runs within a step.
     ///
     /// # Errors
-    /// When the model is not compiled, a batch is empty or larger than the data set, the data set does not fit the model
+    /// If the model is not compiled, a batch is empty or larger than the data set, the data set does not fit the model
     /// or the device, or the device fails or cannot time its calls.
     pub fn profile(&mut self, data: &Dataset, batch_size: usize, steps: usize) -> Result<Profile> {
         if !(1..=data.len()).contains(&batch_size) {
@@ -284,11 +283,11 @@ impl Model {
 
     /// The model's output for each sample of a data set, with or without labels.
     ///
-    /// The first call for samples of a type makes buffers and compiles kernels, and so do the first ones of each batch size;
-    /// later ones reuse them. Several threads or tasks may predict with one model at once.
+    /// The first call for a type of samples or a batch size creates buffers and compiles kernels; later calls reuse them.
+    /// Several threads or tasks can predict with one model concurrently.
     ///
     /// # Errors
-    /// When the model is on no device, or the data set does not fit the model or the device, or the device fails.
+    /// If the model is not on a device, the data set does not fit the model or the device, or the device fails.
     pub async fn predict_async(&self, data: &Dataset) -> Result<Predictions> {
         self.check_scaling(data)?;
         let values = session::predict(self.ready("predict")?, data).await?;
@@ -303,7 +302,7 @@ impl Model {
         block_on(self.predict_async(data))
     }
 
-    /// The model's output for samples that follow one another, as the model sees them: not rescaled.
+    /// The model's output for concatenated samples, which are used as they are, without rescaling.
     ///
     /// # Errors
     /// As [`Model::predict`].
@@ -314,7 +313,7 @@ impl Model {
     /// All weights, in the order of the layers.
     ///
     /// # Errors
-    /// When the layers do not fit together or the device fails.
+    /// If the layers do not fit together or the device fails.
     pub async fn get_weights_async(&self) -> Result<Vec<Weight>> {
         self.network.check()?;
         Ok(weights::unpack(&self.network, &self.flat_weights_async().await?))
@@ -328,18 +327,18 @@ impl Model {
         block_on(self.get_weights_async())
     }
 
-    /// Replaces all weights, found by their names.
+    /// Replaces all weights, matched by name.
     ///
     /// # Errors
-    /// [`Error::Weights`] when they do not fit the model, and when the device fails.
+    /// [`Error::Weights`] if they do not fit the model, and if the device fails.
     pub fn set_weights(&mut self, new: &[Weight]) -> Result<()> {
         self.network.check()?;
-        let flat = weights::pack(&self.network, "what was given", new)?;
+        let flat = weights::pack(&self.network, "the list of weights", new)?;
         self.put_weights(flat)
     }
 
     /// # Errors
-    /// When the model is not compiled, a data set's labels do not fit the model and its loss, or its bytes would be scaled
+    /// If the model is not compiled, a data set's labels do not fit the model and its loss, or its bytes would be scaled
     /// twice.
     pub(crate) fn check_data(&mut self, action: &'static str, data: &Dataset) -> Result<()> {
         let loss = self.compiled(action)?.loss.clone();
@@ -361,7 +360,7 @@ impl Model {
         &self.network
     }
 
-    /// The session, if the model is on a device as it is now.
+    /// The session, if the model is on a device and unchanged since.
     pub(crate) fn session(&mut self, action: &'static str) -> Result<&mut Session> {
         self.network.check()?;
         let not_ready = self.not_ready(action, "compile");
@@ -369,7 +368,7 @@ impl Model {
         session.filter(|session| session.network().is_copy_of(&self.network)).ok_or(not_ready)
     }
 
-    /// The session, if the model is on a device as it is now.
+    /// The session, if the model is on a device and unchanged since.
     fn ready(&self, action: &'static str) -> Result<&Mutex<Session>> {
         self.network.check()?;
         let is_current = |session: &&Mutex<Session>| locked(session).network().is_copy_of(&self.network);
@@ -395,14 +394,14 @@ impl Model {
         Error::NotReady { model: self.network.name.clone(), action, call }
     }
 
-    /// The device on which the model is.
+    /// The device of the model.
     fn device(&self) -> Result<Device> {
         self.trained("a device").map(|session| session.device().clone())
     }
 
     fn check_node(&self, node: Node) -> Result<()> {
-        let expected = "the input of this model, or what one of its layers gives".to_owned();
-        let found = "what a layer of another model gives".to_owned();
+        let expected = "the input of this model or the output of one of its layers".to_owned();
+        let found = "a node of another model".to_owned();
         if self.network.has(node) { Ok(()) } else { Err(Error::Argument { name: "node", expected, found }) }
     }
 
@@ -415,7 +414,7 @@ impl Model {
         Ok(())
     }
 
-    /// All weights, one after the other; those that no one has set or asked for before are drawn.
+    /// All weights, concatenated. Initializes those that are not initialized yet.
     async fn flat_weights_async(&self) -> Result<Vec<f32>> {
         let reading = self.locked().map(|session| session.weights()).transpose()?;
         let known = match reading {

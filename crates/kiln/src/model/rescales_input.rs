@@ -1,4 +1,4 @@
-//! Whether a model scales pictures by itself.
+//! Detection of models that rescale their input images.
 
 use serde_json::Value;
 
@@ -7,8 +7,8 @@ use crate::data::Dataset;
 use crate::network::PlacedLayer;
 use crate::{Error, Result};
 
-/// Classes of layers that move, drop, mask, choose or average values and scale none: what rescales may stand behind them.
-/// Some are known to Keras only.
+/// Classes of layers that move, drop, mask, select or average values without scaling them: a rescaling layer may follow
+/// them. Some exist in Keras only.
 const UNSCALED: [&str; 19] = [
     "ZeroPadding2D",
     "Cropping2D",
@@ -32,10 +32,10 @@ const UNSCALED: [&str; 19] = [
 ];
 
 impl Model {
-    /// The name of the layer with which the model itself scales pictures from 0 to 255, if there is one at its input: a
-    /// `Normalization`, or a [`Rescaling`](crate::layers::Rescaling) whose scale is below 1 (`1/255`, `1/127.5`; one by 2
-    /// takes values that someone has scaled before). Such a model is to see bytes as they are: scaled twice, they are all
-    /// but black, and its predictions are wrong.
+    /// The name of the layer at the model's input that rescales images from 0 to 255, if there is one: a
+    /// `Normalization`, or a [`Rescaling`](crate::layers::Rescaling) with a scale below 1 (`1/255`, `1/127.5`; a scale of 2
+    /// expects values that are already scaled). Such a model needs unscaled bytes: scaled twice, images are almost black
+    /// and predictions are wrong.
     ///
     /// # Example
     /// ```
@@ -63,7 +63,7 @@ impl Model {
     }
 
     /// # Errors
-    /// [`Error::ScaledTwice`] when nobody said how a data set's bytes are scaled, and the model scales them itself.
+    /// [`Error::ScaledTwice`] if the scaling of a data set's bytes is not set explicitly, and the model rescales them itself.
     pub(super) fn check_scaling(&self, data: &Dataset) -> Result<()> {
         match self.rescales_input().filter(|_| data.scale_is_implied()) {
             Some(layer) => Err(Error::ScaledTwice { model: self.name().to_owned(), layer: layer.to_owned() }),
@@ -72,13 +72,13 @@ impl Model {
     }
 }
 
-/// Whether values have the scale behind a layer that they have before it.
+/// Whether a layer preserves the scale of values.
 fn keeps_scale(PlacedLayer { layer, .. }: &PlacedLayer) -> bool {
     let is_linear = || layer.config().get("activation").is_some_and(|function| function == "linear");
     UNSCALED.contains(&layer.class_name()) || layer.class_name() == "Activation" && is_linear()
 }
 
-/// Whether a layer takes pictures from 0 to 255, by what it makes of them.
+/// Whether a layer expects images from 0 to 255, judging by its scale.
 fn scales_pictures(PlacedLayer { layer, .. }: &PlacedLayer) -> bool {
     let shrinks = |scale: &Value| scale.as_f64().is_some_and(|scale| scale.abs() < 1.0);
     match (layer.class_name(), layer.config().get("scale")) {

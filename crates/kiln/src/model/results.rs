@@ -1,4 +1,4 @@
-//! What a model tells of samples.
+//! Results of evaluations and predictions.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use kiln_graph::Shape;
 
 use crate::figures::{Figures, write_figures};
 
-/// How well a model does on a data set.
+/// The result of an evaluation: the loss and metrics on a data set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
     /// The loss, averaged over the samples.
@@ -16,12 +16,12 @@ pub struct Score {
 }
 
 impl Score {
-    /// All figures: `loss`, then the metrics.
+    /// All values by name: `loss`, then the metrics.
     pub fn figures(&self) -> Vec<(&str, f64)> {
         std::iter::once(("loss", self.loss)).chain(self.metrics.iter()).collect()
     }
 
-    /// The figure of this name, if there is one: `loss`, or a metric.
+    /// The value of this name, if there is one: `loss`, or a metric.
     pub fn get(&self, name: &str) -> Option<f64> {
         if name == "loss" { Some(self.loss) } else { self.metrics.get(name) }
     }
@@ -32,42 +32,41 @@ impl Score {
     }
 }
 
-/// `loss: 0.2500 - accuracy: 0.9000`, as Keras prints figures.
+/// `loss: 0.2500 - accuracy: 0.9000`, as Keras prints metrics.
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_figures(f, &self.figures())
     }
 }
 
-/// What a model gives for some samples: probabilities, if it ends in softmax.
+/// The outputs of a model for some samples: probabilities, if it ends in softmax.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predictions {
     /// `[samples, …]`
     pub shape: Shape,
-    /// One sample after the other.
+    /// The values of all samples, concatenated.
     pub values: Vec<f32>,
 }
 
 impl Predictions {
-    /// The values of each sample.
+    /// Iterates over the values of each sample.
     pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
         self.values.chunks(self.shape.sample().elements().max(1))
     }
 
-    /// For each sample, the place of its largest value (the first of equal ones): its most probable class. A NaN counts
-    /// as the largest, as in NumPy's `argmax`, though it stands for no class: see [`Predictions::first_non_finite`].
+    /// The index of the largest value of each sample (the first of equal ones): its most probable class. A NaN counts
+    /// as the largest, as in NumPy's `argmax`, although it does not indicate a class: see [`Predictions::first_non_finite`].
     pub fn classes(&self) -> Vec<usize> {
         self.rows().map(first_largest).collect()
     }
 
-    /// The index of the first sample with a value that is NaN or infinite, if there is one: of weights or a sample that
-    /// are not finite.
+    /// The index of the first sample with a NaN or infinite value, if there is one: a sign of non-finite weights or inputs.
     pub fn first_non_finite(&self) -> Option<usize> {
         self.rows().position(|row| !row.iter().all(|value| value.is_finite()))
     }
 }
 
-/// The place of the first NaN, or of the first of the largest values.
+/// The index of the first NaN, or of the first of the largest values.
 fn first_largest(row: &[f32]) -> usize {
     let larger = |best: usize, at: usize| if row[at] > row[best] { at } else { best };
     row.iter().position(|value| value.is_nan()).unwrap_or_else(|| (0..row.len()).reduce(larger).unwrap_or_default())

@@ -1,11 +1,11 @@
-//! Models that are chains of layers.
+//! Sequential models.
 
 use kiln_graph::Shape;
 
 use super::Model;
 use crate::network::{ModelClass, Network};
 
-/// Makes a [`Model`] that is a chain of layers: what one gives, the next takes.
+/// Creates a [`Model`] that is a sequence of layers.
 ///
 /// # Example
 /// ```
@@ -26,9 +26,9 @@ use crate::network::{ModelClass, Network};
 pub enum Sequential {}
 
 impl Sequential {
-    /// A model without layers that takes samples of this shape, images as `[height, width, channels]`.
-    /// [`Model::add`] appends layers. It is Keras' class Sequential in a model file, unless a layer is
-    /// [applied](Model::apply) to something other than what the last one gives.
+    /// Creates a model without layers for samples of this shape; images are `[height, width, channels]`.
+    /// [`Model::add`] appends layers. Model files save it as Keras' class Sequential, unless a layer is
+    /// [applied](Model::apply) to another node than the last output.
     #[expect(clippy::new_ret_no_self, reason = "as in Keras, it is a model")]
     pub fn new(input_shape: impl Into<Shape>) -> Model {
         Model::of(Network::new(ModelClass::Sequential, input_shape.into()))

@@ -1,4 +1,4 @@
-//! Some of the variables of a model's layers: parameter groups with a learning rate and a weight decay of their own.
+//! Selections of variables: parameter groups with their own learning rate factor and weight decay.
 
 use kiln_graph::Shape;
 
@@ -13,13 +13,13 @@ pub struct VariableInfo<'a> {
     pub layer: &'a str,
     /// Its name within the layer: `kernel`, `bias`.
     pub name: &'a str,
-    /// Its extents, in elements.
+    /// Its shape.
     pub shape: &'a Shape,
     /// Whether training changes it.
     pub trainable: bool,
     /// The factor of its learning rate, 1 by default.
     pub learning_rate_factor: f64,
-    /// The rate of its weight decay in place of the optimizer's; `None`, by default, for the optimizer's.
+    /// The rate of its weight decay; `None`, the default, for the optimizer's.
     pub weight_decay: Option<f64>,
 }
 
@@ -33,11 +33,11 @@ impl<'a> VariableInfo<'a> {
     }
 }
 
-/// Some variables of a model: see [`LayerList::variables`](crate::LayerList::variables).
+/// A selection of a model's variables: see [`LayerList::variables`](crate::LayerList::variables).
 #[derive(Debug)]
 pub struct VariableList<'a> {
     network: &'a mut Network,
-    /// Their places among all variables.
+    /// Their indices among all variables.
     chosen: Vec<usize>,
 }
 
@@ -46,32 +46,32 @@ impl<'a> VariableList<'a> {
         VariableList { network, chosen }
     }
 
-    /// The variables.
+    /// Iterates over the variables.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = VariableInfo<'_>> {
         self.chosen.iter().map(|&index| VariableInfo::new(self.network, index))
     }
 
     /// Multiplies their learning rate by a factor, 0 or more, from the next [`Model::compile`](crate::Model::compile) on:
-    /// discriminative fine-tuning (Howard and Ruder 2018). The change that a step of the optimizer makes of a variable,
-    /// weight decay included, is multiplied by the factor. Since the steps of all of Kiln's optimizers are proportional to
-    /// the learning rate, that is exactly the optimizer with the other rate.
+    /// discriminative fine-tuning (Howard and Ruder 2018). The optimizer's update of a variable, including weight decay, is
+    /// multiplied by the factor. Since the updates of all built-in optimizers are proportional to the learning rate, this
+    /// is exactly the optimizer with that learning rate.
     ///
-    /// Model files keep it, under a key of Kiln's that Keras passes over. A model with other factors refuses a checkpoint.
+    /// Model files save it under a key of Kiln's that Keras ignores. Loading a checkpoint with other factors is an error.
     ///
     /// # Errors
-    /// When the factor is negative or not finite.
+    /// If the factor is negative or not finite.
     pub fn set_learning_rate_factor(&mut self, factor: f64) -> Result<()> {
         self.set_group(|group| ParameterGroup { learning_rate_factor: factor, ..group })
     }
 
-    /// Replaces the rate of the optimizer's [`WeightDecay`](crate::optimizers::WeightDecay) for them, from the next
+    /// Overrides the rate of the optimizer's [`WeightDecay`](crate::optimizers::WeightDecay) for them, from the next
     /// [`Model::compile`](crate::Model::compile) on; `None` restores the optimizer's. Variables that the optimizer's weight
-    /// decay excludes by name, all biases for example, do not decay either way.
+    /// decay excludes by name, such as all biases, never decay.
     ///
-    /// Model files keep it, under a key of Kiln's that Keras passes over. A model with other rates refuses a checkpoint.
+    /// Model files save it under a key of Kiln's that Keras ignores. Loading a checkpoint with other rates is an error.
     ///
     /// # Errors
-    /// When the rate is negative or not finite.
+    /// If the rate is negative or not finite.
     pub fn set_weight_decay(&mut self, rate: impl Into<Option<f64>>) -> Result<()> {
         let weight_decay = rate.into();
         self.set_group(|group| ParameterGroup { weight_decay, ..group })

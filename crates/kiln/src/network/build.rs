@@ -8,15 +8,15 @@ use crate::layers::{BuildError, Layer, Named, Variable};
 use crate::optimizers::ParameterGroup;
 
 impl Network {
-    /// Appends a layer that takes what the last one gives. One that does not fit is kept, and [`Network::check`] tells.
+    /// Appends a layer after the last one. [`Network::check`] reports an invalid layer.
     pub fn push(&mut self, layer: Named) {
         self.push_on(layer, &[self.output]);
     }
 
-    /// Appends a layer that takes what these nodes give, and has the network give what it gives. One that does not fit
-    /// is kept, and [`Network::check`] tells.
+    /// Appends a layer with these inputs; its output becomes the network's output. [`Network::check`] reports an invalid
+    /// layer.
     pub fn push_on(&mut self, Named { name, layer, trainable, training }: Named, inputs: &[Node]) -> Node {
-        // A chain has no place for how a layer is called.
+        // Sequential models cannot save a layer's `training` argument.
         if *inputs != [self.output] || training.is_some() {
             self.class = ModelClass::Functional;
         }
@@ -45,7 +45,7 @@ impl Network {
         self.output
     }
 
-    /// The shapes of what a layer takes; nothing behind a layer that does not fit.
+    /// The shapes of a layer's inputs; `None` after an invalid layer.
     fn input_shapes(
         &self,
         name: &str,
@@ -53,14 +53,14 @@ impl Network {
         inputs: &[Node],
     ) -> std::result::Result<Option<Vec<Shape>>, LayerError> {
         if inputs.is_empty() || inputs.iter().any(|&input| !self.has(input)) {
-            let expected = "to take what this model's input or its layers give".to_owned();
-            let found = if inputs.is_empty() { "nothing" } else { "what a layer of another model gives" }.to_owned();
+            let expected = "this model's input or outputs of its layers as inputs".to_owned();
+            let found = if inputs.is_empty() { "no inputs" } else { "a node of another model" }.to_owned();
             return Err(unfit(name, layer, expected, found));
         }
         Ok(inputs.iter().map(|&input| self.shape(input).cloned()).collect())
     }
 
-    /// The shape that a layer gives for these inputs, and its variables.
+    /// The output shape of a layer for these inputs, and its variables.
     fn fit(
         &self,
         name: &str,
@@ -69,7 +69,7 @@ impl Network {
     ) -> std::result::Result<(Shape, Vec<Variable>), LayerError> {
         let error = |expected: String, found: String| Err(unfit(name, layer, expected, found));
         if name.is_empty() || name.contains('/') || self.names.contains(name) {
-            return error("a name that no other layer has, without `/`".to_owned(), format!("`{name}`"));
+            return error("a unique name without `/`".to_owned(), format!("`{name}`"));
         }
         let sizes = || format!("tensors of 1 to {} elements", u32::MAX);
         let found = || match inputs {
@@ -114,12 +114,12 @@ impl Network {
     }
 }
 
-/// A layer that does not fit, for its inputs or its place.
+/// An error of a layer, for its inputs or its position.
 pub(super) fn unfit(name: &str, layer: &dyn Layer, expected: String, found: String) -> LayerError {
     LayerError { layer: name.to_owned(), class_name: layer.class_name(), argument: None, expected, found }
 }
 
-/// Whether a tensor has elements, and not more than a kernel's 32-bit indices reach.
+/// Whether a tensor is not empty and within the range of a kernel's 32-bit indices.
 fn addressable(shape: &Shape) -> bool {
     let elements = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
     elements.is_some_and(|elements| (1..=u32::MAX as usize).contains(&elements))

@@ -1,4 +1,4 @@
-//! Layers in the order in which they run, what each takes, their shapes and their variables.
+//! The layers of a network in execution order, with their connections, shapes and variables.
 
 mod build;
 mod check;
@@ -21,16 +21,16 @@ use names::Names;
 pub(crate) use names::snake_case;
 pub(crate) use placed::{PlacedLayer, PlacedVariable};
 
-/// What comes into a model, or what one of its layers gives: what another layer takes.
+/// The input of a model or the output of one of its layers, which other layers can use as input: Keras' `KerasTensor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
     network: u64,
-    /// 0 is the model's input, then follow the layers.
+    /// 0 is the model's input, followed by the layers.
     index: usize,
 }
 
 impl Node {
-    /// The index of the layer that gives it; `None` for the model's input.
+    /// The index of the layer with this output; `None` for the model's input.
     pub(crate) fn layer(self) -> Option<usize> {
         self.index.checked_sub(1)
     }
@@ -45,25 +45,25 @@ impl AsRef<[Node]> for Node {
 /// Keras' class of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ModelClass {
-    /// A chain, which does not count its input as a layer.
+    /// A sequence of layers, in which the input does not count as a layer.
     Sequential,
     /// A graph, whose first layer is its input.
     Functional,
 }
 
-/// Layers, each of which takes what comes into the model or what layers before it give.
+/// Layers connected to the model's input or to outputs of earlier layers.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
-    /// No other network's, but for copies.
+    /// Unique, except for copies.
     id: u64,
     pub class: ModelClass,
     pub name: String,
-    /// What a model file calls the input.
+    /// The name of the input in model files.
     pub input_name: String,
     pub input_shape: Shape,
     pub layers: Vec<PlacedLayer>,
     pub variables: Vec<PlacedVariable>,
-    /// What the model gives.
+    /// The model's output.
     pub output: Node,
     broken: Option<LayerError>,
     names: Names,
@@ -91,61 +91,60 @@ impl Network {
         }
     }
 
-    /// The actual input.
+    /// The node of the input.
     pub fn input(&self) -> Node {
         Node { network: self.id, index: 0 }
     }
 
-    /// What the layer of this index gives.
+    /// The output of the layer with this index.
     pub fn output_of(&self, layer: usize) -> Node {
         Node { network: self.id, index: layer + 1 }
     }
 
-    /// Has the network give what one of its nodes gives.
+    /// Sets the output to a node.
     pub fn set_output(&mut self, output: Node) {
         if output != self.output {
             (self.class, self.output) = (ModelClass::Functional, output);
         }
     }
 
-    /// The name of the layer that gives a node, or of the input.
+    /// The name of a node's layer, or of the input.
     pub fn name_of(&self, node: Node) -> &str {
         node.layer().map_or(&self.input_name, |index| &self.layers[index].name)
     }
 
-    /// Whether a node is one of this network.
+    /// Whether a node belongs to this network.
     pub fn has(&self, node: Node) -> bool {
         node.network == self.id && node.index <= self.layers.len()
     }
 
-    /// Whether another network is a copy of this one as it is now, or one that was only frozen or thawed since.
+    /// Whether another network is a copy of this one in its current state, apart from frozen layers.
     pub fn is_copy_of(&self, other: &Network) -> bool {
         (self.id, self.layers.len(), self.output) == (other.id, other.layers.len(), other.output)
     }
 
-    /// Whether a layer keeps statistics of its own, as batch normalization does.
+    /// Whether a layer updates statistics itself, like batch normalization.
     pub fn keeps_statistics(&self, placed: &PlacedLayer) -> bool {
         self.variables[placed.variables.clone()].iter().any(|variable| !variable.trainable)
     }
 
-    /// Which layer does not fit, and why.
+    /// The error of an invalid layer.
     pub fn broken(&self) -> Option<&LayerError> {
         self.broken.as_ref()
     }
 
-    /// The shape of what comes out for one sample; the input's if there is no layer, or one does not fit.
+    /// The output shape for one sample; the input's if there is no layer or an invalid one.
     pub fn output_shape(&self) -> &Shape {
         self.shape(self.output).unwrap_or(&self.input_shape)
     }
 
-    /// The most values that a sample has on its way: as it comes in or as a layer gives it.
+    /// The maximum number of values per sample among the input and all layers' outputs.
     pub fn largest_sample(&self) -> usize {
         let outputs = self.layers.iter().filter_map(|layer| layer.shapes.as_ref()).map(|(_, output)| output);
         outputs.chain([&self.input_shape]).map(|shape| shape.elements()).max().unwrap_or(1)
     }
 
-    /// The shape of what a node gives for one sample; `None` behind a layer that does not fit, and for a node of another
-    /// network.
+    /// The shape of a node for one sample; `None` after an invalid layer, and for a node of another network.
     pub fn shape(&self, node: Node) -> Option<&Shape> {
         match node.layer() {
             None => Some(&self.input_shape),
@@ -153,7 +152,7 @@ impl Network {
         }
     }
 
-    /// How many values all variables have together.
+    /// The total number of values of all variables.
     pub fn values(&self) -> usize {
         self.variables.last().map_or(0, |last| last.range().end)
     }
@@ -163,14 +162,14 @@ impl Network {
         variable.trainable && self.layers.get(variable.layer).is_some_and(|layer| layer.trainable)
     }
 
-    /// The variables that learn or decay otherwise than the optimizer says, by name.
+    /// The variables with their own learning rate factor or weight decay, by name.
     pub fn groups(&self) -> Vec<(String, ParameterGroup)> {
         let own = self.variables.iter().filter(|variable| variable.group != ParameterGroup::default());
         own.map(|variable| (variable.name.clone(), variable.group)).collect()
     }
 
-    /// Appends all layers behind a node to a graph, for a batch `x` of what it gives, of a training or not; gives what
-    /// comes out.
+    /// Appends all layers after a node to a graph, for a batch `x` of the node's values, in training or inference mode;
+    /// returns the output.
     pub fn call(
         &self,
         graph: &mut Graph,

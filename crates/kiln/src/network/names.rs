@@ -1,4 +1,4 @@
-//! The names that Keras gives to layers that have none, after their classes.
+//! Default names of layers, derived from their classes as in Keras.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     taken: HashSet<String>,
-    /// Of each stem, how many of its names are known to be taken.
+    /// The number of names known to be in use, per stem.
     numbers: HashMap<String, usize>,
 }
 
@@ -19,7 +19,7 @@ impl Names {
         self.taken.insert(name.to_owned());
     }
 
-    /// The name that Keras gives to the next layer of a class: `conv2d`, `conv2d_1`, ….
+    /// Keras' default name of the next layer of a class: `conv2d`, `conv2d_1`, ….
     pub fn free(&mut self, class_name: &str) -> String {
         let stem = snake_case(class_name);
         let number = self.numbers.entry(stem.clone()).or_default();
@@ -33,7 +33,7 @@ impl Names {
     }
 }
 
-/// Keras' rule: an underscore before a capital that follows a small letter or stands before one; `MaxPooling2D` is
+/// Keras' rule: an underscore before a capital that follows or precedes a lower-case letter; `MaxPooling2D` is
 /// `max_pooling2d`.
 pub(crate) fn snake_case(class_name: &str) -> String {
     let letters: Vec<char> = class_name.chars().collect();

@@ -1,14 +1,13 @@
-//! The order in which Keras counts the layers of a model.
+//! Keras' order of the layers of a model.
 
 use super::{Network, Node};
 
 impl Network {
-    /// The nodes as Keras orders a model's `layers`: those that are further from the output first, and of equally far ones
-    /// that first which a walk from the output backwards, input by input, meets first
-    /// (`keras/src/ops/function.py`, `map_graph`). For a chain that is the order in which they run.
+    /// The nodes in Keras' order of a model's `layers`: by decreasing distance from the output; at equal distance, in the
+    /// order of a backward traversal from the output, input by input
+    /// (`keras/src/ops/function.py`, `map_graph`). For a sequence this is the execution order.
     ///
-    /// Layers that the output does not need, or not yet, come last. The input of a [`ModelClass::Sequential`] model is left
-    /// out.
+    /// Layers not connected to the output come last. The input of a [`ModelClass::Sequential`] model is left out.
     ///
     /// [`ModelClass::Sequential`]: super::ModelClass::Sequential
     pub fn ordered(&self) -> Vec<Node> {
@@ -29,7 +28,7 @@ impl Network {
         met.into_iter().chain(unmet).filter(|node| node.index >= skipped).collect()
     }
 
-    /// Appends a node and all that it needs, in the order in which they are met.
+    /// Appends a node and all nodes it depends on, in traversal order.
     fn walk(&self, from: Node, met: &mut Vec<Node>) {
         let mut seen = vec![false; self.layers.len() + 1]; // by node
         let mut open = vec![from];

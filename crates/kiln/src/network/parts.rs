@@ -1,4 +1,4 @@
-//! Parts of a network: what a node needs, what is frozen, what was torn apart.
+//! Parts of a network: the dependencies of a node, and frozen layers.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::{ModelClass, Network, Node, PlacedLayer};
 use crate::layers::Named;
 
 impl Network {
-    /// A network of the layers that a node needs, which gives what it gives; and which of this network's variables it has.
+    /// A network of the layers that a node depends on, with this node as output, and the indices of its variables in this one.
     pub fn up_to(&self, output: Node) -> (Network, Vec<usize>) {
         let needed = self.needed_for(output);
         let mut part = Network::new(ModelClass::Functional, self.input_shape.clone());
@@ -31,7 +31,7 @@ impl Network {
         (part, variables)
     }
 
-    /// The layers that a node needs, in the order in which they run.
+    /// The layers that a node depends on, in execution order.
     pub(super) fn needed_for(&self, output: Node) -> BTreeSet<usize> {
         let mut needed = BTreeSet::new();
         let mut open = vec![output];
@@ -43,8 +43,8 @@ impl Network {
         needed
     }
 
-    /// Each batch normalization that is frozen behind a layer that is not, or the reverse: the names of that layer and
-    /// of the normalization.
+    /// Each batch normalization that is frozen while the layer before it is not, or the reverse: the names of that layer
+    /// and of the normalization.
     pub fn split_normalizations(&self) -> Vec<(&str, &str)> {
         let split = |placed: &'_ PlacedLayer| {
             let before = &self.layers[placed.inputs.first()?.layer()?];
@@ -54,8 +54,8 @@ impl Network {
         self.layers.iter().filter_map(|placed| Some((&*split(placed)?.name, &*placed.name))).collect()
     }
 
-    /// The node behind which all lies that training changes, of several the last one: what it gives is the same for a
-    /// sample in every step. It is the input if there is no other.
+    /// The last node before all trainable layers: its value for a sample is the same in every step. The input if there is no
+    /// other.
     pub fn frozen_up_to(&self) -> Node {
         let changes = |index: usize| {
             let placed = &self.layers[index];

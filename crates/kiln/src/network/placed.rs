@@ -1,4 +1,4 @@
-//! Layers and variables in their places.
+//! Layers and variables as part of a network.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,39 +9,39 @@ use super::Node;
 use crate::layers::{Initializer, Layer, Regularizer};
 use crate::optimizers::ParameterGroup;
 
-/// A layer in its place.
+/// A layer of a network.
 #[derive(Clone, Debug)]
 pub(crate) struct PlacedLayer {
     pub name: String,
     pub layer: Arc<dyn Layer>,
-    /// What it takes.
+    /// Its inputs.
     pub inputs: Vec<Node>,
-    /// The shapes of one sample going in and coming out, unknown behind a layer that does not fit.
+    /// The input and output shapes for one sample; unknown after an invalid layer.
     pub shapes: Option<(Vec<Shape>, Shape)>,
-    /// Which of the network's variables it has.
+    /// The indices of its variables in the network.
     pub variables: Range<usize>,
-    /// Whether training changes them.
+    /// Whether training changes its variables.
     pub trainable: bool,
-    /// Whether the layer is called as in a training step; as the network is, if nothing is said.
+    /// The `training` argument of the call; `None` for that of the network.
     pub training: Option<bool>,
 }
 
-/// A variable in its place.
+/// A variable of a network.
 #[derive(Clone, Debug)]
 pub(crate) struct PlacedVariable {
     /// `layer/variable`.
     pub name: String,
     pub shape: Shape,
     pub initializer: Initializer,
-    /// What training adds to the loss for its values.
+    /// The regularizer, which adds a penalty to the loss.
     pub regularizer: Option<Regularizer>,
-    /// Which layer it belongs to.
+    /// The index of its layer.
     pub layer: usize,
     /// Whether the optimizer may change it.
     pub trainable: bool,
-    /// How fast it learns and decays.
+    /// Its learning rate factor and weight decay.
     pub group: ParameterGroup,
-    /// Where it starts among the values of all variables, one after the other.
+    /// Its offset in the concatenated values of all variables.
     pub start: usize,
 }
 

@@ -59,7 +59,7 @@ fn an_argument_outside_its_range_is_named_without_the_inputs_shape() {
 fn two_layers_of_one_name_are_an_error() {
     let network = network([Flatten.named("a"), Dense::new(1).named("a")]);
     let error = network.check().unwrap_err().to_string();
-    assert_eq!(error, "a (Dense): expected a name that no other layer has, without `/`, found `a`");
+    assert_eq!(error, "a (Dense): expected a unique name without `/`, found `a`");
     assert!(
         Network::new(ModelClass::Sequential, Shape::from([1]))
             .check()

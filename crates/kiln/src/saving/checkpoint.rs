@@ -1,6 +1,6 @@
-//! A training in one safetensors file: the weights under `layer/variable`, what the optimizer keeps under
-//! `optimizer/slot/layer/variable`, the tensors of the n-th callback under `callback/n/name`, and in the file's metadata how
-//! far training is and what else the callbacks keep. One file, so that its parts are always of one moment.
+//! Checkpoints: a training in one safetensors file. The weights are under `layer/variable`, the optimizer's slots under
+//! `optimizer/slot/layer/variable`, the tensors of the n-th callback under `callback/n/name`; the metadata holds the
+//! progress and other callback states. A single file keeps its parts consistent.
 
 use std::path::Path;
 
@@ -18,21 +18,21 @@ use crate::{Error, Model, Result};
 /// The keys of the metadata.
 const TRAINING: &str = "kiln.training";
 const CALLBACKS: &str = "kiln.callbacks";
-/// What the names of an optimizer's tensors begin with.
+/// The prefix of the names of the optimizer's tensors.
 const OPTIMIZER: &str = "optimizer/";
-/// What the names of callbacks' tensors begin with.
+/// The prefix of the names of callbacks' tensors.
 const CALLBACK: &str = "callback/";
 
-/// What a callback keeps beside tensors.
+/// The state of a callback without its tensors.
 #[derive(Serialize, Deserialize)]
 struct SavedState {
     name: String,
     values: Value,
-    /// The names of its tensors in their order, which is not that of the file.
+    /// The names of its tensors in their order, which differs from that of the file.
     tensors: Vec<String>,
 }
 
-/// Writes a compiled model's training into a file.
+/// Writes the training of a compiled model to a file.
 pub(crate) fn save(model: &Model, path: &Path) -> Result<()> {
     let mut tensors = model.get_weights()?;
     let session = model.trained("save_checkpoint")?;
@@ -56,13 +56,13 @@ pub(crate) fn save(model: &Model, path: &Path) -> Result<()> {
     write_tensors(path, &tensors, Some([(TRAINING.to_owned(), progress), (CALLBACKS.to_owned(), callbacks)].into()))
 }
 
-/// Puts a compiled model where a file's training is, and keeps the callbacks' states for the next `fit`. Returns how
-/// many epochs are over.
+/// Restores the training of a compiled model from a file, and stores the callbacks' states for the next `fit`. Returns the
+/// number of completed epochs.
 pub(crate) fn load(model: &mut Model, path: &Path) -> Result<usize> {
     let file = TensorFile::open(path)?;
     let format = |problem: String| Error::Format { path: path.to_owned(), problem };
     let (Some(progress), Some(callbacks)) = (file.metadata.get(TRAINING), file.metadata.get(CALLBACKS)) else {
-        return Err(format("expected what `save_checkpoint` wrote, found no state of a training".to_owned()));
+        return Err(format("expected a checkpoint written by `save_checkpoint`, found no training state".to_owned()));
     };
     let progress: Progress = serde_json::from_str(progress).map_err(|error| format(error.to_string()))?;
     let callbacks: Vec<SavedState> = serde_json::from_str(callbacks).map_err(|error| format(error.to_string()))?;
@@ -76,7 +76,7 @@ pub(crate) fn load(model: &mut Model, path: &Path) -> Result<usize> {
     if progress.optimizer != expected {
         let found = &progress.optimizer;
         return Err(format(format!(
-            "expected a training with {expected}, which the model is compiled with, found {found}"
+            "expected a checkpoint with the optimizer {expected}, as the model is compiled with, found {found}"
         )));
     }
     let source = path.display().to_string();
@@ -95,7 +95,7 @@ pub(crate) fn load(model: &mut Model, path: &Path) -> Result<usize> {
     Ok(progress.epochs)
 }
 
-/// Layers with their own learning rates and decays in words.
+/// Layers with their own learning rate factors and weight decays, as text.
 fn words(groups: &[(String, ParameterGroup)]) -> String {
     let group = |(layer, group): &(String, ParameterGroup)| {
         let decay = group.weight_decay.map(|rate| format!(", weight_decay {rate}")).unwrap_or_default();
@@ -104,7 +104,7 @@ fn words(groups: &[(String, ParameterGroup)]) -> String {
     if groups.is_empty() { "none".to_owned() } else { groups.iter().map(group).collect::<Vec<_>>().join("; ") }
 }
 
-/// The states of callbacks, each with those of the tensors that are named after its place.
+/// The states of callbacks, each with the tensors whose names contain its index.
 fn states(saved: Vec<SavedState>, tensors: Vec<Weight>) -> std::result::Result<Vec<CallbackState>, String> {
     let mut own = vec![Vec::new(); saved.len()];
     for tensor in tensors {

@@ -1,5 +1,5 @@
-//! What a training step makes of its gradients: clipping, weight decay, the optimizer's rule and the weights' moving average,
-//! all over flat buffers.
+//! Application of gradients in a training step: clipping, weight decay, the optimizer's update and the weights' moving
+//! average, all over flat buffers.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::compile::{AVERAGE, Compile};
 use crate::network::Network;
 use crate::optimizers::ParameterGroup;
 
-/// Appends all of it. `with_gradient` are the variables that have a gradient.
+/// Appends all of these. `with_gradient` lists the variables that have a gradient.
 pub(super) fn append(
     graph: &mut Graph,
     network: &Network,
@@ -46,7 +46,7 @@ pub(super) fn append(
     Ok(())
 }
 
-/// The variables of a network, and where the optimizer's are.
+/// The variables of a network, and the positions of those that the optimizer updates.
 struct Variables<'a> {
     network: &'a Network,
     layout: &'a Layout,
@@ -63,7 +63,7 @@ impl Variables<'_> {
     }
 }
 
-/// Clips the gradients where they lie, if that is asked for.
+/// Clips the gradients in place, if enabled.
 fn clip(graph: &mut Graph, variables: &Variables<'_>, compiled: &Compile) -> Result<()> {
     let count = variables.layout.trainable_len();
     if let Some(limit) = compiled.clipvalue {
@@ -88,7 +88,7 @@ fn clip(graph: &mut Graph, variables: &Variables<'_>, compiled: &Compile) -> Res
     Ok(())
 }
 
-/// Neighbouring variables that the optimizer changes and for which a number is the same, as one range.
+/// Adjacent trainable variables with the same value of a setting, as one range.
 struct Range {
     /// In bytes.
     start: u64,
@@ -97,7 +97,7 @@ struct Range {
     value: f64,
 }
 
-/// The ranges of the variables that the optimizer changes, by a number of each.
+/// The ranges of the trainable variables, grouped by a setting.
 fn ranges(variables: &Variables<'_>, value: impl Fn(usize) -> f64) -> Vec<Range> {
     let of_optimizer =
         (0..variables.network.variables.len()).filter(|&variable| variables.layout.offset(variable).is_some());
@@ -119,7 +119,7 @@ impl Range {
     }
 }
 
-/// Has the weights decay that do so, neighbours together. As in Keras, those without a gradient stay.
+/// Applies weight decay, per range of adjacent variables. As in Keras, variables without a gradient are unchanged.
 fn decay(graph: &mut Graph, variables: &Variables<'_>, compiled: &Compile, with_gradient: &[usize]) -> Result<()> {
     let decay = compiled.optimizer.weight_decay();
     let rate = |variable: usize| match with_gradient.contains(&variable) {
@@ -135,7 +135,7 @@ fn decay(graph: &mut Graph, variables: &Variables<'_>, compiled: &Compile, with_
     Ok(())
 }
 
-/// Copies the weights whose learning rate has a factor, before a step changes them.
+/// Copies the weights that have a learning rate factor, before a step updates them.
 fn copied(graph: &mut Graph, variables: &Variables<'_>) -> Result<Vec<(Range, Tensor)>> {
     graph.scope("learning_rate_factor");
     let with_factor = ranges(variables, |variable| variables.group(variable).learning_rate_factor);

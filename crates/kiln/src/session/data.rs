@@ -7,12 +7,12 @@ use crate::network::Node;
 use crate::{Error, Result};
 
 impl Session {
-    /// Puts a data set on the device, unless it is there already. `entry` is the node of the network at which the samples
-    /// enter, its input as a rule. Data of the same type as those that are there are written into their buffers, and
-    /// programs stay; others get new buffers, and programs for those before are dropped.
+    /// Uploads a data set to the device, unless it is already there. `entry` is the node of the network at which the
+    /// samples enter, usually its input. Data of the same type as the current ones reuse their buffers and programs; other
+    /// data get new buffers, and the previous programs are dropped.
     ///
     /// # Errors
-    /// When its samples do not fit the model, it is empty, or memory runs out.
+    /// If its samples do not fit the model, it is empty, or memory runs out.
     pub fn load(&mut self, role: Role, data: &Dataset, entry: Node) -> Result<()> {
         self.check_samples(data, entry)?;
         let same_entry = self.entries.insert(role, entry) == Some(entry);
@@ -32,10 +32,10 @@ impl Session {
         Ok(())
     }
 
-    /// How many samples of a data set are predicted for at once, and how many values each prediction has.
+    /// The batch size of predictions for a data set, and the number of values per prediction.
     ///
     /// # Errors
-    /// When the samples do not fit the model, or there are none.
+    /// If the samples do not fit the model, or there are none.
     pub(super) fn prediction_size(&self, data: &Dataset) -> Result<(usize, usize)> {
         self.check_samples(data, self.network.input())?;
         Ok((data.len().min(self.most_predicted(data)), self.network.output_shape().elements()))
@@ -45,10 +45,10 @@ impl Session {
         self.most_at_once.min(INFERENCE_BATCH).min(data.chunk().unwrap_or(usize::MAX))
     }
 
-    /// Has the device make room for batches of a data set that is predicted for.
+    /// Allocates buffers for batches of a data set to predict for.
     ///
     /// # Errors
-    /// When memory runs out.
+    /// If memory runs out.
     pub(super) fn prepare_predictions(&mut self, data: &Dataset) -> Result<()> {
         let (role, most) = (Role::Predict, self.most_predicted(data));
         let batch = data.len().min(most);
@@ -58,7 +58,7 @@ impl Session {
             }
             _ => {
                 self.drop_data(role);
-                // A series of growing data sets makes new buffers and programs a few times only.
+                // A series of growing data sets reallocates only a few times.
                 let capacity = batch.next_power_of_two().min(most);
                 let resident = Resident::allocate(data, role, capacity, &self.device, &mut self.buffers)?;
                 self.resident.insert(role, resident);
@@ -87,10 +87,10 @@ impl Session {
         self.resident.remove(&role);
     }
 
-    /// Sets the order in which the samples of a data set are taken.
+    /// Sets the order of the samples of a data set.
     ///
     /// # Errors
-    /// When the device is lost.
+    /// If the device is lost.
     pub fn set_order(&mut self, role: Role, order: Vec<u32>) -> Result<()> {
         self.training_data += u64::from(role == Role::Train);
         match self.resident.get_mut(&role) {

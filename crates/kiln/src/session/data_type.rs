@@ -1,17 +1,16 @@
-//! What programs depend on of a data set.
+//! The type of a data set, as programs see it.
 
 use kiln_graph::TensorType;
 
 use super::Role;
 use crate::data::{Dataset, Standardization};
 
-/// All that programs depend on of a data set: data of the same type are written into the buffers of others, and their
-/// programs run on them.
+/// The properties of a data set that programs depend on: data sets of the same type share buffers and programs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DataType {
     /// `[capacity, …]`
     pub x: TensorType,
-    /// `[capacity]` or `[capacity, classes]`; none of data that are predicted for.
+    /// `[capacity]` or `[capacity, classes]`; none for prediction data.
     pub y: Option<TensorType>,
     /// Whether the samples have weights.
     pub is_weighted: bool,
@@ -19,7 +18,7 @@ pub(crate) struct DataType {
     pub scale: f32,
     /// A model sees `value * scale + offset`.
     pub offset: f32,
-    /// What becomes of the values after that.
+    /// The standardization after scaling.
     pub standardization: Standardization,
 }
 
@@ -36,7 +35,7 @@ impl DataType {
         }
     }
 
-    /// How many samples the device has room for.
+    /// The number of samples that fit the buffers.
     pub fn capacity(&self) -> usize {
         self.x.shape[0]
     }

@@ -21,7 +21,7 @@ pub(crate) struct Landed {
 /// A submission in flight.
 #[derive(Debug)]
 pub(super) struct Flight {
-    /// The runs that are not known to be done; the last one reads back.
+    /// The runs not known to be complete; the last one reads back.
     pub pending: VecDeque<Box<dyn Pending>>,
     pub submitted: Instant,
     pub batch: usize,
@@ -33,7 +33,7 @@ impl Flight {
     /// The bytes that were read back, if all runs are done. Does not wait.
     ///
     /// # Errors
-    /// When the device is lost or reported a fault in any of them.
+    /// If the device is lost or reported a fault in any of them.
     pub fn try_wait(&mut self) -> Result<Option<Vec<u8>>> {
         let mut last = None;
         while let Some(pending) = self.pending.front_mut() {

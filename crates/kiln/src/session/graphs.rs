@@ -1,4 +1,4 @@
-//! What a model computes for one batch, as graphs: a training step, an evaluation, a prediction.
+//! The graphs of one batch: a training step, an evaluation, a prediction.
 
 use std::sync::Arc;
 
@@ -14,29 +14,29 @@ use crate::compile::Compile;
 use crate::network::{Network, Node};
 use crate::{Error, Result, losses};
 
-/// What a graph is made for.
+/// The purpose of a graph.
 pub(super) struct Batch<'a> {
     pub network: &'a Network,
     pub layout: &'a Layout,
-    /// The node that gives the samples.
+    /// The node at which the samples enter.
     pub entry: Node,
     pub data: &'a DataType,
-    /// What changes the samples at random.
+    /// The augmentation of the samples.
     pub augmentation: Option<&'a Augmentation>,
     pub role: Role,
     pub mode: Mode,
-    /// How many samples it has.
+    /// The number of samples.
     pub size: usize,
-    /// How many samples the whole batch has, if this is a shard of one; else as many.
+    /// The number of samples of the whole batch, of which this may be a shard.
     pub whole: usize,
 }
 
-/// A batch on its way through a network.
+/// A batch in a network.
 struct Forward {
     variables: Vec<Tensor>,
     output: Tensor,
     labels: Option<Tensor>,
-    /// What the loss of each sample counts.
+    /// The weight of each sample's loss.
     weights: Option<Tensor>,
 }
 
@@ -64,7 +64,7 @@ fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
     Ok(Forward { variables, output, labels, weights })
 }
 
-/// Appends the loss of each sample and the record of the batch's metrics; gives the losses.
+/// Appends the loss of each sample and the record of the batch's metrics; returns the losses.
 fn measured(graph: &mut Graph, network: &Network, compiled: &Compile, forward: &Forward) -> Result<Tensor> {
     let Forward { output, labels, weights, ref variables } = *forward;
     let labels = labels.ok_or_else(|| Error::unlabelled(&network.name))?;
@@ -123,7 +123,7 @@ pub(super) fn training(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
     Ok(graph)
 }
 
-/// The optimizer alone, behind the gradients of all shards.
+/// The optimizer alone, after the gradients of all shards.
 pub(super) fn application(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
     // Which variables have a gradient does not depend on the size of a batch.
     let with_gradient = backward(&mut Graph::new(), &Batch { size: 1, whole: 1, ..*batch }, compiled)?;
@@ -132,7 +132,7 @@ pub(super) fn application(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph
     Ok(graph)
 }
 
-/// Adds the gradients of a shard to those of the shards before it.
+/// Adds the gradients of a shard to those of previous shards.
 fn accumulate(graph: &mut Graph, batch: &Batch<'_>, compiled: &Compile) -> Result<()> {
     let count = batch.layout.trainable_len();
     let levels = Accumulate::levels(compiled.shards(batch.whole));
@@ -144,7 +144,7 @@ fn accumulate(graph: &mut Graph, batch: &Batch<'_>, compiled: &Compile) -> Resul
     Ok(())
 }
 
-/// Has a gradient computed in its variable's range of one flat buffer. A variable that the loss does not depend on has
+/// Places a gradient in its variable's range of one flat buffer. A variable that the loss does not depend on has
 /// none, and its range stays zero.
 fn place_gradient(graph: &mut Graph, batch: &Batch<'_>, variable: usize, gradient: Option<Tensor>) -> Result<()> {
     let (Some(mut gradient), Some(offset)) = (gradient, batch.layout.offset(variable)) else { return Ok(()) };
@@ -155,7 +155,7 @@ fn place_gradient(graph: &mut Graph, batch: &Batch<'_>, variable: usize, gradien
     Persistent::Gradients.place(graph, gradient, offset)
 }
 
-/// Forward, and the metrics.
+/// Forward and metrics.
 pub(super) fn evaluation(batch: &Batch<'_>, compiled: &Compile) -> Result<Graph> {
     let mut graph = Graph::new();
     let forward = forward(&mut graph, batch)?;

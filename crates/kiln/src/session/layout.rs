@@ -1,4 +1,4 @@
-//! Where a network's variables lie on the device: what the optimizer changes in one flat buffer, the rest in another.
+//! The layout of a network's variables on the device: trainable ones in one flat buffer, the rest in another.
 
 use std::ops::Range;
 
@@ -9,12 +9,12 @@ use crate::Result;
 use crate::network::{Network, PlacedVariable};
 use crate::weights::{self, Weight};
 
-/// The alignment of a variable in the flat buffers, in floats: what WebGPU demands of a binding's start.
+/// The alignment of a variable in the flat buffers, in floats: as WebGPU requires for the offset of a binding.
 const ALIGN: usize = 256 / 4;
-/// How much of a flat buffer is read at a time to test its values, in bytes.
+/// The block size for checking the values of a flat buffer, in bytes.
 const BLOCK: u64 = 16 << 20;
 
-/// The place of each of a network's variables.
+/// The position of each of a network's variables.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     places: Vec<Place>,
@@ -26,7 +26,7 @@ pub(crate) struct Layout {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     trainable: bool,
-    /// Where the variable starts in its flat buffer, in floats.
+    /// The offset of the variable in its flat buffer, in floats.
     start: usize,
 }
 
@@ -42,20 +42,20 @@ impl Layout {
         layout
     }
 
-    /// How long the flat buffer of the variables that the optimizer changes is, in floats.
+    /// The length of the flat buffer of trainable variables, in floats.
     pub fn trainable_len(&self) -> usize {
         self.trainable
     }
 
-    /// Where a variable starts in the flat buffers of what the optimizer changes, in bytes; nothing for another.
+    /// The offset of a trainable variable in its flat buffers, in bytes; `None` for other variables.
     pub fn offset(&self, variable: usize) -> Option<u64> {
         self.places.get(variable).filter(|place| place.trainable).map(|place| place.start as u64 * 4)
     }
 
-    /// Makes both buffers.
+    /// Creates both buffers.
     ///
     /// # Errors
-    /// When memory runs out.
+    /// If memory runs out.
     pub fn allocate(&self, buffers: &mut Buffers) -> Result<()> {
         Persistent::Trainable.make(buffers, self.trainable as u64 * 4)?;
         Persistent::NonTrainable.make(buffers, self.non_trainable as u64 * 4)?;
@@ -71,10 +71,10 @@ impl Layout {
         network.variables.iter().zip(&self.places).map(&mut tensor).collect()
     }
 
-    /// Begins to read the values of all variables. The future returns them one after the other.
+    /// Starts to read the values of all variables. The future returns them concatenated.
     ///
     /// # Errors
-    /// When the device is lost.
+    /// If the device is lost.
     pub fn read(
         &self,
         network: &Network,
@@ -97,11 +97,11 @@ impl Layout {
         })
     }
 
-    /// The name and the value of a variable that is not finite, if there is one: the first in its flat buffer, block by
-    /// block, so that a large network does not need its size again in memory.
+    /// The name and value of the first non-finite variable in its flat buffer, if there is one. Reads block by block, so
+    /// that a large network is never copied as a whole.
     ///
     /// # Errors
-    /// When the device is lost.
+    /// If the device is lost.
     pub async fn non_finite(&self, network: &Network, buffers: &Buffers) -> Result<Option<(String, f64)>> {
         let flats =
             [(true, Persistent::Trainable, self.trainable), (false, Persistent::NonTrainable, self.non_trainable)];
@@ -127,10 +127,10 @@ impl Layout {
         Ok(None)
     }
 
-    /// Replaces the values of all variables, given one after the other.
+    /// Replaces the values of all variables by these concatenated ones.
     ///
     /// # Errors
-    /// When the device is lost.
+    /// If the device is lost.
     pub fn write(&self, network: &Network, buffers: &Buffers, values: &[f32]) -> Result<()> {
         let (mut trainable, mut kept) = (vec![0.0; self.trainable], vec![0.0; self.non_trainable]);
         for ((place, range), variable) in self.ranges(network).zip(&network.variables) {
@@ -145,7 +145,7 @@ impl Layout {
         Ok(())
     }
 
-    /// What lies in a flat buffer of the optimizer for each variable that it changes, under the variable's name.
+    /// The values of a flat buffer of the optimizer, per trainable variable, named like the variable.
     pub fn unpack(&self, network: &Network, flat: &[f32]) -> Vec<Weight> {
         let weight = |(variable, range): (&PlacedVariable, Range<usize>)| Weight {
             name: variable.name.clone(),
@@ -155,11 +155,11 @@ impl Layout {
         self.trainable(network).map(weight).collect()
     }
 
-    /// The flat buffer that holds what an optimizer keeps under each of these names, given as
+    /// The flat buffer of each of these optimizer slots, from tensors named
     /// `{prefix}slot/layer/variable`.
     ///
     /// # Errors
-    /// When these are not exactly what it keeps, with a list of all that is wrong.
+    /// If the tensors do not match the slots exactly, with a list of all problems.
     pub fn pack_slots(
         &self,
         network: &Network,
@@ -181,7 +181,7 @@ impl Layout {
         Ok(flats)
     }
 
-    /// The variables that the optimizer changes, and where they lie in the flat buffers, in floats.
+    /// The trainable variables and their offsets in the flat buffers, in floats.
     fn trainable<'a>(&'a self, network: &'a Network) -> impl Iterator<Item = (&'a PlacedVariable, Range<usize>)> {
         let ranges = network.variables.iter().zip(self.ranges(network));
         ranges.filter(|(_, (place, _))| place.trainable).map(|(variable, (_, range))| (variable, range))
@@ -193,7 +193,7 @@ impl Layout {
     }
 }
 
-/// The floats of a read, none of none.
+/// The floats of a read, or none without a read.
 pub(super) async fn floats(read: Option<Box<dyn Pending>>) -> Result<Vec<f32>> {
     match read {
         Some(read) => Ok(bytemuck::pod_collect_to_vec(&read.await?)),

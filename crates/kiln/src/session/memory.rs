@@ -1,4 +1,4 @@
-//! Whether the memory of the device suffices, and whether its limits do: found out before work begins.
+//! Checks of the device's memory and limits before work begins.
 
 use kiln_graph::Plan;
 
@@ -9,8 +9,8 @@ use crate::losses::Loss;
 use crate::network::Network;
 use crate::{Compile, Device, Result, memory};
 
-/// What all variables take while a network is trained (or only predicts), in bytes: their values, and of those that are
-/// trained the gradients, their partial sums over shards and what the optimizer keeps.
+/// The memory of all variables while a network is trained (or only predicts), in bytes: their values, and for trainable
+/// ones the gradients, their partial sums over shards and the optimizer's slots.
 fn variable_bytes(network: &Network, compiled: Option<&Compile>) -> u64 {
     let of = |trained: bool| {
         let variables = network.variables.iter().filter(|variable| network.trains(variable) == trained);
@@ -20,8 +20,8 @@ fn variable_bytes(network: &Network, compiled: Option<&Compile>) -> u64 {
     of(false).saturating_add(of(true).saturating_mul(copies))
 }
 
-/// The least that a training step on a batch takes beside the variables, in bytes: what goes into one layer and comes out
-/// of it, of the layer where that is most.
+/// A lower bound of the memory of a training step beside the variables, in bytes: the input and output of the layer for
+/// which they are largest.
 fn step_bytes(network: &Network, batch: usize) -> u64 {
     let layers = network.layers.iter().filter_map(|layer| layer.shapes.as_ref());
     let sizes = layers.map(|(inputs, output)| {
@@ -31,8 +31,8 @@ fn step_bytes(network: &Network, batch: usize) -> u64 {
 }
 
 /// # Errors
-/// [`Error::Memory`] when the free memory of a device, where that is known, does not suffice for the variables of a
-/// network, or for them and the least that a batch of this size needs.
+/// [`Error::Memory`] if the free memory of a device, where known, is too small for the variables of a network, or for
+/// them and the minimum for a batch of this size.
 pub(crate) fn check_memory(network: &Network, device: &Device, compiled: Option<&Compile>, batch: usize) -> Result<()> {
     let free = memory::free_on(device);
     let variables = variable_bytes(network, compiled);
@@ -47,14 +47,14 @@ pub(crate) fn check_memory(network: &Network, device: &Device, compiled: Option<
 
 impl Session {
     /// # Errors
-    /// [`Error::Memory`] when the least that the samples of a program need does not fit the device's memory: found out
-    /// before a plan is made, in which much else may be too large.
+    /// [`Error::Memory`] if the minimum for the samples of a program exceeds the device's memory. Checked before
+    /// planning, in which other sizes may overflow.
     pub(super) fn check_step(&self, key: Key) -> Result<()> {
         self.check_free(key, step_bytes(&self.network, key.size))
     }
 
     /// # Errors
-    /// [`Error::Memory`] when what a program needs beside the variables does not fit the device's memory.
+    /// [`Error::Memory`] if the memory of a program beside the variables exceeds the device's memory.
     pub(super) fn check_slots(&self, plan: &Plan, key: Key) -> Result<()> {
         self.check_free(key, plan.slot_bytes())
     }
@@ -68,11 +68,11 @@ impl Session {
         memory::check(what, more, memory::free_on(&self.device))
     }
 
-    /// On a device with weaker limits than every WebGPU device has, tries whether the network's kernels compile, for a
-    /// batch of one sample.
+    /// On a device with limits below WebGPU's defaults, checks that the network's kernels compile, for a batch of one
+    /// sample.
     ///
     /// # Errors
-    /// What the driver says against a kernel.
+    /// The driver's error for a kernel.
     pub(super) async fn compile_if_weak(&mut self) -> Result<()> {
         if !self.device.has_weak_limits() {
             return Ok(());
@@ -90,7 +90,7 @@ impl Session {
     }
 }
 
-/// A data set of one sample, with a label of a kind that the loss takes.
+/// A data set of one sample, with a label that the loss accepts.
 fn sample(network: &Network, loss: Option<&dyn Loss>) -> Result<Dataset> {
     let outputs = network.output_shape().elements();
     let index = Labels::index(vec![0], outputs);

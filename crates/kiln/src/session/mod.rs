@@ -1,4 +1,4 @@
-//! A network on a device: its buffers, its programs and the data sets that lie beside it.
+//! A network on a device: its buffers, its programs and the data sets on the same device.
 
 mod apply;
 mod data;
@@ -46,21 +46,21 @@ use resident::Resident;
 use stream::Reader;
 pub(crate) use totals::{Batch, Totals};
 
-/// How many submissions are on their way at most.
+/// The maximum number of submissions in flight.
 pub(crate) const IN_FLIGHT: usize = 3;
-/// One row per step, one set of rows per submission on its way, and one more for the next.
+/// One row per step, one set of rows per submission in flight, plus one for the next.
 const METRICS_ROWS: usize = MOST_STEPS * (IN_FLIGHT + 1);
 
 /// The batch size of predictions, and of evaluations outside `fit`, unless samples are large.
 pub(crate) const INFERENCE_BATCH: usize = 128;
 
-/// What a program does with a batch.
+/// The use of a program: training, evaluation or prediction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Mode {
     Train,
-    /// As a training step, up to the gradients: of a batch, or of a shard of one.
+    /// A training step up to the gradients, of a batch or of a shard.
     Gradients,
-    /// The rest of a training step, behind the gradients of all shards. Only programs have this mode, no pass.
+    /// The rest of a training step, after the gradients of all shards. For programs only, not for passes.
     Apply,
     Evaluate,
     Predict,
@@ -78,32 +78,32 @@ pub(crate) struct Session {
     learning_rate: LearningRate,
     /// The names of the metrics.
     metrics: Arc<[Arc<str>]>,
-    /// The most samples of a prediction or evaluation that are computed at once.
+    /// The maximum batch size of predictions and evaluations.
     most_at_once: usize,
     iterations: u64,
-    /// How many epochs are over.
+    /// The number of completed epochs.
     pub epochs: usize,
-    /// What the random draws of training steps depend on.
+    /// The seed of random draws in training steps.
     pub seed: u64,
     submissions: usize,
-    /// How many steps of evaluations and predictions have run since the last training step.
+    /// The number of evaluation and prediction steps since the last training step.
     inferences: u64,
     programs: Programs,
-    /// Of predictions, which several callers may ask for at once.
+    /// Serialises concurrent predictions.
     turns: Arc<futures::lock::Mutex<()>>,
     resident: HashMap<Role, Resident>,
-    /// The node that gives the samples that lie there.
+    /// The node at which the samples of each role enter.
     entries: HashMap<Role, Node>,
-    /// How often the data that are trained on, their order or their random changes were set: a training that is driven step
-    /// by step finds by it that another one has come between.
+    /// The number of times the training data, their order or the augmentation were set. A training driven step by step
+    /// uses it to detect that another one has intervened.
     pub training_data: u64,
 }
 
 impl Session {
-    /// Puts a network with these weights, one after the other, on a device.
+    /// Creates a session with a network and its concatenated weights on a device.
     ///
     /// # Errors
-    /// When memory runs out or the device is lost.
+    /// If memory runs out or the device is lost.
     pub async fn new(
         device: &Device,
         network: &Network,
@@ -156,7 +156,7 @@ impl Session {
         Ok(session)
     }
 
-    /// The network as it was when it came here.
+    /// The network as it was when the session was created.
     pub fn network(&self) -> &Network {
         &self.network
     }
@@ -166,23 +166,23 @@ impl Session {
         &self.device
     }
 
-    /// How the network is trained, if it is.
+    /// The arguments of `compile`, if the network is compiled.
     pub fn compiled(&self) -> Option<&Compile> {
         self.compiled.as_ref()
     }
 
-    /// Begins to read the weights. The future returns them one after the other.
+    /// Starts to read the weights. The future returns them concatenated.
     ///
     /// # Errors
-    /// When the device is lost.
+    /// If the device is lost.
     pub fn weights(&self) -> Result<impl Future<Output = Result<Vec<f32>>> + Send + use<>> {
         self.layout.read(&self.network, &self.buffers)
     }
 
-    /// A variable with a value that is not finite, and that value, if there is one.
+    /// The name and value of a non-finite variable, if there is one.
     ///
     /// # Errors
-    /// When the device is lost.
+    /// If the device is lost.
     pub async fn non_finite_weight(&mut self) -> Result<Option<(String, f64)>> {
         self.layout.non_finite(&self.network, &self.buffers).await
     }
@@ -190,17 +190,17 @@ impl Session {
     /// Replaces the weights.
     ///
     /// # Errors
-    /// When the device is lost.
+    /// If the device is lost.
     pub fn write_weights(&self, weights: &[f32]) -> Result<()> {
         self.layout.write(&self.network, &self.buffers, weights)
     }
 
-    /// What a step leaves in the metrics' buffer: the loss and each metric, in bytes.
+    /// The size of a row of the metrics buffer, in bytes: the loss and each metric.
     fn row_bytes(&self) -> u64 {
         (1 + self.metrics.len()) as u64 * 4
     }
 
-    /// Figures of no batch yet.
+    /// Empty totals.
     pub fn totals(&self) -> Totals {
         Totals::new(self.metrics.clone())
     }
@@ -213,13 +213,13 @@ impl Session {
         }
     }
 
-    /// Gives the steps from the next one on another learning rate.
+    /// Sets the learning rate from the next step on.
     ///
     /// # Errors
-    /// [`Error::Argument`] when a schedule tells the learning rate, or it makes no sense.
+    /// [`Error::Argument`] if the learning rate is a schedule, or the new one is invalid.
     pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
         if let LearningRate::Schedule(schedule) = &self.learning_rate {
-            let expected = "an optimizer whose learning rate is a number".to_owned();
+            let expected = "an optimizer with a constant learning rate".to_owned();
             return Err(Error::Argument { name: "learning_rate", expected, found: format!("{schedule:?}") });
         }
         let new = LearningRate::Constant(rate);
@@ -233,7 +233,7 @@ impl Session {
         self.iterations
     }
 
-    /// Where the variables lie.
+    /// The layout of the variables.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -243,7 +243,7 @@ impl Session {
         self.compiled.as_ref().ok_or(Error::NotReady { model, action, call: "compile" })
     }
 
-    /// Sets the random changes of training images. Training programs with others are dropped.
+    /// Sets the augmentation. Drops training programs with a different one.
     pub fn set_augmentation(&mut self, augmentation: Option<&Augmentation>) {
         if self.augmentation.as_ref() != augmentation {
             self.programs.retain(|key| !matches!(key.mode, Mode::Train | Mode::Gradients));
@@ -252,15 +252,15 @@ impl Session {
         }
     }
 
-    /// Who reads the chunks of a data set of which all does not lie on the device.
+    /// The reader of a data set that is only partly on the device.
     fn reader(&self, role: Role, batch: usize) -> Result<Option<Reader>> {
         self.resident.get(&role).map_or(Ok(None), |resident| resident.reader(batch))
     }
 
-    /// What a program is compiled from, and the bytes of its slots.
+    /// The inputs of a program's compilation, and the size of its slots in bytes.
     ///
     /// # Errors
-    /// When a plan cannot be made or memory runs out.
+    /// If planning fails or memory runs out.
     fn preparation(&mut self, key: Key) -> Result<(Preparation, u64)> {
         self.check_step(key)?;
         let plan = self.plan(key)?;
@@ -270,28 +270,28 @@ impl Session {
         Ok((self.buffers.prepare(plan)?, slot_bytes))
     }
 
-    /// Keeps a program that was compiled for a key.
+    /// Stores the compiled program of a key.
     fn keep(&mut self, key: Key, program: Box<dyn Program>, slot_bytes: u64) {
         let fixed = self.compiled.as_ref().and_then(|compiled| compiled.steps_per_execution);
         let steps = fixed.filter(|_| key.mode != Mode::Predict).unwrap_or(1);
         self.programs.insert(key, Ready { program, steps, slot_bytes }, &self.buffers);
     }
 
-    /// The program of a key, which was compiled before.
+    /// The program of a key, which must be compiled.
     ///
     /// # Errors
-    /// When it was not.
+    /// If it is not.
     fn ready(&mut self, key: Key) -> Result<&mut Ready> {
         let missing = || Error::NotReady { model: self.network.name.clone(), action: "a program", call: "compile" };
         self.programs.get(key).ok_or_else(missing)
     }
 
-    /// The device memory that the network, its programs and its data sets take, in bytes.
+    /// The device memory of the network, its programs and its data sets, in bytes.
     pub fn bytes(&self) -> u64 {
         self.buffers.bytes()
     }
 
-    /// What the next `count` steps from sample `first` on are told.
+    /// The parameters of the next `count` steps, starting at sample `first`.
     fn steps(&mut self, mode: Mode, first: usize, batch: usize, count: usize) -> Vec<Step> {
         let first_row = self.submissions % (IN_FLIGHT + 1) * MOST_STEPS;
         self.submissions += 1;
@@ -305,7 +305,7 @@ impl Session {
                     let rates = compiled.optimizer.rates(iterations, learning_rate);
                     Step { key: words(key), rates, learning_rate, iteration: iterations as u32, ..step }
                 }
-                // For layers that are called with `training` set.
+                // For layers called with `training` set.
                 _ => {
                     let inferences = self.inferences + i as u64;
                     Step { key: words(bits(Stream::Inference, [self.seed, self.iterations, inferences])), ..step }
@@ -322,7 +322,7 @@ impl Session {
     }
 }
 
-/// The low and the high half.
+/// The low and high words.
 fn words(bits: u64) -> [u32; 2] {
     [bits as u32, (bits >> 32) as u32]
 }

@@ -27,7 +27,7 @@ pub(super) enum Part {
     Y,
     /// The samples' weights.
     Weights,
-    /// The order in which samples are taken.
+    /// The order of the samples.
     Order,
     /// [`Features::centre`](crate::data::Features::centre).
     Centre,
@@ -40,15 +40,15 @@ pub(super) enum Part {
 /// A buffer that outlives a step. Prints as its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Persistent<'a> {
-    /// The variables that the optimizer changes, flat. Gradients and the optimizer's slots are laid out like them.
+    /// The trainable variables, flat. Gradients and the optimizer's slots have the same layout.
     Trainable,
-    /// The variables that it does not change, flat: frozen ones, and statistics that layers keep themselves.
+    /// The non-trainable variables, flat: frozen ones, and statistics updated by layers.
     NonTrainable,
     /// The gradients, flat.
     Gradients,
     /// The sum of some shards' gradients, flat: one level of a tree of sums.
     PartialSum(u32),
-    /// What an optimizer keeps under this name, flat.
+    /// The optimizer's slot of this name, flat.
     Slot(&'a str),
     /// A row per step: the sum of the losses, and of each metric.
     Metrics,
@@ -90,7 +90,7 @@ impl fmt::Display for Persistent<'_> {
 }
 
 impl Persistent<'_> {
-    /// What begins at an offset of the buffer, in bytes, as a tensor of a graph.
+    /// The tensor of a graph at an offset of the buffer, in bytes.
     pub fn tensor(self, graph: &mut Graph, ty: TensorType, offset: u64) -> Tensor {
         let buffer = graph.buffer(&self.to_string());
         graph.persistent(ty, buffer, offset)
@@ -101,10 +101,10 @@ impl Persistent<'_> {
         self.tensor(graph, TensorType::f32([count]), 0)
     }
 
-    /// Has a tensor of a graph computed at an offset of the buffer, in bytes.
+    /// Places a tensor of a graph at an offset of the buffer, in bytes.
     ///
     /// # Errors
-    /// When the tensor has a place already.
+    /// If the tensor is already placed.
     pub fn place(self, graph: &mut Graph, tensor: Tensor, offset: u64) -> Result<()> {
         let buffer = graph.buffer(&self.to_string());
         Ok(graph.place(tensor, buffer, offset)?)
@@ -115,10 +115,10 @@ impl Persistent<'_> {
         buffers.get(&self.to_string())
     }
 
-    /// The buffer, made on first use, of at least 4 bytes.
+    /// The buffer, created on first use, of at least 4 bytes.
     ///
     /// # Errors
-    /// When memory runs out, or the buffer is there and smaller.
+    /// If memory runs out, or the buffer exists and is smaller.
     pub fn make(self, buffers: &mut Buffers, bytes: u64) -> Result<Arc<dyn DeviceBuffer>> {
         Ok(buffers.named(&self.to_string(), bytes.max(4))?)
     }

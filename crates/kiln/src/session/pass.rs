@@ -17,19 +17,19 @@ use super::{IN_FLIGHT, Mode, Role, Session, resident};
 use crate::compile::MOST_STEPS;
 use crate::{Error, Result};
 
-/// A submission that takes less than this runs twice as many steps the next time.
+/// After a submission shorter than this, the next one runs twice as many steps.
 const SHORT: Duration = Duration::from_millis(50);
 
-/// A pass over a data set under way. Nothing in it waits: what is not ready yet is polled.
+/// A pass over a data set in progress. No method blocks: pending work is polled.
 #[derive(Debug)]
 pub(crate) struct Pass {
     mode: Mode,
     role: Role,
     batch: usize,
-    /// The samples on the device, and the first of them that is in no submission yet.
+    /// The number of samples on the device, and the first that is not submitted yet.
     samples: usize,
     first: usize,
-    /// The chunks that follow.
+    /// The remaining chunks.
     chunks: Option<Chunks>,
     compilation: Option<Compilation>,
     flights: VecDeque<Flight>,
@@ -53,11 +53,11 @@ impl Pass {
     /// A pass over the data set of a role, in batches of this size.
     ///
     /// # Errors
-    /// When a batch is larger than the part of the data set that the device holds.
+    /// If a batch is larger than the part of the data set that is on the device.
     pub fn over(session: &Session, mode: Mode, role: Role, batch: usize) -> Result<Pass> {
         let missing = || Error::NotReady { model: session.network.name.clone(), action: "a pass", call: "fit" };
         let resident = session.resident.get(&role).ok_or_else(missing)?;
-        // How a training is cut into batches is the user's choice; else it is of no concern.
+        // The batch size of training is the user's choice; otherwise it does not affect the result.
         let batch = match mode {
             Mode::Train | Mode::Gradients | Mode::Apply => batch,
             Mode::Evaluate | Mode::Predict => batch.min(resident.ty.capacity()).min(session.most_at_once),
@@ -75,11 +75,10 @@ impl Pass {
         self.flights.len()
     }
 
-    /// Makes the next batch ready to be submitted, its data and its programs, and returns its size: 0 when all were
-    /// submitted.
+    /// Prepares the data and programs of the next batch for submission, and returns its size: 0 after the last.
     ///
     /// # Errors
-    /// When a program cannot be compiled, or the data cannot be read.
+    /// If a program cannot be compiled, or the data cannot be read.
     fn poll_batch(&mut self, session: &mut Session, task: &mut Context<'_>) -> Poll<Result<usize>> {
         if self.first == self.samples {
             let Some(chunks) = &mut self.chunks else { return Poll::Ready(Ok(0)) };
@@ -94,7 +93,7 @@ impl Pass {
         Poll::Ready(Ok(batch))
     }
 
-    /// Compiles the program of a key, if it is not kept.
+    /// Compiles the program of a key, unless it is cached.
     fn poll_program(&mut self, session: &mut Session, key: Key, task: &mut Context<'_>) -> Poll<Result<()>> {
         if session.programs.get(key).is_some() {
             return Poll::Ready(Ok(()));
@@ -113,11 +112,11 @@ impl Pass {
         Poll::Ready(Ok(()))
     }
 
-    /// Submits the next batches, as many of one size as the program runs at once but at most `most`, and returns their
-    /// number: 0 when all were submitted.
+    /// Submits the next batches, as many of one size as the program runs per submission but at most `most`, and returns their
+    /// number: 0 after the last.
     ///
     /// # Errors
-    /// When a program cannot be compiled or run, or the data cannot be read.
+    /// If a program cannot be compiled or run, or the data cannot be read.
     pub fn poll_submit(&mut self, session: &mut Session, most: usize, task: &mut Context<'_>) -> Poll<Result<usize>> {
         let batch = ready!(self.poll_batch(session, task))?;
         if batch == 0 {
@@ -144,7 +143,7 @@ impl Pass {
     /// The outcome of the first submission in flight, if it is done. Does not wait.
     ///
     /// # Errors
-    /// When the device is lost or reported a fault.
+    /// If the device is lost or reported a fault.
     pub fn try_wait(&mut self, session: &mut Session) -> Result<Option<Landed>> {
         let Some(flight) = self.flights.front_mut() else { return Ok(None) };
         match flight.try_wait().transpose() {
@@ -163,8 +162,8 @@ impl Pass {
         Poll::Ready(self.land(session, bytes))
     }
 
-    /// The outcome of the next submission; none when all are over. Submits meanwhile as many as may be in flight, if `more`
-    /// may follow.
+    /// The outcome of the next submission; none after the last. Meanwhile keeps the maximum number of submissions in
+    /// flight, if `more` may follow.
     ///
     /// # Errors
     /// As [`Pass::poll_submit`] and [`Pass::try_wait`].
@@ -197,8 +196,7 @@ impl Pass {
         poll_fn(|task| self.poll_next(session, more, task)).await
     }
 
-    /// Ends the first flight. Has the next submission of its program run more steps, if one of as many as now took little
-    /// time.
+    /// Completes the first submission in flight. If it was short, the next submission of its program runs more steps.
     fn land(&mut self, session: &mut Session, bytes: Result<Vec<u8>>) -> Result<Option<Landed>> {
         let Some(flight) = self.flights.pop_front() else { return Ok(None) };
         let Flight { submitted, batch, shards, steps, .. } = flight;
@@ -219,7 +217,7 @@ impl Pass {
     }
 }
 
-/// Submits the next steps of a program over whole batches, from sample `first` on and at most `most`, and returns their
+/// Submits the next steps of a program over whole batches, starting at sample `first` and at most `most`, and returns their
 /// number.
 fn run(session: &mut Session, key: Key, first: usize, most: usize) -> Result<(Box<dyn Pending>, usize)> {
     let count = session.ready(key)?.steps.min(most);

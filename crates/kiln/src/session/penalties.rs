@@ -1,4 +1,4 @@
-//! What regularizers add to the loss.
+//! Penalties of regularizers.
 
 use kiln_graph::{Graph, Tensor};
 use kiln_ops::{Penalty, ScaleAdd, SumGradient};
@@ -6,9 +6,9 @@ use kiln_ops::{Penalty, ScaleAdd, SumGradient};
 use crate::Result;
 use crate::network::Network;
 
-/// Appends the penalties of all variables that training changes and that have a regularizer, and gives the losses `[N]`
-/// of the samples with the sum of the penalties added to each: their mean is the loss that Keras minimises and reports.
-/// Appends nothing, and gives the losses, where no variable has one.
+/// Appends the penalties of all trainable variables with a regularizer, and returns the losses `[N]` of the samples, each
+/// plus the sum of the penalties: their mean is the loss that Keras minimises and reports. Appends nothing, and returns
+/// the losses, if no variable has one.
 pub(super) fn added(graph: &mut Graph, network: &Network, variables: &[Tensor], losses: Tensor) -> Result<Tensor> {
     let mut total = None;
     for (variable, &tensor) in network.variables.iter().zip(variables) {

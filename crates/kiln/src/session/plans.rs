@@ -1,4 +1,4 @@
-//! What a program computes, within what the device binds.
+//! The plans of programs, within the device's binding limit.
 
 use kiln_graph::{Limits, Plan};
 
@@ -10,33 +10,33 @@ use crate::data::Dataset;
 use crate::network::{Network, Node};
 use crate::{Error, Result};
 
-/// What a layer gives in a prediction or evaluation takes at most so many bytes, if more than one sample is computed at
-/// once: what WebGPU's default limits let a kernel see, and more than it takes to keep a device busy.
+/// The maximum size of a layer's output in predictions and evaluations of more than one sample, in bytes: WebGPU's
+/// default binding limit, and more than enough to keep a device busy.
 const INFERENCE_BYTES: u64 = 128 << 20;
 
-/// How many samples of a prediction or evaluation are computed at once: so many that what each layer gives can be bound
-/// whole. Predictions do not depend on it, so a device with small bindings computes few samples at a time.
+/// The maximum batch size of predictions and evaluations, such that each layer's output fits one binding. Predictions do
+/// not depend on it, so a device with a small binding limit computes few samples at a time.
 pub(super) fn most_at_once(network: &Network, limits: &Limits) -> usize {
     let bytes = limits.window_bytes().min(limits.max_buffer_bytes).min(INFERENCE_BYTES);
     (bytes / (network.largest_sample() as u64 * 4).max(1)).max(1) as usize
 }
 
 impl Session {
-    /// What a program computes, as a plan over the data set that is on the device.
+    /// The plan of a program for the data set that is on the device.
     ///
     /// # Errors
-    /// When the network is not compiled, or an op cannot run within the device's limits: [`Error::BatchTooLarge`] where
-    /// smaller batches may.
+    /// If the network is not compiled, or an op cannot run within the device's limits: [`Error::BatchTooLarge`] if
+    /// smaller batches can.
     pub fn plan(&self, key: Key) -> Result<Plan> {
         let resident = self.resident.get(&key.role).ok_or_else(|| self.not_ready("a plan", "fit"))?;
         let entry = self.entries.get(&key.role).copied().unwrap_or(self.network.input());
         self.plan_for((entry, &resident.ty), key)
     }
 
-    /// Whether a training in batches of this size can begin on a data set that does not lie on the device yet.
+    /// Checks whether training in batches of this size can begin on a data set that is not on the device yet.
     ///
     /// # Errors
-    /// When the samples do not fit the network, and as [`Session::plan`].
+    /// If the samples do not fit the network, and as [`Session::plan`].
     pub fn check(&self, data: &Dataset, batch: usize) -> Result<()> {
         let (entry, role, batch) = (self.network.input(), Role::Train, batch.clamp(1, data.len().max(1)));
         self.check_samples(data, entry)?;
@@ -49,7 +49,7 @@ impl Session {
     fn plan_for(&self, samples: (Node, &DataType), key: Key) -> Result<Plan> {
         match self.plan_of(samples, key) {
             Err(Error::Graph(source @ kiln_graph::Error::TooLarge { .. })) => {
-                // Halves until one fits, then whether half the way back does.
+                // Halve until one fits, then try halfway back.
                 let (mut fits, mut step) = (0, key.size.next_power_of_two() / 2);
                 while step > 0 {
                     let size = fits + step;
@@ -58,7 +58,7 @@ impl Session {
                     }
                     step /= 2;
                 }
-                // As many shards of a smaller batch.
+                // The same number of shards of a smaller batch.
                 let shards = self.shards(key.mode, key.whole).unwrap_or(1);
                 Err(Error::BatchTooLarge { batch: key.whole, fits: fits * shards, source })
             }

@@ -1,4 +1,4 @@
-//! Predictions of several callers at once.
+//! Concurrent predictions.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,16 +12,16 @@ use super::{IN_FLIGHT, Mode, Role, Session, resident};
 use crate::data::Dataset;
 use crate::{Error, Result, memory};
 
-/// The session, locked. A panic of another thread within a prediction leaves nothing that the next call relies on.
+/// The locked session. Ignores poisoning: the next call does not rely on the state of a prediction that panicked.
 pub(crate) fn locked(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
     session.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The outputs for all samples of a data set, one after the other. The session is not locked while the device computes or
-/// compiles, so several callers may predict at once.
+/// The concatenated outputs for all samples of a data set. The session is not locked while the device computes or
+/// compiles, so several callers can predict concurrently.
 ///
 /// # Errors
-/// When the data set does not fit the model, or a program cannot be compiled or run.
+/// If the data set does not fit the model, or a program cannot be compiled or run.
 pub(crate) async fn predict(session: &Mutex<Session>, data: &Dataset) -> Result<Vec<f32>> {
     let (batch, elements) = locked(session).prediction_size(data)?;
     let count = data.len().saturating_mul(elements);
@@ -60,16 +60,16 @@ async fn submit(session: &Mutex<Session>, data: &Dataset, chunk: &Dataset) -> Re
     locked(session).run_prediction(chunk)
 }
 
-/// The program for predictions of so many samples.
+/// The program for predictions of this many samples.
 fn prediction(size: usize) -> Key {
     Key::whole(Mode::Predict, Role::Predict, size)
 }
 
 impl Session {
-    /// What the program for predictions of so many samples is compiled from, and the bytes of its slots, if there is none.
+    /// The inputs for compiling the program for this many samples, and the size of its slots, if it is not compiled yet.
     ///
     /// # Errors
-    /// When a plan cannot be made or memory runs out.
+    /// If planning fails or memory runs out.
     fn missing_prediction(&mut self, batch: usize) -> Result<Option<(Preparation, u64)>> {
         match self.programs.get(prediction(batch)) {
             Some(_) => Ok(None),
@@ -77,10 +77,10 @@ impl Session {
         }
     }
 
-    /// Writes a chunk to the device and runs the program for as many samples.
+    /// Writes a chunk to the device and runs the program of its size.
     ///
     /// # Errors
-    /// When the device is lost.
+    /// If the device is lost.
     fn run_prediction(&mut self, chunk: &Dataset) -> Result<Box<dyn Pending>> {
         let key = prediction(chunk.len());
         resident::write_data(chunk, key.role, &self.buffers)?;

@@ -7,10 +7,10 @@ use super::{Mode, Resident, Role, Session, resident};
 use crate::Result;
 
 impl Session {
-    /// Trains for so many steps, over the batches of the data set again and again, and times each call.
+    /// Trains for this many steps, cycling over the batches of the data set, and times each call.
     ///
     /// # Errors
-    /// When a plan cannot be made, or the device cannot time its calls or is lost.
+    /// If planning fails, or the device cannot time its calls or is lost.
     pub fn profile(&mut self, role: Role, batch: usize, count: usize) -> Result<Profile> {
         let mut samples = self.resident.get(&role).map_or(0, Resident::samples);
         if let Some(reader) = self.reader(role, batch)? {
@@ -28,7 +28,7 @@ impl Session {
         Ok(self.buffers.profile(&plan, &steps)?)
     }
 
-    /// The same where batches are computed in shards: the calls of each program, with what they take in all runs of a step.
+    /// As above for batches computed in shards: the calls of each program, with their time in all runs of a step.
     fn profile_shards(
         &mut self,
         role: Role,
@@ -38,7 +38,7 @@ impl Session {
     ) -> Result<Profile> {
         let keys = self.keys(Mode::Train, role, batch);
         let plans = keys.iter().map(|&key| self.plan(key)).collect::<Result<Vec<_>>>()?;
-        // The first step only warms up, where there are more.
+        // The first of several steps is a warm-up.
         let warm_up = usize::from(firsts.len() > 1);
         let measured = (firsts.len() - warm_up).max(1) as f64;
         let mut found: Vec<Option<Profile>> = vec![None; keys.len()];

@@ -1,38 +1,38 @@
-//! The programs of a session, of which the most recently used are kept.
+//! The program cache of a session, with least-recently-used eviction.
 
 use kiln_graph::{Buffers, Program};
 
 use super::{Mode, Role};
 
-/// How many programs are kept, beside those that apply gradients, which are small. A `fit` with validation needs four:
-/// training and evaluation, each with a smaller last batch; six where batches have shards of two sizes.
+/// The capacity, without programs that apply gradients, which are small. A `fit` with validation needs four:
+/// training and evaluation, each with a smaller last batch; six if batches have shards of two sizes.
 const MOST: usize = 8;
 
-/// What a program is for.
+/// The key of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub mode: Mode,
-    /// Which data set it sees.
+    /// The data set it reads.
     pub role: Role,
-    /// How many samples it computes at once.
+    /// The number of samples it computes.
     pub size: usize,
-    /// The samples of the batch of which these are a shard, or all.
+    /// The number of samples of the whole batch, of which these may be a shard.
     pub whole: usize,
 }
 
 impl Key {
-    /// A program for batches that have no shards.
+    /// The key for batches without shards.
     pub fn whole(mode: Mode, role: Role, size: usize) -> Key {
         Key { mode, role, size, whole: size }
     }
 }
 
-/// A program for batches of one size, and how many of its steps make up a submission.
+/// A program for batches of one size, and its number of steps per submission.
 #[derive(Debug)]
 pub(super) struct Ready {
     pub program: Box<dyn Program>,
     pub steps: usize,
-    /// The memory that it needs beside the persistent buffers, in bytes.
+    /// Its memory beside the persistent buffers, in bytes.
     pub slot_bytes: u64,
 }
 
@@ -41,15 +41,15 @@ pub(super) struct Ready {
 pub(super) struct Programs(Vec<(Key, Ready)>);
 
 impl Programs {
-    /// A program, if it is kept, which is now the most recently used one.
+    /// The program of a key, if cached; marks it as most recently used.
     pub fn get(&mut self, key: Key) -> Option<&mut Ready> {
         let place = self.0.iter().position(|(kept, _)| *kept == key)?;
         self.0[place..].rotate_left(1);
         self.0.last_mut().map(|(_, ready)| ready)
     }
 
-    /// Keeps a new program. Drops the least recently used ones while there are more than [`MOST`], or while the slots take
-    /// more than twice the memory that the largest program needs: several programs of growing batches share few slots.
+    /// Stores a new program. Drops the least recently used ones while there are more than [`MOST`], or while the slots need
+    /// more than twice the memory of the largest program: several programs of growing batches share few slots.
     pub fn insert(&mut self, key: Key, ready: Ready, buffers: &Buffers) {
         self.0.push((key, ready));
         let too_large = |kept: &[(Key, Ready)]| {
@@ -62,7 +62,7 @@ impl Programs {
         }
     }
 
-    /// Keeps only programs for which this is true.
+    /// Keeps only the programs whose key satisfies a predicate.
     pub fn retain(&mut self, keep: impl Fn(Key) -> bool) {
         self.0.retain(|(key, _)| keep(*key));
     }

@@ -1,4 +1,4 @@
-//! The state of a training: gradients, what the optimizer keeps, and how far it is.
+//! The training state: gradients, the optimizer's slots and the progress.
 
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -12,28 +12,28 @@ use crate::network::PlacedVariable;
 use crate::optimizers::{LearningRate, ParameterGroup};
 use crate::weights::Weight;
 
-/// How far a training is.
+/// The progress of a training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Progress {
     /// The name of the optimizer.
     pub optimizer: String,
-    /// How many epochs are over.
+    /// The number of completed epochs.
     pub epochs: usize,
-    /// How many steps are.
+    /// The number of completed steps.
     pub iterations: u64,
-    /// The learning rate, unless a schedule tells it.
+    /// The learning rate, unless it is a schedule.
     pub learning_rate: Option<f64>,
-    /// The learning rate or schedule that the model was compiled with, in words.
+    /// The learning rate or schedule that the model was compiled with, as text.
     pub compiled_learning_rate: String,
-    /// The layers that learn or decay otherwise than the optimizer says.
+    /// The layers with their own learning rate factor or weight decay.
     pub groups: Vec<(String, ParameterGroup)>,
 }
 
 impl Session {
-    /// The gradients that the last step left, by the names of the variables.
+    /// The gradients of the last step, by variable name.
     ///
     /// # Errors
-    /// When the device is lost.
+    /// If the device is lost.
     pub async fn gradients(&mut self) -> Result<Vec<Weight>> {
         let flat = self.read_flat(Persistent::Gradients)?.await?;
         let of = |(index, variable): (usize, &PlacedVariable)| {
@@ -44,10 +44,10 @@ impl Session {
         Ok(self.network.variables.iter().enumerate().filter_map(of).collect())
     }
 
-    /// The names of what the optimizer keeps from step to step.
+    /// The names of the optimizer's slots.
     ///
     /// # Errors
-    /// When the network is not compiled.
+    /// If the network is not compiled.
     pub fn slot_names(&self) -> Result<Vec<String>> {
         let slots = self.compiled_for("the optimizer's state")?.slots();
         Ok(slots.iter().map(|slot| slot.name.to_owned()).collect())
@@ -56,22 +56,22 @@ impl Session {
     /// The optimizer's slots: name and flat buffer of each.
     ///
     /// # Errors
-    /// When the network is not compiled or the device is lost.
+    /// If the network is not compiled or the device is lost.
     pub async fn slots(&self) -> Result<Vec<(String, Vec<f32>)>> {
         let read = async |slot: String| Ok((slot.clone(), self.read_flat(Persistent::Slot(&slot))?.await?));
         try_join_all(self.slot_names()?.into_iter().map(read)).await
     }
 
-    /// Begins to read a flat buffer of the variables that the optimizer changes. It is empty if there is none.
+    /// Starts to read a flat buffer of the trainable variables. The result is empty if there are none.
     fn read_flat(&self, name: Persistent<'_>) -> Result<impl Future<Output = Result<Vec<f32>>> + Send + use<>> {
         let bytes = self.layout.trainable_len() as u64 * 4;
         Ok(floats(name.of(&self.buffers).map(|buffer| buffer.read_async(0, bytes)).transpose()?))
     }
 
-    /// Replaces the weights by their moving average, if one is kept and a step was taken: what ends a training.
+    /// Replaces the weights by their moving average, if enabled and a step was taken, at the end of a training.
     ///
     /// # Errors
-    /// When the device is lost.
+    /// If the device is lost.
     pub async fn average_weights(&mut self) -> Result<()> {
         let averaged = self.compiled.as_ref().is_some_and(|compiled| compiled.use_ema) && self.iterations > 0;
         let weights = Persistent::Trainable.of(&self.buffers).filter(|_| averaged && self.layout.trainable_len() > 0);
@@ -82,10 +82,10 @@ impl Session {
         Ok(())
     }
 
-    /// How far training is.
+    /// The progress of the training.
     ///
     /// # Errors
-    /// When the network is not compiled.
+    /// If the network is not compiled.
     pub fn progress(&self) -> Result<Progress> {
         let optimizer = self.compiled_for("the optimizer's state")?.optimizer.name().to_owned();
         let learning_rate = match self.learning_rate {
@@ -98,16 +98,16 @@ impl Session {
         Ok(Progress { optimizer, epochs, iterations, learning_rate, compiled_learning_rate, groups })
     }
 
-    /// The learning rate that the network was compiled with, in words.
+    /// The learning rate that the network was compiled with, as text.
     fn compiled_learning_rate(&self) -> String {
         self.compiled.as_ref().map_or(String::new(), |compiled| format!("{:?}", compiled.optimizer.learning_rate()))
     }
 
-    /// Puts training where it was: the weights one after the other, what the optimizer kept, and how far it was. The
-    /// learning rate is that of then if the network was compiled with the same; another one stays.
+    /// Restores the training state: the concatenated weights, the optimizer's slots and the progress. Restores the learning
+    /// rate if the network is compiled with the same one as the checkpoint; otherwise keeps the current one.
     ///
     /// # Errors
-    /// When the device is lost.
+    /// If the device is lost.
     pub fn restore(&mut self, weights: &[f32], slots: &[Vec<f32>], progress: &Progress) -> Result<()> {
         self.write_weights(weights)?;
         for (name, flat) in self.slot_names()?.iter().zip(slots) {
@@ -121,8 +121,7 @@ impl Session {
             (LearningRate::Constant(rate), Some(saved)) if compiled == progress.compiled_learning_rate => *rate = saved,
             _ if compiled == progress.compiled_learning_rate => {}
             _ => tracing::info!(
-                "the learning rate is {compiled}, which the model is compiled with now; the checkpoint's training was \
-                 compiled with {}",
+                "keeping the learning rate {compiled} of the compiled model; the checkpoint's model was compiled with {}",
                 progress.compiled_learning_rate
             ),
         }

@@ -17,12 +17,12 @@ pub(crate) struct Resident {
     pub ty: DataType,
     /// Whether all samples are on the device.
     whole: bool,
-    /// The epoch's order, where chunks of it are put on the device.
+    /// The epoch's order, if streamed in chunks.
     order: Vec<u32>,
 }
 
 impl Resident {
-    /// Whether this very data set is on the device.
+    /// Whether this same data set is on the device.
     pub fn holds(&self, other: &Dataset) -> bool {
         self.data.is(other)
     }
@@ -32,14 +32,14 @@ impl Resident {
         self.data.len()
     }
 
-    /// Copies a data set to new buffers of the device, in the order in which it is; or makes buffers for chunks of it.
+    /// Copies a data set to new buffers of the device in its own order, or creates buffers for chunks of it.
     ///
     /// # Errors
-    /// When a chunk is larger than what the device lets a kernel see at once, memory runs out or the data cannot be
+    /// If a chunk exceeds the device's binding limit, memory runs out or the data cannot be
     /// read.
     pub fn upload(data: &Dataset, role: Role, device: &Device, buffers: &mut Buffers) -> Result<Resident> {
         let limit = device.info().limits.max_binding_bytes;
-        // A copy of what is in memory, or all that is streamed, may take half of the memory.
+        // A copy of data in memory, or everything streamed, may use half of the memory.
         let room = memory::free_on(device).map_or(limit, |free| limit.min(free / 2));
         let capacity = stream::capacity(data, &DataType::of(data, role, 1), room);
         let mut resident = Resident::allocate(data, role, capacity, device, buffers)?;
@@ -48,10 +48,10 @@ impl Resident {
         Ok(resident)
     }
 
-    /// Makes buffers for `capacity` samples of a data set, into which chunks of it are to be written.
+    /// Creates buffers for `capacity` samples of a data set, to be filled with chunks of it.
     ///
     /// # Errors
-    /// When that is more than the device lets a kernel see at once, memory runs out or the device is lost.
+    /// If that exceeds the device's binding limit, memory runs out or the device is lost.
     pub fn allocate(
         data: &Dataset,
         role: Role,
@@ -65,7 +65,7 @@ impl Resident {
         for (part, ty) in [(Part::X, Some(&ty.x)), (Part::Y, ty.y.as_ref()), (Part::Weights, weights.as_ref())] {
             let Some(bytes) = ty.map(TensorType::bytes) else { continue };
             if bytes > limit {
-                let expected = format!("at most {limit} bytes, which is what {} binds at once", device.info().name);
+                let expected = format!("at most {limit} bytes, the binding limit of {}", device.info().name);
                 return Err(Error::Argument { name: "data", expected, found: format!("{bytes} bytes") });
             }
             new(Persistent::Data(role, part), bytes, device, buffers)?;
@@ -76,7 +76,7 @@ impl Resident {
         Ok(Resident { data: data.clone(), ty, whole: false, order: Vec::new() })
     }
 
-    /// Whether a data set can take the place of this one, with its buffers and its programs.
+    /// Whether a data set can replace this one, keeping its buffers and programs.
     pub fn accepts(&self, data: &Dataset, role: Role) -> bool {
         let fits = match self.whole {
             true => data.len() <= self.ty.capacity() && data.chunk().is_none_or(|chunk| data.len() <= chunk),
@@ -85,10 +85,10 @@ impl Resident {
         fits && self.ty == DataType::of(data, role, self.ty.capacity())
     }
 
-    /// Puts a data set that is accepted in the place of this one.
+    /// Replaces this data set by an accepted one.
     ///
     /// # Errors
-    /// When the data cannot be read or the device is lost.
+    /// If the data cannot be read or the device is lost.
     pub fn replace(&mut self, data: &Dataset, role: Role, buffers: &Buffers) -> Result<()> {
         let order: Vec<u32> = (0..data.len() as u32).collect();
         if self.whole {
@@ -98,10 +98,10 @@ impl Resident {
         self.set_order(role, order, buffers)
     }
 
-    /// Sets the order in which the samples are taken.
+    /// Sets the order of the samples.
     ///
     /// # Errors
-    /// When the device is lost.
+    /// If the device is lost.
     pub fn set_order(&mut self, role: Role, order: Vec<u32>, buffers: &Buffers) -> Result<()> {
         match Persistent::Data(role, Part::Order).of(buffers) {
             Some(buffer) if self.whole => buffer.write(0, bytemuck::cast_slice(&order))?,
@@ -113,25 +113,25 @@ impl Resident {
     /// A reader of the chunks of a pass with batches of this size, if not all samples are on the device.
     ///
     /// # Errors
-    /// When a batch is larger than a chunk.
+    /// If a batch is larger than a chunk.
     pub(super) fn reader(&self, batch: usize) -> Result<Option<Reader>> {
         if self.whole {
             return Ok(None);
         }
         let capacity = self.ty.capacity();
         if batch > capacity {
-            let expected = format!("at most {capacity}, as many samples as the device holds at a time");
+            let expected = format!("at most {capacity}, the number of samples on the device at a time");
             return Err(Error::Argument { name: "batch_size", expected, found: batch.to_string() });
         }
         Ok(Some(Reader::new(self.data.clone(), self.order.clone(), capacity, batch)))
     }
 }
 
-/// Writes samples in memory, their labels and their weights to the start of the buffers of a role. Steps that were submitted
-/// before still see those that were there.
+/// Writes samples in memory, their labels and weights to the start of the buffers of a role. Steps already submitted
+/// still read the previous data.
 ///
 /// # Errors
-/// When the device is lost.
+/// If the device is lost.
 pub(super) fn write_data(data: &Dataset, role: Role, buffers: &Buffers) -> Result<()> {
     let values = data.slice(0..data.len())?;
     let labels = data.labels().map(Labels::bytes);
@@ -160,7 +160,7 @@ fn upload_features(
     Ok(())
 }
 
-/// Makes a buffer of at least so many bytes, in place of the one that has this name, if there is one.
+/// Creates a buffer of at least this size in bytes, replacing any buffer with this name.
 fn new(name: Persistent<'_>, bytes: u64, device: &Device, buffers: &mut Buffers) -> Result<Arc<dyn DeviceBuffer>> {
     let name = name.to_string();
     let buffer = device.as_dyn().allocate(&name, bytes.next_multiple_of(16) + READ_PAST)?;
@@ -168,18 +168,18 @@ fn new(name: Persistent<'_>, bytes: u64, device: &Device, buffers: &mut Buffers)
     Ok(buffer)
 }
 
-/// Makes a buffer with these bytes, in place of the one that has this name, if there is one.
+/// Creates a buffer with these bytes, replacing any buffer with this name.
 ///
 /// # Errors
-/// When memory runs out or the device is lost.
+/// If memory runs out or the device is lost.
 fn write_new(name: Persistent<'_>, bytes: &[u8], device: &Device, buffers: &mut Buffers) -> Result<()> {
     write(new(name, bytes.len() as u64, device, buffers)?.as_ref(), bytes)
 }
 
-/// Writes bytes to the start of a buffer, and up to 3 zeros behind them.
+/// Writes bytes to the start of a buffer, padded with up to 3 zeros.
 ///
 /// # Errors
-/// When the device is lost.
+/// If the device is lost.
 fn write(buffer: &dyn DeviceBuffer, bytes: &[u8]) -> Result<()> {
     let (words, rest) = bytes.split_at(bytes.len() / 4 * 4);
     buffer.write(0, words)?;

@@ -12,43 +12,43 @@ use crate::Result;
 use crate::compile::Compile;
 
 impl Compile {
-    /// How many shards a training batch has.
+    /// The number of shards of a training batch.
     pub(crate) fn shards(&self, batch: usize) -> usize {
         self.accumulate.min(batch).max(1)
     }
 
-    /// The samples of the largest shard of a training batch.
+    /// The size of the largest shard of a training batch, in samples.
     pub(crate) fn largest_shard(&self, batch: usize) -> usize {
         batch.div_ceil(self.shards(batch))
     }
 
-    /// How many partial sums of gradients are kept while the shards of a batch of any size are computed.
+    /// The maximum number of partial gradient sums kept for a batch of any size.
     pub(crate) fn levels(&self) -> u32 {
         Accumulate::levels(self.accumulate)
     }
 }
 
-/// The samples of each shard of a batch, in order.
+/// The size of each shard of a batch, in order.
 fn shards(batch: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).map(move |k| k * batch / count..(k + 1) * batch / count)
 }
 
-/// Steps of one program, which are one submission.
+/// Steps of one program in one submission.
 pub(super) struct Run {
     pub key: Key,
     pub steps: Vec<Step>,
 }
 
 impl Session {
-    /// The number of shards that a batch is computed in, if it is one whose gradients are accumulated.
+    /// The number of shards of a batch, if its gradients are accumulated.
     pub(super) fn shards(&self, mode: Mode, batch: usize) -> Option<usize> {
         let trains = matches!(mode, Mode::Train | Mode::Gradients);
         let compiled = self.compiled.as_ref().filter(|compiled| trains && compiled.accumulate > 1)?;
         Some(compiled.shards(batch))
     }
 
-    /// The programs that compute a batch: those of its shards, the largest first, so that others share its slots, and the one
-    /// that applies the gradients.
+    /// The programs of a batch: those of its shards, largest first, so that others share its slots, and the one that applies
+    /// the gradients.
     pub(super) fn keys(&self, mode: Mode, role: Role, batch: usize) -> Vec<Key> {
         let Some(count) = self.shards(mode, batch) else { return vec![Key::whole(mode, role, batch)] };
         let of_shard = |size| Key { mode: Mode::Gradients, role, size, whole: batch };
@@ -62,12 +62,12 @@ impl Session {
         keys
     }
 
-    /// Whether gradients are applied in a step of their own: not where there are none.
+    /// Whether gradients are applied by a separate program: only if there are any.
     fn applies(&self, mode: Mode) -> bool {
         mode == Mode::Train && self.layout.trainable_len() > 0
     }
 
-    /// What computes a batch of `count` shards that begins at sample `first`.
+    /// The runs of a batch of `count` shards starting at sample `first`.
     pub(super) fn runs(&mut self, mode: Mode, role: Role, first: usize, batch: usize, count: usize) -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();
         for step in self.steps(mode, first, batch, 1) {
@@ -88,11 +88,11 @@ impl Session {
         runs
     }
 
-    /// Submits the runs of a batch of `count` shards, and does not wait for them. The last reads back a row of metrics per
-    /// shard. All programs are there before anything runs, so that no step is left half done.
+    /// Submits the runs of a batch of `count` shards without waiting. The last reads back a row of metrics per shard. All
+    /// programs are looked up before the first run, so that no step is left incomplete.
     ///
     /// # Errors
-    /// When a program cannot be run.
+    /// If a program cannot be run.
     pub(super) fn run_shards(
         &mut self,
         mode: Mode,

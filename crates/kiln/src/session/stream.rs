@@ -1,4 +1,4 @@
-//! Data sets of which only a chunk is on the device: a thread reads the next while the device computes.
+//! Streamed data sets: one chunk is on the device, and a thread reads the next while the device computes.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
@@ -12,16 +12,16 @@ use super::data_type::DataType;
 use crate::Result;
 use crate::data::{DataError, Dataset};
 
-/// The most bytes that the samples of a data set that is streamed take on the device, unless few samples take more.
+/// The maximum size of a streamed data set's samples on the device, in bytes, unless a few samples are larger.
 const DEVICE_BYTES: u64 = 128 << 20;
 
-/// About how many bytes are read at a time, unless a batch is larger.
+/// The approximate size of a read, in bytes, unless a batch is larger.
 const CHUNK_BYTES: u64 = 32 << 20;
 
-/// So many samples are on the device in any case, if it can bind them: a batch should fit.
+/// The minimum number of samples on the device, within its binding limit: a batch should fit.
 const DEVICE_SAMPLES: u64 = 128;
 
-/// How many samples of a data set a device holds at a time. `one` is the type of one sample.
+/// The number of samples of a data set on a device at a time. `one` is the type of one sample.
 pub(super) fn capacity(data: &Dataset, one: &DataType, limit: u64) -> usize {
     let samples = data.len();
     let sample = one.x.bytes().max(one.y.as_ref().map_or(0, TensorType::bytes)).max(1);
@@ -35,12 +35,12 @@ pub(super) fn capacity(data: &Dataset, one: &DataType, limit: u64) -> usize {
 pub(super) struct Reader {
     data: Dataset,
     order: Vec<u32>,
-    /// Samples, a whole number of batches.
+    /// The chunk size in samples, a whole number of batches.
     chunk: usize,
 }
 
 impl Reader {
-    /// Reads as much at a time as may be on the device and is not much more than [`CHUNK_BYTES`].
+    /// Reads as much at a time as fits the device, up to about [`CHUNK_BYTES`].
     pub fn new(data: Dataset, order: Vec<u32>, capacity: usize, batch: usize) -> Reader {
         let sample = (data.sample_shape().elements() as u64 * data.dtype().bytes()).max(1);
         let chunk = ((CHUNK_BYTES / sample) as usize).max(batch).min(capacity);
@@ -50,14 +50,14 @@ impl Reader {
     /// The first chunk, in memory.
     ///
     /// # Errors
-    /// When the data cannot be read.
+    /// If the data cannot be read.
     pub fn first(&self) -> Result<Dataset> {
         Ok(self.read(&self.order[..self.chunk.min(self.order.len())])?)
     }
 
-    /// All chunks, which a thread reads: one at a time, while the device computes on the one before.
+    /// All chunks, read by a thread one at a time while the device computes on the previous one.
     pub fn start(self) -> Chunks {
-        // With room for one: a chunk is sent when it is taken, so the thread holds the next one and no other.
+        // Rendezvous channel: a chunk is sent on receipt, so the thread only holds the next one.
         let (mut sender, receiver) = channel(0);
         let thread = std::thread::spawn(move || {
             for order in self.order.chunks(self.chunk) {
@@ -76,17 +76,17 @@ impl Reader {
     }
 }
 
-/// The parts of a data set, one after the other, each in memory.
+/// The consecutive parts of a data set, each in memory.
 #[derive(Debug)]
 pub(super) enum Chunks {
-    /// Parts that a thread reads.
+    /// Parts read by a thread.
     Read { receiver: Option<Receiver<std::result::Result<Dataset, DataError>>>, thread: Option<JoinHandle<()>> },
     /// Parts of a data set in memory, in its order.
     Views { data: Dataset, next: usize, chunk: usize },
 }
 
 impl Chunks {
-    /// A data set in its order, so many samples at a time. A thread reads those that are streamed, if it is worth one.
+    /// A data set in its own order, this many samples at a time. A thread reads streamed ones, if it is worthwhile.
     pub fn of(data: &Dataset, chunk: usize) -> Chunks {
         if data.is_streamed() && data.len() > chunk {
             let order = (0..data.len() as u32).collect();
@@ -95,10 +95,10 @@ impl Chunks {
         Chunks::Views { data: data.clone(), next: 0, chunk }
     }
 
-    /// The next chunk, if there is one, once it is read.
+    /// The next chunk, once it is read; none after the last.
     ///
     /// # Errors
-    /// When the data cannot be read.
+    /// If the data cannot be read.
     pub async fn next(&mut self) -> Result<Option<Dataset>> {
         poll_fn(|task| self.poll(task)).await
     }
@@ -132,11 +132,11 @@ impl Chunks {
 }
 
 impl Drop for Chunks {
-    /// Ends the thread: nothing is read of a data set that nobody waits for.
+    /// Ends the thread: chunks without a receiver are not read.
     fn drop(&mut self) {
         if let Chunks::Read { receiver, thread } = self {
             *receiver = None;
-            // A panic was of a sample that is not wanted any more.
+            // A panic came from a sample that is no longer needed.
             drop(thread.take().map(JoinHandle::join));
         }
     }
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use crate::data::Labels;
 
-    /// So many samples of 1000 bytes.
+    /// A data set of samples of 1000 bytes.
     fn data(samples: usize) -> Dataset {
         Dataset::from_u8([1000], vec![0; samples * 1000], Labels::index(vec![0; samples], 1)).unwrap()
     }
@@ -173,7 +173,7 @@ mod tests {
         let chunk = |capacity, batch| Reader::new(data(1), vec![0], capacity, batch).chunk;
         assert_eq!(chunk(10, 3), 9);
         assert_eq!(chunk(10, 10), 10);
-        assert_eq!(chunk(100_000, 128), 33_536, "no more than about 32 MiB");
+        assert_eq!(chunk(100_000, 128), 33_536, "at most about 32 MiB");
         assert_eq!(chunk(100_000, 60_000), 60_000);
     }
 }

@@ -48,7 +48,7 @@ impl Totals {
 /// The sums of the losses and metrics of one batch.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Batch {
-    /// How many samples it had.
+    /// The number of samples.
     pub samples: usize,
     /// The sum of the samples' losses, then of each metric.
     sums: Vec<f64>,
