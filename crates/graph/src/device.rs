@@ -48,9 +48,9 @@ pub trait Device: Debug + Send + Sync {
     /// stays. Programs of one device cannot use buffers of the other.
     ///
     /// # Errors
-    /// [`DeviceError::Invalid`] when the device cannot be opened again.
+    /// [`DeviceError::Invalid`] if the device cannot be reopened.
     fn with_binding_limit(&self, bytes: u64) -> Result<Arc<dyn Device>, DeviceError> {
-        let message = format!("a limit of {bytes} bytes was asked for, expected a device that can be opened again");
+        let message = format!("this device cannot be reopened with a binding limit of {bytes} bytes");
         Err(DeviceError::Invalid { device: self.info().name.clone(), message })
     }
 
@@ -67,7 +67,7 @@ pub trait Device: Debug + Send + Sync {
         steps: &'a [Step],
     ) -> DeviceFuture<'a, Profile> {
         let (_, _, _) = (plan, buffers, steps);
-        let message = "a profile was asked for, expected a device that times its calls".to_owned();
+        let message = "this device cannot time its calls".to_owned();
         ready(Err(DeviceError::Invalid { device: self.info().name.clone(), message })).boxed()
     }
 

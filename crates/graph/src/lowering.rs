@@ -1,4 +1,4 @@
-//! What an op sees while it is turned into kernel calls.
+//! The lowering of an op to kernel calls.
 
 use crate::{Call, Choice, Choices, Error, Graph, Kernel, Limits, Node, Result, Shape, Tensor, TensorType};
 
@@ -108,7 +108,7 @@ impl<'a> Lowering<'a> {
         self.shape(tensor).dims().ok_or_else(wrong)
     }
 
-    /// What the device allows and prefers.
+    /// The device's limits and preferences.
     pub fn limits(&self) -> &Limits {
         self.limits
     }

@@ -103,14 +103,14 @@ impl CallbackState {
     }
 }
 
-/// What a compiled model keeps of its callbacks.
+/// The states of a compiled model's callbacks.
 #[derive(Debug, Default)]
 pub(crate) struct CallbackStates {
-    /// The states of the last `fit`'s callbacks, as they were after its last epoch that ran to its end.
+    /// The states of the last `fit`'s callbacks after its last complete epoch.
     pub states: Vec<CallbackState>,
-    /// Whether callbacks are being told of an epoch's end.
+    /// Whether `on_epoch_end` is being called.
     pub ending_epoch: bool,
-    /// The states of a checkpoint, and how many epochs it has, for the next `fit`.
+    /// The states of a checkpoint and its number of epochs, for the next `fit`.
     resumed: Option<(Vec<CallbackState>, usize)>,
 }
 

@@ -55,11 +55,11 @@ pub struct Arguments {
     /// The network: lenet, cifar10_simple, cifar10_deep, or a model.json in the form of Keras' to_json, with random weights; or a
     /// folder that `kiln train` left, with the weights that are there.
     pub model: String,
-    /// What to learn: mnist, fashion-mnist, cifar10, cifar100 (fetched if need be), a folder with their files, a folder
-    /// with the folders train and test, each with a folder of images for each class, a folder of images for each class
-    /// (of which --validation-split sets a share apart), an archive of one (.tar.gz), or a safetensors file with x (f32 or
-    /// u8, seen as it is) and y (classes or a row for each sample) [default: mnist for lenet, cifar10 for cifar10_simple and
-    /// cifar10_deep].
+    /// The training data: mnist, fashion-mnist, cifar10, cifar100 (downloaded if missing), a folder with their files, a
+    /// folder with the subfolders train and test, each with one subfolder of images per class, a folder with one subfolder
+    /// of images per class (of which --validation-split holds out a fraction), an archive of one (.tar.gz), or a safetensors
+    /// file with x (f32 or u8, not rescaled) and y (classes or one row per sample) [default: mnist for lenet, cifar10 for
+    /// cifar10_simple and cifar10_deep].
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
     #[command(flatten)]
