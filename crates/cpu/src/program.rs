@@ -57,7 +57,7 @@ impl CpuProgram {
     ) -> Result<Vec<u8>, DeviceError> {
         let source = source(read_back, &self.context)?;
         let mut team = self.context.turn();
-        // SAFETY: it is our turn, so nobody else uses the device's memory.
+        // SAFETY: it is our turn, so the device's memory is not used elsewhere.
         unsafe { region::run(&mut team, &self.calls, steps, clock) }
             .map_err(|(call, access)| self.fault(call, access))?;
         Ok(match source {

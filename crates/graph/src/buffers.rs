@@ -58,7 +58,7 @@ impl Buffers {
     /// [`READ_PAST`](crate::READ_PAST) more.
     ///
     /// # Errors
-    /// When memory runs out, or [`DeviceError::Invalid`] when the buffer is there and smaller.
+    /// If memory runs out, or [`DeviceError::Invalid`] when the buffer is there and smaller.
     pub fn named(&mut self, name: &str, bytes: u64) -> Result<Arc<dyn DeviceBuffer>, DeviceError> {
         if let Some(buffer) = self.named.get(name) {
             if buffer.bytes() < bytes {

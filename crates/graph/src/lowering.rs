@@ -20,9 +20,9 @@ pub struct Lowering<'a> {
 /// A tensor that only this node knows. They are numbered behind those of the graph.
 #[derive(Debug)]
 pub(crate) enum Local {
-    /// In a slot of its own.
+    /// In its own slot.
     Scratch(TensorType),
-    /// In another tensor, so many bytes from its start.
+    /// In another tensor, at this byte offset.
     Part { of: Tensor, first_byte: u64, ty: TensorType },
 }
 
@@ -99,7 +99,7 @@ impl<'a> Lowering<'a> {
     /// The exact extents of a tensor.
     ///
     /// # Errors
-    /// [`Error::Inputs`] when it has another number of axes.
+    /// [`Error::Inputs`] if it has another number of axes.
     ///
     /// # Panics
     /// For a tensor of another graph or lowering.

@@ -115,12 +115,12 @@ pub(crate) struct CallbackStates {
 }
 
 impl CallbackStates {
-    /// Keeps the states of a checkpoint with so many epochs.
+    /// Stores the states of a checkpoint with this number of epochs.
     pub fn resume(&mut self, states: Vec<CallbackState>, epochs: usize) {
         (self.states, self.resumed) = (states.clone(), Some((states, epochs)));
     }
 
-    /// The states of the checkpoint that was restored last, if no `fit` has had them and the next one goes on from there.
+    /// The states of the last restored checkpoint, if no `fit` has used them yet and the next one continues from it.
     pub fn take_resumed(&mut self, initial_epoch: usize) -> Option<Vec<CallbackState>> {
         self.resumed.take().filter(|(_, epochs)| *epochs == initial_epoch).map(|(states, _)| states)
     }

@@ -52,8 +52,8 @@ pub struct Arguments {
     // Must be first, because the fields after it remove the arguments that they parse.
     #[command(flatten)]
     pub options: Options,
-    /// The network: lenet, cifar10_simple, cifar10_deep, or a model.json in the form of Keras' to_json, with random weights; or a
-    /// folder that `kiln train` left, with the weights that are there.
+    /// The network: lenet, cifar10_simple, cifar10_deep, or a model.json in Keras' to_json format, with random weights; or
+    /// the output folder of `kiln train`, with its weights.
     pub model: String,
     /// The training data: mnist, fashion-mnist, cifar10, cifar100 (downloaded if missing), a folder with their files, a
     /// folder with the subfolders train and test, each with one subfolder of images per class, a folder with one subfolder
@@ -84,8 +84,8 @@ pub struct Arguments {
     /// The batch size.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     pub batch_size: u32,
-    /// Compute each batch in so many shards, one after the other, and sum their gradients for one step: batches that do not
-    /// fit the device's memory fit it then, and the result is the same up to rounding.
+    /// Gradient accumulation: compute each batch in this many shards and sum their gradients for one step. Allows batches
+    /// that exceed the device's memory; the result is the same up to rounding.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=32), allow_negative_numbers = true, value_name = "N")]
     pub accumulate: u32,
     #[command(flatten)]
