@@ -3,7 +3,7 @@
 //! `cargo run --release --features hdf5 --example vgg_features -- WEIGHTS PICTURE [LAYER]`: WEIGHTS is Keras' file of
 //! VGG16's weights, of the whole network or without its top, and LAYER is `block4_pool` by default.
 //!
-//! Needs weights that someone trained.
+//! Needs pretrained weights.
 
 use kiln::data::{Dataset, Labels, LoadImg, Preprocessing, load_img};
 use kiln::models::{Top, vgg16};

@@ -44,7 +44,7 @@ impl Training {
     /// Trains for one epoch and returns its time.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub fn run(&mut self) -> Result<Duration> {
         let start = Instant::now();
         self.model.fit(&self.data, Fit { batch_size: self.batch_size, ..Fit::default() })?;

@@ -79,7 +79,7 @@ impl Workload {
     /// Creates the op on a device, with its tensors filled.
     ///
     /// # Errors
-    /// When the device fails, or cannot run the op.
+    /// If the device fails, or cannot run the op.
     pub fn on(&self, device: &Device) -> Result<OpProgram> {
         let arrays = |given: &[Given]| given.iter().map(Given::array).collect::<Vec<Array>>();
         OpProgram::new(device, self.op.clone(), &arrays(&self.inputs), &arrays(&self.rewritten))
@@ -128,7 +128,7 @@ impl Layer {
 /// The layers of a model that take one input, in Keras' order.
 ///
 /// # Errors
-/// When the model cannot be built.
+/// If the model cannot be built.
 fn layers(model: &Model) -> Result<Vec<Layer>> {
     let json: Value = serde_json::from_str(&model.to_json()?).unwrap_or_default();
     let summary = model.summary();
@@ -162,7 +162,7 @@ pub fn networks() -> [Model; 2] {
 /// in batches of 8, and a square matrix product.
 ///
 /// # Errors
-/// When one of Kiln's networks cannot be built.
+/// If one of Kiln's networks cannot be built.
 pub fn workloads() -> Result<Vec<Workload>> {
     let mut list = Vec::new();
     for model in networks() {

@@ -1,4 +1,4 @@
-//! What a run and a dispatch cost beside the kernels' own work: a plan of calls that do almost nothing.
+//! The overhead of a run and a dispatch, measured with a plan of calls that do almost nothing.
 //!
 //! `cargo run --release -p kiln-cpu --example dispatch_overhead`
 

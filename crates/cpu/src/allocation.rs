@@ -8,7 +8,7 @@ use kiln_graph::{Memory, PADDING};
 /// A cache line, and the widest vector.
 pub(crate) const ALIGN: usize = 64;
 
-/// Memory of its own, with [`PADDING`] readable bytes behind it that nobody writes.
+/// Owned memory, followed by [`PADDING`] readable bytes that are never written.
 #[derive(Debug)]
 pub(crate) struct Allocation {
     start: NonNull<u8>,
@@ -83,7 +83,7 @@ mod tests {
         for bytes in [0, 4, 12, 4096] {
             let memory = Allocation::zeroed(bytes).unwrap();
             assert!(memory.start.as_ptr().addr().is_multiple_of(ALIGN));
-            // SAFETY: nobody else knows the allocation.
+            // SAFETY: the allocation is not shared yet.
             assert_eq!(unsafe { memory.read(0, bytes) }, vec![0; bytes]);
         }
     }

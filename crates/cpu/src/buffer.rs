@@ -63,7 +63,7 @@ impl DeviceBuffer for CpuBuffer {
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
         let (offset, _) = self.range(offset, data.len() as u64)?;
         let _turn = self.context.turn();
-        // SAFETY: it is our turn, so nobody else uses the device's memory.
+        // SAFETY: it is our turn, so the device's memory is not used elsewhere.
         unsafe { self.allocation.write(offset, data) };
         Ok(())
     }
@@ -71,7 +71,7 @@ impl DeviceBuffer for CpuBuffer {
     fn read_async(&self, offset: u64, bytes: u64) -> Result<Box<dyn Pending>, DeviceError> {
         let (offset, bytes) = self.range(offset, bytes)?;
         let _turn = self.context.turn();
-        // SAFETY: it is our turn, so nobody else uses the device's memory.
+        // SAFETY: it is our turn, so the device's memory is not used elsewhere.
         Ok(Box::new(Done(unsafe { self.copy(offset, bytes) })))
     }
 

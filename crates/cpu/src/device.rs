@@ -20,7 +20,7 @@ impl CpuDevice {
     /// Starts the threads, which sleep while nothing runs.
     ///
     /// # Errors
-    /// [`DeviceError::Invalid`] when the number of threads or of lanes is not available.
+    /// [`DeviceError::Invalid`] if the number of threads or of lanes is not available.
     pub fn new(options: Options) -> Result<CpuDevice, DeviceError> {
         Ok(CpuDevice { context: Arc::new(Context::new(options)?) })
     }

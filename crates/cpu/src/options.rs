@@ -42,7 +42,7 @@ impl Options {
     pub(crate) fn resolve_threads(&self) -> Result<usize, String> {
         match self.threads {
             Some(threads) if (1..=MOST_THREADS).contains(&threads) => Ok(threads),
-            Some(threads) => Err(format!("{threads} threads were asked for, expected 1 to {MOST_THREADS}")),
+            Some(threads) => Err(format!("{threads} threads requested, expected 1 to {MOST_THREADS}")),
             None => parse_threads(&std::env::var_os(VARIABLE).unwrap_or_default().to_string_lossy()),
         }
     }
@@ -53,7 +53,7 @@ impl Options {
         if lanes == u32::MAX || (lanes >= LEAST_LANES && lanes.is_power_of_two()) {
             return Ok(());
         }
-        Err(format!("at most {lanes} lanes were asked for, expected a power of two of at least {LEAST_LANES}"))
+        Err(format!("at most {lanes} lanes requested, expected a power of two of at least {LEAST_LANES}"))
     }
 }
 

@@ -57,7 +57,7 @@ impl CpuProgram {
     ) -> Result<Vec<u8>, DeviceError> {
         let source = source(read_back, &self.context)?;
         let mut team = self.context.turn();
-        // SAFETY: it is our turn, so nobody else uses the device's memory.
+        // SAFETY: it is our turn, so the device's memory is not used elsewhere.
         unsafe { region::run(&mut team, &self.calls, steps, clock) }
             .map_err(|(call, access)| self.fault(call, access))?;
         Ok(match source {
@@ -131,9 +131,9 @@ impl ReadyCall {
             max_lanes: self.max_lanes,
             fault,
         };
-        // SAFETY: the memory lies within buffers that the program keeps alive, with padding behind them; no buffer is
-        // both read and written, and there are as many parameters and overrides as the kernel takes, by `Plan::check`
-        // and `override_values`. Nobody else writes meanwhile, by this function's own contract.
+        // SAFETY: the memory is within buffers that the program keeps alive, followed by padding; no buffer is both read
+        // and written, and the numbers of parameters and overrides match the kernel, by `Plan::check` and
+        // `override_values`. There are no concurrent writes, by this function's own contract.
         unsafe { (self.function)(&dispatch, workgroups) }
     }
 }

@@ -5,7 +5,7 @@
 use kiln_cpu::{CpuDevice, Options};
 use kiln_graph::Device;
 
-/// What `KILN_THREADS=value` gives.
+/// The result of `KILN_THREADS=value`.
 fn driver_with(value: &str) -> Result<String, String> {
     // SAFETY: the only test of this process, so no other thread reads or writes the environment.
     unsafe { std::env::set_var("KILN_THREADS", value) };

@@ -63,7 +63,7 @@ impl Context {
         self.device.set_device_lost_callback(move |reason, message| {
             let reason = match (reason, message.is_empty()) {
                 (wgpu::DeviceLostReason::Destroyed, _) => "it was destroyed".to_owned(),
-                (_, true) => "the driver gives no reason".to_owned(),
+                (_, true) => "the driver reports no reason".to_owned(),
                 (_, false) => message,
             };
             record(&fault, DeviceError::Lost { device: name.clone(), reason });

@@ -64,7 +64,7 @@ impl Gradient<'_> {
     /// A view with another shape, as [`Graph::reshape`].
     ///
     /// # Errors
-    /// When the number of elements differs.
+    /// If the number of elements differs.
     pub fn reshape(&mut self, tensor: Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
         self.graph.reshape(tensor, shape)
     }

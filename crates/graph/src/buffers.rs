@@ -58,7 +58,7 @@ impl Buffers {
     /// [`READ_PAST`](crate::READ_PAST) more.
     ///
     /// # Errors
-    /// When memory runs out, or [`DeviceError::Invalid`] when the buffer is there and smaller.
+    /// If memory runs out, or [`DeviceError::Invalid`] when the buffer is there and smaller.
     pub fn named(&mut self, name: &str, bytes: u64) -> Result<Arc<dyn DeviceBuffer>, DeviceError> {
         if let Some(buffer) = self.named.get(name) {
             if buffer.bytes() < bytes {
@@ -77,8 +77,8 @@ impl Buffers {
         self.named.get(name)
     }
 
-    /// Puts a buffer in under a name, in place of what was there. Programs made before keep the old one. It must be
-    /// [`READ_PAST`](crate::READ_PAST) bytes longer than what lies in it.
+    /// Inserts a buffer under a name, replacing any other. Existing programs keep the old one. The buffer must be
+    /// [`READ_PAST`](crate::READ_PAST) bytes longer than its content.
     pub fn insert(&mut self, name: &str, buffer: Arc<dyn DeviceBuffer>) {
         self.named.insert(name.to_owned(), buffer);
     }

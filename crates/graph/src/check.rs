@@ -81,7 +81,7 @@ pub(crate) fn check_arguments(kernel: &Kernel, arguments: &[Argument], limits: &
         }
         for (other, bound) in arguments.iter().zip(kernel.bindings).take(index) {
             if other.buffer == argument.buffer && bound.access != binding.access {
-                return Err(format!("`{}` lies in a buffer that the call both reads and writes", binding.name));
+                return Err(format!("`{}` is in a buffer that the call both reads and writes", binding.name));
             }
             if binding.access == Access::ReadWrite && argument.overlaps(other) {
                 return Err(format!("`{}` and `{}` overlap, and the call writes both", bound.name, binding.name));
@@ -95,7 +95,7 @@ fn check_range(argument: &Argument, binding: &Binding, buffer_bytes: &[u64], lim
     let Argument { buffer, offset, .. } = *argument;
     let (name, bytes) = (binding.name, argument.bound_bytes());
     let Some(&size) = buffer_bytes.get(buffer) else {
-        return Err(format!("`{name}` lies in buffer {buffer} of {}", buffer_bytes.len()));
+        return Err(format!("`{name}` is in buffer {buffer} of {}", buffer_bytes.len()));
     };
     if bytes == 0 {
         return Err(format!("`{name}` is empty"));

@@ -28,7 +28,7 @@ pub trait Device: Debug + Send + Sync {
     /// Compiles a plan. `buffers` holds one buffer per [`Plan::buffers`], at least as large.
     ///
     /// # Errors
-    /// When a kernel does not compile, memory runs out or the device is lost.
+    /// If a kernel does not compile, memory runs out or the device is lost.
     fn program_async<'a>(
         &'a self,
         plan: &'a Plan,
@@ -48,9 +48,9 @@ pub trait Device: Debug + Send + Sync {
     /// stays. Programs of one device cannot use buffers of the other.
     ///
     /// # Errors
-    /// [`DeviceError::Invalid`] when the device cannot be opened again.
+    /// [`DeviceError::Invalid`] if the device cannot be reopened.
     fn with_binding_limit(&self, bytes: u64) -> Result<Arc<dyn Device>, DeviceError> {
-        let message = format!("a limit of {bytes} bytes was asked for, expected a device that can be opened again");
+        let message = format!("this device cannot be reopened with a binding limit of {bytes} bytes");
         Err(DeviceError::Invalid { device: self.info().name.clone(), message })
     }
 
@@ -67,7 +67,7 @@ pub trait Device: Debug + Send + Sync {
         steps: &'a [Step],
     ) -> DeviceFuture<'a, Profile> {
         let (_, _, _) = (plan, buffers, steps);
-        let message = "a profile was asked for, expected a device that times its calls".to_owned();
+        let message = "this device cannot time its calls".to_owned();
         ready(Err(DeviceError::Invalid { device: self.info().name.clone(), message })).boxed()
     }
 
@@ -88,13 +88,13 @@ pub trait DeviceBuffer: Any + Debug + Send + Sync {
     /// Writes `data` at `offset`, both multiples of 4 bytes. Programs that run later see it. Does not wait.
     ///
     /// # Errors
-    /// When the range is not within the buffer or the device is lost.
+    /// If the range is not within the buffer or the device is lost.
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), DeviceError>;
 
     /// Reads `bytes` bytes at `offset`, both multiples of 4, behind all runs before. Does not wait.
     ///
     /// # Errors
-    /// When the range is not within the buffer or the device is lost.
+    /// If the range is not within the buffer or the device is lost.
     fn read_async(&self, offset: u64, bytes: u64) -> Result<Box<dyn Pending>, DeviceError>;
 
     /// As [`DeviceBuffer::read_async`], and waits.
@@ -129,7 +129,7 @@ pub trait Program: Debug + Send {
     /// `read_back` (if any) is copied to the host.
     ///
     /// # Errors
-    /// When the device is lost, has run out of memory or reported a fault.
+    /// If the device is lost, has run out of memory or reported a fault.
     fn run(&mut self, steps: &[Step], read_back: Option<ReadBack<'_>>) -> Result<Box<dyn Pending>, DeviceError>;
 }
 

@@ -1,4 +1,4 @@
-//! What an op sees while it is turned into kernel calls.
+//! The lowering of an op to kernel calls.
 
 use crate::{Call, Choice, Choices, Error, Graph, Kernel, Limits, Node, Result, Shape, Tensor, TensorType};
 
@@ -20,9 +20,9 @@ pub struct Lowering<'a> {
 /// A tensor that only this node knows. They are numbered behind those of the graph.
 #[derive(Debug)]
 pub(crate) enum Local {
-    /// In a slot of its own.
+    /// In its own slot.
     Scratch(TensorType),
-    /// In another tensor, so many bytes from its start.
+    /// In another tensor, at this byte offset.
     Part { of: Tensor, first_byte: u64, ty: TensorType },
 }
 
@@ -99,7 +99,7 @@ impl<'a> Lowering<'a> {
     /// The exact extents of a tensor.
     ///
     /// # Errors
-    /// [`Error::Inputs`] when it has another number of axes.
+    /// [`Error::Inputs`] if it has another number of axes.
     ///
     /// # Panics
     /// For a tensor of another graph or lowering.
@@ -108,7 +108,7 @@ impl<'a> Lowering<'a> {
         self.shape(tensor).dims().ok_or_else(wrong)
     }
 
-    /// What the device allows and prefers.
+    /// The device's limits and preferences.
     pub fn limits(&self) -> &Limits {
         self.limits
     }

@@ -11,12 +11,12 @@ use crate::{DeviceError, block_on};
 /// Once it is done, [`Pending::try_wait`] and the future return the bytes once. Dropping it does not cancel the submission.
 ///
 /// # Errors
-/// When the device is lost or reported a fault.
+/// If the device is lost or reported a fault.
 pub trait Pending: Future<Output = Result<Vec<u8>, DeviceError>> + Debug + Send + Unpin {
     /// The bytes if the submission is done, `None` until then. Does not wait.
     ///
     /// # Errors
-    /// When the device is lost or reported a fault.
+    /// If the device is lost or reported a fault.
     fn try_wait(&mut self) -> Result<Option<Vec<u8>>, DeviceError>;
 }
 
@@ -24,7 +24,7 @@ impl dyn Pending {
     /// Waits until the submission is done and returns the bytes.
     ///
     /// # Errors
-    /// When the device is lost or reported a fault.
+    /// If the device is lost or reported a fault.
     pub fn wait(self: Box<Self>) -> Result<Vec<u8>, DeviceError> {
         block_on(self)
     }

@@ -25,8 +25,8 @@ pub struct Plan {
     pub choices: Vec<Choice>,
 }
 
-/// How far past a tensor's end, in bytes, a kernel may read what it does not use: a row of 32 lanes. Every binding that
-/// is only read, and every buffer, is that much longer than what lies in it, so that a kernel can load whole rows of
+/// The number of bytes past a tensor's end that a kernel may read and discard: a row of 32 lanes. Every binding that
+/// is only read, and every buffer, is longer than its content by this much, so that a kernel can load whole rows of
 /// lanes without testing each.
 pub const READ_PAST: u64 = 128;
 
@@ -125,13 +125,13 @@ pub struct Argument {
     pub offset: u64,
     /// The size of the range in bytes.
     pub bytes: u64,
-    /// The tensor that lies there.
+    /// The type of the tensor in the range.
     pub ty: TensorType,
 }
 
 impl Plan {
-    /// Lowers every node that is needed (because it rewrites a persistent tensor or gives one), several at once where an
-    /// op says so ([`Op::fuse`](crate::Op::fuse)), and chooses the buffers. What is too large to be bound is computed in
+    /// Lowers every required node (which computes or updates a persistent tensor), several at once if an
+    /// op fuses them ([`Op::fuse`](crate::Op::fuse)), and chooses the buffers. Tensors above the binding limit are computed in
     /// windows (`windows.rs`).
     ///
     /// Calls are ordered (`order.rs`) while each tensor has a buffer of its own; then those that are not persistent and
@@ -139,8 +139,8 @@ impl Plan {
     /// buffers: one that a kernel both reads and writes would be an error even at disjoint ranges.
     ///
     /// # Errors
-    /// When a tensor or a dispatch exceeds the device's limits, an op's lowering breaks a rule, or a persistent tensor lies
-    /// in a buffer of another graph.
+    /// If a tensor or a dispatch exceeds the device's limits, an op's lowering violates a rule, or a persistent tensor is in
+    /// a buffer of another graph.
     pub fn new(graph: &Graph, limits: &Limits) -> Result<Plan> {
         Plan::with(graph, limits, &Choices::default())
     }
@@ -185,8 +185,8 @@ impl Plan {
         Ok(Plan { buffers, calls, choices: made })
     }
 
-    /// How many times a GPU has to wait for all calls so far before it can start the next one, because that writes a buffer
-    /// which they use or uses one which they write.
+    /// The number of times a GPU has to wait for all previous calls before it can start the next one, because that writes a
+    /// buffer they use or uses a buffer they write.
     pub fn waits(&self) -> usize {
         waits(&self.calls)
     }
@@ -212,7 +212,7 @@ impl Planner<'_> {
         self.buffers.len() - 1
     }
 
-    /// What only one lowering knows, with a buffer for each of its scratch tensors.
+    /// The local tensors of a lowering, with a buffer for each of its scratch tensors.
     fn place_locals(&mut self, locals: Vec<Local>) -> Vec<(Local, Option<usize>)> {
         let place = |local: Local| {
             let buffer = match &local {

@@ -1,27 +1,27 @@
-//! What differs between two runs of one program.
+//! The parameters that differ between runs of a program.
 
-/// What differs between two runs of one program. Kernels see it as `struct Step` of `shaders/lib/step.wgsl`.
+/// The parameters that differ between runs of a program. In kernels: `struct Step` of `shaders/lib/step.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Step {
-    /// Where in the epoch's order the batch starts, in samples.
+    /// The index of the batch's first sample in the epoch's order.
     pub first: u32,
     /// The row of the metrics buffer that this step writes.
     pub row: u32,
-    /// What the step's random draws depend on, beside their place.
+    /// The key of the step's random draws.
     pub key: [u32; 2],
-    /// What the optimizer makes of its learning rate for this step, schedules and bias corrections included: one step
-    /// size in most, up to four figures in some.
+    /// The optimizer's rates for this step, including schedules and bias corrections: one step size for most optimizers,
+    /// up to four numbers for some.
     pub rates: [f32; 4],
     /// The learning rate itself, which weight decay depends on.
     pub learning_rate: f32,
     /// The number of training steps before this one.
     pub iteration: u32,
-    /// The place of the first sample within its whole batch: 0, but in shards of a batch whose gradients are accumulated.
+    /// The index of the first sample within its whole batch: 0, except in shards with gradient accumulation.
     pub place: u32,
-    /// Which shard of the whole batch this is, the first being 0.
+    /// The index of the shard within the whole batch, starting at 0.
     pub shard: u32,
-    /// How many shards the whole batch has; 0 and 1 both mean that it is computed at once.
+    /// The number of shards of the whole batch; 0 and 1 both mean that it is computed at once.
     pub shards: u32,
     /// Padding, up to a uniform's multiple of 16 bytes.
     pub padding: u32,

@@ -210,9 +210,9 @@ pub struct LayerError {
     pub class_name: &'static str,
     /// Keras' name of the argument that is outside its range, if it is not the inputs that are wrong.
     pub argument: Option<&'static str>,
-    /// What was expected, in words.
+    /// The expected value, as text.
     pub expected: String,
-    /// What was found.
+    /// The value found.
     pub found: String,
 }
 

@@ -11,7 +11,7 @@ macro_rules! graph_methods {
         /// Applies an op with one output.
         ///
         /// # Errors
-        /// When the op does not accept these inputs.
+        /// If the op does not accept these inputs.
         pub fn add(
             &mut self,
             op: impl kiln_graph::Op + 'static,
@@ -23,7 +23,7 @@ macro_rules! graph_methods {
         /// Applies an op with any number of outputs.
         ///
         /// # Errors
-        /// When the op does not accept these inputs.
+        /// If the op does not accept these inputs.
         pub fn add_all(
             &mut self,
             op: impl kiln_graph::Op + 'static,
@@ -35,7 +35,7 @@ macro_rules! graph_methods {
         /// A view with another shape, free of cost.
         ///
         /// # Errors
-        /// When the number of elements differs.
+        /// If the number of elements differs.
         pub fn reshape(
             &mut self,
             tensor: kiln_graph::Tensor,

@@ -109,7 +109,7 @@ impl OpProgram {
     /// Replaces the values of the op's inputs and updated tensors.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub fn write(&self, inputs: &[Array], rewritten: &[Array]) -> Result<()> {
         for (kind, values) in [(INPUT, inputs), (REWRITTEN, rewritten)] {
             for (i, value) in values.iter().enumerate() {
@@ -140,7 +140,7 @@ impl OpProgram {
     /// Runs the op `times` times, as in the first step of a training, and waits. Returns the total time.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub fn run(&mut self, times: u64) -> Result<Duration> {
         self.run_in(Step::default(), times)
     }
@@ -148,7 +148,7 @@ impl OpProgram {
     /// As [`OpProgram::run`], in a step of the caller's choice.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub fn run_in(&mut self, step: Step, times: u64) -> Result<Duration> {
         let start = Instant::now();
         let mut left = times;
@@ -171,7 +171,7 @@ impl OpProgram {
     /// The outputs or updated tensors of the last run.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub fn results(&self) -> Result<Vec<Array>> {
         let read = |(name, ty): &(String, TensorType)| {
             let bytes = match self.buffers.get(name) {

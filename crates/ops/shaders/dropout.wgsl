@@ -1,5 +1,5 @@
 // y[i] = x[i] / (1 - rate) where a draw that depends on the place and the step is at least `rate`, else 0, or NaN where x is.
-// One invocation computes 4 elements, 64 apart so that neighbours write neighbours: one hash gives the draws of all four, or
+// One invocation computes 4 elements, 64 apart so that neighbours write neighbours: one hash yields the draws of all four, or
 // two where x is a shard of a batch and does not start at a multiple of 256 elements of it.
 #import nan
 #import random

@@ -21,7 +21,7 @@ pub struct Accumulate {
 }
 
 impl Accumulate {
-    /// How many levels so many shards need.
+    /// The number of levels for this many shards.
     pub fn levels(shards: usize) -> u32 {
         shards.max(1).next_power_of_two().trailing_zeros()
     }
@@ -89,7 +89,7 @@ pub(crate) fn cases() -> Vec<Case> {
 mod tests {
     use super::*;
 
-    /// What the last shard leaves, where shard k is 2^k: a sum shows by its bits which shards are in it.
+    /// The result after the last shard, where shard k is 2^k: the bits of a sum show which shards it contains.
     fn tree(shards: u32) -> f64 {
         let mut levels = vec![Array::f32([1], vec![0.0]); Accumulate::levels(shards as usize) as usize];
         let mut gradients = Array::f32([1], vec![0.0]);

@@ -6,7 +6,7 @@ use crate::case::Case;
 use crate::kernels::augment_draw as kernel;
 use crate::random::{random4, uniform_of};
 
-/// How many choices a [`Shift::OneOf`] has at most.
+/// The maximum number of choices of a [`Shift::OneOf`].
 const MOST_CHOICES: usize = 16;
 
 /// The first of the three streams that are drawn from, the last but 255; the streams of layers count from 0.
@@ -23,7 +23,7 @@ pub enum Shift {
     OneOf(Vec<f32>),
 }
 
-/// What augmentation draws for each image of a batch, from the step's key: `() -> [N, 10]`.
+/// Draws the random parameters of augmentation for each image of a batch, from the step's key: `() -> [N, 10]`.
 ///
 /// The first six figures are the transform: the pixel at `(y, x)` of the result comes from row `d0 y + d1 x + d2` and
 /// column `d3 y + d4 x + d5`. Then the channel shift, the brightness, and the row and the column where the square that
@@ -47,7 +47,7 @@ pub struct AugmentDraw {
     pub flip: [bool; 2],
     /// The image is moved by a whole number of pixels in `-crop..=crop`, along each axis.
     pub crop: u32,
-    /// What is added to all values is uniform in `[-channel_shift, channel_shift)`.
+    /// The channel shift, added to all values, is uniform in `[-channel_shift, channel_shift)`.
     pub channel_shift: f32,
     /// The least and the most factor.
     pub brightness: [f32; 2],
@@ -106,7 +106,7 @@ impl AugmentDraw {
 }
 
 impl Shift {
-    /// What the kernel is told: how many choices, whether they are 0, 1, 2, ..., the most, and the choices.
+    /// The kernel's parameters: the number of choices, whether they are 0, 1, 2, ..., the maximum, and the choices.
     fn params(&self) -> (u32, u32, f32, &[f32]) {
         match self {
             Shift::Uniform(most) => (0, 0, *most, &[]),

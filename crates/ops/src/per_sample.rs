@@ -7,7 +7,7 @@ use kiln_graph::{
 use crate::case::Case;
 use crate::kernels::per_sample as kernel;
 
-/// From so many elements of a row on, a workgroup adds them up rather than an invocation.
+/// The minimum number of elements of a row for which a workgroup computes the sum instead of a single invocation.
 const WIDE: usize = 64;
 
 /// One value for each sample, from all of its elements: `[N, …] -> [N]`.

@@ -13,7 +13,7 @@ use super::scopes::{Access, AccessKind, ExitKind, Id, ScopeId, ScopeKind, Scopes
 use super::variants::Variants;
 use super::{Shader, Unsupported};
 
-/// How a value differs between lanes.
+/// The variation of a value between lanes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Class {
     /// Not known yet, while the analysis runs.

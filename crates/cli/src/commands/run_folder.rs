@@ -67,7 +67,7 @@ impl RunFolder {
     /// Its contents.
     ///
     /// # Errors
-    /// When a file of a run cannot be read.
+    /// If a file of a run cannot be read.
     pub fn contents(&self) -> Result<Contents, Error> {
         if self.path.join(CHECKPOINT).exists() {
             return Ok(Contents::Checkpoint);

@@ -14,7 +14,7 @@ Examples:
   kiln summary vgg16
   kiln summary some/model.json      # as written by Keras' to_json")]
 pub struct Arguments {
-    /// A network that Kiln knows (lenet, cifar10_simple, cifar10_deep, vgg16, inception_v3), a folder that `kiln train` left, or a model.json.
+    /// The network: lenet, cifar10_simple, cifar10_deep, vgg16, inception_v3, the output folder of `kiln train`, or a model.json.
     model: String,
 }
 

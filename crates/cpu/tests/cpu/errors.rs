@@ -1,4 +1,4 @@
-//! What goes wrong comes back as an error that says what was expected.
+//! Failures are reported as errors that state what was expected.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -53,8 +53,8 @@ fn a_plan_that_contradicts_its_kernels_or_buffers_is_an_error() {
         (with(arguments(vec![floats(0, 4), floats(1, 0)])), "`y` is empty"),
         (with(shifted(u64::MAX - 3)), "not within"),
         (with(shifted(8)), "not a multiple of 64"),
-        (with(arguments(vec![floats(0, 4), floats(0, 4)])), "`y` lies in a buffer that the call both reads and writes"),
-        (with(add), "`z` lies in a buffer that the call both reads and writes"),
+        (with(arguments(vec![floats(0, 4), floats(0, 4)])), "`y` is in a buffer that the call both reads and writes"),
+        (with(add), "`z` is in a buffer that the call both reads and writes"),
         (with(CallDescriptor { workgroups: [u32::MAX, 1, 1], ..affine(4) }), "at most 65535"),
         (with(CallDescriptor { params: vec![0; 8], ..affine(4) }), "8 bytes of parameters, the kernel takes 4"),
         (
@@ -138,10 +138,7 @@ fn more_memory_than_there_is_is_an_error_that_names_the_buffer() {
 fn threads_and_lanes_that_cannot_be_had_are_errors() {
     for threads in [0, 1025, usize::MAX] {
         let error = CpuDevice::new(Options { threads: Some(threads), ..Options::default() }).unwrap_err();
-        assert!(
-            error.to_string().contains(&format!("{threads} threads were asked for, expected 1 to 1024")),
-            "{error}"
-        );
+        assert!(error.to_string().contains(&format!("{threads} threads requested, expected 1 to 1024")), "{error}");
     }
     for max_lanes in [0, 1, 2, 5, u32::MAX - 1] {
         let error = CpuDevice::new(Options { max_lanes, ..Options::default() }).unwrap_err();

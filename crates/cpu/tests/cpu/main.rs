@@ -1,4 +1,4 @@
-//! What the processor does with plans, with kernels written by hand as kiln-build would translate them.
+//! Plans on the processor, with hand-written kernels in the form that kiln-build generates.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -36,7 +36,7 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(bytemuck::pod_read_unaligned).collect()
 }
 
-/// Runs a plan for these steps and gives what its last buffer then holds.
+/// Runs a plan for these steps and returns the contents of its last buffer.
 fn run(device: &CpuDevice, plan: &Plan, buffers: &[Arc<dyn DeviceBuffer>], steps: &[Step]) -> Vec<f32> {
     let mut program = device.program(plan, buffers).unwrap();
     let pending = program.run(steps, all(buffers.last().unwrap())).unwrap();

@@ -1,4 +1,4 @@
-//! What programs compute, for any number of threads and any order of workgroups.
+//! Results of programs, for any number of threads and any order of workgroups.
 
 use kiln_cpu::{CpuDevice, Options};
 use kiln_graph::{CallDescriptor, Device, DeviceKind, Order, Step};

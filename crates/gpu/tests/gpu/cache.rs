@@ -79,7 +79,7 @@ fn a_cache_that_wgpu_refuses_is_replaced() {
     }
 }
 
-/// Seeded mutations of the whole file: none reaches the driver, each run computes, and the file is made anew.
+/// Seeded mutations of the whole file: none reaches the driver, each run computes, and the file is recreated.
 /// `KILN_FUZZ` sets how many.
 #[test]
 fn mutations_of_the_cache_never_reach_the_driver() {

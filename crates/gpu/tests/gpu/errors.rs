@@ -1,4 +1,4 @@
-//! What goes wrong comes back as an error, never as a panic, and says what to do.
+//! Failures are reported as errors that say what to do, never as panics.
 
 use kiln_gpu::GpuDevice;
 use kiln_graph::{CallDescriptor, Device, DeviceError, Plan, ReadBack, Step};

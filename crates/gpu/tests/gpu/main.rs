@@ -1,4 +1,4 @@
-//! What a device of wgpu does with plans. Needs an adapter; a driver that computes on the processor will do.
+//! Plans on wgpu devices. Needs an adapter; a software driver is sufficient.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

@@ -1,4 +1,4 @@
-//! What a program computes, and what it costs.
+//! Results and costs of programs.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Kernels that nobody vouched for stay within their memory, also on a device that runs trusted ones without checks.
+//! Untrusted kernels stay within their memory, also on a device that runs trusted ones without checks.
 
 use std::sync::{Arc, OnceLock};
 

@@ -178,7 +178,7 @@ fn a_buffer_that_a_call_both_reads_and_writes_is_an_error() {
     let buffer = graph.buffer("one");
     graph.place(y, buffer, 256).unwrap();
     let error = Plan::new(&graph, &Limits::WEBGPU).unwrap_err().to_string();
-    assert_eq!(error, ": double.forward: `y` lies in a buffer that the call both reads and writes");
+    assert_eq!(error, ": double.forward: `y` is in a buffer that the call both reads and writes");
 }
 
 #[test]

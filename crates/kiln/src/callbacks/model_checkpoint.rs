@@ -15,15 +15,15 @@ use crate::{Error, Model, Result};
 
 /// The state of the training beside the model's files: see [`Model::load_checkpoint`].
 const CHECKPOINT: &str = "checkpoint.safetensors";
-/// What the name of a file of weights ends with.
+/// The suffix of files of weights.
 const WEIGHTS: &str = ".safetensors";
 
-/// Saves the model after epochs, as Keras' `ModelCheckpoint` does: into a folder, with [`Model::save`], and beside
-/// that `checkpoint.safetensors`, with which training goes on ([`Model::load_checkpoint`]); or its weights alone
-/// into a safetensors file.
+/// Saves the model after epochs, like Keras' `ModelCheckpoint`: to a folder, with [`Model::save`], together with
+/// `checkpoint.safetensors` for resuming the training ([`Model::load_checkpoint`]); or only its weights to a
+/// safetensors file.
 ///
-/// An epoch that another callback stopped leaves nothing. The best value stays from one training to the next, and a
-/// resumed training has that of the checkpoint.
+/// An epoch stopped by another callback is not saved. The best value persists from one training to the next, and a resumed
+/// training restores it from the checkpoint.
 ///
 /// # Example
 /// ```
@@ -34,27 +34,27 @@ const WEIGHTS: &str = ".safetensors";
 /// ```
 #[derive(Clone, Debug)]
 pub struct ModelCheckpoint {
-    /// The folder, or with `save_weights_only` the file, whose name then ends in `.safetensors`. Placeholders stand for
-    /// the epoch, the first being 1, and for its figures: `{epoch:02d}`, `{val_loss:.2f}`, `{loss:.3e}`. Folders that are
-    /// not there are made; files that are there are replaced.
+    /// The folder, or with `save_weights_only` the file, whose name then ends in `.safetensors`. Placeholders insert the
+    /// epoch, starting at 1, and its metrics: `{epoch:02d}`, `{val_loss:.2f}`, `{loss:.3e}`. Missing folders are created;
+    /// existing files are replaced.
     pub filepath: String,
-    /// The figure that tells which model is best: a name of [`EpochLogs::figures`].
+    /// The metric that determines the best model: a name of [`EpochLogs::figures`].
     pub monitor: String,
-    /// Whether only a model that is better than all before it is saved.
+    /// Whether to save only models that are better than all previous ones.
     pub save_best_only: bool,
-    /// Whether only the weights are saved.
+    /// Whether to save only the weights.
     pub save_weights_only: bool,
-    /// Which way the figure improves.
+    /// The direction in which the metric improves.
     pub mode: Mode,
-    /// After how many epochs the next is saved or, with `save_best_only`, compared. Keras' `save_freq` counts batches.
+    /// The interval, in epochs, of saving or, with `save_best_only`, comparing. Keras' `save_freq` counts batches.
     pub period: usize,
-    /// What the first model must be better than to be saved with `save_best_only`.
+    /// The value that the first model must improve on to be saved with `save_best_only`.
     pub initial_value_threshold: Option<f64>,
-    /// What training leaves here: `Default::default()` to begin with.
+    /// The state, updated by training; initially `Default::default()`.
     pub state: ModelCheckpointState,
 }
 
-/// What a [`ModelCheckpoint`] keeps from epoch to epoch.
+/// The state of a [`ModelCheckpoint`] between epochs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ModelCheckpointState {
     #[serde(with = "exact")]

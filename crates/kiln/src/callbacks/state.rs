@@ -103,24 +103,24 @@ impl CallbackState {
     }
 }
 
-/// What a compiled model keeps of its callbacks.
+/// The states of a compiled model's callbacks.
 #[derive(Debug, Default)]
 pub(crate) struct CallbackStates {
-    /// The states of the last `fit`'s callbacks, as they were after its last epoch that ran to its end.
+    /// The states of the last `fit`'s callbacks after its last complete epoch.
     pub states: Vec<CallbackState>,
-    /// Whether callbacks are being told of an epoch's end.
+    /// Whether `on_epoch_end` is being called.
     pub ending_epoch: bool,
-    /// The states of a checkpoint, and how many epochs it has, for the next `fit`.
+    /// The states of a checkpoint and its number of epochs, for the next `fit`.
     resumed: Option<(Vec<CallbackState>, usize)>,
 }
 
 impl CallbackStates {
-    /// Keeps the states of a checkpoint with so many epochs.
+    /// Stores the states of a checkpoint with this number of epochs.
     pub fn resume(&mut self, states: Vec<CallbackState>, epochs: usize) {
         (self.states, self.resumed) = (states.clone(), Some((states, epochs)));
     }
 
-    /// The states of the checkpoint that was restored last, if no `fit` has had them and the next one goes on from there.
+    /// The states of the last restored checkpoint, if no `fit` has used them yet and the next one continues from it.
     pub fn take_resumed(&mut self, initial_epoch: usize) -> Option<Vec<CallbackState>> {
         self.resumed.take().filter(|(_, epochs)| *epochs == initial_epoch).map(|(states, _)| states)
     }

@@ -54,7 +54,7 @@ pub enum DataError {
         samples: usize,
         /// The required number of label values.
         expected: usize,
-        /// How many there are.
+        /// The number found.
         found: usize,
     },
     /// The number of weights does not match the samples.

@@ -1,18 +1,18 @@
-//! What becomes of a data set's values before a model sees them.
+//! Standardization of a data set's values before they enter a model.
 
 use std::sync::Arc;
 
-/// What becomes of the values of a data set after they were scaled and before a model sees them.
+/// The standardization of a data set's values after scaling and before they enter a model.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Standardization {
     /// Whether each sample is centred, and whether it is then divided by its standard deviation.
     pub samples: Option<bool>,
-    /// What then happens to each value by its place.
+    /// The subsequent featurewise standardization.
     pub features: Option<Arc<Features>>,
 }
 
 impl PartialEq for Standardization {
-    /// The same rule. Features that are the same memory are equal without a look at their values.
+    /// Compares all settings. Features in the same memory are equal without comparing values.
     fn eq(&self, other: &Standardization) -> bool {
         let same_features = match (&self.features, &other.features) {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
@@ -23,7 +23,7 @@ impl PartialEq for Standardization {
 }
 
 impl Standardization {
-    /// Hands over all that the rule consists of, as bytes.
+    /// Passes all parameters to a hash function, as bytes.
     pub(crate) fn hash_into(&self, update: &mut dyn FnMut(&[u8])) {
         update(format!("{:?}", self.samples).as_bytes());
         if let Some(Features { centre, divisor, whitening }) = self.features.as_deref() {
@@ -34,13 +34,13 @@ impl Standardization {
     }
 }
 
-/// What [`Augmentation::fit`](crate::augmentation::Augmentation::fit) finds in a training set, for samples of E values:
-/// `y = whitening^T (x - centre) / divisor`.
+/// The features of a training set with samples of E values, computed by
+/// [`Augmentation::fit`](crate::augmentation::Augmentation::fit): `y = whitening^T (x - centre) / divisor`.
 #[derive(Clone, PartialEq)]
 pub struct Features {
-    /// `[E]`: what is subtracted from each value, the mean of its channel.
+    /// `[E]`: the mean of each value's channel, which is subtracted.
     pub centre: Vec<f32>,
-    /// `[E]`: what it is divided by then, 1 or the standard deviation of its channel.
+    /// `[E]`: the divisor applied next, 1 or the standard deviation of the channel.
     pub divisor: Vec<f32>,
     /// `[E, E]`: the matrix of ZCA whitening.
     pub whitening: Option<Vec<f32>>,
@@ -53,7 +53,7 @@ impl std::fmt::Debug for Features {
 }
 
 impl Features {
-    /// What is subtracted from each channel, and what it is divided by then, for samples of so many values.
+    /// Features with a mean and a divisor per channel, for samples of this many values.
     pub(crate) fn of_channels(mean: &[f32], divisor: &[f32], elements: usize) -> Features {
         let spread = |by_channel: &[f32]| by_channel.iter().copied().cycle().take(elements).collect();
         Features { centre: spread(mean), divisor: spread(divisor), whitening: None }

@@ -111,7 +111,7 @@ pub trait Layer: Debug + Send + Sync {
     /// The output shape for one sample of this shape.
     ///
     /// # Errors
-    /// When the layer does not accept such a sample, or one of its arguments is outside its range.
+    /// If the layer does not accept such a sample, or one of its arguments is outside its range.
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError>;
 
     /// The output shape for one sample of each input. By default a layer has one input.

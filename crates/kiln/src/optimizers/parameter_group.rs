@@ -1,4 +1,4 @@
-//! How fast some variables learn and decay, compared with all others.
+//! Learning rate factors and weight decays of individual variables.
 
 use serde::{Deserialize, Serialize};
 

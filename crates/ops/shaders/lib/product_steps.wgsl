@@ -1,4 +1,4 @@
-// What the products of matrices without workgroup memory share: four steps of the inner axis at once.
+// Shared by matrix products without workgroup memory: four steps of the inner axis at once.
 #import product_quads
 
 // Four rows of b from row k on, of one quad of columns.

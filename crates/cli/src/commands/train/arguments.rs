@@ -52,14 +52,14 @@ pub struct Arguments {
     // Must be first, because the fields after it remove the arguments that they parse.
     #[command(flatten)]
     pub options: Options,
-    /// The network: lenet, cifar10_simple, cifar10_deep, or a model.json in the form of Keras' to_json, with random weights; or a
-    /// folder that `kiln train` left, with the weights that are there.
+    /// The network: lenet, cifar10_simple, cifar10_deep, or a model.json in Keras' to_json format, with random weights; or
+    /// the output folder of `kiln train`, with its weights.
     pub model: String,
-    /// What to learn: mnist, fashion-mnist, cifar10, cifar100 (fetched if need be), a folder with their files, a folder
-    /// with the folders train and test, each with a folder of images for each class, a folder of images for each class
-    /// (of which --validation-split sets a share apart), an archive of one (.tar.gz), or a safetensors file with x (f32 or
-    /// u8, seen as it is) and y (classes or a row for each sample) [default: mnist for lenet, cifar10 for cifar10_simple and
-    /// cifar10_deep].
+    /// The training data: mnist, fashion-mnist, cifar10, cifar100 (downloaded if missing), a folder with their files, a
+    /// folder with the subfolders train and test, each with one subfolder of images per class, a folder with one subfolder
+    /// of images per class (of which --validation-split holds out a fraction), an archive of one (.tar.gz), or a safetensors
+    /// file with x (f32 or u8, not rescaled) and y (classes or one row per sample) [default: mnist for lenet, cifar10 for
+    /// cifar10_simple and cifar10_deep].
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
     #[command(flatten)]
@@ -84,8 +84,8 @@ pub struct Arguments {
     /// The batch size.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     pub batch_size: u32,
-    /// Compute each batch in so many shards, one after the other, and sum their gradients for one step: batches that do not
-    /// fit the device's memory fit it then, and the result is the same up to rounding.
+    /// Gradient accumulation: compute each batch in this many shards and sum their gradients for one step. Allows batches
+    /// that exceed the device's memory; the result is the same up to rounding.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=32), allow_negative_numbers = true, value_name = "N")]
     pub accumulate: u32,
     #[command(flatten)]

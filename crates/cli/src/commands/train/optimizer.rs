@@ -15,7 +15,7 @@ use crate::error::Error;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Optimizer options")]
 pub struct OptimizerArguments {
-    /// How the weights are changed [default: rmsprop for cifar10_simple and cifar10_deep, else adam].
+    /// The optimizer [default: rmsprop for cifar10_simple and cifar10_deep, else adam].
     #[arg(long, value_enum)]
     optimizer: Option<Rule>,
     /// The learning rate [default: Keras' for the optimizer: 0.001, but 0.01 for sgd].

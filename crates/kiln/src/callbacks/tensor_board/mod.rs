@@ -31,13 +31,13 @@ pub struct TensorBoard {
     pub log_dir: PathBuf,
     /// Whether to write `epoch_steps_per_second`, too.
     pub write_steps_per_second: bool,
-    /// How often to write figures, in addition to those of each epoch.
+    /// The frequency of writing metrics, in addition to those of each epoch.
     pub update_freq: UpdateFreq,
     /// The state kept by training; initially `Default::default()`.
     pub state: TensorBoardState,
 }
 
-/// How often a [`TensorBoard`] writes.
+/// The update frequency of a [`TensorBoard`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UpdateFreq {
     /// After each epoch.

@@ -34,7 +34,7 @@ pub(super) fn member(network: &Network, placed: &PlacedLayer) -> Option<Value> {
 /// Reads the member of a layer's object for the network's last layer.
 ///
 /// # Errors
-/// When it holds something else, a number outside its range, or a variable that the layer does not have.
+/// If it holds something else, a number outside its range, or a variable that the layer does not have.
 pub(super) fn read(json: &Value, network: &mut Network) -> Result<(), String> {
     let Some(member) = json.get(MEMBER).filter(|member| !member.is_null()) else { return Ok(()) };
     let Own { parameter_groups } =
