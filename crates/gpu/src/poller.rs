@@ -26,9 +26,12 @@ impl Watch {
     }
 }
 
+/// The channel of the submissions to wait for.
+type Watched = Sender<(wgpu::SubmissionIndex, Arc<Watch>)>;
+
 /// The thread of a device. It starts with the first future that is polled and ends with the device.
 #[derive(Debug, Default)]
-pub(crate) struct Poller(Mutex<Option<Sender<(wgpu::SubmissionIndex, Arc<Watch>)>>>);
+pub(crate) struct Poller(Mutex<Option<Watched>>);
 
 impl Poller {
     /// Ends the watch when a submission is done or lost. Where no thread can be had, that is at once.
@@ -44,7 +47,7 @@ impl Poller {
     }
 }
 
-fn start(device: wgpu::Device) -> Option<Sender<(wgpu::SubmissionIndex, Arc<Watch>)>> {
+fn start(device: wgpu::Device) -> Option<Watched> {
     let (sender, receiver) = channel::<(wgpu::SubmissionIndex, Arc<Watch>)>();
     let work = move || {
         for (index, watch) in receiver {
