@@ -34,7 +34,7 @@ pub use terminate_on_nan::TerminateOnNaN;
 /// A callback of training. Most methods may stop training with [`ControlFlow::Break`]: submitted work still finishes,
 /// and the history records that training was stopped. The figures of a stopped validation are omitted.
 ///
-/// Callbacks are called in the order of [`Fit::callbacks`](crate::Fit::callbacks). An error ends training immediately
+/// Callbacks are called in the order in which they are passed. An error ends training immediately
 /// and is returned by [`fit`](Model::fit).
 ///
 /// A training resumed from a checkpoint ([`Model::load_checkpoint`]) has the result of an uninterrupted one if

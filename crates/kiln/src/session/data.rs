@@ -54,7 +54,8 @@ impl Session {
         let batch = data.len().min(most);
         match self.resident.get_mut(&role) {
             Some(resident) if batch <= resident.ty.capacity() && resident.accepts(data, role) => {
-                resident.replace(data, role, &self.buffers)?;
+                // Chunks of it are written one by one, in its own order.
+                resident.data = data.clone();
             }
             _ => {
                 self.drop_data(role);

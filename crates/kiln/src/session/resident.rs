@@ -13,7 +13,7 @@ use crate::{Device, Error, Result, memory};
 /// A data set on the device: all of it or, one after the other, chunks of it.
 #[derive(Debug)]
 pub(crate) struct Resident {
-    data: Dataset,
+    pub data: Dataset,
     pub ty: DataType,
     /// Whether all samples are on the device.
     whole: bool,
