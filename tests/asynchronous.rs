@@ -216,3 +216,45 @@ fn a_training_does_not_wait_for_data_that_are_not_there() {
     }
     assert_eq!(steps, 2);
 }
+
+#[test]
+fn a_prediction_that_nobody_polls_holds_up_no_other() {
+    let (model, data) = (compiled(), bars(300));
+    let mut idle = Box::pin(model.predict_async(&data));
+    let _ = idle.poll_unpin(&mut Context::from_waker(Waker::noop()));
+
+    let other = model.predict(&bars(7)).unwrap();
+
+    assert_eq!(pollster::block_on(idle).unwrap(), model.predict(&data).unwrap());
+    assert_eq!(other, model.predict(&bars(7)).unwrap());
+}
+
+#[test]
+fn predictions_of_several_types_at_once_are_those_of_each_alone() {
+    let (model, bytes) = (compiled(), bars(300));
+    let floats = Dataset::from_f32([6, 6, 1], (0..300 * 36).map(|i| (i % 7) as f32 / 7.0).collect(), None).unwrap();
+    let alone = [&bytes, &floats].map(|data| model.predict(data).unwrap());
+
+    let together = pollster::block_on(join(model.predict_async(&bytes), model.predict_async(&floats)));
+
+    assert_eq!([together.0.unwrap(), together.1.unwrap()], alone);
+}
+
+#[test]
+fn a_model_compiled_anew_within_an_epoch_ends_it() {
+    let data = bars(40);
+    let mut model = compiled();
+    let mut training = model.training(&data, options(5)).unwrap();
+    training.begin_epoch(1).unwrap();
+    training.next_report().unwrap();
+
+    training.model().compile(device(), Compile::default()).unwrap();
+    training.model().train_on_batch(&bars(8)).unwrap();
+
+    let errors = [training.submit(1).map(drop), training.poll().map(drop), training.wait().map(drop)];
+    for error in errors.map(Result::unwrap_err) {
+        assert!(error.to_string().contains("call `begin_epoch`"), "{error}");
+    }
+    training.begin_epoch(2).unwrap();
+    while training.next_report().unwrap().is_some() {}
+}

@@ -234,7 +234,7 @@ fn arguments_that_make_no_sense_are_errors_that_say_what_does() {
         (Augmentation { rotation_range: -1.0, ..default() }, "rotation_range: expected an angle in degrees"),
         (Augmentation { width_shift_range: vec![].into(), ..default() }, "width_shift_range: expected a fraction"),
         (Augmentation { height_shift_range: f64::NAN.into(), ..default() }, "height_shift_range: expected a fraction"),
-        (Augmentation { zoom_range: 1.0.into(), ..default() }, "zoom_range: expected a number from 0 to below 1"),
+        (Augmentation { zoom_range: 1.0.into(), ..default() }, "zoom_range: expected a number at least 0 and below 1"),
         (Augmentation { zoom_range: [1.2, 0.8].into(), ..default() }, "zoom_range: expected"),
         (Augmentation { brightness_range: Some([2.0, 1.0]), ..default() }, "brightness_range: expected two factors"),
         (Augmentation { interpolation_order: 3, ..default() }, "interpolation_order: expected 0 or 1, found 3"),

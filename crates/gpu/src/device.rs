@@ -98,7 +98,8 @@ impl GpuDevice {
     ///
     /// `checked` is [`Options::checked`].
     ///
-    /// The app's callbacks for errors and loss stay as they are: Kiln catches its own errors in error scopes.
+    /// The app's callbacks for errors and loss stay as they are: Kiln catches its own errors in error scopes. While an
+    /// executor awaits Kiln's futures, a thread of Kiln's polls the device, and callbacks of the app run on it, too.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, checked: bool) -> GpuDevice {
         GpuDevice { context: Arc::new(Context::new(device, queue, checked, None)), adapter: None }
     }

@@ -23,6 +23,7 @@ pub(crate) struct GpuPending {
     index: wgpu::SubmissionIndex,
     /// Where the read-back goes, and its size in bytes.
     staging: Option<(wgpu::Buffer, u64)>,
+    reads_back: bool,
     mapped: Receiver<Mapped>,
     /// Errors of calls up to this submission that wgpu reports later.
     late: Late,
@@ -49,15 +50,22 @@ impl GpuPending {
         })?;
         let index = context.submit(commands)?;
         let (sender, mapped) = channel();
-        // There is no receiver any more if the pending was dropped.
+        let (reads_back, weak) = (staging.is_some(), Arc::downgrade(context));
+        // If the pending was dropped, there is no receiver, and the buffer is free once it is mapped.
         context.attempt("read back", || match &staging {
             Some((buffer, bytes)) => {
-                buffer.map_async(wgpu::MapMode::Read, 0..*bytes, move |result| drop(sender.send(result)));
+                let staging = buffer.clone();
+                let done = move |result| {
+                    if let (Err(_), Some(context)) = (sender.send(result), weak.upgrade()) {
+                        context.ring.give(&context, staging);
+                    }
+                };
+                buffer.map_async(wgpu::MapMode::Read, 0..*bytes, done);
             }
             None => context.queue.on_submitted_work_done(move || drop(sender.send(Ok(())))),
         })?;
         let late = context.take_late();
-        Ok(GpuPending { context: context.clone(), index, staging, mapped, late, watch: None })
+        Ok(GpuPending { context: context.clone(), index, staging, mapped, reads_back, late, watch: None })
     }
 
     /// The read-back, once wgpu has answered.
@@ -65,7 +73,11 @@ impl GpuPending {
         match answer {
             // Does not wait any more, but detects a submission dropped with its device.
             Ok(Ok(())) => self.context.wait(&self.index)?,
-            Ok(Err(_)) | Err(Canceled) => {
+            Ok(Err(error)) => {
+                self.context.alive()?;
+                return Err(self.context.invalid(format!("the read-back cannot be mapped: {error}")));
+            }
+            Err(Canceled) => {
                 self.context.alive()?;
                 return Err(self.context.invalid("the submission was waited for twice"));
             }
@@ -114,6 +126,10 @@ impl Future for GpuPending {
             } else {
                 this.context.poll()?
             }
+            if waits && !this.reads_back {
+                // wgpu calls back after all that was submitted by now, perhaps by others: nothing more to wait for.
+                return Poll::Ready(Ok(Vec::new()));
+            }
             if let Poll::Ready(answer) = this.mapped.poll_unpin(task) {
                 return Poll::Ready(this.finish(answer));
             }
@@ -127,7 +143,7 @@ impl Future for GpuPending {
                 None => {
                     let watch = this.watch.insert(Arc::default());
                     watch.waker.register(task.waker());
-                    this.context.poller.watch(&this.context.device, &this.index, watch);
+                    this.context.poller.watch(&this.context.device, watch);
                 }
             }
             // The watch may have ended before the waker was there.
@@ -141,9 +157,8 @@ impl Future for GpuPending {
 impl Drop for GpuPending {
     fn drop(&mut self) {
         self.context.put_late(std::mem::take(&mut self.late));
-        // The device may still copy into it; its next use comes later in the queue.
-        if let Some((staging, _)) = self.staging.take() {
-            self.context.ring.give(&self.context, staging);
+        if let Some(watch) = &self.watch {
+            watch.over.store(true, Ordering::Release);
         }
     }
 }

@@ -25,8 +25,7 @@ impl Ring {
         context.buffer("read back", size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)
     }
 
-    /// Returns a buffer, mapped or about to be. If another thread is mapping it right now, wgpu does not unmap it, and it
-    /// is freed instead.
+    /// Returns a mapped buffer.
     pub(crate) fn give(&self, context: &Context, buffer: wgpu::Buffer) {
         let unmapped = context.attempt("unmap", || buffer.unmap()).is_ok();
         if unmapped && buffer.size() <= KEEP_BYTES {

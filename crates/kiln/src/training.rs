@@ -390,9 +390,7 @@ impl<'a> Training<'a> {
         if self.stopped || self.model.session("fit")?.training_data == self.training_data {
             return Ok(());
         }
-        let expected = "no step on other data within an epoch; call `begin_epoch` after such a step".to_owned();
-        let found = "one since `begin_epoch`".to_owned();
-        Err(Error::Argument { name: "training", expected, found })
+        Err(intervened())
     }
 
     fn poll_next_report(&mut self, task: &mut Context<'_>) -> Poll<Result<Option<StepReport>>> {
@@ -408,6 +406,9 @@ impl<'a> Training<'a> {
         if self.landed.is_empty() {
             let Some(pass) = &mut self.pass else { return Poll::Ready(Ok(None)) };
             let session = self.model.session("fit")?;
+            if !pass.is_over(session) {
+                return Poll::Ready(Err(intervened()));
+            }
             let Some(landed) = ready!(landing(pass, session))? else { return Poll::Ready(Ok(None)) };
             self.landed.extend(session.batches(&landed));
         }
@@ -425,6 +426,12 @@ impl<'a> Training<'a> {
         let (loss, metrics) = (of_step.loss(), of_step.metrics());
         Ok(StepReport { epoch: self.epoch, step: self.steps, samples: batch.samples, loss, metrics })
     }
+}
+
+/// The error of a training whose data or device state was replaced within an epoch.
+fn intervened() -> Error {
+    let expected = "no step on other data within an epoch; call `begin_epoch` after such a step".to_owned();
+    Error::Argument { name: "training", expected, found: "one since `begin_epoch`".to_owned() }
 }
 
 /// A stream of the reports of several epochs: see [`Training::epochs`]. Dropping it ends the training after the steps in

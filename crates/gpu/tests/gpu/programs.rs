@@ -152,6 +152,7 @@ fn three_hundred_runs_allocate_nothing_after_the_first_few() {
     // A device of its own: other tests allocate on the shared one meanwhile.
     let device = crate::open();
     let buffers = [buffer(&device, &[0.0; 100]), buffer(&device, &[0.0; 8])];
+    let mut many_of = device.program(&descend(100, 8), &buffers).unwrap();
     let mut program = device.program(&descend(100, 8), &buffers).unwrap();
     let mut run = |index: u32| {
         let steps: Vec<Step> = (0..8).map(|row| step(index, row, 1e-3)).collect();
@@ -160,6 +161,9 @@ fn three_hundred_runs_allocate_nothing_after_the_first_few() {
         assert_eq!(crate::floats(&pending.wait().unwrap()), [index as f32; 8]);
         drop(dropped);
     };
+    // More in flight than the loop ever has.
+    let many: Vec<_> = (0..4).map(|_| many_of.run(&[Step::default()], all(&buffers[0])).unwrap()).collect();
+    many.into_iter().for_each(|pending| drop(pending.wait().unwrap()));
     (0..3).for_each(&mut run);
     let before = device.allocations();
 

@@ -63,11 +63,25 @@ impl Model {
         self.fine_tune_with_callbacks(data, cache, fit, &mut [])
     }
 
+    /// As [`Model::fine_tune_async`], and waits.
+    ///
+    /// # Errors
+    /// As [`Model::fine_tune_async`].
+    pub fn fine_tune_with_callbacks(
+        &mut self,
+        data: &Dataset,
+        cache: FeatureCache,
+        fit: Fit<'_>,
+        callbacks: &mut [&mut dyn Callback],
+    ) -> Result<History> {
+        block_on(self.fine_tune_async(data, cache, fit, callbacks))
+    }
+
     /// As [`Model::fine_tune`], calling the callbacks in this order after each batch and epoch.
     ///
     /// # Errors
     /// As [`Model::fine_tune`], and those of the callbacks.
-    pub fn fine_tune_with_callbacks(
+    pub async fn fine_tune_async(
         &mut self,
         data: &Dataset,
         cache: FeatureCache,
@@ -91,13 +105,16 @@ impl Model {
             self.network.name_of(entry),
             data.len()
         );
-        let mut body = Body { model: self.sub_model(entry)?, cache };
-        body.model.to_device(&self.device()?)?;
-        let features = body.features(data)?;
-        let validation = fit.validation_data.map(|data| body.features(data)).transpose()?;
+        let mut body = Body { model: self.sub_model_async(entry).await?, cache };
+        body.model.to_device_async(&self.device()?).await?;
+        let features = body.features(data).await?;
+        let validation = match fit.validation_data {
+            Some(data) => Some(body.features(data).await?),
+            None => None,
+        };
         drop(body);
         let fit = Fit { validation_data: validation.as_ref(), ..fit };
-        block_on(self.fit_from((entry, &features), fit, callbacks))
+        self.fit_from((entry, &features), fit, callbacks).await
     }
 }
 
@@ -109,10 +126,10 @@ struct Body {
 
 impl Body {
     /// The outputs of the layers for a data set, with its labels and sample weights.
-    fn features(&mut self, data: &Dataset) -> Result<Dataset> {
+    async fn features(&mut self, data: &Dataset) -> Result<Dataset> {
         let values = match self.cache.clone() {
-            FeatureCache::Memory => self.model.predict(data)?.values,
-            FeatureCache::File(path) => self.kept(&path, data)?,
+            FeatureCache::Memory => self.model.predict_async(data).await?.values,
+            FeatureCache::File(path) => self.kept(&path, data).await?,
         };
         let shape = self.model.output_shape()?.clone();
         let mut features = Dataset::from_f32(shape, values, data.labels().cloned())?;
@@ -123,8 +140,8 @@ impl Body {
     }
 
     /// The features from a file. Computes and saves them if missing.
-    fn kept(&mut self, path: &Path, data: &Dataset) -> Result<Vec<f32>> {
-        let body = self.fingerprint()?;
+    async fn kept(&mut self, path: &Path, data: &Dataset) -> Result<Vec<f32>> {
+        let body = self.fingerprint().await?;
         let name = format!("{body}/{}", fingerprint_of(data)?);
         let mut kept = if path.exists() { saving::read_marked(path, MARK, self.model.name())? } else { Vec::new() };
         kept.retain(|features| features.name.starts_with(&body));
@@ -132,17 +149,17 @@ impl Body {
             tracing::info!("the features of {} samples are in {}", data.len(), path.display());
             return Ok(kept.swap_remove(found).values);
         }
-        let predictions = self.model.predict(data)?;
+        let predictions = self.model.predict_async(data).await?;
         kept.push(Weight { name, shape: predictions.shape, values: predictions.values });
         saving::save_marked(path, MARK, &kept)?;
         Ok(kept.pop().map(|features| features.values).unwrap_or_default())
     }
 
     /// The fingerprint of the layers and their weights.
-    fn fingerprint(&self) -> Result<String> {
+    async fn fingerprint(&self) -> Result<String> {
         let mut hash = Sha256::new();
         hash.update(saving::model_json(&self.model)?);
-        for weight in self.model.get_weights()? {
+        for weight in self.model.get_weights_async().await? {
             hash.update(bytemuck::cast_slice::<f32, u8>(&weight.values));
         }
         Ok(short(hash))

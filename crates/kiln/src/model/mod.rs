@@ -129,9 +129,13 @@ impl Model {
     /// # Errors
     /// If the layers do not fit together, it is a node of another model, or the device fails.
     pub fn sub_model(&self, output: Node) -> Result<Model> {
+        block_on(self.sub_model_async(output))
+    }
+
+    async fn sub_model_async(&self, output: Node) -> Result<Model> {
         self.network.check()?;
         self.check_node(output)?;
-        let all = self.flat_weights()?;
+        let all = self.flat_weights_async().await?;
         let (network, variables) = self.network.up_to(output);
         let weights = variables.into_iter().flat_map(|i| &all[self.network.variables[i].range()]).copied().collect();
         Ok(Model { weights, seed: self.seed, ..Model::of(network) })

@@ -1,7 +1,7 @@
 //! Data sets on a session's device.
 
 use super::resident::Resident;
-use super::{INFERENCE_BATCH, Role, Session};
+use super::{INFERENCE_BATCH, Role, Session, stamp};
 use crate::data::Dataset;
 use crate::network::Node;
 use crate::{Error, Result};
@@ -20,7 +20,7 @@ impl Session {
         if known {
             return Ok(());
         }
-        self.training_data += u64::from(role == Role::Train);
+        self.change_data(role);
         if let Some(resident) =
             self.resident.get_mut(&role).filter(|resident| same_entry && resident.accepts(data, role))
         {
@@ -54,11 +54,12 @@ impl Session {
         let batch = data.len().min(most);
         match self.resident.get_mut(&role) {
             Some(resident) if batch <= resident.ty.capacity() && resident.accepts(data, role) => {
-                // Chunks of it are written one by one, in its own order.
+                // Its chunks are written one by one, in its own order.
                 resident.data = data.clone();
             }
             _ => {
                 self.drop_data(role);
+                self.prediction_data += 1;
                 // A series of growing data sets reallocates only a few times.
                 let capacity = batch.next_power_of_two().min(most);
                 let resident = Resident::allocate(data, role, capacity, &self.device, &mut self.buffers)?;
@@ -66,6 +67,13 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Records a change of a role's data or of their order.
+    pub(super) fn change_data(&mut self, role: Role) {
+        if role == Role::Train {
+            self.training_data = stamp();
+        }
     }
 
     pub(super) fn check_samples(&self, data: &Dataset, entry: Node) -> Result<()> {
@@ -93,7 +101,7 @@ impl Session {
     /// # Errors
     /// If the device is lost.
     pub fn set_order(&mut self, role: Role, order: Vec<u32>) -> Result<()> {
-        self.training_data += u64::from(role == Role::Train);
+        self.change_data(role);
         match self.resident.get_mut(&role) {
             Some(resident) => resident.set_order(role, order, &self.buffers),
             None => Ok(()),

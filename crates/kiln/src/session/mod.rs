@@ -22,6 +22,7 @@ mod totals;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kiln_graph::{Buffers, Preparation, Program, Step};
 
@@ -89,14 +90,16 @@ pub(crate) struct Session {
     /// The number of evaluation and prediction steps since the last training step.
     inferences: u64,
     programs: Programs,
-    /// Serialises concurrent predictions.
-    turns: Arc<futures::lock::Mutex<()>>,
     resident: HashMap<Role, Resident>,
     /// The node at which the samples of each role enter.
     entries: HashMap<Role, Node>,
-    /// The number of times the training data, their order or the augmentation were set. A training driven step by step
-    /// uses it to detect that another one has intervened.
+    /// A stamp of the last change of the training data, their order or the augmentation. A training driven step by step uses
+    /// it to detect that another one has intervened.
     pub training_data: u64,
+    /// Counts the reallocations of buffers for predictions, whose programs are invalid then.
+    prediction_data: u64,
+    /// Differs from that of any other session.
+    pub id: u64,
 }
 
 impl Session {
@@ -128,10 +131,11 @@ impl Session {
             submissions: 0,
             inferences: 0,
             programs: Programs::default(),
-            turns: Arc::default(),
             resident: HashMap::new(),
             entries: HashMap::new(),
-            training_data: 0,
+            training_data: stamp(),
+            prediction_data: 0,
+            id: stamp(),
         };
         session.layout.allocate(&mut session.buffers)?;
         let metrics = METRICS_ROWS as u64 * session.row_bytes();
@@ -248,7 +252,7 @@ impl Session {
         if self.augmentation.as_ref() != augmentation {
             self.programs.retain(|key| !matches!(key.mode, Mode::Train | Mode::Gradients));
             self.augmentation = augmentation.cloned();
-            self.training_data += 1;
+            self.training_data = stamp();
         }
     }
 
@@ -320,6 +324,12 @@ impl Session {
         }
         steps
     }
+}
+
+/// A number that no other call returns in this process.
+fn stamp() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The low and high words.

@@ -23,6 +23,8 @@ const SHORT: Duration = Duration::from_millis(50);
 /// A pass over a data set in progress. No method blocks: pending work is polled.
 #[derive(Debug)]
 pub(crate) struct Pass {
+    /// [`Session::id`] of the session that it is over.
+    session: u64,
     mode: Mode,
     role: Role,
     batch: usize,
@@ -67,7 +69,23 @@ impl Pass {
             None => (None, resident.samples()),
         };
         let flights = VecDeque::with_capacity(IN_FLIGHT);
-        Ok(Pass { mode, role, batch, samples, first: 0, chunks, compilation: None, flights, last_done: None })
+        Ok(Pass {
+            session: session.id,
+            mode,
+            role,
+            batch,
+            samples,
+            first: 0,
+            chunks,
+            compilation: None,
+            flights,
+            last_done: None,
+        })
+    }
+
+    /// Whether it is over the data of this session.
+    pub fn is_over(&self, session: &Session) -> bool {
+        self.session == session.id
     }
 
     /// The number of submissions in flight.

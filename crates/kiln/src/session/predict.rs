@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use kiln_graph::{Pending, Preparation, ReadBack};
+use kiln_graph::{Pending, ReadBack, block_on};
 
 use super::names::Persistent;
 use super::programs::Key;
@@ -43,21 +43,35 @@ pub(crate) async fn predict(session: &Mutex<Session>, data: &Dataset) -> Result<
     }
 }
 
-/// Submits the prediction of a chunk of a data set. Callers take turns, since all use the same buffers: what they write
-/// reaches the device in the order of their submissions.
+/// Submits the prediction of a chunk of a data set. Concurrent predictions use the same buffers: each chunk is written and
+/// submitted under one lock, and chunks reach the device in the order of their submissions.
 async fn submit(session: &Mutex<Session>, data: &Dataset, chunk: &Dataset) -> Result<Box<dyn Pending>> {
-    let turns = locked(session).turns.clone();
-    let _turn = turns.lock().await;
-    let missing = {
-        let mut session = locked(session);
+    let key = prediction(chunk.len());
+    let (compilation, slot_bytes, reallocations) = {
+        let session = &mut *locked(session);
         session.prepare_predictions(data)?;
-        session.missing_prediction(chunk.len())?
+        match session.programs.get(key) {
+            Some(_) => return session.run_prediction(chunk),
+            None => {
+                let (preparation, slot_bytes) = session.preparation(key)?;
+                (preparation.program(), slot_bytes, session.prediction_data)
+            }
+        }
     };
-    if let Some((preparation, slot_bytes)) = missing {
-        let program = preparation.program().await?;
-        locked(session).keep(prediction(chunk.len()), program, slot_bytes);
+    let program = compilation.await?;
+    let session = &mut *locked(session);
+    if session.prediction_data == reallocations {
+        session.keep(key, program, slot_bytes);
+        return session.run_prediction(chunk);
     }
-    locked(session).run_prediction(chunk)
+    // Meanwhile a prediction of other data has replaced the buffers. The kernels are compiled now, so this takes no time.
+    session.prepare_predictions(data)?;
+    if session.programs.get(key).is_none() {
+        let (preparation, slot_bytes) = session.preparation(key)?;
+        let program = block_on(preparation.program())?;
+        session.keep(key, program, slot_bytes);
+    }
+    session.run_prediction(chunk)
 }
 
 /// The program for predictions of this many samples.
@@ -66,17 +80,6 @@ fn prediction(size: usize) -> Key {
 }
 
 impl Session {
-    /// The inputs for compiling the program for this many samples, and the size of its slots, if it is not compiled yet.
-    ///
-    /// # Errors
-    /// If planning fails or memory runs out.
-    fn missing_prediction(&mut self, batch: usize) -> Result<Option<(Preparation, u64)>> {
-        match self.programs.get(prediction(batch)) {
-            Some(_) => Ok(None),
-            None => self.preparation(prediction(batch)).map(Some),
-        }
-    }
-
     /// Writes a chunk to the device and runs the program of its size.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ impl Session {
     /// # Errors
     /// If planning fails, or the device cannot time its calls or is lost.
     pub fn profile(&mut self, role: Role, batch: usize, count: usize) -> Result<Profile> {
+        self.change_data(role);
         let mut samples = self.resident.get(&role).map_or(0, Resident::samples);
         if let Some(reader) = self.reader(role, batch)? {
             let chunk = reader.first()?;

@@ -63,12 +63,12 @@ impl Reader {
             for order in self.order.chunks(self.chunk) {
                 let chunk = self.read(order);
                 let failed = chunk.is_err();
-                if block_on(sender.send(chunk)).is_err() || failed {
+                if block_on(sender.send(chunk)).is_err() || failed || sender.is_closed() {
                     return;
                 }
             }
         });
-        Chunks::Read { receiver: Some(receiver), thread: Some(thread) }
+        Chunks::Read { receiver, thread: Some(thread) }
     }
 
     fn read(&self, order: &[u32]) -> std::result::Result<Dataset, DataError> {
@@ -79,8 +79,8 @@ impl Reader {
 /// The consecutive parts of a data set, each in memory.
 #[derive(Debug)]
 pub(super) enum Chunks {
-    /// Parts read by a thread.
-    Read { receiver: Option<Receiver<std::result::Result<Dataset, DataError>>>, thread: Option<JoinHandle<()>> },
+    /// Parts read by a thread, which ends with the receiver, after the part that it is reading.
+    Read { receiver: Receiver<std::result::Result<Dataset, DataError>>, thread: Option<JoinHandle<()>> },
     /// Parts of a data set in memory, in its order.
     Views { data: Dataset, next: usize, chunk: usize },
 }
@@ -110,11 +110,7 @@ impl Chunks {
     pub fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<Option<Dataset>>> {
         Poll::Ready(match self {
             Chunks::Read { receiver, thread } => {
-                let chunk = match receiver {
-                    Some(receiver) => ready!(receiver.poll_next_unpin(task)),
-                    None => None,
-                };
-                if let Some(chunk) = chunk {
+                if let Some(chunk) = ready!(receiver.poll_next_unpin(task)) {
                     return Poll::Ready(Ok(Some(chunk?)));
                 }
                 if let Some(Err(panic)) = thread.take().map(JoinHandle::join) {
@@ -128,17 +124,6 @@ impl Chunks {
                 Ok(if part.is_empty() { None } else { Some(part.in_memory()?) })
             }
         })
-    }
-}
-
-impl Drop for Chunks {
-    /// Ends the thread: chunks without a receiver are not read.
-    fn drop(&mut self) {
-        if let Chunks::Read { receiver, thread } = self {
-            *receiver = None;
-            // A panic came from a sample that is no longer needed.
-            drop(thread.take().map(JoinHandle::join));
-        }
     }
 }
 
