@@ -160,5 +160,10 @@ impl Drop for GpuPending {
         if let Some(watch) = &self.watch {
             watch.over.store(true, Ordering::Release);
         }
+        // An answer that comes later finds no receiver, and its callback returns the buffer.
+        self.mapped.close();
+        if let (Ok(Some(Ok(()))), Some((staging, _))) = (self.mapped.try_recv(), self.staging.take()) {
+            self.context.ring.give(&self.context, staging);
+        }
     }
 }
