@@ -22,9 +22,12 @@ pub(crate) struct Watch {
     pub(crate) over: AtomicBool,
 }
 
+/// The thread, and the channel of what it polls for.
+type Thread = (Sender<Arc<Watch>>, JoinHandle<()>);
+
 /// The thread of a device. It starts with the first future that an executor polls and ends with the device.
 #[derive(Debug, Default)]
-pub(crate) struct Poller(Mutex<Option<(Sender<Arc<Watch>>, JoinHandle<()>)>>);
+pub(crate) struct Poller(Mutex<Option<Thread>>);
 
 impl Poller {
     /// Polls the device until the watch is over. Without a thread, it is over at once.
@@ -53,7 +56,7 @@ impl Drop for Poller {
     }
 }
 
-fn start(device: wgpu::Device) -> Option<(Sender<Arc<Watch>>, JoinHandle<()>)> {
+fn start(device: wgpu::Device) -> Option<Thread> {
     let (sender, receiver) = channel();
     let work = move || poll(&device, &receiver);
     thread::Builder::new().name("kiln-gpu".to_owned()).spawn(work).ok().map(|thread| (sender, thread))

@@ -82,7 +82,7 @@ pub(super) enum Chunks {
     /// Parts read by a thread, which ends with the receiver, after the part that it is reading.
     Read { receiver: Receiver<std::result::Result<Dataset, DataError>>, thread: Option<JoinHandle<()>> },
     /// Parts of a data set in memory, in its order.
-    Views { data: Dataset, next: usize, chunk: usize },
+    Views { data: Box<Dataset>, next: usize, chunk: usize },
 }
 
 impl Chunks {
@@ -92,7 +92,7 @@ impl Chunks {
             let order = (0..data.len() as u32).collect();
             return Reader { data: data.clone(), order, chunk }.start();
         }
-        Chunks::Views { data: data.clone(), next: 0, chunk }
+        Chunks::Views { data: Box::new(data.clone()), next: 0, chunk }
     }
 
     /// The next chunk, once it is read; none after the last.
