@@ -163,7 +163,7 @@ fn a_new_training_that_does_not_fit_leaves_the_one_that_is_there() {
     for (model, more, expected) in [
         ("narrow.json", &[][..], "expects samples [5], the data set has samples [6]"),
         ("one.json", &["--loss", "categorical_crossentropy"], "expects a loss for its one output"),
-        ("over.json", &["--loss", "mean_squared_error"], "labels"),
+        ("over.json", &["--loss", "mean_squared_error"], "values per label"),
         ("linear.json", &[], "end the network with a softmax, or pass --from-logits"),
         ("over.json", &["--reduce-lr-on-plateau", "monitor=foo"], "expected a monitor of loss, accuracy"),
     ] {
@@ -183,7 +183,7 @@ fn a_training_that_cannot_begin_makes_no_folder() {
         (&["train", "lenett", "--data", "over.safetensors"][..], "unknown network `lenett`"),
         (&["train", "over.json", "--data", "none.safetensors"], "cannot read none.safetensors"),
         (&["train", "over.json", "--data", "none"], "unknown data set `none`"),
-        (&["train", "over.json", "--data", "over.safetensors", "--loss", "mean_squared_error"], "labels"),
+        (&["train", "over.json", "--data", "over.safetensors", "--loss", "mean_squared_error"], "values per label"),
         (&["train", "over.json", "--data", "over.safetensors", "--resume", "--out", "none"], "found no training"),
         (&["finetune", "vgg16", "--weights", "w", "--data", "none"], "unknown data set `none`"),
     ] {
