@@ -22,7 +22,7 @@ pub(crate) struct Watch {
     pub(crate) over: AtomicBool,
 }
 
-/// The thread, and the channel of what it polls for.
+/// The thread, and the channel of its watches.
 type Thread = (Sender<Arc<Watch>>, JoinHandle<()>);
 
 /// The thread of a device. It starts with the first future that an executor polls and ends with the device.

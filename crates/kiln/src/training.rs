@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::ops::RangeInclusive;
-use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use futures::Stream;
 use kiln_graph::block_on;
 
 use crate::augmentation::Augmentation;
 use crate::data::Dataset;
+use crate::epochs::Epochs;
 use crate::figures::Figures;
 use crate::model::Score;
 use crate::network::Node;
@@ -90,7 +89,7 @@ pub struct Training<'a> {
     /// [`Session::training_data`] when the epoch began.
     training_data: u64,
     /// The number of the current epoch, starting at 1.
-    epoch: usize,
+    pub(crate) epoch: usize,
     pass: Option<Pass>,
     /// Whether submission has been stopped.
     stopped: bool,
@@ -366,7 +365,7 @@ impl<'a> Training<'a> {
     /// # Ok::<(), kiln::Error>(())
     /// ```
     pub fn epochs(self, epochs: RangeInclusive<usize>) -> Epochs<'a> {
-        Epochs { training: self, epochs, is_under_way: false }
+        Epochs::new(self, epochs)
     }
 
     /// Stops submitting steps of this epoch. Steps in flight are still reported.
@@ -393,7 +392,7 @@ impl<'a> Training<'a> {
         Err(intervened())
     }
 
-    fn poll_next_report(&mut self, task: &mut Context<'_>) -> Poll<Result<Option<StepReport>>> {
+    pub(crate) fn poll_next_report(&mut self, task: &mut Context<'_>) -> Poll<Result<Option<StepReport>>> {
         self.check_data()?;
         let more = !self.stopped;
         self.poll_report(|pass, session| pass.poll_next(session, more, task))
@@ -432,68 +431,4 @@ impl<'a> Training<'a> {
 fn intervened() -> Error {
     let expected = "no step on other data within an epoch; call `begin_epoch` after such a step".to_owned();
     Error::Argument { name: "training", expected, found: "one since `begin_epoch`".to_owned() }
-}
-
-/// A stream of the reports of several epochs: see [`Training::epochs`]. Dropping it ends the training after the steps in
-/// flight.
-#[derive(Debug)]
-pub struct Epochs<'a> {
-    training: Training<'a>,
-    /// The remaining epochs.
-    epochs: RangeInclusive<usize>,
-    is_under_way: bool,
-}
-
-/// An item of the stream [`Epochs`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum Report {
-    /// A completed step.
-    Step(StepReport),
-    /// A completed epoch.
-    Epoch(EpochReport),
-}
-
-/// The report of one epoch.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EpochReport {
-    /// The epoch, starting at 1.
-    pub epoch: usize,
-    /// The loss and metrics, averaged over the samples of all steps.
-    pub score: Score,
-}
-
-impl<'a> Epochs<'a> {
-    /// The training, to inspect or change between reports.
-    pub fn training(&mut self) -> &mut Training<'a> {
-        &mut self.training
-    }
-
-    fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<Option<Report>>> {
-        if !self.is_under_way {
-            let Some(epoch) = self.epochs.next() else { return Poll::Ready(Ok(None)) };
-            self.training.begin_epoch(epoch)?;
-            self.is_under_way = true;
-        }
-        Poll::Ready(Ok(Some(match ready!(self.training.poll_next_report(task))? {
-            Some(report) => Report::Step(report),
-            None => {
-                self.is_under_way = false;
-                Report::Epoch(EpochReport { epoch: self.training.epoch, score: self.training.score() })
-            }
-        })))
-    }
-}
-
-impl Stream for Epochs<'_> {
-    type Item = Result<Report>;
-
-    fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Report>>> {
-        let this = self.get_mut();
-        let report = ready!(this.poll(task));
-        if report.is_err() {
-            // The stream ends after an error.
-            (this.epochs, this.is_under_way) = (RangeInclusive::new(1, 0), false);
-        }
-        Poll::Ready(report.transpose())
-    }
 }

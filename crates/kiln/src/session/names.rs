@@ -1,4 +1,4 @@
-//! The buffers of a session that outlive a step, by what is in them.
+//! The persistent buffers of a session, by content.
 
 use std::fmt;
 use std::sync::Arc;
