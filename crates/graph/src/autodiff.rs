@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::{Error, Graph, Node, Op, Result, Shape, Tensor};
+use crate::{Error, Graph, Node, Op, Result, Shape, Tensor, TensorType};
 
 /// The context of [`Op::gradient`]: the node, the gradients of its outputs, and the inputs that need gradients.
 #[derive(Debug)]
@@ -43,6 +43,14 @@ impl Gradient<'_> {
     /// For a tensor of another graph ([`Graph::owns`]).
     pub fn shape(&self, tensor: Tensor) -> &Shape {
         self.graph.shape(tensor)
+    }
+
+    /// The type of a tensor of the graph.
+    ///
+    /// # Panics
+    /// For a tensor of another graph ([`Graph::owns`]).
+    pub fn ty(&self, tensor: Tensor) -> &TensorType {
+        self.graph.ty(tensor)
     }
 
     /// Applies an op with one output, as [`Graph::add`].

@@ -1,5 +1,6 @@
 //! The graph: nodes in topological order.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -77,6 +78,9 @@ pub struct Graph {
     tensors: Vec<TensorInfo>,
     buffers: Vec<String>,
     scope: String,
+    cast: Option<Arc<dyn Op>>,
+    /// The tensors that were cast, with their casts.
+    casts: HashMap<Tensor, Tensor>,
 }
 
 impl Default for Graph {
@@ -88,12 +92,27 @@ impl Default for Graph {
 impl Graph {
     /// An empty graph.
     pub fn new() -> Graph {
-        Graph { id: GraphId::next(), nodes: Vec::new(), tensors: Vec::new(), buffers: Vec::new(), scope: String::new() }
+        Graph {
+            id: GraphId::next(),
+            nodes: Vec::new(),
+            tensors: Vec::new(),
+            buffers: Vec::new(),
+            scope: String::new(),
+            cast: None,
+            casts: HashMap::new(),
+        }
     }
 
     /// Sets the scope of subsequent nodes, shown in tables and labels: usually a layer's name.
     pub fn scope(&mut self, name: impl Into<String>) {
         self.scope = name.into();
+    }
+
+    /// Sets the op that converts inputs of subsequent nodes, for mixed precision: those that ops list
+    /// ([`Op::cast_inputs`]) and that are 32-bit floats. A tensor is converted once for all nodes that use it. `None`, the
+    /// default, leaves all inputs as they are.
+    pub fn cast_inputs(&mut self, cast: Option<Arc<dyn Op>>) {
+        self.cast = cast;
     }
 
     /// The persistent buffer of this name, added on first use. Programs created with the same
@@ -131,15 +150,10 @@ impl Graph {
     /// # Errors
     /// If the op does not support these inputs, or one of them is of another graph.
     pub fn add_shared(&mut self, op: Arc<dyn Op>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let types = op.infer(&self.types(inputs, op.name(), "input")?)?;
+        let inputs = self.cast_for(&*op, inputs)?;
+        let types = op.infer(&self.types(&inputs, op.name(), "input")?)?;
         let outputs: Vec<Tensor> = types.into_iter().map(|ty| self.push(ty, Storage::Planned)).collect();
-        self.nodes.push(Node {
-            op,
-            inputs: inputs.to_vec(),
-            outputs: outputs.clone(),
-            updates: false,
-            scope: self.scope.clone(),
-        });
+        self.nodes.push(Node { op, inputs, outputs: outputs.clone(), updates: false, scope: self.scope.clone() });
         Ok(outputs)
     }
 
@@ -225,6 +239,27 @@ impl Graph {
     /// The nodes in topological order.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// The inputs of an op, with casts in place of those that it computes with in another precision.
+    fn cast_for(&mut self, op: &dyn Op, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let mut inputs = inputs.to_vec();
+        let Some(cast) = self.cast.clone() else { return Ok(inputs) };
+        for &at in op.cast_inputs() {
+            let Some(input) = inputs.get_mut(at) else { continue };
+            if !self.owns(*input) || self.ty(*input).dtype != DType::F32 {
+                continue;
+            }
+            *input = match self.casts.get(input) {
+                Some(&known) => known,
+                None => {
+                    let new = self.add_shared(cast.clone(), &[*input])?.first().copied().unwrap_or(*input);
+                    self.casts.insert(*input, new);
+                    new
+                }
+            };
+        }
+        Ok(inputs)
     }
 
     /// The types of an op's tensors; `kind` names them in an error.

@@ -7,7 +7,7 @@ use kiln_graph::{Graph, Tensor};
 use crate::losses::{CategoricalCrossentropy, Loss, Scored};
 use crate::metrics::{Accuracy, Metric};
 use crate::optimizers::{Adam, Optimizer, Slot};
-use crate::{Error, Result, metrics};
+use crate::{Error, Precision, Result, metrics};
 
 /// The maximum number of steps per submission.
 pub(crate) const MOST_STEPS: usize = 32;
@@ -22,6 +22,9 @@ pub struct Compile {
     pub optimizer: Arc<dyn Optimizer>,
     /// The loss to minimise: `SparseCategoricalCrossentropy::default().into()`.
     pub loss: Arc<dyn Loss>,
+    /// The precision of matrix products and convolutions, in training, evaluations and predictions. Never chosen by
+    /// tuning, because it changes results.
+    pub precision: Precision,
     /// The metrics to measure in addition to the loss: `vec![Accuracy.into()]`.
     pub metrics: Vec<Arc<dyn Metric>>,
     /// The maximum absolute value of an element of a gradient. At most one kind of clipping can be enabled.
@@ -83,6 +86,7 @@ impl Default for Compile {
         Compile {
             optimizer: Adam::default().into(),
             loss: CategoricalCrossentropy::default().into(),
+            precision: Precision::Float32,
             metrics: vec![Accuracy.into()],
             clipvalue: None,
             clipnorm: None,

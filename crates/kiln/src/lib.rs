@@ -55,6 +55,7 @@ pub mod models;
 mod network;
 mod op_program;
 pub mod optimizers;
+mod precision;
 mod random;
 mod regularizers;
 mod saving;
@@ -87,6 +88,7 @@ pub use model::{
 };
 pub use network::Node;
 pub use op_program::OpProgram;
+pub use precision::{LossScale, Precision};
 pub use saving::LoadWeights;
 pub use summary::{Summary, SummaryRow};
 pub use training::{StepReport, Submitted, Training, TrainingOptions};

@@ -13,7 +13,20 @@ use crate::{Fill, ScaleAdd};
 /// If an op on the path has no gradient.
 pub fn gradients(graph: &mut Graph, loss: Tensor, with_respect_to: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
     let shape = graph.shape(loss).clone();
-    let seed = graph.add(Fill { value: 1.0, shape }, &[])?;
+    let one = graph.add(Fill { value: 1.0, shape }, &[])?;
+    scaled_gradients(graph, loss, one, with_respect_to)
+}
+
+/// As [`gradients`], multiplied by a scale of the loss's type.
+///
+/// # Errors
+/// As [`gradients`].
+pub fn scaled_gradients(
+    graph: &mut Graph,
+    loss: Tensor,
+    scale: Tensor,
+    with_respect_to: &[Tensor],
+) -> Result<Vec<Option<Tensor>>> {
     let sum: Arc<dyn Op> = Arc::new(ScaleAdd { a: 1.0, b: 1.0 });
-    graph.gradients(loss, seed, with_respect_to, &sum)
+    graph.gradients(loss, scale, with_respect_to, &sum)
 }

@@ -36,6 +36,7 @@ ops![
     conv2d_input_gradient,
     conv2d_weight_gradient,
     copy,
+    copy_if_skipped,
     cross_entropy,
     divide,
     dropout,
@@ -47,6 +48,7 @@ ops![
     global_avg_pool2d,
     global_max_pool2d,
     image_statistics,
+    loss_scale,
     matmul,
     max_pool2d,
     mean_loss,
@@ -68,6 +70,7 @@ ops![
     softmax_cross_entropy,
     standardize,
     sum,
+    to_f16,
     top_k,
     transpose,
     unary,
@@ -107,6 +110,7 @@ pub use conv2d::Conv2d;
 pub use conv2d_input_gradient::Conv2dInputGradient;
 pub use conv2d_weight_gradient::Conv2dWeightGradient;
 pub use copy::Copy;
+pub use copy_if_skipped::CopyIfSkipped;
 pub use cross_entropy::{CrossEntropy, CrossEntropyGradient};
 pub use divide::Divide;
 pub use dropout::Dropout;
@@ -116,9 +120,10 @@ pub use fill::Fill;
 pub use gather::Gather;
 pub use global_avg_pool2d::{GlobalAvgPool2d, GlobalAvgPool2dGradient};
 pub use global_max_pool2d::{GlobalMaxPool2d, GlobalMaxPool2dGradient};
-pub use gradients::gradients;
+pub use gradients::{gradients, scaled_gradients};
 pub use image_statistics::ImageStatistics;
 pub use kernels::KERNELS;
+pub use loss_scale::LossScale;
 pub use matmul::Matmul;
 pub use max_pool2d::{MaxPool2d, MaxPool2dGradient};
 pub use mean_loss::{Distance, MeanLoss, MeanLossGradient};
@@ -140,6 +145,7 @@ pub use softmax::{Softmax, SoftmaxGradient};
 pub use softmax_cross_entropy::{SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient};
 pub use standardize::{StandardizeFeatures, StandardizeSamples};
 pub use sum::{Sum, SumGradient, SumRows};
+pub use to_f16::ToF16;
 pub use top_k::TopK;
 pub use transpose::Transpose;
 pub use unary::{Unary, UnaryGradient};

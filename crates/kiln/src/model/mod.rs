@@ -21,7 +21,7 @@ use crate::network::{ModelClass, Network, Node};
 use crate::session::{self, Role, Session, check_memory, locked};
 use crate::summary::Summary;
 use crate::weights::Weight;
-use crate::{Device, Error, Result, weights};
+use crate::{Device, Error, LossScale, Result, weights};
 
 pub use fine_tune::FeatureCache;
 pub use layer_list::{LayerInfo, LayerList, LayerSelection};
@@ -255,6 +255,33 @@ impl Model {
     /// If the model is not compiled.
     pub fn learning_rate(&self) -> Result<f64> {
         self.trained("learning_rate").map(|session| session.learning_rate())
+    }
+
+    /// The state of dynamic loss scaling; `None` unless the model is compiled with
+    /// [`Precision::Mixed`](crate::Precision::Mixed).
+    ///
+    /// # Errors
+    /// If the model is not compiled, or the device is lost.
+    pub async fn loss_scale_async(&self) -> Result<Option<LossScale>> {
+        let reading = self.trained("loss_scale")?.loss_scale()?;
+        reading.await
+    }
+
+    /// As [`Model::loss_scale_async`], and waits.
+    ///
+    /// # Errors
+    /// As [`Model::loss_scale_async`].
+    pub fn loss_scale(&self) -> Result<Option<LossScale>> {
+        block_on(self.loss_scale_async())
+    }
+
+    /// Sets the state of dynamic loss scaling from the next training step on.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the scale is not a power of two from 2^-126 to 2^126, or the model is compiled in another
+    /// precision; if the model is not compiled.
+    pub fn set_loss_scale(&mut self, state: LossScale) -> Result<()> {
+        self.trained("set_loss_scale")?.set_loss_scale(state)
     }
 
     /// Sets the learning rate from the next training step until the next [`Model::compile`].

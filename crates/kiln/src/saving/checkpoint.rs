@@ -13,7 +13,7 @@ use crate::callbacks::CallbackState;
 use crate::optimizers::ParameterGroup;
 use crate::session::Progress;
 use crate::weights::{self, Weight};
-use crate::{Error, Model, Result};
+use crate::{Error, LossScale, Model, Precision, Result};
 
 /// The keys of the metadata.
 const TRAINING: &str = "kiln.training";
@@ -51,7 +51,8 @@ pub(crate) fn save(model: &Model, path: &Path) -> Result<()> {
         callbacks.push(SavedState { name: state.name().to_owned(), values: state.json().clone(), tensors: names });
     }
     let format = |error: serde_json::Error| Error::Format { path: path.to_owned(), problem: error.to_string() };
-    let progress = serde_json::to_string(&session.progress()?).map_err(format)?;
+    let loss_scale = block_on(session.loss_scale()?)?;
+    let progress = serde_json::to_string(&session.progress(loss_scale)?).map_err(format)?;
     let callbacks = serde_json::to_string(&callbacks).map_err(format)?;
     write_tensors(path, &tensors, Some([(TRAINING.to_owned(), progress), (CALLBACKS.to_owned(), callbacks)].into()))
 }
@@ -72,11 +73,20 @@ pub(crate) fn load(model: &mut Model, path: &Path) -> Result<usize> {
     let callbacks = states(callbacks, kept).map_err(format)?;
 
     let session = model.session("load_checkpoint")?;
-    let Progress { optimizer: expected, groups, .. } = session.progress()?;
+    let loss_scale = block_on(session.loss_scale()?)?;
+    let Progress { optimizer: expected, groups, .. } = session.progress(loss_scale)?;
     if progress.optimizer != expected {
         let found = &progress.optimizer;
         return Err(format(format!(
             "expected a checkpoint with the optimizer {expected}, as the model is compiled with, found {found}"
+        )));
+    }
+    if progress.loss_scale.is_some() != loss_scale.is_some() {
+        let precision = |state: Option<LossScale>| if state.is_some() { Precision::Mixed } else { Precision::Float32 };
+        let (expected, found) = (precision(loss_scale), precision(progress.loss_scale));
+        return Err(format(format!(
+            "expected a checkpoint of a training in precision {expected}, as the model is compiled with, found one in \
+             {found}; set `Compile::precision` to continue it"
         )));
     }
     let source = path.display().to_string();

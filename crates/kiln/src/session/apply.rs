@@ -1,4 +1,4 @@
-//! Application of gradients in a training step: clipping, weight decay, the optimizer's update and the weights' moving
+//! Application of gradients in a training step: loss scaling, clipping, weight decay, the optimizer's update and the weights' moving
 //! average, all over flat buffers.
 
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use kiln_graph::{Graph, Tensor, TensorType};
 use kiln_ops::{ClipByNorm, ClipByValue, Copy, Ema, ScaleAdd, WeightDecay};
 
 use super::layout::Layout;
+use super::loss_scale::Unchanged;
 use super::names::Persistent;
 use crate::Result;
 use crate::compile::{AVERAGE, Compile};
@@ -26,17 +27,26 @@ pub(super) fn append(
         return Ok(());
     }
     let variables = &Variables { network, layout };
+    let weights = Persistent::Trainable.flat(graph, count);
+    let slots = compiled.optimizer.slots().into_iter();
+    let slots: Vec<Tensor> = slots.map(|slot| Persistent::Slot(slot.name).flat(graph, count)).collect();
+    let rewritten: Vec<Tensor> = std::iter::once(weights).chain(slots).collect();
+    let unchanged = match compiled.precision.scales_loss() {
+        true => Some(Unchanged::if_skipped(graph, count, &rewritten)?),
+        false => None,
+    };
     clip(graph, variables, compiled)?;
     let copied = copied(graph, variables)?;
     decay(graph, variables, compiled, with_gradient)?;
 
     graph.scope(compiled.optimizer.name());
     let gradients = Persistent::Gradients.flat(graph, count);
-    let mut rewritten = vec![Persistent::Trainable.flat(graph, count)];
-    rewritten.extend(compiled.optimizer.slots().iter().map(|slot| Persistent::Slot(slot.name).flat(graph, count)));
-    let averaged = compiled.use_ema.then(|| [rewritten[0], Persistent::Slot(AVERAGE).flat(graph, count)]);
+    let averaged = compiled.use_ema.then(|| [weights, Persistent::Slot(AVERAGE).flat(graph, count)]);
     graph.update(compiled.optimizer.op(), &[gradients], &rewritten)?;
     apply_factors(graph, copied)?;
+    if let Some(unchanged) = unchanged {
+        unchanged.restore(graph)?;
+    }
     if let Some(averaged) = averaged {
         graph.scope("ema");
         let overwrite_frequency = compiled.ema_overwrite_frequency.unwrap_or(0);

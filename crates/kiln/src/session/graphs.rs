@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use kiln_graph::{DType, Graph, Tensor, TensorType};
-use kiln_ops::{Accumulate, Copy, Gather, Multiply, Record, Sum, gradients};
+use kiln_ops::{Accumulate, Copy, Gather, Multiply, Record, Sum, gradients, scaled_gradients};
 
 use super::data_type::DataType;
 use super::layout::Layout;
 use super::names::{Part, Persistent};
-use super::{METRICS_ROWS, Mode, Role, apply, penalties};
+use super::{METRICS_ROWS, Mode, Role, apply, loss_scale, penalties};
 use crate::augmentation::{Augmentation, FeatureTensors, Source, append};
 use crate::compile::Compile;
 use crate::network::{Network, Node};
-use crate::{Error, Result, losses};
+use crate::{Error, Precision, Result, losses};
 
 /// The purpose of a graph.
 pub(super) struct Batch<'a> {
@@ -25,6 +25,7 @@ pub(super) struct Batch<'a> {
     pub augmentation: Option<&'a Augmentation>,
     pub role: Role,
     pub mode: Mode,
+    pub precision: Precision,
     /// The number of samples.
     pub size: usize,
     /// The number of samples of the whole batch, of which this may be a shard.
@@ -41,7 +42,7 @@ struct Forward {
 }
 
 fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
-    let Batch { network, layout, entry, data, augmentation, role, mode, size, .. } = *batch;
+    let Batch { network, layout, entry, data, augmentation, role, mode, precision, size, .. } = *batch;
     graph.scope("gather");
     let mut part = |part: Part, ty: TensorType| Persistent::Data(role, part).tensor(graph, ty, 0);
     let x = part(Part::X, data.x.clone());
@@ -60,7 +61,9 @@ fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
     let &DataType { scale, offset, ref standardization, .. } = data;
     let x = append(graph, &Source { x, order, size, scale, offset, augmentation, standardization, features })?;
     let variables = layout.tensors(network, graph);
+    graph.cast_inputs(precision.cast());
     let output = network.call(graph, (entry, x), &variables, !matches!(mode, Mode::Evaluate | Mode::Predict))?;
+    graph.cast_inputs(None);
     Ok(Forward { variables, output, labels, weights })
 }
 
@@ -105,7 +108,13 @@ fn backward(graph: &mut Graph, batch: &Batch<'_>, compiled: &Compile) -> Result<
     graph.scope("loss");
     let loss = graph.add(Sum { scale: 1.0 / batch.whole as f32 }, &[losses])?;
     let parameters: Vec<Tensor> = trained.iter().map(|&variable| forward.variables[variable]).collect();
-    let found = gradients(graph, loss, &parameters)?;
+    let found = match batch.precision.scales_loss() {
+        true => {
+            let seed = loss_scale::seed(graph);
+            scaled_gradients(graph, loss, seed, &parameters)?
+        }
+        false => gradients(graph, loss, &parameters)?,
+    };
     let with_gradient =
         trained.iter().copied().zip(&found).filter_map(|(variable, gradient)| gradient.map(|_| variable));
     let with_gradient: Vec<usize> = with_gradient.collect();

@@ -6,6 +6,7 @@ mod data_type;
 mod flight;
 mod graphs;
 mod layout;
+mod loss_scale;
 mod memory;
 mod names;
 mod pass;
@@ -31,7 +32,7 @@ use crate::compile::{Compile, MOST_STEPS};
 use crate::network::{Network, Node};
 use crate::optimizers::LearningRate;
 use crate::random::{Stream, bits};
-use crate::{Device, Error, Result};
+use crate::{Device, Error, LossScale, Precision, Result};
 
 pub(crate) use flight::Landed;
 use layout::Layout;
@@ -155,6 +156,10 @@ impl Session {
                 buffer.write(0, bytemuck::cast_slice(&vec![slot.initial; count]))?;
             }
         }
+        if session.precision().scales_loss() {
+            Persistent::LossScale.make(&mut session.buffers, 16)?;
+            session.set_loss_scale(LossScale::default())?;
+        }
         session.write_weights(weights)?;
         session.compile_if_weak().await?;
         Ok(session)
@@ -173,6 +178,11 @@ impl Session {
     /// The arguments of `compile`, if the network is compiled.
     pub fn compiled(&self) -> Option<&Compile> {
         self.compiled.as_ref()
+    }
+
+    /// The precision that the network is compiled with.
+    fn precision(&self) -> Precision {
+        self.compiled.as_ref().map_or(Precision::Float32, |compiled| compiled.precision)
     }
 
     /// Starts to read the weights. The future returns them concatenated.

@@ -48,6 +48,8 @@ pub(super) enum Persistent<'a> {
     Gradients,
     /// The sum of some shards' gradients, flat: one level of a tree of sums.
     PartialSum(u32),
+    /// The state of loss scaling, of `kiln_ops::LossScale`. Its first word is the scale.
+    LossScale,
     /// The optimizer's slot of this name, flat.
     Slot(&'a str),
     /// A row per step: the sum of the losses, and of each metric.
@@ -65,6 +67,7 @@ impl fmt::Display for Persistent<'_> {
             Persistent::NonTrainable => f.write_str("non_trainable"),
             Persistent::Gradients => f.write_str("gradients"),
             Persistent::PartialSum(level) => write!(f, "gradients.partial.{level}"),
+            Persistent::LossScale => f.write_str("loss_scale"),
             Persistent::Slot(slot) => write!(f, "optimizer.{slot}"),
             Persistent::Metrics => f.write_str("metrics"),
             Persistent::Predictions => f.write_str("predictions"),

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::Session;
 use super::layout::floats;
 use super::names::Persistent;
-use crate::Result;
 use crate::compile::AVERAGE;
 use crate::network::PlacedVariable;
 use crate::optimizers::{LearningRate, ParameterGroup};
 use crate::weights::Weight;
+use crate::{LossScale, Result};
 
 /// The progress of a training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,18 +27,22 @@ pub(crate) struct Progress {
     pub compiled_learning_rate: String,
     /// The layers with their own learning rate factor or weight decay.
     pub groups: Vec<(String, ParameterGroup)>,
+    /// The state of loss scaling in mixed precision.
+    pub loss_scale: Option<LossScale>,
 }
 
 impl Session {
-    /// The gradients of the last step, by variable name.
+    /// The gradients of the last step up to them, by variable name, divided by the loss scale if there is one.
     ///
     /// # Errors
     /// If the device is lost.
     pub async fn gradients(&mut self) -> Result<Vec<Weight>> {
+        let scale = self.loss_scale()?.await?.map_or(1.0, |state| state.scale);
         let flat = self.read_flat(Persistent::Gradients)?.await?;
         let of = |(index, variable): (usize, &PlacedVariable)| {
             let first = self.layout.offset(index)? as usize / 4;
-            let values = flat.get(first..first + variable.shape.elements())?.to_vec();
+            let values =
+                flat.get(first..first + variable.shape.elements())?.iter().map(|value| value / scale).collect();
             Some(Weight { name: variable.name.clone(), shape: variable.shape.clone(), values })
         };
         Ok(self.network.variables.iter().enumerate().filter_map(of).collect())
@@ -82,11 +86,11 @@ impl Session {
         Ok(())
     }
 
-    /// The progress of the training.
+    /// The progress of the training, with this state of loss scaling.
     ///
     /// # Errors
     /// If the network is not compiled.
-    pub fn progress(&self) -> Result<Progress> {
+    pub fn progress(&self, loss_scale: Option<LossScale>) -> Result<Progress> {
         let optimizer = self.compiled_for("the optimizer's state")?.optimizer.name().to_owned();
         let learning_rate = match self.learning_rate {
             LearningRate::Constant(rate) => Some(rate),
@@ -95,7 +99,7 @@ impl Session {
         let compiled_learning_rate = self.compiled_learning_rate();
         let (epochs, iterations) = (self.epochs, self.iterations);
         let groups = self.network.groups();
-        Ok(Progress { optimizer, epochs, iterations, learning_rate, compiled_learning_rate, groups })
+        Ok(Progress { optimizer, epochs, iterations, learning_rate, compiled_learning_rate, groups, loss_scale })
     }
 
     /// The learning rate that the network was compiled with, as text.
@@ -114,6 +118,9 @@ impl Session {
             if let (Some(buffer), false) = (Persistent::Slot(name).of(&self.buffers), flat.is_empty()) {
                 buffer.write(0, bytemuck::cast_slice(flat))?;
             }
+        }
+        if let Some(loss_scale) = progress.loss_scale {
+            self.set_loss_scale(loss_scale)?;
         }
         (self.epochs, self.iterations) = (progress.epochs, progress.iterations);
         let compiled = self.compiled_learning_rate();

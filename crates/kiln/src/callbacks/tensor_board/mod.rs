@@ -143,7 +143,7 @@ impl Callback for TensorBoard {
         let epoch = logs.epoch.saturating_sub(1) as u64;
         self.train()?.write(epoch, train)?;
         if !validation.is_empty() {
-            let iterations = model.trained("TensorBoard")?.progress()?.iterations;
+            let iterations = model.trained("TensorBoard")?.iterations();
             let file = self.validation()?;
             file.write(iterations, evaluation)?;
             file.write(epoch, validation)?;
