@@ -1,11 +1,14 @@
 //! The precision of a model's computations.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use kiln_graph::Op;
 use kiln_ops::ToF16;
 use serde::{Deserialize, Serialize};
+
+use crate::UnknownName;
 
 /// The precision of a model's matrix products and convolutions: [`Compile::precision`](crate::Compile::precision).
 ///
@@ -56,6 +59,17 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// All precisions.
+    pub const ALL: [Precision; 2] = [Precision::Float32, Precision::Mixed];
+
+    /// Its name in files and on the command line: `float32` or `mixed`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::Float32 => "float32",
+            Precision::Mixed => "mixed",
+        }
+    }
+
     /// The op that converts the factors of products, if any.
     pub(crate) fn cast(self) -> Option<Arc<dyn Op>> {
         match self {
@@ -70,13 +84,19 @@ impl Precision {
     }
 }
 
-/// As in files and on the command line.
+/// Prints as its name.
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Precision::Float32 => "float32",
-            Precision::Mixed => "mixed",
-        })
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Precision {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Precision, UnknownName> {
+        let known = Precision::ALL.into_iter().find(|precision| precision.name() == name);
+        known.ok_or_else(|| UnknownName::new(&Precision::ALL.map(Precision::name), name))
     }
 }
 

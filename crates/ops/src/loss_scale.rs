@@ -74,28 +74,15 @@ impl Op for LossScale {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    let case = |(count, exponent, finite, infinite): (usize, i32, u32, Option<usize>)| {
+    // An infinite gradient is one of the special values with which cases are checked, too.
+    let case = |(count, exponent, finite): (usize, i32, u32)| {
         let scale = f64::from(exponent).exp2();
         let mut gradients = Array::random([count], 1);
         gradients.data.iter_mut().for_each(|g| *g *= scale.clamp(1e-30, 1e30));
-        if let Some(at) = infinite {
-            gradients.data[at] = f64::INFINITY;
-        }
         let state = [f64::from((scale as f32).to_bits()), f64::from(finite), 5.0, 1.0].to_vec();
         let old = vec![gradients, Array::new(LossScale::state(), state)];
-        let name = format!("loss_scale 2^{exponent} after {finite} finite steps [{count}], infinite {infinite:?}");
+        let name = format!("loss_scale 2^{exponent} after {finite} finite steps [{count}]");
         Case::new(name, LossScale { growth_interval: 20, count }, vec![]).rewriting(old)
     };
-    [
-        (1, 15, 0, None),
-        (3, 15, 18, None),
-        (257, 15, 19, None),
-        (257, 15, 19, Some(256)),
-        (40_000, 3, 7, Some(39_999)),
-        (40_000, 3, 7, Some(0)),
-        (257, 126, 19, None),
-        (3, -126, 0, Some(1)),
-    ]
-    .map(case)
-    .into()
+    [(1, 15, 0), (3, 15, 18), (257, 15, 19), (17_000, 3, 7), (40_000, 3, 19), (257, 126, 19), (3, -126, 0)].map(case).into()
 }

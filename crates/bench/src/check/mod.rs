@@ -1,6 +1,7 @@
 //! Checks of a device and its driver.
 
 mod limits;
+mod mixed;
 mod ops;
 mod replay;
 mod special;
@@ -86,10 +87,11 @@ impl fmt::Display for Finding {
 }
 
 /// All checks: each op's cases against its reference in f64, also with NaN, infinities, -0 and a denormal in each
-/// input; a training against one recorded from Keras, the same training twice, and one with small bindings.
+/// input; a training against one recorded from Keras, the same training twice, in mixed precision, and one with small
+/// bindings.
 pub fn checks() -> Vec<Check> {
     let mut checks = ops::checks();
-    checks.extend([replay::check(), twice::check(), limits::check()]);
+    checks.extend([replay::check(), twice::check(), mixed::check(), limits::check()]);
     checks
 }
 

@@ -5,7 +5,7 @@ use kiln::graph::Array;
 use kiln::layers::{
     Activation, BatchNormalization, Conv2D, Dense, Dropout, Flatten, MaxPooling2D, Padding, Regularizer,
 };
-use kiln::{Compile, Device, Fit, Model, Result, Sequential};
+use kiln::{Compile, Device, Fit, Model, Precision, Result, Sequential};
 
 use super::{Check, Outcome};
 
@@ -14,7 +14,8 @@ const EPOCHS: usize = 2;
 /// Two trainings with the same seed must be bit-identical.
 pub fn check() -> Check {
     Check::new("the same training twice", |device| {
-        let (first, second) = (train(device)?, train(device)?);
+        let train = || train(device, Precision::Float32);
+        let (first, second) = (train()?, train()?);
         let problems = different(&first, &second);
         Ok(Outcome { extent: format!("{EPOCHS} epochs"), error: None, problems })
     })
@@ -35,7 +36,7 @@ pub fn different(first: &Bits, second: &Bits) -> Vec<String> {
 }
 
 /// Trains a small network of many kinds of layers.
-pub fn train(device: &Device) -> Result<Bits> {
+pub fn train(device: &Device, precision: Precision) -> Result<Bits> {
     let same = |filters| Conv2D::new(filters, [3, 3]).padding(Padding::Same);
     let mut model: Model = Sequential::new([16, 16, 4]);
     model
@@ -51,7 +52,7 @@ pub fn train(device: &Device) -> Result<Bits> {
     let values = Array::random([70, 16, 16, 4], 1).data.into_iter().map(|value| value as f32).collect();
     let labels = Labels::index((0..70).map(|i| i % 5).collect(), 5);
     let data = Dataset::from_f32([16, 16, 4], values, labels)?;
-    model.compile(device, Compile { global_clipnorm: Some(0.5), ..Compile::default() })?;
+    model.compile(device, Compile { precision, global_clipnorm: Some(0.5), ..Compile::default() })?;
     model.fit(&data, Fit { batch_size: 32, epochs: EPOCHS, ..Fit::default() })?;
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
     let mut found: Bits = model.get_weights()?.into_iter().map(|weight| (weight.name, bits(weight.values))).collect();

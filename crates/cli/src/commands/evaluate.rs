@@ -75,7 +75,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let test = prepared.data;
     let device = devices::open(arguments.device.as_deref())?;
     let metrics = if run.metrics.is_empty() { usual_metrics(&*run.loss, &test) } else { run.metrics.clone() };
-    let compile = Compile { loss: loss_for(&run.loss, &test), metrics, ..Compile::default() };
+    let loss = loss_for(&run.loss, &test);
+    let compile = Compile { loss, metrics, precision: run.precision, ..Compile::default() };
     model.compile(&device, compile)?;
     let score = model.evaluate(&test)?;
     let predictions = model.predict(&test)?;

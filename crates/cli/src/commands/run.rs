@@ -13,11 +13,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kiln::Model;
 use kiln::augmentation::Features;
 use kiln::data::{ColorMode, Interpolation, Preprocessing};
 use kiln::losses::{Loss, MeanSquaredError, SparseCategoricalCrossentropy};
 use kiln::metrics::Metric;
+use kiln::{Model, Precision};
 use serde::{Deserialize, Serialize};
 
 pub use input::{DType, image_of};
@@ -75,6 +75,8 @@ pub struct Run {
     pub batch_size: usize,
     /// The number of shards of each batch.
     pub accumulate: usize,
+    /// The precision of matrix products and convolutions.
+    pub precision: Precision,
     /// The share of the training samples used for validation.
     pub validation_split: f64,
     /// The value of `--reduce-lr-on-plateau`.
@@ -113,6 +115,7 @@ impl Default for Run {
             optimizer: String::new(),
             batch_size: 0,
             accumulate: 1,
+            precision: Precision::Float32,
             validation_split: 0.0,
             reduce_lr_on_plateau: None,
             class_weight: Vec::new(),
@@ -217,7 +220,7 @@ mod tests {
             "image_size": [4, 6], "color_mode": "grayscale", "interpolation": "bilinear", "rescale": [0.5, -1.0],
             "preprocessing": null, "augment": null, "reduce_lr_on_plateau": null, "class_weight": [], "training": null, "loss": "binary_crossentropy", "from_logits": true, "label_smoothing": 0.25,
             "metrics": ["binary_accuracy", "top_k_categorical_accuracy:3"], "device": "d", "optimizer": "o",
-            "batch_size": 2, "accumulate": 4, "validation_split": 0.25, "seed": 7, "test_loss": 0.5, "test_accuracy": null,
+            "batch_size": 2, "accumulate": 4, "precision": "mixed", "validation_split": 0.25, "seed": 7, "test_loss": 0.5, "test_accuracy": null,
         })
     }
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use kiln::Compile;
 use kiln::callbacks::ReduceLROnPlateau;
 use kiln::data::Preprocessing;
 use kiln::losses::{self, Loss};
 use kiln::metrics::{self, Metric};
 use kiln::optimizers::Optimizer;
+use kiln::{Compile, Precision};
 
 use super::class_weight::ClassWeight;
 use super::optimizer::OptimizerArguments;
@@ -41,6 +41,7 @@ Examples:
   kiln train lenet --data fashion-mnist --out runs/fashion
   kiln train lenet --minutes 5 --device nvidia
   kiln train lenet --batch-size 1024 --accumulate 8
+  kiln train cifar10_deep --precision mixed
   kiln train cifar10_deep --data photos/ --epochs 40 --augment
   kiln train cifar10_deep --augment rotation_range=15,width_shift_range=0.1,horizontal_flip=true
   kiln train cifar10_deep --epochs 60 --resume
@@ -88,6 +89,10 @@ pub struct Arguments {
     /// that exceed the device's memory; the result is the same up to rounding.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=32), allow_negative_numbers = true, value_name = "N")]
     pub accumulate: u32,
+    /// The precision of matrix products and convolutions: float32, or mixed: factors in 16-bit floats, sums and all else in
+    /// 32-bit floats, with dynamic loss scaling. `kiln evaluate` uses it too; `kiln predict` computes in float32.
+    #[arg(long, default_value_t = Precision::Float32, value_name = "float32|mixed")]
+    pub precision: Precision,
     #[command(flatten)]
     optimizer: OptimizerArguments,
     /// The loss, by its Keras name, for example mse or binary_crossentropy [default: categorical cross-entropy; binary
@@ -231,6 +236,6 @@ impl Arguments {
     pub fn compile(&self, samples: usize) -> Result<Compile, Error> {
         let steps_per_epoch = samples.div_ceil(self.batch_size as usize) as u64;
         let compile = self.optimizer.compile(&self.model, Length { steps_per_epoch, epochs: self.epochs() })?;
-        Ok(Compile { accumulate: self.accumulate as usize, ..compile })
+        Ok(Compile { accumulate: self.accumulate as usize, precision: self.precision, ..compile })
     }
 }

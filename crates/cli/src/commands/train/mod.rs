@@ -84,6 +84,7 @@ pub fn run(given: &Arguments) -> Result<ExitCode, Error> {
         written = resumed.run; // the new arguments changed nothing
     }
     report::speed(&progress, trained);
+    report::loss_scale(model.loss_scale()?);
     if let (Some(test), None) = (&data.test, interrupt::asked())
         && let Some(score) = model.evaluate_with_callbacks(test, &mut [&mut Interrupt])?
     {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use kiln::data::Dataset;
-use kiln::{Compile, Device, EpochLogs, History, Model};
+use kiln::{Compile, Device, EpochLogs, History, LossScale, Model, Precision};
 
 use super::{Arguments, optimizer, plateau};
 use crate::commands::run::{DType, Rescale, Run, image_of};
@@ -29,6 +29,7 @@ pub fn describe(arguments: &Arguments, device: &Device, compile: &Compile, train
         optimizer: optimizer::words(compile),
         batch_size: arguments.batch_size as usize,
         accumulate: compile.accumulate,
+        precision: compile.precision,
         validation_split: arguments.validation_split(),
         augment: arguments.augment.clone(),
         reduce_lr_on_plateau: arguments.reduce_lr_on_plateau.as_ref().map(plateau::words),
@@ -47,6 +48,9 @@ pub fn introduce(run: &Run, model: &Model, [train, validate]: [usize; 2], test: 
     println!("{}", run.input_words(model));
     let shards = if run.accumulate > 1 { format!(" in {} shards", run.accumulate) } else { String::new() };
     println!("{}, batches of {}{shards}, seed {}", run.optimizer, run.batch_size, run.seed);
+    if run.precision != Precision::Float32 {
+        println!("precision: {}", run.precision);
+    }
     if let Some(augment) = &run.augment {
         println!("augmentation: {augment}");
     }
@@ -57,6 +61,14 @@ pub fn speed(progress: &Progress, trained: &[EpochLogs]) {
     if let Some(took) = progress.first_step() {
         let speed = trained.iter().map(|logs| logs.images_per_second).sum::<f64>() / trained.len().max(1) as f64;
         println!("first step after {:.2} s; {} images/s on average", took.as_secs_f64(), rate(speed));
+    }
+}
+
+/// Prints the state of loss scaling at the end of a training in mixed precision.
+pub fn loss_scale(state: Option<LossScale>) {
+    if let Some(LossScale { scale, skipped_steps, .. }) = state {
+        let steps = if skipped_steps == 1 { "step" } else { "steps" };
+        println!("loss scale {scale}; {skipped_steps} {steps} skipped because of gradients that were not finite");
     }
 }
 

@@ -1,0 +1,378 @@
+//! Mixed precision: factors of products in f16, dynamic loss scaling.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kiln::data::{Dataset, Labels, idx};
+use kiln::graph::{Array, Choices, DType, Graph, TensorType};
+use kiln::layers::{Activation, BatchNormalization, Conv2D, Dense, Dropout, Flatten, MaxPooling2D};
+use kiln::losses::MeanSquaredError;
+use kiln::ops::{Case, Conv2d, Matmul, Padding, ToF16, cases, gradients};
+use kiln::optimizers::{Adam, Optimizer, RMSprop, SGD, WeightDecay};
+use kiln::{Compile, Error, Fit, LossScale, Model, OpProgram, Precision, Sequential, Weight, models};
+
+use crate::bench::{Bench, read};
+use crate::common::{bars, bits, compiled, device, logits, model};
+
+fn mixed() -> Compile {
+    Compile { precision: Precision::Mixed, ..Compile::default() }
+}
+
+/// A compiled model, whose weights are the same in each call.
+fn with(mut model: Model, compile: Compile) -> Model {
+    model.compile(device(), compile).unwrap();
+    model
+}
+
+/// The bits of the results of a case with these kernels.
+fn results(case: &Case, choices: &Choices) -> Vec<u32> {
+    let mut program =
+        OpProgram::with_choices(device(), case.op.clone(), &case.inputs, &case.rewritten, choices).unwrap();
+    program.run_in(case.step, 1).unwrap();
+    program.results().unwrap().iter().flat_map(|array| array.data.iter().map(|&v| (v as f32).to_bits())).collect()
+}
+
+#[test]
+fn values_round_to_16_bit_floats_on_the_device_as_on_the_host() {
+    let mut values: Vec<f64> = (0..5000).map(|i| f64::from(2047 + i) * f64::from(i % 48 - 40).exp2()).collect();
+    values.extend([65_504.0, 65_519.0, 65_520.0, 65_536.0, 1e38, f64::INFINITY, f64::NAN, 1e-30, 0.0]);
+    values.extend(values.clone().iter().map(|value| -value));
+    let x = Array::f32([values.len()], values);
+    let mut program = OpProgram::new(device(), Arc::new(ToF16), &[x.clone()], &[]).unwrap();
+    program.run_in(kiln::graph::Step::default(), 1).unwrap();
+    let found = &program.results().unwrap()[0];
+    let expected = x.to_f16();
+    for ((found, expected), x) in found.data.iter().zip(&expected.data).zip(&x.data) {
+        assert!(found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan()), "{x}: {found}");
+    }
+    assert!(found.data.contains(&65_504.0) && found.data.contains(&f64::INFINITY) && found.data.contains(&1024.0));
+}
+
+#[test]
+fn products_of_16_bit_factors_have_the_bits_of_those_of_the_same_factors_in_f32_in_all_tiles() {
+    let of_halves = cases().into_iter().filter(|case| {
+        let ty = |at: usize| case.inputs.get(at).map(|input| input.ty.dtype);
+        (ty(0), ty(1)) == (Some(DType::F16), Some(DType::F16)) && case.inputs[0].data.len() < 20_000
+    });
+    let mut compared = 0;
+    for (i, case) in of_halves.enumerate() {
+        let mut wide = case.clone();
+        wide.inputs.iter_mut().for_each(|input| input.ty.dtype = DType::F32);
+        let expected = results(&wide, &Choices::default());
+        assert!(results(&case, &Choices::default()) == expected, "{}", case.name);
+        let program = OpProgram::new(device(), case.op.clone(), &case.inputs, &case.rewritten).unwrap();
+        // Software drivers compile a kernel in a second.
+        for choice in program.plan().choices.iter().filter(|_| i % 5 == 0) {
+            for (place, kernel) in choice.kernels.iter().enumerate().skip(1) {
+                let mut choices = Choices::default();
+                choices.set(choice, place);
+                assert!(results(&case, &choices) == expected, "{} by {}", case.name, kernel.name);
+            }
+        }
+        compared += 1;
+    }
+    assert!(compared > 90, "{compared}");
+}
+
+/// `tanh` of a convolution and a product of the same image, in mixed precision, to a loss.
+fn mixed_graph(inputs: &[Array]) -> (Bench, Vec<kiln::graph::Tensor>, kiln::graph::Tensor) {
+    let mut bench = Bench::new();
+    let given: Vec<_> = inputs.iter().map(|value| bench.given(value)).collect();
+    bench.graph.cast_inputs(Some(Arc::new(ToF16)));
+    let convolution = Conv2d { strides: [1, 1], padding: Padding::Valid, bias: true };
+    let y = bench.graph.add(convolution, &given[..3]).unwrap();
+    let again = Conv2d { strides: [2, 2], padding: Padding::Same, bias: false };
+    let z = bench.graph.add(again, &given[..2]).unwrap();
+    let relu = |graph: &mut Graph, x| graph.add(kiln::ops::Activation { function: kiln::ops::Function::Relu }, &[x]);
+    let y = relu(&mut bench.graph, y).unwrap();
+    let y = bench.graph.reshape(y, [2, 4 * 3 * 7]).unwrap();
+    let z = bench.graph.reshape(z, [2, 3 * 3 * 7]).unwrap();
+    let y = bench.graph.add(Matmul::default(), &[y, given[3]]).unwrap();
+    let z = bench.graph.add(Matmul { transpose_b: true, ..Matmul::default() }, &[z, given[4]]).unwrap();
+    bench.graph.cast_inputs(None);
+    let sum = bench.graph.add(kiln::ops::ScaleAdd { a: 0.3, b: 0.3 }, &[y, z]).unwrap();
+    let loss = bench.graph.add(kiln::ops::Sum { scale: 0.5 }, &[sum]).unwrap();
+    (bench, given, loss)
+}
+
+#[test]
+fn a_graph_in_mixed_precision_and_its_gradients_are_those_of_rounded_factors_in_f64() {
+    let shapes: [&[usize]; 5] = [&[2, 6, 5, 3], &[3, 3, 3, 7], &[7], &[84, 5], &[5, 63]];
+    let inputs: Vec<Array> = (1..).zip(shapes).map(|(seed, shape)| Array::random(shape, seed)).collect();
+    let (mut bench, given, loss) = mixed_graph(&inputs);
+    let casts = |graph: &Graph| graph.nodes().iter().filter(|node| node.op.name() == "to_f16").count();
+    // The image and the kernel are each cast once for two convolutions.
+    assert_eq!(casts(&bench.graph), 2 + 2 + 2);
+    let found = gradients(&mut bench.graph, loss, &given).unwrap();
+    // A gradient is cast once for both gradients of its product.
+    assert_eq!(casts(&bench.graph), 6 + 4);
+    let kept: Vec<_> =
+        found.into_iter().enumerate().map(|(i, gradient)| (format!("d{i}"), gradient.unwrap())).collect();
+    for (name, gradient) in &kept {
+        bench.keep(*gradient, name);
+    }
+    let step = kiln::graph::Step::default();
+    let expected = bench.interpret(&step);
+    let expected: Vec<Array> = kept.iter().map(|&(_, gradient)| expected.get(&bench.graph, gradient)).collect();
+    let buffers = bench.run(step);
+    for ((name, _), expected) in kept.iter().zip(&expected) {
+        let error = read(&buffers, name, &TensorType::f32(expected.shape().clone())).relative_error(expected);
+        assert!(error < 1e-5, "{name}: {error:e}");
+    }
+}
+
+#[test]
+fn gradients_in_mixed_precision_are_near_those_in_f32_and_not_scaled() {
+    let data = bars(24);
+    let of = |compile| with(logits_of_softmax(), compile).gradients(&data).unwrap();
+    for (mixed, single) in of(mixed()).iter().zip(&of(Compile::default())) {
+        let largest = single.values.iter().fold(0f32, |most, value| most.max(value.abs()));
+        let off = mixed.values.iter().zip(&single.values).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+        assert!(off < 5e-3 * largest, "{}: off by {off} of {largest}", mixed.name);
+        assert!(off > 0.0 || mixed.name.ends_with("bias"), "{} has no rounding", mixed.name);
+    }
+}
+
+fn logits_of_softmax() -> Model {
+    let mut model = logits();
+    model.add(Activation::Softmax);
+    model
+}
+
+/// The bits of weights and of the optimizer's state, by the names in a checkpoint.
+fn state(model: &Model) -> Vec<(String, Vec<u8>)> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkpoint.safetensors");
+    model.save_checkpoint(&file).unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut tensors: Vec<_> =
+        tensors.tensors().into_iter().map(|(name, tensor)| (name, tensor.data().to_vec())).collect();
+    tensors.sort();
+    tensors
+}
+
+/// A scale with which every gradient overflows: 2^120.
+const TOO_LARGE: LossScale = LossScale { scale: f32::from_bits(0x7b80_0000), finite_steps: 7, skipped_steps: 3 };
+
+#[test]
+fn a_step_whose_gradient_is_not_finite_changes_no_weight_and_no_moment_and_halves_the_scale() {
+    let decay = WeightDecay { rate: 0.1, ..WeightDecay::default() };
+    let optimizers: [Arc<dyn Optimizer>; 3] = [
+        Adam { amsgrad: true, weight_decay: decay, ..Adam::default() }.into(),
+        SGD { momentum: 0.9, ..SGD::default() }.into(),
+        RMSprop { centered: true, momentum: 0.5, ..RMSprop::default() }.into(),
+    ];
+    let data = bars(24);
+    for optimizer in optimizers {
+        for accumulate in [1, 3] {
+            let mut model = logits_of_softmax();
+            model.layers("dense").unwrap().set_learning_rate_factor(0.5).unwrap();
+            let compile = Compile { optimizer: optimizer.clone(), accumulate, global_clipnorm: Some(1.0), ..mixed() };
+            let mut model = with(model, compile);
+            model.train_on_batch(&data).unwrap();
+            let before = state(&model);
+            model.set_loss_scale(TOO_LARGE).unwrap();
+            let score = model.train_on_batch(&data).unwrap();
+            assert!(score.loss.is_finite());
+            assert!(state(&model) == before, "{optimizer:?} in {accumulate} shards");
+            let found = model.loss_scale().unwrap().unwrap();
+            assert_eq!(found, LossScale { scale: TOO_LARGE.scale / 2.0, finite_steps: 0, skipped_steps: 4 });
+            model.set_loss_scale(LossScale::default()).unwrap();
+            model.train_on_batch(&data).unwrap();
+            let after = state(&model);
+            assert!(after.iter().zip(&before).any(|(a, b)| a != b), "{optimizer:?} in {accumulate} shards");
+            assert!(model.get_weights().unwrap().iter().all(|weight| weight.values.iter().all(|v| v.is_finite())));
+        }
+    }
+}
+
+#[test]
+fn the_scale_doubles_after_2000_finite_steps_and_halves_until_gradients_are_finite() {
+    let data = bars(24);
+    let mut model = with(logits_of_softmax(), mixed());
+    assert_eq!(model.loss_scale().unwrap(), Some(LossScale { scale: 32_768.0, finite_steps: 0, skipped_steps: 0 }));
+    model.set_loss_scale(LossScale { finite_steps: 1998, ..LossScale::default() }).unwrap();
+    let mut step = || {
+        model.train_on_batch(&data).unwrap();
+        model.loss_scale().unwrap().unwrap()
+    };
+    assert_eq!(step(), LossScale { scale: 32_768.0, finite_steps: 1999, skipped_steps: 0 });
+    assert_eq!(step(), LossScale { scale: 65_536.0, finite_steps: 0, skipped_steps: 0 });
+    assert_eq!(step(), LossScale { scale: 65_536.0, finite_steps: 1, skipped_steps: 0 });
+
+    let scale = 2f32.powi(30);
+    model.set_loss_scale(LossScale { scale, ..LossScale::default() }).unwrap();
+    let before = bits(&model.get_weights().unwrap());
+    let history = model.fit(&data, Fit { batch_size: 8, epochs: 15, shuffle: false, ..Fit::default() }).unwrap();
+    let found = model.loss_scale().unwrap().unwrap();
+    assert!((1..40).contains(&found.skipped_steps), "{found:?}");
+    assert_eq!(found.scale, scale / 2f32.powi(found.skipped_steps as i32));
+    assert_eq!(found.finite_steps + found.skipped_steps, 45);
+    assert!(bits(&model.get_weights().unwrap()) != before && history.epochs.iter().all(|logs| logs.loss.is_finite()));
+}
+
+#[test]
+fn a_loss_scale_that_is_not_a_power_of_two_or_not_in_use_is_an_error() {
+    let mut model = with(model(), mixed());
+    for scale in [0.0, 3.0, -2.0, f32::NAN, f32::INFINITY, 1e-40, 2f32.powi(127)] {
+        let error = model.set_loss_scale(LossScale { scale, ..LossScale::default() }).unwrap_err().to_string();
+        assert!(error.contains("expected a power of two from 2^-126 to 2^126"), "{error}");
+    }
+    assert_eq!(model.loss_scale().unwrap(), Some(LossScale::default()));
+    let mut single = compiled();
+    assert_eq!(single.loss_scale().unwrap(), None);
+    let error = single.set_loss_scale(LossScale::default()).unwrap_err().to_string();
+    assert!(error.contains("expected a model that is compiled with `Precision::Mixed`"), "{error}");
+}
+
+fn with_dropout() -> Model {
+    let mut model = logits();
+    model.add(Dropout::new(0.25)).add(Activation::Softmax);
+    model
+}
+
+#[test]
+fn a_resumed_training_in_mixed_precision_ends_with_the_bits_of_one_that_was_not_interrupted() {
+    let fit = |model: &mut Model, initial_epoch, epochs| {
+        let fit = Fit { initial_epoch, epochs, seed: 3, validation_split: 0.1, ..Fit::default() };
+        model.fit(&bars(131), fit).unwrap();
+    };
+    let compiled = |accumulate| {
+        let mut model = with(with_dropout(), Compile { accumulate, ..mixed() });
+        // Some steps are skipped before the checkpoint, and some after it.
+        model.set_loss_scale(LossScale { scale: 2f32.powi(22), ..LossScale::default() }).unwrap();
+        model
+    };
+    for accumulate in [1, 2] {
+        let mut whole = compiled(accumulate);
+        fit(&mut whole, 0, 4);
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = folder.path().join("checkpoint.safetensors");
+        let mut first = compiled(accumulate);
+        fit(&mut first, 0, 2);
+        first.save_checkpoint(&checkpoint).unwrap();
+        let mut second = compiled(accumulate);
+        second.initialize(99).unwrap();
+        assert_eq!(second.load_checkpoint(&checkpoint).unwrap(), 2);
+        assert_eq!(second.loss_scale().unwrap(), first.loss_scale().unwrap());
+        fit(&mut second, 2, 4);
+        let [expected, found] = [&whole, &second].map(|model| bits(&model.get_weights().unwrap()));
+        assert!(expected == found, "in {accumulate} shards");
+        let [expected, found] = [&whole, &second].map(|model| model.loss_scale().unwrap().unwrap());
+        assert_eq!(expected, found);
+        assert!(expected.skipped_steps > 0, "{expected:?}");
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_precision_says_what_to_set_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = folder.path().join("checkpoint.safetensors");
+    let mut trained = with(model(), mixed());
+    trained.fit(&bars(24), Fit::default()).unwrap();
+    trained.save_checkpoint(&checkpoint).unwrap();
+    let mut single = compiled();
+    let before = bits(&single.get_weights().unwrap());
+    let error = single.load_checkpoint(&checkpoint).unwrap_err().to_string();
+    let expected = "expected a checkpoint of a training in precision float32, as the model is compiled with, found one in \
+                    mixed; set `Compile::precision`";
+    assert!(error.contains(expected), "{error}");
+    assert_eq!(bits(&single.get_weights().unwrap()), before);
+    single.save_checkpoint(&checkpoint).unwrap();
+    let error = trained.load_checkpoint(&checkpoint).unwrap_err().to_string();
+    assert!(error.contains("in precision mixed, as the model is compiled with, found one in float32"), "{error}");
+}
+
+#[test]
+fn an_overflow_of_16_bit_floats_in_the_forward_pass_is_an_error_and_not_a_skipped_step() {
+    let values = vec![1e6, -1e6, 2e6, 3e6];
+    let data = Dataset::from_f32([2], values, Labels::values(vec![1.0, 2.0], 1)).unwrap();
+    let line = |compile| {
+        let mut model = Sequential::new([2]);
+        model.add(Dense::new(1));
+        with(model, Compile { loss: MeanSquaredError.into(), metrics: vec![], ..compile })
+    };
+    assert!(line(Compile::default()).fit(&data, Fit::default()).is_ok());
+    let error = line(mixed()).fit(&data, Fit::default()).unwrap_err();
+    assert!(matches!(error, Error::NonFinite { epoch: 1, step: 1, .. }), "{error}");
+}
+
+#[test]
+fn the_same_training_in_mixed_precision_has_the_same_bits_and_other_bits_than_in_f32() {
+    let train = |compile: Compile| {
+        let mut model: Model = Sequential::new([16, 16, 4]);
+        model
+            .add(Conv2D::new(32, [3, 3]).padding(kiln::layers::Padding::Same).activation(Activation::Relu))
+            .add(BatchNormalization::new())
+            .add(MaxPooling2D::new([2, 2]))
+            .add(Conv2D::new(16, [3, 3]).strides([2, 2]))
+            .add(Flatten)
+            .add(Dense::new(5).activation(Activation::Softmax));
+        let values = Array::random([70, 16, 16, 4], 1).data.into_iter().map(|value| value as f32).collect();
+        let data = Dataset::from_f32([16, 16, 4], values, Labels::index((0..70).map(|i| i % 5).collect(), 5)).unwrap();
+        let mut model = with(model, compile);
+        model.fit(&data, Fit { batch_size: 32, epochs: 2, ..Fit::default() }).unwrap();
+        let score = model.evaluate(&data).unwrap();
+        let predictions: Vec<u32> = model.predict(&data).unwrap().values.iter().map(|v| v.to_bits()).collect();
+        (bits(&model.get_weights().unwrap()), score.loss.to_bits(), predictions)
+    };
+    let (first, second, single) = (train(mixed()), train(mixed()), train(Compile::default()));
+    assert!(first == second);
+    assert!(first.0 != single.0 && first.1 != single.1 && first.2 != single.2);
+}
+
+/// The first images of MNIST.
+fn mnist() -> Dataset {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/bench/fixtures/mnist-first");
+    let read = |what| idx::read(folder.join(format!("train-{what}.gz"))).unwrap();
+    let labels = Labels::index(read("labels").values.into_iter().map(u32::from).collect(), 10);
+    Dataset::from_u8([28, 28, 1], read("images").values, labels).unwrap()
+}
+
+#[test]
+fn lenet_learns_in_mixed_precision_as_in_f32() {
+    let data = mnist();
+    let losses = |precision| {
+        let mut model = with(models::lenet([28, 28, 1], 10), Compile { precision, ..Compile::default() });
+        let history = model.fit(&data, Fit { batch_size: 32, epochs: 4, ..Fit::default() }).unwrap();
+        let losses: Vec<f64> = history.epochs.iter().map(|logs| logs.loss).collect();
+        (losses, model.evaluate(&data).unwrap().get("accuracy").unwrap(), model.loss_scale().unwrap())
+    };
+    let (single, accuracy, _) = losses(Precision::Float32);
+    let (mixed, in_mixed, scale) = losses(Precision::Mixed);
+    for (found, expected) in mixed.iter().zip(&single) {
+        assert!((found - expected).abs() < 0.05 * single[0], "{mixed:?}, in f32 {single:?}");
+    }
+    assert!(mixed[3] < 0.5 * mixed[0], "{mixed:?}");
+    assert!((in_mixed - accuracy).abs() < 0.02, "{in_mixed}, in f32 {accuracy}");
+    assert_eq!(scale.map(|state| state.skipped_steps), Some(0));
+}
+
+/// Weights of one variable.
+fn weight(name: &str, shape: &[usize], values: Vec<f32>) -> Weight {
+    Weight { name: name.to_owned(), shape: shape.into(), values }
+}
+
+#[test]
+fn predictions_and_evaluations_of_a_model_compiled_in_mixed_precision_round_factors() {
+    let mut model = Sequential::new([1]);
+    model.add(Dense::new(1));
+    // Between two 16-bit floats: 1 + 2^-11 rounds to 1.
+    let between = 1.0 + 2f32.powi(-11);
+    model
+        .set_weights(&[weight("dense/kernel", &[1, 1], vec![between]), weight("dense/bias", &[1], vec![between])])
+        .unwrap();
+    let data = Dataset::from_f32([1], vec![3.0], Labels::values(vec![0.0], 1)).unwrap();
+    let compile = Compile { loss: MeanSquaredError.into(), metrics: vec![], ..Compile::default() };
+    let mut predicted = |precision| {
+        model.compile(device(), Compile { precision, ..compile.clone() }).unwrap();
+        (model.predict(&data).unwrap().values[0], model.evaluate(&data).unwrap().loss)
+    };
+    let (single, single_loss) = predicted(Precision::Float32);
+    assert_eq!(single, 4.0 * between);
+    let (mixed, mixed_loss) = predicted(Precision::Mixed);
+    assert_eq!(mixed, 3.0 + between); // the bias is not rounded
+    assert!((single_loss - f64::from(single * single)).abs() < 1e-5);
+    assert!((mixed_loss - f64::from(mixed * mixed)).abs() < 1e-5);
+}
