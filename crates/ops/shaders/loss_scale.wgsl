@@ -1,4 +1,4 @@
-// g = g / scale; the scale doubles after `interval` finite steps, and halves when an element of g is not finite.
+// g = g / scale, or 0 where g is not finite; the scale doubles after `interval` finite steps, and halves if any is not.
 // `unscale`: a workgroup divides 64 rows of 256 elements and notes whether all are finite; `update`: one workgroup updates
 // the state.
 #import linear
@@ -53,8 +53,9 @@ fn unscale(
         let i = first + row * 256u;
         if i < params.count {
             let g = gradients[i];
-            mine |= select(0u, 1u, magnitude(g) >= INFINITE);
-            gradients[i] = g * inverse;
+            let finite = magnitude(g) < INFINITE;
+            mine |= select(1u, 0u, finite);
+            gradients[i] = select(0.0, g * inverse, finite);
         }
     }
     found[local] = mine;

@@ -30,8 +30,7 @@ pub struct Conv2d {
 }
 
 /// The tiles of its kernels for factors in f16.
-const TILES_F16: [(Tile, &Kernel); 2] =
-    [(Tile::Shared, half::SharedTiles::KERNEL), (Tile::Quads, half::Quads::KERNEL)];
+const TILES_F16: [(Tile, &Kernel); 2] = [(Tile::Shared, half::SharedTiles::KERNEL), (Tile::Quads, half::Quads::KERNEL)];
 
 /// The tiles of its kernels.
 const TILES: [(Tile, &Kernel); 4] = [

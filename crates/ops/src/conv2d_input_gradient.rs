@@ -100,9 +100,11 @@ macro_rules! product {
                         overrides,
                         spread.workgroups,
                     ),
-                    _ => {
-                        $half::Quads { source, weights4, bias, gates, result }.call(params, overrides, spread.workgroups)
-                    }
+                    _ => $half::Quads { source, weights4, bias, gates, result }.call(
+                        params,
+                        overrides,
+                        spread.workgroups,
+                    ),
                 };
             }
             let overrides = $kernels::Overrides { convolution, epilogue, quads: spread.overrides(), window };
@@ -124,14 +126,7 @@ macro_rules! product {
         }
     };
 }
-product!(
-    TILES,
-    TILES_F16,
-    call,
-    conv2d_input_gradient,
-    conv2d_input_gradient_f16,
-    conv2d_input_gradient_subgroup
-);
+product!(TILES, TILES_F16, call, conv2d_input_gradient, conv2d_input_gradient_f16, conv2d_input_gradient_subgroup);
 product!(
     STRIDED_TILES,
     STRIDED_TILES_F16,
@@ -152,7 +147,8 @@ impl Conv2dInputGradient {
             _ => None,
         }
         .ok_or_else(|| {
-            let expected = format!("f32 or f16 (dy [N, OH, OW, K], kernel [R, S, C, K]) of an image of {:?}", self.image);
+            let expected =
+                format!("f32 or f16 (dy [N, OH, OW, K], kernel [R, S, C, K]) of an image of {:?}", self.image);
             Error::inputs("conv2d_input_gradient", expected, inputs)
         })
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, Tensor, TensorType};
 
-use crate::activation::{Activation, ActivationGradient, Function};
+use crate::activation::{Activation, ActivationGradient, Function, is_kept};
 use crate::batch_norm::{BatchNorm, BatchNormInference, variances};
 use crate::case::Case;
 use crate::conv2d::{Conv2d, geometries};
@@ -15,6 +15,7 @@ use crate::conv2d_input_gradient::Conv2dInputGradient;
 use crate::kernels::{lib, matmul as kernel};
 use crate::matmul::Matmul;
 use crate::max_pool2d::{MaxPool2d, MaxPool2dGradient};
+use crate::to_f16::in_f32;
 use crate::window::Padding;
 
 /// The function applied to a value before it is stored, as in `shaders/lib/epilogue.wgsl`.
@@ -90,7 +91,7 @@ pub(crate) fn fuse_activation<O: HasEpilogue>(op: &O, next: &dyn Op) -> Option<A
 #[derive(Clone, Copy, Debug)]
 enum Behind {
     Activation,
-    /// Has one more input: the rectifier's output.
+    /// Has one more input: the rectifier's output, in f32 or f16.
     Gradient,
 }
 
@@ -121,7 +122,7 @@ impl<O: HasEpilogue> Op for Fused<O> {
         let outputs = self.op.infer(own)?;
         let fit = match self.behind {
             Behind::Activation => gates.is_empty(),
-            Behind::Gradient => gates == outputs,
+            Behind::Gradient => gates.len() == 1 && gates.iter().zip(&outputs).all(|(gate, y)| is_kept(gate, y)),
         };
         if fit { Ok(outputs) } else { Err(wrong()) }
     }
@@ -139,7 +140,10 @@ impl<O: HasEpilogue> Op for Fused<O> {
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let epilogue = match self.behind {
             Behind::Activation => Epilogue::Relu,
-            Behind::Gradient => Epilogue::ReluGradient(lowering.inputs()[self.op.arity()]),
+            Behind::Gradient => {
+                let gates = lowering.inputs()[self.op.arity()];
+                Epilogue::ReluGradient(in_f32(lowering, gates))
+            }
         };
         self.op.lower_with(lowering, epilogue)
     }
@@ -162,14 +166,23 @@ impl<O: HasEpilogue> Op for Fused<O> {
 /// An op on these inputs with each of the epilogues. The gradient's gates are random, and some are 0.
 fn both<O: HasEpilogue>(name: &str, op: O, inputs: &[Array]) -> Vec<Case> {
     let types: Vec<TensorType> = inputs.iter().map(|input| input.ty.clone()).collect();
-    let gates = op.infer(&types).unwrap_or_default().into_iter().map(|ty| {
-        let mut gates = Array::random(ty.shape, 9);
-        gates.data.iter_mut().step_by(5).for_each(|gate| *gate = 0.0);
-        gates
-    });
+    let gates: Vec<Array> = op
+        .infer(&types)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|ty| {
+            let mut gates = Array::random(ty.shape, 9);
+            gates.data.iter_mut().step_by(5).for_each(|gate| *gate = 0.0);
+            gates
+        })
+        .collect();
     let activation = behind_activation(name, op, inputs);
-    let inputs = inputs.iter().cloned().chain(gates).collect();
-    vec![activation, Case::new(format!("{name}, relu gradient"), Fused { op, behind: Behind::Gradient }, inputs)]
+    let gradient = |kind: &str, gates: Vec<Array>| {
+        let inputs = inputs.iter().cloned().chain(gates).collect();
+        Case::new(format!("{name}, relu gradient{kind}"), Fused { op, behind: Behind::Gradient }, inputs)
+    };
+    let halves: Vec<Array> = gates.iter().map(Array::to_f16).collect();
+    vec![activation, gradient("", gates), gradient(" of f16", halves)]
 }
 
 /// An op on these inputs, followed by a rectifier.

@@ -1,4 +1,4 @@
-//! `g = g / scale`, and the scale of the next step.
+//! `g = g / scale`, or 0 where g is not finite, and the scale of the next step.
 
 use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Step, TensorType, Window, linear_workgroups};
 
@@ -11,7 +11,8 @@ const CHUNK: usize = 64 * 256;
 /// Dynamic loss scaling, as Keras' `LossScaleOptimizer`: updates the gradients, a flat tensor, and the state, a
 /// `u32 [4]`: the bits of the scale as an f32, a power of two; the number of finite steps since it last changed; the
 /// number of skipped steps; and whether the optimizer must skip this step. The scale doubles after `growth_interval` finite
-/// steps. If a gradient is not finite, it halves, and the step is skipped. It stays within 2^-126 to 2^126.
+/// steps. If a gradient is not finite, it halves, and the step is skipped. It stays within 2^-126 to 2^126. Gradients that
+/// are not finite become 0, so that clipping leaves no NaN in the gaps between variables.
 #[derive(Clone, Copy, Debug)]
 pub struct LossScale {
     /// The number of finite steps after which the scale doubles.
@@ -57,7 +58,7 @@ impl Op for LossScale {
         let scale_of = |state: &Array| f64::from(f32::from_bits(state.data[0] as u32));
         let (gradients, mut state) = (inputs[0], inputs[1].clone());
         let scale = scale_of(&state);
-        let unscaled = gradients.data.iter().map(|g| g / scale).collect();
+        let unscaled = gradients.data.iter().map(|&g| if g.is_finite() { g / scale } else { 0.0 }).collect();
         let is_finite = gradients.data.iter().all(|g| g.is_finite());
         let finite = if is_finite { state.data[1] + 1.0 } else { 0.0 };
         let grows = finite >= f64::from(self.growth_interval);
@@ -84,5 +85,7 @@ pub(crate) fn cases() -> Vec<Case> {
         let name = format!("loss_scale 2^{exponent} after {finite} finite steps [{count}]");
         Case::new(name, LossScale { growth_interval: 20, count }, vec![]).rewriting(old)
     };
-    [(1, 15, 0), (3, 15, 18), (257, 15, 19), (17_000, 3, 7), (40_000, 3, 19), (257, 126, 19), (3, -126, 0)].map(case).into()
+    [(1, 15, 0), (3, 15, 18), (257, 15, 19), (17_000, 3, 7), (40_000, 3, 19), (257, 126, 19), (3, -126, 0)]
+        .map(case)
+        .into()
 }

@@ -1,6 +1,8 @@
 //! `y[p, (r S + s) C + c] = x[n, oy*stride_y + r - top, ox*stride_x + s - left, c]` for `p = (n, oy, ox)`.
 
-use kiln_graph::{Array, Call, DType, Error, Lowering, Op, Pieces, Result, Step, Tensor, TensorType, linear_workgroups};
+use kiln_graph::{
+    Array, Call, DType, Error, Lowering, Op, Pieces, Result, Step, Tensor, TensorType, linear_workgroups,
+};
 
 use crate::case::Case;
 use crate::conv2d::geometries;

@@ -91,7 +91,7 @@ struct Tensors {
 macro_rules! calls {
     ($factors:ident, $quads:ident, $shared:ident, $single:ident, $split:ident) => {
         mod $factors {
-            use super::{BLOCK, FEW_ROWS, Params, Tensors, TensorType, Tile, epilogue, product_quads};
+            use super::{BLOCK, FEW_ROWS, Params, TensorType, Tensors, Tile, epilogue, product_quads};
             use super::{linear_workgroups, shared_tiles, single_tiles};
             use crate::kernels::{$quads as quads, $shared as shared, $single as single, $split as split};
             use kiln_graph::{Call, Kernel, Lowering};
@@ -184,12 +184,7 @@ pub(super) enum ProductLayout {
 
 impl ProductLayout {
     /// The candidate tiles, the default first, for factors in f32 or in f16.
-    pub(super) fn tiles(
-        self,
-        [m, k, n]: [usize; 3],
-        limits: &Limits,
-        half: bool,
-    ) -> Vec<(Tile, &'static Kernel)> {
+    pub(super) fn tiles(self, [m, k, n]: [usize; 3], limits: &Limits, half: bool) -> Vec<(Tile, &'static Kernel)> {
         let [rows, columns] = if self == ProductLayout::NnOfTransposed { [n, m] } else { [m, n] };
         let few = rows <= FEW_ROWS;
         let mut tiles = match (self, half) {

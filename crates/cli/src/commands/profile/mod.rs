@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use kiln::losses::{self, BinaryCrossentropy, Loss, SparseCategoricalCrossentropy};
-use kiln::{Compile, Fit, Model};
+use kiln::{Compile, Fit, Model, Precision};
 use kiln_bench::made_up;
 
 use super::run::{Run, loss_with};
@@ -27,6 +27,7 @@ use crate::{files, plot};
 Examples:
   kiln profile lenet
   kiln profile cifar10_deep --augment
+  kiln profile cifar10_deep --precision mixed
   kiln profile vgg16 --batch-size 4 --device nvidia
   kiln profile model.json --loss mean_squared_error --out profiles/mine")]
 pub struct Arguments {
@@ -36,6 +37,9 @@ pub struct Arguments {
     /// The batch size [default: 128, or 8 if a sample has more than 10,000 values].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     batch_size: Option<u32>,
+    /// The precision of matrix products and convolutions, as of `kiln train`.
+    #[arg(long, default_value_t = Precision::Float32, value_name = "float32|mixed")]
+    precision: Precision,
     /// The number of steps to time, after a warm-up step.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]
     steps: u32,
@@ -91,7 +95,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let data = made_up(&model, batch_size, &*loss)?;
     let augmentation = augmentation.map(|augmentation| augmentation.fit(&data)).transpose()?;
     let device = devices::open(arguments.device.as_deref())?;
-    let compile = Compile { loss, ..Compile::default() };
+    let compile = Compile { loss, precision: arguments.precision, ..Compile::default() };
     model.compile(&device, compile)?;
     if augmentation.is_some() {
         // A profile uses the augmentation of the last training.
