@@ -19,9 +19,11 @@ use crate::UnknownName;
 /// [`Conv2D`](crate::layers::Conv2D) and layers of your own that use their ops, and in the backward pass the gradient of
 /// their output. They are rounded to nearest, ties to even, once for all products that use them, and are stored in 2 bytes.
 /// The output of an activation function that a product uses is kept for the backward pass in this form only, so the slope
-/// of the function, too, is that at the rounded output (except for gelu's and swish's). Everything else is as in [`Precision::Float32`]: the sums of a product and its result, biases, all other layers, the
-/// loss and metrics, preprocessing and augmentation, the gradients of variables, the variables themselves and the
-/// optimizer's state.
+/// of the function, too, is that at the rounded output (except for gelu's and swish's).
+///
+/// Everything else is as in [`Precision::Float32`]: the sums of a product and its result, biases, all other layers, the loss
+/// and metrics, preprocessing and augmentation, the gradients of variables, the variables themselves and the optimizer's
+/// state.
 ///
 /// 16-bit floats are stored and rounded without arithmetic in f16, so every device runs mixed precision, also those
 /// without WebGPU's `shader-f16`; the processor widens them again before each product. Results differ from those of

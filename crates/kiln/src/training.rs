@@ -155,7 +155,8 @@ impl Model {
 
     /// The gradients of the loss, averaged over all samples of a data set, by the names of the trainable variables: those of
     /// the next training step, before clipping. Weights are unchanged; statistics of layers (the moving averages of batch
-    /// normalization) are updated as in a training step.
+    /// normalization) are updated as in a training step. In mixed precision, gradients that overflow with the current
+    /// [`LossScale`](crate::LossScale) are infinite or NaN.
     ///
     /// # Errors
     /// As [`Model::train_on_batch`].

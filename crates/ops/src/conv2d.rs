@@ -62,7 +62,8 @@ impl Conv2d {
     /// If the inputs do not match.
     fn geometry(&self, inputs: &[TensorType]) -> Result<(SlidingWindow, [usize; 4], [usize; 4])> {
         let expected = format!(
-            "f32, or the first two f16 (x [N, H, W, C], kernel [R, S, C, K]{}) with strides {:?} and a window that fits ({} padding)",
+            "f32, or x and kernel f16 (x [N, H, W, C], kernel [R, S, C, K]{}) with strides {:?} and a window that fits ({} \
+             padding)",
             if self.bias { ", bias [K]" } else { "" },
             self.strides,
             self.padding.name()

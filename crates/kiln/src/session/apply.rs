@@ -1,5 +1,5 @@
-//! Application of gradients in a training step: loss scaling, clipping, weight decay, the optimizer's update and the weights' moving
-//! average, all over flat buffers.
+//! Application of gradients in a training step: loss scaling, clipping, weight decay, the optimizer's update and the
+//! weights' moving average, all over flat buffers.
 
 use std::sync::Arc;
 

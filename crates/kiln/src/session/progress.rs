@@ -113,14 +113,15 @@ impl Session {
     /// # Errors
     /// If the device is lost.
     pub fn restore(&mut self, weights: &[f32], slots: &[Vec<f32>], progress: &Progress) -> Result<()> {
+        // First, because it may be invalid.
+        if let Some(loss_scale) = progress.loss_scale {
+            self.set_loss_scale(loss_scale)?;
+        }
         self.write_weights(weights)?;
         for (name, flat) in self.slot_names()?.iter().zip(slots) {
             if let (Some(buffer), false) = (Persistent::Slot(name).of(&self.buffers), flat.is_empty()) {
                 buffer.write(0, bytemuck::cast_slice(flat))?;
             }
-        }
-        if let Some(loss_scale) = progress.loss_scale {
-            self.set_loss_scale(loss_scale)?;
         }
         (self.epochs, self.iterations) = (progress.epochs, progress.iterations);
         let compiled = self.compiled_learning_rate();
