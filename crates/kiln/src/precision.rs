@@ -18,8 +18,8 @@ use crate::UnknownName;
 /// significant bits, at most 65,504): the input and the kernel of [`Dense`](crate::layers::Dense),
 /// [`Conv2D`](crate::layers::Conv2D) and layers of your own that use their ops, and in the backward pass the gradient of
 /// their output. They are rounded to nearest, ties to even, once for all products that use them, and are stored in 2 bytes.
-/// The output of an activation function that a product uses is kept for the backward pass in this form only, so the slope
-/// of the function, too, is that at the rounded output (except for gelu's and swish's).
+/// The backward pass of an activation function uses its output in this form, too, if a product does: the slope is that at the
+/// rounded output (except for gelu's and swish's).
 ///
 /// Everything else is as in [`Precision::Float32`]: the sums of a product and its result, biases, all other layers, the loss
 /// and metrics, preprocessing and augmentation, the gradients of variables, the variables themselves and the optimizer's

@@ -4,7 +4,8 @@
 #import linear
 #import nan
 
-const ROWS: u32 = 64u; // divided by one invocation of `unscale`
+const ROWS: u32 = 64u;  // divided by one invocation of `unscale`
+const FLAGS: u32 = 64u; // of a workgroup, of which the first is used: a window of workgroups starts where devices can bind
 // The places in the state.
 const SCALE: u32 = 0u;   // the bits of the scale, a power of two
 const FINITE: u32 = 1u;  // steps with finite gradients since the scale last changed
@@ -17,14 +18,14 @@ const DOUBLED: u32 = 0x800000u; // the bits of 2 s, less those of s
 const INVERSES: u32 = 0x7f000000u; // the bits of 1 / s, plus those of s: no device rounds a division
 
 struct Params {
-    count: u32,    // elements of the gradients, or of `noted`
+    count: u32,    // elements of the gradients, or workgroups that noted a flag
     interval: u32, // finite steps after which the scale doubles
 }
 
 @group(0) @binding(0) var<storage, read_write> gradients: array<f32>; // [count]
 @group(0) @binding(1) var<storage, read> scale: array<u32>;           // [4], the state
-@group(0) @binding(2) var<storage, read_write> flags: array<u32>;     // [workgroups], 1 if an element is not finite
-@group(0) @binding(0) var<storage, read> noted: array<u32>;           // [count], the flags
+@group(0) @binding(2) var<storage, read_write> flags: array<u32>;     // [workgroups, FLAGS], 1 if an element is not finite
+@group(0) @binding(0) var<storage, read> noted: array<u32>;           // [count, FLAGS], the flags
 @group(0) @binding(1) var<storage, read_write> state: array<u32>;     // [4]
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -62,7 +63,7 @@ fn unscale(
     // The first invocation reads the values of the others.
     workgroupBarrier();
     if local == 0u && index * ROWS * 256u < params.count {
-        flags[index] = any_found();
+        flags[index * FLAGS] = any_found();
     }
 }
 
@@ -70,7 +71,7 @@ fn unscale(
 fn update(@builtin(local_invocation_index) local: u32) {
     var mine = 0u;
     for (var i = local; i < params.count; i += 256u) {
-        mine |= noted[i];
+        mine |= noted[i * FLAGS];
     }
     found[local] = mine;
     // The first invocation reads the values of the others.

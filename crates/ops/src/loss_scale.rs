@@ -43,9 +43,11 @@ impl Op for LossScale {
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (gradients, state) = (lowering.outputs()[0], lowering.outputs()[1]);
         let chunks = self.count.div_ceil(CHUNK).max(1);
-        let flags = lowering.scratch(TensorType::new([chunks], DType::U32));
+        let each = kernel::FLAGS as usize;
+        let flags = lowering.scratch(TensorType::new([chunks, each], DType::U32));
         let params = |count: usize| kernel::Params { count: count as u32, interval: self.growth_interval };
-        for Window { units, parts: [gradients, flags] } in lowering.windows(chunks, [(gradients, CHUNK), (flags, 1)]) {
+        for Window { units, parts: [gradients, flags] } in lowering.windows(chunks, [(gradients, CHUNK), (flags, each)])
+        {
             let count = lowering.shape(gradients).elements();
             let unscale = kernel::Unscale { gradients, scale: state, flags };
             lowering.push(unscale.call(params(count), linear_workgroups(units.len(), 1)));
