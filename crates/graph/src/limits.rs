@@ -77,6 +77,20 @@ pub struct Limits {
     pub gpu_kernels: bool,
     /// The smallest and the largest subgroup size, if kernels can use subgroups.
     pub subgroup_sizes: Option<[u32; 2]>,
+    /// The algorithms that ops may use.
+    pub algorithms: Algorithms,
+}
+
+/// Which algorithms ops may use. The choice changes rounding, and therefore bits; it depends on shapes only, so that it is
+/// the same in every run on a kind of device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Algorithms {
+    /// The fastest: convolutions with 3 x 3 or 5 x 5 taps by Winograd's minimal filtering where that is faster. A result's
+    /// error is within 1e-5 of the largest result, and a NaN or an infinity turns results nearby into NaN.
+    #[default]
+    Fast,
+    /// Sums of the products in the definition of an op.
+    Direct,
 }
 
 impl Limits {
@@ -88,6 +102,7 @@ impl Limits {
         binding_align: 256,
         gpu_kernels: true,
         subgroup_sizes: None,
+        algorithms: Algorithms::Fast,
     };
 
     /// The largest tensor that can be bound whole, with [`READ_PAST`](crate::READ_PAST) after it, in bytes.

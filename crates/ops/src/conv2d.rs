@@ -15,6 +15,7 @@ use crate::sum::SumRows;
 use crate::tiles::{SUBGROUP_QUADS, Tile, subgroup_overrides, subgroup_tiles, tiles};
 use crate::unfold::ImageInQuads;
 use crate::window::{Padding, SlidingWindow};
+use crate::winograd::Winograd;
 
 /// Convolution of images (cross-correlation, as in every framework): `(x [N, H, W, C], kernel [R, S, C, K], bias [K] if
 /// any) -> [N, OH, OW, K]`.
@@ -158,6 +159,10 @@ impl HasEpilogue for Conv2d {
         let (x, weights, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let bias = if self.bias { lowering.inputs()[2] } else { weights };
         let (window, [images, ..], [r, s, depth, columns]) = self.geometry(&lowering.input_types()[..self.arity()])?;
+        if let Some(winograd) = Winograd::of(lowering.limits(), &window, images, [depth, columns]) {
+            winograd.push(lowering, [x, weights, result], self.bias.then_some(bias), false, epilogue);
+            return Ok(());
+        }
         let pixels = images * window.pixels().1;
         let params = convolution::Params { pixels: pixels as u32, phase_y: 0, phase_x: 0 };
         let gates = epilogue.gates(weights);
@@ -203,7 +208,7 @@ impl HasEpilogue for Conv2d {
 }
 
 /// Test shapes of all three kernels of a convolution: image, kernel, strides.
-pub(crate) const SHAPES: [([usize; 4], [usize; 4], [usize; 2]); 12] = [
+pub(crate) const SHAPES: [([usize; 4], [usize; 4], [usize; 2]); 15] = [
     ([1, 1, 1, 1], [1, 1, 1, 1], [1, 1]),
     ([2, 7, 9, 1], [5, 5, 1, 20], [1, 1]),
     ([1, 6, 5, 20], [5, 5, 20, 50], [1, 1]),
@@ -216,6 +221,9 @@ pub(crate) const SHAPES: [([usize; 4], [usize; 4], [usize; 2]); 12] = [
     ([1, 7, 8, 4], [1, 7, 4, 5], [1, 1]),
     ([1, 8, 7, 4], [7, 1, 4, 5], [1, 1]),
     ([1, 12, 12, 8], [1, 1, 8, 12], [2, 2]),
+    ([3, 9, 11, 16], [3, 3, 16, 33], [1, 1]),
+    ([1, 8, 6, 70], [3, 3, 70, 66], [1, 1]),
+    ([2, 7, 9, 18], [5, 5, 18, 34], [1, 1]),
 ];
 
 /// Each shape with both paddings, if the window fits.

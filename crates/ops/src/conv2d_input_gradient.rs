@@ -16,6 +16,7 @@ use crate::pad::{in_fours, quads_fit, transposed_in_fours};
 use crate::tiles::{SUBGROUP_QUADS, Tile, subgroup_overrides, subgroup_tiles, tiles};
 use crate::transpose;
 use crate::window::{Padding, SlidingWindow};
+use crate::winograd::Winograd;
 
 /// The gradient of [`Conv2d`](crate::Conv2d) with respect to the image:
 /// `(dy [N, OH, OW, K], kernel [R, S, C, K]) -> [N, H, W, C]`.
@@ -183,6 +184,12 @@ impl HasEpilogue for Conv2dInputGradient {
         let (dy, kernel, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let (window, x) = self.geometry(&lowering.input_types()[..self.arity()])?;
         let [r, s, channels, filters] = lowering.dims(kernel)?;
+        if let Some(winograd) = Winograd::of_input_gradient(lowering.limits(), &window, x[0], [filters, channels]) {
+            let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
+            lowering.push(transpose::call(kernel, transposed, [r * s, channels, filters]));
+            winograd.push(lowering, [dy, transposed, result], None, true, epilogue);
+            return Ok(());
+        }
         let out_pixels = x[0] * window.pixels().1;
         let [deep, wide] = [filters, channels].map(|n| n.next_multiple_of(4));
         let fit = quads_fit(lowering, filters, [out_pixels * deep, r * s * filters * wide]);

@@ -14,6 +14,7 @@ use crate::sum::sum_rows;
 use crate::tiles::{SUBGROUP_QUADS, Tile, shared_tiles, subgroup_overrides, subgroup_tiles, subgroups_of_8, tiles};
 use crate::unfold::ImageInQuads;
 use crate::window::{Padding, SlidingWindow};
+use crate::winograd::Winograd;
 
 /// The number of workgroups that occupies a processor's threads, from which the number of independently summed chunks
 /// of pixels is derived.
@@ -109,6 +110,10 @@ impl Op for Conv2dWeightGradient {
         let (window, [r, s, channels, filters]) = self.geometry(&lowering.input_types())?;
         let rows = r * s * channels;
         let (images, area) = (lowering.shape(dy)[0], window.pixels().1);
+        if let Some(winograd) = Winograd::of_weight_gradient(lowering.limits(), &window, images, [channels, filters]) {
+            winograd.push_weight_gradient(lowering, [x, dy, dkernel]);
+            return Ok(());
+        }
         let pixels = images * area;
         let flops = 2 * pixels * rows * filters;
         let [across, down, _] = tiles(rows, filters);

@@ -1,0 +1,216 @@
+//! Winograd's minimal filtering (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015): convolutions of
+//! 3 x 3 and 5 x 5 taps with a stride of 1 in 36 products per tile of 4 x 4 or 2 x 2 pixels, instead of 144 or 100.
+//!
+//! Its sums differ from direct ones in rounding: their error is within 3e-6 of the largest result. A NaN or an infinity makes
+//! all results of its tiles NaN.
+
+use kiln_graph::{Algorithms, DType, Limits, Lowering, Tensor, TensorType, Window};
+
+use crate::fused::Epilogue;
+use crate::kernels::{winograd, winograd_filter, winograd_weight_gradient};
+use crate::sum::sum_rows;
+use crate::window::SlidingWindow;
+
+/// The height and width of a tile's window: its points along an axis.
+const TILE: usize = winograd_filter::TILE as usize;
+const POINTS: usize = winograd_filter::POINTS as usize;
+const LANES: usize = winograd_filter::LANES as usize;
+const PANEL: usize = winograd_filter::PANEL as usize;
+const ROWS: usize = winograd_filter::ROWS as usize;
+
+/// The smallest number of channels and of filters for which the products outweigh the transforms.
+const FEWEST_CHANNELS: usize = 16;
+/// The largest share of a direct convolution's products.
+const LARGEST_SHARE: f64 = 0.7;
+
+/// A convolution by minimal filtering.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Winograd {
+    window: SlidingWindow,
+    images: usize,
+    /// The channels of the source, and of the result.
+    depth: usize,
+    columns: usize,
+    /// The height and width of the filter, and of a tile of the result.
+    taps: usize,
+    outputs: usize,
+}
+
+impl Winograd {
+    /// The convolution with this window, if the device has a use for it.
+    pub(crate) fn of(
+        limits: &Limits,
+        window: &SlidingWindow,
+        images: usize,
+        [depth, columns]: [usize; 2],
+    ) -> Option<Winograd> {
+        let fast = limits.algorithms == Algorithms::Fast && !limits.gpu_kernels;
+        let [taps, width] = window.size;
+        let fits = taps == width && matches!(taps, 3 | 5) && window.strides == [1, 1];
+        if !fast || !fits || depth.min(columns) < FEWEST_CHANNELS {
+            return None;
+        }
+        let winograd = Winograd { window: *window, images, depth, columns, taps, outputs: TILE + 1 - taps };
+        let [direct, products] = [window.out[0] * window.out[1] * taps * taps, winograd.tiles_of_image() * POINTS];
+        (products as f64 <= LARGEST_SHARE * direct as f64).then_some(winograd)
+    }
+
+    /// As [`Winograd::of`] for the gradient of the image: the convolution of `dy` with the filters turned by 180 degrees.
+    pub(crate) fn of_input_gradient(
+        limits: &Limits,
+        window: &SlidingWindow,
+        images: usize,
+        [filters, channels]: [usize; 2],
+    ) -> Option<Winograd> {
+        let before = [0, 1].map(|axis| (window.size[axis] - 1).checked_sub(window.before[axis]));
+        let [Some(top), Some(left)] = before else { return None };
+        let reversed = SlidingWindow { image: window.out, out: window.image, before: [top, left], ..*window };
+        Winograd::of(limits, &reversed, images, [filters, channels])
+    }
+
+    /// As [`Winograd::of`] for the gradient of the weights, if a chunk of the images can be bound.
+    pub(crate) fn of_weight_gradient(
+        limits: &Limits,
+        window: &SlidingWindow,
+        images: usize,
+        [depth, columns]: [usize; 2],
+    ) -> Option<Winograd> {
+        let winograd = Winograd::of(limits, window, images, [depth, columns])?;
+        let ([in_pixels, out_pixels], chunk) = (window.pixels().into(), winograd.images_of_chunk());
+        let bytes = (chunk * (in_pixels * depth).max(out_pixels * columns)) as u64 * DType::F32.bytes();
+        (bytes <= limits.window_bytes()).then_some(winograd)
+    }
+
+    /// The channels and the filters that a workgroup sums.
+    fn sums(&self) -> [usize; 2] {
+        let channels = self.depth.next_multiple_of(LANES).min(CHANNELS_OF_SUM);
+        [channels, self.columns.next_multiple_of(PANEL).min(FILTERS_OF_SUM)]
+    }
+
+    /// The number of images whose products are summed independently.
+    fn images_of_chunk(&self) -> usize {
+        let [channels, filters] = self.sums();
+        let workgroups = self.depth.div_ceil(channels) * self.columns.div_ceil(filters);
+        self.images.div_ceil((BUSY / workgroups).max(1))
+    }
+
+    fn tiles_of_image(&self) -> usize {
+        self.window.out.iter().map(|extent| extent.div_ceil(self.outputs)).product()
+    }
+
+    fn overrides(&self) -> crate::kernels::lib::winograd_window::Overrides {
+        crate::kernels::lib::winograd_window::Overrides { depth: self.depth as u32, outputs: self.outputs as u32 }
+    }
+
+    /// Pushes the calls of the convolution: `source` by `weights` `[R, R, depth, columns]`, which may be `flipped`.
+    pub(crate) fn push(
+        &self,
+        lowering: &mut Lowering,
+        [source, weights, result]: [Tensor; 3],
+        bias: Option<Tensor>,
+        flipped: bool,
+        epilogue: Epilogue,
+    ) {
+        let Winograd { depth, columns, taps, .. } = *self;
+        let panels = columns.div_ceil(PANEL);
+        let transformed = lowering.scratch(TensorType::f32([POINTS, panels, depth, PANEL]));
+        let [depth32, columns32, taps32] = [depth, columns, taps].map(|n| n as u32);
+        let overrides =
+            winograd_filter::Overrides { depth: depth32, columns: columns32, taps: taps32, flipped };
+        let workgroups = [panels as u32, depth32.div_ceil(winograd_filter::CHANNELS), 1];
+        lowering.push(winograd_filter::Forward { weights, transformed }.call(overrides, workgroups));
+
+        let tiles = self.images * self.tiles_of_image();
+        let column_chunk = columns.next_multiple_of(PANEL).min(COLUMN_CHUNK);
+        let channel_chunk = depth.next_multiple_of(LANES).min(CHANNEL_CHUNK);
+        let across = columns.div_ceil(column_chunk);
+        let block = block(tiles, across);
+        let params = winograd::Params {
+            tiles: tiles as u32,
+            block: block as u32,
+            channel_chunk: channel_chunk as u32,
+            column_chunk: column_chunk as u32,
+        };
+        let overrides = winograd::Overrides {
+            columns: columns32,
+            has_bias: bias.is_some(),
+            epilogue: epilogue.overrides(),
+            window: self.window.overrides(),
+            winograd_window: self.overrides(),
+        };
+        let gates = epilogue.gates(weights);
+        let tensors = winograd::Forward { source, transformed, bias: bias.unwrap_or(weights), gates, result };
+        let [down, wrapped] = folded(tiles.div_ceil(block));
+        let pixels = self.images * self.window.pixels().1;
+        let call = tensors.call(params, overrides, [across as u32, down, wrapped]);
+        lowering.push(call.flops(2 * pixels * taps * taps * depth * columns));
+    }
+
+    /// Pushes the calls of the gradient of the weights `[R, R, depth, columns]`.
+    pub(crate) fn push_weight_gradient(&self, lowering: &mut Lowering, [x, dy, dkernel]: [Tensor; 3]) {
+        let Winograd { depth, columns, taps, images, .. } = *self;
+        let [channel_chunk, filter_chunk] = self.sums();
+        let [across, down] = [columns.div_ceil(filter_chunk), depth.div_ceil(channel_chunk)];
+        let per_chunk = self.images_of_chunk();
+        let chunks = images.div_ceil(per_chunk);
+        let rows = taps * taps * depth;
+        let partial = match chunks {
+            1 => dkernel,
+            _ => lowering.scratch(TensorType::f32([chunks, rows, columns])),
+        };
+        let overrides = winograd_weight_gradient::Overrides {
+            filters: columns as u32,
+            window: self.window.overrides(),
+            winograd_window: self.overrides(),
+        };
+        let [image, result] = [x, dy].map(|tensor| per_chunk * lowering.shape(tensor).sample().elements());
+        for Window { units, parts: [source, dy] } in lowering.windows(chunks, [(x, image), (dy, result)]) {
+            let images = images.min(units.end * per_chunk) - units.start * per_chunk;
+            let params = winograd_weight_gradient::Params {
+                tiles: (images * self.tiles_of_image()) as u32,
+                chunk: (per_chunk * self.tiles_of_image()) as u32,
+                first_chunk: units.start as u32,
+                block: block_of_sum(channel_chunk, filter_chunk) as u32,
+                channel_chunk: channel_chunk as u32,
+                filter_chunk: filter_chunk as u32,
+            };
+            let tensors = winograd_weight_gradient::Forward { source, dy, partial };
+            let call = tensors.call(params, overrides, [across as u32, down as u32, units.len() as u32]);
+            lowering.push(call.flops(2 * images * self.window.pixels().1 * rows * columns));
+        }
+        if chunks > 1 {
+            sum_rows(lowering, partial, dkernel, [chunks, rows * columns], 1.0);
+        }
+    }
+}
+
+/// The channels that a workgroup transforms at once, and its columns: with a block of tiles they fit a core's cache.
+const CHANNEL_CHUNK: usize = 64;
+const COLUMN_CHUNK: usize = 64;
+/// The most tiles of a block.
+const MOST_TILES: usize = 4 * ROWS;
+/// The same for sums over tiles.
+const CHANNELS_OF_SUM: usize = 64;
+const FILTERS_OF_SUM: usize = 64;
+const MEMORY: usize = winograd::MEMORY as usize;
+/// The number of workgroups that occupies a processor's threads.
+const BUSY: usize = 64;
+
+/// The number of tiles of a workgroup: as many as stay in the cache, or fewer if there are few.
+fn block(tiles: usize, across: usize) -> usize {
+    let wanted = tiles.div_ceil(BUSY.div_ceil(across));
+    wanted.next_multiple_of(ROWS).min(MOST_TILES)
+}
+
+/// As [`block`] for sums over tiles: as many as fit beside the sums.
+fn block_of_sum(channels: usize, filters: usize) -> usize {
+    let sums = channels.next_multiple_of(ROWS) * filters + LANES;
+    ((MEMORY / POINTS - sums - 2 * LANES) / (channels + filters)).min(MOST_TILES)
+}
+
+/// Workgroups along y, wrapping to z.
+fn folded(count: usize) -> [u32; 2] {
+    const MOST: usize = 65_535;
+    let layers = count.div_ceil(MOST).max(1);
+    [count.div_ceil(layers) as u32, layers as u32]
+}
