@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod accumulate;
+mod algorithms;
 mod allocations;
 mod asynchronous;
 mod augment;

@@ -128,15 +128,15 @@ fn forward(
         let channels = min(params.channel_chunk, depth - channel);
         for (var row = 0u; row < tiles; row++) {
             transform_window(first + row, row * params.channel_chunk, image_point(), channel, channels, local.x);
+            workgroupBarrier();
         }
-        workgroupBarrier();
         for (var point = 0u; point < POINTS; point++) {
             multiply(point, first_column, panels, tiles, channel, channels, local.x);
-            // The vectors of a workgroup share each point's filters while these are in the cache.
             workgroupBarrier();
         }
     }
     for (var row = 0u; row < tiles; row++) {
         store_tile(first + row, row, first_column, panels, local.x);
+        workgroupBarrier();
     }
 }

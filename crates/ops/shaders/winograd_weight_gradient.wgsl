@@ -8,7 +8,6 @@ override filters: u32; // K
 struct Params {
     tiles: u32,         // of all images in a call
     chunk: u32,         // tiles per chunk
-    first_chunk: u32,   // the chunk of the first tile
     block: u32,         // tiles that are transformed at once
     channel_chunk: u32, // channels per workgroup, a multiple of LANES
     filter_chunk: u32,  // filters per workgroup, a multiple of PANEL
@@ -166,14 +165,15 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
         for (var row = 0u; row < rows; row++) {
             transform_window(tile + row, row * params.channel_chunk, image_point(), first_channel, channels, local.x);
             transform_gradient(tile + row, row, first_filter, panels * PANEL, local.x);
+            workgroupBarrier();
         }
-        workgroupBarrier();
         for (var point = 0u; point < POINTS; point++) {
             multiply(point, rows, channels, panels, tile == start, local.x);
             workgroupBarrier();
         }
     }
     for (var channel = 0u; channel < channels; channel++) {
-        store_channel(params.first_chunk + group.z, channel, first_channel, first_filter, panels, local.x);
+        store_channel(group.z, channel, first_channel, first_filter, panels, local.x);
+        workgroupBarrier();
     }
 }

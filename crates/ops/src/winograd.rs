@@ -8,7 +8,7 @@ use kiln_graph::{Algorithms, DType, Limits, Lowering, Tensor, TensorType, Window
 
 use crate::fused::Epilogue;
 use crate::kernels::{winograd, winograd_filter, winograd_weight_gradient};
-use crate::sum::sum_rows;
+use crate::sum::{sum_chunks, sum_rows};
 use crate::window::SlidingWindow;
 
 /// The height and width of a tile's window: its points along an axis.
@@ -68,7 +68,7 @@ impl Winograd {
         Winograd::of(limits, &reversed, images, [filters, channels])
     }
 
-    /// As [`Winograd::of`] for the gradient of the weights, if a chunk of the images can be bound.
+    /// As [`Winograd::of`] for the gradient of the weights, if a group of chunks can be bound.
     pub(crate) fn of_weight_gradient(
         limits: &Limits,
         window: &SlidingWindow,
@@ -76,9 +76,11 @@ impl Winograd {
         [depth, columns]: [usize; 2],
     ) -> Option<Winograd> {
         let winograd = Winograd::of(limits, window, images, [depth, columns])?;
-        let ([in_pixels, out_pixels], chunk) = (window.pixels().into(), winograd.images_of_chunk());
-        let bytes = (chunk * (in_pixels * depth).max(out_pixels * columns)) as u64 * DType::F32.bytes();
-        (bytes <= limits.window_bytes()).then_some(winograd)
+        let (in_pixels, out_pixels) = window.pixels();
+        let images = GROUP * winograd.images_of_chunk();
+        let gradients = GROUP * winograd.taps * winograd.taps * depth * columns;
+        let largest = (images * in_pixels * depth).max(images * out_pixels * columns).max(gradients);
+        (largest as u64 * DType::F32.bytes() <= limits.window_bytes()).then_some(winograd)
     }
 
     /// The channels and the filters that a workgroup sums.
@@ -158,28 +160,37 @@ impl Winograd {
             1 => dkernel,
             _ => lowering.scratch(TensorType::f32([chunks, rows, columns])),
         };
+        let groups = chunks.div_ceil(GROUP);
+        let sums = match groups {
+            1 => dkernel,
+            _ => lowering.scratch(TensorType::f32([groups, rows, columns])),
+        };
         let overrides = winograd_weight_gradient::Overrides {
             filters: columns as u32,
             window: self.window.overrides(),
             winograd_window: self.overrides(),
         };
-        let [image, result] = [x, dy].map(|tensor| per_chunk * lowering.shape(tensor).sample().elements());
-        for Window { units, parts: [source, dy] } in lowering.windows(chunks, [(x, image), (dy, result)]) {
-            let images = images.min(units.end * per_chunk) - units.start * per_chunk;
+        let [image, result] = [x, dy].map(|tensor| GROUP * per_chunk * lowering.shape(tensor).sample().elements());
+        let cut = [(x, image), (dy, result), (partial, GROUP * rows * columns), (sums, rows * columns)];
+        for Window { units, parts: [source, dy, partial, sums] } in lowering.windows(groups, cut) {
+            let chunks = chunks.min(units.end * GROUP) - units.start * GROUP;
+            let images = images.min(units.end * GROUP * per_chunk) - units.start * GROUP * per_chunk;
             let params = winograd_weight_gradient::Params {
                 tiles: (images * self.tiles_of_image()) as u32,
                 chunk: (per_chunk * self.tiles_of_image()) as u32,
-                first_chunk: units.start as u32,
                 block: block_of_sum(channel_chunk, filter_chunk) as u32,
                 channel_chunk: channel_chunk as u32,
                 filter_chunk: filter_chunk as u32,
             };
             let tensors = winograd_weight_gradient::Forward { source, dy, partial };
-            let call = tensors.call(params, overrides, [across as u32, down as u32, units.len() as u32]);
+            let call = tensors.call(params, overrides, [across as u32, down as u32, chunks as u32]);
             lowering.push(call.flops(2 * images * self.window.pixels().1 * rows * columns));
+            if partial != dkernel {
+                sum_chunks(lowering, partial, sums, [chunks, rows * columns], GROUP, 1.0);
+            }
         }
-        if chunks > 1 {
-            sum_rows(lowering, partial, dkernel, [chunks, rows * columns], 1.0);
+        if groups > 1 {
+            sum_rows(lowering, sums, dkernel, [groups, rows * columns], 1.0);
         }
     }
 }
@@ -193,8 +204,10 @@ const MOST_TILES: usize = 4 * ROWS;
 const CHANNELS_OF_SUM: usize = 64;
 const FILTERS_OF_SUM: usize = 64;
 const MEMORY: usize = winograd::MEMORY as usize;
+/// The number of chunks whose sums are added first; a window of a large batch is a whole number of these groups.
+const GROUP: usize = 4;
 /// The number of workgroups that occupies a processor's threads.
-const BUSY: usize = 64;
+const BUSY: usize = 32;
 
 /// The number of tiles of a workgroup: as many as stay in the cache, or fewer if there are few.
 fn block(tiles: usize, across: usize) -> usize {
