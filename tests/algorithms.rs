@@ -63,6 +63,7 @@ fn a_convolution_is_direct_where_minimal_filtering_does_not_pay() {
         ("few filters", [1, 32, 32, 32], [3, 3, 32, 8], [1, 1]),
         ("strides", [1, 32, 32, 32], [3, 3, 32, 32], [2, 2]),
         ("another size", [1, 32, 32, 32], [1, 7, 32, 32], [1, 1]),
+        ("few tiles", [1, 10, 10, 32], [3, 3, 32, 32], [1, 1]),
         ("a single pixel", [1, 3, 3, 32], [3, 3, 32, 32], [1, 1]),
     ];
     for (name, x, kernel, strides) in cases {

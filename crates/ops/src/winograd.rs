@@ -20,6 +20,8 @@ const ROWS: usize = winograd_filter::ROWS as usize;
 
 /// The smallest number of channels and of filters for which the products outweigh the transforms.
 const FEWEST_CHANNELS: usize = 16;
+/// The smallest number of tiles of an image for which these outweigh the transform of the filters, at a batch of one.
+const FEWEST_TILES: usize = 9;
 /// The largest share of a direct convolution's products.
 const LARGEST_SHARE: f64 = 0.7;
 
@@ -52,7 +54,8 @@ impl Winograd {
         }
         let winograd = Winograd { window: *window, images, depth, columns, taps, outputs: TILE + 1 - taps };
         let [direct, products] = [window.out[0] * window.out[1] * taps * taps, winograd.tiles_of_image() * POINTS];
-        (products as f64 <= LARGEST_SHARE * direct as f64).then_some(winograd)
+        let pays = winograd.tiles_of_image() >= FEWEST_TILES && products as f64 <= LARGEST_SHARE * direct as f64;
+        pays.then_some(winograd)
     }
 
     /// As [`Winograd::of`] for the gradient of the image: the convolution of `dy` with the filters turned by 180 degrees.
@@ -117,8 +120,7 @@ impl Winograd {
         let panels = columns.div_ceil(PANEL);
         let transformed = lowering.scratch(TensorType::f32([POINTS, panels, depth, PANEL]));
         let [depth32, columns32, taps32] = [depth, columns, taps].map(|n| n as u32);
-        let overrides =
-            winograd_filter::Overrides { depth: depth32, columns: columns32, taps: taps32, flipped };
+        let overrides = winograd_filter::Overrides { depth: depth32, columns: columns32, taps: taps32, flipped };
         let workgroups = [panels as u32, depth32.div_ceil(winograd_filter::CHANNELS), 1];
         lowering.push(winograd_filter::Forward { weights, transformed }.call(overrides, workgroups));
 

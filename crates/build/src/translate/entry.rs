@@ -253,13 +253,12 @@ fn run(
     }
     out.push_str("wgsl::for_each_workgroup(dispatch, range, #[inline(always)] |workgroup| {\n");
     if !workgroup_memory.is_empty() {
-        out.push_str("// SAFETY: parts of the thread's memory, which only this workgroup uses.\nlet shader = unsafe { Shader {");
+        out.push_str(
+            "// SAFETY: parts of the thread's memory, which only this workgroup uses.\nlet shader = unsafe { Shader {",
+        );
         let mut first = 0;
         for (field, name, words) in &workgroup_memory {
-            let _ = write!(
-                out,
-                "{field}: Storage::workgroup(memory, {first}, {words}, {name:?}, shader.__fault), "
-            );
+            let _ = write!(out, "{field}: Storage::workgroup(memory, {first}, {words}, {name:?}, shader.__fault), ");
             first += words.next_multiple_of(16);
         }
         out.push_str("..shader } };\n");
