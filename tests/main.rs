@@ -40,7 +40,6 @@ mod portability;
 mod predictions;
 mod preprocessing;
 mod recorded;
-mod recorder;
 mod regularizers;
 mod replay;
 mod resume;

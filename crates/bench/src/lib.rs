@@ -6,12 +6,14 @@
 //! - [`Training`] trains a whole network on made-up images.
 //! - [`checks`] lists the checks of a driver: every op against its f64 reference, a training recorded from Keras, and
 //!   bit-identical results when a training is repeated or its tensors do not fit in a binding.
+//! - [`Recorder`] is a device that records the plans of its programs, for tests and tools that only need the plans.
 //! - [`mutations`] damages files, for tests that no file can crash the process.
 
 mod check;
 mod measure;
 mod mutations;
 mod peak;
+mod recorder;
 mod training;
 mod workloads;
 
@@ -24,5 +26,6 @@ pub use check::{Check, Finding, Replay, checks};
 pub use measure::{Measured, Samples, measure};
 pub use mutations::{FUZZ_VARIABLE, mutations};
 pub use peak::Peak;
+pub use recorder::Recorder;
 pub use training::{Training, made_up};
 pub use workloads::{Given, Workload, networks, workloads};
