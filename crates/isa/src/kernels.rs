@@ -26,8 +26,10 @@ pub struct Variant {
     pub kernel: &'static Kernel,
     /// The override values, by name.
     pub overrides: Vec<(&'static str, f64)>,
-    /// The first network and layer that use it: `lenet conv1`. In parentheses if only tuning can choose it.
+    /// The first network and layer that use it: `lenet conv1`.
     pub used_by: String,
+    /// Whether only tuning can choose it.
+    pub is_alternative: bool,
     /// Whether the call computes a product or a convolution by a kernel that is written for GPUs.
     pub is_product: bool,
 }
@@ -38,9 +40,9 @@ impl Variant {
         self.overrides.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
     }
 
-    fn new(call: &PlannedCall, used_by: String) -> Variant {
+    fn new(call: &PlannedCall, used_by: String, is_alternative: bool) -> Variant {
         let is_product = call.flops > 0 && call.kernel.native().is_none();
-        Variant { kernel: call.kernel, overrides: call.overrides.clone(), used_by, is_product }
+        Variant { kernel: call.kernel, overrides: call.overrides.clone(), used_by, is_alternative, is_product }
     }
 }
 
@@ -77,7 +79,7 @@ pub fn variants() -> Result<Vec<Variant>> {
     for network in networks() {
         let name = network.model.name().to_owned();
         for plan in plans(network)? {
-            plan.calls.iter().for_each(|call| add(Variant::new(call, format!("{name} {}", call.scope))));
+            plan.calls.iter().for_each(|call| add(Variant::new(call, format!("{name} {}", call.scope), false)));
             for choice in plan.choices {
                 choices.entry(choice.key()).or_insert((choice, name.clone()));
             }
@@ -85,8 +87,8 @@ pub fn variants() -> Result<Vec<Variant>> {
     }
     for (choice, name) in choices.values() {
         for place in 1..choice.kernels.len() {
-            let used_by = format!("({name} {})", choice.op.name());
-            alternative(choice, place)?.calls.iter().for_each(|call| add(Variant::new(call, used_by.clone())));
+            let used_by = format!("{name} {}", choice.op.name());
+            alternative(choice, place)?.calls.iter().for_each(|call| add(Variant::new(call, used_by.clone(), true)));
         }
     }
     Ok(found.into_values().collect())

@@ -17,6 +17,7 @@ mod rules;
 mod spirv;
 mod table;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,7 +25,6 @@ use std::process::ExitCode;
 use chip::{CHIPS, Chip};
 use clap::Parser;
 use driver::Compilation;
-use kernels::Variant;
 use spirv::{Module, Shaders};
 use table::Row;
 
@@ -111,7 +111,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         if arguments.keep.is_some() {
             keep(&folder.join(chip.name), &rows, compilation)?;
         }
-        passed &= report(arguments, chip, compilation, &variants, &rows, &package.join("tables"))?;
+        passed &= report(arguments, chip, compilation, &rows, &package.join("tables"))?;
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -128,21 +128,15 @@ fn keep(folder: &Path, rows: &[Row], compilation: &Compilation) -> Result<()> {
 }
 
 /// Prints what is asked for, and returns whether all kernels satisfy the rules.
-fn report(
-    arguments: &Arguments,
-    chip: &Chip,
-    compilation: &Compilation,
-    variants: &[Variant],
-    rows: &[Row],
-    tables: &Path,
-) -> Result<bool> {
+fn report(arguments: &Arguments, chip: &Chip, compilation: &Compilation, rows: &[Row], tables: &Path) -> Result<bool> {
     let Chip { name, architecture, .. } = chip;
     println!("\n{name} ({architecture}), RADV of {}: {} kernels", compilation.driver, rows.len());
     let path = tables.join(format!("{name}.tsv"));
     if let Some(filter) = &arguments.filter {
-        println!("{}\tused by", table::HEADING);
+        println!("{}\tused by (in parentheses: if tuning chooses it)", table::HEADING);
         for row in rows {
-            let line = format!("{}\t{}\t{}\t{}", row.kernel, row.overrides, row.figures(), row.used_by);
+            let used_by = if row.is_alternative { format!("({})", row.used_by) } else { row.used_by.clone() };
+            let line = format!("{}\t{}\t{}\t{used_by}", row.kernel, row.overrides, row.figures());
             if line.contains(filter) {
                 println!("{line}");
             }
@@ -159,11 +153,14 @@ fn report(
     }
     let broken: Vec<(&Row, Vec<String>)> =
         rows.iter().map(|row| (row, rules::broken(row))).filter(|(_, broken)| !broken.is_empty()).collect();
-    let excepted = rows.iter().filter(|row| rules::is_excepted(row)).count();
-    println!("{} kernels break a rule, {excepted} are excepted", broken.len());
+    let mut excepted: BTreeMap<&str, usize> = BTreeMap::new();
+    rows.iter().flat_map(rules::reasons).for_each(|reason| *excepted.entry(reason).or_default() += 1);
+    for (reason, count) in &excepted {
+        println!("{count} kernels are excepted: {reason}");
+    }
+    println!("{} kernels break a rule", broken.len());
     for (row, broken) in &broken {
         println!("{} {} ({}): {}", row.kernel, row.overrides, row.used_by, broken.join("; "));
     }
-    let _ = variants;
     Ok(broken.is_empty())
 }

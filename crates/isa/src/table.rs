@@ -18,6 +18,8 @@ pub struct Row {
     pub overrides: String,
     /// The first network and layer that use it.
     pub used_by: String,
+    /// Whether only tuning can choose it.
+    pub is_alternative: bool,
     /// Whether it computes a product by a kernel written for GPUs.
     pub is_product: bool,
     /// Vector registers.
@@ -49,6 +51,7 @@ impl Row {
             kernel: variant.kernel.name.to_owned(),
             overrides: variant.values(),
             used_by: variant.used_by.clone(),
+            is_alternative: variant.is_alternative,
             is_product: variant.is_product,
             registers,
             spilled_registers: statistic("Spilled VGPRs") + statistic("Spilled SGPRs"),
@@ -89,10 +92,10 @@ fn widths(loads: &BTreeMap<u32, u32>) -> String {
     if parts.is_empty() { "-".to_owned() } else { parts.join("+") }
 }
 
-/// A table as a file of tab-separated values.
+/// A table as a file of tab-separated values, without the kernels that only tuning can choose.
 pub fn file(rows: &[Row]) -> String {
     let mut text = format!("{HEADING}\n");
-    for row in rows {
+    for row in rows.iter().filter(|row| !row.is_alternative) {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{}\t{}\t{}", row.kernel, row.overrides, row.figures());
     }
@@ -121,7 +124,7 @@ pub fn saved(text: &str) -> Result<BTreeMap<(String, String), String>> {
 pub fn changes(rows: &[Row], saved: &BTreeMap<(String, String), String>) -> Vec<[String; 3]> {
     let mut changes = Vec::new();
     let mut old: BTreeMap<_, _> = saved.clone();
-    for row in rows {
+    for row in rows.iter().filter(|row| !row.is_alternative) {
         let before = old.remove(&row.key());
         let figures = row.figures();
         if before.as_ref() != Some(&figures) {
