@@ -1,8 +1,9 @@
 //! The time of the host for a step: what the library and the driver do before the device computes.
+//!
+//! On Linux it is the time that the calling thread spent on a processor, without waits and without other programs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::time::Instant;
 
 use kiln::graph::{
     Device as DynDevice, DeviceBuffer, DeviceError, DeviceFuture, DeviceInfo, Pending, Plan, Program, ReadBack, Step,
@@ -124,11 +125,49 @@ impl Program for TimedProgram {
         steps: &[Step],
         read_back: Option<ReadBack<'_>>,
     ) -> std::result::Result<Box<dyn Pending>, DeviceError> {
-        let start = Instant::now();
+        let start = nanoseconds();
         let pending = self.program.run(steps, read_back);
-        self.spent.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Relaxed);
+        self.spent.nanoseconds.fetch_add(nanoseconds().saturating_sub(start), Relaxed);
         self.spent.steps.fetch_add(steps.len(), Relaxed);
         self.spent.calls.fetch_add(steps.len() * self.calls, Relaxed);
         pending
+    }
+}
+
+/// The time that this thread has spent on a processor.
+#[cfg(target_os = "linux")]
+fn nanoseconds() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the function only writes the time to the given address.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// The time since the first call.
+#[cfg(not(target_os = "linux"))]
+fn nanoseconds() -> u64 {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    START.get_or_init(std::time::Instant::now).elapsed().as_nanos() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use kiln::graph::Limits;
+    use kiln::losses::SparseCategoricalCrossentropy;
+    use kiln::models;
+
+    use super::*;
+    use crate::Recorder;
+
+    #[test]
+    fn the_calls_of_a_step_are_counted_once_per_step() {
+        let recorder = Arc::new(Recorder::new(Limits::WEBGPU));
+        let (device, model) = (Device::from_dyn(recorder.clone()), models::lenet([28, 28, 1], 10));
+        let loss = SparseCategoricalCrossentropy::default();
+        let found = Encoding::measure(&device, model, loss.into(), [8, 3]).unwrap();
+        assert_eq!(found.calls, recorder.plans()[0].calls.len());
+        assert!(found.to_string().starts_with(&format!("host: {} calls a step in ", found.calls)));
     }
 }
