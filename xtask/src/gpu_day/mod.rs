@@ -61,6 +61,7 @@ pub fn gpu_day(shell: &mut Shell, options: &[&str]) -> Result {
     copy(&shell.root().join("benches/peers/torch.py"), &folder.join("torch.py"))?;
     let mnist = folder.join("mnist");
     shell.run_with(&format!("\"{}\" data mnist --into", kiln.display()), &[&mnist.to_string_lossy()], &[])?;
+    few_digits(shell.root(), &folder.join("mnist-few"))?;
     packages(shell, &folder.join("packages"))?;
 
     let (files, bytes) = size(&folder)?;
@@ -78,6 +79,21 @@ pub fn gpu_day(shell: &mut Shell, options: &[&str]) -> Result {
     }
     println!("on a machine with a GPU: OUT=results bash {FOLDER}/run.sh (at most 9 minutes)");
     println!("here, on a software driver: cargo xtask gpu-day --rehearse");
+    Ok(())
+}
+
+/// The first digits of MNIST, for a rehearsal.
+fn few_digits(root: &Path, folder: &Path) -> Result {
+    create(folder)?;
+    for (from, to) in [
+        ("train-images", "train-images-idx3-ubyte"),
+        ("train-labels", "train-labels-idx1-ubyte"),
+        ("t10k-images", "t10k-images-idx3-ubyte"),
+        ("t10k-labels", "t10k-labels-idx1-ubyte"),
+    ] {
+        let fixtures = root.join("crates/bench/fixtures/mnist-first");
+        copy(&fixtures.join(format!("{from}.gz")), &folder.join(format!("{to}.gz")))?;
+    }
     Ok(())
 }
 
@@ -134,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_script_asks_for_what_is_packed() {
-        for file in ["$here/kiln", "$here/torch.py", "$here/mnist", "$here\"/packages/*.deb"] {
+        for file in ["$here/kiln", "$here/torch.py", "$here/mnist ", "$here/mnist-few ", "$here\"/packages/*.deb"] {
             assert!(RUN.contains(file), "{file}");
         }
         assert!(RUN.contains("limit=540"), "9 minutes");

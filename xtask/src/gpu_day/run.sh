@@ -8,9 +8,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 OUT=${OUT:-$here/results}
 began=$(date +%s)
 limit=540 # seconds
-seconds=0.3 steps=100 profiled=20 batch=32 epochs=2 check=
+seconds=0.3 steps=100 profiled=20 batch=32 epochs=2
+check='' filter='' large=inception_v3 mnist=$here/mnist torch_device=cuda
 if [ "${1:-}" = --rehearse ]; then
-    limit=1200 seconds=0.01 steps=2 profiled=2 batch=2 epochs=1 check=matmul
+    seconds=0.01 steps=2 profiled=2 batch=2 epochs=1
+    check=bits filter=lenet.fc2 large=lenet mnist=$here/mnist-few torch_device=cpu
     export KILN_DEVICE=${KILN_DEVICE:-llvmpipe}
 fi
 mkdir -p "$OUT"
@@ -46,13 +48,15 @@ step() {
     tail -n "${lines:-3}" "$OUT/$name.txt"
 }
 
-bench() { step "bench-$1" "$2" env KILN_TUNE="$1" "$kiln" bench --json --seconds "$seconds"; }
-torch() { lines=20 step "torch-$1" "$2" python3 "$here/torch.py" --train --device "${torch_device:-cuda}" --steps "$steps" --inception-batch "$batch"; }
-[ "${1:-}" = --rehearse ] && torch_device=cpu
+bench() { step "bench-$1" "$2" env KILN_TUNE="$1" "$kiln" bench ${filter:+"$filter"} --json --seconds "$seconds"; }
+torch() {
+    lines=20 step "torch-$1" "$2" python3 "$here/torch.py" --train --device "$torch_device" --steps "$steps" \
+        --inception-batch "$batch"
+}
 
 nvidia-smi >"$OUT/nvidia-smi.txt" 2>&1
 lines=12 step devices 15 "$kiln" devices
-lines=4 step check 90 "$kiln" check $check
+lines=4 step check 90 "$kiln" check ${check:+"$check"}
 bench off 90
 torch 1 75
 bench full 120
@@ -60,11 +64,10 @@ torch 2 75
 bench cached 75
 step profile-lenet 20 "$kiln" profile lenet --steps "$profiled" --out "$OUT/profile-lenet"
 step profile-cifar10_deep 20 "$kiln" profile cifar10_deep --steps "$profiled" --out "$OUT/profile-cifar10_deep"
-step profile-inception_v3 40 "$kiln" profile inception_v3 --batch-size "$batch" --steps "$profiled" --out "$OUT/profile-inception_v3"
-# 469 steps an epoch; a rehearsal stops after a few seconds.
-step train-lenet 60 "$kiln" train lenet --data "$here/mnist" --epochs "$epochs" --out "$OUT/lenet" --overwrite \
-    $([ "$epochs" -gt 1 ] || echo --minutes 0.05)
-step evaluate-lenet 20 "$kiln" evaluate "$OUT/lenet" --data "$here/mnist"
+step profile-$large-$batch 40 "$kiln" profile "$large" --batch-size "$batch" --steps "$profiled" --out "$OUT/profile-large"
+# 469 steps an epoch.
+step train-lenet 60 "$kiln" train lenet --data "$mnist" --epochs "$epochs" --out "$OUT/lenet" --overwrite
+step evaluate-lenet 20 "$kiln" evaluate "$OUT/lenet" --data "$mnist"
 rm -f "$OUT"/lenet/*.safetensors "$OUT"/lenet/*.png
 tar czf "$OUT/all.tar.gz" -C "$OUT" --exclude all.tar.gz . 2>/dev/null
 echo "all: $(($(date +%s) - began)) s, $(du -sh "$OUT" | cut -f 1) in $OUT"
