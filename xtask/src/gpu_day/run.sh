@@ -8,11 +8,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 OUT=${OUT:-$here/results}
 began=$(date +%s)
 limit=540 # seconds
-seconds=0.3 steps=100 profiled=20 batch=32 epochs=2
+seconds=0.3 steps=100 profiled=20 small=128 batch=32 epochs=2
 check='' filter='' large=inception_v3 mnist=$here/mnist torch_device=cuda
 if [ "${1:-}" = --rehearse ]; then
-    seconds=0.01 steps=2 profiled=2 batch=2 epochs=1
-    check=bits filter=lenet.fc2 large=lenet mnist=$here/mnist-few torch_device=cpu
+    seconds=0.01 steps=2 profiled=2 small=2 batch=2 epochs=1
+    check=bits filter=lenet.fc2 large=cifar10_simple mnist=$here/mnist-few torch_device=cpu
     export KILN_DEVICE=${KILN_DEVICE:-llvmpipe}
 fi
 mkdir -p "$OUT"
@@ -41,7 +41,7 @@ step() {
         return
     fi
     [ "$most" -gt "$(left)" ] && most=$(left)
-    timeout "$most" "$@" >"$OUT/$name.txt" 2>"$OUT/$name.err"
+    timeout -k 5 "$most" "$@" >"$OUT/$name.txt" 2>"$OUT/$name.err"
     status=$?
     [ -s "$OUT/$name.err" ] || rm -f "$OUT/$name.err"
     echo "== $name: status $status after $(($(date +%s) - start)) s, $(left) s left"
@@ -62,9 +62,10 @@ torch 1 75
 bench full 120
 torch 2 75
 bench cached 75
-step profile-lenet 20 "$kiln" profile lenet --steps "$profiled" --out "$OUT/profile-lenet"
-step profile-cifar10_deep 20 "$kiln" profile cifar10_deep --steps "$profiled" --out "$OUT/profile-cifar10_deep"
-step profile-$large-$batch 40 "$kiln" profile "$large" --batch-size "$batch" --steps "$profiled" --out "$OUT/profile-large"
+profile() { step "profile-$1" "$3" "$kiln" profile "$1" --batch-size "$2" --steps "$profiled" --out "$OUT/profile-$1"; }
+profile lenet "$small" 20
+profile cifar10_deep "$small" 20
+profile "$large" "$batch" 40
 # 469 steps an epoch.
 step train-lenet 60 "$kiln" train lenet --data "$mnist" --epochs "$epochs" --out "$OUT/lenet" --overwrite
 step evaluate-lenet 20 "$kiln" evaluate "$OUT/lenet" --data "$mnist"
