@@ -12,7 +12,7 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 
 use crate::common::{bars, bits, close, device};
-use crate::recorder::Recorder;
+use kiln_bench::Recorder;
 
 /// A network for [`bars`], with batch normalization after a convolution and after a dense layer.
 fn model() -> Model {

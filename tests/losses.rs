@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::common::{bars, close, device, model};
 use crate::recorded::Recorded;
-use crate::recorder::Recorder;
+use kiln_bench::Recorder;
 
 fn floats(recorded: &Recorded, case: usize, name: &str) -> Option<Vec<f32>> {
     recorded.get(case, name).map(|array| array.data.into_iter().map(|value| value as f32).collect())

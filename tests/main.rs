@@ -41,7 +41,6 @@ mod portability;
 mod predictions;
 mod preprocessing;
 mod recorded;
-mod recorder;
 mod regularizers;
 mod replay;
 mod resume;

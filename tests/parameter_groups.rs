@@ -11,7 +11,7 @@ use kiln::serde_json::{self, Value, json};
 use kiln::{Compile, Device, Fit, Model, Sequential};
 
 use crate::common::{bits, device};
-use crate::recorder::Recorder;
+use kiln_bench::Recorder;
 
 const SAMPLES: usize = 6;
 const X: [f64; 12] = [0.5, -1.0, 1.5, 0.25, -0.75, 2.0, 1.0, 1.0, -2.0, 0.5, 0.0, -1.5];

@@ -11,7 +11,7 @@ use kiln::{Compile, Device, Fit, models};
 use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
-use crate::recorder::Recorder;
+use kiln_bench::Recorder;
 
 /// The calls of a case with each alternative kernel, on devices with WebGPU's limits, with and without subgroups, and
 /// on processors.

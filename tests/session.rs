@@ -7,7 +7,7 @@ use kiln::graph::Limits;
 use kiln::{Compile, Device, Fit, Model};
 
 use crate::common::{bars, bits, close, compiled, device, gpu, model};
-use crate::recorder::Recorder;
+use kiln_bench::Recorder;
 
 #[test]
 fn a_loaded_model_predicts_the_same_bits() {

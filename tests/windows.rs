@@ -12,7 +12,7 @@ use kiln::optimizers::{Adam, Optimizer, RMSprop, SGD};
 use kiln::{Compile, Device, Fit, Model, Sequential};
 
 use crate::common::{bits, close, device};
-use crate::recorder::Recorder;
+use kiln_bench::Recorder;
 
 /// Smaller than the first layer's output for a batch, the first dense layer's kernel, and all weights.
 const LIMIT: u64 = 512 << 10;

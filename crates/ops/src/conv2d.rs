@@ -164,7 +164,10 @@ impl HasEpilogue for Conv2d {
             return Ok(());
         }
         let pixels = images * window.pixels().1;
-        let params = convolution::Params { pixels: pixels as u32, phase_y: 0, phase_x: 0 };
+        let params = |depth: usize| {
+            let (pixels, channels) = (pixels as u32, depth as u32);
+            convolution::Params { pixels, channels, phase_y: 0, phase_x: 0 }
+        };
         let gates = epilogue.gates(weights);
         let source = ImageInQuads::new(window, images, depth);
         let fit = quads_fit(lowering, source.inner, [source.elements, r * s * depth * columns.next_multiple_of(4)]);
@@ -178,12 +181,13 @@ impl HasEpilogue for Conv2d {
         };
         let (epilogue, quads) = (epilogue.overrides(), spread.overrides());
         let call = if tile == Tile::Columns {
-            let (convolution, window) = (convolution(depth, depth), window.overrides());
+            let (params, convolution, window) = (params(depth), convolution(depth, depth), window.overrides());
             let tensors = kernel::Forward { source: x, weights, bias, gates, result };
             let overrides = kernel::Overrides { convolution, epilogue, quads, window };
             tensors.call(params, overrides, tiles(pixels, columns))
         } else {
-            let convolution = convolution(source.inner.next_multiple_of(4), source.inner);
+            let padded = source.inner.next_multiple_of(4);
+            let (params, convolution) = (params(padded), convolution(padded, source.inner));
             let window = source.window.overrides();
             let source = source.of(lowering, x);
             let weights4 = in_fours(lowering, weights, [r * s, depth, columns]);

@@ -80,7 +80,7 @@ macro_rules! product {
         fn $call(product: &Product, tile: Tile, pixels: usize, [phase_y, phase_x]: [u32; 2]) -> Call {
             let &Product { source, weights, unread, gates, result, channels, .. } = product;
             let &Product { convolution, epilogue, subgroup, window, .. } = product;
-            let params = Params { pixels: pixels as u32, phase_y, phase_x };
+            let params = Params { pixels: pixels as u32, channels: convolution.depth, phase_y, phase_x };
             let (bias, weights4) = (unread, weights);
             if tile == Tile::Subgroup {
                 let overrides = $subgroup::Overrides { convolution, epilogue, quads: SUBGROUP_QUADS, subgroup, window };

@@ -15,6 +15,8 @@ const CHUNK: usize = 256;
 
 /// The minimum number of columns that occupies a workgroup of the GPU kernel.
 const FEW_COLUMNS: usize = 8;
+/// The number of columns that occupies a GPU with one invocation each.
+const MANY_COLUMNS: usize = 1 << 16;
 
 /// The sum of all elements times `scale`: `[…] -> [1]`.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +64,7 @@ pub(crate) fn sum_chunks(
 ) {
     let chunks = rows.div_ceil(chunk);
     let count = chunks * columns;
-    let tree = lowering.limits().gpu_kernels && columns >= FEW_COLUMNS;
+    let tree = lowering.limits().gpu_kernels && (FEW_COLUMNS..MANY_COLUMNS).contains(&columns);
     let tiles = spread(chunks, 1, columns, kernel::TREE_COLUMNS);
     let [rows, columns, chunk, elements] = [rows, columns, chunk, count].map(|n| n as u32);
     let params = kernel::Params { rows, columns, chunk, count: elements, scale };
@@ -216,4 +218,24 @@ pub(crate) fn cases() -> Vec<Case> {
         }
     }
     cases
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use kiln_graph::{Graph, Limits, Plan};
+
+    use super::*;
+
+    #[test]
+    fn columns_of_a_large_kernels_gradient_fit_a_dispatch() {
+        let mut graph = Graph::new();
+        let [x, y] = ["x", "y"].map(|name| graph.buffer(name));
+        let x = graph.persistent(TensorType::f32([2, 3 * 3 * 512 * 512]), x, 0);
+        let sum = graph.add(SumRows, &[x]).unwrap();
+        graph.place(sum, y, 0).unwrap();
+        let plan = Plan::new(&graph, &Limits::WEBGPU).unwrap();
+        assert_eq!(plan.calls.len(), 1);
+    }
 }

@@ -4,6 +4,7 @@ mod limits;
 mod ops;
 mod replay;
 mod special;
+mod tiles;
 mod twice;
 
 use std::fmt;
@@ -86,10 +87,11 @@ impl fmt::Display for Finding {
 }
 
 /// All checks: each op's cases against its reference in f64, also with NaN, infinities, -0 and a denormal in each
-/// input; a training against one recorded from Keras, the same training twice, and one with small bindings.
+/// input; every tile of products bit by bit; a training against one recorded from Keras, the same training twice, and one
+/// with small bindings.
 pub fn checks() -> Vec<Check> {
     let mut checks = ops::checks();
-    checks.extend([replay::check(), twice::check(), limits::check()]);
+    checks.extend([tiles::check(), replay::check(), twice::check(), limits::check()]);
     checks
 }
 

@@ -1,13 +1,15 @@
 //! A device that records plans without computing anything.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kiln::graph::{
     Device, DeviceBuffer, DeviceError, DeviceFuture, DeviceInfo, DeviceKind, Done, Limits, Pending, Plan, Program,
     ReadBack, Step,
 };
 
+/// A device with the given limits that records the plan of each of its programs. Programs do nothing, and every buffer
+/// reads as zeros.
 #[derive(Debug)]
 pub struct Recorder {
     info: DeviceInfo,
@@ -15,6 +17,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
+    /// A recorder with these limits.
     pub fn new(limits: Limits) -> Recorder {
         let (name, backend, driver) = ("recorder".to_owned(), "none".to_owned(), String::new());
         let info = DeviceInfo { name, backend, driver, kind: DeviceKind::Other, limits };
@@ -23,7 +26,7 @@ impl Recorder {
 
     /// The plans of its programs, in order.
     pub fn plans(&self) -> Vec<Plan> {
-        self.plans.lock().unwrap().clone()
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -41,7 +44,7 @@ impl Device for Recorder {
         plan: &'a Plan,
         _: &'a [Arc<dyn DeviceBuffer>],
     ) -> DeviceFuture<'a, Box<dyn Program>> {
-        self.plans.lock().unwrap().push(plan.clone());
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).push(plan.clone());
         Box::pin(async { Ok(Box::new(Nothing) as Box<dyn Program>) })
     }
 }

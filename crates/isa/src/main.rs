@@ -1,0 +1,166 @@
+//! What a GPU's compiler makes of Kiln's kernels, without a GPU.
+//!
+//! Mesa's RADV can compile for AMD's GPUs on any machine. This program compiles every kernel that the networks run, with
+//! the SPIR-V that wgpu would give the driver, counts the machine instructions of its hottest loop, and derives which
+//! share of the GPU's peak it can reach: a bound of a model ([`chip`]), not a measurement. It fails if a kernel breaks one
+//! of the [`rules`].
+//!
+//! ```text
+//! networks --plans--> kernels --naga--> SPIR-V --RADV--> machine code --> table, rules
+//! ```
+
+mod assembly;
+mod chip;
+mod driver;
+mod kernels;
+mod rules;
+mod spirv;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use chip::{CHIPS, Chip};
+use clap::Parser;
+use driver::Compilation;
+use spirv::{Module, Shaders};
+use table::Row;
+
+/// A result with a message for the user.
+type Result<T> = std::result::Result<T, String>;
+
+/// The exit status if the driver is missing: neither passed nor failed.
+const SKIPPED: u8 = 77;
+
+/// Compile the kernels of LeNet, the deeper network for CIFAR-10, VGG16 and InceptionV3 for GPUs, without a GPU.
+///
+/// Prints the figures that differ from the saved tables, and the kernels that break a rule; with a filter, the figures of
+/// all kernels that match. The shaders are read from the repository, so a change of a kernel's body needs no build.
+#[derive(Debug, Parser)]
+#[command(after_long_help = "\
+Examples:
+  cargo xtask isa
+  cargo xtask isa conv2d.shared     # the figures of these kernels
+  cargo xtask isa --keep code       # writes the machine code of each kernel to code/CHIP/
+  cargo xtask isa --save            # replaces the saved tables, crates/isa/tables
+
+Exit status: 0 if no kernel breaks a rule, 1 if one does, 77 if Mesa's RADV is not installed.")]
+struct Arguments {
+    /// Print the figures of the kernels with this text in their names, override values, networks or layers.
+    filter: Option<String>,
+    /// Only this chip: navi31, navi21 or MI200.
+    #[arg(long, value_name = "NAME")]
+    chip: Option<String>,
+    /// Replace the saved tables.
+    #[arg(long)]
+    save: bool,
+    /// Write shaders and machine code to this folder.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Compile the shaders in the folder for this chip; the program starts itself with it.
+    #[arg(long, hide = true, requires = "keep")]
+    compile_for: Option<String>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(status) => status,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if let (Some(chip), Some(folder)) = (&arguments.compile_for, &arguments.keep) {
+        return driver::compile_here(chip, folder).map(|()| ExitCode::SUCCESS);
+    }
+    let chips: Vec<&Chip> =
+        CHIPS.iter().filter(|chip| arguments.chip.as_ref().is_none_or(|name| chip.name == name)).collect();
+    if chips.is_empty() {
+        return Err(format!("expected a chip of {}", CHIPS.map(|chip| chip.name).join(", ")));
+    }
+    if driver::installed().is_none() {
+        println!("skipped: Mesa's RADV is not installed (package mesa-vulkan-drivers)");
+        return Ok(ExitCode::from(SKIPPED));
+    }
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let variants = kernels::variants()?;
+    let shaders = Shaders::read(&package.join("../ops/shaders"))?;
+    let modules: Vec<Module> = variants.iter().map(|variant| shaders.spirv(variant)).collect::<Result<_>>()?;
+    let temporary = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let folder = match &arguments.keep {
+        Some(folder) => {
+            fs::create_dir_all(folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
+            folder.canonicalize().map_err(|error| error.to_string())?
+        }
+        None => temporary.path().to_owned(),
+    };
+    let names: Vec<&str> = chips.iter().map(|chip| chip.name).collect();
+    let compiled = driver::compile(&names, &modules, &folder)?;
+    let mut passed = true;
+    for (chip, compilation) in chips.iter().zip(&compiled) {
+        let rows: Vec<Row> = variants
+            .iter()
+            .zip(&compilation.shaders)
+            .map(|(variant, compiled)| Row::new(chip, variant, compiled))
+            .collect();
+        if arguments.keep.is_some() {
+            keep(&folder.join(chip.name), &rows, compilation)?;
+        }
+        passed &= report(arguments, chip, compilation, &rows, &package.join("tables"))?;
+    }
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Writes the machine code of each kernel to a file, with its figures at the top.
+fn keep(folder: &Path, rows: &[Row], compilation: &Compilation) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+    for (index, (row, compiled)) in rows.iter().zip(&compilation.shaders).enumerate() {
+        let head = format!("; {} {}\n; {:?}\n", row.kernel, row.overrides, compiled.statistics);
+        let path = folder.join(format!("{index:04}-{}.s", row.kernel));
+        fs::write(&path, head + &compiled.assembly).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Prints what is asked for, and returns whether all kernels satisfy the rules.
+fn report(arguments: &Arguments, chip: &Chip, compilation: &Compilation, rows: &[Row], tables: &Path) -> Result<bool> {
+    let Chip { name, architecture, .. } = chip;
+    println!("\n{name} ({architecture}), RADV of {}: {} kernels", compilation.driver, rows.len());
+    let path = tables.join(format!("{name}.tsv"));
+    if let Some(filter) = &arguments.filter {
+        println!("{}\tused by (in parentheses: if tuning chooses it)", table::HEADING);
+        for row in rows {
+            let used_by = if row.is_alternative { format!("({})", row.used_by) } else { row.used_by.clone() };
+            let line = format!("{}\t{}\t{}\t{used_by}", row.kernel, row.overrides, row.figures());
+            if line.contains(filter) {
+                println!("{line}");
+            }
+        }
+    } else if let Ok(text) = fs::read_to_string(&path) {
+        let changes = table::changes(rows, &table::saved(&text)?);
+        println!("{} kernels differ from {}", changes.len(), path.display());
+        for [kernel, before, after] in changes {
+            println!("{kernel}\n  was {before}\n  now {after}");
+        }
+    }
+    if arguments.save {
+        fs::write(&path, table::file(rows)).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    let broken: Vec<(&Row, Vec<String>)> =
+        rows.iter().map(|row| (row, rules::broken(row))).filter(|(_, broken)| !broken.is_empty()).collect();
+    let mut excepted: BTreeMap<&str, usize> = BTreeMap::new();
+    rows.iter().flat_map(rules::reasons).for_each(|reason| *excepted.entry(reason).or_default() += 1);
+    for (reason, count) in &excepted {
+        println!("{count} kernels are excepted: {reason}");
+    }
+    println!("{} kernels break a rule", broken.len());
+    for (row, broken) in &broken {
+        println!("{} {} ({}): {}", row.kernel, row.overrides, row.used_by, broken.join("; "));
+    }
+    Ok(broken.is_empty())
+}
