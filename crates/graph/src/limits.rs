@@ -81,13 +81,13 @@ pub struct Limits {
     pub algorithms: Algorithms,
 }
 
-/// Which algorithms ops may use. The choice changes rounding, and therefore bits; it depends on shapes only, so that it is
-/// the same in every run on a kind of device.
+/// The algorithms that ops may use. They differ in rounding, and therefore in bits. The choice between them depends on the
+/// shapes of an op and the device's binding limit only, so it is the same in every run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Algorithms {
     /// The fastest: on the processor, convolutions of 3 x 3 and 5 x 5 taps use Winograd's minimal filtering where that is
-    /// faster. The error of a result is within 4e-6 of the largest result on the layers of VGG16 and InceptionV3 (direct
-    /// sums: 1e-6), and a NaN or an infinity turns results within 5 pixels of it into NaN.
+    /// faster. The error of a result is within 4e-6 of the largest result, a few times that of a direct sum. A NaN or an
+    /// infinity may turn results within 5 pixels of it, or any of a gradient of weights, into NaN.
     #[default]
     Fast,
     /// Sums of the products in the definition of an op.

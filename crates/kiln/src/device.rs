@@ -164,8 +164,8 @@ impl Device {
         Ok(Device { algorithms: self.algorithms, ..device })
     }
 
-    /// Overrides `KILN_ALGORITHMS`. Algorithms differ in speed and in rounding: a training that is repeated or resumed bit
-    /// for bit needs the same ones.
+    /// Overrides `KILN_ALGORITHMS`. Algorithms differ in speed and in rounding: a training run that is repeated or resumed
+    /// bit for bit needs the same ones. [`Device::limits`] has them, the limits in [`Device::info`] do not.
     pub fn with_algorithms(&self, algorithms: Algorithms) -> Device {
         Device { algorithms: Some(algorithms), ..self.clone() }
     }

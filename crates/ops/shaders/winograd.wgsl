@@ -128,10 +128,12 @@ fn forward(
         let channels = min(params.channel_chunk, depth - channel);
         for (var row = 0u; row < tiles; row++) {
             transform_window(first + row, row * params.channel_chunk, image_point(), channel, channels, local.x);
+            // On a processor, the vectors of a workgroup take turns at each barrier, and share lines of the cache.
             workgroupBarrier();
         }
         for (var point = 0u; point < POINTS; point++) {
             multiply(point, first_column, panels, tiles, channel, channels, local.x);
+            // On a processor, the vectors of a workgroup take turns at each barrier, and share lines of the cache.
             workgroupBarrier();
         }
     }

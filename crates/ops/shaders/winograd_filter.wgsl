@@ -5,7 +5,7 @@
 override depth: u32;    // C, channels of the source
 override columns: u32;  // K, channels of the result
 override taps: u32;     // R, the filter's height and width: 3 or 5
-override flipped: bool; // whether the filter is turned by 180 degrees, as for the gradient of the image
+override flipped: bool; // whether the filter is rotated by 180 degrees, as for the gradient of the image
 
 @group(0) @binding(0) var<storage, read> weights: array<f32>;                 // [R, R, C, K]
 @group(0) @binding(1) var<storage, read_write> transformed: array<f32>;       // [36, K / 32, C, 32], K padded

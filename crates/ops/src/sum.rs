@@ -53,7 +53,7 @@ pub(crate) fn sum_rows(lowering: &mut Lowering, x: Tensor, y: Tensor, [rows, col
     sum_chunks(lowering, x, y, [rows, columns], CHUNK, scale);
 }
 
-/// Pushes the call that sums each `chunk` rows of `x`, in order.
+/// Pushes the call that sums each `chunk` rows of `x [rows, columns]` to a row of `y`, in a fixed order.
 pub(crate) fn sum_chunks(
     lowering: &mut Lowering,
     x: Tensor,

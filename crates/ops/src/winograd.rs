@@ -1,8 +1,7 @@
 //! Winograd's minimal filtering (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015): convolutions of
 //! 3 x 3 and 5 x 5 taps with a stride of 1 in 36 products per tile of 4 x 4 or 2 x 2 pixels, instead of 144 or 100.
 //!
-//! Its sums differ from direct ones in rounding: their error is within 3e-6 of the largest result. A NaN or an infinity makes
-//! all results of its tiles NaN.
+//! Its sums differ from direct ones in rounding ([`Algorithms`]).
 
 use kiln_graph::{Algorithms, DType, Limits, Lowering, Tensor, TensorType, Window};
 
@@ -39,7 +38,7 @@ pub(crate) struct Winograd {
 }
 
 impl Winograd {
-    /// The convolution with this window, if the device has a use for it.
+    /// The convolution with this window, if the device supports it and it is faster.
     pub(crate) fn of(
         limits: &Limits,
         window: &SlidingWindow,
@@ -55,10 +54,10 @@ impl Winograd {
         let winograd = Winograd { window: *window, images, depth, columns, taps, outputs: TILE + 1 - taps };
         let [direct, products] = [window.out[0] * window.out[1] * taps * taps, winograd.tiles_of_image() * POINTS];
         let pays = winograd.tiles_of_image() >= FEWEST_TILES && products as f64 <= LARGEST_SHARE * direct as f64;
-        pays.then_some(winograd)
+        (pays && fits_binding(limits, winograd.transformed().iter().product())).then_some(winograd)
     }
 
-    /// As [`Winograd::of`] for the gradient of the image: the convolution of `dy` with the filters turned by 180 degrees.
+    /// As [`Winograd::of`] for the gradient of the image: the convolution of `dy` with the filters rotated by 180 degrees.
     pub(crate) fn of_input_gradient(
         limits: &Limits,
         window: &SlidingWindow,
@@ -71,7 +70,7 @@ impl Winograd {
         Winograd::of(limits, &reversed, images, [filters, channels])
     }
 
-    /// As [`Winograd::of`] for the gradient of the weights, if a group of chunks can be bound.
+    /// As [`Winograd::of`] for the gradient of the weights, if its tensors can be bound, whole or in windows.
     pub(crate) fn of_weight_gradient(
         limits: &Limits,
         window: &SlidingWindow,
@@ -79,24 +78,41 @@ impl Winograd {
         [depth, columns]: [usize; 2],
     ) -> Option<Winograd> {
         let winograd = Winograd::of(limits, window, images, [depth, columns])?;
+        let Chunks { per_chunk, chunks, groups } = winograd.chunks();
         let (in_pixels, out_pixels) = window.pixels();
-        let images = GROUP * winograd.images_of_chunk();
-        let gradients = GROUP * winograd.taps * winograd.taps * depth * columns;
-        let largest = (images * in_pixels * depth).max(images * out_pixels * columns).max(gradients);
-        (largest as u64 * DType::F32.bytes() <= limits.window_bytes()).then_some(winograd)
+        let [x, dy, gradient] = [in_pixels * depth, out_pixels * columns, winograd.weights()];
+        let fit = |tensors: [usize; 3]| tensors.into_iter().all(|elements| fits_binding(limits, elements));
+        let whole = fit([images * x, images * dy, chunks * gradient]);
+        // A window is a whole number of groups: it starts at an aligned offset if each of them does.
+        let is_aligned = x % 4 == 0 && dy % 4 == 0 && gradient % 16 == 0;
+        let of_group = (GROUP * per_chunk).min(images);
+        let in_windows = is_aligned && fit([of_group * x, of_group * dy, GROUP * gradient]);
+        (fits_binding(limits, groups * gradient) && (whole || in_windows)).then_some(winograd)
     }
 
     /// The channels and the filters that a workgroup sums.
     fn sums(&self) -> [usize; 2] {
-        let channels = self.depth.next_multiple_of(LANES).min(CHANNELS_OF_SUM);
-        [channels, self.columns.next_multiple_of(PANEL).min(FILTERS_OF_SUM)]
+        let channels = self.depth.next_multiple_of(LANES).min(CHANNEL_CHUNK);
+        [channels, self.columns.next_multiple_of(PANEL).min(COLUMN_CHUNK)]
     }
 
-    /// The number of images whose products are summed independently.
-    fn images_of_chunk(&self) -> usize {
+    /// The chunks of the images whose products are summed independently.
+    fn chunks(&self) -> Chunks {
         let [channels, filters] = self.sums();
         let workgroups = self.depth.div_ceil(channels) * self.columns.div_ceil(filters);
-        self.images.div_ceil((BUSY / workgroups).max(1))
+        let per_chunk = self.images.div_ceil((BUSY / workgroups).max(1)).max(1);
+        let chunks = self.images.div_ceil(per_chunk);
+        Chunks { per_chunk, chunks, groups: chunks.div_ceil(GROUP) }
+    }
+
+    /// The shape of the transformed filters.
+    fn transformed(&self) -> [usize; 4] {
+        [POINTS, self.columns.div_ceil(PANEL), self.depth, PANEL]
+    }
+
+    /// The number of weights.
+    fn weights(&self) -> usize {
+        self.taps * self.taps * self.depth * self.columns
     }
 
     fn tiles_of_image(&self) -> usize {
@@ -118,7 +134,7 @@ impl Winograd {
     ) {
         let Winograd { depth, columns, taps, .. } = *self;
         let panels = columns.div_ceil(PANEL);
-        let transformed = lowering.scratch(TensorType::f32([POINTS, panels, depth, PANEL]));
+        let transformed = lowering.scratch(TensorType::f32(self.transformed()));
         let [depth32, columns32, taps32] = [depth, columns, taps].map(|n| n as u32);
         let overrides = winograd_filter::Overrides { depth: depth32, columns: columns32, taps: taps32, flipped };
         let workgroups = [panels as u32, depth32.div_ceil(winograd_filter::CHANNELS), 1];
@@ -155,14 +171,12 @@ impl Winograd {
         let Winograd { depth, columns, taps, images, .. } = *self;
         let [channel_chunk, filter_chunk] = self.sums();
         let [across, down] = [columns.div_ceil(filter_chunk), depth.div_ceil(channel_chunk)];
-        let per_chunk = self.images_of_chunk();
-        let chunks = images.div_ceil(per_chunk);
+        let Chunks { per_chunk, chunks, groups } = self.chunks();
         let rows = taps * taps * depth;
         let partial = match chunks {
             1 => dkernel,
             _ => lowering.scratch(TensorType::f32([chunks, rows, columns])),
         };
-        let groups = chunks.div_ceil(GROUP);
         let sums = match groups {
             1 => dkernel,
             _ => lowering.scratch(TensorType::f32([groups, rows, columns])),
@@ -197,19 +211,38 @@ impl Winograd {
     }
 }
 
-/// The channels that a workgroup transforms at once, and its columns: with a block of tiles they fit a core's cache.
+/// The channels and the columns of a workgroup.
 const CHANNEL_CHUNK: usize = 64;
 const COLUMN_CHUNK: usize = 64;
 /// The most tiles of a block.
 const MOST_TILES: usize = 4 * ROWS;
-/// The same for sums over tiles.
-const CHANNELS_OF_SUM: usize = 64;
-const FILTERS_OF_SUM: usize = 64;
+/// The words of a workgroup's memory.
 const MEMORY: usize = winograd::MEMORY as usize;
 /// The number of chunks whose sums are added first; a window of a large batch is a whole number of these groups.
 const GROUP: usize = 4;
-/// The number of workgroups that occupies a processor's threads.
+/// The number of workgroups that keeps all threads of a processor busy.
 const BUSY: usize = 32;
+
+// The kernels run without run-time checks.
+const _: () = {
+    assert!(
+        CHANNEL_CHUNK.is_multiple_of(LANES) && COLUMN_CHUNK.is_multiple_of(PANEL) && MOST_TILES.is_multiple_of(ROWS)
+    );
+    assert!(POINTS * (MOST_TILES * (CHANNEL_CHUNK + COLUMN_CHUNK) + 2 * LANES) <= MEMORY);
+    assert!(block_of_sum(CHANNEL_CHUNK, COLUMN_CHUNK) >= ROWS);
+};
+
+/// Chunks of images, summed in groups.
+struct Chunks {
+    /// The images of a chunk.
+    per_chunk: usize,
+    chunks: usize,
+    groups: usize,
+}
+
+fn fits_binding(limits: &Limits, elements: usize) -> bool {
+    elements as u64 * DType::F32.bytes() <= limits.window_bytes()
+}
 
 /// The number of tiles of a workgroup: as many as stay in the cache, or fewer if there are few.
 fn block(tiles: usize, across: usize) -> usize {
@@ -218,9 +251,10 @@ fn block(tiles: usize, across: usize) -> usize {
 }
 
 /// As [`block`] for sums over tiles: as many as fit beside the sums.
-fn block_of_sum(channels: usize, filters: usize) -> usize {
+const fn block_of_sum(channels: usize, filters: usize) -> usize {
     let sums = channels.next_multiple_of(ROWS) * filters + LANES;
-    ((MEMORY / POINTS - sums - 2 * LANES) / (channels + filters)).min(MOST_TILES)
+    let most = (MEMORY / POINTS - sums - 2 * LANES) / (channels + filters);
+    if most < MOST_TILES { most } else { MOST_TILES }
 }
 
 /// Workgroups along y, wrapping to z.

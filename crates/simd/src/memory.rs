@@ -45,7 +45,7 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
     }
 
     /// A variable of a workgroup: `words` words of [`workgroup_memory`](crate::workgroup_memory) from `first` on. With
-    /// `CHECKED` they are 0, as WGSL specifies; without, the kernel must write a word before it reads it.
+    /// `CHECKED` they are 0, as WGSL specifies; without, a word that the kernel reads before it writes it has any value.
     ///
     /// # Safety
     /// The memory must have these words and must be accessed only through the result while that is in use. Unless

@@ -67,7 +67,8 @@ impl Comparison {
         let on = |device: &Device, choices: &Choices| {
             OpProgram::with_choices(device, case.op.clone(), &case.inputs, &case.rewritten, choices)
         };
-        let with = |choices: &Choices| on(device, choices);
+        let fast = device.with_algorithms(Algorithms::Fast);
+        let with = |choices: &Choices| on(&fast, choices);
         let mut by_default = with(&Choices::default())?;
         self.run(&mut by_default, case, "")?;
         let mut direct = on(&device.with_algorithms(Algorithms::Direct), &Choices::default())?;

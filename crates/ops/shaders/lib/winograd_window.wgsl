@@ -7,7 +7,7 @@ override outputs: u32; // M, the height and width in pixels of the tiles of the 
 
 @group(0) @binding(0) var<storage, read> source: array<f32>; // [N, H, W, C]
 
-// For processors only: it exceeds the workgroup memory of GPUs, and is no larger than the cache of a core.
+// For processors only: it exceeds the workgroup memory of GPUs.
 const MEMORY: u32 = 256u * 1024u;
 var<workgroup> memory: array<f32, MEMORY>;
 
