@@ -345,7 +345,9 @@ mod tests {
         assert_eq!(large, convolutions.chain(["matmul_nn/square.4096".to_owned()]).collect::<Vec<_>>());
         let cpu = Device::cpu().unwrap();
         let (suited, left_out) = super::workloads(cpu.info()).unwrap();
-        assert!(suited.iter().all(|workload| !workload.only_gpus) && left_out.iter().all(|workload| workload.only_gpus));
+        assert!(
+            suited.iter().all(|workload| !workload.only_gpus) && left_out.iter().all(|workload| workload.only_gpus)
+        );
         assert_eq!(suited.len() + left_out.len(), workloads.len());
     }
 }

@@ -185,7 +185,8 @@ fn report(
         }
     }
     if arguments.save {
-        fs::write(&path, table::file(&compilation.driver, rows)).map_err(|error| format!("{}: {error}", path.display()))?;
+        fs::write(&path, table::file(&compilation.driver, rows))
+            .map_err(|error| format!("{}: {error}", path.display()))?;
     }
     let broken: Vec<(&Row, Vec<String>)> =
         rows.iter().map(|row| (row, rules::broken(row))).filter(|(_, broken)| !broken.is_empty()).collect();

@@ -58,7 +58,8 @@ step() {
 
 profile() { step "profile-$1" "$3" "$kiln" profile "$1" --batch-size "$2" --steps "$profiled" --out "$OUT/profile-$1"; }
 bench() { step "bench-$1" "$2" env KILN_TUNE="$1" "$kiln" bench ${filter:+"$filter"} --json --seconds "$seconds"; }
-has_torch=$(python3 -c 'import torch' 2>/dev/null && echo yes)
+# In another folder than that of torch.py, which Python would import.
+has_torch=$(cd / && python3 -c 'import torch' 2>/dev/null && echo yes)
 torch() {
     if [ -z "$has_torch" ]; then
         echo "== torch-$1: skipped, python3 has no PyTorch"

@@ -64,7 +64,9 @@ fn compare(device: &Device, op: &Arc<dyn Op>, inputs: &[Array], compared: &mut C
             let (plan, found) = run(&chosen)?;
             compared.tiles += 1;
             if plan.calls.iter().all(|call| call.kernel.name != kernel.name) {
-                compared.not_compared.push(format!("{shapes}: {} was chosen, but the plan does not call it", kernel.name));
+                compared
+                    .not_compared
+                    .push(format!("{shapes}: {} was chosen, but the plan does not call it", kernel.name));
             }
             let pairs = found.chunks_exact(4).zip(expected.chunks_exact(4));
             let differ = pairs.filter(|(a, b)| a != b).count();
