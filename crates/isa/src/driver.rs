@@ -87,8 +87,8 @@ pub fn compile(chips: &[&str], modules: &[Module], folder: &Path) -> Result<Opti
     chips.iter().map(|chip| read(&answer(folder, chip))).collect::<Result<_>>().map(Some)
 }
 
-/// Compiles the shaders in a folder, in a process for this chip. Returns whether the Vulkan loader and the driver's
-/// device are there.
+/// Compiles the shaders in a folder, in a process for this chip; `false` if the Vulkan loader is missing or lists no
+/// device.
 ///
 /// # Errors
 /// As [`compile`].
