@@ -46,6 +46,13 @@ pub fn gpu_day(shell: &mut Shell, options: &[&str]) -> Result {
     }
     let folder = shell.root().join(FOLDER);
     create(&folder)?;
+    let is_inside = |path: &str| {
+        let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        absolute(&shell.root().join(path)).starts_with(absolute(&folder))
+    };
+    if binary.is_some_and(is_inside) {
+        return Err(format!("--binary: expected a program outside of {FOLDER}, which is emptied first"));
+    }
     remove_all_but(&folder, &DOWNLOADED)?;
     let kiln = folder.join("kiln");
     match binary {
