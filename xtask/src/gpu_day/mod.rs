@@ -48,7 +48,7 @@ pub fn gpu_day(shell: &mut Shell, options: &[&str]) -> Result {
     create(&folder)?;
     let is_inside = |path: &str| {
         let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        absolute(&shell.root().join(path)).starts_with(absolute(&folder))
+        absolute(Path::new(path)).starts_with(absolute(&folder))
     };
     if binary.is_some_and(is_inside) {
         return Err(format!("--binary: expected a program outside of {FOLDER}, which is emptied first"));
