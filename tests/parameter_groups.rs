@@ -137,8 +137,8 @@ fn a_factor_of_0_keeps_the_bits_and_one_of_1_changes_no_kernel() {
         assert_ne!(bits(&before[1..]), bits(&after[1..]));
     }
     let kernels = |mut model: Model| {
-        let recorder = Arc::new(Recorder::new(Limits::WEBGPU));
-        compile(&mut model, &Device::from_dyn(recorder.clone()), Adam::default().into());
+        let (recorder, device) = Recorder::device(Limits::WEBGPU);
+        compile(&mut model, &device, Adam::default().into());
         model.fit(&data(), fit(0, 1)).unwrap();
         recorder.plans()[0].calls.iter().map(|call| call.kernel.name).collect::<Vec<_>>()
     };

@@ -2,12 +2,11 @@
 //! and DX12, within the limits of every WebGPU device.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels};
 use kiln::graph::{Choices, Graph, Kernel, Limits, Plan, PlannedCall, Tensor};
 use kiln::ops::{Case, KERNELS, ScaleAdd, cases, gradients};
-use kiln::{Compile, Device, Fit, models};
+use kiln::{Compile, Fit, models};
 use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
@@ -68,10 +67,10 @@ fn plan_within(case: &Case, limits: &Limits, choices: &Choices) -> Plan {
 
 /// The calls of all plans of training, validating, evaluating and predicting with LeNet.
 fn lenet_calls() -> Vec<PlannedCall> {
-    let recorder = Arc::new(Recorder::new(Limits::WEBGPU));
+    let (recorder, device) = Recorder::device(Limits::WEBGPU);
     let digits = |n: usize| Dataset::from_u8([28, 28, 1], vec![0; n * 784], Labels::index(vec![0; n], 10)).unwrap();
     let mut model = models::lenet([28, 28, 1], 10);
-    model.compile(&Device::from_dyn(recorder.clone()), Compile::default()).unwrap();
+    model.compile(&device, Compile::default()).unwrap();
     let fit = Fit { batch_size: 128, validation_data: Some(&digits(129)), ..Fit::default() };
     model.fit(&digits(257), fit).unwrap();
     model.predict(&digits(129)).unwrap();

@@ -2,10 +2,9 @@
 
 use crate::shell::{Result, Shell};
 
-/// Builds kiln-isa and runs it with these arguments. The build has the features of the tests' build, so that no dependency
-/// is built twice.
+/// Builds kiln-isa and runs it with these arguments. The build is that of the tests, so that no dependency is built twice.
 pub fn isa(shell: &mut Shell, arguments: &[&str]) -> Result {
-    shell.run("cargo build --workspace --bin kiln-isa --test gate")?;
+    shell.run("cargo build --workspace --lib --bins --tests --examples")?;
     let program = shell.built("debug", "kiln-isa");
     shell.run_with(&program, arguments, &[])
 }

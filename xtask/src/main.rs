@@ -23,7 +23,8 @@ const USAGE: &str = "usage: cargo xtask <command>
   isa     compiles the kernels of the networks for AMD's GPUs with Mesa's RADV, which needs none, and checks their
           machine code; `cargo xtask isa --help` lists its arguments
   gpu-day packs the release, PyTorch's benchmark and a script that measures both within 9 minutes on a machine with a
-          GPU and no network into the folder .gpu; --rehearse runs the script here, on a software driver";
+          GPU and no network into the folder .gpu; --rehearse runs the script here, on a software driver. That machine
+          needs at least this one's version of glibc";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

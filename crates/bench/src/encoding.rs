@@ -163,8 +163,8 @@ mod tests {
 
     #[test]
     fn the_calls_of_a_step_are_counted_once_per_step() {
-        let recorder = Arc::new(Recorder::new(Limits::WEBGPU));
-        let (device, model) = (Device::from_dyn(recorder.clone()), models::lenet([28, 28, 1], 10));
+        let (recorder, device) = Recorder::device(Limits::WEBGPU);
+        let model = models::lenet([28, 28, 1], 10);
         let loss = SparseCategoricalCrossentropy::default();
         let found = Encoding::measure(&device, model, loss.into(), [8, 3]).unwrap();
         assert_eq!(found.calls, recorder.plans()[0].calls.len());

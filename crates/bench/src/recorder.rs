@@ -7,6 +7,7 @@ use kiln::graph::{
     Device, DeviceBuffer, DeviceError, DeviceFuture, DeviceInfo, DeviceKind, Done, Limits, Pending, Plan, Program,
     ReadBack, Step,
 };
+use kiln::{Algorithms, Tune};
 
 /// A device with the given limits that records the plan of each of its programs. Programs do nothing, and every buffer
 /// reads as zeros.
@@ -17,11 +18,18 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder with these limits.
-    pub fn new(limits: Limits) -> Recorder {
+    fn new(limits: Limits) -> Recorder {
         let (name, backend, driver) = ("recorder".to_owned(), "none".to_owned(), String::new());
         let info = DeviceInfo { name, backend, driver, kind: DeviceKind::Other, limits };
         Recorder { info, plans: Mutex::default() }
+    }
+
+    /// A new recorder, and the device to compile models for: its plans depend on neither `KILN_TUNE` nor
+    /// `KILN_ALGORITHMS`.
+    pub fn device(limits: Limits) -> (Arc<Recorder>, kiln::Device) {
+        let recorder = Arc::new(Recorder::new(limits));
+        let device = kiln::Device::from_dyn(recorder.clone());
+        (recorder, device.with_tuning(Tune::Off, None).with_algorithms(Algorithms::Fast))
     }
 
     /// The plans of its programs, in order.

@@ -76,13 +76,12 @@ pub struct Workload {
     pub inputs: Vec<Given>,
     /// The tensors that it updates, if any.
     pub rewritten: Vec<Given>,
-    /// Whether it takes too long on a processor, so that only GPUs are measured with it.
-    pub only_gpus: bool,
+    only_gpus: bool,
 }
 
 impl Workload {
     /// Whether a device is measured with it.
-    pub fn suits(&self, device: &DeviceInfo) -> bool {
+    fn suits(&self, device: &DeviceInfo) -> bool {
         !self.only_gpus || !matches!(device.kind, DeviceKind::Cpu | DeviceKind::Software)
     }
 
@@ -176,13 +175,17 @@ pub fn networks() -> [Model; 2] {
     [models::lenet([28, 28, 1], CLASSES), models::cifar10_deep([32, 32, 3], CLASSES)]
 }
 
-/// All workloads: the layers of LeNet and of the deeper network for CIFAR-10 in batches of 128, three of InceptionV3's
-/// in batches of 8, and a square matrix product; for GPUs, one layer of each of VGG16's blocks in batches of 8, and a
-/// large product.
+/// The workloads that a device is measured with, and those that take too long on it: the layers of LeNet and of the
+/// deeper network for CIFAR-10 in batches of 128, three of InceptionV3's in batches of 8, and a square matrix product;
+/// for GPUs, one layer of each of VGG16's blocks in batches of 8, and a large product.
 ///
 /// # Errors
 /// If one of Kiln's networks cannot be built.
-pub fn workloads() -> Result<Vec<Workload>> {
+pub fn workloads(device: &DeviceInfo) -> Result<(Vec<Workload>, Vec<Workload>)> {
+    Ok(all()?.into_iter().partition(|workload| workload.suits(device)))
+}
+
+fn all() -> Result<Vec<Workload>> {
     let mut list = Vec::new();
     for model in networks() {
         let layers = layers(&model)?;
@@ -324,7 +327,7 @@ mod tests {
 
     #[test]
     fn workloads_have_the_shapes_of_their_networks_layers() {
-        let workloads = workloads().unwrap();
+        let workloads = all().unwrap();
         let shapes = |id: &str| workloads.iter().find(|workload| workload.id() == id).unwrap().shapes();
         assert_eq!(shapes("conv2d/lenet.conv2"), "128x14x14x20 5x5x20x50");
         assert_eq!(shapes("matmul_nn/lenet.fc1"), "128x2450 2450x500");
@@ -341,6 +344,10 @@ mod tests {
         let convolutions = OF_VGG16.iter().map(|layer| format!("conv2d/vgg16.{layer}"));
         assert_eq!(large, convolutions.chain(["matmul_nn/square.4096".to_owned()]).collect::<Vec<_>>());
         let cpu = Device::cpu().unwrap();
-        assert!(workloads.iter().all(|workload| workload.suits(cpu.info()) != workload.only_gpus));
+        let (suited, left_out) = super::workloads(cpu.info()).unwrap();
+        assert!(
+            suited.iter().all(|workload| !workload.only_gpus) && left_out.iter().all(|workload| workload.only_gpus)
+        );
+        assert_eq!(suited.len() + left_out.len(), workloads.len());
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::assembly::Loop;
 
-/// What the model knows of a GPU. A compute unit is AMD's name for the part that runs workgroups. Throughputs are per
+/// The properties of a GPU that the model uses. A compute unit is AMD's name for the part that runs workgroups. Throughputs are per
 /// compute unit and clock cycle.
 #[derive(Clone, Copy, Debug)]
 pub struct Chip {
@@ -31,7 +31,7 @@ pub struct Chip {
 /// RDNA3 (Radeon RX 7900), RDNA2 (Radeon RX 6900) and CDNA2 (Instinct MI200).
 ///
 /// RDNA3 issues two multiply-adds of f32 at once, but one other operation. The packed multiply-adds of CDNA2, which
-/// would double its peak, are not counted: no compiler makes them of our kernels.
+/// would double its peak, are not counted: RADV does not generate them for our kernels.
 pub const CHIPS: [Chip; 3] = [
     Chip {
         name: "navi31",

@@ -4,16 +4,16 @@
 //! process: [`compile`] starts this program again, which calls [`compile_here`].
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus};
 
 use ash::{Device, Entry, Instance, khr, vk};
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::spirv::Module;
+use crate::{Result, SKIPPED};
 
 /// The folders in which drivers are registered.
 const DRIVERS: [&str; 3] = ["/usr/share/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
@@ -38,20 +38,22 @@ pub struct Compilation {
     pub shaders: Vec<Compiled>,
 }
 
-/// RADV's registration; `None` if the driver is not installed.
-pub fn installed() -> Option<PathBuf> {
+/// RADV's registrations, one per architecture that it is installed for, as the Vulkan loader expects them; `None` if the
+/// driver is not installed. The loader ignores those of other architectures.
+fn installed() -> Option<OsString> {
     let files = DRIVERS.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
     let mut paths: Vec<PathBuf> = files.map(|file| file.path()).collect();
     paths.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("radeon_icd")));
-    paths.into_iter().min()
+    paths.sort();
+    std::env::join_paths(paths).ok().filter(|joined| !joined.is_empty())
 }
 
-/// Compiles shaders for chips, at the same time.
+/// Compiles shaders for chips, at the same time; `None` if the driver or the Vulkan loader is missing.
 ///
 /// # Errors
 /// If the driver rejects a shader.
-pub fn compile(chips: &[&str], modules: &[Module], folder: &Path) -> Result<Vec<Compilation>> {
-    let driver = installed().ok_or("RADV is not installed")?;
+pub fn compile(chips: &[&str], modules: &[Module], folder: &Path) -> Result<Option<Vec<Compilation>>> {
+    let Some(driver) = installed() else { return Ok(None) };
     let written = serde_json::to_vec(modules).map_err(|error| error.to_string())?;
     fs::write(folder.join(MODULES), written).map_err(|error| error.to_string())?;
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
@@ -67,26 +69,38 @@ pub fn compile(chips: &[&str], modules: &[Module], folder: &Path) -> Result<Vec<
             .spawn()
             .map_err(|error| error.to_string())
     };
-    let running: Vec<_> = chips.iter().map(start).collect::<Result<_>>()?;
-    for (chip, mut process) in chips.iter().zip(running) {
-        let status = process.wait().map_err(|error| error.to_string())?;
-        if !status.success() {
+    let running: Vec<Result<Child>> = chips.iter().map(start).collect();
+    // All processes end before the first failure is reported: they use the folder.
+    let wait = |process: Result<Child>| process?.wait().map_err(|error| error.to_string());
+    let ended: Vec<Result<ExitStatus>> = running.into_iter().map(wait).collect();
+    let mut is_missing = false;
+    for (chip, status) in chips.iter().zip(ended) {
+        let status = status?;
+        is_missing |= status.code() == Some(i32::from(SKIPPED));
+        if !status.success() && !is_missing {
             return Err(format!("RADV cannot compile the kernels for {chip} ({status})"));
         }
     }
-    chips.iter().map(|chip| read(&answer(folder, chip))).collect()
+    if is_missing {
+        return Ok(None);
+    }
+    chips.iter().map(|chip| read(&answer(folder, chip))).collect::<Result<_>>().map(Some)
 }
 
-/// Compiles the shaders in a folder, in a process for this chip.
+/// Compiles the shaders in a folder, in a process for this chip; `false` if the Vulkan loader is missing or lists no
+/// device.
 ///
 /// # Errors
 /// As [`compile`].
-pub fn compile_here(chip: &str, folder: &Path) -> Result<()> {
+pub fn compile_here(chip: &str, folder: &Path) -> Result<bool> {
     let modules: Vec<Module> = read(&folder.join(MODULES))?;
     // SAFETY: Vulkan is used as it specifies: each handle is created from its parents, which outlive it.
-    let compilation = unsafe { Driver::open()?.compile(&modules) }?;
+    let Some(driver) = (unsafe { Driver::open() })? else { return Ok(false) };
+    // SAFETY: as above.
+    let compilation = unsafe { driver.compile(&modules) }?;
     let written = serde_json::to_vec(&compilation).map_err(|error| error.to_string())?;
-    fs::write(answer(folder, chip), written).map_err(|error| error.to_string())
+    fs::write(answer(folder, chip), written).map_err(|error| error.to_string())?;
+    Ok(true)
 }
 
 fn answer(folder: &Path, chip: &str) -> PathBuf {
@@ -108,16 +122,21 @@ struct Driver {
 }
 
 impl Driver {
-    unsafe fn open() -> Result<Driver> {
+    /// `None` if the Vulkan loader is missing, or lists no device.
+    unsafe fn open() -> Result<Option<Driver>> {
         let vulkan = |what: &'static str| move |error: vk::Result| format!("{what}: {error}");
         // SAFETY: see `compile_here`.
         unsafe {
-            let entry = Entry::load().map_err(|error| format!("the Vulkan loader: {error}"))?;
+            let Ok(entry) = Entry::load() else { return Ok(None) };
             let application = vk::ApplicationInfo::default().api_version(vk::API_VERSION_1_3);
             let create = vk::InstanceCreateInfo::default().application_info(&application);
-            let instance = entry.create_instance(&create, None).map_err(vulkan("create an instance"))?;
+            let instance = match entry.create_instance(&create, None) {
+                // No registered driver is of this architecture.
+                Err(vk::Result::ERROR_INCOMPATIBLE_DRIVER) => return Ok(None),
+                created => created.map_err(vulkan("create an instance"))?,
+            };
             let devices = instance.enumerate_physical_devices().map_err(vulkan("list the devices"))?;
-            let physical = *devices.first().ok_or("RADV has no null device")?;
+            let Some(&physical) = devices.first() else { return Ok(None) };
             let mut driver = vk::PhysicalDeviceDriverProperties::default();
             let mut properties = vk::PhysicalDeviceProperties2::default().push_next(&mut driver);
             instance.get_physical_device_properties2(physical, &mut properties);
@@ -141,7 +160,7 @@ impl Driver {
                 .push_next(&mut storage);
             let device = instance.create_device(physical, &create, None).map_err(vulkan("open the null device"))?;
             let query = khr::pipeline_executable_properties::Device::new(&instance, &device);
-            Ok(Driver { _entry: entry, _instance: instance, device, query, version })
+            Ok(Some(Driver { _entry: entry, _instance: instance, device, query, version }))
         }
     }
 

@@ -1,12 +1,11 @@
 //! The kernels that the networks run on a GPU, with their override values.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels};
 use kiln::graph::{Choice, Choices, Graph, Kernel, Limits, Plan, PlannedCall, Tensor};
 use kiln::models::{self, Top};
-use kiln::{Compile, Device, Fit, Model};
+use kiln::{Compile, Fit, Model};
 use kiln_bench::Recorder;
 
 use crate::Result;
@@ -97,7 +96,7 @@ pub fn variants() -> Result<Vec<Variant>> {
 /// The plans of training and predictions, recorded.
 fn plans(network: Network) -> Result<Vec<Plan>> {
     let Network { mut model, classes, batch } = network;
-    let recorder = Arc::new(Recorder::new(LIMITS));
+    let (recorder, device) = Recorder::device(LIMITS);
     let shape = model.input_shape().clone();
     let data = |count: usize| {
         let (values, labels) = (vec![0; count * shape.elements()], Labels::index(vec![0; count], classes));
@@ -105,7 +104,7 @@ fn plans(network: Network) -> Result<Vec<Plan>> {
     };
     let (samples, single) = (data(batch)?, data(1)?);
     let mut run = || {
-        model.compile(&Device::from_dyn(recorder.clone()), Compile::default())?;
+        model.compile(&device, Compile::default())?;
         model.fit(&samples, Fit { batch_size: batch, ..Fit::default() })?;
         model.predict(&samples)?;
         model.predict(&single)

@@ -92,9 +92,22 @@ fn widths(loads: &BTreeMap<u32, u32>) -> String {
     if parts.is_empty() { "-".to_owned() } else { parts.join("+") }
 }
 
-/// A table as a file of tab-separated values, without the kernels that only tuning can choose.
-pub fn file(rows: &[Row]) -> String {
-    let mut text = format!("{HEADING}\n");
+/// The start of the first line of a saved table, before the version of the driver.
+const DRIVER: &str = "driver\t";
+
+/// A saved table.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// The version of the driver that compiled the kernels.
+    pub driver: String,
+    /// The figures by kernel and overrides.
+    figures: BTreeMap<(String, String), String>,
+}
+
+/// A table as a file: a line with the version of the driver, then tab-separated values, without the kernels that only
+/// tuning can choose.
+pub fn file(driver: &str, rows: &[Row]) -> String {
+    let mut text = format!("{DRIVER}{driver}\n{HEADING}\n");
     for row in rows.iter().filter(|row| !row.is_alternative) {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{}\t{}\t{}", row.kernel, row.overrides, row.figures());
@@ -102,12 +115,15 @@ pub fn file(rows: &[Row]) -> String {
     text
 }
 
-/// The figures of a saved table by kernel and overrides.
+/// Reads a saved table.
 ///
 /// # Errors
-/// If the columns are not those of [`HEADING`].
-pub fn saved(text: &str) -> Result<BTreeMap<(String, String), String>> {
+/// If it has no version of the driver, or if the columns are not those of [`HEADING`].
+pub fn saved(text: &str) -> Result<Saved> {
     let mut lines = text.lines();
+    let Some(driver) = lines.next().and_then(|line| line.strip_prefix(DRIVER)) else {
+        return Err("the first line of the saved table has no version of the driver; replace it with --save".to_owned());
+    };
     if lines.next() != Some(HEADING) {
         return Err("the columns of the saved table differ from this program's; replace it with --save".to_owned());
     }
@@ -116,14 +132,14 @@ pub fn saved(text: &str) -> Result<BTreeMap<(String, String), String>> {
         let (overrides, figures) = rest.split_once('\t')?;
         Some(((kernel.to_owned(), overrides.to_owned()), figures.to_owned()))
     });
-    Ok(parts.collect())
+    Ok(Saved { driver: driver.to_owned(), figures: parts.collect() })
 }
 
-/// The figures that changed, appeared or disappeared since a table was saved: a line each, with the old figures below
-/// the new ones.
-pub fn changes(rows: &[Row], saved: &BTreeMap<(String, String), String>) -> Vec<[String; 3]> {
+/// The rows that changed, appeared or disappeared since a table was saved: the kernel with its overrides, the old figures
+/// (or `new`) and the new ones (or `gone`).
+pub fn changes(rows: &[Row], saved: &Saved) -> Vec<[String; 3]> {
     let mut changes = Vec::new();
-    let mut old: BTreeMap<_, _> = saved.clone();
+    let mut old = saved.figures.clone();
     for row in rows.iter().filter(|row| !row.is_alternative) {
         let before = old.remove(&row.key());
         let figures = row.figures();
@@ -148,13 +164,14 @@ mod tests {
     #[test]
     fn a_saved_table_is_read_back_and_compared_row_by_row() {
         let row = |kernel: &str, registers| Row { kernel: kernel.to_owned(), registers, ..Row::default() };
-        let saved = saved(&file(&[row("a", 1), row("b", 2), row("c", 3)])).unwrap();
+        let saved = saved(&file("Mesa 25", &[row("a", 1), row("b", 2), row("c", 3)])).unwrap();
+        assert_eq!(saved.driver, "Mesa 25");
         assert!(changes(&[row("a", 1), row("b", 2), row("c", 3)], &saved).is_empty());
         let changed = changes(&[row("a", 1), row("b", 9), row("d", 4)], &saved);
         let names: Vec<&str> = changed.iter().map(|[name, ..]| name.trim()).collect();
         assert_eq!(names, ["b", "d", "c"]);
         assert!(changed[0][1].starts_with("2\t") && changed[0][2].starts_with("9\t"), "{changed:?}");
         assert_eq!((&*changed[1][1], &*changed[2][2]), ("new", "gone"));
-        assert!(super::saved("kernel\n").is_err());
+        assert!(super::saved("driver\tMesa 25\nkernel\n").is_err() && super::saved(&format!("{HEADING}\n")).is_err());
     }
 }

@@ -1,4 +1,5 @@
-//! The machine code of every kernel that the networks run satisfies the rules.
+//! The machine code of every kernel that the networks run satisfies the rules, if it is of the driver's version with
+//! which the tables were saved.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

@@ -85,12 +85,12 @@ fn forward(@builtin(global_invocation_id) id: vec3u) {
 
 const LANES: u32 = 64u; // of a workgroup of `rows`
 
-var<workgroup> largests: array<f32, 64>;  // the first largest logit of each lane,
-var<workgroup> predicteds: array<u32, 64>; // and its class
-var<workgroup> likeliests: array<f32, 64>; // the first largest target of each lane,
-var<workgroup> wanteds: array<u32, 64>;    // and its class
-var<workgroup> worsts: array<i32, 64>;     // the largest magnitude of both
-var<workgroup> parts: array<f32, 64>;
+var<workgroup> largests: array<f32, LANES>;  // the first largest logit of each lane,
+var<workgroup> predicteds: array<u32, LANES>; // and its class
+var<workgroup> likeliests: array<f32, LANES>; // the first largest target of each lane,
+var<workgroup> wanteds: array<u32, LANES>;    // and its class
+var<workgroup> worsts: array<i32, LANES>;     // the largest magnitude of both
+var<workgroup> parts: array<f32, LANES>;
 
 // Whether the value of a class comes before another: it is larger, or as large and of an earlier class.
 fn precedes(value: f32, place: u32, other: f32, other_place: u32) -> bool {
@@ -112,7 +112,7 @@ fn sum_of_lanes(value: f32, local: u32) -> f32 {
     return sum;
 }
 
-// Lane i computes every 64th class from the i-th on. Rows are along x, wrapping to y.
+// Lane i computes the classes i, i + LANES and so on. Rows are along x, wrapping to y.
 #gpu_only
 @compute @workgroup_size(LANES)
 fn rows(

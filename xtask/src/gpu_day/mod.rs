@@ -1,4 +1,4 @@
-//! `cargo xtask gpu-day`: packs everything that a few minutes on a machine with a GPU and without a network need.
+//! `cargo xtask gpu-day`: packs the files for measurements of a few minutes on a machine with a GPU and without a network.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use crate::shell::{Result, Shell};
 
 /// The folder, relative to the repository's root; git ignores it.
 const FOLDER: &str = ".gpu";
-/// What the folder may hold at most: more is not carried to such a machine.
+/// The most bytes of the folder: small enough to copy to a machine in a minute.
 const MOST_BYTES: u64 = 64 << 20;
 /// The Vulkan loader, and the libraries of X that NVIDIA's driver loads.
 const PACKAGES: [&str; 14] = [
@@ -26,6 +26,8 @@ const PACKAGES: [&str; 14] = [
     "libbsd0",
     "libmd0",
 ];
+/// What is downloaded, and kept for the next time; everything else in the folder is made anew.
+const DOWNLOADED: [&str; 2] = ["packages", "mnist"];
 /// The script that measures.
 const RUN: &str = include_str!("run.sh");
 
@@ -44,6 +46,14 @@ pub fn gpu_day(shell: &mut Shell, options: &[&str]) -> Result {
     }
     let folder = shell.root().join(FOLDER);
     create(&folder)?;
+    let is_inside = |path: &str| {
+        let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        absolute(Path::new(path)).starts_with(absolute(&folder))
+    };
+    if binary.is_some_and(is_inside) {
+        return Err(format!("--binary: expected a program outside of {FOLDER}, which is emptied first"));
+    }
+    remove_all_but(&folder, &DOWNLOADED)?;
     let kiln = folder.join("kiln");
     match binary {
         Some(path) => copy(Path::new(path), &kiln)?,
@@ -67,7 +77,9 @@ pub fn gpu_day(shell: &mut Shell, options: &[&str]) -> Result {
     let (files, bytes) = size(&folder)?;
     println!("\n{files} files, {:.1} MiB in {}", bytes as f64 / f64::from(1 << 20), folder.display());
     if bytes > MOST_BYTES {
-        return Err(format!("{FOLDER} has {bytes} bytes; at most {MOST_BYTES} are carried to a machine with a GPU"));
+        return Err(format!(
+            "{FOLDER} has {bytes} bytes; expected at most {MOST_BYTES}, which are copied to a machine in a minute"
+        ));
     }
     if rehearse {
         let out = shell.folder("rehearsal")?;
@@ -78,6 +90,7 @@ pub fn gpu_day(shell: &mut Shell, options: &[&str]) -> Result {
         );
     }
     println!("on a machine with a GPU: OUT=results bash {FOLDER}/run.sh (at most 9 minutes)");
+    println!("the program needs at least this machine's version of glibc there");
     println!("here, on a software driver: cargo xtask gpu-day --rehearse");
     Ok(())
 }
@@ -97,19 +110,19 @@ fn few_digits(root: &Path, folder: &Path) -> Result {
     Ok(())
 }
 
-/// Downloads the packages with apt, unless they are there.
+/// Downloads the packages with apt, without those that are in the folder.
 fn packages(shell: &mut Shell, folder: &Path) -> Result {
     create(folder)?;
     if shell.output("apt-get --version").is_none() {
         println!("without apt: the machine with the GPU must have the Vulkan loader (libvulkan1) itself");
         return Ok(());
     }
-    let there = files(folder)?;
-    let is_there = |package: &str| {
+    let present = files(folder)?;
+    let is_present = |package: &str| {
         let start = format!("{package}_");
-        there.iter().any(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start)))
+        present.iter().any(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start)))
     };
-    let missing: Vec<&str> = PACKAGES.into_iter().filter(|package| !is_there(package)).collect();
+    let missing: Vec<&str> = PACKAGES.into_iter().filter(|package| !is_present(package)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -118,6 +131,18 @@ fn packages(shell: &mut Shell, folder: &Path) -> Result {
 
 fn create(folder: &Path) -> Result {
     fs::create_dir_all(folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))
+}
+
+/// Removes the files and folders in a folder, except for those with these names.
+fn remove_all_but(folder: &Path, names: &[&str]) -> Result {
+    for path in files(folder)? {
+        if path.file_name().is_some_and(|found| names.iter().any(|name| found == *name)) {
+            continue;
+        }
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(|error| format!("cannot remove {}: {error}", path.display()))?;
+    }
+    Ok(())
 }
 
 fn copy(from: &Path, to: &Path) -> Result {
@@ -146,6 +171,8 @@ fn size(folder: &Path) -> Result<(usize, u64)> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
@@ -153,6 +180,21 @@ mod tests {
         for file in ["$here/kiln", "$here/torch.py", "$here/mnist ", "$here/mnist-few ", "$here\"/packages/*.deb"] {
             assert!(RUN.contains(file), "{file}");
         }
-        assert!(RUN.contains("limit=525"), "less than 9 minutes");
+    }
+
+    #[test]
+    fn only_downloads_are_kept() {
+        let folder = std::env::temp_dir().join(format!("kiln-gpu-day-{}", std::process::id()));
+        for name in ["packages", "mnist", "results"] {
+            fs::create_dir_all(folder.join(name)).unwrap();
+            fs::write(folder.join(name).join("file"), "").unwrap();
+        }
+        fs::write(folder.join("kiln"), "").unwrap();
+        remove_all_but(&folder, &DOWNLOADED).unwrap();
+        let left = size(&folder).unwrap();
+        let is_kept = |name: &str| folder.join(name).join("file").exists();
+        let kept = (is_kept("packages"), is_kept("mnist"), is_kept("results"));
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!((left, kept), ((2, 0), (true, true, false)));
     }
 }

@@ -109,19 +109,17 @@ impl Output {
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let id_of = |model: &Model| format!("training/{}", model.name());
-    let all = workloads()?;
-    let names = || all.iter().map(Workload::id).chain(networks().iter().map(id_of)).collect();
+    let device = devices::open(arguments.device.as_deref())?;
+    let (suited, too_large) = workloads(device.info())?;
+    let names = || suited.iter().chain(&too_large).map(Workload::id).chain(networks().iter().map(id_of)).collect();
     let wanted = |id: &str| arguments.filter.as_ref().is_none_or(|filter| id.contains(filter));
-    let mut workloads: Vec<&Workload> = all.iter().filter(|workload| wanted(&workload.id())).collect();
+    let workloads: Vec<&Workload> = suited.iter().filter(|workload| wanted(&workload.id())).collect();
+    let left_out = too_large.iter().filter(|workload| wanted(&workload.id())).count();
     let networks: Vec<Model> = networks().into_iter().filter(|model| wanted(&id_of(model))).collect();
-    if workloads.is_empty() && networks.is_empty() {
+    if workloads.is_empty() && networks.is_empty() && left_out == 0 {
         return Err(Error::Filter { found: arguments.filter.clone().unwrap_or_default(), names: names() });
     }
-    let device = devices::open(arguments.device.as_deref())?;
     let budget = Duration::from_secs_f64(arguments.seconds);
-    let chosen = workloads.len();
-    workloads.retain(|workload| workload.suits(device.info()));
-    let left_out = chosen - workloads.len();
 
     let output = Output::new(workloads.len() + networks.len(), arguments.json);
     output.line(&device.info().to_string());

@@ -21,8 +21,9 @@ use crate::{files, plot};
 /// Profile the kernels of a training step.
 ///
 /// Trains on made-up samples and times each kernel call, by the device's clock if it has one, else by the host's.
-/// Prints a table of the calls, one of the kernels, and the time that the host needs to submit a step, and writes trace.json (for Perfetto or chrome://tracing) and
-/// profile.svg (a diagram of the step; in a browser, each box has a tooltip) to --out.
+/// Prints a table of the calls, one of the kernels, and the time that the host needs to submit a step (without
+/// augmentation), and writes trace.json (for Perfetto or chrome://tracing) and profile.svg (a diagram of the step; in a
+/// browser, each box has a tooltip) to --out.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -86,18 +87,21 @@ impl Arguments {
 
 /// The time of the host for a step, as a line. Empty for the processor, which computes while it walks through the calls.
 fn encoding(arguments: &Arguments, model: &Model, device: &Device, loss: &Arc<dyn Loss>) -> Result<String, Error> {
-    const MOST_STEPS: u32 = 16;
-    if device.info().kind == DeviceKind::Cpu {
-        return Ok(String::new());
-    }
-    let steps = arguments.steps.min(MOST_STEPS) as usize;
+    // A step of a software driver takes seconds, and the samples of all steps are in memory.
+    let most_steps = match device.info().kind {
+        DeviceKind::Cpu => return Ok(String::new()),
+        DeviceKind::Software => 1,
+        _ => 4,
+    };
+    let steps = arguments.steps.min(most_steps) as usize;
     let measured = Encoding::measure(
         device,
         network::find(&arguments.model)?,
         loss.clone(),
         [arguments.batch_size(model), steps],
     )?;
-    Ok(format!("{measured}\n"))
+    let without = if arguments.augment.is_some() { ", without augmentation" } else { "" };
+    Ok(format!("{measured}{without}\n"))
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
