@@ -44,7 +44,7 @@ fn fast_convolutions_are_as_exact_as_documented() {
         for (op, inputs) in ops(x, kernel, padding) {
             let expected = &op.reference(&inputs.iter().collect::<Vec<_>>(), &Default::default())[0];
             for (algorithms, by_winograd, allowed) in
-                [(Algorithms::Fast, true, 4e-6), (Algorithms::Direct, false, 2e-6)]
+                [(Algorithms::Fast, true, 3e-6), (Algorithms::Direct, false, 2e-6)]
             {
                 let (found, is_winograd) = result(&cpu.with_algorithms(algorithms), &op, &inputs);
                 let name = format!("{} of {layer}, {algorithms:?}", op.name());
@@ -66,7 +66,7 @@ fn a_gradient_of_weights_over_thousands_of_tiles_is_as_exact() {
     let expected = &op.reference(&inputs.iter().collect::<Vec<_>>(), &Default::default())[0];
     let (found, by_winograd) = result(&cpu, &op, &inputs);
     let error = found.relative_error(expected);
-    assert!(by_winograd && error <= 4e-6, "{error:.1e}");
+    assert!(by_winograd && error <= 3e-6, "{error:.1e}");
 }
 
 #[test]
@@ -99,9 +99,10 @@ fn bits_do_not_depend_on_batches_and_windows() {
             let (found, by_winograd) = result(&cpu.with_binding_limit(limit).unwrap(), op, inputs);
             assert!(by_winograd && found.data == expected.data, "{} within {limit} bytes", op.name());
         }
-        // The transformed filters exceed this limit, the filters do not.
+        // The transformed filters exceed this limit, but for the gradient of the image, which has 32 channels, not 48.
         let (found, by_winograd) = result(&cpu.with_binding_limit(256 << 10).unwrap(), op, inputs);
-        assert!(!by_winograd && found.relative_error(&expected) < 1e-5, "{} within 256 KiB", op.name());
+        assert_eq!(by_winograd, i == 1, "{} within 256 KiB", op.name());
+        assert!(found.relative_error(&expected) < 1e-5, "{} within 256 KiB", op.name());
         if i < 2 {
             let sample = |array: &Array, n: usize| {
                 let size = array.data.len() / 9;
