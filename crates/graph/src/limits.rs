@@ -86,7 +86,8 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Algorithms {
     /// The fastest: on the processor, convolutions of 3 x 3 and 5 x 5 taps use Winograd's minimal filtering where that is
-    /// faster. The error of a result is within 3e-6 of the largest result, as for direct sums. A NaN or an infinity may turn results within 5 pixels of it, or any of a gradient of weights, into NaN.
+    /// faster. The error of a result is within 3e-6 of the largest result, as for direct sums. A NaN or an infinity may
+    /// turn results within 5 pixels of it, or any of a gradient of weights, into NaN.
     #[default]
     Fast,
     /// Sums of the products in the definition of an op.
