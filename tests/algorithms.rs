@@ -99,11 +99,11 @@ fn bits_do_not_depend_on_batches_and_windows() {
             let (found, by_winograd) = result(&cpu.with_binding_limit(limit).unwrap(), op, inputs);
             assert!(by_winograd && found.data == expected.data, "{} within {limit} bytes", op.name());
         }
-        // The transformed filters exceed this limit, but for the gradient of the image, which has 32 channels, not 48.
-        let (found, by_winograd) = result(&cpu.with_binding_limit(256 << 10).unwrap(), op, inputs);
-        assert_eq!(by_winograd, i == 1, "{} within 256 KiB", op.name());
-        assert!(found.relative_error(&expected) < 1e-5, "{} within 256 KiB", op.name());
         if i < 2 {
+            // The transformed filters exceed this limit, but for the gradient of the image, which has 32 channels, not 48.
+            let (found, by_winograd) = result(&cpu.with_binding_limit(256 << 10).unwrap(), op, inputs);
+            assert_eq!(by_winograd, i == 1, "{} within 256 KiB", op.name());
+            assert!(found.relative_error(&expected) < 1e-5, "{} within 256 KiB", op.name());
             let sample = |array: &Array, n: usize| {
                 let size = array.data.len() / 9;
                 let data = array.data[n * size..][..size].to_vec();
