@@ -1,4 +1,4 @@
-//! The time of the host for a step: what the library and the driver do before the device computes.
+//! The time of the host for a step: of the library and the driver, before the device computes.
 //!
 //! On Linux it is the time that the calling thread spent on a processor, without waits and without other programs.
 

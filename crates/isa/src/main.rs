@@ -149,7 +149,7 @@ fn keep(folder: &Path, rows: &[Row], compilation: &Compilation) -> Result<()> {
     Ok(())
 }
 
-/// Prints what is asked for, saves the table if asked for, and returns whether all kernels satisfy the rules.
+/// Prints and saves the table as the arguments request, and returns whether all kernels satisfy the rules.
 fn report(
     arguments: &Arguments,
     chip: &Chip,

@@ -1,4 +1,4 @@
-//! What the machine code of every kernel must satisfy, and the kernels that are excepted, each for a reason.
+//! The rules for the machine code of every kernel, and the exceptions, each with its reason.
 
 use crate::table::Row;
 

@@ -133,7 +133,6 @@ fn forward(
         }
         for (var point = 0u; point < POINTS; point++) {
             multiply(point, first_column, panels, tiles, channel, channels, local.x);
-            // On a processor, the vectors of a workgroup take turns at each barrier, and share lines of the cache.
             workgroupBarrier();
         }
     }

@@ -8,6 +8,7 @@ use kiln_graph::{Algorithms, DType, Limits, Lowering, Tensor, TensorType, Window
 use crate::fused::Epilogue;
 use crate::kernels::{winograd, winograd_filter, winograd_weight_gradient};
 use crate::sum::{sum_chunks, sum_rows};
+use crate::tiles::spread;
 use crate::window::SlidingWindow;
 
 /// The height and width of a tile's window: its points along an axis.
@@ -160,9 +161,8 @@ impl Winograd {
         };
         let gates = epilogue.gates(weights);
         let tensors = winograd::Forward { source, transformed, bias: bias.unwrap_or(weights), gates, result };
-        let [down, wrapped] = folded(tiles.div_ceil(block));
         let pixels = self.images * self.window.pixels().1;
-        let call = tensors.call(params, overrides, [across as u32, down, wrapped]);
+        let call = tensors.call(params, overrides, spread(tiles, block as u32, columns, column_chunk as u32));
         lowering.push(call.flops(2 * pixels * taps * taps * depth * columns));
     }
 
@@ -255,11 +255,4 @@ const fn block_of_sum(channels: usize, filters: usize) -> usize {
     let sums = channels.next_multiple_of(ROWS) * filters + LANES;
     let most = (MEMORY / POINTS - sums - 2 * LANES) / (channels + filters);
     if most < MOST_TILES { most } else { MOST_TILES }
-}
-
-/// Workgroups along y, wrapping to z.
-fn folded(count: usize) -> [u32; 2] {
-    const MOST: usize = 65_535;
-    let layers = count.div_ceil(MOST).max(1);
-    [count.div_ceil(layers) as u32, layers as u32]
 }

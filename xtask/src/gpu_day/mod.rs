@@ -26,7 +26,7 @@ const PACKAGES: [&str; 14] = [
     "libbsd0",
     "libmd0",
 ];
-/// What is downloaded, and kept for the next time; everything else in the folder is made anew.
+/// The folders of downloads, which are kept; everything else in the folder is written anew.
 const DOWNLOADED: [&str; 2] = ["packages", "mnist"];
 /// The script that measures.
 const RUN: &str = include_str!("run.sh");
