@@ -409,7 +409,7 @@ fn a_batch_that_fits_in_shards_only_is_checked_by_its_shards() {
     let check = |accumulate, batch_size| {
         let mut model = Sequential::new([10, 10, 3]);
         model.add(Conv2D::new(5, [3, 3])).add(Flatten).add(Dense::new(2)).add(Activation::Softmax);
-        let device = Device::from_dyn(std::sync::Arc::new(crate::recorder::Recorder::new(limits)));
+        let (_, device) = kiln_bench::Recorder::device(limits);
         let loss = SparseCategoricalCrossentropy::default().into();
         model.compile(&device, Compile { loss, ..in_shards(accumulate) }).unwrap();
         let data = Dataset::from_u8([10, 10, 3], vec![0; 70 * 300], Labels::index(vec![0; 70], 2)).unwrap();

@@ -1,18 +1,17 @@
 //! Networks with batch normalization: the updates of its moving statistics, compared with Keras.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels};
 use kiln::graph::Limits;
 use kiln::layers::{Activation, BatchNormalization, Conv2D, Dense, Flatten, Layer};
 use kiln::optimizers::SGD;
-use kiln::{Compile, Device, Fit, Model, Sequential, Weight};
+use kiln::{Compile, Fit, Model, Sequential, Weight};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
 use crate::common::{bars, bits, close, device};
-use crate::recorder::Recorder;
+use kiln_bench::Recorder;
 
 /// A network for [`bars`], with batch normalization after a convolution and after a dense layer.
 fn model() -> Model {
@@ -47,9 +46,9 @@ fn statistics(model: &Model) -> Vec<u32> {
 
 #[test]
 fn a_rectifier_behind_a_normalization_costs_no_pass_and_statistics_move_by_what_the_normalization_found() {
-    let recorder = Arc::new(Recorder::new(Limits::WEBGPU));
+    let (recorder, device) = Recorder::device(Limits::WEBGPU);
     let mut model = model();
-    model.compile(&Device::from_dyn(recorder.clone()), Compile::default()).unwrap();
+    model.compile(&device, Compile::default()).unwrap();
     model.predict(&bars(3)).unwrap();
     model.fit(&bars(3), Fit::default()).unwrap();
     let plans = recorder.plans();

@@ -10,12 +10,12 @@ use kiln::layers::{Activation, Conv2D, Dense};
 use kiln::losses::{self, BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError};
 use kiln::metrics::{self, Accuracy, MeanAbsoluteError, Metric, TopKCategoricalAccuracy};
 use kiln::optimizers::SGD;
-use kiln::{Compile, Device, Error, Fit, History, Model, Sequential, Weight};
+use kiln::{Compile, Error, Fit, History, Model, Sequential, Weight};
 use serde_json::Value;
 
 use crate::common::{bars, close, device, model};
 use crate::recorded::Recorded;
-use crate::recorder::Recorder;
+use kiln_bench::Recorder;
 
 fn floats(recorded: &Recorded, case: usize, name: &str) -> Option<Vec<f32>> {
     recorded.get(case, name).map(|array| array.data.into_iter().map(|value| value as f32).collect())
@@ -169,9 +169,9 @@ fn labels_0_and_1_are_bits_of_a_single_output() {
 #[test]
 fn nothing_is_added_where_nothing_is_asked_for() {
     let kernels = |compile: Compile, data: &Dataset| {
-        let recorder = std::sync::Arc::new(Recorder::new(Limits::WEBGPU));
+        let (recorder, device) = Recorder::device(Limits::WEBGPU);
         let mut model = model();
-        model.compile(&Device::from_dyn(recorder.clone()), compile).unwrap();
+        model.compile(&device, compile).unwrap();
         model.fit(data, Fit::default()).unwrap();
         recorder.plans()[0].calls.iter().map(|call| call.kernel.name).collect::<Vec<_>>()
     };

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod accumulate;
+mod algorithms;
 mod allocations;
 mod asynchronous;
 mod augment;
@@ -41,7 +42,6 @@ mod portability;
 mod predictions;
 mod preprocessing;
 mod recorded;
-mod recorder;
 mod regularizers;
 mod replay;
 mod resume;

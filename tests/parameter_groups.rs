@@ -11,7 +11,7 @@ use kiln::serde_json::{self, Value, json};
 use kiln::{Compile, Device, Fit, Model, Sequential};
 
 use crate::common::{bits, device};
-use crate::recorder::Recorder;
+use kiln_bench::Recorder;
 
 const SAMPLES: usize = 6;
 const X: [f64; 12] = [0.5, -1.0, 1.5, 0.25, -0.75, 2.0, 1.0, 1.0, -2.0, 0.5, 0.0, -1.5];
@@ -137,8 +137,8 @@ fn a_factor_of_0_keeps_the_bits_and_one_of_1_changes_no_kernel() {
         assert_ne!(bits(&before[1..]), bits(&after[1..]));
     }
     let kernels = |mut model: Model| {
-        let recorder = Arc::new(Recorder::new(Limits::WEBGPU));
-        compile(&mut model, &Device::from_dyn(recorder.clone()), Adam::default().into());
+        let (recorder, device) = Recorder::device(Limits::WEBGPU);
+        compile(&mut model, &device, Adam::default().into());
         model.fit(&data(), fit(0, 1)).unwrap();
         recorder.plans()[0].calls.iter().map(|call| call.kernel.name).collect::<Vec<_>>()
     };

@@ -2,30 +2,34 @@
 //! and DX12, within the limits of every WebGPU device.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels};
 use kiln::graph::{Choices, Graph, Kernel, Limits, Plan, PlannedCall, Tensor};
 use kiln::ops::{Case, KERNELS, ScaleAdd, cases, gradients};
-use kiln::{Compile, Device, Fit, models};
+use kiln::{Compile, Fit, models};
 use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
-use crate::recorder::Recorder;
+use kiln_bench::Recorder;
 
-/// The calls of a case with each alternative kernel, on devices with WebGPU's limits, with and without subgroups, and
-/// on processors.
-fn calls(case: &Case) -> Vec<PlannedCall> {
-    let gpu = |subgroup_sizes| Limits { subgroup_sizes, ..Limits::WEBGPU };
-    let processor = Limits { gpu_kernels: false, ..Limits::WEBGPU };
+/// GPUs with WebGPU's limits, with and without subgroups.
+const GPUS: [Limits; 3] = [
+    Limits::WEBGPU,
+    Limits { subgroup_sizes: Some([8, 8]), ..Limits::WEBGPU },
+    Limits { subgroup_sizes: Some([32, 32]), ..Limits::WEBGPU },
+];
+const PROCESSOR: Limits = Limits { gpu_kernels: false, ..Limits::WEBGPU };
+
+/// The calls of a case with each alternative kernel, on these devices.
+fn calls(case: &Case, devices: &[Limits]) -> Vec<PlannedCall> {
     let mut calls = Vec::new();
-    for limits in [gpu(None), gpu(Some([8, 8])), gpu(Some([32, 32])), processor] {
-        let by_default = plan_within(case, &limits, &Choices::default());
+    for limits in devices {
+        let by_default = plan_within(case, limits, &Choices::default());
         for choice in &by_default.choices {
             for place in 1..choice.kernels.len() {
                 let mut choices = Choices::default();
                 choices.set(choice, place);
-                calls.extend(plan_within(case, &limits, &choices).calls);
+                calls.extend(plan_within(case, limits, &choices).calls);
             }
         }
         calls.extend(by_default.calls);
@@ -63,10 +67,10 @@ fn plan_within(case: &Case, limits: &Limits, choices: &Choices) -> Plan {
 
 /// The calls of all plans of training, validating, evaluating and predicting with LeNet.
 fn lenet_calls() -> Vec<PlannedCall> {
-    let recorder = Arc::new(Recorder::new(Limits::WEBGPU));
+    let (recorder, device) = Recorder::device(Limits::WEBGPU);
     let digits = |n: usize| Dataset::from_u8([28, 28, 1], vec![0; n * 784], Labels::index(vec![0; n], 10)).unwrap();
     let mut model = models::lenet([28, 28, 1], 10);
-    model.compile(&Device::from_dyn(recorder.clone()), Compile::default()).unwrap();
+    model.compile(&device, Compile::default()).unwrap();
     let fit = Fit { batch_size: 128, validation_data: Some(&digits(129)), ..Fit::default() };
     model.fit(&digits(257), fit).unwrap();
     model.predict(&digits(129)).unwrap();
@@ -86,8 +90,8 @@ fn kernels_in_use(calls: impl IntoIterator<Item = PlannedCall>) -> BTreeMap<Stri
         .collect()
 }
 
-fn kernels_in_cases() -> BTreeMap<String, Specialised> {
-    kernels_in_use(cases().iter().flat_map(calls))
+fn kernels_in_cases(devices: &[Limits]) -> BTreeMap<String, Specialised> {
+    kernels_in_use(cases().iter().flat_map(|case| calls(case, devices)))
 }
 
 /// Compiles a kernel with all backends.
@@ -114,7 +118,7 @@ fn translate(name: &str, (kernel, overrides): &Specialised) {
 
 #[test]
 fn every_kernel_translates_to_spirv_msl_and_hlsl() {
-    for (name, kernel) in kernels_in_cases() {
+    for (name, kernel) in kernels_in_cases(&[&GPUS[..], &[PROCESSOR]].concat()) {
         translate(&name, &kernel);
     }
 }
@@ -137,14 +141,15 @@ fn every_kernel_of_lenet_translates_to_spirv_msl_and_hlsl() {
 
 #[test]
 fn every_kernel_is_used_by_a_case() {
-    let used: Vec<&str> = kernels_in_cases().values().map(|(kernel, _)| kernel.name).collect();
+    let used: Vec<&str> =
+        kernels_in_cases(&[&GPUS[..], &[PROCESSOR]].concat()).values().map(|(kernel, _)| kernel.name).collect();
     let unused: Vec<&str> = KERNELS.iter().map(|kernel| kernel.name).filter(|name| !used.contains(name)).collect();
     assert!(unused.is_empty(), "no case reaches {unused:?}");
 }
 
 #[test]
-fn every_kernel_stays_within_webgpus_default_limits() {
-    for kernel in KERNELS {
+fn every_kernel_of_gpus_stays_within_webgpus_default_limits() {
+    for (kernel, _) in kernels_in_cases(&GPUS).values() {
         let invocations: u32 = kernel.workgroup_size.iter().product();
         assert!(kernel.bindings.len() <= 8, "{}: {} storage buffers", kernel.name, kernel.bindings.len());
         assert!(invocations <= 256, "{}: {invocations} invocations a workgroup", kernel.name);

@@ -7,7 +7,7 @@ use kiln::graph::Limits;
 use kiln::{Compile, Device, Fit, Model};
 
 use crate::common::{bars, bits, close, compiled, device, gpu, model};
-use crate::recorder::Recorder;
+use kiln_bench::Recorder;
 
 #[test]
 fn a_loaded_model_predicts_the_same_bits() {
@@ -92,9 +92,9 @@ fn weights_stay_when_a_model_is_compiled_again_and_are_drawn_by_initialize() {
 
 #[test]
 fn a_prediction_computes_no_loss_and_an_evaluation_no_probabilities() {
-    let recorder = Arc::new(Recorder::new(Limits::WEBGPU));
+    let (recorder, device) = Recorder::device(Limits::WEBGPU);
     let mut model = model();
-    model.compile(&Device::from_dyn(recorder.clone()), Compile::default()).unwrap();
+    model.compile(&device, Compile::default()).unwrap();
     model.predict(&bars(3)).unwrap();
     model.evaluate(&bars(3)).unwrap();
     let plans = recorder.plans();
@@ -111,9 +111,9 @@ fn a_prediction_computes_no_loss_and_an_evaluation_no_probabilities() {
 
 #[test]
 fn a_training_step_has_no_pass_over_memory_for_a_rectifier_or_its_gradient() {
-    let recorder = Arc::new(Recorder::new(Limits::WEBGPU));
+    let (recorder, device) = Recorder::device(Limits::WEBGPU);
     let mut model = model();
-    model.compile(&Device::from_dyn(recorder.clone()), Compile::default()).unwrap();
+    model.compile(&device, Compile::default()).unwrap();
     model.fit(&bars(3), Fit::default()).unwrap();
     let [plan] = &recorder.plans()[..] else { panic!("one kind of batch") };
     let named = |part: &str| plan.calls.iter().filter(|call| call.kernel.name.starts_with(part)).count();
@@ -154,7 +154,7 @@ fn a_profile_needs_whole_batches_and_a_device_with_a_clock() {
         let error = model.profile(&bars(30), batch_size, 1).unwrap_err().to_string();
         assert!(error.contains("batch_size: expected 1 to 30"), "{error}");
     }
-    model.compile(&Device::from_dyn(Arc::new(Recorder::new(Limits::WEBGPU))), Compile::default()).unwrap();
+    model.compile(&Recorder::device(Limits::WEBGPU).1, Compile::default()).unwrap();
     let error = model.profile(&bars(30), 30, 1).unwrap_err().to_string();
     assert!(error.contains("recorder") && error.contains("cannot time its calls"), "{error}");
 }

@@ -12,7 +12,7 @@ use kiln::optimizers::{Adam, Optimizer, RMSprop, SGD};
 use kiln::{Compile, Device, Fit, Model, Sequential};
 
 use crate::common::{bits, close, device};
-use crate::recorder::Recorder;
+use kiln_bench::Recorder;
 
 /// Smaller than the first layer's output for a batch, the first dense layer's kernel, and all weights.
 const LIMIT: u64 = 512 << 10;
@@ -66,8 +66,8 @@ fn a_network_that_is_larger_than_the_devices_bindings_learns_and_predicts_the_sa
 
 #[test]
 fn no_call_of_a_plan_binds_more_than_the_limit() {
-    let recorder = Arc::new(Recorder::new(Limits { max_binding_bytes: LIMIT, ..Limits::WEBGPU }));
-    trained(&Device::from_dyn(recorder.clone()), Compile::default());
+    let (recorder, device) = Recorder::device(Limits { max_binding_bytes: LIMIT, ..Limits::WEBGPU });
+    trained(&device, Compile::default());
     let plans = recorder.plans();
     let arguments = || plans.iter().flat_map(|plan| &plan.calls).flat_map(|call| &call.arguments);
     assert!(arguments().all(|argument| argument.bytes <= LIMIT && argument.offset.is_multiple_of(256)));
@@ -81,7 +81,7 @@ fn a_batch_that_cannot_be_cut_is_an_error_with_its_layer_its_tensor_the_limit_an
     model.add(Conv2D::new(5, [3, 3])).add(Flatten).add(Dense::new(2));
     model.add(Activation::Softmax);
     let limits = Limits { max_binding_bytes: 40_000, ..Limits::WEBGPU };
-    model.compile(&Device::from_dyn(Arc::new(Recorder::new(limits))), Compile::default()).unwrap();
+    model.compile(&Recorder::device(limits).1, Compile::default()).unwrap();
     let values = vec![0.0; 33 * 300];
     let data = Dataset::from_f32([10, 10, 3], values, Labels::index(vec![0; 33], 2)).unwrap();
     let error = model.fit(&data, Fit { batch_size: 33, ..Fit::default() }).unwrap_err().to_string();

@@ -23,6 +23,8 @@ pub struct Measured {
     pub id: String,
     /// The shapes of the first two inputs: `128x28x28x1 5x5x1x20`.
     pub shapes: String,
+    /// The kernel that did most of the work, file and entry point: `conv2d.shared_tiles`.
+    pub kernel: &'static str,
     /// Seconds of one run: the median of the samples.
     pub seconds: f64,
     /// The spread of the samples: slowest minus fastest, as a share of the median.
@@ -38,7 +40,9 @@ impl Measured {
     pub fn new(workload: &Workload, program: &OpProgram, samples: &Samples) -> Measured {
         let (id, shapes) = (workload.id(), workload.shapes());
         let (seconds, spread) = (samples.median(), samples.spread());
-        Measured { id, shapes, seconds, spread, flops: program.flops(), bytes: program.bytes() }
+        let main = program.plan().calls.iter().max_by_key(|call| (call.flops, call.bytes()));
+        let kernel = main.map_or("", |call| call.kernel.name);
+        Measured { id, shapes, kernel, seconds, spread, flops: program.flops(), bytes: program.bytes() }
     }
 
     /// Floating-point operations per second, or bytes per second for memory-bound ops; and the unit, with the prefix
@@ -59,17 +63,18 @@ impl Measured {
     /// The heading of a table of [`Measured::line`]s.
     pub fn heading() -> String {
         format!(
-            "{:<54} {:<30} {:>9} {:>6} {:>16} {:>7}",
-            "op/network.layer", "shape", "ms", "spread", "rate", "of peak"
+            "{:<54} {:<30} {:>9} {:>6} {:>16} {:>7}  {}",
+            "op/network.layer", "shape", "ms", "spread", "rate", "of peak", "kernel"
         )
     }
 
     /// A line of a table.
     pub fn line(&self, peak: &Peak) -> String {
         let ((rate, unit), share) = (self.rate(), 100.0 * self.share(peak));
-        let (id, shapes, ms) = (&self.id, &self.shapes, self.seconds * 1e3);
+        let (id, shapes, kernel, ms) = (&self.id, &self.shapes, self.kernel, self.seconds * 1e3);
         let spread = 100.0 * self.spread;
-        format!("{id:<54} {shapes:<30} {ms:>9.3} {spread:>4.0} % {:>8.1} {unit:<7} {share:>5.0} %", rate * 1e-9)
+        let rate = rate * 1e-9;
+        format!("{id:<54} {shapes:<30} {ms:>9.3} {spread:>4.0} % {rate:>8.1} {unit:<7} {share:>5.0} %  {kernel}")
     }
 }
 

@@ -74,7 +74,12 @@ impl Training {
 /// If the model's layers are incompatible.
 pub fn made_up(model: &Model, samples: usize, loss: &dyn Loss) -> Result<Dataset> {
     let (shape, outputs) = (model.input_shape(), model.output_shape()?.elements());
-    let random = |count, bound, seed| Array::random_below([count], DType::U32, bound, seed).data.into_iter();
+    // Random values repeat after a while, so that many samples need no more memory than their bytes.
+    const PERIOD: usize = (1 << 20) - 1;
+    let random = |count: usize, bound, seed| {
+        let period = Array::random_below([count.min(PERIOD)], DType::U32, bound, seed).data;
+        (0..count).map(move |i| period[i % PERIOD])
+    };
     let values = random(samples * shape.elements(), 256, 1).map(|value| value as u8).collect();
     let bits = Labels::values(random(samples * outputs, 2, 2).map(|value| value as f32).collect(), outputs);
     let labels = match loss.check_labels(model.output_shape()?, &bits) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiln::graph::{Array, DType, Op, TensorType};
+use kiln::graph::{Array, DType, DeviceInfo, DeviceKind, Op, TensorType};
 use kiln::models::{self, Top};
 use kiln::ops::{
     Activation, ActivationGradient, Adam, BatchNorm, BatchNormInference, BatchNormInputGradient, BatchNormSums, Conv2d,
@@ -36,11 +36,19 @@ impl Given {
     pub fn array(&self) -> Array {
         let Given { ty, fill } = self.clone();
         match fill {
-            Fill::Random => Array::random(ty.shape, 1),
+            Fill::Random => random_array(ty),
             Fill::Constant(value) => Array { data: vec![value; ty.shape.elements()], ty },
             Fill::Below(bound) => Array::random_below(ty.shape, ty.dtype, bound, 2),
         }
     }
+}
+
+/// Random values, which repeat after a while so that large tensors are filled quickly.
+fn random_array(ty: TensorType) -> Array {
+    const PERIOD: usize = 1 << 20;
+    let elements = ty.shape.elements();
+    let period = Array::random([elements.min(PERIOD)], 1).data;
+    Array { data: period.iter().copied().cycle().take(elements).collect(), ty }
 }
 
 fn random<const D: usize>(shape: [usize; D]) -> Given {
@@ -68,9 +76,15 @@ pub struct Workload {
     pub inputs: Vec<Given>,
     /// The tensors that it updates, if any.
     pub rewritten: Vec<Given>,
+    only_gpus: bool,
 }
 
 impl Workload {
+    /// Whether a device is measured with it.
+    fn suits(&self, device: &DeviceInfo) -> bool {
+        !self.only_gpus || !matches!(device.kind, DeviceKind::Cpu | DeviceKind::Software)
+    }
+
     /// `conv2d/lenet.conv1`
     pub fn id(&self) -> String {
         format!("{}/{}", self.name, self.layer)
@@ -153,21 +167,29 @@ fn layers(model: &Model) -> Result<Vec<Layer>> {
 /// The layers of InceptionV3 that are measured, by Keras' names: a convolution 3x3, a 1x7 and a 1x1.
 const OF_INCEPTION_V3: [&str; 3] = ["conv2d_4", "conv2d_36", "conv2d_85"];
 
+/// The layers of VGG16 that are measured on GPUs: a convolution of each block.
+const OF_VGG16: [&str; 5] = ["block1_conv2", "block2_conv2", "block3_conv2", "block4_conv2", "block5_conv2"];
+
 /// The networks whose trainings and ops are measured: LeNet and the deeper network for CIFAR-10.
 pub fn networks() -> [Model; 2] {
     [models::lenet([28, 28, 1], CLASSES), models::cifar10_deep([32, 32, 3], CLASSES)]
 }
 
-/// All workloads: the layers of LeNet and of the deeper network for CIFAR-10 in batches of 128, three of InceptionV3's
-/// in batches of 8, and a square matrix product.
+/// The workloads that a device is measured with, and those that take too long on it: the layers of LeNet and of the
+/// deeper network for CIFAR-10 in batches of 128, three of InceptionV3's in batches of 8, and a square matrix product;
+/// for GPUs, one layer of each of VGG16's blocks in batches of 8, and a large product.
 ///
 /// # Errors
 /// If one of Kiln's networks cannot be built.
-pub fn workloads() -> Result<Vec<Workload>> {
+pub fn workloads(device: &DeviceInfo) -> Result<(Vec<Workload>, Vec<Workload>)> {
+    Ok(all()?.into_iter().partition(|workload| workload.suits(device)))
+}
+
+fn all() -> Result<Vec<Workload>> {
     let mut list = Vec::new();
     for model in networks() {
         let layers = layers(&model)?;
-        let mut add = Adder { network: model.name(), batch: 128, list: &mut list };
+        let mut add = Adder { network: model.name(), batch: 128, only_gpus: false, list: &mut list };
         for (index, convolution) in layers.iter().filter(|layer| layer.is("Conv2D")).enumerate() {
             add.convolution(convolution, index > 0);
         }
@@ -179,21 +201,28 @@ pub fn workloads() -> Result<Vec<Workload>> {
         }
         add.rest(&model);
     }
-    let inception = models::inception_v3([299, 299, 3], Top::None);
-    let mut add = Adder { network: inception.name(), batch: 8, list: &mut list };
-    let measured = layers(&inception)?;
-    for convolution in measured.iter().filter(|layer| OF_INCEPTION_V3.contains(&&*layer.name)) {
-        add.convolution(convolution, true);
+    let large = [
+        (models::inception_v3([299, 299, 3], Top::None), &OF_INCEPTION_V3[..], false),
+        (models::vgg16([224, 224, 3], Top::None), &OF_VGG16[..], true),
+    ];
+    for (model, names, only_gpus) in large {
+        let mut add = Adder { network: model.name(), batch: 8, only_gpus, list: &mut list };
+        for convolution in layers(&model)?.iter().filter(|layer| names.contains(&&*layer.name)) {
+            add.convolution(convolution, true);
+        }
     }
     let square = Matmul { transpose_a: false, transpose_b: false, bias: false };
-    let inputs = vec![random([1024, 1024]); 2];
-    Adder { network: "square", batch: 1, list: &mut list }.add("matmul_nn", "1024", square, inputs);
+    for (size, name, only_gpus) in [(1024, "1024", false), (4096, "4096", true)] {
+        let mut add = Adder { network: "square", batch: 1, only_gpus, list: &mut list };
+        add.add("matmul_nn", name, square, vec![random([size, size]); 2]);
+    }
     Ok(list)
 }
 
 struct Adder<'a> {
     network: &'a str,
     batch: usize,
+    only_gpus: bool,
     list: &'a mut Vec<Workload>,
 }
 
@@ -211,7 +240,7 @@ impl Adder<'_> {
         rewritten: Vec<Given>,
     ) {
         let layer = format!("{}.{layer}", self.network);
-        self.list.push(Workload { name, layer, op: Arc::new(op), inputs, rewritten });
+        self.list.push(Workload { name, layer, op: Arc::new(op), inputs, rewritten, only_gpus: self.only_gpus });
     }
 
     /// The three kernels of a convolution; a network's first layer needs no gradient of its input.
@@ -298,7 +327,7 @@ mod tests {
 
     #[test]
     fn workloads_have_the_shapes_of_their_networks_layers() {
-        let workloads = workloads().unwrap();
+        let workloads = all().unwrap();
         let shapes = |id: &str| workloads.iter().find(|workload| workload.id() == id).unwrap().shapes();
         assert_eq!(shapes("conv2d/lenet.conv2"), "128x14x14x20 5x5x20x50");
         assert_eq!(shapes("matmul_nn/lenet.fc1"), "128x2450 2450x500");
@@ -308,6 +337,17 @@ mod tests {
         assert_eq!(shapes("gather/cifar10_deep.images"), "128x32x32x3 128");
         assert_eq!(shapes("conv2d/inception_v3.conv2d_36"), "8x17x17x128 1x7x128x128");
         assert_eq!(shapes("conv2d/inception_v3.conv2d_4"), "8x73x73x80 3x3x80x192");
+        assert_eq!(shapes("conv2d_weight_gradient/vgg16.block1_conv2"), "8x224x224x64 8x224x224x64");
         assert!(workloads.iter().all(|workload| workload.id() != "conv2d_input_gradient/lenet.conv1"));
+        let large = workloads.iter().filter(|workload| workload.only_gpus);
+        let large: Vec<String> = large.map(Workload::id).filter(|id| !id.contains("gradient")).collect();
+        let convolutions = OF_VGG16.iter().map(|layer| format!("conv2d/vgg16.{layer}"));
+        assert_eq!(large, convolutions.chain(["matmul_nn/square.4096".to_owned()]).collect::<Vec<_>>());
+        let cpu = Device::cpu().unwrap();
+        let (suited, left_out) = super::workloads(cpu.info()).unwrap();
+        assert!(
+            suited.iter().all(|workload| !workload.only_gpus) && left_out.iter().all(|workload| workload.only_gpus)
+        );
+        assert_eq!(suited.len() + left_out.len(), workloads.len());
     }
 }

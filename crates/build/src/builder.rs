@@ -118,7 +118,7 @@ impl Builder {
     /// # Safety
     /// The kernels and the code that calls them must keep the promise of `kiln_graph::Kernel::trusted`: no access outside
     /// a binding, array or workgroup memory, no sum or product that makes an address wraps around, no endless loop, and no
-    /// workgroup memory that is read before it is written.
+    /// word of workgroup memory that is read before it is written and affects a result or an address.
     pub unsafe fn trusted(mut self) -> Builder {
         self.options.trusted = true;
         self

@@ -34,9 +34,11 @@ First steps:
   kiln bench                   measure its speed
 
 Environment:
-  KILN_DEVICE   the device to use without --device: cpu, part of a GPU's name, or a number from `kiln devices`
-  KILN_THREADS  the number of threads of the device cpu; by default one per core
-  KILN_DATA     the folder of data sets; by default kiln/ in the platform's cache folder
+  KILN_DEVICE      the device to use without --device: cpu, part of a GPU's name, or a number from `kiln devices`
+  KILN_THREADS     the number of threads of the device cpu; by default one per core
+  KILN_TUNE        the selection of kernels: cached, off or full; full measures them on first use
+  KILN_ALGORITHMS  fast or direct: whether convolutions on the processor may use Winograd's algorithm
+  KILN_DATA        the folder of data sets; by default kiln/ in the platform's cache folder
 
 Exit status: 0 success, 1 failure, 2 invalid arguments, 130 stopped by Ctrl-C, 143 stopped by SIGTERM."
 )]

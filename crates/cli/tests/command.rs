@@ -345,9 +345,9 @@ fn a_profile_leaves_a_trace_and_a_picture() {
     let table = said(&[&["profile", "lenet"], &arguments[..]].concat());
     for text in [
         "A step of lenet, 4 samples",
-        "conv2d_input_gradient.forward",
+        "winograd_weight_gradient.forward",
         "augment_warp.forward",
-        "4x14x14x20 5x5x20x50 50 -> 4x14x14x50",
+        "4x14x14x20 36x2x20x32 50 5x5x20x50 -> 4x14x14x50",
     ] {
         assert!(table.contains(text), "{text} in {table}");
     }

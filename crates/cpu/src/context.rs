@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use kiln_graph::{DeviceError, DeviceInfo, DeviceKind, Limits};
+use kiln_graph::{Algorithms, DeviceError, DeviceInfo, DeviceKind, Limits};
 
 use crate::options::Options;
 use crate::processor;
@@ -28,6 +28,7 @@ fn describe(name: String, max_lanes: u32, threads: usize) -> DeviceInfo {
         binding_align: crate::allocation::ALIGN as u64,
         gpu_kernels: false,
         subgroup_sizes: None,
+        algorithms: Algorithms::Fast,
     };
     DeviceInfo { name, backend: "CPU".to_owned(), driver, kind: DeviceKind::Cpu, limits }
 }

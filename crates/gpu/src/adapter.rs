@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kiln_graph::{DeviceError, DeviceInfo, DeviceKind, Limits, block_on};
+use kiln_graph::{Algorithms, DeviceError, DeviceInfo, DeviceKind, Limits, block_on};
 
 /// The choice of an adapter from the list of [`adapters`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,6 +75,7 @@ pub(crate) fn info(adapter: &wgpu::AdapterInfo, limits: &wgpu::Limits, features:
             subgroup_sizes: features
                 .contains(wgpu::Features::SUBGROUP)
                 .then_some([adapter.subgroup_min_size, adapter.subgroup_max_size]),
+            algorithms: Algorithms::Fast,
         },
     }
 }

@@ -57,8 +57,9 @@ impl Kernel {
     ///
     /// # Safety
     /// In every call that is made of the kernel, no access may lie outside its binding, array or workgroup memory; no sum
-    /// or product that makes an address may wrap around; no loop may run forever; and workgroup memory must be written
-    /// before it is read. [`Call::new`] and [`PlannedCall::new`](crate::PlannedCall::new) share in this promise.
+    /// or product that makes an address may wrap around; no loop may run forever; and a word of workgroup memory that is
+    /// read before it is written must not affect a result or an address. [`Call::new`] and
+    /// [`PlannedCall::new`](crate::PlannedCall::new) share in this promise.
     pub const unsafe fn trusted(self) -> Kernel {
         Kernel { trusted: true, ..self }
     }

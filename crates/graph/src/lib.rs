@@ -62,7 +62,7 @@ pub use graph::{Buffer, Graph, Node, Storage};
 pub use half::{f16_bits, f16_value};
 pub use interpret::Interpreter;
 pub use kernel::{Access, Binding, Call, Kernel, KernelDescriptor, Uniform};
-pub use limits::{DeviceInfo, DeviceKind, Limits};
+pub use limits::{Algorithms, DeviceInfo, DeviceKind, Limits};
 pub use lowering::{Lowering, linear_workgroups};
 pub use native::{Dispatch, Fault, Memory, Native, NativeFn, Order, OutOfBounds, Override, PADDING};
 pub use op::Op;

@@ -77,6 +77,21 @@ pub struct Limits {
     pub gpu_kernels: bool,
     /// The smallest and the largest subgroup size, if kernels can use subgroups.
     pub subgroup_sizes: Option<[u32; 2]>,
+    /// The algorithms that ops may use.
+    pub algorithms: Algorithms,
+}
+
+/// The algorithms that ops may use. They differ in rounding, and therefore in bits. The choice between them depends on the
+/// shapes of an op and the device's binding limit only, so it is the same in every run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Algorithms {
+    /// The fastest: on the processor, convolutions of 3 x 3 and 5 x 5 taps use Winograd's minimal filtering where that is
+    /// faster. The error of a result is within 3e-6 of the largest result, as for direct sums. A NaN or an infinity may
+    /// turn results within 5 pixels of it, or any of a gradient of weights, into NaN.
+    #[default]
+    Fast,
+    /// Sums of the products in the definition of an op.
+    Direct,
 }
 
 impl Limits {
@@ -88,6 +103,7 @@ impl Limits {
         binding_align: 256,
         gpu_kernels: true,
         subgroup_sizes: None,
+        algorithms: Algorithms::Fast,
     };
 
     /// The largest tensor that can be bound whole, with [`READ_PAST`](crate::READ_PAST) after it, in bytes.

@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 
 use crate::Step;
 
-/// The number of bytes that may be read beyond the end of every [`Memory`]: the widest vector. Their values are not
-/// used.
-pub const PADDING: usize = 64;
+/// The number of bytes that may be read beyond the end of every [`Memory`]: two of the widest vectors, as of a tile's
+/// columns. Their values are not used.
+pub const PADDING: usize = 128;
 
 /// The translation of a kernel: plain function pointers, independent of any SIMD crate.
 #[derive(Clone, Copy, Debug)]

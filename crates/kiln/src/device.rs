@@ -6,18 +6,25 @@ use std::sync::Arc;
 
 use kiln_cpu::CpuDevice;
 use kiln_gpu::{GpuDevice, Selector, adapters_async, wgpu};
-use kiln_graph::{DeviceError, DeviceInfo, DeviceKind, Graph, Plan, block_on};
+use kiln_graph::{Algorithms, DeviceError, DeviceInfo, DeviceKind, Graph, Limits, Plan, block_on};
 
+use crate::Error;
 use crate::tuning::{Tune, Tuning};
 
 /// The environment variable that selects [`Device::best`], in the format of [`Device::named`].
 pub const DEVICE_VARIABLE: &str = "KILN_DEVICE";
+
+/// The environment variable for the algorithms of devices without [`Device::with_algorithms`]: `fast`, the default, or
+/// `direct` ([`Algorithms`]).
+pub const ALGORITHMS_VARIABLE: &str = "KILN_ALGORITHMS";
 
 /// A device that runs models. Clones share the device.
 #[derive(Clone)]
 pub struct Device {
     runs: Arc<dyn kiln_graph::Device>,
     tuning: Arc<Tuning>,
+    /// Overrides the environment variable.
+    algorithms: Option<Algorithms>,
     /// Whether its limits are below WebGPU's defaults.
     weak: bool,
 }
@@ -130,7 +137,7 @@ impl Device {
 
     fn new(runs: Arc<dyn kiln_graph::Device>) -> Device {
         let tuning = Arc::new(Tuning::of(runs.info()));
-        Device { runs, tuning, weak: false }
+        Device { runs, tuning, algorithms: None, weak: false }
     }
 
     /// Overrides `KILN_TUNE`. Measurements are cached in a file of this folder, or only as long as the device lives.
@@ -153,7 +160,32 @@ impl Device {
     /// # Errors
     /// [`DeviceError::Invalid`] for a device that was not opened by Kiln.
     pub fn with_binding_limit(&self, bytes: u64) -> Result<Device, DeviceError> {
-        self.runs.with_binding_limit(bytes).map(Device::new)
+        let device = self.runs.with_binding_limit(bytes).map(Device::new)?;
+        Ok(Device { algorithms: self.algorithms, ..device })
+    }
+
+    /// Overrides `KILN_ALGORITHMS`. Algorithms differ in speed and in rounding: a training run that is repeated or resumed
+    /// bit for bit needs the same ones. [`Device::limits`] has them, the limits in [`Device::info`] do not.
+    pub fn with_algorithms(&self, algorithms: Algorithms) -> Device {
+        Device { algorithms: Some(algorithms), ..self.clone() }
+    }
+
+    /// The limits and preferences for plans: the device's own, with its algorithms.
+    ///
+    /// # Errors
+    /// If `KILN_ALGORITHMS` has an unknown value.
+    pub fn limits(&self) -> crate::Result<Limits> {
+        let from_environment = || match std::env::var(ALGORITHMS_VARIABLE).unwrap_or_default().trim() {
+            "" | "fast" => Ok(Algorithms::Fast),
+            "direct" => Ok(Algorithms::Direct),
+            found => Err(Error::Argument {
+                name: ALGORITHMS_VARIABLE,
+                expected: "fast or direct".to_owned(),
+                found: found.to_owned(),
+            }),
+        };
+        let algorithms = self.algorithms.map_or_else(from_environment, Ok)?;
+        Ok(Limits { algorithms, ..self.info().limits })
     }
 
     /// Name, backend, driver and limits.

@@ -76,12 +76,13 @@ pub use serde_json;
 pub use callbacks::{BatchLogs, Callback, TestBatchLogs};
 pub use compile::Compile;
 pub use confusion_matrix::ConfusionMatrix;
-pub use device::{DEVICE_VARIABLE, Device};
+pub use device::{ALGORITHMS_VARIABLE, DEVICE_VARIABLE, Device};
 pub use epochs::{EpochReport, Epochs, Report};
 pub use error::{Error, LayerError, Result, WeightsError};
 pub use figures::Figures;
 pub use fit::Fit;
 pub use history::{EpochLogs, History};
+pub use kiln_graph::Algorithms;
 pub use model::{
     FeatureCache, LayerInfo, LayerList, LayerSelection, Model, Predictions, Score, Sequential, VariableInfo,
     VariableList,

@@ -59,7 +59,7 @@ impl OpProgram {
         choices: &Choices,
     ) -> Result<OpProgram> {
         let [taken, changed] = [inputs, rewritten].map(types);
-        let plan = |graph: &Graph| Ok(Plan::with(graph, &device.info().limits, choices)?);
+        let plan = |graph: &Graph| Ok(Plan::with(graph, &device.limits()?, choices)?);
         let program = OpProgram::unwritten(device, op, &taken, &changed, plan)?;
         program.write(inputs, rewritten)?;
         Ok(program)

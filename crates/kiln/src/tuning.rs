@@ -71,7 +71,7 @@ impl Tuning {
 
     /// [`Device::plan`].
     pub(crate) fn plan(&self, device: &Device, graph: &Graph) -> Result<Plan> {
-        let limits = &device.info().limits;
+        let limits = &device.limits()?;
         let tune = match self.tune {
             Some(tune) => tune,
             None => {
@@ -151,7 +151,7 @@ fn fastest(device: &Device, choice: &Choice, goes_on: &dyn Fn() -> bool) -> Opti
 fn ready(device: &Device, choice: &Choice, place: usize) -> Result<OpProgram> {
     let mut choices = Choices::default();
     choices.set(choice, place);
-    let plan = |graph: &Graph| Ok(Plan::with(graph, &device.info().limits, &choices)?);
+    let plan = |graph: &Graph| Ok(Plan::with(graph, &device.limits()?, &choices)?);
     OpProgram::unwritten(device, choice.op.clone(), &choice.inputs, &[], plan)
 }
 

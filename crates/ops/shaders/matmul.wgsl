@@ -1,11 +1,11 @@
 // nn: c[m, n] = bias[n] + sum over k of a[m, k] * b[k, n]; tn: the same with a[k, m]
-// One invocation computes 6 rows x 2 columns. The result may be stored transposed, so that `nn` also computes a * b^T.
+// One invocation computes 6 rows x 2 columns. The result may be stored transposed, so that `nn` also computes a * b^T. A
+// workgroup of `nn` first copies its part of some rows of b, which may be far apart, to workgroup memory.
 #import blocks
 #import columns
 #import epilogue
 
 override has_bias: bool; // else the bias is bound but not read
-override in_fours: bool; // whether `nn` computes four steps at once: the rows of a are a multiple of 4 long
 override continues: bool; // whether to accumulate in c
 
 struct Params {
@@ -24,6 +24,10 @@ struct Params {
 @group(0) @binding(3) var<storage, read> gates: array<f32>;   // [M, N], by c's strides; bound but not read without a gate
 @group(0) @binding(4) var<storage, read_write> c: array<f32>; // [M, N], by its strides
 @group(0) @binding(5) var<uniform> params: Params;
+
+const PACKED_GROUPS: u32 = 8u; // groups of rows of a workgroup of `nn`
+const PACKED_STEPS: u32 = 128u; // rows of b that it copies at once; divides BLOCK
+var<workgroup> packed: array<f32, 4096>; // [PACKED_STEPS, TILE_COLUMNS]
 
 fn load(i: u32) -> f32 {
     return a[i / 4u][i % 4u];
@@ -59,44 +63,30 @@ fn store(row: u32, column: u32, value: vec2f) {
     }
 }
 
-// The sums of one row, whose elements start at `start_in_a` in a, added to `before`.
-fn one_row(start_in_a: u32, column: u32, before: vec2f) -> vec2f {
+// The sums of the only row, which starts at `row` in a, added to `before`.
+fn one_row(row: u32, column: u32, before: vec2f) -> vec2f {
     var sum = before;
     var at = column;
     for (var first = 0u; first < params.inner; first += BLOCK) {
         let end = min(first + BLOCK, params.inner);
         var t = vec2f();
-        if in_fours {
-            for (var k = first; k < end; k += 4u) {
-                let b0 = vec2f(b[at], b[at + LANES]);
-                let b1 = vec2f(b[at + params.columns], b[at + params.columns + LANES]);
-                let b2 = vec2f(b[at + 2u * params.columns], b[at + 2u * params.columns + LANES]);
-                let b3 = vec2f(b[at + 3u * params.columns], b[at + 3u * params.columns + LANES]);
-                t = multiply_add4(a[(start_in_a + k) / 4u], b0, b1, b2, b3, t);
-                at += 4u * params.columns;
-            }
-        } else {
-            for (var k = first; k < end; k++) {
-                t = fma(vec2f(load(start_in_a + k)), vec2f(b[at], b[at + LANES]), t);
-                at += params.columns;
-            }
+        for (var k = first; k < end; k++) {
+            t = fma(vec2f(load(row + k)), vec2f(b[at], b[at + LANES]), t);
+            at += params.columns;
         }
         sum += t;
     }
     return sum;
 }
 
-@compute @workgroup_size(LANES, ROW_GROUPS)
+@compute @workgroup_size(LANES, PACKED_GROUPS)
 fn nn(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_id) local: vec3u,
 ) {
     let column = group.x * TILE_COLUMNS + local.x;
-    let row = first_row(group, groups, local);
-    if row >= params.rows {
-        return;
-    }
+    let row = ((group.z * groups.y + group.y) * PACKED_GROUPS + local.y) * INVOCATION_ROWS;
     let last = params.rows - 1u;
     let a0 = params.first + min(row, last) * params.stride;
     let a1 = params.first + min(row + 1u, last) * params.stride;
@@ -118,52 +108,58 @@ fn nn(
         s4 = stored(row + 4u, column);
         s5 = stored(row + 5u, column);
     }
-    if row == last {
-        // A single row, as in predictions of one sample: a tile would waste five of six rows.
-        store(row, column, one_row(a0, column, s0));
+    if params.rows == 1u {
+        // As in a prediction of one sample: nothing is read twice.
+        if local.y == 0u {
+            store(row, column, one_row(a0, column, s0));
+        }
         return;
     }
-    var at = column;
-    for (var first = 0u; first < params.inner; first += BLOCK) {
-        let end = min(first + BLOCK, params.inner);
-        var t0 = vec2f();
-        var t1 = vec2f();
-        var t2 = vec2f();
-        var t3 = vec2f();
-        var t4 = vec2f();
-        var t5 = vec2f();
-        if in_fours {
-            for (var k = first; k < end; k += 4u) {
-                let b0 = vec2f(b[at], b[at + LANES]);
-                let b1 = vec2f(b[at + params.columns], b[at + params.columns + LANES]);
-                let b2 = vec2f(b[at + 2u * params.columns], b[at + 2u * params.columns + LANES]);
-                let b3 = vec2f(b[at + 3u * params.columns], b[at + 3u * params.columns + LANES]);
-                t0 = multiply_add4(a[(a0 + k) / 4u], b0, b1, b2, b3, t0);
-                t1 = multiply_add4(a[(a1 + k) / 4u], b0, b1, b2, b3, t1);
-                t2 = multiply_add4(a[(a2 + k) / 4u], b0, b1, b2, b3, t2);
-                t3 = multiply_add4(a[(a3 + k) / 4u], b0, b1, b2, b3, t3);
-                t4 = multiply_add4(a[(a4 + k) / 4u], b0, b1, b2, b3, t4);
-                t5 = multiply_add4(a[(a5 + k) / 4u], b0, b1, b2, b3, t5);
-                at += 4u * params.columns;
+    var t0 = vec2f();
+    var t1 = vec2f();
+    var t2 = vec2f();
+    var t3 = vec2f();
+    var t4 = vec2f();
+    var t5 = vec2f();
+    for (var first = 0u; first < params.inner; first += PACKED_STEPS) {
+        let steps = min(PACKED_STEPS, params.inner - first);
+        for (var k = local.y; k < steps; k += PACKED_GROUPS) {
+            let at = (first + k) * params.columns + column;
+            packed[k * TILE_COLUMNS + local.x] = b[at];
+            packed[k * TILE_COLUMNS + local.x + LANES] = b[at + LANES];
+        }
+        workgroupBarrier();
+        if row < last {
+            for (var k = 0u; k < steps; k++) {
+                let b0 = vec2f(packed[k * TILE_COLUMNS + local.x], packed[k * TILE_COLUMNS + local.x + LANES]);
+                t0 = fma(vec2f(load(a0 + first + k)), b0, t0);
+                t1 = fma(vec2f(load(a1 + first + k)), b0, t1);
+                t2 = fma(vec2f(load(a2 + first + k)), b0, t2);
+                t3 = fma(vec2f(load(a3 + first + k)), b0, t3);
+                t4 = fma(vec2f(load(a4 + first + k)), b0, t4);
+                t5 = fma(vec2f(load(a5 + first + k)), b0, t5);
             }
-        } else {
-            for (var k = first; k < end; k++) {
-                let b0 = vec2f(b[at], b[at + LANES]);
-                t0 = fma(vec2f(load(a0 + k)), b0, t0);
-                t1 = fma(vec2f(load(a1 + k)), b0, t1);
-                t2 = fma(vec2f(load(a2 + k)), b0, t2);
-                t3 = fma(vec2f(load(a3 + k)), b0, t3);
-                t4 = fma(vec2f(load(a4 + k)), b0, t4);
-                t5 = fma(vec2f(load(a5 + k)), b0, t5);
-                at += params.columns;
+        } else if row == last {
+            for (var k = 0u; k < steps; k++) {
+                let b0 = vec2f(packed[k * TILE_COLUMNS + local.x], packed[k * TILE_COLUMNS + local.x + LANES]);
+                t0 = fma(vec2f(load(a0 + first + k)), b0, t0);
             }
         }
-        s0 += t0;
-        s1 += t1;
-        s2 += t2;
-        s3 += t3;
-        s4 += t4;
-        s5 += t5;
+        if (first + PACKED_STEPS) % BLOCK == 0u || first + PACKED_STEPS >= params.inner {
+            s0 += t0;
+            s1 += t1;
+            s2 += t2;
+            s3 += t3;
+            s4 += t4;
+            s5 += t5;
+            t0 = vec2f();
+            t1 = vec2f();
+            t2 = vec2f();
+            t3 = vec2f();
+            t4 = vec2f();
+            t5 = vec2f();
+        }
+        workgroupBarrier();
     }
     store(row, column, s0);
     store(row + 1u, column, s1);

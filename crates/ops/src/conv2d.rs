@@ -16,6 +16,7 @@ use crate::tiles::{SUBGROUP_QUADS, Tile, subgroup_overrides, subgroup_tiles, til
 use crate::to_f16::{are_operands, as_operand, in_f16, in_f32};
 use crate::unfold::ImageInQuads;
 use crate::window::{Padding, SlidingWindow};
+use crate::winograd::Winograd;
 
 /// Convolution of images (cross-correlation, as in every framework): `(x [N, H, W, C], kernel [R, S, C, K], bias [K] if
 /// any) -> [N, OH, OW, K]`. `x` and `kernel` may both be in f16; sums, bias and result are in f32.
@@ -168,8 +169,16 @@ impl HasEpilogue for Conv2d {
         let (x, weights, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let bias = if self.bias { lowering.inputs()[2] } else { weights };
         let (window, [images, ..], [r, s, depth, columns]) = self.geometry(&lowering.input_types()[..self.arity()])?;
+        if let Some(winograd) = Winograd::of(lowering.limits(), &window, images, [depth, columns]) {
+            let [x, weights] = [x, weights].map(|factor| in_f32(lowering, factor));
+            winograd.push(lowering, [x, weights, result], self.bias.then_some(bias), false, epilogue);
+            return Ok(());
+        }
         let pixels = images * window.pixels().1;
-        let params = convolution::Params { pixels: pixels as u32, phase_y: 0, phase_x: 0 };
+        let params = |depth: usize| {
+            let (pixels, channels) = (pixels as u32, depth as u32);
+            convolution::Params { pixels, channels, phase_y: 0, phase_x: 0 }
+        };
         let gates = epilogue.gates(weights);
         let source = ImageInQuads::new(window, images, depth);
         let fit = quads_fit(lowering, source.inner, [source.elements, r * s * depth * columns.next_multiple_of(4)]);
@@ -184,13 +193,14 @@ impl HasEpilogue for Conv2d {
         };
         let (epilogue, quads) = (epilogue.overrides(), spread.overrides());
         let call = if tile == Tile::Columns {
-            let (convolution, window) = (convolution(depth, depth), window.overrides());
+            let (params, convolution, window) = (params(depth), convolution(depth, depth), window.overrides());
             let [x, weights] = [x, weights].map(|factor| in_f32(lowering, factor));
             let tensors = kernel::Forward { source: x, weights, bias, gates, result };
             let overrides = kernel::Overrides { convolution, epilogue, quads, window };
             tensors.call(params, overrides, tiles(pixels, columns))
         } else {
-            let convolution = convolution(source.inner.next_multiple_of(4), source.inner);
+            let padded = source.inner.next_multiple_of(4);
+            let (params, convolution) = (params(padded), convolution(padded, source.inner));
             let window = source.window.overrides();
             let source = source.of(lowering, x);
             let weights4 = in_fours(lowering, weights, [r * s, depth, columns]);
@@ -224,7 +234,7 @@ impl HasEpilogue for Conv2d {
 }
 
 /// Test shapes of all three kernels of a convolution: image, kernel, strides.
-pub(crate) const SHAPES: [([usize; 4], [usize; 4], [usize; 2]); 12] = [
+pub(crate) const SHAPES: [([usize; 4], [usize; 4], [usize; 2]); 15] = [
     ([1, 1, 1, 1], [1, 1, 1, 1], [1, 1]),
     ([2, 7, 9, 1], [5, 5, 1, 20], [1, 1]),
     ([1, 6, 5, 20], [5, 5, 20, 50], [1, 1]),
@@ -237,6 +247,9 @@ pub(crate) const SHAPES: [([usize; 4], [usize; 4], [usize; 2]); 12] = [
     ([1, 7, 8, 4], [1, 7, 4, 5], [1, 1]),
     ([1, 8, 7, 4], [7, 1, 4, 5], [1, 1]),
     ([1, 12, 12, 8], [1, 1, 8, 12], [2, 2]),
+    ([3, 9, 11, 16], [3, 3, 16, 33], [1, 1]),
+    ([1, 10, 9, 70], [3, 3, 70, 66], [1, 1]),
+    ([2, 7, 9, 18], [5, 5, 18, 34], [1, 1]),
 ];
 
 /// Each shape with both paddings, if the window fits.

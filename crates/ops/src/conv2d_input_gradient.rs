@@ -17,6 +17,7 @@ use crate::tiles::{SUBGROUP_QUADS, Tile, subgroup_overrides, subgroup_tiles, til
 use crate::to_f16::{are_operands, in_f16, in_f32};
 use crate::transpose;
 use crate::window::{Padding, SlidingWindow};
+use crate::winograd::Winograd;
 
 /// The gradient of [`Conv2d`](crate::Conv2d) with respect to the image:
 /// `(dy [N, OH, OW, K], kernel [R, S, C, K]) -> [N, H, W, C]`. Both inputs may be in f16; the result is in f32.
@@ -84,7 +85,7 @@ macro_rules! product {
         fn $call(product: &Product, tile: Tile, pixels: usize, [phase_y, phase_x]: [u32; 2]) -> Call {
             let &Product { source, weights, unread, gates, result, channels, .. } = product;
             let &Product { convolution, epilogue, subgroup, window, .. } = product;
-            let params = Params { pixels: pixels as u32, phase_y, phase_x };
+            let params = Params { pixels: pixels as u32, channels: convolution.depth, phase_y, phase_x };
             let (bias, weights4) = (unread, weights);
             if tile == Tile::Subgroup {
                 let overrides = $subgroup::Overrides { convolution, epilogue, quads: SUBGROUP_QUADS, subgroup, window };
@@ -215,6 +216,11 @@ impl HasEpilogue for Conv2dInputGradient {
         let (dy, kernel, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let (window, x) = self.geometry(&lowering.input_types()[..self.arity()])?;
         let [r, s, channels, filters] = lowering.dims(kernel)?;
+        if let Some(winograd) = Winograd::of_input_gradient(lowering.limits(), &window, x[0], [filters, channels]) {
+            let [dy, transposed] = [in_f32(lowering, dy), transposed(lowering, kernel, [r * s, channels, filters])];
+            winograd.push(lowering, [dy, transposed, result], None, true, epilogue);
+            return Ok(());
+        }
         let out_pixels = x[0] * window.pixels().1;
         let [deep, wide] = [filters, channels].map(|n| n.next_multiple_of(4));
         let fit = quads_fit(lowering, filters, [out_pixels * deep, r * s * filters * wide]);
@@ -228,10 +234,7 @@ impl HasEpilogue for Conv2dInputGradient {
         };
         let tile = Tile::choose(lowering, fit, tiles);
         let (source, weights, depth) = if tile == Tile::Columns {
-            let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
-            let [dy, kernel] = [dy, kernel].map(|factor| in_f32(lowering, factor));
-            lowering.push(transpose::call(kernel, transposed, [r * s, channels, filters]));
-            (dy, transposed, filters)
+            (in_f32(lowering, dy), transposed(lowering, kernel, [r * s, channels, filters]), filters)
         } else {
             let source = in_fours(lowering, dy, [out_pixels, 1, filters]);
             (source, transposed_in_fours(lowering, kernel, [r * s, filters, channels]), deep)
@@ -258,6 +261,14 @@ impl HasEpilogue for Conv2dInputGradient {
         }
         Ok(())
     }
+}
+
+/// The kernel `[taps, C, K]` in f32 as `[taps, K, C]`, in a scratch tensor.
+fn transposed(lowering: &mut Lowering, kernel: Tensor, [taps, channels, filters]: [usize; 3]) -> Tensor {
+    let transposed = lowering.scratch(TensorType::f32([taps, filters, channels]));
+    let kernel = in_f32(lowering, kernel);
+    lowering.push(transpose::call(kernel, transposed, [taps, channels, filters]));
+    transposed
 }
 
 pub(crate) fn cases() -> Vec<Case> {

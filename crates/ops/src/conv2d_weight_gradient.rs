@@ -15,6 +15,7 @@ use crate::tiles::{SUBGROUP_QUADS, Tile, shared_tiles, subgroup_overrides, subgr
 use crate::to_f16::{are_operands, in_f16, in_f32};
 use crate::unfold::ImageInQuads;
 use crate::window::{Padding, SlidingWindow};
+use crate::winograd::Winograd;
 
 /// The number of workgroups that occupies a processor's threads, from which the number of independently summed chunks
 /// of pixels is derived.
@@ -117,6 +118,11 @@ impl Op for Conv2dWeightGradient {
         let (window, [r, s, channels, filters]) = self.geometry(&lowering.input_types())?;
         let rows = r * s * channels;
         let (images, area) = (lowering.shape(dy)[0], window.pixels().1);
+        if let Some(winograd) = Winograd::of_weight_gradient(lowering.limits(), &window, images, [channels, filters]) {
+            let [x, dy] = [x, dy].map(|factor| in_f32(lowering, factor));
+            winograd.push_weight_gradient(lowering, [x, dy, dkernel]);
+            return Ok(());
+        }
         let pixels = images * area;
         let flops = 2 * pixels * rows * filters;
         let [across, down, _] = tiles(rows, filters);

@@ -5,6 +5,9 @@ use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, St
 use crate::case::Case;
 use crate::kernels::softmax_cross_entropy as kernel;
 
+/// The number of classes from which a GPU computes a row with a workgroup.
+const MANY_CLASSES: usize = 32;
+
 /// Fused softmax and cross-entropy: `(logits [N, C], targets) -> (loss [N], hits [N], lse [N])`. Targets are classes
 /// (u32 `[N]`) or weights (f32 `[N, C]`, one-hot or smoothed). A hit is 1 if the first largest logit is the target's
 /// first largest class and neither row has a NaN. Classes with weight 0 are ignored, even if the logit is minus
@@ -69,8 +72,15 @@ impl Op for SoftmaxCrossEntropy {
         let [rows, classes] = self.sizes(&lowering.input_types())?;
         let overrides = kernel::Overrides { one_hot: lowering.ty(targets).dtype == DType::F32 };
         let params = kernel::Params { rows: rows as u32, classes: classes as u32 };
-        let tensors = kernel::Forward { logits, targets, loss, hits, lse };
-        lowering.push(tensors.call(params, overrides, [rows.div_ceil(64).max(1) as u32, 1, 1]));
+        lowering.push(match lowering.limits().gpu_kernels && classes >= MANY_CLASSES {
+            true => {
+                kernel::Rows { logits, targets, loss, hits, lse }.call(params, overrides, linear_workgroups(rows, 1))
+            }
+            false => {
+                let workgroups = [rows.div_ceil(64).max(1) as u32, 1, 1];
+                kernel::Forward { logits, targets, loss, hits, lse }.call(params, overrides, workgroups)
+            }
+        });
         Ok(())
     }
 
@@ -157,7 +167,7 @@ impl Op for SoftmaxCrossEntropyGradient {
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for dims in [[1, 1], [3, 10], [257, 3], [2, 1000]] {
+    for dims in [[1, 1], [3, 10], [257, 3], [65, 33], [2, 1000]] {
         let mut logits = Array::random(dims, 1);
         logits.data.iter_mut().for_each(|v| *v *= 8.0);
         let classes = Array::random_below([dims[0]], DType::U32, dims[1] as u64, 2);

@@ -15,6 +15,8 @@ const CHUNK: usize = 256;
 
 /// The minimum number of columns that occupies a workgroup of the GPU kernel.
 const FEW_COLUMNS: usize = 8;
+/// The number of columns that occupies a GPU with one invocation each.
+const MANY_COLUMNS: usize = 1 << 16;
 
 /// The sum of all elements times `scale`: `[…] -> [1]`.
 #[derive(Clone, Copy, Debug)]
@@ -39,28 +41,37 @@ pub struct SumGradient {
 /// Pushes the calls that sum the rows of `x` in a fixed order: a pass over chunks, repeated on their sums until one is
 /// left.
 pub(crate) fn sum_rows(lowering: &mut Lowering, x: Tensor, y: Tensor, [rows, columns]: [usize; 2], scale: f32) {
-    let pass = |lowering: &mut Lowering, x, y, rows: usize, chunk: usize, scale| {
-        let chunks = rows.div_ceil(chunk);
-        let count = chunks * columns;
-        let tree = lowering.limits().gpu_kernels && columns >= FEW_COLUMNS;
-        let tiles = spread(chunks, 1, columns, kernel::TREE_COLUMNS);
-        let [rows, columns, chunk, elements] = [rows, columns, chunk, count].map(|n| n as u32);
-        let params = kernel::Params { rows, columns, chunk, count: elements, scale };
-        lowering.push(match tree {
-            true => kernel::Tree { x, y }.call(params, tiles),
-            false => kernel::Forward { x, y }.call(params, linear_workgroups(count, 256)),
-        });
-    };
     let (mut x, mut rows) = (x, rows);
     while rows > CHUNK {
         let chunks = rows.div_ceil(CHUNK);
         let sums = lowering.scratch(TensorType::f32([chunks, columns]));
         for Window { units, parts: [x, sums] } in lowering.windows(chunks, [(x, CHUNK * columns), (sums, columns)]) {
-            pass(lowering, x, sums, rows.min(units.end * CHUNK) - units.start * CHUNK, CHUNK, 1.0);
+            sum_chunks(lowering, x, sums, [rows.min(units.end * CHUNK) - units.start * CHUNK, columns], CHUNK, 1.0);
         }
         (x, rows) = (sums, chunks);
     }
-    pass(lowering, x, y, rows, CHUNK, scale);
+    sum_chunks(lowering, x, y, [rows, columns], CHUNK, scale);
+}
+
+/// Pushes the call that sums each `chunk` rows of `x [rows, columns]` to a row of `y`, in a fixed order.
+pub(crate) fn sum_chunks(
+    lowering: &mut Lowering,
+    x: Tensor,
+    y: Tensor,
+    [rows, columns]: [usize; 2],
+    chunk: usize,
+    scale: f32,
+) {
+    let chunks = rows.div_ceil(chunk);
+    let count = chunks * columns;
+    let tree = lowering.limits().gpu_kernels && (FEW_COLUMNS..MANY_COLUMNS).contains(&columns);
+    let tiles = spread(chunks, 1, columns, kernel::TREE_COLUMNS);
+    let [rows, columns, chunk, elements] = [rows, columns, chunk, count].map(|n| n as u32);
+    let params = kernel::Params { rows, columns, chunk, count: elements, scale };
+    lowering.push(match tree {
+        true => kernel::Tree { x, y }.call(params, tiles),
+        false => kernel::Forward { x, y }.call(params, linear_workgroups(count, 256)),
+    });
 }
 
 fn one_f32<'a>(op: &'static str, inputs: &'a [TensorType]) -> Result<&'a Shape> {
@@ -207,4 +218,24 @@ pub(crate) fn cases() -> Vec<Case> {
         }
     }
     cases
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use kiln_graph::{Graph, Limits, Plan};
+
+    use super::*;
+
+    #[test]
+    fn columns_of_a_large_kernels_gradient_fit_a_dispatch() {
+        let mut graph = Graph::new();
+        let [x, y] = ["x", "y"].map(|name| graph.buffer(name));
+        let x = graph.persistent(TensorType::f32([2, 3 * 3 * 512 * 512]), x, 0);
+        let sum = graph.add(SumRows, &[x]).unwrap();
+        graph.place(sum, y, 0).unwrap();
+        let plan = Plan::new(&graph, &Limits::WEBGPU).unwrap();
+        assert_eq!(plan.calls.len(), 1);
+    }
 }

@@ -16,6 +16,11 @@ pub(crate) fn tiles(rows: usize, columns: usize) -> [u32; 3] {
     spread(rows, matmul::TILE_ROWS, columns, matmul::TILE_COLUMNS)
 }
 
+/// The tiles of a product of the second matrix's packed columns, as in `shaders/matmul.wgsl`.
+pub(crate) fn packed_tiles(rows: usize, columns: usize) -> [u32; 3] {
+    spread(rows, matmul::PACKED_GROUPS * matmul::INVOCATION_ROWS, columns, matmul::TILE_COLUMNS)
+}
+
 /// The tile of a product per invocation or workgroup. All add in the same order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tile {

@@ -34,7 +34,7 @@ pub use memory::{Storage, Stored, Uniform};
 pub use number::{Bits, Compare, Convert, Number, div, rem};
 pub use run::{
     Invocations, LEAST_LANES, Workgroup, align_stack, for_each_vector, for_each_workgroup, instruction_set, memory,
-    most_vectors, override_value, step_bytes,
+    most_vectors, override_value, step_bytes, workgroup_memory,
 };
 pub use vector::{Components, Vec2, Vec3, Vec4};
 

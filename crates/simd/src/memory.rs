@@ -44,14 +44,27 @@ impl<'a, const CHECKED: bool> Storage<'a, CHECKED> {
         Storage { start, words: 0, padded: false, variable, fault }
     }
 
-    /// The memory of a workgroup.
+    /// A variable of a workgroup: `words` words of [`workgroup_memory`](crate::workgroup_memory) from `first` on. With
+    /// `CHECKED` they are 0, as WGSL specifies; without, a word that the kernel reads before it writes it has any value.
     ///
     /// # Safety
-    /// The words must outlive the result and be accessed only through it. Unless `CHECKED`, every access must be in
-    /// bounds.
+    /// The memory must have these words and must be accessed only through the result while that is in use. Unless
+    /// `CHECKED`, every access must be in bounds.
     #[inline(always)]
-    pub unsafe fn words_of<const N: usize>(words: &mut [u32; N], variable: &'static str, fault: &'a Fault) -> Self {
-        Storage { start: words.as_mut_ptr(), words: N, padded: false, variable, fault }
+    pub unsafe fn workgroup(
+        memory: *mut u32,
+        first: usize,
+        words: usize,
+        variable: &'static str,
+        fault: &'a Fault,
+    ) -> Self {
+        // SAFETY: by this function's own contract.
+        let start = unsafe { memory.add(first) };
+        if CHECKED {
+            // SAFETY: as above; 0 is a valid word.
+            unsafe { start.write_bytes(0, words) };
+        }
+        Storage { start, words, padded: false, variable, fault }
     }
 
     /// The size in 32-bit words, from which `arrayLength` is computed.

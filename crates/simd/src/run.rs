@@ -1,5 +1,6 @@
 //! The interface through which translated kernels are called.
 
+use core::cell::RefCell;
 use core::ops::Range;
 
 use fearless_simd::{Level, Simd};
@@ -76,6 +77,26 @@ pub const fn most_vectors(size: [u32; 3]) -> usize {
 pub fn memory(dispatch: &Dispatch<'_>, binding: usize) -> Memory {
     let none = Memory { start: core::ptr::without_provenance_mut(align_of::<u32>()), words: 0 };
     dispatch.memory.get(binding).copied().unwrap_or(none)
+}
+
+/// Memory of this thread for the variables of a workgroup: at least `words` words, which start at a cache line and hold
+/// any values. It is valid until the next call on this thread.
+pub fn workgroup_memory(words: usize) -> *mut u32 {
+    #[derive(Clone, Copy)]
+    #[repr(align(64))]
+    struct Line {
+        _words: [u32; 16],
+    }
+    thread_local! {
+        static MEMORY: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+    }
+    MEMORY.with_borrow_mut(|memory| {
+        let lines = words.div_ceil(size_of::<Line>() / size_of::<u32>());
+        if memory.len() < lines {
+            *memory = vec![Line { _words: [0; 16] }; lines];
+        }
+        memory.as_mut_ptr().cast()
+    })
 }
 
 /// The value of an override.

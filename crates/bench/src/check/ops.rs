@@ -2,7 +2,7 @@
 
 use kiln::graph::{Array, Choices, DeviceKind};
 use kiln::ops::{Case, cases};
-use kiln::{Device, OpProgram, Result};
+use kiln::{Algorithms, Device, OpProgram, Result};
 
 use super::special::specials;
 use super::{Check, Outcome};
@@ -64,11 +64,17 @@ impl Comparison {
     }
 
     fn try_add(&mut self, device: &Device, case: &Case, all_kernels: bool) -> Result<()> {
-        let with = |choices: &Choices| {
+        let on = |device: &Device, choices: &Choices| {
             OpProgram::with_choices(device, case.op.clone(), &case.inputs, &case.rewritten, choices)
         };
+        let fast = device.with_algorithms(Algorithms::Fast);
+        let with = |choices: &Choices| on(&fast, choices);
         let mut by_default = with(&Choices::default())?;
         self.run(&mut by_default, case, "")?;
+        let mut direct = on(&device.with_algorithms(Algorithms::Direct), &Choices::default())?;
+        if direct.plan().to_string() != by_default.plan().to_string() {
+            self.run(&mut direct, case, " directly")?;
+        }
         for choice in by_default.plan().choices.iter().filter(|_| all_kernels) {
             for (place, kernel) in choice.kernels.iter().enumerate().skip(1) {
                 let mut choices = Choices::default();

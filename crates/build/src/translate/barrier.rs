@@ -46,12 +46,15 @@ pub(super) fn translate<'a>(
 
     let mut segments = Vec::new();
     body.segments(&function.body, &mut segments);
-    for (handle, _) in function.local_variables.iter() {
+    for (handle, local) in function.local_variables.iter() {
         let Some(accesses) = body.scopes.accesses.get(&Variable::Local(handle)) else { continue };
         let within = |&(start, end): &(usize, usize)| {
             accesses.iter().all(|access| (start..=end).contains(&access.position.order))
         };
-        if !segments.iter().any(within) {
+        let (_, fresh) = body.scopes.home(Variable::Local(handle), local.init.is_some());
+        // A value that is read before it is assigned may be that of the previous iteration.
+        let outlives = !fresh && accesses.first().is_some_and(|access| body.repeats(access.position.scope));
+        if outlives || !segments.iter().any(within) {
             body.spread(handle)?;
         }
     }
@@ -128,6 +131,17 @@ impl<'a> Body<'a, '_> {
         let loops: Vec<(usize, usize)> = loops.collect();
         let mut barriers = self.scopes.barriers.iter();
         barriers.any(|barrier| *barrier > order || loops.iter().any(|(start, end)| (start..=end).contains(&barrier)))
+    }
+
+    /// Whether a loop around a scope contains a barrier.
+    fn repeats(&self, scope: ScopeId) -> bool {
+        let mut around = self.scopes.ancestors(scope);
+        around.any(|scope| match self.scopes.tree[scope].kind {
+            ScopeKind::Loop(id) => self.scopes.extents.get(&id).is_some_and(|&(start, end)| {
+                self.scopes.barriers.iter().any(|barrier| (start..=end).contains(barrier))
+            }),
+            _ => false,
+        })
     }
 
     /// The ranges of positions without a barrier.

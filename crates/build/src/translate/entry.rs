@@ -247,15 +247,19 @@ fn run(
         let _ = writeln!(out, "{}: wgsl::override_value(dispatch, {index}){convert},", ident(&value.name));
     }
     out.push_str("} };\n");
+    if !workgroup_memory.is_empty() {
+        let words: u32 = workgroup_memory.iter().map(|(_, _, words)| words.next_multiple_of(16)).sum();
+        let _ = writeln!(out, "let memory = wgsl::workgroup_memory({words});");
+    }
     out.push_str("wgsl::for_each_workgroup(dispatch, range, #[inline(always)] |workgroup| {\n");
     if !workgroup_memory.is_empty() {
-        for (field, _, words) in &workgroup_memory {
-            let _ = writeln!(out, "let mut {field}_words = [0u32; {words}];");
-        }
-        out.push_str("// SAFETY: the words outlive the workgroup, which alone has them.\n");
-        out.push_str("let shader = unsafe { Shader {");
-        for (field, name, _) in &workgroup_memory {
-            let _ = write!(out, "{field}: Storage::words_of(&mut {field}_words, {name:?}, shader.__fault), ");
+        out.push_str(
+            "// SAFETY: parts of the thread's memory, which only this workgroup uses.\nlet shader = unsafe { Shader {",
+        );
+        let mut first = 0;
+        for (field, name, words) in &workgroup_memory {
+            let _ = write!(out, "{field}: Storage::workgroup(memory, {first}, {words}, {name:?}, shader.__fault), ");
+            first += words.next_multiple_of(16);
         }
         out.push_str("..shader } };\n");
     }

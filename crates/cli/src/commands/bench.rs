@@ -9,7 +9,7 @@ use kiln::{Device, Model};
 use kiln_bench::{Measured, Peak, Samples, Training, Workload, measure, networks, workloads};
 use serde_json::{Value, json};
 
-use super::{devices, show};
+use super::{counted, devices, show};
 use crate::error::Error;
 use crate::progress::rate;
 
@@ -21,7 +21,8 @@ const SPREAD: f64 = 0.3;
 
 /// Measure the speed of a device: of the kernels of a training, and of whole trainings.
 ///
-/// Each op runs alone, on the shapes of LeNet, of the deeper network for CIFAR-10 and of some of InceptionV3's layers.
+/// Each op runs alone, on the shapes of LeNet, of the deeper network for CIFAR-10 and of some of InceptionV3's layers; on
+/// GPUs, also on those of VGG16's blocks and of a large product. The last column is the kernel that did most of the work.
 /// Products are reported in GFLOP/s, all other ops in GB/s of their inputs and outputs, both also as a share of the
 /// device's peak: a loop of multiply-adds, and a copy larger than its caches, measured at the beginning. Tensors that
 /// stay in a cache may exceed the copy. Times are the median of several runs (for trainings, the best) with their
@@ -80,7 +81,8 @@ impl Failure {
     }
 }
 
-/// A progress bar on a terminal with the finished rows of the table above it, unless JSON is requested.
+/// Each row of the table as soon as it is measured, above a progress bar on a terminal. With JSON, which is complete only
+/// at the end, the table goes to the standard error, so that a run that is cut off is not lost.
 struct Output {
     bar: ProgressBar,
     json: bool,
@@ -98,23 +100,25 @@ impl Output {
     }
 
     fn line(&self, line: &str) {
-        if !self.json {
-            self.bar.suspend(|| show(&format!("{line}\n")));
-        }
+        self.bar.suspend(|| match self.json {
+            true => eprintln!("{line}"),
+            false => show(&format!("{line}\n")),
+        });
     }
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let id_of = |model: &Model| format!("training/{}", model.name());
-    let all = workloads()?;
-    let names = || all.iter().map(Workload::id).chain(networks().iter().map(id_of)).collect();
+    let device = devices::open(arguments.device.as_deref())?;
+    let (suited, too_large) = workloads(device.info())?;
+    let names = || suited.iter().chain(&too_large).map(Workload::id).chain(networks().iter().map(id_of)).collect();
     let wanted = |id: &str| arguments.filter.as_ref().is_none_or(|filter| id.contains(filter));
-    let workloads: Vec<&Workload> = all.iter().filter(|workload| wanted(&workload.id())).collect();
+    let workloads: Vec<&Workload> = suited.iter().filter(|workload| wanted(&workload.id())).collect();
+    let left_out = too_large.iter().filter(|workload| wanted(&workload.id())).count();
     let networks: Vec<Model> = networks().into_iter().filter(|model| wanted(&id_of(model))).collect();
-    if workloads.is_empty() && networks.is_empty() {
+    if workloads.is_empty() && networks.is_empty() && left_out == 0 {
         return Err(Error::Filter { found: arguments.filter.clone().unwrap_or_default(), names: names() });
     }
-    let device = devices::open(arguments.device.as_deref())?;
     let budget = Duration::from_secs_f64(arguments.seconds);
 
     let output = Output::new(workloads.len() + networks.len(), arguments.json);
@@ -123,6 +127,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let peak = Peak::measure(&device)?;
     output.line(&peak.to_string());
     let mut report = Report::new(peak);
+    if left_out > 0 {
+        output.line(&format!(
+            "not measured, because they take too long without a GPU: {}",
+            counted(left_out, "large ops")
+        ));
+    }
     if !workloads.is_empty() {
         output.line(&format!("\n{}", Measured::heading()));
     }

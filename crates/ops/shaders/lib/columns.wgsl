@@ -1,7 +1,7 @@
 // The register tile of all products: an invocation computes 6 rows and 2 columns of the result. On a processor, the
 // sums of a lane and the loads of a step fit in 16 vector registers.
 //
-// A workgroup is 16 lanes along columns by 4 groups of rows. The two columns of an invocation are 16 apart, so that
+// A workgroup is 16 lanes along columns by 4 groups of rows (by 8 where it copies columns to its memory). The two columns of an invocation are 16 apart, so that
 // adjacent lanes load adjacent values; values that depend only on the row are uniform. Loads past the last column read
 // beyond it (a plan leaves room); the results are not stored.
 const LANES: u32 = 16u;

@@ -11,8 +11,9 @@ override has_bias: bool; // else the bias is bound but not read
 override inner: u32;     // channels of the source without padding: rows of a tap in `weights4`
 
 struct Params {
-    pixels: u32,  // P: of all images in a call
-    phase_y: u32, // their offset modulo the strides, for the gradient of a strided convolution: a call for each
+    pixels: u32,   // P: of all images in a call
+    channels: u32, // D again: drivers unroll a loop up to a constant until it needs too many registers
+    phase_y: u32,  // their offset modulo the strides, for the gradient of a strided convolution: a call for each
     phase_x: u32,
 }
 

@@ -40,7 +40,7 @@ fn quads(
             let l = vec4u(max(lower, vec4i())) / 4u;
             var t = sums;
             let tap = (r * window_width + s) * inner;
-            for (var d = 0u; d < depth; d += 4u) {
+            for (var d = 0u; d < params.channels; d += 4u) {
                 let q = d / 4u;
                 let a = Rows(
                     source_quad(u.x + q),

@@ -22,7 +22,7 @@ fn store_partial(block: u32, row: u32, column: u32, value: vec4f) {
 fn tiles(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     let corner = shared_corner(vec3u(group.xy, 0u), vec3u());
     let first = group.z * BLOCK;
-    var sums = shared_sums(corner, local, first, min(first + BLOCK, params.inner), Sums());
+    var sums = block_sums(corner, local, first, min(first + BLOCK, params.inner));
     for (var i = 0u; i < ROWS; i++) {
         let row = corner.y + strided_row(local, i);
         store_partial(group.z, row, corner.x + left_column(local), sums.left.r0);

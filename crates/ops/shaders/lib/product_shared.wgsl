@@ -42,7 +42,23 @@ fn load_nn(corner: vec2u, local: u32, k: u32) -> Loaded {
     return load_b(corner, local, k, rows, select(0u, ALL_OF_A, four < params.a_stride));
 }
 
-// The sums of steps from `first` up to `end`, in blocks of the inner axis.
+// The sums of steps from `first` up to `end` of one block of the inner axis.
+fn block_sums(corner: vec2u, local: u32, first: u32, end: u32) -> Sums {
+    var block = Sums();
+    var loaded = load_nn(corner, local, first);
+    for (var k = first; k < end; k += STEPS) {
+        put_rows(loaded, local);
+        workgroupBarrier();
+        if k + STEPS < end {
+            loaded = load_nn(corner, local, k + STEPS);
+        }
+        block = add_rows(block, local);
+        workgroupBarrier();
+    }
+    return block;
+}
+
+// The sums of all steps, in blocks of the inner axis.
 fn shared_sums(corner: vec2u, local: u32, first: u32, end: u32, start: Sums) -> Sums {
     var sums = start;
     var block = Sums();

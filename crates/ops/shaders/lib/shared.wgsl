@@ -10,10 +10,11 @@
 const SHARED_INVOCATIONS: u32 = 64u;
 const TILE_VALUES: u32 = 4096u; // rows x columns of a workgroup
 const STEPS: u32 = 16u;         // along the inner axis, at once
-const ROW_QUADS: u32 = 5u;      // of a row of `block_a`: the four steps' and one of padding against bank conflicts
+const ROW_QUADS: u32 = 4u;      // of a row of a: its 16 steps
 
-var<workgroup> block_a: array<vec4f, 640>; // [rows, 5], rows with the steps in fours; or [16, rows / 4], steps with rows in fours
-var<workgroup> block_b: array<vec4f, 256>; // [16, lanes], steps with the columns in fours
+// Both factors, a first: [rows, 4], rows with the steps in fours; or [16, rows / 4], steps with rows in fours. Then b:
+// [16, lanes], steps with the columns in fours.
+var<workgroup> block: array<vec4f, 640>;
 
 // 8 rows by two quads of columns.
 struct Sums { left: Rows, right: Rows }
@@ -56,6 +57,17 @@ fn tile_rows() -> u32 {
     return TILE_VALUES / 4u / lanes;
 }
 
+// Where b starts in `block`.
+fn start_of_b() -> u32 {
+    return tile_rows() * ROW_QUADS;
+}
+
+// The quad of a row of a that holds its steps from `four * 4` on: rows that are loaded at the same time have theirs in
+// different banks. Rows that are a multiple of 8 apart have the same order.
+fn quad_of_row(row: u32, four: u32) -> u32 {
+    return row * ROW_QUADS + (four ^ (row / 2u % 4u));
+}
+
 // The first column and the first row of a workgroup, with tiles of rows along y, wrapping to z.
 fn shared_corner(group: vec3u, groups: vec3u) -> vec2u {
     return vec2u(group.x * lanes * 4u, (group.z * groups.y + group.y) * tile_rows());
@@ -75,13 +87,13 @@ fn right_column(local: u32) -> u32 {
     return (seat(local).x + lanes / 2u) * 4u;
 }
 
-// Row i of an invocation's 8 within its workgroup's, if a row of `block_a` has its steps in fours: adjacent invocations
+// Row i of an invocation's 8 within its workgroup's, if a row of a has its steps in fours: adjacent invocations
 // have adjacent rows, in different banks.
 fn strided_row(local: u32, i: u32) -> u32 {
     return seat(local).y + i * tile_rows() / 8u;
 }
 
-// The same if a step of `block_a` has its rows in fours.
+// The same if a step of a has its rows in fours.
 fn quad_row(local: u32, i: u32) -> u32 {
     return seat(local).y * 4u + i % 4u + i / 4u * tile_rows() / 2u;
 }
@@ -133,48 +145,49 @@ fn row_steps_there(local: u32, k: u32, end: u32) -> u32 {
 }
 
 fn put_b(loaded: Loaded, local: u32) {
-    block_b[local] = put_quad(loaded.b0, loaded, FIRST_OF_B);
-    block_b[local + 64u] = put_quad(loaded.b1, loaded, FIRST_OF_B + 1u);
+    let at = start_of_b() + local;
+    block[at] = put_quad(loaded.b0, loaded, FIRST_OF_B);
+    block[at + 64u] = put_quad(loaded.b1, loaded, FIRST_OF_B + 1u);
     if !narrow() {
-        block_b[local + 128u] = put_quad(loaded.b2, loaded, FIRST_OF_B + 2u);
-        block_b[local + 192u] = put_quad(loaded.b3, loaded, FIRST_OF_B + 3u);
+        block[at + 128u] = put_quad(loaded.b2, loaded, FIRST_OF_B + 2u);
+        block[at + 192u] = put_quad(loaded.b3, loaded, FIRST_OF_B + 3u);
     }
 }
 
 // Stores values to workgroup memory, if a row of a has its steps in fours.
 fn put_rows(loaded: Loaded, local: u32) {
-    let at = local / 4u * ROW_QUADS + local % 4u;
-    block_a[at] = put_quad(loaded.a.r0, loaded, 0u);
-    block_a[at + 80u] = put_quad(loaded.a.r1, loaded, 1u);
-    block_a[at + 160u] = put_quad(loaded.a.r2, loaded, 2u);
-    block_a[at + 240u] = put_quad(loaded.a.r3, loaded, 3u);
+    let at = quad_of_row(local / 4u, local % 4u);
+    block[at] = put_quad(loaded.a.r0, loaded, 0u);
+    block[at + 64u] = put_quad(loaded.a.r1, loaded, 1u);
+    block[at + 128u] = put_quad(loaded.a.r2, loaded, 2u);
+    block[at + 192u] = put_quad(loaded.a.r3, loaded, 3u);
     if narrow() {
-        block_a[at + 320u] = put_quad(loaded.a.r4, loaded, 4u);
-        block_a[at + 400u] = put_quad(loaded.a.r5, loaded, 5u);
-        block_a[at + 480u] = put_quad(loaded.a.r6, loaded, 6u);
-        block_a[at + 560u] = put_quad(loaded.a.r7, loaded, 7u);
+        block[at + 256u] = put_quad(loaded.a.r4, loaded, 4u);
+        block[at + 320u] = put_quad(loaded.a.r5, loaded, 5u);
+        block[at + 384u] = put_quad(loaded.a.r6, loaded, 6u);
+        block[at + 448u] = put_quad(loaded.a.r7, loaded, 7u);
     }
     put_b(loaded, local);
 }
 
 // The same where a step of a has its rows in fours.
 fn put_steps(loaded: Loaded, local: u32) {
-    block_a[local] = put_quad(loaded.a.r0, loaded, 0u);
-    block_a[local + 64u] = put_quad(loaded.a.r1, loaded, 1u);
-    block_a[local + 128u] = put_quad(loaded.a.r2, loaded, 2u);
-    block_a[local + 192u] = put_quad(loaded.a.r3, loaded, 3u);
+    block[local] = put_quad(loaded.a.r0, loaded, 0u);
+    block[local + 64u] = put_quad(loaded.a.r1, loaded, 1u);
+    block[local + 128u] = put_quad(loaded.a.r2, loaded, 2u);
+    block[local + 192u] = put_quad(loaded.a.r3, loaded, 3u);
     if narrow() {
-        block_a[local + 256u] = put_quad(loaded.a.r4, loaded, 4u);
-        block_a[local + 320u] = put_quad(loaded.a.r5, loaded, 5u);
-        block_a[local + 384u] = put_quad(loaded.a.r6, loaded, 6u);
-        block_a[local + 448u] = put_quad(loaded.a.r7, loaded, 7u);
+        block[local + 256u] = put_quad(loaded.a.r4, loaded, 4u);
+        block[local + 320u] = put_quad(loaded.a.r5, loaded, 5u);
+        block[local + 384u] = put_quad(loaded.a.r6, loaded, 6u);
+        block[local + 448u] = put_quad(loaded.a.r7, loaded, 7u);
     }
     put_b(loaded, local);
 }
 
-// One step, with its two quads of columns in `block_b` from here on.
+// One step, with its two quads of columns in `block` from here on.
 fn add_shared_step(upper: vec4f, lower: vec4f, at: u32, s: Sums) -> Sums {
-    return Sums(add_step(upper, lower, block_b[at], s.left), add_step(upper, lower, block_b[at + lanes / 2u], s.right));
+    return Sums(add_step(upper, lower, block[at], s.left), add_step(upper, lower, block[at + lanes / 2u], s.right));
 }
 
 // All steps, if a row of a has its steps in fours.
@@ -183,16 +196,16 @@ fn add_rows(sums: Sums, local: u32) -> Sums {
     let step = tile_rows() / 8u * ROW_QUADS;
     var s = sums;
     for (var q = 0u; q < STEPS / 4u; q++) {
-        let at = seat.y * ROW_QUADS + q;
-        let a0 = block_a[at];
-        let a1 = block_a[at + step];
-        let a2 = block_a[at + 2u * step];
-        let a3 = block_a[at + 3u * step];
-        let a4 = block_a[at + 4u * step];
-        let a5 = block_a[at + 5u * step];
-        let a6 = block_a[at + 6u * step];
-        let a7 = block_a[at + 7u * step];
-        let b = 4u * q * lanes + seat.x;
+        let at = quad_of_row(seat.y, q);
+        let a0 = block[at];
+        let a1 = block[at + step];
+        let a2 = block[at + 2u * step];
+        let a3 = block[at + 3u * step];
+        let a4 = block[at + 4u * step];
+        let a5 = block[at + 5u * step];
+        let a6 = block[at + 6u * step];
+        let a7 = block[at + 7u * step];
+        let b = start_of_b() + 4u * q * lanes + seat.x;
         s = add_shared_step(vec4f(a0.x, a1.x, a2.x, a3.x), vec4f(a4.x, a5.x, a6.x, a7.x), b, s);
         s = add_shared_step(vec4f(a0.y, a1.y, a2.y, a3.y), vec4f(a4.y, a5.y, a6.y, a7.y), b + lanes, s);
         s = add_shared_step(vec4f(a0.z, a1.z, a2.z, a3.z), vec4f(a4.z, a5.z, a6.z, a7.z), b + 2u * lanes, s);
@@ -208,7 +221,7 @@ fn add_steps(sums: Sums, local: u32) -> Sums {
     var s = sums;
     for (var k = 0u; k < STEPS; k++) {
         let at = k * quads + seat.y;
-        s = add_shared_step(block_a[at], block_a[at + quads / 2u], k * lanes + seat.x, s);
+        s = add_shared_step(block[at], block[at + quads / 2u], start_of_b() + k * lanes + seat.x, s);
     }
     return s;
 }

@@ -5,7 +5,7 @@ use kiln_graph::{Lowering, Tensor, Window};
 
 use crate::fused::Epilogue;
 use crate::kernels::matmul as kernel;
-use crate::tiles::tiles;
+use crate::tiles::{packed_tiles, tiles};
 
 /// The steps of the inner axis per block, summed independently.
 const BLOCK: usize = kernel::BLOCK as usize;
@@ -38,7 +38,6 @@ impl Product {
     /// Pushes the calls for `a [M, K]`.
     pub(super) fn push_nn(&self, lowering: &mut Lowering) {
         let Product { a, b, bias, c, epilogue, sizes: [m, k, n], strides } = *self;
-        let in_fours = k.is_multiple_of(4);
         for Window { units, parts: [a] } in lowering.windows(m.div_ceil(ROWS), [(a, ROWS * k)]) {
             let (first, rows) = (units.start * ROWS * strides[0], m.min(units.end * ROWS) - units.start * ROWS);
             let mut part = |tensor| lowering.part(tensor, first, [m * n - first]);
@@ -47,9 +46,9 @@ impl Product {
                 let (first, end) = (units.start * BLOCK, k.min(units.end * BLOCK));
                 let (continues, sizes) = (first > 0, [rows, end - first, n]);
                 let epilogue = if end == k { epilogue } else { Epilogue::Plain };
-                let overrides = overrides(bias, in_fours, continues, epilogue);
+                let overrides = overrides(bias, continues, epilogue);
                 let tensors = kernel::Nn { a, b, bias: bias.unwrap_or(b), gates: epilogue.gates(b), c };
-                let call = tensors.call(self.params(sizes, first, k), overrides, tiles(rows, n));
+                let call = tensors.call(self.params(sizes, first, k), overrides, packed_tiles(rows, n));
                 lowering.push(call.flops(2 * sizes.iter().product::<usize>()));
             }
         }
@@ -66,7 +65,7 @@ impl Product {
             for Window { units, parts: [a, b] } in lowering.windows(k, [(a, m), (b, n)]) {
                 let (continues, sizes) = (units.start > 0, [rows, units.len(), n]);
                 let epilogue = if units.end == k { epilogue } else { Epilogue::Plain };
-                let overrides = overrides(bias, false, continues, epilogue);
+                let overrides = overrides(bias, continues, epilogue);
                 let tensors = kernel::Tn { a, b, bias: bias.unwrap_or(b), gates: epilogue.gates(b), c };
                 let call = tensors.call(self.params(sizes, first, m), overrides, tiles(rows, n));
                 lowering.push(call.flops(2 * sizes.iter().product::<usize>()));
@@ -75,6 +74,6 @@ impl Product {
     }
 }
 
-fn overrides(bias: Option<Tensor>, in_fours: bool, continues: bool, epilogue: Epilogue) -> kernel::Overrides {
-    kernel::Overrides { has_bias: bias.is_some() && !continues, in_fours, continues, epilogue: epilogue.overrides() }
+fn overrides(bias: Option<Tensor>, continues: bool, epilogue: Epilogue) -> kernel::Overrides {
+    kernel::Overrides { has_bias: bias.is_some() && !continues, continues, epilogue: epilogue.overrides() }
 }

@@ -41,6 +41,19 @@ fn matmul(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) gro
     f_out[row * 32u + column] = dot;
 }
 
+// A sum that is read and written between two barriers of a loop only, and kept from one iteration to the next.
+@compute @workgroup_size(64)
+fn carry(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
+    var carried = 0.0;
+    for (var i = 0u; i < 4u; i++) {
+        sums[local.x] = f_a[i * 64u + local.x];
+        workgroupBarrier();
+        carried = carried * 2.0 + sums[63u - local.x];
+        if i == 3u { f_out[group.x * 64u + local.x] = carried; }
+        workgroupBarrier();
+    }
+}
+
 // Exchanges x, y and z of an invocation index through workgroup memory.
 @compute @workgroup_size(4, 8, 2)
 fn exchange(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) index: u32, @builtin(workgroup_id) group: vec3u) {

@@ -89,6 +89,14 @@ fn loops_end_for_each_lane_at_its_own_time() {
 }
 
 #[test]
+fn a_value_is_kept_between_iterations_around_barriers() {
+    let kernel = barriers::Carry::KERNEL;
+    let a: Vec<f32> = words(kernel, 0).into_iter().map(f32::from_bits).collect();
+    let carried = |n: usize| (0..4).fold(0.0, |sum, i| sum * 2.0 + a[i * 64 + 63 - n % 64]);
+    assert_answers(kernel, "f_out", 0, f32::from_bits, carried);
+}
+
+#[test]
 fn a_tree_of_sums_is_the_sum() {
     let kernel = barriers::Sum::KERNEL;
     let a: Vec<f32> = words(kernel, 0).into_iter().map(f32::from_bits).collect();

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use kiln::graph::DeviceKind;
 use kiln::losses::{self, BinaryCrossentropy, Loss, SparseCategoricalCrossentropy};
-use kiln::{Compile, Fit, Model, Precision};
-use kiln_bench::made_up;
+use kiln::{Compile, Device, Fit, Model, Precision};
+use kiln_bench::{Encoding, made_up};
 
 use super::run::{Run, loss_with};
 use super::{augment, counted, devices, network, show};
@@ -20,8 +21,9 @@ use crate::{files, plot};
 /// Profile the kernels of a training step.
 ///
 /// Trains on made-up samples and times each kernel call, by the device's clock if it has one, else by the host's.
-/// Prints a table of the calls and one of the kernels, and writes trace.json (for Perfetto or chrome://tracing) and
-/// profile.svg (a diagram of the step; in a browser, each box has a tooltip) to --out.
+/// Prints a table of the calls, one of the kernels, and the time that the host needs to submit a step (without
+/// augmentation), and writes trace.json (for Perfetto or chrome://tracing) and profile.svg (a diagram of the step; in a
+/// browser, each box has a tooltip) to --out.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -87,6 +89,25 @@ impl Arguments {
     }
 }
 
+/// The time of the host for a step, as a line. Empty for the processor, which computes while it walks through the calls.
+fn encoding(arguments: &Arguments, model: &Model, device: &Device, loss: &Arc<dyn Loss>) -> Result<String, Error> {
+    // A step of a software driver takes seconds, and the samples of all steps are in memory.
+    let most_steps = match device.info().kind {
+        DeviceKind::Cpu => return Ok(String::new()),
+        DeviceKind::Software => 1,
+        _ => 4,
+    };
+    let steps = arguments.steps.min(most_steps) as usize;
+    let measured = Encoding::measure(
+        device,
+        network::find(&arguments.model)?,
+        loss.clone(),
+        [arguments.batch_size(model), steps],
+    )?;
+    let without = if arguments.augment.is_some() { ", without augmentation" } else { "" };
+    Ok(format!("{measured}{without}\n"))
+}
+
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let mut model = network::find(&arguments.model)?;
     let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
@@ -95,6 +116,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let data = made_up(&model, batch_size, &*loss)?;
     let augmentation = augmentation.map(|augmentation| augmentation.fit(&data)).transpose()?;
     let device = devices::open(arguments.device.as_deref())?;
+    let encoding = encoding(arguments, &model, &device, &loss)?;
     let compile = Compile { loss, precision: arguments.precision, ..Compile::default() };
     model.compile(&device, compile)?;
     if augmentation.is_some() {
@@ -107,7 +129,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let samples = counted(batch_size, "samples");
     let title = format!("A step of {}, {samples}, on {}", model.name(), device.info().name);
     show(&format!(
-        "{title}\nmean of {}, by the {}\n\n{profile}\n{}\n{} samples/s in kernels\n",
+        "{title}\nmean of {}, by the {}\n\n{profile}\n{}\n{} samples/s in kernels\n{encoding}",
         counted(steps as usize, "steps"),
         profile.timing,
         profile.by_kernel(),

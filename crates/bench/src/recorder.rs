@@ -1,13 +1,16 @@
 //! A device that records plans without computing anything.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kiln::graph::{
     Device, DeviceBuffer, DeviceError, DeviceFuture, DeviceInfo, DeviceKind, Done, Limits, Pending, Plan, Program,
     ReadBack, Step,
 };
+use kiln::{Algorithms, Tune};
 
+/// A device with the given limits that records the plan of each of its programs. Programs do nothing, and every buffer
+/// reads as zeros.
 #[derive(Debug)]
 pub struct Recorder {
     info: DeviceInfo,
@@ -15,15 +18,23 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    pub fn new(limits: Limits) -> Recorder {
+    fn new(limits: Limits) -> Recorder {
         let (name, backend, driver) = ("recorder".to_owned(), "none".to_owned(), String::new());
         let info = DeviceInfo { name, backend, driver, kind: DeviceKind::Other, limits };
         Recorder { info, plans: Mutex::default() }
     }
 
+    /// A new recorder, and the device to compile models for: its plans depend on neither `KILN_TUNE` nor
+    /// `KILN_ALGORITHMS`.
+    pub fn device(limits: Limits) -> (Arc<Recorder>, kiln::Device) {
+        let recorder = Arc::new(Recorder::new(limits));
+        let device = kiln::Device::from_dyn(recorder.clone());
+        (recorder, device.with_tuning(Tune::Off, None).with_algorithms(Algorithms::Fast))
+    }
+
     /// The plans of its programs, in order.
     pub fn plans(&self) -> Vec<Plan> {
-        self.plans.lock().unwrap().clone()
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -41,7 +52,7 @@ impl Device for Recorder {
         plan: &'a Plan,
         _: &'a [Arc<dyn DeviceBuffer>],
     ) -> DeviceFuture<'a, Box<dyn Program>> {
-        self.plans.lock().unwrap().push(plan.clone());
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).push(plan.clone());
         Box::pin(async { Ok(Box::new(Nothing) as Box<dyn Program>) })
     }
 }
