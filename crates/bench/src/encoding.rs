@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use kiln::graph::{
     Device as DynDevice, DeviceBuffer, DeviceError, DeviceFuture, DeviceInfo, Pending, Plan, Program, ReadBack, Step,
 };
-use kiln::losses::Loss;
 use kiln::{Compile, Device, Fit, Model, Result};
 
 use crate::made_up;
@@ -26,19 +25,19 @@ pub struct Encoding {
 }
 
 impl Encoding {
-    /// Measures a few epochs of so many steps of a training with this loss on made-up samples, and reports the fastest.
+    /// Measures a few epochs of so many steps of a training on made-up samples, and reports the fastest.
     ///
     /// # Errors
     /// If the model cannot be trained, or the device fails.
     pub fn measure(
         device: &Device,
         mut model: Model,
-        loss: Arc<dyn Loss>,
+        compile: Compile,
         [batch_size, steps]: [usize; 2],
     ) -> Result<Encoding> {
         let timed = Arc::new(Timed { device: device.as_dyn().clone(), spent: Arc::default() });
-        let data = made_up(&model, steps.max(1) * batch_size, &*loss)?;
-        model.compile(&Device::from_dyn(timed.clone()), Compile { loss, ..Compile::default() })?;
+        let data = made_up(&model, steps.max(1) * batch_size, &*compile.loss)?;
+        model.compile(&Device::from_dyn(timed.clone()), compile)?;
         let mut best: Option<Encoding> = None;
         for epoch in 0..=EPOCHS {
             timed.spent.reset();
@@ -155,7 +154,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use kiln::graph::Limits;
-    use kiln::losses::SparseCategoricalCrossentropy;
     use kiln::models;
 
     use super::*;
@@ -165,8 +163,7 @@ mod tests {
     fn the_calls_of_a_step_are_counted_once_per_step() {
         let (recorder, device) = Recorder::device(Limits::WEBGPU);
         let model = models::lenet([28, 28, 1], 10);
-        let loss = SparseCategoricalCrossentropy::default();
-        let found = Encoding::measure(&device, model, loss.into(), [8, 3]).unwrap();
+        let found = Encoding::measure(&device, model, Compile::default(), [8, 3]).unwrap();
         assert_eq!(found.calls, recorder.plans()[0].calls.len());
         assert!(found.to_string().starts_with(&format!("host: {} calls a step in ", found.calls)));
     }

@@ -26,8 +26,10 @@ use crate::UnknownName;
 /// state.
 ///
 /// 16-bit floats are stored and rounded without arithmetic in f16, so every device runs mixed precision, also those
-/// without WebGPU's `shader-f16`; the processor widens them again before each product. Results differ from those of
-/// [`Precision::Float32`] by the rounding, and are as reproducible: they do not depend on tiles, tuning or threads.
+/// without WebGPU's `shader-f16`. The processor widens them again before each product, and then computes as in
+/// [`Precision::Float32`], with the same [`Algorithms`](crate::Algorithms): a convolution of the rounded factors may be
+/// computed by minimal filtering, in 32-bit floats throughout. Results differ from those of [`Precision::Float32`] by the
+/// rounding, and are as reproducible: they do not depend on tiles, tuning or threads.
 ///
 /// Values above 65,504 become infinite. In the forward pass, this makes the loss infinite or NaN, which is an error of
 /// [`fit`](crate::Model::fit) as in any precision: scale the samples, or normalize. In the backward pass, gradients are

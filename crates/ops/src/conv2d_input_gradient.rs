@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kiln_graph::{Array, Call, DType, Error, Kernel, Lowering, Op, Pieces, Result, Step, Tensor, TensorType};
 
 use crate::case::Case;
-use crate::conv2d::{geometries, window};
+use crate::conv2d::{Geometry, geometries, geometries_in_f16, window};
 use crate::fused::{self, Epilogue, HasEpilogue};
 use crate::kernels::lib::{self, convolution::Params};
 use crate::kernels::{
@@ -272,13 +272,11 @@ fn transposed(lowering: &mut Lowering, kernel: Tensor, [taps, channels, filters]
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    geometries()
-        .flat_map(|(name, x, kernel, strides, padding, window)| {
-            let dy = Array::random([x[0], window.out[0], window.out[1], kernel[3]], 1);
-            let op = Conv2dInputGradient { strides, padding, image: [x[1], x[2]] };
-            let inputs = vec![dy, Array::random(kernel, 2)];
-            let case = Case::new(format!("conv2d_input_gradient {name}"), op, inputs);
-            [case.clone(), in_f16(case)]
-        })
-        .collect()
+    let case = |(name, x, kernel, strides, padding, window): Geometry| {
+        let dy = Array::random([x[0], window.out[0], window.out[1], kernel[3]], 1);
+        let op = Conv2dInputGradient { strides, padding, image: [x[1], x[2]] };
+        let inputs = vec![dy, Array::random(kernel, 2)];
+        Case::new(format!("conv2d_input_gradient {name}"), op, inputs)
+    };
+    geometries().map(case).chain(geometries_in_f16().map(case).map(in_f16)).collect()
 }

@@ -3,7 +3,7 @@
 use kiln_graph::{Array, DType, Error, Kernel, Limits, Lowering, Op, Result, Step, TensorType};
 
 use crate::case::Case;
-use crate::conv2d::{geometries, window};
+use crate::conv2d::{Geometry, geometries, geometries_in_f16, window};
 use crate::kernels::lib::{weight_gradient, weight_gradient_quads};
 use crate::kernels::{
     conv2d_weight_gradient as kernel, conv2d_weight_gradient_f16 as half, conv2d_weight_gradient_quads as quads,
@@ -221,13 +221,11 @@ pub(crate) fn cases() -> Vec<Case> {
     let many_pixels = ([8, 17, 19, 3], [3, 3, 3, 8], [1, 1], Padding::Same);
     let more = window(&many_pixels.0, &many_pixels.1, many_pixels.2, many_pixels.3)
         .map(|window| ("in chunks".to_owned(), many_pixels.0, many_pixels.1, many_pixels.2, many_pixels.3, window));
-    geometries()
-        .chain(more)
-        .flat_map(|(name, x, kernel, strides, padding, window)| {
-            let dy = Array::random([x[0], window.out[0], window.out[1], kernel[3]], 2);
-            let op = Conv2dWeightGradient { strides, padding, size: [kernel[0], kernel[1]] };
-            let case = Case::new(format!("conv2d_weight_gradient {name}"), op, vec![Array::random(x, 1), dy]);
-            [case.clone(), in_f16(case)]
-        })
-        .collect()
+    let case = |(name, x, kernel, strides, padding, window): Geometry| {
+        let dy = Array::random([x[0], window.out[0], window.out[1], kernel[3]], 2);
+        let op = Conv2dWeightGradient { strides, padding, size: [kernel[0], kernel[1]] };
+        Case::new(format!("conv2d_weight_gradient {name}"), op, vec![Array::random(x, 1), dy])
+    };
+    let in_f32 = geometries().chain(more.clone()).map(case);
+    in_f32.chain(geometries_in_f16().chain(more).map(case).map(in_f16)).collect()
 }

@@ -15,7 +15,7 @@ use crate::conv2d_input_gradient::Conv2dInputGradient;
 use crate::kernels::{lib, matmul as kernel};
 use crate::matmul::Matmul;
 use crate::max_pool2d::{MaxPool2d, MaxPool2dGradient};
-use crate::to_f16::in_f32;
+use crate::to_f16::{in_f16, in_f32};
 use crate::window::Padding;
 
 /// The function applied to a value before it is stored, as in `shaders/lib/epilogue.wgsl`.
@@ -198,10 +198,14 @@ pub(crate) fn cases() -> Vec<Case> {
         let weights = Array::random(kernel, 2);
         let mut inputs = vec![Array::random(x, 1), weights.clone()];
         inputs.extend(bias.then(|| Array::random([kernel[3]], 3)));
-        cases.extend(both(&format!("conv2d {name}"), Conv2d { strides, padding, bias }, &inputs));
+        let convolution = both(&format!("conv2d {name}"), Conv2d { strides, padding, bias }, &inputs);
         let dy = Array::random([x[0], window.out[0], window.out[1], kernel[3]], 1);
         let op = Conv2dInputGradient { strides, padding, image: [x[1], x[2]] };
-        cases.extend(both(&format!("conv2d_input_gradient {name}"), op, &[dy, weights]));
+        let gradient = both(&format!("conv2d_input_gradient {name}"), op, &[dy, weights]);
+        if i == 1 {
+            cases.extend(convolution.iter().chain(&gradient).cloned().map(in_f16));
+        }
+        cases.extend(convolution.into_iter().chain(gradient));
     }
     for [m, k, n] in [[33, 12, 40], [3, 20, 257]] {
         for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false)] {
@@ -210,7 +214,11 @@ pub(crate) fn cases() -> Vec<Case> {
             let bias = k == 12;
             let inputs: Vec<Array> = [a, b].into_iter().chain(bias.then(|| Array::random([n], 3))).collect();
             let name = format!("matmul {m}x{k}x{n}, transposed {transpose_a} {transpose_b}");
-            cases.extend(both(&name, Matmul { transpose_a, transpose_b, bias }, &inputs));
+            let products = both(&name, Matmul { transpose_a, transpose_b, bias }, &inputs);
+            if bias {
+                cases.extend(products.iter().cloned().map(in_f16));
+            }
+            cases.extend(products);
         }
     }
     for (size, channels) in [(2, 3), (3, 17)] {

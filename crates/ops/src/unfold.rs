@@ -5,7 +5,7 @@ use kiln_graph::{
 };
 
 use crate::case::Case;
-use crate::conv2d::geometries;
+use crate::conv2d::{Geometry, geometries, geometries_in_f16};
 use crate::kernels::unfold as kernel;
 use crate::pad::in_fours;
 use crate::to_f16::in_f16;
@@ -134,12 +134,11 @@ impl Op for Unfold {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    geometries()
-        .filter(|(_, x, ..)| x[3] < 8)
-        .flat_map(|(name, x, kernel, strides, padding, _)| {
-            let op = Unfold { size: [kernel[0], kernel[1]], strides, padding };
-            let case = Case::new(format!("unfold {name}"), op, vec![Array::random(x, 1)]);
-            [case.clone(), in_f16(case)]
-        })
-        .collect()
+    let has_few_channels = |(_, x, ..): &Geometry| x[3] < 8;
+    let case = |(name, x, kernel, strides, padding, _): Geometry| {
+        let op = Unfold { size: [kernel[0], kernel[1]], strides, padding };
+        Case::new(format!("unfold {name}"), op, vec![Array::random(x, 1)])
+    };
+    let in_f32 = geometries().filter(has_few_channels).map(case);
+    in_f32.chain(geometries_in_f16().filter(has_few_channels).map(case).map(in_f16)).collect()
 }

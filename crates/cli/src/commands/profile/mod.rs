@@ -90,7 +90,7 @@ impl Arguments {
 }
 
 /// The time of the host for a step, as a line. Empty for the processor, which computes while it walks through the calls.
-fn encoding(arguments: &Arguments, model: &Model, device: &Device, loss: &Arc<dyn Loss>) -> Result<String, Error> {
+fn encoding(arguments: &Arguments, model: &Model, device: &Device, compile: &Compile) -> Result<String, Error> {
     // A step of a software driver takes seconds, and the samples of all steps are in memory.
     let most_steps = match device.info().kind {
         DeviceKind::Cpu => return Ok(String::new()),
@@ -101,7 +101,7 @@ fn encoding(arguments: &Arguments, model: &Model, device: &Device, loss: &Arc<dy
     let measured = Encoding::measure(
         device,
         network::find(&arguments.model)?,
-        loss.clone(),
+        compile.clone(),
         [arguments.batch_size(model), steps],
     )?;
     let without = if arguments.augment.is_some() { ", without augmentation" } else { "" };
@@ -116,8 +116,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let data = made_up(&model, batch_size, &*loss)?;
     let augmentation = augmentation.map(|augmentation| augmentation.fit(&data)).transpose()?;
     let device = devices::open(arguments.device.as_deref())?;
-    let encoding = encoding(arguments, &model, &device, &loss)?;
     let compile = Compile { loss, precision: arguments.precision, ..Compile::default() };
+    let encoding = encoding(arguments, &model, &device, &compile)?;
     model.compile(&device, compile)?;
     if augmentation.is_some() {
         // A profile uses the augmentation of the last training.
