@@ -1,6 +1,6 @@
 //! Host tensors in f64, the inputs and outputs of references.
 
-use crate::{DType, SPLITMIX64_STEP, Shape, TensorType, f16_bits, f16_value, splitmix64};
+use crate::{DType, SPLITMIX64_STEP, Shape, TensorType, splitmix64};
 
 /// A tensor's values on the host. Every element type is stored as `f64`, which represents all of them exactly.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,12 +45,6 @@ impl Array {
         Array { ty, data }
     }
 
-    /// The values rounded to 16-bit floats.
-    pub fn to_f16(&self) -> Array {
-        let ty = TensorType::new(self.ty.shape.clone(), DType::F16);
-        Array { ty, data: self.data.iter().map(|&v| f16_value(f16_bits(v))).collect() }
-    }
-
     /// The extents, in elements.
     pub fn shape(&self) -> &Shape {
         &self.ty.shape
@@ -60,7 +54,6 @@ impl Array {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes: Vec<u8> = match self.ty.dtype {
             DType::F32 => self.data.iter().flat_map(|&v| (v as f32).to_le_bytes()).collect(),
-            DType::F16 => self.data.iter().flat_map(|&v| f16_bits(v).to_le_bytes()).collect(),
             DType::U32 => self.data.iter().flat_map(|&v| (v as u32).to_le_bytes()).collect(),
             DType::U8 => self.data.iter().map(|&v| v as u8).collect(),
         };
@@ -74,10 +67,6 @@ impl Array {
         let words = || bytes.chunks_exact(4).map(|word| <[u8; 4]>::try_from(word).unwrap_or_default());
         let data = match ty.dtype {
             DType::F32 => words().map(|word| f64::from(f32::from_le_bytes(word))).take(elements).collect(),
-            DType::F16 => {
-                let halves = bytes.chunks_exact(2).map(|half| <[u8; 2]>::try_from(half).unwrap_or_default());
-                halves.map(|half| f16_value(u16::from_le_bytes(half))).take(elements).collect()
-            }
             DType::U32 => words().map(|word| f64::from(u32::from_le_bytes(word))).take(elements).collect(),
             DType::U8 => bytes.iter().map(|&byte| f64::from(byte)).take(elements).collect(),
         };

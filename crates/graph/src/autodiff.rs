@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::{Error, Graph, Node, Op, Result, Shape, Tensor, TensorType};
+use crate::{Error, Graph, Node, Op, Result, Shape, Tensor};
 
 /// The context of [`Op::gradient`]: the node, the gradients of its outputs, and the inputs that need gradients.
 #[derive(Debug)]
@@ -45,14 +45,6 @@ impl Gradient<'_> {
         self.graph.shape(tensor)
     }
 
-    /// The type of a tensor of the graph.
-    ///
-    /// # Panics
-    /// For a tensor of another graph ([`Graph::owns`]).
-    pub fn ty(&self, tensor: Tensor) -> &TensorType {
-        self.graph.ty(tensor)
-    }
-
     /// Applies an op with one output, as [`Graph::add`].
     ///
     /// # Errors
@@ -75,15 +67,6 @@ impl Gradient<'_> {
     /// If the number of elements differs.
     pub fn reshape(&mut self, tensor: Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
         self.graph.reshape(tensor, shape)
-    }
-
-    /// The cast of a tensor for the products that use it, with its shape, if there is one ([`Graph::cast_inputs`]): a
-    /// gradient that uses it instead of the tensor does not keep both in memory.
-    ///
-    /// # Errors
-    /// For a tensor of another graph.
-    pub fn cast_of(&mut self, tensor: Tensor) -> Result<Option<Tensor>> {
-        self.graph.cast_of(tensor)
     }
 
     /// Sets the gradient with respect to an input. An index out of range or a tensor of another graph is an error of
@@ -118,11 +101,13 @@ impl Graph {
         let mut arrived: HashMap<Tensor, Tensor> = HashMap::from([(of, seed)]);
         let forward = self.nodes().to_vec();
         let outer = forward.last().map(|node| node.scope.clone()).unwrap_or_default();
+        let outer_precision = self.precision();
         let views: Vec<Tensor> = self.all_tensors().filter(|&tensor| self.viewed(tensor).is_some()).collect();
         let mut views = views.into_iter().rev().peekable();
 
         for node in forward.into_iter().rev().filter(|node| !node.updates) {
             self.scope(node.scope.clone());
+            self.set_precision(node.precision);
             // Tensors are numbered in order of creation: views created after this node precede it in the backward pass.
             let newest = node.outputs.iter().max().copied();
             while let Some(view) = views.next_if(|&view| Some(view) > newest) {
@@ -150,6 +135,7 @@ impl Graph {
             self.through_view(view, &mut arrived, &needed, sum)?;
         }
         self.scope(outer);
+        self.set_precision(outer_precision);
         Ok(with_respect_to.iter().map(|tensor| arrived.get(tensor).copied()).collect())
     }
 

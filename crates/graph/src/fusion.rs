@@ -67,11 +67,11 @@ fn needed_nodes(graph: &Graph) -> Vec<&Node> {
 /// Fuses two nodes: the inputs are those of the first, then the other inputs of the second; the outputs those of the
 /// second, then the other outputs of the first.
 fn joined(first: &Node, second: &Node, at: usize) -> Option<Node> {
-    let op = first.op.fuse(&*second.op, at)?;
+    let op = first.op.fuse(&*second.op, at).filter(|_| first.precision == second.precision)?;
     let others = second.inputs.iter().enumerate().filter(|(input, _)| *input != at).map(|(_, &tensor)| tensor);
     let inputs = first.inputs.iter().copied().chain(others).collect();
     let outputs = second.outputs.iter().chain(first.outputs.iter().skip(1)).copied().collect();
-    Some(Node { op, inputs, outputs, updates: false, scope: first.scope.clone() })
+    Some(Node { op, inputs, outputs, updates: false, scope: first.scope.clone(), precision: first.precision })
 }
 
 /// Whether the node at this index can be moved to the end: none of its inputs is written after it.

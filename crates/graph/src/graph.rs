@@ -1,10 +1,9 @@
 //! The graph: nodes in topological order.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{DType, Error, Op, Result, Shape, Tensor, TensorType};
+use crate::{DType, Error, Op, Precision, Result, Shape, Tensor, TensorType};
 
 /// The identity of a graph, which prevents mixing tensors and buffers of different graphs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,6 +59,8 @@ pub struct Node {
     pub updates: bool,
     /// Its scope, usually a layer's name.
     pub scope: String,
+    /// The precision of its products.
+    pub precision: Precision,
 }
 
 #[derive(Clone, Debug)]
@@ -78,9 +79,7 @@ pub struct Graph {
     tensors: Vec<TensorInfo>,
     buffers: Vec<String>,
     scope: String,
-    cast: Option<Arc<dyn Op>>,
-    /// The tensors that were cast, views as what they are views of, with their casts.
-    casts: HashMap<Tensor, Tensor>,
+    precision: Precision,
 }
 
 impl Default for Graph {
@@ -98,8 +97,7 @@ impl Graph {
             tensors: Vec::new(),
             buffers: Vec::new(),
             scope: String::new(),
-            cast: None,
-            casts: HashMap::new(),
+            precision: Precision::Float32,
         }
     }
 
@@ -108,11 +106,15 @@ impl Graph {
         self.scope = name.into();
     }
 
-    /// Sets the op that converts inputs of subsequent nodes, for mixed precision: those that ops list
-    /// ([`Op::cast_inputs`]) and that are 32-bit floats. A tensor is converted once for all nodes that use it. `None`, the
-    /// default, leaves all inputs as they are.
-    pub fn cast_inputs(&mut self, cast: Option<Arc<dyn Op>>) {
-        self.cast = cast;
+    /// Sets the precision of the products of subsequent nodes, initially [`Precision::Float32`]. The nodes of a gradient have
+    /// the precision of the node that they are the gradient of.
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
+    }
+
+    /// The precision of the products of subsequent nodes.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The persistent buffer of this name, added on first use. Programs created with the same
@@ -150,10 +152,16 @@ impl Graph {
     /// # Errors
     /// If the op does not support these inputs, or one of them is of another graph.
     pub fn add_shared(&mut self, op: Arc<dyn Op>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let inputs = self.cast_for(&*op, inputs)?;
-        let types = op.infer(&self.types(&inputs, op.name(), "input")?)?;
+        let types = op.infer(&self.types(inputs, op.name(), "input")?)?;
         let outputs: Vec<Tensor> = types.into_iter().map(|ty| self.push(ty, Storage::Planned)).collect();
-        self.nodes.push(Node { op, inputs, outputs: outputs.clone(), updates: false, scope: self.scope.clone() });
+        self.nodes.push(Node {
+            op,
+            inputs: inputs.to_vec(),
+            outputs: outputs.clone(),
+            updates: false,
+            scope: self.scope.clone(),
+            precision: self.precision,
+        });
         Ok(outputs)
     }
 
@@ -174,6 +182,7 @@ impl Graph {
             outputs: rewritten.to_vec(),
             updates: true,
             scope: self.scope.clone(),
+            precision: self.precision,
         });
         Ok(())
     }
@@ -239,40 +248,6 @@ impl Graph {
     /// The nodes in topological order.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
-    }
-
-    /// The cast of a tensor for nodes that use it, if there is one, as a view of the tensor's shape.
-    ///
-    /// # Errors
-    /// [`Error::NotOfGraph`] for a tensor of another graph.
-    pub(crate) fn cast_of(&mut self, tensor: Tensor) -> Result<Option<Tensor>> {
-        self.expect_own(tensor, || "a tensor that may have been cast".to_owned())?;
-        let shape = self.shape(tensor).clone();
-        let known = self.casts.get(&self.base(tensor)).copied();
-        known.map(|cast| self.reshape(cast, shape)).transpose()
-    }
-
-    /// The inputs of an op, with casts in place of those that it computes with in another precision.
-    fn cast_for(&mut self, op: &dyn Op, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let mut inputs = inputs.to_vec();
-        let Some(cast) = self.cast.clone() else { return Ok(inputs) };
-        for &at in op.cast_inputs() {
-            let Some(input) = inputs.get_mut(at) else { continue };
-            if !self.owns(*input) || self.ty(*input).dtype != DType::F32 {
-                continue;
-            }
-            let (base, shape) = (self.base(*input), self.shape(*input).clone());
-            let known = match self.casts.get(&base) {
-                Some(&known) => known,
-                None => {
-                    let new = self.add_shared(cast.clone(), &[base])?.first().copied().unwrap_or(base);
-                    self.casts.insert(base, new);
-                    new
-                }
-            };
-            *input = self.reshape(known, shape)?;
-        }
-        Ok(inputs)
     }
 
     /// The types of an op's tensors; `kind` names them in an error.

@@ -1,6 +1,6 @@
 //! The lowering of an op to kernel calls.
 
-use crate::{Call, Choice, Choices, Error, Graph, Kernel, Limits, Node, Result, Shape, Tensor, TensorType};
+use crate::{Call, Choice, Choices, Error, Graph, Kernel, Limits, Node, Precision, Result, Shape, Tensor, TensorType};
 
 /// One node on its way to kernel calls: all of it, or one of the windows that [`Op::pieces`](crate::Op::pieces) allows.
 #[derive(Debug)]
@@ -111,6 +111,11 @@ impl<'a> Lowering<'a> {
     /// The device's limits and preferences.
     pub fn limits(&self) -> &Limits {
         self.limits
+    }
+
+    /// The precision of the node's products.
+    pub fn precision(&self) -> Precision {
+        self.node.precision
     }
 
     /// The place of the kernel to take, of several that give the same bits: the one that was measured to be the fastest

@@ -26,12 +26,6 @@ pub trait Op: Any + Debug + Send + Sync {
     /// [`Error::Inputs`] if the op does not support these inputs.
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>>;
 
-    /// The inputs that mixed precision computes with in 16-bit floats ([`Graph::cast_inputs`](crate::Graph::cast_inputs)):
-    /// the operands of products. None by default.
-    fn cast_inputs(&self) -> &'static [usize] {
-        &[]
-    }
-
     /// How the outputs can be computed in pieces if a tensor exceeds the device's largest binding. Such an op must read
     /// all sizes in [`Op::lower`] from the shapes of the tensors there.
     fn pieces(&self) -> Pieces {

@@ -68,8 +68,6 @@ impl fmt::Display for Shape {
 pub enum DType {
     /// 32-bit float.
     F32,
-    /// 16-bit float, packed two to a 32-bit word, the first in the lower bits: operands of products in mixed precision.
-    F16,
     /// 32-bit unsigned integer: labels, indices.
     U32,
     /// 8-bit unsigned integer, packed four to a 32-bit word, the first in the lowest bits: image data.
@@ -81,7 +79,6 @@ impl DType {
     pub fn bytes(self) -> u64 {
         match self {
             DType::F32 | DType::U32 => 4,
-            DType::F16 => 2,
             DType::U8 => 1,
         }
     }
@@ -91,7 +88,6 @@ impl fmt::Display for DType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             DType::F32 => "f32",
-            DType::F16 => "f16",
             DType::U32 => "u32",
             DType::U8 => "u8",
         })

@@ -17,14 +17,12 @@
 //!
 //! If units exceed the limit, nothing is split, and placing the call is an [`Error::TooLarge`].
 //!
-//! 16-bit floats count as the 32-bit floats to which an op may widen them.
-//!
 //! [`Error::TooLarge`]: crate::Error::TooLarge
 
 use std::ops::Range;
 
 use crate::lowering::Local;
-use crate::{Choices, DType, Graph, Limits, Lowering, Node, Shape, Tensor, TensorType};
+use crate::{Choices, Graph, Limits, Lowering, Node, Shape, Tensor, TensorType};
 
 /// The unit of an elementwise op's windows, in elements: the maximum of a workgroup.
 const BLOCK: usize = 256;
@@ -57,13 +55,12 @@ pub struct Window<const N: usize> {
 /// window if all can be bound whole or units are too large.
 fn split(units: usize, cut: &[(&TensorType, usize)], limits: &Limits) -> Vec<Range<usize>> {
     let room = limits.window_bytes();
-    let widened = |ty: &TensorType| if ty.dtype == DType::F16 { 2 } else { 1 };
-    let unit_bytes = |(ty, per_unit): &(&TensorType, usize)| (*per_unit as u64 * ty.dtype.bytes()).max(1);
-    let most = cut.iter().map(|unit| room / (widened(unit.0) * unit_bytes(unit))).min().unwrap_or(0);
-    let step = cut.iter().map(|unit| limits.binding_align / common_divisor(limits.binding_align, unit_bytes(unit)));
+    let unit_bytes = || cut.iter().map(|(ty, per_unit)| (*per_unit as u64 * ty.dtype.bytes()).max(1));
+    let most = unit_bytes().map(|bytes| room / bytes).min().unwrap_or(0);
+    let step = unit_bytes().map(|bytes| limits.binding_align / common_divisor(limits.binding_align, bytes));
     let step = step.fold(1, |all, step| all / common_divisor(all, step) * step);
     let size = (most / step * step) as usize;
-    if size == 0 || cut.iter().all(|(ty, _)| widened(ty) * ty.bytes() <= room) {
+    if size == 0 || cut.iter().all(|(ty, _)| ty.bytes() <= room) {
         return std::iter::once(0..units).collect();
     }
     (0..units).step_by(size).map(|start| start..units.min(start + size)).collect()
@@ -207,14 +204,6 @@ mod tests {
                 assert!(bytes(window.start).is_multiple_of(256) && bytes(window.len()) + READ_PAST <= 96 << 10);
             }
         }
-    }
-
-    #[test]
-    fn windows_of_16_bit_floats_have_room_for_32_and_start_where_the_device_can_bind_16() {
-        let limits = Limits { max_binding_bytes: 4000 + READ_PAST, ..Limits::WEBGPU };
-        let halves = |elements: usize| split(elements, &[(&TensorType::new([elements], DType::F16), 1)], &limits);
-        assert_eq!(halves(1000), one(0..1000));
-        assert_eq!(halves(1002), [0..896, 896..1002]);
     }
 
     #[test]

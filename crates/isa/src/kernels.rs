@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kiln::data::{Dataset, Labels};
 use kiln::graph::{Choice, Choices, Graph, Kernel, Limits, Plan, PlannedCall, Tensor};
 use kiln::models::{self, Top};
-use kiln::{Compile, Fit, Model, Precision};
+use kiln::{Compile, Fit, Model};
 use kiln_bench::Recorder;
 
 use crate::Result;
@@ -45,26 +45,22 @@ impl Variant {
     }
 }
 
-/// A network with its batch size and precision.
+/// A network with its batch size.
 struct Network {
     model: Model,
     classes: usize,
     batch: usize,
-    precision: Precision,
 }
 
-/// The networks whose kernels are compiled, the small ones in mixed precision, too.
-fn networks() -> [Network; 6] {
+/// The networks whose kernels are compiled.
+fn networks() -> [Network; 4] {
     let (small, large) = ((10, 128), (1000, 8));
-    let network = |model, (classes, batch), precision| Network { model, classes, batch, precision };
-    let (lenet, cifar10_deep) = (|| models::lenet([28, 28, 1], small.0), || models::cifar10_deep([32, 32, 3], small.0));
+    let network = |model, (classes, batch)| Network { model, classes, batch };
     [
-        network(lenet(), small, Precision::Float32),
-        network(cifar10_deep(), small, Precision::Float32),
-        network(models::vgg16([224, 224, 3], Top::IMAGENET), large, Precision::Float32),
-        network(models::inception_v3([299, 299, 3], Top::IMAGENET), large, Precision::Float32),
-        network(lenet(), small, Precision::Mixed),
-        network(cifar10_deep(), small, Precision::Mixed),
+        network(models::lenet([28, 28, 1], small.0), small),
+        network(models::cifar10_deep([32, 32, 3], small.0), small),
+        network(models::vgg16([224, 224, 3], Top::IMAGENET), large),
+        network(models::inception_v3([299, 299, 3], Top::IMAGENET), large),
     ]
 }
 
@@ -99,7 +95,7 @@ pub fn variants() -> Result<Vec<Variant>> {
 
 /// The plans of training and predictions, recorded.
 fn plans(network: Network) -> Result<Vec<Plan>> {
-    let Network { mut model, classes, batch, precision } = network;
+    let Network { mut model, classes, batch } = network;
     let (recorder, device) = Recorder::device(LIMITS);
     let shape = model.input_shape().clone();
     let data = |count: usize| {
@@ -108,7 +104,7 @@ fn plans(network: Network) -> Result<Vec<Plan>> {
     };
     let (samples, single) = (data(batch)?, data(1)?);
     let mut run = || {
-        model.compile(&device, Compile { precision, ..Compile::default() })?;
+        model.compile(&device, Compile::default())?;
         model.fit(&samples, Fit { batch_size: batch, ..Fit::default() })?;
         model.predict(&samples)?;
         model.predict(&single)

@@ -1,7 +1,5 @@
 //! The rules for the machine code of every kernel, and the exceptions, each with its reason.
 
-use std::collections::BTreeMap;
-
 use crate::table::Row;
 
 /// The instruction cache of a compute unit in bytes: longer code is loaded again in each iteration of its loop.
@@ -12,9 +10,6 @@ const MOST_REGISTERS: u32 = 168;
 const LEAST_SHARE: u32 = 80;
 /// Loops with fewer multiply-adds do not compute a product: they add blocks, or walk over taps.
 const LEAST_MULTIPLY_ADDS: u32 = 32;
-
-/// A part of the names of kernels with factors in f16, of which a quad has 64 bits.
-const OF_F16: &str = "_f16.";
 
 /// A rule for a kernel, with the figure that bounds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,9 +134,8 @@ fn violation(row: &Row, rule: Rule) -> Option<String> {
         Rule::Code(most) => (row.code_bytes > most).then(|| format!("{} bytes of code", row.code_bytes)),
         Rule::Registers(most) => (row.registers > most).then(|| format!("{} vector registers", row.registers)),
         Rule::Quads => {
-            let quad = if row.kernel.contains(OF_F16) { 64 } else { 128 };
-            let narrow = |loads: &BTreeMap<u32, u32>, quad: u32| loads.keys().copied().find(|&width| width < quad);
-            let narrow = narrow(&inner.loads, quad).or(narrow(&inner.shared_loads, 128)).filter(|_| is_product);
+            let widths = inner.loads.keys().chain(inner.shared_loads.keys()).copied();
+            let narrow = widths.filter(|_| is_product).find(|&width| width < 128);
             narrow.map(|width| format!("loads of {width} bits in the inner loop"))
         }
         Rule::Share(least) => (is_product && inner.share() < f64::from(least) / 100.0).then(|| {
@@ -173,18 +167,6 @@ mod tests {
         let expected = ["loads of 32 bits in the inner loop", "80 multiply-adds of 110 vector instructions, 73 %"];
         assert_eq!(broken(&Row { inner_loop: narrow.clone(), ..row() }), expected);
         assert_eq!(broken(&Row { inner_loop: narrow, is_product: false, ..row() }), [""; 0]);
-    }
-
-    #[test]
-    fn a_quad_of_f16_has_64_bits_in_memory_and_128_in_workgroup_memory() {
-        let of_f16 = |loads: &[(u32, u32)], shared_loads: &[(u32, u32)]| {
-            let [loads, shared_loads] = [loads, shared_loads].map(|loads| loads.iter().copied().collect());
-            let inner_loop = Loop { loads, shared_loads, ..row().inner_loop };
-            broken(&Row { kernel: "matmul_shared_f16.tn".to_owned(), inner_loop, ..row() })
-        };
-        assert_eq!(of_f16(&[(64, 4)], &[(128, 4)]), [""; 0]);
-        assert_eq!(of_f16(&[(32, 4)], &[]), ["loads of 32 bits in the inner loop"]);
-        assert_eq!(of_f16(&[], &[(64, 4)]), ["loads of 64 bits in the inner loop"]);
     }
 
     #[test]

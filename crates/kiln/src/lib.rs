@@ -47,6 +47,7 @@ pub mod hub;
 mod initializers;
 mod keras_object;
 pub mod layers;
+mod loss_scale;
 pub mod losses;
 mod memory;
 pub mod metrics;
@@ -55,7 +56,6 @@ pub mod models;
 mod network;
 mod op_program;
 pub mod optimizers;
-mod precision;
 mod random;
 mod regularizers;
 mod saving;
@@ -63,7 +63,6 @@ mod session;
 mod summary;
 mod training;
 mod tuning;
-mod unknown_name;
 mod weights;
 
 pub use bytemuck;
@@ -82,19 +81,18 @@ pub use error::{Error, LayerError, Result, WeightsError};
 pub use figures::Figures;
 pub use fit::Fit;
 pub use history::{EpochLogs, History};
-pub use kiln_graph::Algorithms;
+pub use kiln_graph::{Algorithms, Precision, UnknownName};
+pub use loss_scale::LossScale;
 pub use model::{
     FeatureCache, LayerInfo, LayerList, LayerSelection, Model, Predictions, Score, Sequential, VariableInfo,
     VariableList,
 };
 pub use network::Node;
 pub use op_program::OpProgram;
-pub use precision::{LossScale, Precision};
 pub use saving::LoadWeights;
 pub use summary::{Summary, SummaryRow};
 pub use training::{StepReport, Submitted, Training, TrainingOptions};
 pub use tuning::{TUNE_VARIABLE, Tune};
-pub use unknown_name::UnknownName;
 pub use weights::Weight;
 
 /// Kiln's folder `name` in the platform's cache folder (`~/.cache/kiln/name` on Linux), if there is a home folder.

@@ -4,7 +4,6 @@
 #import columns
 #import weight_gradient
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;              // [N, H, W, C]
 @group(0) @binding(1) var<storage, read> dy: array<f32>;               // [P, K], P = images * out_height * out_width
 @group(0) @binding(2) var<storage, read_write> partial: array<f32>;    // [chunks, R, S, C, K]
 @group(0) @binding(3) var<uniform> params: Params;

@@ -2,7 +2,6 @@
 // One invocation computes 8 rows (r, s, c) x 4 filters over one chunk of the pixels, with loads shared by 8 invocations; the
 // chunks' sums are added later.
 #import subgroup
-#import weight_gradient_f32
 #import weight_gradient_quads
 
 #gpu_only

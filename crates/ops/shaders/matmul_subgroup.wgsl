@@ -1,6 +1,5 @@
 // nn: c[m, n] = bias[n] + sum over k of a[m, k] * b[k, n]; tn: the same with a[k, m]
 // One invocation computes 8 rows x 4 columns, with loads shared by 8 invocations.
-#import product_f32
 #import product_quads
 #import subgroup
 

@@ -9,17 +9,16 @@ use crate::conv2d_input_gradient::Conv2dInputGradient;
 use crate::conv2d_weight_gradient::Conv2dWeightGradient;
 use crate::fused::{self, Epilogue, HasEpilogue};
 use crate::kernels::lib::convolution;
-use crate::kernels::{conv2d as kernel, conv2d_f16 as half, conv2d_subgroup as subgroup};
+use crate::kernels::{conv2d as kernel, conv2d_subgroup as subgroup};
 use crate::pad::{in_fours, quads_fit};
 use crate::sum::SumRows;
 use crate::tiles::{SUBGROUP_QUADS, Tile, subgroup_overrides, subgroup_tiles, tiles};
-use crate::to_f16::{are_operands, as_operand, in_f16, in_f32};
 use crate::unfold::ImageInQuads;
 use crate::window::{Padding, SlidingWindow};
 use crate::winograd::Winograd;
 
 /// Convolution of images (cross-correlation, as in every framework): `(x [N, H, W, C], kernel [R, S, C, K], bias [K] if
-/// any) -> [N, OH, OW, K]`. `x` and `kernel` may both be in f16; sums, bias and result are in f32.
+/// any) -> [N, OH, OW, K]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv2d {
     /// Vertical and horizontal step, in pixels.
@@ -29,9 +28,6 @@ pub struct Conv2d {
     /// Whether there is a bias.
     pub bias: bool,
 }
-
-/// The tiles of its kernels for factors in f16.
-const TILES_F16: [(Tile, &Kernel); 2] = [(Tile::Shared, half::SharedTiles::KERNEL), (Tile::Quads, half::Quads::KERNEL)];
 
 /// The tiles of its kernels.
 const TILES: [(Tile, &Kernel); 4] = [
@@ -63,8 +59,7 @@ impl Conv2d {
     /// If the inputs do not match.
     fn geometry(&self, inputs: &[TensorType]) -> Result<(SlidingWindow, [usize; 4], [usize; 4])> {
         let expected = format!(
-            "f32, or x and kernel f16 (x [N, H, W, C], kernel [R, S, C, K]{}) with strides {:?} and a window that fits ({} \
-             padding)",
+            "f32 (x [N, H, W, C], kernel [R, S, C, K]{}) with strides {:?} and a window that fits ({} padding)",
             if self.bias { ", bias [K]" } else { "" },
             self.strides,
             self.padding.name()
@@ -77,7 +72,7 @@ impl Conv2d {
         };
         let (Some(x), Some(kernel)) = (inputs[0].shape.dims(), inputs[1].shape.dims()) else { return Err(wrong()) };
         let fits = bias.is_none_or(|bias| bias.shape.dims() == Some([kernel[3]]));
-        if !fits || !are_operands(&inputs[0], &inputs[1]) || bias.is_some_and(|bias| bias.dtype != DType::F32) {
+        if !fits || inputs.iter().any(|ty| ty.dtype != DType::F32) {
             return Err(wrong());
         }
         let window = window(&x, &kernel, self.strides, self.padding).ok_or_else(wrong)?;
@@ -93,10 +88,6 @@ impl Op for Conv2d {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         let (window, [images, ..], [_, _, _, filters]) = self.geometry(inputs)?;
         Ok(vec![window.result(images, filters)])
-    }
-
-    fn cast_inputs(&self) -> &'static [usize] {
-        &[0, 1]
     }
 
     fn pieces(&self) -> Pieces {
@@ -115,7 +106,6 @@ impl Op for Conv2d {
         let Some(dy) = gradient.output_gradient(0) else { return Ok(()) };
         let (x, kernel) = (gradient.inputs()[0], gradient.inputs()[1]);
         let Conv2d { strides, padding, .. } = *self;
-        let (whole, dy) = (dy, as_operand(gradient, dy, x)?);
         if gradient.wants(0) {
             let image = gradient.shape(x).dims().map(|[_, height, width, _]: [usize; 4]| [height, width]);
             let op = Conv2dInputGradient { strides, padding, image: image.unwrap_or_default() };
@@ -129,7 +119,7 @@ impl Op for Conv2d {
             gradient.set(1, dkernel);
         }
         if self.bias && gradient.wants(2) {
-            let dbias = gradient.add(SumRows, &[whole])?;
+            let dbias = gradient.add(SumRows, &[dy])?;
             gradient.set(2, dbias);
         }
         Ok(())
@@ -170,7 +160,6 @@ impl HasEpilogue for Conv2d {
         let bias = if self.bias { lowering.inputs()[2] } else { weights };
         let (window, [images, ..], [r, s, depth, columns]) = self.geometry(&lowering.input_types()[..self.arity()])?;
         if let Some(winograd) = Winograd::of(lowering.limits(), &window, images, [depth, columns]) {
-            let [x, weights] = [x, weights].map(|factor| in_f32(lowering, factor));
             winograd.push(lowering, [x, weights, result], self.bias.then_some(bias), false, epilogue);
             return Ok(());
         }
@@ -182,8 +171,7 @@ impl HasEpilogue for Conv2d {
         let gates = epilogue.gates(weights);
         let source = ImageInQuads::new(window, images, depth);
         let fit = quads_fit(lowering, source.inner, [source.elements, r * s * depth * columns.next_multiple_of(4)]);
-        let is_half = lowering.ty(x).dtype == DType::F16;
-        let tile = Tile::choose(lowering, fit, if is_half { &TILES_F16 } else { &TILES });
+        let tile = Tile::choose(lowering, fit, &TILES);
         let spread = tile.spread(pixels, columns);
         let convolution = |depth: usize, inner: usize| convolution::Overrides {
             depth: depth as u32,
@@ -194,7 +182,6 @@ impl HasEpilogue for Conv2d {
         let (epilogue, quads) = (epilogue.overrides(), spread.overrides());
         let call = if tile == Tile::Columns {
             let (params, convolution, window) = (params(depth), convolution(depth, depth), window.overrides());
-            let [x, weights] = [x, weights].map(|factor| in_f32(lowering, factor));
             let tensors = kernel::Forward { source: x, weights, bias, gates, result };
             let overrides = kernel::Overrides { convolution, epilogue, quads, window };
             tensors.call(params, overrides, tiles(pixels, columns))
@@ -206,15 +193,6 @@ impl HasEpilogue for Conv2d {
             let weights4 = in_fours(lowering, weights, [r * s, depth, columns]);
             let overrides = kernel::Overrides { convolution, epilogue, quads, window };
             match tile {
-                Tile::Shared if is_half => {
-                    let overrides = half::Overrides { convolution, epilogue, quads, window };
-                    let tensors = half::SharedTiles { source, weights4, bias, gates, result };
-                    tensors.call(params, overrides, spread.workgroups)
-                }
-                _ if is_half => {
-                    let overrides = half::Overrides { convolution, epilogue, quads, window };
-                    half::Quads { source, weights4, bias, gates, result }.call(params, overrides, spread.workgroups)
-                }
                 Tile::Subgroup => {
                     let (quads, subgroup) = (SUBGROUP_QUADS, subgroup_overrides(lowering.limits()));
                     let overrides = subgroup::Overrides { convolution, epilogue, quads, subgroup, window };
@@ -252,11 +230,9 @@ pub(crate) const SHAPES: [([usize; 4], [usize; 4], [usize; 2]); 15] = [
     ([2, 7, 9, 18], [5, 5, 18, 34], [1, 1]),
 ];
 
-/// A name, the image, the kernel, strides, padding and the window of a convolution.
-pub(crate) type Geometry = (String, [usize; 4], [usize; 4], [usize; 2], Padding, SlidingWindow);
-
 /// Each shape with both paddings, if the window fits.
-pub(crate) fn geometries() -> impl Iterator<Item = Geometry> {
+pub(crate) fn geometries() -> impl Iterator<Item = (String, [usize; 4], [usize; 4], [usize; 2], Padding, SlidingWindow)>
+{
     let both = [Padding::Same, Padding::Valid];
     SHAPES.into_iter().flat_map(move |shape| both.map(|padding| (shape, padding))).filter_map(
         |((x, k, strides), padding)| {
@@ -266,23 +242,16 @@ pub(crate) fn geometries() -> impl Iterator<Item = Geometry> {
     )
 }
 
-/// A few of them for factors in f16, whose tiles differ from those in f32 in how they load only: images to unfold, to pad
-/// and neither, strides, tiles of 64 and of 128 rows, and on processors minimal filtering.
-pub(crate) fn geometries_in_f16() -> impl Iterator<Item = Geometry> {
-    geometries().filter(|(_, image, kernel, _, padding, _)| {
-        let channels = (image[3], kernel[3]);
-        *padding == Padding::Same && matches!(channels, (1, 20) | (3, 33) | (8, 4) | (5, 7) | (70, 66) | (18, 34))
-    })
-}
-
 pub(crate) fn cases() -> Vec<Case> {
-    let case = |(i, (name, x, kernel, strides, padding, _)): (usize, Geometry)| {
-        let bias = i % 3 != 2;
-        let mut inputs = vec![Array::random(x, 1), Array::random(kernel, 2)];
-        inputs.extend(bias.then(|| Array::random([kernel[3]], 3)));
-        let differentiable: Vec<usize> = (0..inputs.len()).collect();
-        let op = Conv2d { strides, padding, bias };
-        Case::new(format!("conv2d {name}"), op, inputs).differentiable(&differentiable)
-    };
-    geometries().enumerate().map(case).chain(geometries_in_f16().enumerate().map(case).map(in_f16)).collect()
+    geometries()
+        .enumerate()
+        .map(|(i, (name, x, kernel, strides, padding, _))| {
+            let bias = i % 3 != 2;
+            let mut inputs = vec![Array::random(x, 1), Array::random(kernel, 2)];
+            inputs.extend(bias.then(|| Array::random([kernel[3]], 3)));
+            let differentiable: Vec<usize> = (0..inputs.len()).collect();
+            let op = Conv2d { strides, padding, bias };
+            Case::new(format!("conv2d {name}"), op, inputs).differentiable(&differentiable)
+        })
+        .collect()
 }

@@ -5,22 +5,21 @@ use std::sync::Arc;
 use kiln_graph::{Array, Call, DType, Error, Kernel, Lowering, Op, Pieces, Result, Step, Tensor, TensorType};
 
 use crate::case::Case;
-use crate::conv2d::{Geometry, geometries, geometries_in_f16, window};
+use crate::conv2d::{geometries, window};
 use crate::fused::{self, Epilogue, HasEpilogue};
 use crate::kernels::lib::{self, convolution::Params};
 use crate::kernels::{
-    conv2d_input_gradient, conv2d_input_gradient_f16, conv2d_input_gradient_subgroup, conv2d_strided_input_gradient,
-    conv2d_strided_input_gradient_f16, conv2d_strided_input_gradient_subgroup,
+    conv2d_input_gradient, conv2d_input_gradient_subgroup, conv2d_strided_input_gradient,
+    conv2d_strided_input_gradient_subgroup,
 };
 use crate::pad::{in_fours, quads_fit, transposed_in_fours};
 use crate::tiles::{SUBGROUP_QUADS, Tile, subgroup_overrides, subgroup_tiles, tiles};
-use crate::to_f16::{are_operands, in_f16, in_f32};
 use crate::transpose;
 use crate::window::{Padding, SlidingWindow};
 use crate::winograd::Winograd;
 
 /// The gradient of [`Conv2d`](crate::Conv2d) with respect to the image:
-/// `(dy [N, OH, OW, K], kernel [R, S, C, K]) -> [N, H, W, C]`. Both inputs may be in f16; the result is in f32.
+/// `(dy [N, OH, OW, K], kernel [R, S, C, K]) -> [N, H, W, C]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv2dInputGradient {
     /// The convolution's step.
@@ -54,8 +53,6 @@ impl Phase {
 /// The tensors shared by the calls of all phases.
 struct Product {
     channels: usize,
-    /// Whether source and weights are in f16.
-    is_half: bool,
     source: Tensor,
     /// The kernel as `[R, S, K, C]`.
     weights: Tensor,
@@ -72,9 +69,7 @@ struct Product {
 /// The kernels without and with strides have the same form but different addressing: the tiles of one, and its call for
 /// a phase.
 macro_rules! product {
-    ($tiles:ident, $tiles_f16:ident, $call:ident, $kernels:ident, $half:ident, $subgroup:ident) => {
-        const $tiles_f16: [(Tile, &Kernel); 2] =
-            [(Tile::Shared, $half::SharedTiles::KERNEL), (Tile::Quads, $half::Quads::KERNEL)];
+    ($tiles:ident, $call:ident, $kernels:ident, $subgroup:ident) => {
         const $tiles: [(Tile, &Kernel); 4] = [
             (Tile::Shared, $kernels::SharedTiles::KERNEL),
             (Tile::Quads, $kernels::Quads::KERNEL),
@@ -93,21 +88,6 @@ macro_rules! product {
                 return tensors.call(params, overrides, subgroup_tiles(pixels, channels));
             }
             let spread = tile.spread(pixels, channels);
-            if product.is_half && tile != Tile::Columns {
-                let overrides = $half::Overrides { convolution, epilogue, quads: spread.overrides(), window };
-                return match tile {
-                    Tile::Shared => $half::SharedTiles { source, weights4, bias, gates, result }.call(
-                        params,
-                        overrides,
-                        spread.workgroups,
-                    ),
-                    _ => $half::Quads { source, weights4, bias, gates, result }.call(
-                        params,
-                        overrides,
-                        spread.workgroups,
-                    ),
-                };
-            }
             let overrides = $kernels::Overrides { convolution, epilogue, quads: spread.overrides(), window };
             match tile {
                 Tile::Columns => $kernels::Forward { source, weights, bias, gates, result }.call(
@@ -127,15 +107,8 @@ macro_rules! product {
         }
     };
 }
-product!(TILES, TILES_F16, call, conv2d_input_gradient, conv2d_input_gradient_f16, conv2d_input_gradient_subgroup);
-product!(
-    STRIDED_TILES,
-    STRIDED_TILES_F16,
-    strided_call,
-    conv2d_strided_input_gradient,
-    conv2d_strided_input_gradient_f16,
-    conv2d_strided_input_gradient_subgroup
-);
+product!(TILES, call, conv2d_input_gradient, conv2d_input_gradient_subgroup);
+product!(STRIDED_TILES, strided_call, conv2d_strided_input_gradient, conv2d_strided_input_gradient_subgroup);
 
 impl Conv2dInputGradient {
     /// The window, and the shape of the image's gradient.
@@ -144,12 +117,11 @@ impl Conv2dInputGradient {
     /// If the inputs do not match.
     fn geometry(&self, inputs: &[TensorType]) -> Result<(SlidingWindow, [usize; 4])> {
         match inputs {
-            [dy, kernel] if are_operands(dy, kernel) => self.fit(dy, kernel),
+            [dy, kernel] if dy.dtype == DType::F32 && kernel.dtype == DType::F32 => self.fit(dy, kernel),
             _ => None,
         }
         .ok_or_else(|| {
-            let expected =
-                format!("f32 or f16 (dy [N, OH, OW, K], kernel [R, S, C, K]) of an image of {:?}", self.image);
+            let expected = format!("f32 (dy [N, OH, OW, K], kernel [R, S, C, K]) of an image of {:?}", self.image);
             Error::inputs("conv2d_input_gradient", expected, inputs)
         })
     }
@@ -169,10 +141,6 @@ impl Op for Conv2dInputGradient {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         self.geometry(inputs).map(|(_, x)| vec![TensorType::f32(x)])
-    }
-
-    fn cast_inputs(&self) -> &'static [usize] {
-        &[0, 1]
     }
 
     fn pieces(&self) -> Pieces {
@@ -217,7 +185,8 @@ impl HasEpilogue for Conv2dInputGradient {
         let (window, x) = self.geometry(&lowering.input_types()[..self.arity()])?;
         let [r, s, channels, filters] = lowering.dims(kernel)?;
         if let Some(winograd) = Winograd::of_input_gradient(lowering.limits(), &window, x[0], [filters, channels]) {
-            let [dy, transposed] = [in_f32(lowering, dy), transposed(lowering, kernel, [r * s, channels, filters])];
+            let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
+            lowering.push(transpose::call(kernel, transposed, [r * s, channels, filters]));
             winograd.push(lowering, [dy, transposed, result], None, true, epilogue);
             return Ok(());
         }
@@ -225,16 +194,11 @@ impl HasEpilogue for Conv2dInputGradient {
         let [deep, wide] = [filters, channels].map(|n| n.next_multiple_of(4));
         let fit = quads_fit(lowering, filters, [out_pixels * deep, r * s * filters * wide]);
         let strided = self.strides != [1, 1];
-        let is_half = lowering.ty(dy).dtype == DType::F16;
-        let tiles: &[_] = match (strided, is_half) {
-            (true, true) => &STRIDED_TILES_F16,
-            (true, false) => &STRIDED_TILES,
-            (false, true) => &TILES_F16,
-            (false, false) => &TILES,
-        };
-        let tile = Tile::choose(lowering, fit, tiles);
+        let tile = Tile::choose(lowering, fit, if strided { &STRIDED_TILES } else { &TILES });
         let (source, weights, depth) = if tile == Tile::Columns {
-            (in_f32(lowering, dy), transposed(lowering, kernel, [r * s, channels, filters]), filters)
+            let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
+            lowering.push(transpose::call(kernel, transposed, [r * s, channels, filters]));
+            (dy, transposed, filters)
         } else {
             let source = in_fours(lowering, dy, [out_pixels, 1, filters]);
             (source, transposed_in_fours(lowering, kernel, [r * s, filters, channels]), deep)
@@ -242,7 +206,6 @@ impl HasEpilogue for Conv2dInputGradient {
         let [depth, inner, columns] = [depth, filters, channels].map(|n| n as u32);
         let product = Product {
             channels,
-            is_half,
             source,
             weights,
             unread: kernel,
@@ -263,20 +226,12 @@ impl HasEpilogue for Conv2dInputGradient {
     }
 }
 
-/// The kernel `[taps, C, K]` in f32 as `[taps, K, C]`, in a scratch tensor.
-fn transposed(lowering: &mut Lowering, kernel: Tensor, [taps, channels, filters]: [usize; 3]) -> Tensor {
-    let transposed = lowering.scratch(TensorType::f32([taps, filters, channels]));
-    let kernel = in_f32(lowering, kernel);
-    lowering.push(transpose::call(kernel, transposed, [taps, channels, filters]));
-    transposed
-}
-
 pub(crate) fn cases() -> Vec<Case> {
-    let case = |(name, x, kernel, strides, padding, window): Geometry| {
-        let dy = Array::random([x[0], window.out[0], window.out[1], kernel[3]], 1);
-        let op = Conv2dInputGradient { strides, padding, image: [x[1], x[2]] };
-        let inputs = vec![dy, Array::random(kernel, 2)];
-        Case::new(format!("conv2d_input_gradient {name}"), op, inputs)
-    };
-    geometries().map(case).chain(geometries_in_f16().map(case).map(in_f16)).collect()
+    geometries()
+        .map(|(name, x, kernel, strides, padding, window)| {
+            let dy = Array::random([x[0], window.out[0], window.out[1], kernel[3]], 1);
+            let op = Conv2dInputGradient { strides, padding, image: [x[1], x[2]] };
+            Case::new(format!("conv2d_input_gradient {name}"), op, vec![dy, Array::random(kernel, 2)])
+        })
+        .collect()
 }

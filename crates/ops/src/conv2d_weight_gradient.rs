@@ -3,16 +3,15 @@
 use kiln_graph::{Array, DType, Error, Kernel, Limits, Lowering, Op, Result, Step, TensorType};
 
 use crate::case::Case;
-use crate::conv2d::{Geometry, geometries, geometries_in_f16, window};
+use crate::conv2d::{geometries, window};
 use crate::kernels::lib::{weight_gradient, weight_gradient_quads};
 use crate::kernels::{
-    conv2d_weight_gradient as kernel, conv2d_weight_gradient_f16 as half, conv2d_weight_gradient_quads as quads,
+    conv2d_weight_gradient as kernel, conv2d_weight_gradient_quads as quads,
     conv2d_weight_gradient_subgroup as subgroup,
 };
 use crate::pad::{in_fours, quads_fit};
 use crate::sum::sum_rows;
 use crate::tiles::{SUBGROUP_QUADS, Tile, shared_tiles, subgroup_overrides, subgroup_tiles, subgroups_of_8, tiles};
-use crate::to_f16::{are_operands, in_f16, in_f32};
 use crate::unfold::ImageInQuads;
 use crate::window::{Padding, SlidingWindow};
 use crate::winograd::Winograd;
@@ -29,7 +28,7 @@ const SMALLEST_CHUNK: usize = 128;
 const CACHED: usize = 64 << 10;
 
 /// The gradient of [`Conv2d`](crate::Conv2d) with respect to the kernel:
-/// `(x [N, H, W, C], dy [N, OH, OW, K]) -> [R, S, C, K]`. Both inputs may be in f16; the result is in f32.
+/// `(x [N, H, W, C], dy [N, OH, OW, K]) -> [R, S, C, K]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv2dWeightGradient {
     /// The convolution's step.
@@ -47,9 +46,6 @@ const TILES: [(Tile, &Kernel); 4] = [
     (Tile::Subgroup, subgroup::Forward::KERNEL),
     (Tile::Columns, kernel::Forward::KERNEL),
 ];
-/// The tiles of its kernels for factors in f16.
-const TILES_F16: [(Tile, &Kernel); 2] =
-    [(Tile::Shared, half::SharedTiles::KERNEL), (Tile::Quads, half::Forward::KERNEL)];
 /// The tiles of a gradient with few rows, as of a first layer, for which a subgroup's tile would be half empty.
 const TILES_OF_FEW_ROWS: [(Tile, &Kernel); 3] = [TILES[0], TILES[1], TILES[3]];
 /// The largest number of rows, padded to a multiple of 4, that counts as few.
@@ -82,11 +78,11 @@ impl Conv2dWeightGradient {
     /// If the inputs do not match.
     fn geometry(&self, inputs: &[TensorType]) -> Result<(SlidingWindow, [usize; 4])> {
         match inputs {
-            [x, dy] if are_operands(x, dy) => self.fit(x, dy),
+            [x, dy] if x.dtype == DType::F32 && dy.dtype == DType::F32 => self.fit(x, dy),
             _ => None,
         }
         .ok_or_else(|| {
-            let expected = format!("f32 or f16 (x [N, H, W, C], dy [N, OH, OW, K]) for a kernel of {:?}", self.size);
+            let expected = format!("f32 (x [N, H, W, C], dy [N, OH, OW, K]) for a kernel of {:?}", self.size);
             Error::inputs("conv2d_weight_gradient", expected, inputs)
         })
     }
@@ -109,17 +105,12 @@ impl Op for Conv2dWeightGradient {
         self.geometry(inputs).map(|(_, kernel)| vec![TensorType::f32(kernel)])
     }
 
-    fn cast_inputs(&self) -> &'static [usize] {
-        &[0, 1]
-    }
-
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, dy, dkernel) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let (window, [r, s, channels, filters]) = self.geometry(&lowering.input_types())?;
         let rows = r * s * channels;
         let (images, area) = (lowering.shape(dy)[0], window.pixels().1);
         if let Some(winograd) = Winograd::of_weight_gradient(lowering.limits(), &window, images, [channels, filters]) {
-            let [x, dy] = [x, dy].map(|factor| in_f32(lowering, factor));
             winograd.push_weight_gradient(lowering, [x, dy, dkernel]);
             return Ok(());
         }
@@ -137,12 +128,7 @@ impl Op for Conv2dWeightGradient {
         let [height, width] = source.window.size;
         let deep = source.inner.next_multiple_of(4);
         let rows_in_fours = height * width * deep;
-        let is_half = lowering.ty(x).dtype == DType::F16;
-        let fitting: &[_] = match rows_in_fours {
-            _ if is_half => &TILES_F16,
-            ..=FEW_ROWS => &TILES_OF_FEW_ROWS,
-            _ => &TILES,
-        };
+        let fitting: &[_] = if rows_in_fours <= FEW_ROWS { &TILES_OF_FEW_ROWS } else { &TILES };
         let tile = Tile::choose(lowering, fit, fitting);
         if tile != Tile::Columns {
             let spread = tile.spread(rows_in_fours, filters);
@@ -157,14 +143,6 @@ impl Op for Conv2dWeightGradient {
             let [across, down, _] = spread.workgroups;
             let workgroups = [across, down, chunks as u32];
             let call = match tile {
-                _ if is_half => {
-                    let quads = spread.overrides();
-                    let overrides = half::Overrides { quads, weight_gradient, weight_gradient_quads, window };
-                    match tile {
-                        Tile::Shared => half::SharedTiles { x, dy, partial }.call(params, overrides, workgroups),
-                        _ => half::Forward { x, dy, partial }.call(params, overrides, workgroups),
-                    }
-                }
                 Tile::Subgroup => {
                     let (quads, subgroup) = (SUBGROUP_QUADS, subgroup_overrides(lowering.limits()));
                     let overrides =
@@ -179,7 +157,6 @@ impl Op for Conv2dWeightGradient {
         } else {
             let weight_gradient = weight_gradient(channels, filters);
             let overrides = kernel::Overrides { weight_gradient, window: window.overrides() };
-            let [x, dy] = [x, dy].map(|factor| in_f32(lowering, factor));
             let [image, result] = [x, dy].map(|tensor| lowering.shape(tensor).sample().elements());
             for kiln_graph::Window { units, parts: [x, dy] } in lowering.windows(images, [(x, image), (dy, result)]) {
                 let (begin, end) = (units.start * area, units.end * area);
@@ -221,11 +198,12 @@ pub(crate) fn cases() -> Vec<Case> {
     let many_pixels = ([8, 17, 19, 3], [3, 3, 3, 8], [1, 1], Padding::Same);
     let more = window(&many_pixels.0, &many_pixels.1, many_pixels.2, many_pixels.3)
         .map(|window| ("in chunks".to_owned(), many_pixels.0, many_pixels.1, many_pixels.2, many_pixels.3, window));
-    let case = |(name, x, kernel, strides, padding, window): Geometry| {
-        let dy = Array::random([x[0], window.out[0], window.out[1], kernel[3]], 2);
-        let op = Conv2dWeightGradient { strides, padding, size: [kernel[0], kernel[1]] };
-        Case::new(format!("conv2d_weight_gradient {name}"), op, vec![Array::random(x, 1), dy])
-    };
-    let in_f32 = geometries().chain(more.clone()).map(case);
-    in_f32.chain(geometries_in_f16().chain(more).map(case).map(in_f16)).collect()
+    geometries()
+        .chain(more)
+        .map(|(name, x, kernel, strides, padding, window)| {
+            let dy = Array::random([x[0], window.out[0], window.out[1], kernel[3]], 2);
+            let op = Conv2dWeightGradient { strides, padding, size: [kernel[0], kernel[1]] };
+            Case::new(format!("conv2d_weight_gradient {name}"), op, vec![Array::random(x, 1), dy])
+        })
+        .collect()
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kiln_graph::{Array, Error, Lowering, Op, Pieces, Result, Step, Tensor, TensorType};
 
-use crate::activation::{Activation, ActivationGradient, Function, is_kept};
+use crate::activation::{Activation, ActivationGradient, Function};
 use crate::batch_norm::{BatchNorm, BatchNormInference, variances};
 use crate::case::Case;
 use crate::conv2d::{Conv2d, geometries};
@@ -15,7 +15,6 @@ use crate::conv2d_input_gradient::Conv2dInputGradient;
 use crate::kernels::{lib, matmul as kernel};
 use crate::matmul::Matmul;
 use crate::max_pool2d::{MaxPool2d, MaxPool2dGradient};
-use crate::to_f16::{in_f16, in_f32};
 use crate::window::Padding;
 
 /// The function applied to a value before it is stored, as in `shaders/lib/epilogue.wgsl`.
@@ -91,7 +90,7 @@ pub(crate) fn fuse_activation<O: HasEpilogue>(op: &O, next: &dyn Op) -> Option<A
 #[derive(Clone, Copy, Debug)]
 enum Behind {
     Activation,
-    /// Has one more input: the rectifier's output, in f32 or f16.
+    /// Has one more input: the rectifier's output.
     Gradient,
 }
 
@@ -122,7 +121,7 @@ impl<O: HasEpilogue> Op for Fused<O> {
         let outputs = self.op.infer(own)?;
         let fit = match self.behind {
             Behind::Activation => gates.is_empty(),
-            Behind::Gradient => gates.len() == 1 && gates.iter().zip(&outputs).all(|(gate, y)| is_kept(gate, y)),
+            Behind::Gradient => gates == outputs,
         };
         if fit { Ok(outputs) } else { Err(wrong()) }
     }
@@ -140,10 +139,7 @@ impl<O: HasEpilogue> Op for Fused<O> {
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let epilogue = match self.behind {
             Behind::Activation => Epilogue::Relu,
-            Behind::Gradient => {
-                let gates = lowering.inputs()[self.op.arity()];
-                Epilogue::ReluGradient(in_f32(lowering, gates))
-            }
+            Behind::Gradient => Epilogue::ReluGradient(lowering.inputs()[self.op.arity()]),
         };
         self.op.lower_with(lowering, epilogue)
     }
@@ -166,23 +162,14 @@ impl<O: HasEpilogue> Op for Fused<O> {
 /// An op on these inputs with each of the epilogues. The gradient's gates are random, and some are 0.
 fn both<O: HasEpilogue>(name: &str, op: O, inputs: &[Array]) -> Vec<Case> {
     let types: Vec<TensorType> = inputs.iter().map(|input| input.ty.clone()).collect();
-    let gates: Vec<Array> = op
-        .infer(&types)
-        .unwrap_or_default()
-        .into_iter()
-        .map(|ty| {
-            let mut gates = Array::random(ty.shape, 9);
-            gates.data.iter_mut().step_by(5).for_each(|gate| *gate = 0.0);
-            gates
-        })
-        .collect();
+    let gates = op.infer(&types).unwrap_or_default().into_iter().map(|ty| {
+        let mut gates = Array::random(ty.shape, 9);
+        gates.data.iter_mut().step_by(5).for_each(|gate| *gate = 0.0);
+        gates
+    });
     let activation = behind_activation(name, op, inputs);
-    let gradient = |kind: &str, gates: Vec<Array>| {
-        let inputs = inputs.iter().cloned().chain(gates).collect();
-        Case::new(format!("{name}, relu gradient{kind}"), Fused { op, behind: Behind::Gradient }, inputs)
-    };
-    let halves: Vec<Array> = gates.iter().map(Array::to_f16).collect();
-    vec![activation, gradient("", gates), gradient(" of f16", halves)]
+    let inputs = inputs.iter().cloned().chain(gates).collect();
+    vec![activation, Case::new(format!("{name}, relu gradient"), Fused { op, behind: Behind::Gradient }, inputs)]
 }
 
 /// An op on these inputs, followed by a rectifier.
@@ -198,14 +185,10 @@ pub(crate) fn cases() -> Vec<Case> {
         let weights = Array::random(kernel, 2);
         let mut inputs = vec![Array::random(x, 1), weights.clone()];
         inputs.extend(bias.then(|| Array::random([kernel[3]], 3)));
-        let convolution = both(&format!("conv2d {name}"), Conv2d { strides, padding, bias }, &inputs);
+        cases.extend(both(&format!("conv2d {name}"), Conv2d { strides, padding, bias }, &inputs));
         let dy = Array::random([x[0], window.out[0], window.out[1], kernel[3]], 1);
         let op = Conv2dInputGradient { strides, padding, image: [x[1], x[2]] };
-        let gradient = both(&format!("conv2d_input_gradient {name}"), op, &[dy, weights]);
-        if i == 1 {
-            cases.extend(convolution.iter().chain(&gradient).cloned().map(in_f16));
-        }
-        cases.extend(convolution.into_iter().chain(gradient));
+        cases.extend(both(&format!("conv2d_input_gradient {name}"), op, &[dy, weights]));
     }
     for [m, k, n] in [[33, 12, 40], [3, 20, 257]] {
         for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false)] {
@@ -214,11 +197,7 @@ pub(crate) fn cases() -> Vec<Case> {
             let bias = k == 12;
             let inputs: Vec<Array> = [a, b].into_iter().chain(bias.then(|| Array::random([n], 3))).collect();
             let name = format!("matmul {m}x{k}x{n}, transposed {transpose_a} {transpose_b}");
-            let products = both(&name, Matmul { transpose_a, transpose_b, bias }, &inputs);
-            if bias {
-                cases.extend(products.iter().cloned().map(in_f16));
-            }
-            cases.extend(products);
+            cases.extend(both(&name, Matmul { transpose_a, transpose_b, bias }, &inputs));
         }
     }
     for (size, channels) in [(2, 3), (3, 17)] {

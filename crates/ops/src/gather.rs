@@ -24,16 +24,11 @@ impl Op for Gather {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         match inputs {
-            [x, order]
-                if order.dtype == DType::U32
-                    && order.shape.len() == 1
-                    && !x.shape.is_empty()
-                    && x.dtype != DType::F16 =>
-            {
+            [x, order] if order.dtype == DType::U32 && order.shape.len() == 1 && !x.shape.is_empty() => {
                 let dtype = if x.dtype == DType::U32 { DType::U32 } else { DType::F32 };
                 Ok(vec![TensorType::new(x.shape.sample().batched(self.batch), dtype)])
             }
-            _ => Err(Error::inputs(self.name(), "(x [samples, …] of bytes, f32 or u32, order u32 [places])", inputs)),
+            _ => Err(Error::inputs(self.name(), "(x [samples, …], order u32 [places])", inputs)),
         }
     }
 
@@ -50,7 +45,7 @@ impl Op for Gather {
         let workgroups = linear_workgroups(count, 256);
         lowering.push(match lowering.ty(x).dtype {
             DType::U8 => kernel::Bytes { x, order, y }.call(params, overrides, workgroups),
-            DType::F32 | DType::F16 => kernel::Floats { x, order, y }.call(params, overrides, workgroups),
+            DType::F32 => kernel::Floats { x, order, y }.call(params, overrides, workgroups),
             DType::U32 => kernel::Integers { x, order, y }.call(params, overrides, workgroups),
         });
         Ok(())

@@ -70,7 +70,6 @@ ops![
     softmax_cross_entropy,
     standardize,
     sum,
-    to_f16,
     top_k,
     transpose,
     unary,
@@ -146,7 +145,6 @@ pub use softmax::{Softmax, SoftmaxGradient};
 pub use softmax_cross_entropy::{SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient};
 pub use standardize::{StandardizeFeatures, StandardizeSamples};
 pub use sum::{Sum, SumGradient, SumRows};
-pub use to_f16::ToF16;
 pub use top_k::TopK;
 pub use transpose::Transpose;
 pub use unary::{Unary, UnaryGradient};

@@ -6,9 +6,8 @@ use kiln_graph::{
 
 use crate::case::Case;
 use crate::kernels::pad as kernel;
-use crate::to_f16::in_f16;
 
-/// Pads matrices in f32 or f16 with zeros: `[B, I, J] -> [B, rows, columns]`; transposed, `[B, J, I] -> [B, rows, columns]`.
+/// Pads matrices with zeros: `[B, I, J] -> [B, rows, columns]`; transposed, `[B, J, I] -> [B, rows, columns]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Pad {
     /// The padded number of rows.
@@ -27,12 +26,11 @@ impl Pad {
             (rows, columns) = (columns, rows);
         }
         let fits = rows <= self.rows && columns <= self.columns && self.columns.is_multiple_of(4);
-        let is_float = matches!(x.dtype, DType::F32 | DType::F16);
-        (fits && is_float).then_some([batch, rows, columns])
+        (fits && x.dtype == DType::F32).then_some([batch, rows, columns])
     }
 
     /// The call for matrices of `rows` by `columns` after transposition.
-    fn call(&self, dtype: DType, x: Tensor, y: Tensor, [batch, rows, columns]: [usize; 3]) -> Call {
+    fn call(&self, x: Tensor, y: Tensor, [batch, rows, columns]: [usize; 3]) -> Call {
         let quads_of_row = self.columns / 4;
         let quads = batch * self.rows * quads_of_row;
         let [row_stride, column_stride] = if self.transpose { [1, rows] } else { [columns, 1] };
@@ -46,18 +44,13 @@ impl Pad {
             row_stride: row_stride as u32,
             column_stride: column_stride as u32,
         };
-        let workgroups = linear_workgroups(quads, 256);
-        match dtype {
-            DType::F16 => kernel::ForwardF16 { x16: x, y16: y }.call(params, workgroups),
-            _ => kernel::Forward { x, y }.call(params, workgroups),
-        }
+        kernel::Forward { x, y }.call(params, linear_workgroups(quads, 256))
     }
 
     /// Pushes the call for `x`, to a scratch tensor.
     fn push(&self, lowering: &mut Lowering, x: Tensor, sizes: [usize; 3]) -> Tensor {
-        let dtype = lowering.ty(x).dtype;
-        let y = lowering.scratch(TensorType::new([sizes[0], self.rows, self.columns], dtype));
-        lowering.push(self.call(dtype, x, y, sizes));
+        let y = lowering.scratch(TensorType::f32([sizes[0], self.rows, self.columns]));
+        lowering.push(self.call(x, y, sizes));
         y
     }
 }
@@ -94,14 +87,14 @@ impl Op for Pad {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         let Pad { rows, columns, transpose } = *self;
         match inputs {
-            [x] => self.fit(x).map(|[batch, ..]| vec![TensorType::new([batch, rows, columns], x.dtype)]),
+            [x] => self.fit(x).map(|[batch, ..]| vec![TensorType::f32([batch, rows, columns])]),
             _ => None,
         }
         .ok_or_else(|| {
             let how = if transpose { ", transposed" } else { "" };
             Error::inputs(
                 self.name(),
-                format!("f32 or f16 [B, I, J]{how}, I <= {rows}, J <= {columns}, which is a multiple of 4"),
+                format!("f32 [B, I, J]{how}, I <= {rows}, J <= {columns}, which is a multiple of 4"),
                 inputs,
             )
         })
@@ -115,14 +108,13 @@ impl Op for Pad {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         self.infer(&lowering.input_types())?;
         let sizes = self.fit(lowering.ty(x)).unwrap_or_default();
-        lowering.push(self.call(lowering.ty(x).dtype, x, y, sizes));
+        lowering.push(self.call(x, y, sizes));
         Ok(())
     }
 
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
         let [batch, rows, columns] = self.fit(&inputs[0].ty).unwrap_or_default();
         let mut y = Array::zeros([batch, self.rows, self.columns]);
-        y.ty.dtype = inputs[0].ty.dtype;
         for b in 0..batch {
             for i in 0..rows {
                 for j in 0..columns {
@@ -136,19 +128,18 @@ impl Op for Pad {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    let both = |(dims, rows, columns, transpose): ([usize; 3], usize, usize, bool)| {
+    let case = |(dims, rows, columns, transpose): ([usize; 3], usize, usize, bool)| {
         let op = Pad { rows, columns, transpose };
-        let name = format!("pad {dims:?} to {rows}x{columns}, transposed {transpose}");
-        let case = Case::new(name, op, vec![Array::random(dims, 1)]);
-        [case.clone(), in_f16(case)]
+        Case::new(format!("pad {dims:?} to {rows}x{columns}, transposed {transpose}"), op, vec![Array::random(dims, 1)])
     };
-    let sizes = [
+    [
         ([1, 1, 1], 1, 4, false),
         ([3, 5, 7], 5, 8, false),
         ([3, 5, 7], 9, 8, false),
         ([3, 5, 7], 7, 8, true),
         ([2, 1, 257], 1, 260, false),
         ([2, 257, 3], 4, 260, true),
-    ];
-    sizes.into_iter().flat_map(both).collect()
+    ]
+    .map(case)
+    .into()
 }

@@ -26,7 +26,7 @@ pub(crate) fn fit(logits: &TensorType, targets: &TensorType) -> Option<[usize; 2
     let fits = match targets.dtype {
         DType::U32 => targets.shape.dims() == Some([rows]),
         DType::F32 => targets.shape == logits.shape,
-        DType::U8 | DType::F16 => false,
+        DType::U8 => false,
     };
     (fits && classes > 0 && logits.dtype == DType::F32).then_some([rows, classes])
 }

@@ -1,14 +1,11 @@
 //! `y[p, (r S + s) C + c] = x[n, oy*stride_y + r - top, ox*stride_x + s - left, c]` for `p = (n, oy, ox)`.
 
-use kiln_graph::{
-    Array, Call, DType, Error, Lowering, Op, Pieces, Result, Step, Tensor, TensorType, linear_workgroups,
-};
+use kiln_graph::{Array, Call, Lowering, Op, Pieces, Result, Step, Tensor, TensorType, linear_workgroups};
 
 use crate::case::Case;
-use crate::conv2d::{Geometry, geometries, geometries_in_f16};
+use crate::conv2d::geometries;
 use crate::kernels::unfold as kernel;
 use crate::pad::in_fours;
-use crate::to_f16::in_f16;
 use crate::window::{Padding, SlidingWindow, pooling};
 
 /// Copies the window of each output pixel of a convolution to a row for a matrix product ("im2col"), 0 outside of the
@@ -59,23 +56,18 @@ impl ImageInQuads {
         let Some(window) = &self.unfold else {
             return in_fours(lowering, x, [self.images * self.window.pixels().0, 1, self.inner]);
         };
-        let dtype = lowering.ty(x).dtype;
-        let y = lowering.scratch(TensorType::new([self.elements], dtype));
-        lowering.push(call(dtype, x, y, window, self.images, self.inner / (window.size[0] * window.size[1])));
+        let y = lowering.scratch(TensorType::f32([self.elements]));
+        lowering.push(call(x, y, window, self.images, self.inner / (window.size[0] * window.size[1])));
         y
     }
 }
 
-fn call(dtype: DType, x: Tensor, y: Tensor, window: &SlidingWindow, images: usize, channels: usize) -> Call {
+fn call(x: Tensor, y: Tensor, window: &SlidingWindow, images: usize, channels: usize) -> Call {
     let quads_of_row = length(window, channels) / 4;
     let quads = images * window.pixels().1 * quads_of_row;
     let overrides =
         kernel::Overrides { channels: channels as u32, length: quads_of_row as u32, window: window.overrides() };
-    let (params, workgroups) = (kernel::Params { quads: quads as u32 }, linear_workgroups(quads, 256));
-    match dtype {
-        DType::F16 => kernel::ForwardF16 { x16: x, y16: y }.call(params, overrides, workgroups),
-        _ => kernel::Forward { x, y }.call(params, overrides, workgroups),
-    }
+    kernel::Forward { x, y }.call(kernel::Params { quads: quads as u32 }, overrides, linear_workgroups(quads, 256))
 }
 
 impl Unfold {
@@ -84,13 +76,7 @@ impl Unfold {
     /// # Errors
     /// If the window does not fit the input.
     fn window(&self, inputs: &[TensorType]) -> Result<(SlidingWindow, [usize; 4])> {
-        match inputs {
-            [x] if matches!(x.dtype, DType::F32 | DType::F16) => {
-                let like = [TensorType::f32(x.shape.clone())];
-                pooling("unfold", &like, self.size, self.strides, self.padding)
-            }
-            _ => Err(Error::inputs("unfold", "one f32 or f16 tensor [N, H, W, C]", inputs)),
-        }
+        pooling("unfold", inputs, self.size, self.strides, self.padding)
     }
 }
 
@@ -101,8 +87,7 @@ impl Op for Unfold {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         let (window, [images, _, _, channels]) = self.window(inputs)?;
-        let dtype = inputs.first().map_or(DType::F32, |x| x.dtype);
-        Ok(vec![TensorType { dtype, ..window.result(images, length(&window, channels)) }])
+        Ok(vec![window.result(images, length(&window, channels))])
     }
 
     fn pieces(&self) -> Pieces {
@@ -111,8 +96,7 @@ impl Op for Unfold {
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (window, [images, _, _, channels]) = self.window(&lowering.input_types())?;
-        let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
-        lowering.push(call(lowering.ty(x).dtype, x, y, &window, images, channels));
+        lowering.push(call(lowering.inputs()[0], lowering.outputs()[0], &window, images, channels));
         Ok(())
     }
 
@@ -120,7 +104,6 @@ impl Op for Unfold {
         let Ok((window, [images, _, _, channels])) = self.window(&[inputs[0].ty.clone()]) else { return Vec::new() };
         let (length, (pixels, out_pixels)) = (length(&window, channels), window.pixels());
         let mut y = Array::zeros([images, window.out[0], window.out[1], length]);
-        y.ty.dtype = inputs[0].ty.dtype;
         for n in 0..images {
             window.each(|out, pixel, tap| {
                 for c in 0..channels {
@@ -134,11 +117,11 @@ impl Op for Unfold {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    let has_few_channels = |(_, x, ..): &Geometry| x[3] < 8;
-    let case = |(name, x, kernel, strides, padding, _): Geometry| {
-        let op = Unfold { size: [kernel[0], kernel[1]], strides, padding };
-        Case::new(format!("unfold {name}"), op, vec![Array::random(x, 1)])
-    };
-    let in_f32 = geometries().filter(has_few_channels).map(case);
-    in_f32.chain(geometries_in_f16().filter(has_few_channels).map(case).map(in_f16)).collect()
+    geometries()
+        .filter(|(_, x, ..)| x[3] < 8)
+        .map(|(name, x, kernel, strides, padding, _)| {
+            let op = Unfold { size: [kernel[0], kernel[1]], strides, padding };
+            Case::new(format!("unfold {name}"), op, vec![Array::random(x, 1)])
+        })
+        .collect()
 }

@@ -80,75 +80,43 @@ fn compare(device: &Device, op: &Arc<dyn Op>, inputs: &[Array], compared: &mut C
     Ok(())
 }
 
-/// An op with its inputs.
-type Product = (Arc<dyn Op>, Vec<Array>);
-
 /// Products with every layout of inputs, few and many rows, and sizes that are not multiples of a tile.
-fn products() -> Vec<Product> {
-    let in_f16 = |(op, inputs): &Product| {
-        let halves = inputs.iter().enumerate().map(|(i, input)| if i < 2 { input.to_f16() } else { input.clone() });
-        (op.clone(), halves.collect())
-    };
-    let of_each_kernel = products_of_each_kernel();
-    let halves: Vec<Product> = of_each_kernel.iter().map(in_f16).collect();
-    of_each_kernel.into_iter().chain(more_products()).chain(halves).collect()
-}
-
-fn random(shape: &[usize], seed: u64) -> Array {
-    Array::random(shape.to_vec(), seed)
-}
-
-/// Products that between them run each kernel, in f32 or in f16.
-fn products_of_each_kernel() -> Vec<Product> {
+fn products() -> Vec<(Arc<dyn Op>, Vec<Array>)> {
     let (strides, padding) = ([1, 1], Padding::Same);
-    let product = |transpose_a, transpose_b, bias| Arc::new(Matmul { transpose_a, transpose_b, bias }) as Arc<dyn Op>;
-    vec![
-        (product(true, false, false), vec![random(&[19, 70], 1), random(&[19, 66], 2)]),
-        // Several blocks of the inner axis, the last one partial.
-        (product(false, false, false), vec![random(&[70, 530], 1), random(&[530, 34], 2)]),
-        (product(false, true, false), vec![random(&[19, 515], 1), random(&[67, 515], 2)]),
-        (product(false, false, true), vec![random(&[2, 1030], 1), random(&[1030, 70], 2), random(&[70], 3)]),
-        // The tile in workgroup memory is 64 x 64 for 50 or 130 columns, else 128 x 32, which leaves fewer columns idle.
-        (
-            Arc::new(Conv2d { strides, padding, bias: true }),
-            vec![random(&[2, 7, 9, 6], 1), random(&[3, 3, 6, 70], 2), random(&[70], 3)],
-        ),
-        (
-            Arc::new(Conv2dInputGradient { strides, padding, image: [7, 9] }),
-            vec![random(&[2, 7, 9, 6], 1), random(&[3, 3, 50, 6], 2)],
-        ),
-        (
-            Arc::new(Conv2dInputGradient { strides: [2, 2], padding, image: [7, 9] }),
-            vec![random(&[2, 4, 5, 6], 1), random(&[3, 3, 40, 6], 2)],
-        ),
-        (
-            Arc::new(Conv2dWeightGradient { strides, padding, size: [3, 3] }),
-            vec![random(&[3, 9, 9, 10], 1), random(&[3, 9, 9, 50], 2)],
-        ),
-    ]
-}
-
-/// Products in f32 of other sizes.
-fn more_products() -> Vec<Product> {
-    let (strides, padding) = ([1, 1], Padding::Same);
+    let random = |shape: &[usize], seed| Array::random(shape.to_vec(), seed);
     let product = |transpose_a, transpose_b| Arc::new(Matmul { transpose_a, transpose_b, bias: false }) as Arc<dyn Op>;
+    let weight_gradient = Conv2dWeightGradient { strides, padding, size: [3, 3] };
+    let input_gradient = Conv2dInputGradient { strides, padding, image: [7, 9] };
     vec![
         (product(false, false), vec![random(&[70, 37], 1), random(&[37, 130], 2)]),
         (product(false, false), vec![random(&[2, 37], 1), random(&[37, 70], 2)]),
         (product(false, true), vec![random(&[70, 18], 1), random(&[67, 18], 2)]),
+        (product(true, false), vec![random(&[19, 70], 1), random(&[19, 66], 2)]),
         (product(true, false), vec![random(&[19, 70], 1), random(&[19, 40], 2)]),
+        // Several blocks of the inner axis, the last one partial.
+        (product(false, false), vec![random(&[70, 530], 1), random(&[530, 34], 2)]),
+        (product(false, true), vec![random(&[19, 515], 1), random(&[67, 515], 2)]),
+        (
+            Arc::new(Matmul { transpose_a: false, transpose_b: false, bias: true }),
+            vec![random(&[2, 1030], 1), random(&[1030, 70], 2), random(&[70], 3)],
+        ),
+        (
+            Arc::new(Conv2d { strides, padding, bias: true }),
+            vec![random(&[2, 7, 9, 6], 1), random(&[3, 3, 6, 70], 2), random(&[70], 3)],
+        ),
+        // The tile in workgroup memory is 64 x 64 for 50 or 130 columns, else 128 x 32, which leaves fewer columns idle.
         (
             Arc::new(Conv2d { strides, padding, bias: true }),
             vec![random(&[2, 7, 9, 6], 1), random(&[3, 3, 6, 50], 2), random(&[50], 3)],
         ),
+        (Arc::new(input_gradient), vec![random(&[2, 7, 9, 6], 1), random(&[3, 3, 50, 6], 2)]),
+        (Arc::new(input_gradient), vec![random(&[2, 7, 9, 6], 1), random(&[3, 3, 5, 6], 2)]),
         (
-            Arc::new(Conv2dInputGradient { strides, padding, image: [7, 9] }),
-            vec![random(&[2, 7, 9, 6], 1), random(&[3, 3, 5, 6], 2)],
+            Arc::new(Conv2dInputGradient { strides: [2, 2], padding, image: [7, 9] }),
+            vec![random(&[2, 4, 5, 6], 1), random(&[3, 3, 40, 6], 2)],
         ),
-        (
-            Arc::new(Conv2dWeightGradient { strides, padding, size: [3, 3] }),
-            vec![random(&[3, 9, 9, 6], 1), random(&[3, 9, 9, 5], 2)],
-        ),
+        (Arc::new(weight_gradient), vec![random(&[3, 9, 9, 10], 1), random(&[3, 9, 9, 50], 2)]),
+        (Arc::new(weight_gradient), vec![random(&[3, 9, 9, 6], 1), random(&[3, 9, 9, 5], 2)]),
     ]
 }
 

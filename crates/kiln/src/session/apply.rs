@@ -7,7 +7,7 @@ use kiln_graph::{Graph, Tensor, TensorType};
 use kiln_ops::{ClipByNorm, ClipByValue, Copy, Ema, ScaleAdd, WeightDecay};
 
 use super::layout::Layout;
-use super::loss_scale::Unchanged;
+use super::loss_scale::{self, Unchanged};
 use super::names::Persistent;
 use crate::Result;
 use crate::compile::{AVERAGE, Compile};
@@ -31,7 +31,7 @@ pub(super) fn append(
     let slots = compiled.optimizer.slots().into_iter();
     let slots: Vec<Tensor> = slots.map(|slot| Persistent::Slot(slot.name).flat(graph, count)).collect();
     let rewritten: Vec<Tensor> = std::iter::once(weights).chain(slots).collect();
-    let unchanged = match compiled.precision.scales_loss() {
+    let unchanged = match loss_scale::applies_to(compiled.precision) {
         true => Some(Unchanged::if_skipped(graph, count, &rewritten)?),
         false => None,
     };

@@ -61,9 +61,10 @@ fn forward(graph: &mut Graph, batch: &Batch<'_>) -> Result<Forward> {
     let &DataType { scale, offset, ref standardization, .. } = data;
     let x = append(graph, &Source { x, order, size, scale, offset, augmentation, standardization, features })?;
     let variables = layout.tensors(network, graph);
-    graph.cast_inputs(precision.cast());
+    // Preprocessing, losses and metrics stay in 32-bit floats.
+    graph.set_precision(precision);
     let output = network.call(graph, (entry, x), &variables, !matches!(mode, Mode::Evaluate | Mode::Predict))?;
-    graph.cast_inputs(None);
+    graph.set_precision(Precision::Float32);
     Ok(Forward { variables, output, labels, weights })
 }
 
@@ -108,7 +109,7 @@ fn backward(graph: &mut Graph, batch: &Batch<'_>, compiled: &Compile) -> Result<
     graph.scope("loss");
     let loss = graph.add(Sum { scale: 1.0 / batch.whole as f32 }, &[losses])?;
     let parameters: Vec<Tensor> = trained.iter().map(|&variable| forward.variables[variable]).collect();
-    let found = match batch.precision.scales_loss() {
+    let found = match loss_scale::applies_to(batch.precision) {
         true => {
             let seed = loss_scale::seed(graph);
             scaled_gradients(graph, loss, seed, &parameters)?

@@ -7,10 +7,15 @@ use kiln_ops::CopyIfSkipped;
 
 use super::Session;
 use super::names::Persistent;
-use crate::{Error, LossScale, Result};
+use crate::{Error, LossScale, Precision, Result};
 
 /// The number of finite steps after which the scale doubles, as in Keras.
 const GROWTH_INTERVAL: u32 = 2000;
+
+/// Whether the loss is scaled in the backward pass.
+pub(super) fn applies_to(precision: Precision) -> bool {
+    precision == Precision::Mixed
+}
 
 /// The scale as the gradient of the loss with respect to itself.
 pub(super) fn seed(graph: &mut Graph) -> Tensor {

@@ -156,7 +156,7 @@ impl Session {
                 buffer.write(0, bytemuck::cast_slice(&vec![slot.initial; count]))?;
             }
         }
-        if session.precision().scales_loss() {
+        if loss_scale::applies_to(session.precision()) {
             Persistent::LossScale.make(&mut session.buffers, 16)?;
             session.set_loss_scale(LossScale::default())?;
         }

@@ -1,7 +1,6 @@
 // Shared by the kernels of a convolution and of its input gradient:
 // result[p, k] = bias[k] + sum over taps (r, s) and d of source[address(p, r, s) + d] * weights[(r*S + s)*D + d, k].
-// The importing file defines the taps, the address of a tap in the source, and the position of a pixel in the result; it
-// imports `convolution_f32` or `convolution_f16` for source and weights.
+// The importing file defines the taps, the address of a tap in the source, and the position of a pixel in the result.
 #import epilogue
 #import window
 
@@ -17,10 +16,13 @@ struct Params {
     phase_x: u32,
 }
 
+@group(0) @binding(0) var<storage, read> source: array<vec4f>;      // [P', D]
+@group(0) @binding(1) var<storage, read> weights: array<f32>;       // [R, S, D, K]
 @group(0) @binding(2) var<storage, read> bias: array<f32>;          // [K]
 @group(0) @binding(3) var<storage, read> gates: array<f32>;         // [P, K]; bound but not read without a gate
 @group(0) @binding(4) var<storage, read_write> result: array<f32>;  // [P, K]
 @group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(6) var<storage, read> weights4: array<vec4f>;    // [R, S, inner, K / 4], K padded to a multiple of 4
 
 // Four columns of the bias.
 fn bias_quad(column: u32) -> vec4f {
@@ -44,7 +46,7 @@ fn store_quad(pixel: u32, column: u32, value: vec4f) {
 // Four columns of the weights of a channel of a tap, 0 for padding channels.
 fn channel_weights(tap: u32, channel: u32, stride: u32, quad: u32) -> vec4f {
     if inner == depth {
-        return weights_quad((tap + channel) * stride + quad);
+        return weights4[(tap + channel) * stride + quad];
     }
-    return select(vec4f(), weights_quad((tap + min(channel, inner - 1u)) * stride + quad), channel < inner);
+    return select(vec4f(), weights4[(tap + min(channel, inner - 1u)) * stride + quad], channel < inner);
 }

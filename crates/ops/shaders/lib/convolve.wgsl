@@ -1,7 +1,6 @@
 // A convolution where one invocation computes 6 pixels x 2 columns.
 #import columns
 #import convolution
-#import convolution_f32
 
 fn value(i: u32) -> f32 {
     return source[i / 4u][i % 4u];

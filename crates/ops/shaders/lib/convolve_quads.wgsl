@@ -43,16 +43,16 @@ fn quads(
             for (var d = 0u; d < params.channels; d += 4u) {
                 let q = d / 4u;
                 let a = Rows(
-                    source_quad(u.x + q),
-                    source_quad(u.y + q),
-                    source_quad(u.z + q),
-                    source_quad(u.w + q),
-                    source_quad(l.x + q),
-                    source_quad(l.y + q),
-                    source_quad(l.z + q),
-                    source_quad(l.w + q),
+                    source[u.x + q],
+                    source[u.y + q],
+                    source[u.z + q],
+                    source[u.w + q],
+                    source[l.x + q],
+                    source[l.y + q],
+                    source[l.z + q],
+                    source[l.w + q],
                 );
-                let b0 = weights_quad((tap + d) * stride + w);
+                let b0 = weights4[(tap + d) * stride + w];
                 let b1 = channel_weights(tap, d + 1u, stride, w);
                 let b2 = channel_weights(tap, d + 2u, stride, w);
                 let b3 = channel_weights(tap, d + 3u, stride, w);
@@ -95,7 +95,7 @@ fn tap_place(tap: u32) -> vec2u {
 
 // Four values of the source from here on; those of the first pixel for a tap outside of the image.
 fn tap_quad(at: i32, q: u32) -> vec4f {
-    return source_quad(u32(max(at, 0)) / 4u + q);
+    return source[u32(max(at, 0)) / 4u + q];
 }
 
 // A bit mask of the values that are not -1.
@@ -120,7 +120,7 @@ fn weight_row(step: u32, taps: u32) -> i32 {
 // Four columns of a row of the weights. Lanes past the last column recompute it.
 fn weight_quad(row: i32, column: u32) -> vec4f {
     let stride = (columns + 3u) / 4u;
-    return weights_quad(u32(max(row, 0)) * stride + min(column, stride - 1u));
+    return weights4[u32(max(row, 0)) * stride + min(column, stride - 1u)];
 }
 
 // The part of source and weights that an invocation loads of the 16 steps from k on.

@@ -1,6 +1,5 @@
 // A convolution where one invocation computes 8 pixels x 4 columns, and 8 invocations share their loads of the source.
 #import convolution
-#import convolution_f32
 #import subgroup
 
 #gpu_only

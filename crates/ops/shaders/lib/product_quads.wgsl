@@ -1,5 +1,4 @@
 // Shared by matrix products in quads: c[m, n] = bias[n] + sum over k of a[m, k] * b[k, n].
-// The importing file imports `product_f32` or `product_f16` for a and b.
 #import blocks
 #import epilogue
 #import quads
@@ -16,6 +15,8 @@ struct Params {
     column_stride: u32,
 }
 
+@group(0) @binding(0) var<storage, read> a: array<vec4f>;     // [M, K / 4]; for `tn` [K, M / 4]
+@group(0) @binding(1) var<storage, read> b: array<vec4f>;     // [K, N / 4]
 @group(0) @binding(2) var<storage, read> bias: array<f32>;    // [N]
 @group(0) @binding(3) var<storage, read> gates: array<f32>;   // [M, N], by c's strides; bound but not read without a gate
 @group(0) @binding(4) var<storage, read_write> c: array<f32>; // [M, N], by its strides

@@ -8,7 +8,7 @@ fn block_of_row(row: u32, right: u32, first: u32) -> vec4f {
     var sum = vec4f();
     for (var k = first; k < end; k += 4u) {
         let steps = four_steps(k, right);
-        sum = multiply_add_quads(a_quad(from_a + k / 4u), steps.b0, steps.b1, steps.b2, steps.b3, sum);
+        sum = multiply_add_quads(a[from_a + k / 4u], steps.b0, steps.b1, steps.b2, steps.b3, sum);
     }
     return sum;
 }

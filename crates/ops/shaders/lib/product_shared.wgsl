@@ -4,12 +4,12 @@
 
 // Four steps of a row of a.
 fn row_steps(row: u32, four: u32) -> vec4f {
-    return a_quad(min(row, params.rows - 1u) * params.a_stride + min(four, params.a_stride - 1u));
+    return a[min(row, params.rows - 1u) * params.a_stride + min(four, params.a_stride - 1u)];
 }
 
 // Four columns of a step of b. Lanes past the last column compute it once more.
 fn step_columns(step: u32, quad: u32) -> vec4f {
-    return b_quad(min(step, params.inner - 1u) * params.b_stride + min(quad, params.b_stride - 1u));
+    return b[min(step, params.inner - 1u) * params.b_stride + min(quad, params.b_stride - 1u)];
 }
 
 // The part of b that an invocation loads of the 16 steps from k on, beside what it loads of a.

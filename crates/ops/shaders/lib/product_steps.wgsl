@@ -7,10 +7,10 @@ struct FourSteps { b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f }
 fn four_steps(k: u32, right: u32) -> FourSteps {
     let bottom = params.inner - 1u;
     var four = FourSteps(
-        b_quad(k * params.b_stride + right),
-        b_quad(min(k + 1u, bottom) * params.b_stride + right),
-        b_quad(min(k + 2u, bottom) * params.b_stride + right),
-        b_quad(min(k + 3u, bottom) * params.b_stride + right),
+        b[k * params.b_stride + right],
+        b[min(k + 1u, bottom) * params.b_stride + right],
+        b[min(k + 2u, bottom) * params.b_stride + right],
+        b[min(k + 3u, bottom) * params.b_stride + right],
     );
     if k + 3u > bottom {
         four.b1 = or_zero(four.b1, k + 1u <= bottom);

@@ -11,6 +11,8 @@ struct Params {
     first_chunk: u32, // the first chunk with some of them
 }
 
+@group(0) @binding(0) var<storage, read> x: array<vec4f>; // [N, H, W, C]
+
 fn rows() -> u32 {
     return window_height * window_width * channels;
 }

@@ -1,10 +1,11 @@
 // Shared by the weight gradient's kernels in quads. Channels of x and filters of dy are padded to multiples of 4; those
-// of the result are not. The importing file imports `weight_gradient_f32` or `weight_gradient_f16` for x and dy.
+// of the result are not.
 #import quads
 #import weight_gradient
 
 override inner: u32; // channels without padding
 
+@group(0) @binding(1) var<storage, read> dy: array<vec4f>;          // [P, K / 4], P = images * out_height * out_width
 @group(0) @binding(2) var<storage, read_write> partial: array<f32>; // [chunks, R, S, inner, K]
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -37,7 +38,7 @@ fn quad_tap(row: u32) -> vec3i {
 // Four rows of a window; 0 outside of the image.
 fn window_quad(window: vec3i, tap: vec3i) -> vec4f {
     let at = address(window, tap);
-    return select(vec4f(), x_quad(u32(max(at, 0)) / 4u), at >= 0);
+    return select(vec4f(), x[u32(max(at, 0)) / 4u], at >= 0);
 }
 
 // The top left corner of the window of a pixel of the result, without padding, and its index in x.

@@ -3,7 +3,6 @@
 mod columns;
 mod quads;
 
-use std::iter;
 use std::sync::Arc;
 
 use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
@@ -14,11 +13,9 @@ use crate::fused::{self, Epilogue, HasEpilogue};
 use crate::pad::quads_fit;
 use crate::sum::SumRows;
 use crate::tiles::Tile;
-use crate::to_f16::{are_operands, as_operand, in_f16, in_f32};
 use crate::transpose;
 
-/// Matrix product: `(a [M, K], b [K, N], bias [N] if any) -> [M, N]`; transposed inputs are `[K, M]` or `[N, K]`. `a` and
-/// `b` may both be in f16; sums, bias and result are in f32.
+/// Matrix product: `(a [M, K], b [K, N], bias [N] if any) -> [M, N]`; transposed inputs are `[K, M]` or `[N, K]`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Matmul {
     /// Whether `a` is `[K, M]`.
@@ -37,8 +34,7 @@ impl Matmul {
     fn sizes(&self, inputs: &[TensorType]) -> Result<[usize; 3]> {
         let count = if self.bias { 3 } else { 2 };
         let fit = || {
-            let is_float = |bias: &TensorType| bias.dtype == DType::F32;
-            if inputs.len() != count || !are_operands(&inputs[0], &inputs[1]) || !inputs[2..].iter().all(is_float) {
+            if inputs.len() != count || inputs.iter().any(|ty| ty.dtype != DType::F32) {
                 return None;
             }
             let sizes = self.fit(&inputs[0], &inputs[1])?;
@@ -61,7 +57,7 @@ impl Matmul {
     fn expected(&self) -> String {
         let a = if self.transpose_a { "[K, M]" } else { "[M, K]" };
         let b = if self.transpose_b { "[N, K]" } else { "[K, N]" };
-        format!("f32, or a and b f16 (a {a}, b {b}{}), not both transposed", if self.bias { ", bias [N]" } else { "" })
+        format!("f32 (a {a}, b {b}{}), not both transposed", if self.bias { ", bias [N]" } else { "" })
     }
 }
 
@@ -72,10 +68,6 @@ impl Op for Matmul {
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         self.sizes(inputs).map(|[m, _, n]| vec![TensorType::f32([m, n])])
-    }
-
-    fn cast_inputs(&self) -> &'static [usize] {
-        &[0, 1]
     }
 
     fn pieces(&self) -> Pieces {
@@ -96,7 +88,6 @@ impl Op for Matmul {
     fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
         let Some(dc) = gradient.output_gradient(0) else { return Ok(()) };
         let (a, b) = (gradient.inputs()[0], gradient.inputs()[1]);
-        let (whole, dc) = (dc, as_operand(gradient, dc, a)?);
         let product = |transpose_a, transpose_b| Matmul { transpose_a, transpose_b, bias: false };
         if gradient.wants(0) {
             let da = match (self.transpose_a, self.transpose_b) {
@@ -113,7 +104,7 @@ impl Op for Matmul {
             gradient.set(1, db);
         }
         if self.bias && gradient.wants(2) {
-            let dbias = gradient.add(SumRows, &[whole])?;
+            let dbias = gradient.add(SumRows, &[dc])?;
             gradient.set(2, dbias);
         }
         Ok(())
@@ -151,14 +142,12 @@ impl HasEpilogue for Matmul {
         // a, b and their transposes.
         let fit = quads_fit(lowering, k, [m * fours(k), k * fours(m), k * fours(n), n * fours(k), m * n]);
         let sizes = [m, k, n];
-        let is_half = lowering.ty(a).dtype == DType::F16;
-        let tiles = self.layout(sizes).tiles(sizes, lowering.limits(), is_half);
+        let tiles = self.layout(sizes).tiles(sizes, lowering.limits());
         let tile = Tile::choose(lowering, fit, &tiles);
         if tile != Tile::Columns {
             self.push_quads(lowering, epilogue, sizes, tile);
             return Ok(());
         }
-        let [a, b] = [a, b].map(|factor| in_f32(lowering, factor));
         let b_is_large = lowering.ty(b).bytes() > lowering.limits().window_bytes();
         if self.transpose_a {
             Product { a, b, bias, c, epilogue, sizes: [m, k, n], strides: [n, 1] }.push_tn(lowering);
@@ -196,8 +185,6 @@ pub(crate) fn cases() -> Vec<Case> {
         [7, 1028, 33],
         [13, 515, 5],
     ];
-    // Each tile, with rows to pad and without; the second is stored transposed by `nt`.
-    let sizes_in_f16 = [[3, 5, 7], [33, 12, 40], [65, 64, 36], [2, 1030, 9], [70, 513, 6]];
     for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false)] {
         for [m, k, n] in sizes {
             let bias = k != 12;
@@ -211,9 +198,7 @@ pub(crate) fn cases() -> Vec<Case> {
             };
             let differentiable: Vec<usize> = (0..inputs.len()).collect();
             let op = Matmul { transpose_a, transpose_b, bias };
-            let case = Case::new(format!("matmul {kind} {m}x{k}x{n}"), op, inputs).differentiable(&differentiable);
-            let half = sizes_in_f16.contains(&[m, k, n]).then(|| in_f16(case.clone()));
-            cases.extend(iter::once(case).chain(half));
+            cases.push(Case::new(format!("matmul {kind} {m}x{k}x{n}"), op, inputs).differentiable(&differentiable));
         }
     }
     let [a, b] = [Array::random([3, 20], 1), Array::random([257, 20], 2)];

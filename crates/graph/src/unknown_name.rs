@@ -4,11 +4,10 @@
 ///
 /// # Example
 /// ```
-/// use kiln::layers::Activation;
+/// use kiln_graph::Precision;
 ///
-/// let unknown = "reluu".parse::<Activation>().unwrap_err();
-/// assert!(unknown.to_string().starts_with("expected one of linear, softmax, relu"));
-/// assert_eq!(unknown.found, "reluu");
+/// let unknown = "half".parse::<Precision>().unwrap_err();
+/// assert_eq!(unknown.to_string(), "expected one of float32, mixed; found `half`");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected one of {expected}; found `{found}`")]
@@ -20,7 +19,8 @@ pub struct UnknownName {
 }
 
 impl UnknownName {
-    pub(crate) fn new(known: &[&str], found: &str) -> UnknownName {
+    /// The error of the text `found`, which is none of the `known` names.
+    pub fn new(known: &[&str], found: &str) -> UnknownName {
         UnknownName { expected: known.join(", "), found: found.to_owned() }
     }
 }
