@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kiln_graph::{Array, Buffers, Choices, Graph, Op, Plan, Profile, Program, Step, Tensor, TensorType};
 
-use crate::{Device, Result};
+use crate::{Device, Precision, Result};
 
 /// The maximum number of runs per submission.
 const MOST_STEPS: u64 = 64;
@@ -42,7 +42,8 @@ impl OpProgram {
     /// If the op does not support these tensors, or the device cannot run it.
     pub fn new(device: &Device, op: Arc<dyn Op>, inputs: &[Array], rewritten: &[Array]) -> Result<OpProgram> {
         let [taken, changed] = [inputs, rewritten].map(types);
-        let program = OpProgram::unwritten(device, op, &taken, &changed, |graph| device.plan(graph))?;
+        let plan = |graph: &Graph| device.plan(graph);
+        let program = OpProgram::unwritten(device, op, &taken, &changed, Precision::Float32, plan)?;
         program.write(inputs, rewritten)?;
         Ok(program)
     }
@@ -58,9 +59,24 @@ impl OpProgram {
         rewritten: &[Array],
         choices: &Choices,
     ) -> Result<OpProgram> {
+        OpProgram::with_precision(device, op, inputs, rewritten, Precision::Float32, choices)
+    }
+
+    /// As [`OpProgram::with_choices`], in this precision.
+    ///
+    /// # Errors
+    /// As [`OpProgram::new`].
+    pub fn with_precision(
+        device: &Device,
+        op: Arc<dyn Op>,
+        inputs: &[Array],
+        rewritten: &[Array],
+        precision: Precision,
+        choices: &Choices,
+    ) -> Result<OpProgram> {
         let [taken, changed] = [inputs, rewritten].map(types);
         let plan = |graph: &Graph| Ok(Plan::with(graph, &device.limits()?, choices)?);
-        let program = OpProgram::unwritten(device, op, &taken, &changed, plan)?;
+        let program = OpProgram::unwritten(device, op, &taken, &changed, precision, plan)?;
         program.write(inputs, rewritten)?;
         Ok(program)
     }
@@ -71,10 +87,12 @@ impl OpProgram {
         op: Arc<dyn Op>,
         inputs: &[TensorType],
         rewritten: &[TensorType],
+        precision: Precision,
         plan: impl FnOnce(&Graph) -> Result<Plan>,
     ) -> Result<OpProgram> {
         let mut graph = Graph::new();
         graph.scope(op.name());
+        graph.set_precision(precision);
         let mut given = |kind: &str, types: &[TensorType]| -> Vec<(String, Tensor)> {
             let place = |(i, ty): (usize, &TensorType)| {
                 let name = name(kind, i);

@@ -10,7 +10,7 @@ use std::{env, fs};
 use kiln_graph::{Choice, Choices, DeviceInfo, Graph, Plan};
 
 use crate::saving::write_atomically;
-use crate::{Device, Error, OpProgram, Result, UnknownName};
+use crate::{Device, Error, OpProgram, Precision, Result, UnknownName};
 
 /// The environment variable for the selection of kernels: a [`Tune`] in lower case, by default `cached`.
 pub const TUNE_VARIABLE: &str = "KILN_TUNE";
@@ -152,7 +152,7 @@ fn ready(device: &Device, choice: &Choice, place: usize) -> Result<OpProgram> {
     let mut choices = Choices::default();
     choices.set(choice, place);
     let plan = |graph: &Graph| Ok(Plan::with(graph, &device.limits()?, &choices)?);
-    OpProgram::unwritten(device, choice.op.clone(), &choice.inputs, &[], plan)
+    OpProgram::unwritten(device, choice.op.clone(), &choice.inputs, &[], Precision::Float32, plan)
 }
 
 /// The best time of a run.

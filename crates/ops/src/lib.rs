@@ -63,6 +63,7 @@ ops![
     relu,
     rescale,
     rmsprop,
+    round_f16,
     scale_add,
     sgd,
     soft_targets,
@@ -138,6 +139,7 @@ pub use record::Record;
 pub use relu::{Relu, ReluGradient};
 pub use rescale::Rescale;
 pub use rmsprop::RmsProp;
+pub use round_f16::RoundF16;
 pub use scale_add::ScaleAdd;
 pub use sgd::Sgd;
 pub use soft_targets::SoftTargets;

@@ -2,7 +2,7 @@
 
 use kiln::graph::{Array, Choices, DeviceKind};
 use kiln::ops::{Case, cases};
-use kiln::{Algorithms, Device, OpProgram, Result};
+use kiln::{Algorithms, Device, OpProgram, Precision, Result};
 
 use super::special::specials;
 use super::{Check, Outcome};
@@ -30,7 +30,9 @@ pub fn checks() -> Vec<Check> {
 
 /// The results of a comparison so far.
 #[derive(Default)]
-struct Comparison {
+pub(super) struct Comparison {
+    /// The precision in which cases are run.
+    pub precision: Precision,
     cases: usize,
     specials: usize,
     largest: f64,
@@ -49,23 +51,30 @@ fn compare(device: &Device, cases: &[Case]) -> Outcome {
             Err(error) => comparison.problems.push(format!("{}: {error}", case.name)),
         }
     }
-    let Comparison { cases, specials, largest, problems } = comparison;
-    let extent = format!("{cases} case{}, {specials} special", if cases == 1 { "" } else { "s" });
-    Outcome { extent, error: Some(largest), problems }
+    comparison.outcome()
 }
 
 impl Comparison {
     /// Compares a case with its reference, computed by the default kernel and optionally by all alternative kernels.
-    fn add(&mut self, device: &Device, case: &Case, all_kernels: bool) {
+    pub fn add(&mut self, device: &Device, case: &Case, all_kernels: bool) {
         if let Err(error) = self.try_add(device, case, all_kernels) {
             self.problems.push(format!("{}: {error}", case.name));
         }
         self.cases += 1;
     }
 
+    /// The outcome of all comparisons.
+    pub fn outcome(self) -> Outcome {
+        let Comparison { cases, specials, largest, problems, .. } = self;
+        let extent = format!("{cases} case{}, {specials} special", if cases == 1 { "" } else { "s" });
+        Outcome { extent, error: Some(largest), problems }
+    }
+
     fn try_add(&mut self, device: &Device, case: &Case, all_kernels: bool) -> Result<()> {
+        let precision = self.precision;
         let on = |device: &Device, choices: &Choices| {
-            OpProgram::with_choices(device, case.op.clone(), &case.inputs, &case.rewritten, choices)
+            let op = case.op.clone();
+            OpProgram::with_precision(device, op, &case.inputs, &case.rewritten, precision, choices)
         };
         let fast = device.with_algorithms(Algorithms::Fast);
         let with = |choices: &Choices| on(&fast, choices);

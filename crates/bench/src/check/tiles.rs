@@ -81,7 +81,7 @@ fn compare(device: &Device, op: &Arc<dyn Op>, inputs: &[Array], compared: &mut C
 }
 
 /// Products with every layout of inputs, few and many rows, and sizes that are not multiples of a tile.
-fn products() -> Vec<(Arc<dyn Op>, Vec<Array>)> {
+pub(super) fn products() -> Vec<(Arc<dyn Op>, Vec<Array>)> {
     let (strides, padding) = ([1, 1], Padding::Same);
     let random = |shape: &[usize], seed| Array::random(shape.to_vec(), seed);
     let product = |transpose_a, transpose_b| Arc::new(Matmul { transpose_a, transpose_b, bias: false }) as Arc<dyn Op>;
