@@ -28,6 +28,7 @@ fn describe(name: String, max_lanes: u32, threads: usize) -> DeviceInfo {
         binding_align: crate::allocation::ALIGN as u64,
         gpu_kernels: false,
         subgroup_sizes: None,
+        cooperative_matrices: false,
         algorithms: Algorithms::Fast,
     };
     DeviceInfo { name, backend: "CPU".to_owned(), driver, kind: DeviceKind::Cpu, limits }

@@ -29,7 +29,11 @@ impl fmt::Display for Selector {
 /// All adapters behind Vulkan, Metal and DX12: discrete GPUs first, then integrated, virtual and unknown ones, then
 /// software drivers. A GPU appears once per backend, and not at all without a driver.
 pub async fn adapters_async() -> Vec<DeviceInfo> {
-    enumerate().await.iter().map(|adapter| info(&adapter.get_info(), &adapter.limits(), adapter.features())).collect()
+    let info = |adapter: &wgpu::Adapter| {
+        let limits = adapter.limits();
+        info(&adapter.get_info(), &limits, adapter.features(), has_cooperative_matrices(adapter, &limits))
+    };
+    enumerate().await.iter().map(info).collect()
 }
 
 /// As [`adapters_async`], and waits.
@@ -58,8 +62,30 @@ pub(crate) async fn select(selector: &Selector) -> Result<wgpu::Adapter, DeviceE
     }
 }
 
+/// The features of kernels with cooperative matrices.
+pub(crate) const COOPERATIVE_MATRICES: wgpu::Features =
+    wgpu::Features::SHADER_F16.union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+
+/// Whether a device of an adapter, with these limits, can have [`Limits::cooperative_matrices`].
+pub(crate) fn has_cooperative_matrices(adapter: &wgpu::Adapter, limits: &wgpu::Limits) -> bool {
+    const WORKGROUP_MEMORY: u32 = 32 << 10;
+    let (info, f16, f32) = (adapter.get_info(), wgpu::CooperativeScalarType::F16, wgpu::CooperativeScalarType::F32);
+    let has_shape = adapter.cooperative_matrix_properties().iter().any(|shape| {
+        [shape.m_size, shape.n_size, shape.k_size] == [16; 3] && shape.ab_type == f16 && shape.cr_type == f32
+    });
+    has_shape
+        && adapter.features().contains(COOPERATIVE_MATRICES)
+        && [info.subgroup_min_size, info.subgroup_max_size] == [32; 2]
+        && limits.max_compute_workgroup_storage_size >= WORKGROUP_MEMORY
+}
+
 /// Kiln's description of an adapter.
-pub(crate) fn info(adapter: &wgpu::AdapterInfo, limits: &wgpu::Limits, features: wgpu::Features) -> DeviceInfo {
+pub(crate) fn info(
+    adapter: &wgpu::AdapterInfo,
+    limits: &wgpu::Limits,
+    features: wgpu::Features,
+    cooperative_matrices: bool,
+) -> DeviceInfo {
     DeviceInfo {
         name: adapter.name.clone(),
         backend: format!("{:?}", adapter.backend),
@@ -75,6 +101,7 @@ pub(crate) fn info(adapter: &wgpu::AdapterInfo, limits: &wgpu::Limits, features:
             subgroup_sizes: features
                 .contains(wgpu::Features::SUBGROUP)
                 .then_some([adapter.subgroup_min_size, adapter.subgroup_max_size]),
+            cooperative_matrices,
             algorithms: Algorithms::Fast,
         },
     }

@@ -36,9 +36,10 @@ impl Context {
         queue: wgpu::Queue,
         checked: bool,
         cache: Option<PipelineCache>,
+        cooperative_matrices: bool,
     ) -> Context {
         let limits = device.limits();
-        let info = crate::adapter::info(&device.adapter_info(), &limits, device.features());
+        let info = crate::adapter::info(&device.adapter_info(), &limits, device.features(), cooperative_matrices);
         tracing::debug!(name = info.name, backend = info.backend, driver = info.driver, checked, "open device");
         Context {
             device,

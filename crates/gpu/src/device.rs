@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use futures::future::FutureExt;
 use kiln_graph::{Device, DeviceBuffer, DeviceError, DeviceFuture, DeviceInfo, Plan, Profile, Program, Step, block_on};
 
-use crate::adapter::{Selector, select};
+use crate::adapter::{COOPERATIVE_MATRICES, Selector, has_cooperative_matrices, select};
 use crate::buffer::GpuBuffer;
 use crate::cache::PipelineCache;
 use crate::context::Context;
@@ -73,10 +73,19 @@ impl GpuDevice {
     }
 
     async fn request_of(adapter: wgpu::Adapter, options: Options) -> Result<GpuDevice, DeviceError> {
+        let required_limits = options.limits.unwrap_or_else(|| adapter.limits());
+        let cooperative_matrices = has_cooperative_matrices(&adapter, &required_limits);
+        let (more, experimental_features) = match cooperative_matrices {
+            // SAFETY: the only experimental feature, of kernels in Kiln's own shaders that mixed precision selects; they
+            // keep the extension's rules: full subgroups load, multiply and store within workgroup memory.
+            true => (COOPERATIVE_MATRICES, unsafe { wgpu::ExperimentalFeatures::enabled() }),
+            false => (wgpu::Features::empty(), wgpu::ExperimentalFeatures::disabled()),
+        };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("kiln"),
-            required_features: adapter.features() & FEATURES,
-            required_limits: options.limits.unwrap_or_else(|| adapter.limits()),
+            required_features: (adapter.features() & FEATURES) | more,
+            experimental_features,
+            required_limits,
             // Few large buffers: large memory blocks would be wasted.
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
@@ -87,21 +96,21 @@ impl GpuDevice {
         })?;
         let folder = options.cache.as_deref();
         let cache = folder.and_then(|folder| PipelineCache::open(&device, &adapter.get_info(), folder));
-        let context = Context::new(device, queue, options.checked, cache);
+        let context = Context::new(device, queue, options.checked, cache, cooperative_matrices);
         context.install_callbacks();
         Ok(GpuDevice { context: Arc::new(context), adapter: Some(adapter) })
     }
 
     /// An app's own device: models share it with the app's rendering. Respects the limits and features that the app
     /// requested ([`wgpu::Features::TIMESTAMP_QUERY`] makes profiles exact,
-    /// [`wgpu::Features::SUBGROUP`] allows faster kernels).
+    /// [`wgpu::Features::SUBGROUP`] allows faster kernels). Cooperative matrices, which wgpu calls experimental, are not used.
     ///
     /// `checked` is [`Options::checked`].
     ///
     /// The app's callbacks for errors and loss stay as they are: Kiln catches its own errors in error scopes. While an
     /// executor awaits Kiln's futures, a thread of Kiln's polls the device, and callbacks of the app run on it, too.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue, checked: bool) -> GpuDevice {
-        GpuDevice { context: Arc::new(Context::new(device, queue, checked, None)), adapter: None }
+        GpuDevice { context: Arc::new(Context::new(device, queue, checked, None, false)), adapter: None }
     }
 
     /// The underlying device.

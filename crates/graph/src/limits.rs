@@ -77,6 +77,10 @@ pub struct Limits {
     pub gpu_kernels: bool,
     /// The smallest and the largest subgroup size, if kernels can use subgroups.
     pub subgroup_sizes: Option<[u32; 2]>,
+    /// Whether kernels can multiply cooperative matrices (tensor cores): 16 x 16 with 16 x 16 in f16 with sums in f32, by
+    /// subgroups of 32 invocations, with 32 KiB of workgroup memory. In [`Precision::Mixed`](crate::Precision::Mixed),
+    /// products do.
+    pub cooperative_matrices: bool,
     /// The algorithms that ops may use.
     pub algorithms: Algorithms,
 }
@@ -103,6 +107,7 @@ impl Limits {
         binding_align: 256,
         gpu_kernels: true,
         subgroup_sizes: None,
+        cooperative_matrices: false,
         algorithms: Algorithms::Fast,
     };
 

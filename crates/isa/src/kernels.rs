@@ -15,6 +15,7 @@ const LIMITS: Limits = Limits {
     max_binding_bytes: (1 << 31) - 4,
     max_buffer_bytes: (1 << 31) - 4,
     subgroup_sizes: Some([32, 64]),
+    cooperative_matrices: false,
     ..Limits::WEBGPU
 };
 

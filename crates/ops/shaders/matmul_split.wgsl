@@ -2,34 +2,8 @@
 // As `matmul_shared` (`tiles`) and `matmul_single` (`single`), with blocks of the inner axis along z, for products of too few
 // workgroups; `merge`: one invocation computes one element.
 #import product_row
-#import product_shared
-
-@group(0) @binding(6) var<storage, read> partial: array<f32>; // [blocks, M, N]; `tiles` and `single` write it as c
-
-fn store_partial(block: u32, row: u32, column: u32, value: vec4f) {
-    if row < params.rows {
-        let at = (block * params.rows + row) * params.columns + column;
-        for (var i = 0u; i < 4u; i++) {
-            if column + i < params.columns {
-                c[at + i] = value[i];
-            }
-        }
-    }
-}
-
-#gpu_only
-@compute @workgroup_size(SHARED_INVOCATIONS)
-fn tiles(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
-    let corner = shared_corner(vec3u(group.xy, 0u), vec3u());
-    let first = group.z * BLOCK;
-    var sums = block_sums(corner, local, first, min(first + BLOCK, params.inner));
-    for (var i = 0u; i < ROWS; i++) {
-        let row = corner.y + strided_row(local, i);
-        store_partial(group.z, row, corner.x + left_column(local), sums.left.r0);
-        store_partial(group.z, row, corner.x + right_column(local), sums.right.r0);
-        sums = next_sums(sums);
-    }
-}
+#import shared_fma
+#import split_tiles
 
 #gpu_only
 @compute @workgroup_size(INVOCATIONS)

@@ -9,8 +9,9 @@ use crate::conv2d_input_gradient::Conv2dInputGradient;
 use crate::conv2d_weight_gradient::Conv2dWeightGradient;
 use crate::fused::{self, Epilogue, HasEpilogue};
 use crate::kernels::lib::convolution;
-use crate::kernels::{conv2d as kernel, conv2d_subgroup as subgroup};
+use crate::kernels::{conv2d as kernel, conv2d_cooperative as cooperative, conv2d_subgroup as subgroup};
 use crate::pad::{in_fours, quads_fit};
+use crate::round_f16::rounded;
 use crate::sum::SumRows;
 use crate::tiles::{SUBGROUP_QUADS, Tile, subgroup_overrides, subgroup_tiles, tiles};
 use crate::unfold::ImageInQuads;
@@ -30,7 +31,8 @@ pub struct Conv2d {
 }
 
 /// The tiles of its kernels.
-const TILES: [(Tile, &Kernel); 4] = [
+const TILES: [(Tile, &Kernel); 5] = [
+    (Tile::Cooperative, cooperative::SharedTiles::KERNEL),
     (Tile::Shared, kernel::SharedTiles::KERNEL),
     (Tile::Quads, kernel::Quads::KERNEL),
     (Tile::Subgroup, subgroup::Forward::KERNEL),
@@ -160,6 +162,7 @@ impl HasEpilogue for Conv2d {
         let bias = if self.bias { lowering.inputs()[2] } else { weights };
         let (window, [images, ..], [r, s, depth, columns]) = self.geometry(&lowering.input_types()[..self.arity()])?;
         if let Some(winograd) = Winograd::of(lowering.limits(), &window, images, [depth, columns]) {
+            let [x, weights] = rounded(lowering, [x, weights]);
             winograd.push(lowering, [x, weights, result], self.bias.then_some(bias), false, epilogue);
             return Ok(());
         }
@@ -172,6 +175,7 @@ impl HasEpilogue for Conv2d {
         let source = ImageInQuads::new(window, images, depth);
         let fit = quads_fit(lowering, source.inner, [source.elements, r * s * depth * columns.next_multiple_of(4)]);
         let tile = Tile::choose(lowering, fit, &TILES);
+        let [x, weights] = tile.factors(lowering, [x, weights]);
         let spread = tile.spread(pixels, columns);
         let convolution = |depth: usize, inner: usize| convolution::Overrides {
             depth: depth as u32,
@@ -198,6 +202,11 @@ impl HasEpilogue for Conv2d {
                     let overrides = subgroup::Overrides { convolution, epilogue, quads, subgroup, window };
                     let tensors = subgroup::Forward { source, weights4, bias, gates, result };
                     tensors.call(params, overrides, subgroup_tiles(pixels, columns))
+                }
+                Tile::Cooperative => {
+                    let overrides = cooperative::Overrides { convolution, epilogue, quads, window };
+                    let tensors = cooperative::SharedTiles { source, weights4, bias, gates, result };
+                    tensors.call(params, overrides, spread.workgroups)
                 }
                 Tile::Shared => {
                     let tensors = kernel::SharedTiles { source, weights4, bias, gates, result };

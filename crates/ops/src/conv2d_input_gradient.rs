@@ -9,10 +9,11 @@ use crate::conv2d::{geometries, window};
 use crate::fused::{self, Epilogue, HasEpilogue};
 use crate::kernels::lib::{self, convolution::Params};
 use crate::kernels::{
-    conv2d_input_gradient, conv2d_input_gradient_subgroup, conv2d_strided_input_gradient,
-    conv2d_strided_input_gradient_subgroup,
+    conv2d_input_gradient, conv2d_input_gradient_cooperative, conv2d_input_gradient_subgroup,
+    conv2d_strided_input_gradient, conv2d_strided_input_gradient_cooperative, conv2d_strided_input_gradient_subgroup,
 };
 use crate::pad::{in_fours, quads_fit, transposed_in_fours};
+use crate::round_f16::rounded;
 use crate::tiles::{SUBGROUP_QUADS, Tile, subgroup_overrides, subgroup_tiles, tiles};
 use crate::transpose;
 use crate::window::{Padding, SlidingWindow};
@@ -69,8 +70,9 @@ struct Product {
 /// The kernels without and with strides have the same form but different addressing: the tiles of one, and its call for
 /// a phase.
 macro_rules! product {
-    ($tiles:ident, $call:ident, $kernels:ident, $subgroup:ident) => {
-        const $tiles: [(Tile, &Kernel); 4] = [
+    ($tiles:ident, $call:ident, $kernels:ident, $cooperative:ident, $subgroup:ident) => {
+        const $tiles: [(Tile, &Kernel); 5] = [
+            (Tile::Cooperative, $cooperative::SharedTiles::KERNEL),
             (Tile::Shared, $kernels::SharedTiles::KERNEL),
             (Tile::Quads, $kernels::Quads::KERNEL),
             (Tile::Subgroup, $subgroup::Forward::KERNEL),
@@ -88,8 +90,14 @@ macro_rules! product {
                 return tensors.call(params, overrides, subgroup_tiles(pixels, channels));
             }
             let spread = tile.spread(pixels, channels);
-            let overrides = $kernels::Overrides { convolution, epilogue, quads: spread.overrides(), window };
+            let quads = spread.overrides();
+            let overrides = $kernels::Overrides { convolution, epilogue, quads, window };
             match tile {
+                Tile::Cooperative => $cooperative::SharedTiles { source, weights4, bias, gates, result }.call(
+                    params,
+                    $cooperative::Overrides { convolution, epilogue, quads, window },
+                    spread.workgroups,
+                ),
                 Tile::Columns => $kernels::Forward { source, weights, bias, gates, result }.call(
                     params,
                     overrides,
@@ -107,8 +115,20 @@ macro_rules! product {
         }
     };
 }
-product!(TILES, call, conv2d_input_gradient, conv2d_input_gradient_subgroup);
-product!(STRIDED_TILES, strided_call, conv2d_strided_input_gradient, conv2d_strided_input_gradient_subgroup);
+product!(
+    TILES,
+    call,
+    conv2d_input_gradient,
+    conv2d_input_gradient_cooperative,
+    conv2d_input_gradient_subgroup
+);
+product!(
+    STRIDED_TILES,
+    strided_call,
+    conv2d_strided_input_gradient,
+    conv2d_strided_input_gradient_cooperative,
+    conv2d_strided_input_gradient_subgroup
+);
 
 impl Conv2dInputGradient {
     /// The window, and the shape of the image's gradient.
@@ -185,6 +205,7 @@ impl HasEpilogue for Conv2dInputGradient {
         let (window, x) = self.geometry(&lowering.input_types()[..self.arity()])?;
         let [r, s, channels, filters] = lowering.dims(kernel)?;
         if let Some(winograd) = Winograd::of_input_gradient(lowering.limits(), &window, x[0], [filters, channels]) {
+            let [dy, kernel] = rounded(lowering, [dy, kernel]);
             let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
             lowering.push(transpose::call(kernel, transposed, [r * s, channels, filters]));
             winograd.push(lowering, [dy, transposed, result], None, true, epilogue);
@@ -195,6 +216,7 @@ impl HasEpilogue for Conv2dInputGradient {
         let fit = quads_fit(lowering, filters, [out_pixels * deep, r * s * filters * wide]);
         let strided = self.strides != [1, 1];
         let tile = Tile::choose(lowering, fit, if strided { &STRIDED_TILES } else { &TILES });
+        let [dy, kernel] = tile.factors(lowering, [dy, kernel]);
         let (source, weights, depth) = if tile == Tile::Columns {
             let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
             lowering.push(transpose::call(kernel, transposed, [r * s, channels, filters]));

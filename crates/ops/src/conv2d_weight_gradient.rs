@@ -6,10 +6,11 @@ use crate::case::Case;
 use crate::conv2d::{geometries, window};
 use crate::kernels::lib::{weight_gradient, weight_gradient_quads};
 use crate::kernels::{
-    conv2d_weight_gradient as kernel, conv2d_weight_gradient_quads as quads,
-    conv2d_weight_gradient_subgroup as subgroup,
+    conv2d_weight_gradient as kernel, conv2d_weight_gradient_cooperative as cooperative,
+    conv2d_weight_gradient_quads as quads, conv2d_weight_gradient_subgroup as subgroup,
 };
 use crate::pad::{in_fours, quads_fit};
+use crate::round_f16::rounded;
 use crate::sum::sum_rows;
 use crate::tiles::{SUBGROUP_QUADS, Tile, shared_tiles, subgroup_overrides, subgroup_tiles, subgroups_of_8, tiles};
 use crate::unfold::ImageInQuads;
@@ -40,14 +41,15 @@ pub struct Conv2dWeightGradient {
 }
 
 /// The tiles of its kernels.
-const TILES: [(Tile, &Kernel); 4] = [
+const TILES: [(Tile, &Kernel); 5] = [
+    (Tile::Cooperative, cooperative::SharedTiles::KERNEL),
     (Tile::Shared, quads::SharedTiles::KERNEL),
     (Tile::Quads, quads::Forward::KERNEL),
     (Tile::Subgroup, subgroup::Forward::KERNEL),
     (Tile::Columns, kernel::Forward::KERNEL),
 ];
 /// The tiles of a gradient with few rows, as of a first layer, for which a subgroup's tile would be half empty.
-const TILES_OF_FEW_ROWS: [(Tile, &Kernel); 3] = [TILES[0], TILES[1], TILES[3]];
+const TILES_OF_FEW_ROWS: [(Tile, &Kernel); 4] = [TILES[0], TILES[1], TILES[2], TILES[4]];
 /// The largest number of rows, padded to a multiple of 4, that counts as few.
 const FEW_ROWS: usize = 32;
 
@@ -111,6 +113,7 @@ impl Op for Conv2dWeightGradient {
         let rows = r * s * channels;
         let (images, area) = (lowering.shape(dy)[0], window.pixels().1);
         if let Some(winograd) = Winograd::of_weight_gradient(lowering.limits(), &window, images, [channels, filters]) {
+            let [x, dy] = rounded(lowering, [x, dy]);
             winograd.push_weight_gradient(lowering, [x, dy, dkernel]);
             return Ok(());
         }
@@ -130,6 +133,7 @@ impl Op for Conv2dWeightGradient {
         let rows_in_fours = height * width * deep;
         let fitting: &[_] = if rows_in_fours <= FEW_ROWS { &TILES_OF_FEW_ROWS } else { &TILES };
         let tile = Tile::choose(lowering, fit, fitting);
+        let [x, dy] = tile.factors(lowering, [x, dy]);
         if tile != Tile::Columns {
             let spread = tile.spread(rows_in_fours, filters);
             let weight_gradient = weight_gradient(deep, filters);
@@ -149,6 +153,11 @@ impl Op for Conv2dWeightGradient {
                         subgroup::Overrides { quads, subgroup, weight_gradient, weight_gradient_quads, window };
                     let [across, down, _] = subgroup_tiles(rows_in_fours, filters);
                     subgroup::Forward { x, dy, partial }.call(params, overrides, [across, down, chunks as u32])
+                }
+                Tile::Cooperative => {
+                    let quads = spread.overrides();
+                    let overrides = cooperative::Overrides { quads, weight_gradient, weight_gradient_quads, window };
+                    cooperative::SharedTiles { x, dy, partial }.call(params, overrides, workgroups)
                 }
                 Tile::Shared => quads::SharedTiles { x, dy, partial }.call(params, overrides, workgroups),
                 _ => quads::Forward { x, dy, partial }.call(params, overrides, workgroups),

@@ -1,7 +1,8 @@
 //! Tilings of kernels along rows and columns.
 
-use kiln_graph::{Kernel, Limits, Lowering};
+use kiln_graph::{Kernel, Limits, Lowering, Precision, Tensor};
 
+use crate::round_f16::rounded;
 use crate::kernels::{conv2d, conv2d_subgroup, global_max_pool2d, lib, matmul, max_pool2d, moments};
 
 /// Workgroups along columns, then along rows, which wrap from y to z beyond WebGPU's limit of 65,535.
@@ -21,7 +22,7 @@ pub(crate) fn packed_tiles(rows: usize, columns: usize) -> [u32; 3] {
     spread(rows, matmul::PACKED_GROUPS * matmul::INVOCATION_ROWS, columns, matmul::TILE_COLUMNS)
 }
 
-/// The tile of a product per invocation or workgroup. All add in the same order.
+/// The tile of a product per invocation or workgroup. All but [`Tile::Cooperative`] add in the same order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tile {
     /// `shaders/lib/columns.wgsl`: the only tile that processors run, and that needs no padded rows.
@@ -32,22 +33,30 @@ pub(crate) enum Tile {
     Single,
     /// As [`Tile::Shared`] or [`Tile::Single`], with blocks of the inner axis in parallel.
     Split,
-    /// `shaders/lib/shared.wgsl`
+    /// `shaders/lib/shared_fma.wgsl`
     Shared,
+    /// `shaders/lib/shared_cooperative.wgsl`: rounds the factors to f16, and adds in an order of the device's.
+    Cooperative,
     /// `shaders/lib/subgroup.wgsl`
     Subgroup,
 }
 
 impl Tile {
-    /// Chooses the fastest of these tiles, by default the first, or [`Tile::Columns`] if quads do not fit. If subgroups
-    /// have the size of their tile, that tile comes first and tiles in workgroup memory last, as is best for software
-    /// drivers, on which loads are expensive and barriers even more so.
+    /// Chooses the fastest of these tiles, by default the first, or [`Tile::Columns`] if quads do not fit. In mixed
+    /// precision, [`Tile::Cooperative`] is chosen where the device has it; never by tuning, because it changes results. If
+    /// subgroups have the size of their tile, that tile comes first and tiles in workgroup memory last, as is best for
+    /// software drivers, on which loads are expensive and barriers even more so.
     pub(crate) fn choose(lowering: &mut Lowering, quads_fit: bool, tiles: &[(Tile, &'static Kernel)]) -> Tile {
         if !quads_fit {
             return Tile::Columns;
         }
         let smallest = lowering.limits().subgroup_sizes.map_or(0, |[smallest, _]| smallest);
+        let is_cooperative = lowering.precision() == Precision::Mixed && lowering.limits().cooperative_matrices;
+        if is_cooperative && tiles.iter().any(|(tile, _)| *tile == Tile::Cooperative) {
+            return Tile::Cooperative;
+        }
         let mut tiles = tiles.to_vec();
+        tiles.retain(|(tile, _)| *tile != Tile::Cooperative);
         tiles.retain(|(tile, _)| *tile != Tile::Subgroup || smallest >= conv2d_subgroup::SHUFFLE_WIDTH);
         if subgroups_of_8(lowering.limits()) {
             tiles.sort_by_key(|(tile, _)| match tile {
@@ -60,10 +69,18 @@ impl Tile {
         tiles.get(lowering.choose(&kernels)).map_or(Tile::Columns, |(tile, _)| *tile)
     }
 
+    /// The factors of a product in the program's precision: rounded, unless the tile rounds them itself.
+    pub(crate) fn factors(self, lowering: &mut Lowering, factors: [Tensor; 2]) -> [Tensor; 2] {
+        match self {
+            Tile::Cooperative => factors,
+            _ => rounded(lowering, factors),
+        }
+    }
+
     /// The workgroups of a product in quads: those of [`Tile::Shared`], or of [`Tile::Quads`] for all other tiles.
     pub(crate) fn spread(self, rows: usize, columns: usize) -> QuadTiles {
         match self {
-            Tile::Shared => shared_tiles(rows, columns),
+            Tile::Shared | Tile::Cooperative => shared_tiles(rows, columns),
             Tile::Single => single_tiles(rows, columns),
             _ => quad_tiles(rows, columns),
         }

@@ -1,6 +1,6 @@
-// Products of matrices by way of workgroup memory: how a workgroup loads a and b, and its sums over the inner axis.
+// Products of matrices by way of workgroup memory: how a workgroup loads a and b, and its sums over the inner axis. The
+// importing file imports a tile: `shared_fma` or `shared_cooperative`.
 #import product_quads
-#import shared
 
 // Four steps of a row of a.
 fn row_steps(row: u32, four: u32) -> vec4f {

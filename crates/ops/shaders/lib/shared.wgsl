@@ -1,35 +1,19 @@
-// The tile of products in workgroup memory: a workgroup of 64 invocations computes 64 rows x 64 columns of the result, or 128
-// rows x 32 columns where there are few columns; an invocation 8 rows x 2 quads of columns of them.
+// Products by way of workgroup memory: which values a workgroup and its invocations load. A workgroup computes 64 rows x 64
+// columns of the result, or 128 rows x 32 columns where there are few columns.
 //
-// The workgroup copies 16 steps along the inner axis of both factors at a time to its memory, each value loaded once;
-// the next block is loaded into registers while this one is multiplied. An invocation computes 64 multiply-adds for 4
-// loads of a quad from workgroup memory, one multiply-add per byte. The order of additions is that of all tiles; values
-// past an end are 0. `lanes` is 16 or 8: the quads of a workgroup along columns.
+// The workgroup copies a block, STEPS steps along the inner axis of both factors, to its memory at a time, each value
+// loaded once; the next block is loaded into registers while this one is multiplied. `lanes` is 16 or 8: the quads of a
+// workgroup along columns. A block of a is either rows with their steps in fours, or steps with their rows in fours:
+// `put_rows`, `add_rows` and `store_tile_of_rows`, or `put_steps`, `add_steps` and `store_tile_of_steps`.
+//
+// `shared_fma` and `shared_cooperative` define these functions, SHARED_INVOCATIONS and STEPS: the importing file imports one
+// of them, and defines where sums start and end:
+//   fn start_of(column: u32) -> vec4f
+//   fn store_result(part: u32, row: u32, column: u32, value: vec4f)
 #import quads
 
-const SHARED_INVOCATIONS: u32 = 64u;
 const TILE_VALUES: u32 = 4096u; // rows x columns of a workgroup
-const STEPS: u32 = 16u;         // along the inner axis, at once
-const ROW_QUADS: u32 = 4u;      // of a row of a: its 16 steps
-
-// Both factors, a first: [rows, 4], rows with the steps in fours; or [16, rows / 4], steps with rows in fours. Then b:
-// [16, lanes], steps with the columns in fours.
-var<workgroup> block: array<vec4f, 640>;
-
-// 8 rows by two quads of columns.
-struct Sums { left: Rows, right: Rows }
-
-fn sums_of(left: vec4f, right: vec4f) -> Sums {
-    return Sums(all_rows(left), all_rows(right));
-}
-
-fn plus_sums(a: Sums, b: Sums) -> Sums {
-    return Sums(plus(a.left, b.left), plus(a.right, b.right));
-}
-
-fn next_sums(s: Sums) -> Sums {
-    return Sums(next_row(s.left), next_row(s.right));
-}
+const ROW_QUADS: u32 = STEPS / 4u; // of a row of a
 
 // The values of a block that one invocation loads: up to 8 quads of a and 4 of b; `there` has a bit for each of these
 // 12 that is not past an end. The others are set to 0 when they are stored to workgroup memory, not when they are
@@ -57,54 +41,18 @@ fn tile_rows() -> u32 {
     return TILE_VALUES / 4u / lanes;
 }
 
-// Where b starts in `block`.
-fn start_of_b() -> u32 {
-    return tile_rows() * ROW_QUADS;
-}
-
-// The quad of a row of a that holds its steps from `four * 4` on: rows that are loaded at the same time have theirs in
-// different banks. Rows that are a multiple of 8 apart have the same order.
-fn quad_of_row(row: u32, four: u32) -> u32 {
-    return row * ROW_QUADS + (four ^ (row / 2u % 4u));
-}
-
 // The first column and the first row of a workgroup, with tiles of rows along y, wrapping to z.
 fn shared_corner(group: vec3u, groups: vec3u) -> vec2u {
     return vec2u(group.x * lanes * 4u, (group.z * groups.y + group.y) * tile_rows());
 }
 
-// An invocation's position in its workgroup along columns and along rows.
-fn seat(local: u32) -> vec2u {
-    return vec2u(local % (lanes / 2u), local / (lanes / 2u));
-}
-
-// The column of an invocation's left quad within its workgroup's; the right one is `lanes / 2` quads further.
-fn left_column(local: u32) -> u32 {
-    return seat(local).x * 4u;
-}
-
-fn right_column(local: u32) -> u32 {
-    return (seat(local).x + lanes / 2u) * 4u;
-}
-
-// Row i of an invocation's 8 within its workgroup's, if a row of a has its steps in fours: adjacent invocations
-// have adjacent rows, in different banks.
-fn strided_row(local: u32, i: u32) -> u32 {
-    return seat(local).y + i * tile_rows() / 8u;
-}
-
-// The same if a step of a has its rows in fours.
-fn quad_row(local: u32, i: u32) -> u32 {
-    return seat(local).y * 4u + i % 4u + i / 4u * tile_rows() / 2u;
-}
-
-// The row of the factor with rows whose steps an invocation loads in its j-th load, and which four of the 16 steps.
+// The row of the factor with rows whose steps an invocation loads in its j-th load, and which four of the steps.
 fn loaded_row(local: u32, j: u32) -> u32 {
-    return local / 4u + 16u * j;
+    return local / ROW_QUADS + SHARED_INVOCATIONS / ROW_QUADS * j;
 }
 
 fn loaded_four(local: u32) -> u32 {
-    return local % 4u;
+    return local % ROW_QUADS;
 }
 
 // The step that an invocation loads in its j-th load of the factor with columns, and the quad of columns.
@@ -135,7 +83,7 @@ fn steps_there(step: vec4u, end: u32) -> u32 {
         | bit(FIRST_OF_B + 3u, there.w);
 }
 
-// The bits of a's loads whose steps, with rows in fours, are before an end, of 16 steps from k on.
+// The bits of a's loads whose steps, with rows in fours, are before an end, of a block from k on.
 fn row_steps_there(local: u32, k: u32, end: u32) -> u32 {
     var there = 0u;
     for (var j = 0u; j < 8u; j++) {
@@ -144,84 +92,3 @@ fn row_steps_there(local: u32, k: u32, end: u32) -> u32 {
     return there;
 }
 
-fn put_b(loaded: Loaded, local: u32) {
-    let at = start_of_b() + local;
-    block[at] = put_quad(loaded.b0, loaded, FIRST_OF_B);
-    block[at + 64u] = put_quad(loaded.b1, loaded, FIRST_OF_B + 1u);
-    if !narrow() {
-        block[at + 128u] = put_quad(loaded.b2, loaded, FIRST_OF_B + 2u);
-        block[at + 192u] = put_quad(loaded.b3, loaded, FIRST_OF_B + 3u);
-    }
-}
-
-// Stores values to workgroup memory, if a row of a has its steps in fours.
-fn put_rows(loaded: Loaded, local: u32) {
-    let at = quad_of_row(local / 4u, local % 4u);
-    block[at] = put_quad(loaded.a.r0, loaded, 0u);
-    block[at + 64u] = put_quad(loaded.a.r1, loaded, 1u);
-    block[at + 128u] = put_quad(loaded.a.r2, loaded, 2u);
-    block[at + 192u] = put_quad(loaded.a.r3, loaded, 3u);
-    if narrow() {
-        block[at + 256u] = put_quad(loaded.a.r4, loaded, 4u);
-        block[at + 320u] = put_quad(loaded.a.r5, loaded, 5u);
-        block[at + 384u] = put_quad(loaded.a.r6, loaded, 6u);
-        block[at + 448u] = put_quad(loaded.a.r7, loaded, 7u);
-    }
-    put_b(loaded, local);
-}
-
-// The same where a step of a has its rows in fours.
-fn put_steps(loaded: Loaded, local: u32) {
-    block[local] = put_quad(loaded.a.r0, loaded, 0u);
-    block[local + 64u] = put_quad(loaded.a.r1, loaded, 1u);
-    block[local + 128u] = put_quad(loaded.a.r2, loaded, 2u);
-    block[local + 192u] = put_quad(loaded.a.r3, loaded, 3u);
-    if narrow() {
-        block[local + 256u] = put_quad(loaded.a.r4, loaded, 4u);
-        block[local + 320u] = put_quad(loaded.a.r5, loaded, 5u);
-        block[local + 384u] = put_quad(loaded.a.r6, loaded, 6u);
-        block[local + 448u] = put_quad(loaded.a.r7, loaded, 7u);
-    }
-    put_b(loaded, local);
-}
-
-// One step, with its two quads of columns in `block` from here on.
-fn add_shared_step(upper: vec4f, lower: vec4f, at: u32, s: Sums) -> Sums {
-    return Sums(add_step(upper, lower, block[at], s.left), add_step(upper, lower, block[at + lanes / 2u], s.right));
-}
-
-// All steps, if a row of a has its steps in fours.
-fn add_rows(sums: Sums, local: u32) -> Sums {
-    let seat = seat(local);
-    let step = tile_rows() / 8u * ROW_QUADS;
-    var s = sums;
-    for (var q = 0u; q < STEPS / 4u; q++) {
-        let at = quad_of_row(seat.y, q);
-        let a0 = block[at];
-        let a1 = block[at + step];
-        let a2 = block[at + 2u * step];
-        let a3 = block[at + 3u * step];
-        let a4 = block[at + 4u * step];
-        let a5 = block[at + 5u * step];
-        let a6 = block[at + 6u * step];
-        let a7 = block[at + 7u * step];
-        let b = start_of_b() + 4u * q * lanes + seat.x;
-        s = add_shared_step(vec4f(a0.x, a1.x, a2.x, a3.x), vec4f(a4.x, a5.x, a6.x, a7.x), b, s);
-        s = add_shared_step(vec4f(a0.y, a1.y, a2.y, a3.y), vec4f(a4.y, a5.y, a6.y, a7.y), b + lanes, s);
-        s = add_shared_step(vec4f(a0.z, a1.z, a2.z, a3.z), vec4f(a4.z, a5.z, a6.z, a7.z), b + 2u * lanes, s);
-        s = add_shared_step(vec4f(a0.w, a1.w, a2.w, a3.w), vec4f(a4.w, a5.w, a6.w, a7.w), b + 3u * lanes, s);
-    }
-    return s;
-}
-
-// All steps, if a step of a has its rows in fours.
-fn add_steps(sums: Sums, local: u32) -> Sums {
-    let seat = seat(local);
-    let quads = tile_rows() / 4u;
-    var s = sums;
-    for (var k = 0u; k < STEPS; k++) {
-        let at = k * quads + seat.y;
-        s = add_shared_step(block[at], block[at + quads / 2u], start_of_b() + k * lanes + seat.x, s);
-    }
-    return s;
-}

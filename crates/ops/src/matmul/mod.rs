@@ -144,8 +144,9 @@ impl HasEpilogue for Matmul {
         let sizes = [m, k, n];
         let tiles = self.layout(sizes).tiles(sizes, lowering.limits());
         let tile = Tile::choose(lowering, fit, &tiles);
+        let [a, b] = tile.factors(lowering, [a, b]);
         if tile != Tile::Columns {
-            self.push_quads(lowering, epilogue, sizes, tile);
+            self.push_quads(lowering, epilogue, [a, b], sizes, tile);
             return Ok(());
         }
         let b_is_large = lowering.ty(b).bytes() > lowering.limits().window_bytes();

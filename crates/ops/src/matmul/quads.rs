@@ -6,7 +6,8 @@ use super::Matmul;
 use crate::fused::Epilogue;
 use crate::kernels::lib::product_quads::{self, Params};
 use crate::kernels::{
-    matmul as kernel, matmul_quads as quads, matmul_shared as shared, matmul_single as single, matmul_split as split,
+    matmul as kernel, matmul_cooperative as cooperative, matmul_quads as quads, matmul_shared as shared,
+    matmul_single as single, matmul_split as split, matmul_split_cooperative as split_cooperative,
     matmul_subgroup as subgroup,
 };
 use crate::pad::{in_fours, transposed_in_fours};
@@ -25,8 +26,15 @@ impl Matmul {
     }
 
     /// Pushes the calls of a tile in quads.
-    pub(super) fn push_quads(&self, lowering: &mut Lowering, epilogue: Epilogue, sizes: [usize; 3], tile: Tile) {
-        let (a, b, c) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
+    pub(super) fn push_quads(
+        &self,
+        lowering: &mut Lowering,
+        epilogue: Epilogue,
+        [a, b]: [Tensor; 2],
+        sizes: [usize; 3],
+        tile: Tile,
+    ) {
+        let c = lowering.outputs()[0];
         let bias = if self.bias { lowering.inputs()[2] } else { a };
         let gates = epilogue.gates(a);
         let [m, k, n] = sizes;
@@ -62,8 +70,20 @@ impl Matmul {
         let call = match tile {
             Tile::Split => {
                 let overrides = split::Overrides { epilogue, product_quads, quads };
-                push_split(lowering, [a, b, bias, gates], params, overrides);
+                push_split(lowering, [a, b, bias, gates], params, overrides, tile);
                 return;
+            }
+            Tile::Cooperative if self.layout(sizes).split(sizes, lowering.limits()) == Some(Split::Fastest) => {
+                let overrides = split::Overrides { epilogue, product_quads, quads };
+                push_split(lowering, [a, b, bias, gates], params, overrides, tile);
+                return;
+            }
+            Tile::Cooperative => {
+                let overrides = cooperative::Overrides { epilogue, product_quads, quads };
+                match self.transpose_a {
+                    true => cooperative::Tn { a, b, bias, gates, c }.call(params, overrides, workgroups),
+                    false => cooperative::Nn { a, b, bias, gates, c }.call(params, overrides, workgroups),
+                }
             }
             Tile::Subgroup => {
                 let tiles = subgroup_tiles(rows, columns);
@@ -98,18 +118,29 @@ impl Matmul {
 }
 
 /// Pushes the calls that compute blocks of the inner axis in parallel and then add them.
-fn push_split(lowering: &mut Lowering, [a, b, bias, gates]: [Tensor; 4], params: Params, overrides: split::Overrides) {
+fn push_split(
+    lowering: &mut Lowering,
+    [a, b, bias, gates]: [Tensor; 4],
+    params: Params,
+    overrides: split::Overrides,
+    tile: Tile,
+) {
     let [rows, inner, columns] = [params.rows, params.inner, params.columns].map(|n| n as usize);
     let blocks = inner.div_ceil(BLOCK);
     let partial = lowering.scratch(TensorType::f32([blocks, rows, columns]));
-    let single = rows <= FEW_ROWS;
+    let single = rows <= FEW_ROWS && tile == Tile::Split;
     let spread = if single { single_tiles(rows, columns) } else { shared_tiles(rows, columns) };
     let overrides = split::Overrides { quads: spread.overrides(), ..overrides };
     let [x, y, _] = spread.workgroups;
     let workgroups = [x, y, blocks as u32];
-    let call = match single {
-        true => split::Single { a, b, c: partial }.call(params, overrides, workgroups),
-        false => split::Tiles { a, b, c: partial }.call(params, overrides, workgroups),
+    let call = if tile == Tile::Cooperative {
+        let split::Overrides { epilogue, product_quads, quads } = overrides;
+        let overrides = split_cooperative::Overrides { epilogue, product_quads, quads };
+        split_cooperative::Tiles { a, b, c: partial }.call(params, overrides, workgroups)
+    } else if single {
+        split::Single { a, b, c: partial }.call(params, overrides, workgroups)
+    } else {
+        split::Tiles { a, b, c: partial }.call(params, overrides, workgroups)
     };
     lowering.push(call.flops(2 * rows * inner * columns));
     let merge = split::Merge { bias, gates, c: lowering.outputs()[0], partial };
@@ -129,23 +160,47 @@ pub(super) enum ProductLayout {
 
 impl ProductLayout {
     /// The candidate tiles, the default first.
-    pub(super) fn tiles(self, [m, k, n]: [usize; 3], limits: &Limits) -> Vec<(Tile, &'static Kernel)> {
-        let [rows, columns] = if self == ProductLayout::NnOfTransposed { [n, m] } else { [m, n] };
-        let few = rows <= FEW_ROWS;
+    pub(super) fn tiles(self, sizes: [usize; 3], limits: &Limits) -> Vec<(Tile, &'static Kernel)> {
+        let few = self.rows_and_columns(sizes)[0] <= FEW_ROWS;
         let mut tiles = match self {
             ProductLayout::Tn => return TN.to_vec(),
             _ if few => NN_OF_FEW_ROWS.to_vec(),
             _ => NN.to_vec(),
         };
-        let blocks = k.div_ceil(BLOCK);
-        let [x, y, z] = if few { single_tiles(rows, columns) } else { shared_tiles(rows, columns) }.workgroups;
-        if blocks > 1 && z == 1 && 4 * (blocks * rows * columns) as u64 <= limits.window_bytes() {
-            let kernel = if few { split::Single::KERNEL } else { split::Tiles::KERNEL };
-            let idle = x * y < BUSY && blocks >= MANY_BLOCKS && !subgroups_of_8(limits);
-            tiles.insert(if idle { 0 } else { tiles.len() }, (Tile::Split, kernel));
+        let kernel = if few { split::Single::KERNEL } else { split::Tiles::KERNEL };
+        match self.split(sizes, limits) {
+            Some(Split::Fastest) => tiles.insert(0, (Tile::Split, kernel)),
+            Some(Split::Possible) => tiles.push((Tile::Split, kernel)),
+            None => {}
         }
         tiles
     }
+
+    /// Whether blocks of the inner axis can be computed in parallel.
+    fn split(self, sizes: [usize; 3], limits: &Limits) -> Option<Split> {
+        let [rows, columns] = self.rows_and_columns(sizes);
+        let few = rows <= FEW_ROWS;
+        let blocks = sizes[1].div_ceil(BLOCK);
+        let [x, y, z] = if few { single_tiles(rows, columns) } else { shared_tiles(rows, columns) }.workgroups;
+        let fits = blocks > 1 && z == 1 && 4 * (blocks * rows * columns) as u64 <= limits.window_bytes();
+        if self == ProductLayout::Tn || !fits {
+            return None;
+        }
+        let idle = x * y < BUSY && blocks >= MANY_BLOCKS && !subgroups_of_8(limits);
+        Some(if idle { Split::Fastest } else { Split::Possible })
+    }
+
+    fn rows_and_columns(self, [m, _, n]: [usize; 3]) -> [usize; 2] {
+        if self == ProductLayout::NnOfTransposed { [n, m] } else { [m, n] }
+    }
+}
+
+/// What blocks of the inner axis in parallel are for a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Split {
+    /// The fastest by rule: other tiles leave much of a GPU idle.
+    Fastest,
+    Possible,
 }
 
 /// Fewer workgroups leave much of a GPU idle.
@@ -156,7 +211,8 @@ const MANY_BLOCKS: usize = 2;
 const BLOCK: usize = split::BLOCK as usize;
 /// The largest number of rows for which other tiles are mostly empty.
 const FEW_ROWS: usize = 4;
-const NN: [(Tile, &Kernel); 5] = [
+const NN: [(Tile, &Kernel); 6] = [
+    (Tile::Cooperative, cooperative::Nn::KERNEL),
     (Tile::Shared, shared::Nn::KERNEL),
     (Tile::Quads, quads::Nn::KERNEL),
     (Tile::Subgroup, subgroup::Nn::KERNEL),
@@ -165,7 +221,8 @@ const NN: [(Tile, &Kernel); 5] = [
 ];
 const NN_OF_FEW_ROWS: [(Tile, &Kernel); 3] =
     [(Tile::Single, single::Nn::KERNEL), (Tile::Quads, quads::Nn::KERNEL), (Tile::Columns, kernel::Nn::KERNEL)];
-const TN: [(Tile, &Kernel); 4] = [
+const TN: [(Tile, &Kernel); 5] = [
+    (Tile::Cooperative, cooperative::Tn::KERNEL),
     (Tile::Shared, shared::Tn::KERNEL),
     (Tile::Quads, quads::Tn::KERNEL),
     (Tile::Subgroup, subgroup::Tn::KERNEL),
