@@ -30,6 +30,7 @@ mod load_img;
 mod long_sums;
 mod losses;
 mod memory;
+mod mixed_precision;
 mod model_files;
 mod native;
 mod non_finite;

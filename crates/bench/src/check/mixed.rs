@@ -48,7 +48,7 @@ impl Op for OfRoundedFactors {
 /// Products and convolutions against their references in f64 with rounded factors, also with special values.
 fn products() -> Check {
     Check::new("products in mixed precision", |device| {
-        let mut comparison = Comparison { precision: Precision::Mixed, ..Comparison::default() };
+        let mut comparison = Comparison::in_precision(Precision::Mixed);
         let of_ops = tiles::products().into_iter().chain(large()).map(|(op, inputs)| {
             let name = format!("{} {}", op.name(), inputs[0].ty);
             Case { name, op, inputs, rewritten: vec![], step: Step::default(), differentiable: vec![] }

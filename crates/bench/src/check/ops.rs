@@ -32,7 +32,7 @@ pub fn checks() -> Vec<Check> {
 #[derive(Default)]
 pub(super) struct Comparison {
     /// The precision in which cases are run.
-    pub precision: Precision,
+    precision: Precision,
     cases: usize,
     specials: usize,
     largest: f64,
@@ -55,6 +55,11 @@ fn compare(device: &Device, cases: &[Case]) -> Outcome {
 }
 
 impl Comparison {
+    /// A comparison of cases run in this precision.
+    pub fn in_precision(precision: Precision) -> Comparison {
+        Comparison { precision, ..Comparison::default() }
+    }
+
     /// Compares a case with its reference, computed by the default kernel and optionally by all alternative kernels.
     pub fn add(&mut self, device: &Device, case: &Case, all_kernels: bool) {
         if let Err(error) = self.try_add(device, case, all_kernels) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiln_graph::{Graph, Limits, Plan, Tensor};
+use kiln_graph::{Graph, Limits, Plan, Precision, Tensor};
 
 use crate::ops::{Add, Descend, Double, Triple, given, keep};
 
@@ -30,6 +30,19 @@ fn an_op_takes_over_the_next_one_with_its_other_inputs_behind_its_own() {
     let names: Vec<_> = call.arguments.iter().map(|argument| plan.buffers[argument.buffer].name.as_deref()).collect();
     assert_eq!(names, [Some("x"), Some("y"), Some("sum")]);
     assert_eq!(plan.slot_bytes(), 0, "what lies between is nowhere");
+}
+
+#[test]
+fn nodes_of_different_precision_are_not_fused() {
+    let mut graph = Graph::new();
+    let [x, y] = ["x", "y"].map(|name| given(&mut graph, name, 100));
+    let tripled = graph.add(Triple, &[x]).unwrap();
+    graph.set_precision(Precision::Mixed);
+    let sum = graph.add(Add, &[y, tripled]).unwrap();
+    keep(&mut graph, sum, "sum");
+    let plan = Plan::new(&graph, &Limits::WEBGPU).unwrap();
+    let kernels: Vec<_> = plan.calls.iter().map(|call| call.kernel.name).collect();
+    assert_eq!(kernels, ["triple.forward", "add.forward"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The nodes appended by reverse-mode differentiation, and their values.
 
-use kiln_graph::{Array, Graph, Interpreter, Step, Tensor};
+use kiln_graph::{Array, Graph, Interpreter, Precision, Step, Tensor};
 
 use crate::ops::{Double, Multiply, Sum, adding, given};
 
@@ -42,6 +42,21 @@ fn data_get_no_gradient() {
     assert_eq!(appended(&graph, 2), ["multiply"; 3]);
     let values = [(x, 3.0), (w1, 5.0), (w2, 7.0), (seed, 1.0)];
     assert_eq!([0, 1].map(|w| value(&graph, &values, found[w].unwrap())), [21.0, 15.0]);
+}
+
+#[test]
+fn a_gradient_has_the_precision_of_its_node_and_later_nodes_keep_theirs() {
+    let mut graph = Graph::new();
+    let [x, w1, w2, seed] = ["x", "w1", "w2", "seed"].map(|name| given(&mut graph, name, 1));
+    graph.set_precision(Precision::Mixed);
+    let first = graph.add(Multiply, &[x, w1]).unwrap();
+    graph.set_precision(Precision::Float32);
+    let last = graph.add(Multiply, &[first, w2]).unwrap();
+    graph.gradients(last, seed, &[w1, w2], &adding()).unwrap();
+    let precisions: Vec<_> = graph.nodes()[2..].iter().map(|node| node.precision).collect();
+    // Two gradients of the last, then one of the first.
+    assert_eq!(precisions, [Precision::Float32, Precision::Float32, Precision::Mixed]);
+    assert_eq!(graph.precision(), Precision::Float32);
 }
 
 #[test]
