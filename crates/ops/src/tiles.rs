@@ -2,8 +2,8 @@
 
 use kiln_graph::{Kernel, Limits, Lowering, Precision, Tensor};
 
-use crate::round_f16::rounded;
 use crate::kernels::{conv2d, conv2d_subgroup, global_max_pool2d, lib, matmul, max_pool2d, moments};
+use crate::round_f16::rounded;
 
 /// Workgroups along columns, then along rows, which wrap from y to z beyond WebGPU's limit of 65,535.
 pub(crate) fn spread(rows: usize, rows_each: u32, columns: usize, columns_each: u32) -> [u32; 3] {
