@@ -30,5 +30,5 @@ pub use measure::{Measured, Samples, measure};
 pub use mutations::{FUZZ_VARIABLE, mutations};
 pub use peak::Peak;
 pub use recorder::Recorder;
-pub use training::{Training, made_up};
-pub use workloads::{Given, Workload, networks, workloads};
+pub use training::{Training, TrainingWorkload, made_up, trainings};
+pub use workloads::{Given, Workload, workloads};

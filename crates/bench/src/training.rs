@@ -3,14 +3,57 @@
 use std::time::{Duration, Instant};
 
 use kiln::data::{Dataset, Labels};
-use kiln::graph::{Array, DType};
+use kiln::graph::{Array, DType, DeviceInfo};
 use kiln::losses::{Loss, SparseCategoricalCrossentropy};
-use kiln::{Compile, Device, Fit, Model, Result};
+use kiln::models::{self, Top};
+use kiln::{Compile, Device, Fit, Model, Precision, Result};
+
+use crate::workloads::{is_gpu, networks};
 
 /// The number of steps from which the length of a run is estimated.
 const FIRST_STEPS: usize = 4;
 const MOST_STEPS: usize = 256;
 const LOSS: SparseCategoricalCrossentropy = SparseCategoricalCrossentropy { from_logits: false };
+
+/// A network and how it is trained to be measured.
+pub struct TrainingWorkload {
+    /// The network.
+    pub network: Model,
+    /// The precision of its products.
+    pub precision: Precision,
+    /// The samples of a step.
+    pub batch_size: usize,
+}
+
+impl TrainingWorkload {
+    /// `training/lenet`
+    pub fn id(&self) -> String {
+        format!("training/{}", self.name())
+    }
+
+    /// `lenet`, or `lenet.mixed` in mixed precision.
+    pub fn name(&self) -> String {
+        let precision = if self.precision == Precision::Mixed { ".mixed" } else { "" };
+        format!("{}{precision}", self.network.name())
+    }
+}
+
+/// The trainings that a device is measured with: LeNet and the deeper network for CIFAR-10 in batches of 128; on GPUs also
+/// InceptionV3 in batches of 32; and all of them in mixed precision, too, if the device has cooperative matrices.
+pub fn trainings(device: &DeviceInfo) -> Vec<TrainingWorkload> {
+    let mut trainings = Vec::new();
+    for precision in [Precision::Float32, Precision::Mixed] {
+        if precision == Precision::Mixed && !device.limits.cooperative_matrices {
+            continue;
+        }
+        trainings.extend(networks().map(|network| TrainingWorkload { network, precision, batch_size: 128 }));
+        if is_gpu(device) {
+            let network = models::inception_v3([299, 299, 3], Top::IMAGENET);
+            trainings.push(TrainingWorkload { network, precision, batch_size: 32 });
+        }
+    }
+    trainings
+}
 
 /// A training of a classifier by [`Model::fit`] with Adam on made-up images, in batches of equal size.
 pub struct Training {
@@ -25,10 +68,11 @@ impl Training {
     ///
     /// # Errors
     /// If the model is not a classifier, or the device fails.
-    pub fn new(device: &Device, mut model: Model, batch_size: usize, length: Duration) -> Result<Training> {
+    pub fn new(device: &Device, workload: TrainingWorkload, length: Duration) -> Result<Training> {
+        let TrainingWorkload { network: mut model, precision, batch_size } = workload;
         let data = made_up(&model, FIRST_STEPS * batch_size, &LOSS)?;
         let start = Instant::now();
-        model.compile(device, Compile { loss: LOSS.into(), ..Compile::default() })?;
+        model.compile(device, Compile { loss: LOSS.into(), precision, ..Compile::default() })?;
         let mut training = Training { model, data: data.head(batch_size), batch_size, first_step: Duration::ZERO };
         training.run()?;
         training.first_step = start.elapsed();
@@ -59,11 +103,6 @@ impl Training {
     /// The time from compiling the model to the end of its first step.
     pub fn first_step(&self) -> Duration {
         self.first_step
-    }
-
-    /// The model's name.
-    pub fn name(&self) -> &str {
-        self.model.name()
     }
 }
 

@@ -82,7 +82,7 @@ pub struct Workload {
 impl Workload {
     /// Whether a device is measured with it.
     fn suits(&self, device: &DeviceInfo) -> bool {
-        !self.only_gpus || !matches!(device.kind, DeviceKind::Cpu | DeviceKind::Software)
+        !self.only_gpus || is_gpu(device)
     }
 
     /// `conv2d/lenet.conv1`
@@ -164,6 +164,11 @@ fn layers(model: &Model) -> Result<Vec<Layer>> {
     Ok(layers)
 }
 
+/// Whether a device is a GPU.
+pub(crate) fn is_gpu(device: &DeviceInfo) -> bool {
+    !matches!(device.kind, DeviceKind::Cpu | DeviceKind::Software)
+}
+
 /// The layers of InceptionV3 that are measured, by Keras' names: a convolution 3x3, a 1x7 and a 1x1.
 const OF_INCEPTION_V3: [&str; 3] = ["conv2d_4", "conv2d_36", "conv2d_85"];
 
@@ -171,7 +176,7 @@ const OF_INCEPTION_V3: [&str; 3] = ["conv2d_4", "conv2d_36", "conv2d_85"];
 const OF_VGG16: [&str; 5] = ["block1_conv2", "block2_conv2", "block3_conv2", "block4_conv2", "block5_conv2"];
 
 /// The networks whose trainings and ops are measured: LeNet and the deeper network for CIFAR-10.
-pub fn networks() -> [Model; 2] {
+pub(crate) fn networks() -> [Model; 2] {
     [models::lenet([28, 28, 1], CLASSES), models::cifar10_deep([32, 32, 3], CLASSES)]
 }
 

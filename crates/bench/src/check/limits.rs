@@ -12,7 +12,10 @@ pub fn check() -> Check {
     Check::new("a training in small bindings", |device| {
         let small = device.with_binding_limit(BYTES)?;
         let mut problems = Vec::new();
-        for precision in Precision::ALL {
+        // Cooperative matrices add in another order than the tiles of tensors that do not fit in a binding.
+        let comparable =
+            |precision: &Precision| *precision == Precision::Float32 || !device.info().limits.cooperative_matrices;
+        for precision in Precision::ALL.into_iter().filter(comparable) {
             let (whole, in_windows) = (twice::train(device, precision)?, twice::train(&small, precision)?);
             problems.extend(twice::different(&whole, &in_windows));
         }

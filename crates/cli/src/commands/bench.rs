@@ -4,16 +4,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use kiln::Device;
 use kiln::graph::Timing;
-use kiln::{Device, Model};
-use kiln_bench::{Measured, Peak, Samples, Training, Workload, measure, networks, workloads};
+use kiln_bench::{Measured, Peak, Samples, Training, TrainingWorkload, Workload, measure, trainings, workloads};
 use serde_json::{Value, json};
 
 use super::{counted, devices, show};
 use crate::error::Error;
 use crate::progress::rate;
 
-const BATCH: usize = 128;
 /// A machine is disturbed if its peak changes by more than this factor.
 const CHANGE: f64 = 1.1;
 /// It is also disturbed if more than a quarter of all times spread by more than this share.
@@ -22,7 +21,8 @@ const SPREAD: f64 = 0.3;
 /// Measure the speed of a device: of the kernels of a training, and of whole trainings.
 ///
 /// Each op runs alone, on the shapes of LeNet, of the deeper network for CIFAR-10 and of some of InceptionV3's layers; on
-/// GPUs, also on those of VGG16's blocks and of a large product. The last column is the kernel that did most of the work.
+/// GPUs, also on those of VGG16's blocks and of a large product. Trainings are of these two networks, on GPUs also of
+/// InceptionV3, and in mixed precision, too, where the device has cooperative matrices. The last column is the kernel that did most of the work.
 /// Products are reported in GFLOP/s, all other ops in GB/s of their inputs and outputs, both also as a share of the
 /// device's peak: a loop of multiply-adds, and a copy larger than its caches, measured at the beginning. Tensors that
 /// stay in a cache may exceed the copy. Times are the median of several runs (for trainings, the best) with their
@@ -53,6 +53,7 @@ pub struct Arguments {
 /// The measured speed of a training.
 struct Trained {
     id: String,
+    batch_size: usize,
     images_per_second: f64,
     /// The spread of its times, as a share of their median.
     spread: f64,
@@ -108,20 +109,23 @@ impl Output {
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let id_of = |model: &Model| format!("training/{}", model.name());
     let device = devices::open(arguments.device.as_deref())?;
     let (suited, too_large) = workloads(device.info())?;
-    let names = || suited.iter().chain(&too_large).map(Workload::id).chain(networks().iter().map(id_of)).collect();
+    let trainings = trainings(device.info());
+    let names = || {
+        let kernels = suited.iter().chain(&too_large).map(Workload::id);
+        kernels.chain(trainings.iter().map(TrainingWorkload::id)).collect()
+    };
     let wanted = |id: &str| arguments.filter.as_ref().is_none_or(|filter| id.contains(filter));
     let workloads: Vec<&Workload> = suited.iter().filter(|workload| wanted(&workload.id())).collect();
     let left_out = too_large.iter().filter(|workload| wanted(&workload.id())).count();
-    let networks: Vec<Model> = networks().into_iter().filter(|model| wanted(&id_of(model))).collect();
-    if workloads.is_empty() && networks.is_empty() && left_out == 0 {
+    if workloads.is_empty() && !trainings.iter().any(|training| wanted(&training.id())) && left_out == 0 {
         return Err(Error::Filter { found: arguments.filter.clone().unwrap_or_default(), names: names() });
     }
+    let trainings: Vec<TrainingWorkload> = trainings.into_iter().filter(|training| wanted(&training.id())).collect();
     let budget = Duration::from_secs_f64(arguments.seconds);
 
-    let output = Output::new(workloads.len() + networks.len(), arguments.json);
+    let output = Output::new(workloads.len() + trainings.len(), arguments.json);
     output.line(&device.info().to_string());
     output.doing("the device's peak");
     let peak = Peak::measure(&device)?;
@@ -148,13 +152,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         }
         output.bar.inc(1);
     }
-    if !networks.is_empty() {
+    if !trainings.is_empty() {
         output.line(&format!("\n{}", Trained::heading()));
     }
-    for model in networks {
-        let id = id_of(&model);
+    for training in trainings {
+        let id = training.id();
         output.doing(&id);
-        match train(id.clone(), &device, model, budget) {
+        match train(&device, training, budget) {
             Ok(trained) => {
                 output.line(&trained.line());
                 report.trainings.push(trained);
@@ -174,16 +178,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 }
 
 /// The best of several runs, because other load on the machine only slows them down.
-fn train(id: String, device: &Device, model: Model, budget: Duration) -> Result<Trained, Error> {
+fn train(device: &Device, training: TrainingWorkload, budget: Duration) -> Result<Trained, Error> {
     const RUNS: usize = 10;
-    let mut training = Training::new(device, model, BATCH, budget)?;
+    let (id, batch_size) = (training.id(), training.batch_size);
+    let mut training = Training::new(device, training, budget)?;
     let mut seconds = Vec::new();
     for _ in 0..RUNS {
         seconds.push(training.run()?.as_secs_f64());
     }
     let seconds = Samples::new(seconds);
     let images_per_second = training.samples() as f64 / seconds.fastest();
-    Ok(Trained { id, images_per_second, spread: seconds.spread(), first_step: training.first_step() })
+    Ok(Trained { id, batch_size, images_per_second, spread: seconds.spread(), first_step: training.first_step() })
 }
 
 impl Trained {
@@ -192,7 +197,7 @@ impl Trained {
     }
 
     fn line(&self) -> String {
-        let Trained { id, images_per_second, spread, first_step } = self;
+        let Trained { id, images_per_second, spread, first_step, .. } = self;
         let (speed, spread, first_step) = (rate(*images_per_second), 100.0 * spread, first_step.as_secs_f64());
         format!("{id:<30} {speed:>12} {spread:>4.0} % {first_step:>14.2}")
     }
@@ -241,9 +246,9 @@ impl Report {
             value
         };
         let training = |trained: &Trained| {
-            let Trained { id, images_per_second, spread, first_step } = trained;
+            let Trained { id, batch_size, images_per_second, spread, first_step } = trained;
             json!({
-                "id": id, "batch_size": BATCH, "images_per_second": images_per_second, "spread": spread,
+                "id": id, "batch_size": batch_size, "images_per_second": images_per_second, "spread": spread,
                 "first_step_seconds": first_step.as_secs_f64(),
             })
         };
@@ -286,7 +291,7 @@ mod tests {
     fn a_disturbed_machine_is_told_by_its_peak_and_by_spreads() {
         let trained = |spread| {
             let (id, first_step) = ("training/lenet".to_owned(), Duration::ZERO);
-            Trained { id, images_per_second: 1.254, spread, first_step }
+            Trained { id, batch_size: 128, images_per_second: 1.254, spread, first_step }
         };
         let mut quiet = report();
         quiet.trainings.extend([0.05, 0.02, 0.04, 0.03, 0.9].map(trained));
