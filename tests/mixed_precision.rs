@@ -67,12 +67,16 @@ fn products_in_mixed_precision_are_those_of_rounded_factors_by_either_algorithm(
     let has_factors = |case: &Case| PRODUCTS.contains(&case.op.name()) && case.inputs[0].data.len() < 20_000;
     let of_ops: Vec<Case> = cases().into_iter().filter(has_factors).collect();
     let of_gradients = of_ops.iter().step_by(5).flat_map(|case| case.gradients().unwrap()).filter(has_factors);
+    let algorithms = match device().limits().unwrap().gpu_kernels {
+        true => &[Algorithms::Fast][..], // as directly
+        false => &[Algorithms::Fast, Algorithms::Direct],
+    };
     let mut compared: BTreeMap<&str, usize> = BTreeMap::new();
     for case in of_gradients.chain(of_ops.iter().cloned()) {
         let mut inputs = case.inputs.clone();
         inputs.iter_mut().take(2).for_each(|factor| *factor = rounded(factor));
         let expected = &case.op.reference(&inputs.iter().collect::<Vec<_>>(), &case.step)[0];
-        for algorithms in [Algorithms::Fast, Algorithms::Direct] {
+        for &algorithms in algorithms {
             let device = device().with_algorithms(algorithms);
             let found = result(&device, &case.op, &case.inputs, Precision::Mixed);
             let error = found.relative_error(expected);
@@ -388,10 +392,11 @@ fn mnist() -> Dataset {
 
 #[test]
 fn lenet_learns_in_mixed_precision_as_in_f32() {
-    let data = mnist().head(1280);
+    let data = mnist().head(640);
     let losses = |precision| {
         let mut model = with(models::lenet([28, 28, 1], 10), Compile { precision, ..Compile::default() });
-        let history = model.fit(&data, Fit { batch_size: 64, epochs: 3, ..Fit::default() }).unwrap();
+        // 200 steps.
+        let history = model.fit(&data, Fit { batch_size: 16, epochs: 5, ..Fit::default() }).unwrap();
         let losses: Vec<f64> = history.epochs.iter().map(|logs| logs.loss).collect();
         (losses, model.evaluate(&data).unwrap().get("accuracy").unwrap(), model.loss_scale().unwrap())
     };
@@ -400,7 +405,7 @@ fn lenet_learns_in_mixed_precision_as_in_f32() {
     for (found, expected) in mixed.iter().zip(&single) {
         assert!((found - expected).abs() < 0.05 * single[0], "{mixed:?}, in f32 {single:?}");
     }
-    assert!(mixed[2] < 0.5 * mixed[0], "{mixed:?}");
+    assert!(mixed[4] < 0.2 * mixed[0] && in_mixed > 0.9, "{mixed:?}, {in_mixed}");
     assert!((in_mixed - accuracy).abs() < 0.02, "{in_mixed}, in f32 {accuracy}");
     assert_eq!(scale.map(|state| state.skipped_steps), Some(0));
 }

@@ -24,6 +24,31 @@ pub struct Compile {
     pub loss: Arc<dyn Loss>,
     /// The precision of matrix products and convolutions, in training, evaluations and predictions. Never chosen by
     /// tuning, because it changes results.
+    ///
+    /// [`Precision::Mixed`] rounds the factors of the products of layers: their inputs and kernels, and in the backward pass
+    /// the gradients of their outputs. Preprocessing, augmentation, losses, metrics, weights and the optimizer's state are in
+    /// 32-bit floats. Factors from 65,520 on become infinite. In the forward pass, this makes the loss infinite or NaN, which
+    /// is an error of [`fit`](crate::Model::fit) as in any precision: scale the samples, or normalize. In the backward pass,
+    /// dynamic scaling of the loss keeps gradients in range ([`LossScale`](crate::LossScale)).
+    ///
+    /// ```
+    /// use kiln::data::{Dataset, Labels};
+    /// use kiln::layers::{Activation, Dense};
+    /// use kiln::losses::MeanSquaredError;
+    /// use kiln::{Compile, Device, Fit, Precision, Sequential};
+    ///
+    /// let mut model = Sequential::new([2]);
+    /// model.add(Dense::new(8).activation(Activation::Tanh));
+    /// model.add(Dense::new(1));
+    /// let compile = Compile { loss: MeanSquaredError.into(), metrics: vec![], ..Compile::default() };
+    /// model.compile(&Device::cpu()?, Compile { precision: Precision::Mixed, ..compile })?;
+    /// let labels = Labels::values(vec![0.0, 1.0, 1.0, 0.0], 1);
+    /// let data = Dataset::from_f32([2], vec![0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0], labels)?;
+    /// model.fit(&data, Fit { epochs: 2, ..Fit::default() })?;
+    /// let scale = model.loss_scale()?.expect("mixed precision has a loss scale");
+    /// assert_eq!((scale.scale, scale.skipped_steps), (32_768.0, 0));
+    /// # Ok::<(), kiln::Error>(())
+    /// ```
     pub precision: Precision,
     /// The metrics to measure in addition to the loss: `vec![Accuracy.into()]`.
     pub metrics: Vec<Arc<dyn Metric>>,

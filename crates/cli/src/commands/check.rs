@@ -12,9 +12,10 @@ use crate::error::Error;
 ///
 /// Runs every op on inputs of many sizes and compares it with a reference in 64-bit floats, also with a NaN, an
 /// infinity, a -0 or a denormal in each input in turn (the "special" cases); compares the bits of all tiles of products
-/// and convolutions, which must be equal on Vulkan; compares a training with one recorded from Keras; and checks that
-/// the same training is bit-identical when repeated and when its tensors are split to fit small bindings. The table has
-/// the largest error of each, relative to the largest value. Please include it in bug reports about a driver.
+/// and convolutions, which must be equal on Vulkan; compares a training with one recorded from Keras; checks that the
+/// same training is bit-identical when repeated and when its tensors are split to fit small bindings; and checks products,
+/// the rounding of their factors and a training in mixed precision. The table has the largest error of each, relative to
+/// the largest value. Please include it in bug reports about a driver.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
