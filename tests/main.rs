@@ -15,6 +15,7 @@ mod callback_files;
 mod callbacks;
 mod check;
 mod common;
+mod cooperative;
 mod ema;
 mod errors;
 mod fit;

@@ -85,8 +85,10 @@ pub fn unpack(archive: &Path, into: &Path) -> Result<(), Error> {
     let allowed = Rc::new(Cell::new(HEADERS));
     let contents = Bounded { contents, allowed: allowed.clone() };
     let mut links = Vec::new();
-    for entry in tar::Archive::new(contents).entries().map_err(failed)? {
-        let mut entry = entry.map_err(failed)?;
+    for (index, entry) in tar::Archive::new(contents).entries().map_err(failed)?.enumerate() {
+        // The error of a file of another kind would quote its bytes.
+        let is_other_kind = index == 0 && !packed;
+        let mut entry = entry.map_err(|error| if is_other_kind { no_archive(archive) } else { failed(error) })?;
         let path = entry.path().map_err(failed)?.into_owned();
         let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if !inside {
@@ -114,6 +116,11 @@ pub fn unpack(archive: &Path, into: &Path) -> Result<(), Error> {
     links::copy(links, into, &mut taken)?;
     bar.finish_and_clear();
     Ok(())
+}
+
+fn no_archive(archive: &Path) -> Error {
+    let problem = "expected a folder or an archive, .tar or .tar.gz, found a file of another kind".to_owned();
+    Error::Archive { archive: archive.to_owned(), problem }
 }
 
 /// The disk space used by an archive so far.

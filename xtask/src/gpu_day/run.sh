@@ -9,11 +9,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 OUT=${OUT:-$here/results}
 began=$(date +%s)
 limit=525 # seconds: what is running then is ended within the 9 minutes
-seconds=0.3 steps=100 profiled=20 small=128 batch=32 epochs=2
+seconds=0.3 steps=50 profiled=20 small=128 batch=32 epochs=2
 check='' filter='' large=inception_v3 mnist=$here/mnist torch_device=cuda
 if [ "${1:-}" = --rehearse ]; then
     seconds=0.01 steps=2 profiled=2 small=2 batch=2 epochs=1
-    check=bits filter=lenet.fc2 large=cifar10_simple mnist=$here/mnist-few torch_device=cpu
+    check=softmax filter=lenet.fc2 large=cifar10_simple mnist=$here/mnist-few torch_device=cpu
     export KILN_DEVICE=${KILN_DEVICE:-llvmpipe}
 fi
 mkdir -p "$OUT"
@@ -56,7 +56,11 @@ step() {
     tail -n "${lines:-3}" "$OUT/$name.txt"
 }
 
-profile() { step "profile-$1" "$3" "$kiln" profile "$1" --batch-size "$2" --steps "$profiled" --out "$OUT/profile-$1"; }
+precision=float32
+profile() {
+    step "profile-$1-$precision" "$3" "$kiln" profile "$1" --precision "$precision" --batch-size "$2" --steps "$profiled" \
+        --out "$OUT/profile-$1-$precision"
+}
 bench() { step "bench-$1" "$2" env KILN_TUNE="$1" "$kiln" bench ${filter:+"$filter"} --json --seconds "$seconds"; }
 # In another folder than that of torch.py, which Python would import.
 has_torch=$(cd / && python3 -c 'import torch' 2>/dev/null && echo yes)
@@ -72,18 +76,24 @@ torch() {
 # What matters most comes first: the time may not suffice for everything.
 nvidia-smi >"$OUT/nvidia-smi.txt" 2>&1
 lines=12 step devices 15 "$kiln" devices
-lines=4 step check 90 "$kiln" check ${check:+"$check"}
+lines=4 step check 150 "$kiln" check ${check:+"$check"}
 # 469 steps an epoch.
 step train-lenet 60 "$kiln" train lenet --data "$mnist" --epochs "$epochs" --out "$OUT/lenet" --overwrite
+step train-lenet-mixed 60 "$kiln" train lenet --data "$mnist" --epochs "$epochs" --precision mixed --out "$OUT/lenet-mixed" \
+    --overwrite
 step evaluate-lenet 20 "$kiln" evaluate "$OUT/lenet" --data "$mnist"
-rm -f "$OUT"/lenet/*.safetensors "$OUT"/lenet/*.png
+rm -f "$OUT"/lenet*/*.safetensors "$OUT"/lenet*/*.png
+profile lenet "$small" 20
+profile cifar10_deep "$small" 20
+profile "$large" "$batch" 40
+precision=mixed
 profile lenet "$small" 20
 profile cifar10_deep "$small" 20
 profile "$large" "$batch" 40
 bench off 90
-torch 1 75
+torch 1 90
 bench full 120
-torch 2 75
+torch 2 90
 bench cached 75
 tar czf "$OUT/all.tar.gz" -C "$OUT" --exclude all.tar.gz . 2>/dev/null
 rm -rf "$libraries"

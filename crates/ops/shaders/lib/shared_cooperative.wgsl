@@ -9,13 +9,13 @@ const SUBGROUP: u32 = 32u;  // invocations
 const PADDING: u32 = 2u;    // quads after each row, which puts adjacent rows into different banks
 const MATRIX: u32 = 16u;    // rows, columns and steps of a cooperative matrix
 const MATRIX_QUADS: u32 = MATRIX / 4u;
-const SUBGROUP_QUADS: u32 = SUBGROUP * MATRIX / 4u; // of two matrices side by side
+const SUBGROUP_VALUES: u32 = SUBGROUP * MATRIX; // of two matrices side by side
 
 // Both factors, a first: rows with the steps in fours, or steps with the rows in fours. Then b: steps with the columns in
 // fours.
 var<workgroup> block: array<vec4<f16>, 1600>;
-// Two matrices of each subgroup side by side: [4, 16, 8].
-var<workgroup> results: array<vec4f, 512>;
+// Two matrices of each subgroup side by side: [4, 16, 32].
+var<workgroup> results: array<f32, 2048>;
 
 // A subgroup's sums: two matrices of 16 rows below two.
 struct Sums {
@@ -163,23 +163,30 @@ fn add_steps(sums: Sums, local: u32) -> Sums {
     return s;
 }
 
-// Stores a quad of each subgroup's two matrices in `results`, whose first row in the subgroup is this one.
+// Stores a quad of each subgroup's two matrices in `results`, whose first row in the subgroup's sums is this one.
 fn store_results(part: u32, corner: vec2u, first_row: u32, local: u32) {
     for (var subgroup = 0u; subgroup < SHARED_INVOCATIONS / SUBGROUP; subgroup++) {
         let at = corner + subgroup_corner(subgroup);
         let row = at.y + first_row + local / 8u;
         let column = at.x + local % 8u * 4u;
-        store_result(part, row, column, results[subgroup * SUBGROUP_QUADS + local] + start_of(column));
+        let first = subgroup * SUBGROUP_VALUES + local * 4u;
+        let sum = vec4f(
+            results[first],
+            results[first + 1u],
+            results[first + 2u],
+            results[first + 3u],
+        );
+        store_result(part, row, column, sum + start_of(column));
     }
 }
 
 // Stores the sums of a workgroup with this corner.
 fn store_tile_of_rows(sums: Sums, part: u32, corner: vec2u, local: u32) {
     // naga 30 needs the matrices, the pointers and the stride in variables of their own.
-    let stride = SUBGROUP / 4u;
-    let at = local / SUBGROUP * SUBGROUP_QUADS;
+    let stride = SUBGROUP;
+    let at = local / SUBGROUP * SUBGROUP_VALUES;
     let left = &results[at];
-    let right = &results[at + MATRIX_QUADS];
+    let right = &results[at + MATRIX];
     let upper_left = sums.upper_left;
     let upper_right = sums.upper_right;
     coopStoreT(upper_left, left, stride);
