@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use kiln::data::{Dataset, Labels};
 use kiln::graph::{Choices, Graph, Kernel, Limits, Plan, PlannedCall, Tensor};
 use kiln::ops::{Case, KERNELS, ScaleAdd, cases, gradients};
-use kiln::{Compile, Fit, models};
+use kiln::{Compile, Fit, Precision, models};
+use naga::Module;
 use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants::process_overrides, spv};
-use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
 use kiln_bench::Recorder;
 
@@ -18,6 +19,8 @@ const GPUS: [Limits; 3] = [
     Limits { subgroup_sizes: Some([8, 8]), ..Limits::WEBGPU },
     Limits { subgroup_sizes: Some([32, 32]), ..Limits::WEBGPU },
 ];
+/// A GPU with cooperative matrices, on which cases are planned in mixed precision.
+const COOPERATIVE: Limits = Limits { cooperative_matrices: true, subgroup_sizes: Some([32, 32]), ..Limits::WEBGPU };
 const PROCESSOR: Limits = Limits { gpu_kernels: false, ..Limits::WEBGPU };
 
 /// The calls of a case with each alternative kernel, on these devices.
@@ -39,6 +42,9 @@ fn calls(case: &Case, devices: &[Limits]) -> Vec<PlannedCall> {
 
 fn plan_within(case: &Case, limits: &Limits, choices: &Choices) -> Plan {
     let mut graph = Graph::new();
+    if limits.cooperative_matrices {
+        graph.set_precision(Precision::Mixed);
+    }
     let given = |graph: &mut Graph, prefix: &str, i: usize, ty| {
         let buffer = graph.buffer(&format!("{prefix} {i}"));
         graph.persistent(ty, buffer, 0)
@@ -94,16 +100,21 @@ fn kernels_in_cases(devices: &[Limits]) -> BTreeMap<String, Specialised> {
     kernels_in_use(cases().iter().flat_map(|case| calls(case, devices)))
 }
 
-/// Compiles a kernel with all backends.
-fn translate(name: &str, (kernel, overrides): &Specialised) {
+/// A kernel that needs these capabilities, with its override values, compiled for Vulkan.
+fn to_spirv(name: &str, (kernel, overrides): &Specialised, capabilities: Capabilities) -> (Module, ModuleInfo) {
     let module = naga::front::wgsl::parse_str(kernel.source).unwrap();
-    let info = Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP).validate(&module).unwrap();
+    let info = Validator::new(ValidationFlags::all(), capabilities).validate(&module).unwrap();
     let constants: PipelineConstants = overrides.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
     let entry = (naga::ShaderStage::Compute, kernel.entry_point);
     let (module, info) = process_overrides(&module, &info, Some(entry), &constants).unwrap();
-
     let words = spv::write_vec(&module, &info, &spv::Options::default(), None);
     assert!(words.unwrap().len() > 100, "{name}: SPIR-V");
+    (module.into_owned(), info.into_owned())
+}
+
+/// Compiles a kernel with all backends.
+fn translate(name: &str, specialised: &Specialised) {
+    let (module, info) = to_spirv(name, specialised, Capabilities::SUBGROUP);
     // wgpu compiles for at least Metal 2, or 2.1 with subgroups; naga's default is 1.0.
     let options = msl::Options { lang_version: (2, 1), ..msl::Options::default() };
     let (text, _) = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
@@ -120,6 +131,18 @@ fn translate(name: &str, (kernel, overrides): &Specialised) {
 fn every_kernel_translates_to_spirv_msl_and_hlsl() {
     for (name, kernel) in kernels_in_cases(&[&GPUS[..], &[PROCESSOR]].concat()) {
         translate(&name, &kernel);
+    }
+}
+
+/// Only Vulkan has cooperative matrices of the size and the types that they need.
+#[test]
+fn every_kernel_of_cooperative_matrices_translates_to_spirv() {
+    let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX;
+    let mut kernels = kernels_in_cases(&[COOPERATIVE]);
+    kernels.retain(|_, (kernel, _)| kernel.source.contains("enable wgpu_cooperative_matrix;"));
+    assert!(kernels.len() > 20, "{}", kernels.len());
+    for (name, kernel) in &kernels {
+        to_spirv(name, kernel, capabilities);
     }
 }
 
@@ -141,8 +164,10 @@ fn every_kernel_of_lenet_translates_to_spirv_msl_and_hlsl() {
 
 #[test]
 fn every_kernel_is_used_by_a_case() {
-    let used: Vec<&str> =
-        kernels_in_cases(&[&GPUS[..], &[PROCESSOR]].concat()).values().map(|(kernel, _)| kernel.name).collect();
+    let used: Vec<&str> = kernels_in_cases(&[&GPUS[..], &[COOPERATIVE, PROCESSOR]].concat())
+        .values()
+        .map(|(kernel, _)| kernel.name)
+        .collect();
     let unused: Vec<&str> = KERNELS.iter().map(|kernel| kernel.name).filter(|name| !used.contains(name)).collect();
     assert!(unused.is_empty(), "no case reaches {unused:?}");
 }

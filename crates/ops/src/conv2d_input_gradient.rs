@@ -115,13 +115,7 @@ macro_rules! product {
         }
     };
 }
-product!(
-    TILES,
-    call,
-    conv2d_input_gradient,
-    conv2d_input_gradient_cooperative,
-    conv2d_input_gradient_subgroup
-);
+product!(TILES, call, conv2d_input_gradient, conv2d_input_gradient_cooperative, conv2d_input_gradient_subgroup);
 product!(
     STRIDED_TILES,
     strided_call,
