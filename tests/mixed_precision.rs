@@ -31,12 +31,12 @@ fn with(mut model: Model, compile: Compile) -> Model {
 const PRODUCTS: [&str; 4] = ["matmul", "conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"];
 
 /// The values rounded to 16-bit floats.
-fn rounded(array: &Array) -> Array {
+pub fn rounded(array: &Array) -> Array {
     RoundF16.reference(&[array], &Step::default()).remove(0)
 }
 
 /// The result of an op in this precision.
-fn result(device: &Device, op: &Arc<dyn Op>, inputs: &[Array], precision: Precision) -> Array {
+pub fn result(device: &Device, op: &Arc<dyn Op>, inputs: &[Array], precision: Precision) -> Array {
     let choices = Choices::default();
     let mut program = OpProgram::with_precision(device, op.clone(), inputs, &[], precision, &choices).unwrap();
     program.run(1).unwrap();
