@@ -73,8 +73,23 @@ impl GpuDevice {
     }
 
     async fn request_of(adapter: wgpu::Adapter, options: Options) -> Result<GpuDevice, DeviceError> {
-        let required_limits = options.limits.unwrap_or_else(|| adapter.limits());
-        let cooperative_matrices = has_cooperative_matrices(&adapter, &required_limits);
+        let required_limits = options.limits.clone().unwrap_or_else(|| adapter.limits());
+        let has_cooperative_matrices = has_cooperative_matrices(&adapter, &required_limits);
+        match GpuDevice::request_with(&adapter, &options, &required_limits, has_cooperative_matrices).await {
+            // Without the experimental feature.
+            Err(_) if has_cooperative_matrices => {
+                GpuDevice::request_with(&adapter, &options, &required_limits, false).await
+            }
+            opened => opened,
+        }
+    }
+
+    async fn request_with(
+        adapter: &wgpu::Adapter,
+        options: &Options,
+        required_limits: &wgpu::Limits,
+        cooperative_matrices: bool,
+    ) -> Result<GpuDevice, DeviceError> {
         let (more, experimental_features) = match cooperative_matrices {
             // SAFETY: the only experimental feature, of kernels in Kiln's own shaders that mixed precision selects; they
             // keep the extension's rules: full subgroups load, multiply and store within workgroup memory.
@@ -85,7 +100,7 @@ impl GpuDevice {
             label: Some("kiln"),
             required_features: (adapter.features() & FEATURES) | more,
             experimental_features,
-            required_limits,
+            required_limits: required_limits.clone(),
             // Few large buffers: large memory blocks would be wasted.
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
@@ -98,7 +113,7 @@ impl GpuDevice {
         let cache = folder.and_then(|folder| PipelineCache::open(&device, &adapter.get_info(), folder));
         let context = Context::new(device, queue, options.checked, cache, cooperative_matrices);
         context.install_callbacks();
-        Ok(GpuDevice { context: Arc::new(context), adapter: Some(adapter) })
+        Ok(GpuDevice { context: Arc::new(context), adapter: Some(adapter.clone()) })
     }
 
     /// An app's own device: models share it with the app's rendering. Respects the limits and features that the app

@@ -79,7 +79,7 @@ pub struct Limits {
     pub subgroup_sizes: Option<[u32; 2]>,
     /// Whether kernels can multiply cooperative matrices (tensor cores): 16 x 16 with 16 x 16 in f16 with sums in f32, by
     /// subgroups of 32 invocations, with 32 KiB of workgroup memory. In [`Precision::Mixed`](crate::Precision::Mixed),
-    /// products do.
+    /// products do, except those of few rows, of an inner axis of 1, and of tensors that are too large to bind.
     pub cooperative_matrices: bool,
     /// The algorithms that ops may use.
     pub algorithms: Algorithms,

@@ -19,7 +19,8 @@ use crate::UnknownName;
 /// before the product rounds its factors, by integer operations, and the product is the one of [`Precision::Float32`], with
 /// the same [`Algorithms`](crate::Algorithms); so every device runs it, with or without WebGPU's `shader-f16`. The results of
 /// devices with and without cooperative matrices agree up to the order and the rounding of sums in f32. On one device, results
-/// are as reproducible as in [`Precision::Float32`]: they do not depend on tuning or threads.
+/// are as reproducible as in [`Precision::Float32`]: they do not depend on tuning or threads. With cooperative matrices they
+/// depend on the sizes of products and on the binding limit, because small and very large products do not run on them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {

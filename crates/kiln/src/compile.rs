@@ -22,14 +22,16 @@ pub struct Compile {
     pub optimizer: Arc<dyn Optimizer>,
     /// The loss to minimise: `SparseCategoricalCrossentropy::default().into()`.
     pub loss: Arc<dyn Loss>,
-    /// The precision of matrix products and convolutions, in training, evaluations and predictions. Never chosen by
-    /// tuning, because it changes results.
+    /// The precision of matrix products and convolutions, in training, evaluations and predictions of the compiled model.
+    /// Never chosen by tuning, because it changes results. A model that is only on a device
+    /// ([`Model::to_device`](crate::Model::to_device)) computes in 32-bit floats.
     ///
     /// [`Precision::Mixed`] rounds the factors of the products of layers: their inputs and kernels, and in the backward pass
     /// the gradients of their outputs. Preprocessing, augmentation, losses, metrics, weights and the optimizer's state are in
-    /// 32-bit floats. Factors from 65,520 on become infinite. In the forward pass, this makes the loss infinite or NaN, which
-    /// is an error of [`fit`](crate::Model::fit) as in any precision: scale the samples, or normalize. In the backward pass,
-    /// dynamic scaling of the loss keeps gradients in range ([`LossScale`](crate::LossScale)).
+    /// 32-bit floats. Factors from 65,520 on become infinite: scale the samples, or normalize. In the forward pass, this makes
+    /// the loss infinite or NaN, or behind a saturating activation the gradients at every loss scale; either is an error of
+    /// [`fit`](crate::Model::fit), the second at the end of an epoch after some 40 skipped steps. In the backward pass, dynamic
+    /// scaling of the loss keeps gradients in range ([`LossScale`](crate::LossScale)).
     ///
     /// ```
     /// use kiln::data::{Dataset, Labels};

@@ -257,6 +257,12 @@ async fn train_epoch(
     if let Some((what, value)) = non_finite.filter(|_| is_finite) {
         let error = Error::NonFinite { epoch, step: logs.batch_losses.len(), what, value };
         flow = diverged(callbacks, error)?;
+        is_finite = false;
+    }
+    if is_finite && training.model().session("fit")?.has_useless_scale().await? {
+        let what = "a gradient, at every loss scale of mixed precision,".to_owned();
+        let error = Error::NonFinite { epoch, step: logs.batch_losses.len(), what, value: f64::NAN };
+        flow = diverged(callbacks, error)?;
     }
     Score { loss: logs.loss, metrics: logs.metrics } = training.score();
     logs.seconds = began.elapsed().as_secs_f64();

@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 /// a row it doubles. The scale is a power of two from 2^-126 to 2^126, so scaling alone rounds nothing.
 ///
 /// A skipped step counts as a step for learning rate schedules, Adam's and Nadam's bias correction and the weights' moving
-/// average. The state is on the device, so no step waits for it, and it is part of a checkpoint.
+/// average, which may overwrite the weights in it (`ema_overwrite_frequency`). The state is on the device, so no step waits for it, and it is part of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossScale {
     /// The factor of the loss in the next step: initially 2^15.
     pub scale: f32,
     /// The number of steps with finite gradients since the scale last changed.
     pub finite_steps: u32,
-    /// The number of skipped steps since [`compile`](crate::Model::compile).
+    /// The number of skipped steps of this training.
     pub skipped_steps: u32,
 }
 

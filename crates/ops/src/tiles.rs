@@ -69,7 +69,7 @@ impl Tile {
         tiles.get(lowering.choose(&kernels)).map_or(Tile::Columns, |(tile, _)| *tile)
     }
 
-    /// The factors of a product in the program's precision: rounded, unless the tile rounds them itself.
+    /// The factors of a product in its node's precision: rounded, unless the tile rounds them itself.
     pub(crate) fn factors(self, lowering: &mut Lowering, factors: [Tensor; 2]) -> [Tensor; 2] {
         match self {
             Tile::Cooperative => factors,

@@ -98,9 +98,9 @@ fn rounding() -> Check {
         let mut identity = Array::zeros([SIZE, SIZE]);
         identity.data.iter_mut().step_by(SIZE + 1).for_each(|one| *one = 1.0);
         let factor = Array::f32([SIZE, SIZE], to_round(SIZE * SIZE));
-        let expected = &RoundF16.reference(&[&factor], &Step::default())[0];
         let mut problems = Vec::new();
-        let mut is_rounded = |inputs: [Array; 2], which: &str| -> Result<()> {
+        let mut is_rounded = |inputs: [Array; 2], factor: &Array, which: &str| -> Result<()> {
+            let expected = &RoundF16.reference(&[factor], &Step::default())[0];
             let (op, choices) = (Arc::new(Matmul::default()), Choices::default());
             let mut program = OpProgram::with_precision(device, op, &inputs, &[], Precision::Mixed, &choices)?;
             program.run(1)?;
@@ -115,8 +115,14 @@ fn rounding() -> Check {
             }
             Ok(())
         };
-        is_rounded([factor.clone(), identity.clone()], "first")?;
-        is_rounded([identity, factor.clone()], "second")?;
+        is_rounded([factor.clone(), identity.clone()], &factor, "first")?;
+        is_rounded([identity, factor.clone()], &factor, "second")?;
+        // Times 1 in the first of two steps, because 0 times infinity is NaN.
+        let ones = (0..2 * SIZE).map(|i| if i % 2 == 0 { 1.0 } else { 0.0 }).collect();
+        let large = |i: usize| [65_519.0, 65_520.0, -65_536.0, 1e30][i % 4];
+        let second = (0..2 * SIZE).map(|i| if i < SIZE { large(i) } else { 0.0 }).collect();
+        let every_row = Array::f32([SIZE, SIZE], (0..SIZE * SIZE).map(large).collect());
+        is_rounded([Array::f32([SIZE, 2], ones), Array::f32([2, SIZE], second)], &every_row, "second")?;
         Ok(Outcome { extent: format!("{} values", 2 * SIZE * SIZE), error: None, problems })
     })
 }

@@ -9,7 +9,7 @@ use super::Model;
 use crate::callbacks::Callback;
 use crate::data::Dataset;
 use crate::weights::Weight;
-use crate::{Error, Fit, History, Result, saving};
+use crate::{Error, Fit, History, Precision, Result, saving};
 
 /// The key in the metadata of a file of features. Files without it are never replaced.
 const MARK: &str = "kiln.features";
@@ -94,7 +94,10 @@ impl Model {
             let expected = "none, since features are computed once; use fit() instead".to_owned();
             return Err(Error::Argument { name: "augmentation", expected, found: "an augmentation".to_owned() });
         }
-        let entry = self.trained("fine_tune")?.network().frozen_up_to();
+        let session = self.trained("fine_tune")?;
+        let precision = session.compiled().map_or(Precision::Float32, |compiled| compiled.precision);
+        let entry = session.network().frozen_up_to();
+        drop(session);
         if entry == self.input() {
             let expected = "frozen layers with a single output before the first trainable one".to_owned();
             let found = "none: freeze them before compile(), or use fit()".to_owned();
@@ -105,8 +108,8 @@ impl Model {
             self.network.name_of(entry),
             data.len()
         );
-        let mut body = Body { model: self.sub_model_async(entry).await?, cache };
-        body.model.to_device_async(&self.device()?).await?;
+        let mut body = Body { model: self.sub_model_async(entry).await?, precision, cache };
+        body.model.to_device_in(&self.device()?, precision).await?;
         let features = body.features(data).await?;
         let validation = match fit.validation_data {
             Some(data) => Some(body.features(data).await?),
@@ -121,6 +124,7 @@ impl Model {
 /// The frozen layers.
 struct Body {
     model: Model,
+    precision: Precision,
     cache: FeatureCache,
 }
 
@@ -158,6 +162,7 @@ impl Body {
     /// The fingerprint of the layers and their weights.
     async fn fingerprint(&self) -> Result<String> {
         let mut hash = Sha256::new();
+        hash.update(self.precision.name());
         hash.update(saving::model_json(&self.model)?);
         for weight in self.model.get_weights_async().await? {
             hash.update(bytemuck::cast_slice::<f32, u8>(&weight.values));

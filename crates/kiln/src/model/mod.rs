@@ -21,7 +21,7 @@ use crate::network::{ModelClass, Network, Node};
 use crate::session::{self, Role, Session, check_memory, locked};
 use crate::summary::Summary;
 use crate::weights::Weight;
-use crate::{Device, Error, LossScale, Result, weights};
+use crate::{Device, Error, LossScale, Precision, Result, weights};
 
 pub use fine_tune::FeatureCache;
 pub use layer_list::{LayerInfo, LayerList, LayerSelection};
@@ -193,7 +193,8 @@ impl Model {
                  together"
             );
         }
-        self.start_session(device, Some(compile)).await
+        let precision = compile.precision;
+        self.start_session(device, Some(compile), precision).await
     }
 
     /// As [`Model::compile_async`], and waits.
@@ -232,7 +233,12 @@ impl Model {
     /// # Errors
     /// If the layers do not fit together or the device fails.
     pub async fn to_device_async(&mut self, device: &Device) -> Result<()> {
-        self.start_session(device, None).await
+        self.to_device_in(device, Precision::Float32).await
+    }
+
+    /// As [`Model::to_device_async`], with products in this precision.
+    pub(crate) async fn to_device_in(&mut self, device: &Device, precision: Precision) -> Result<()> {
+        self.start_session(device, None, precision).await
     }
 
     /// As [`Model::to_device_async`], and waits.
@@ -436,11 +442,12 @@ impl Model {
         if self.network.has(node) { Ok(()) } else { Err(Error::Argument { name: "node", expected, found }) }
     }
 
-    async fn start_session(&mut self, device: &Device, compile: Option<Compile>) -> Result<()> {
+    async fn start_session(&mut self, device: &Device, compile: Option<Compile>, precision: Precision) -> Result<()> {
         self.network.check()?;
         check_memory(&self.network, device, compile.as_ref(), 1)?;
         let weights = self.flat_weights_async().await?;
-        self.session = Some(Mutex::new(Session::new(device, &self.network, compile, &weights).await?));
+        let session = Session::new(device, &self.network, compile, precision, &weights).await?;
+        self.session = Some(Mutex::new(session));
         (self.weights, self.callbacks) = (Vec::new(), CallbackStates::default());
         Ok(())
     }

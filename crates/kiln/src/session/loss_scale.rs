@@ -9,6 +9,8 @@ use super::Session;
 use super::names::Persistent;
 use crate::{Error, LossScale, Precision, Result};
 
+/// A scale below this one is not that of gradients in the range of 16-bit floats: some are never finite.
+const SMALLEST_USEFUL: f32 = 1.0 / 16_777_216.0;
 /// The number of finite steps after which the scale doubles, as in Keras.
 const GROWTH_INTERVAL: u32 = 2000;
 
@@ -59,8 +61,12 @@ impl Unchanged {
 
 impl LossScale {
     /// # Errors
-    /// [`Error::Argument`] if the scale is not a power of two from 2^-126 to 2^126.
+    /// [`Error::Argument`] if the scale is not a power of two from 2^-126 to 2^126, or it should have doubled.
     fn check(&self) -> Result<()> {
+        if self.finite_steps >= GROWTH_INTERVAL {
+            let expected = format!("fewer than {GROWTH_INTERVAL}");
+            return Err(Error::Argument { name: "finite_steps", expected, found: self.finite_steps.to_string() });
+        }
         let bits = self.scale.to_bits();
         let exponent = bits >> 23;
         if bits == exponent << 23 && (1..=253).contains(&exponent) {
@@ -84,6 +90,14 @@ impl Session {
             let word = |at: usize| words.get(at).copied().unwrap_or_default();
             Ok(Some(LossScale { scale: f32::from_bits(word(0)), finite_steps: word(1), skipped_steps: word(2) }))
         })
+    }
+
+    /// Whether steps are skipped however small the scale is: a gradient is not finite for another reason.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    pub async fn has_useless_scale(&self) -> Result<bool> {
+        Ok(self.loss_scale()?.await?.is_some_and(|state| state.scale < SMALLEST_USEFUL))
     }
 
     /// Replaces the state of loss scaling, from the next step on.

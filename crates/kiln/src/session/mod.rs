@@ -76,6 +76,8 @@ pub(crate) struct Session {
     network: Network,
     layout: Layout,
     compiled: Option<Compile>,
+    /// The precision of products.
+    precision: Precision,
     augmentation: Option<Augmentation>,
     learning_rate: LearningRate,
     /// The names of the metrics.
@@ -112,6 +114,7 @@ impl Session {
         device: &Device,
         network: &Network,
         compiled: Option<Compile>,
+        precision: Precision,
         weights: &[f32],
     ) -> Result<Session> {
         let learning_rate = compiled.as_ref().map(|compiled| compiled.optimizer.learning_rate().clone());
@@ -122,6 +125,7 @@ impl Session {
             network: network.clone(),
             layout: Layout::new(network),
             compiled,
+            precision,
             augmentation: None,
             metrics,
             most_at_once: most_at_once(network, &device.info().limits),
@@ -156,7 +160,7 @@ impl Session {
                 buffer.write(0, bytemuck::cast_slice(&vec![slot.initial; count]))?;
             }
         }
-        if loss_scale::applies_to(session.precision()) {
+        if session.compiled.is_some() && loss_scale::applies_to(precision) {
             Persistent::LossScale.make(&mut session.buffers, 16)?;
             session.set_loss_scale(LossScale::default())?;
         }
@@ -178,11 +182,6 @@ impl Session {
     /// The arguments of `compile`, if the network is compiled.
     pub fn compiled(&self) -> Option<&Compile> {
         self.compiled.as_ref()
-    }
-
-    /// The precision that the network is compiled with.
-    fn precision(&self) -> Precision {
-        self.compiled.as_ref().map_or(Precision::Float32, |compiled| compiled.precision)
     }
 
     /// Starts to read the weights. The future returns them concatenated.

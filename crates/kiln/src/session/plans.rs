@@ -72,7 +72,7 @@ impl Session {
         let trains = matches!(mode, Mode::Train | Mode::Gradients | Mode::Apply);
         let augmentation = self.augmentation.as_ref().filter(|_| trains);
         let (network, layout) = (&self.network, &self.layout);
-        let precision = self.precision();
+        let precision = self.precision;
         let of = Batch { network, layout, entry, data, augmentation, role, mode, precision, size, whole };
         let graph = match mode {
             Mode::Train => graphs::training(&of, compiled()?)?,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use kiln::Precision;
 use kiln::data::Preprocessing;
 
 use crate::commands::source::Images;
@@ -55,6 +56,9 @@ pub struct Arguments {
     /// The batch size.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     pub batch_size: u32,
+    /// The precision of matrix products and convolutions, as of `kiln train`.
+    #[arg(long, default_value_t = Precision::Float32, value_name = "float32|mixed")]
+    pub precision: Precision,
     /// The share of the training images, at their end, used for validation instead of training.
     #[arg(long, default_value_t = 0.2, value_parser = share, value_name = "SHARE")]
     pub validation_split: f64,

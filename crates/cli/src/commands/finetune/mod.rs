@@ -63,6 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         metrics: vec![Accuracy.into()],
         device: device.info().name.clone(),
         batch_size: arguments.batch_size as usize,
+        precision: arguments.precision,
         validation_split: arguments.validation_split,
         seed: arguments.seed,
         ..Run::default()

@@ -65,7 +65,8 @@ impl Stages<'_> {
 
     fn compile(&self, model: &mut Model, optimizer: Arc<dyn Optimizer>) -> Result<String, Error> {
         let words = format!("{optimizer:?}");
-        model.compile(self.device, Compile { optimizer, loss: self.loss.clone(), ..Compile::default() })?;
+        let (loss, precision) = (self.loss.clone(), self.arguments.precision);
+        model.compile(self.device, Compile { optimizer, loss, precision, ..Compile::default() })?;
         Ok(words)
     }
 

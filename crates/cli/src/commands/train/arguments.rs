@@ -90,7 +90,8 @@ pub struct Arguments {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=32), allow_negative_numbers = true, value_name = "N")]
     pub accumulate: u32,
     /// The precision of matrix products and convolutions: float32, or mixed: factors rounded to 16-bit floats, sums and all
-    /// else in 32-bit floats, with dynamic loss scaling. On GPUs with tensor cores, mixed is the faster one; elsewhere float32 is. `kiln evaluate` uses it too; `kiln predict` computes in float32.
+    /// else in 32-bit floats, with dynamic loss scaling. Mixed is for GPUs with tensor cores; elsewhere float32 is faster.
+    /// `kiln evaluate` uses it too; `kiln predict` computes in float32.
     #[arg(long, default_value_t = Precision::Float32, value_name = "float32|mixed")]
     pub precision: Precision,
     #[command(flatten)]
