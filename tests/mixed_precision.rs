@@ -363,7 +363,7 @@ fn an_overflow_behind_a_saturating_activation_is_an_error_at_the_end_of_an_epoch
     let mut model = Sequential::new([1]);
     model.add(Dense::new(1).activation(Activation::Sigmoid));
     let compile = Compile { loss: MeanSquaredError.into(), ..mixed() };
-    let mut model = with(model.into(), Compile { metrics: vec![], ..compile });
+    let mut model = with(model, Compile { metrics: vec![], ..compile });
     let data = Dataset::from_f32([1], vec![1e6; 8], Labels::values(vec![0.5; 8], 1)).unwrap();
     let error = model.fit(&data, Fit { batch_size: 1, epochs: 10, ..Fit::default() }).unwrap_err();
     assert!(matches!(&error, Error::NonFinite { epoch: 5, what, .. } if what.starts_with("a gradient")), "{error}");

@@ -94,10 +94,11 @@ impl Model {
             let expected = "none, since features are computed once; use fit() instead".to_owned();
             return Err(Error::Argument { name: "augmentation", expected, found: "an augmentation".to_owned() });
         }
-        let session = self.trained("fine_tune")?;
-        let precision = session.compiled().map_or(Precision::Float32, |compiled| compiled.precision);
-        let entry = session.network().frozen_up_to();
-        drop(session);
+        let (precision, entry) = {
+            let session = self.trained("fine_tune")?;
+            let precision = session.compiled().map_or(Precision::Float32, |compiled| compiled.precision);
+            (precision, session.network().frozen_up_to())
+        };
         if entry == self.input() {
             let expected = "frozen layers with a single output before the first trainable one".to_owned();
             let found = "none: freeze them before compile(), or use fit()".to_owned();
@@ -109,7 +110,7 @@ impl Model {
             data.len()
         );
         let mut body = Body { model: self.sub_model_async(entry).await?, precision, cache };
-        body.model.to_device_in(&self.device()?, precision).await?;
+        body.model.start_session(&self.device()?, None, precision).await?;
         let features = body.features(data).await?;
         let validation = match fit.validation_data {
             Some(data) => Some(body.features(data).await?),

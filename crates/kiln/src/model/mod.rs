@@ -233,12 +233,7 @@ impl Model {
     /// # Errors
     /// If the layers do not fit together or the device fails.
     pub async fn to_device_async(&mut self, device: &Device) -> Result<()> {
-        self.to_device_in(device, Precision::Float32).await
-    }
-
-    /// As [`Model::to_device_async`], with products in this precision.
-    pub(crate) async fn to_device_in(&mut self, device: &Device, precision: Precision) -> Result<()> {
-        self.start_session(device, None, precision).await
+        self.start_session(device, None, Precision::Float32).await
     }
 
     /// As [`Model::to_device_async`], and waits.
