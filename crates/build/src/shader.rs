@@ -27,12 +27,20 @@ pub struct Shader {
     pub reflection: Reflection,
 }
 
-/// The capabilities of every WebGPU device, and those that kernels in files of their own need, which ops select by
-/// `Limits::subgroup_sizes` and `Limits::cooperative_matrices`.
-const CAPABILITIES: Capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32
-    .union(Capabilities::SUBGROUP)
-    .union(Capabilities::SHADER_FLOAT16)
-    .union(Capabilities::COOPERATIVE_MATRIX);
+/// The capabilities of every WebGPU device, and subgroups, which most have: kernels with subgroups have files of their
+/// own, which ops select by `Limits::subgroup_sizes`.
+const WEBGPU: Capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32.union(Capabilities::SUBGROUP);
+
+/// A line of the files of kernels with cooperative matrices, which ops select by `Limits::cooperative_matrices`.
+const COOPERATIVE: &str = "enable wgpu_cooperative_matrix;";
+
+/// The capabilities that a shader may need.
+fn capabilities(text: &str) -> Capabilities {
+    match text.lines().any(|line| line.trim() == COOPERATIVE) {
+        true => WEBGPU.union(Capabilities::SHADER_FLOAT16).union(Capabilities::COOPERATIVE_MATRIX),
+        false => WEBGPU,
+    }
+}
 
 impl Shader {
     pub(crate) fn new(name: &str, file: &Arc<File>, library: &Library) -> Result<Shader, Diagnostic> {
@@ -45,7 +53,7 @@ impl Shader {
     fn read(name: &str, file: &Arc<File>, library: &Library) -> Result<Shader, Diagnostic> {
         let source = assemble(file, library)?;
         let module = naga::front::wgsl::parse_str(source.text()).map_err(|error| parse_error(&error, &source))?;
-        let info = Validator::new(ValidationFlags::all(), CAPABILITIES)
+        let info = Validator::new(ValidationFlags::all(), capabilities(source.text()))
             .validate(&module)
             .map_err(|error| validation_error(&error, &source))?;
         let reflection = reflect(&module, &info, &source)?;

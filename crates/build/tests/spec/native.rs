@@ -140,6 +140,14 @@ fn what_needs_more_than_every_device_has() {
 }
 
 #[test]
+fn f16_is_for_kernels_with_cooperative_matrices_that_only_gpus_run() {
+    let text = kernel("enable f16;", "y[0] = f32(f16(y[i]));").replace("@compute", "#gpu_only\n@compute");
+    assert_eq!(mistakes(&[("a.wgsl", &text)]).len(), 1);
+    let cooperative = text.replace("enable f16;", "enable f16;\nenable wgpu_cooperative_matrix;");
+    assert!(build(&[("a.wgsl", &cooperative)]).is_ok());
+}
+
+#[test]
 fn every_shader_with_such_a_construct_is_reported() {
     let text = kernel("var<private> kept: f32;", "kept = 1.0;");
 
