@@ -5,7 +5,7 @@ Install, in an environment of its own:  python3 -m venv keras && keras/bin/pip i
 Run:                                    keras/bin/python benches/peers/keras.py [--steps 60] [--threads 2] [--jit on]
 
 Batches of 128 made-up images in memory. Each network is compiled and warmed up by one `fit` over all steps, then
-a `fit` over the same steps is timed three times; the figure is the median. `--jit` is Keras' `jit_compile`: `auto` (its
+a `fit` over the same steps is timed five times; the figure is the median. `--jit` is Keras' `jit_compile`: `auto` (its
 default) decides whether XLA compiles the step, `on` and `off` force it. Prints a table, then the same as JSON.
 
 With `--latency`, each network predicts 300 samples one by one, after 10 that warm up, as `predict_on_batch` and as a
@@ -66,7 +66,7 @@ def arguments():
 
 
 def images_per_second(keras, network, steps, jit):
-    """The rates of three timed fits, after a warm-up."""
+    """The rates of five timed fits, after a warm-up."""
     import numpy
 
     keras.utils.set_random_seed(0)
@@ -78,7 +78,7 @@ def images_per_second(keras, network, steps, jit):
     labels = random.integers(0, 10, steps * BATCH, dtype=numpy.int32)
 
     rates = []
-    for run in range(4):
+    for run in range(6):
         start = time.perf_counter()
         model.fit(images, labels, batch_size=BATCH, epochs=1, verbose=0)
         if run > 0:
@@ -134,7 +134,7 @@ def main():
     if args.latency:
         return latencies(keras, tensorflow)
     print(f"batch {BATCH}, {args.steps} steps a fit, jit_compile {args.jit}\n")
-    print(f"{'network':<14}{'parameters':>12}{'images/s':>10}   of three")
+    print(f"{'network':<14}{'parameters':>12}{'images/s':>10}   of five")
     results = []
     for network in (lenet, cifar10_deep):
         parameters, rates = images_per_second(keras, network, args.steps, args.jit)

@@ -4,6 +4,7 @@
 Install, in an environment of its own:  python3 -m venv torch && torch/bin/pip install torch torchvision numpy
 Run:                                    torch/bin/python benches/peers/torch.py [--threads 2]
                                         torch/bin/python benches/peers/torch.py --train --device cuda
+                                        torch/bin/python benches/peers/torch.py --variants [--steps 40] [--threads 2]
 
 Each network predicts 300 samples one by one, after 10 that warm up, in `no_grad` and evaluation mode, with images and weights
 in channels-last order; the outputs are read as numpy arrays. Without torchvision, only LeNet, `cifar10_deep` and VGG16 run.
@@ -12,11 +13,17 @@ Trainings are of LeNet and `cifar10_deep` with batches of 128 and Adam, and of I
 channels-last order: with fp32 (TF32 off), TF32, and automatic mixed precision (AMP). On CUDA, LeNet and `cifar10_deep` train both
 eager and as a CUDA graph, InceptionV3 eager only. AMP scales the loss with a GradScaler on CUDA when eager, but not as a graph.
 Kernels are square products, with AMP of matrices that are cast before, and the networks' convolutions with both gradients.
+
+With `--variants`, LeNet and `cifar10_deep` train on the processor in fp32 in each form that may be the fastest: with images in
+PyTorch's own and in channels-last order, eager and compiled by `torch.compile`. Each is timed five times after a warm-up; the
+figures are the median and the five, then the same as JSON.
 """
 
 import argparse
+import json
 import os
 import platform
+import statistics
 import sys
 import time
 
@@ -52,6 +59,9 @@ def cifar10_deep(nn):
         nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25),
         nn.Flatten(), nn.Linear(7 * 7 * 64, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 10), nn.Softmax(1),
     )
+
+
+NETWORKS = (("lenet", lenet, (1, 28, 28)), ("cifar10_deep", cifar10_deep, (3, 32, 32)))
 
 
 def vgg16_to_block4_pool(nn):
@@ -130,14 +140,14 @@ class Trainer:
         self.torch.backends.cudnn.allow_tf32 = tf32
         return self.torch.autocast(self.device.type, self.half, enabled=name == "amp")
 
-    def random(self, *shape, **options):
-        images = self.torch.rand(*shape, device=self.device, **options)
-        return images.to(memory_format=self.torch.channels_last) if len(shape) == 4 else images
+    def random(self, *shape, memory_format=None):
+        images = self.torch.rand(*shape, device=self.device)
+        return images.to(memory_format=memory_format or self.torch.channels_last) if len(shape) == 4 else images
 
-    def step(self, model, shape, classes, batch, precision, optimizer, scales):
+    def step(self, model, shape, classes, batch, precision, optimizer, scales, memory_format=None):
         """A function that trains with the same batch again and again."""
         torch, context = self.torch, self.precision(precision)
-        x, y = self.random(batch, *shape), torch.randint(0, classes, (batch,), device=self.device)
+        x, y = self.random(batch, *shape, memory_format=memory_format), torch.randint(0, classes, (batch,), device=self.device)
         scaler = torch.amp.GradScaler(self.device.type, enabled=scales)
 
         def run():
@@ -172,7 +182,7 @@ class Trainer:
             print(f"{label:<42}failed: {error}"[:200], flush=True)
 
     def trainings(self):
-        for name, make, shape in (("lenet", lenet, (1, 28, 28)), ("cifar10_deep", cifar10_deep, (3, 32, 32))):
+        for name, make, shape in NETWORKS:
             for precision in PRECISIONS:
                 for as_graph in (False, True) if self.on_cuda else (False,):
 
@@ -187,6 +197,28 @@ class Trainer:
                         return f"{BATCH / self.timed(run):12.0f} images/s"
 
                     self.report(f"training/{name} {precision} {'graph' if as_graph else 'eager'}", measure)
+
+    def variants(self):
+        """The rates of five timed trainings in each order of memory, eager and compiled."""
+        results = []
+        formats = (("contiguous", self.torch.contiguous_format), ("channels last", self.torch.channels_last))
+        for name, make, shape in NETWORKS:
+            for label, memory_format in formats:
+                for compiled in (False, True):
+                    label_of_run = f"{label}, {'compiled' if compiled else 'eager'}"
+
+                    def measure():
+                        model = make(self.torch.nn)[:-1].to(memory_format=memory_format)
+                        adam = self.torch.optim.Adam(model.parameters())
+                        forward = self.torch.compile(model) if compiled else model
+                        run = self.step(forward, shape, 10, BATCH, "fp32", adam, False, memory_format)
+                        rates = [BATCH / self.timed(run) for _ in range(5)]
+                        results.append({"network": name, "variant": label_of_run, "rates": rates})
+                        of = ", ".join(f"{rate:.0f}" for rate in rates)
+                        return f"{statistics.median(rates):10.0f} images/s   of {of}"
+
+                    self.report(f"training/{name} {label_of_run}", measure)
+        return results
 
     def inception(self, batch):
         make = inception_v3()
@@ -238,6 +270,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, help="threads per op (default: one per core)")
     parser.add_argument("--train", action="store_true", help="measure trainings and kernels instead of predictions")
+    parser.add_argument("--variants", action="store_true", help="measure trainings on the processor in several forms")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="the device of trainings")
     parser.add_argument("--steps", type=int, default=100, help="steps to time; with less than 10, kernels are small")
     parser.add_argument("--inception-batch", type=int, default=32, help="the batch size of InceptionV3's training")
@@ -247,9 +280,16 @@ def main():
     sys.path.pop(0)  # The folder of this file, which is called torch too.
     import torch
 
-    if not args.train:
-        return predictions(torch, args.threads or len(os.sched_getaffinity(0)))
+    threads = args.threads or len(os.sched_getaffinity(0))
+    if not (args.train or args.variants):
+        return predictions(torch, threads)
     torch.manual_seed(0)
+    if args.variants:
+        torch.set_num_threads(threads)
+        versions = {"python": platform.python_version(), "torch": torch.__version__}
+        print(f"{versions}, {threads} threads, {args.steps} steps a run", flush=True)
+        results = Trainer(torch, "cpu", args.steps).variants()
+        return print("\n" + json.dumps({"versions": versions, "steps": args.steps, "threads": threads, "results": results}))
     name = torch.cuda.get_device_name() if args.device == "cuda" else "the processor"
     print(f"python {platform.python_version()}, torch {torch.__version__}, {name}", flush=True)
     trainer = Trainer(torch, args.device, args.steps)

@@ -113,7 +113,8 @@ impl Builder {
 
     /// Lets tested kernels run without run-time checks, for speed. By default, GPUs run kernels with wgpu's bounds
     /// checks and zeroed workgroup memory, and the processor checks every memory access and reports those out of
-    /// bounds. Devices opened with `checked: true`, as in debug builds, keep the checks.
+    /// bounds. Devices opened with `checked: true`, as in debug builds, keep the checks; without debug assertions, native
+    /// code has none.
     ///
     /// # Safety
     /// The kernels and the code that calls them must keep the promise of `kiln_graph::Kernel::trusted`: no access outside

@@ -16,7 +16,7 @@ use kiln_graph::{
 // SAFETY: no memory is read or written.
 static NOTHING: Kernel = unsafe { Kernel::new(DESCRIPTOR).with_native(NATIVE).trusted() };
 
-const NATIVE: Native = Native { overrides: &[], unchecked: nothing, checked: nothing };
+const NATIVE: Native = Native { overrides: &[], unchecked: nothing, checked: Some(nothing) };
 
 const DESCRIPTOR: KernelDescriptor = KernelDescriptor {
     name: "nothing.main",

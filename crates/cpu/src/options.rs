@@ -18,7 +18,8 @@ pub struct Options {
     /// The number of threads, 1 to 1024. `None`: the environment variable `KILN_THREADS`, or one per available core if it
     /// is missing or empty.
     pub threads: Option<usize>,
-    /// Whether trusted kernels, too, check every access. True in debug builds.
+    /// Whether trusted kernels, too, check every access. True in debug builds; kernels that were compiled without debug
+    /// assertions have no checks.
     pub checked: bool,
     /// The order of workgroups, and of invocations between two barriers. For tests that detect races.
     pub order: Order,

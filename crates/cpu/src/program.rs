@@ -96,12 +96,19 @@ impl ReadyCall {
                 "has no native code, as only GPUs run it; lower for a device whose limits say `gpu_kernels: false`";
             context.invalid(format!("{} in `{}` {rule}", call.kernel.name, call.scope))
         })?;
-        let checked = context.options.checked || !call.kernel.is_trusted();
+        let function = match context.options.checked || !call.kernel.is_trusted() {
+            true => native.checked.ok_or_else(|| {
+                let rule =
+                    "has no checks, as it was compiled without debug assertions; open the device with `checked: false`";
+                context.invalid(format!("{} in `{}` {rule}", call.kernel.name, call.scope))
+            })?,
+            false => native.unchecked,
+        };
         let memory = call.arguments.iter().map(|range| buffers[range.buffer].memory(range.offset, range.bound_bytes()));
         Ok(ReadyCall {
             scope: call.scope.clone(),
             kernel: call.kernel.name,
-            function: if checked { native.checked } else { native.unchecked },
+            function,
             memory: memory.collect(),
             params: call.params.clone(),
             overrides: override_values(native, call).map_err(|rule| context.invalid(rule))?,

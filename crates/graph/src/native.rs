@@ -17,8 +17,9 @@ pub struct Native {
     /// Runs workgroups without bounds checks, for [trusted](crate::Kernel::trusted) kernels.
     pub unchecked: NativeFn,
     /// Runs workgroups with bounds checks: an out-of-bounds read returns 0, an out-of-bounds write does nothing, and
-    /// both are reported to [`Dispatch::fault`].
-    pub checked: NativeFn,
+    /// both are reported to [`Dispatch::fault`]. `None` for trusted kernels that were compiled without debug assertions,
+    /// which halves their code.
+    pub checked: Option<NativeFn>,
 }
 
 /// Runs the workgroups whose linear indices (x fastest, then y, then z) are in the range.

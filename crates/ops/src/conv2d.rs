@@ -7,6 +7,7 @@ use kiln_graph::{Array, DType, Error, Gradient, Kernel, Lowering, Op, Pieces, Re
 use crate::case::Case;
 use crate::conv2d_input_gradient::Conv2dInputGradient;
 use crate::conv2d_weight_gradient::Conv2dWeightGradient;
+use crate::few_channels::FewChannels;
 use crate::fused::{self, Epilogue, HasEpilogue};
 use crate::kernels::lib::convolution;
 use crate::kernels::{conv2d as kernel, conv2d_cooperative as cooperative, conv2d_subgroup as subgroup};
@@ -164,6 +165,11 @@ impl HasEpilogue for Conv2d {
         if let Some(winograd) = Winograd::of(lowering.limits(), &window, images, [depth, columns]) {
             let [x, weights] = rounded(lowering, [x, weights]);
             winograd.push(lowering, [x, weights, result], self.bias.then_some(bias), false, epilogue);
+            return Ok(());
+        }
+        if let Some(convolution) = FewChannels::of(lowering.limits(), &window, images, [depth, columns]) {
+            let [x, weights] = rounded(lowering, [x, weights]);
+            convolution.push(lowering, [x, weights, result], self.bias.then_some(bias), epilogue);
             return Ok(());
         }
         let pixels = images * window.pixels().1;

@@ -4,6 +4,7 @@ use kiln_graph::{Array, DType, Error, Kernel, Limits, Lowering, Op, Result, Step
 
 use crate::case::Case;
 use crate::conv2d::{geometries, window};
+use crate::few_channels::FewChannels;
 use crate::kernels::lib::{weight_gradient, weight_gradient_quads};
 use crate::kernels::{
     conv2d_weight_gradient as kernel, conv2d_weight_gradient_cooperative as cooperative,
@@ -115,6 +116,13 @@ impl Op for Conv2dWeightGradient {
         if let Some(winograd) = Winograd::of_weight_gradient(lowering.limits(), &window, images, [channels, filters]) {
             let [x, dy] = rounded(lowering, [x, dy]);
             winograd.push_weight_gradient(lowering, [x, dy, dkernel]);
+            return Ok(());
+        }
+        if let Some(convolution) =
+            FewChannels::of_weight_gradient(lowering.limits(), &window, images, [channels, filters])
+        {
+            let [x, dy] = rounded(lowering, [x, dy]);
+            convolution.push_weight_gradient(lowering, [x, dy, dkernel]);
             return Ok(());
         }
         let pixels = images * area;

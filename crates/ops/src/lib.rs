@@ -80,6 +80,7 @@ ops![
 ];
 
 mod case;
+mod few_channels;
 mod gradients;
 mod nan;
 mod random;

@@ -13,6 +13,8 @@ use crate::tiles::spread;
 /// The rows per chunk, which one invocation sums to a row of the next pass.
 const CHUNK: usize = 256;
 
+/// The minimum number of columns for which a processor's vectors hold adjacent columns, and not chunks.
+const ADJACENT: usize = 4;
 /// The minimum number of columns that occupies a workgroup of the GPU kernel.
 const FEW_COLUMNS: usize = 8;
 /// The number of columns that occupies a GPU with one invocation each.
@@ -64,13 +66,16 @@ pub(crate) fn sum_chunks(
 ) {
     let chunks = rows.div_ceil(chunk);
     let count = chunks * columns;
-    let tree = lowering.limits().gpu_kernels && (FEW_COLUMNS..MANY_COLUMNS).contains(&columns);
-    let tiles = spread(chunks, 1, columns, kernel::TREE_COLUMNS);
-    let [rows, columns, chunk, elements] = [rows, columns, chunk, count].map(|n| n as u32);
-    let params = kernel::Params { rows, columns, chunk, count: elements, scale };
-    lowering.push(match tree {
-        true => kernel::Tree { x, y }.call(params, tiles),
-        false => kernel::Forward { x, y }.call(params, linear_workgroups(count, 256)),
+    let gpu_kernels = lowering.limits().gpu_kernels;
+    let tree = gpu_kernels && (FEW_COLUMNS..MANY_COLUMNS).contains(&columns);
+    let adjacent = !gpu_kernels && columns >= ADJACENT;
+    let tiles = |columns_each| spread(chunks, 1, columns, columns_each);
+    let params =
+        kernel::Params { rows: rows as u32, columns: columns as u32, chunk: chunk as u32, count: count as u32, scale };
+    lowering.push(match (tree, adjacent) {
+        (true, _) => kernel::Tree { x, y }.call(params, tiles(kernel::TREE_COLUMNS)),
+        (_, true) => kernel::Adjacent { x, y }.call(params, tiles(kernel::ADJACENT_COLUMNS)),
+        _ => kernel::Forward { x, y }.call(params, linear_workgroups(count, 256)),
     });
 }
 

@@ -140,7 +140,7 @@ pub fn instruction_set(max_lanes: u32) -> &'static str {
 
 /// Creates the [`Native`](crate::Native) of a function `fn kernel<S: Simd, const CHECKED: bool>(S, &Dispatch,
 /// Range<u64>)`, compiled for every instruction set with at most `lanes` lanes. A kernel that is not trusted is
-/// compiled in its checked form only.
+/// compiled in its checked form only, and a trusted one without debug assertions in its unchecked form only.
 #[macro_export]
 macro_rules! native {
     ($($kernel:ident)::+, trusted: $trusted:expr, lanes: $lanes:expr, overrides: $overrides:expr) => {{
@@ -176,7 +176,13 @@ macro_rules! native {
                 unsafe { $($kernel)::+::<_, CHECKED>(simd, dispatch, range) }
             })
         }
-        $crate::Native { overrides: $overrides, unchecked: run::<{ !$trusted }>, checked: run::<true> }
+        const CHECKED: bool = !$trusted || cfg!(debug_assertions);
+        $crate::Native {
+            overrides: $overrides,
+            unchecked: run::<{ !$trusted }>,
+            // Without debug assertions, a trusted kernel has no function with checks, not even an unused one.
+            checked: if CHECKED { Some(run::<CHECKED>) } else { None },
+        }
     }};
 }
 

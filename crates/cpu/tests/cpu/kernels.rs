@@ -133,7 +133,7 @@ macro_rules! simple {
 }
 
 const fn plain(function: NativeFn) -> Native {
-    Native { overrides: &[], unchecked: function, checked: function }
+    Native { overrides: &[], unchecked: function, checked: Some(function) }
 }
 
 /// y[i] = x[n - 1 - i] + i of workgroup i of n
