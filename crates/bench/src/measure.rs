@@ -54,10 +54,13 @@ impl Measured {
         }
     }
 
-    /// [`Measured::rate`] as a share of the device's peak. It may exceed 1 if tensors stay in a cache.
-    pub fn share(&self, peak: &Peak) -> f64 {
-        let most = if self.flops == 0 { peak.bytes_per_second } else { peak.flops_per_second };
-        self.rate().0 / most
+    /// [`Measured::rate`] as a share of the device's peak. It may exceed 1 for products by fewer multiplications. `None` for
+    /// tensors that stay in a cache, whose rate exceeds that of a copy.
+    pub fn share(&self, peak: &Peak) -> Option<f64> {
+        let is_product = self.flops != 0;
+        let most = if is_product { peak.flops_per_second } else { peak.bytes_per_second };
+        let share = self.rate().0 / most;
+        (is_product || share <= 1.0).then_some(share)
     }
 
     /// The heading of a table of [`Measured::line`]s.
@@ -70,11 +73,12 @@ impl Measured {
 
     /// A line of a table.
     pub fn line(&self, peak: &Peak) -> String {
-        let ((rate, unit), share) = (self.rate(), 100.0 * self.share(peak));
+        let (rate, unit) = self.rate();
+        let share = self.share(peak).map_or("cache".to_owned(), |share| format!("{:.0} %", 100.0 * share));
         let (id, shapes, kernel, ms) = (&self.id, &self.shapes, self.kernel, self.seconds * 1e3);
         let spread = 100.0 * self.spread;
         let rate = rate * 1e-9;
-        format!("{id:<54} {shapes:<30} {ms:>9.3} {spread:>4.0} % {rate:>8.1} {unit:<7} {share:>5.0} %  {kernel}")
+        format!("{id:<54} {shapes:<30} {ms:>9.3} {spread:>4.0} % {rate:>8.1} {unit:<7} {share:>7}  {kernel}")
     }
 }
 
@@ -137,6 +141,24 @@ impl Samples {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_products_may_exceed_the_peak() {
+        let peak = Peak { flops_per_second: 4e9, bytes_per_second: 2e9 };
+        let measured = |flops, bytes| Measured {
+            id: "op/network.layer".to_owned(),
+            shapes: "2x3".to_owned(),
+            kernel: "op.forward",
+            seconds: 1.0,
+            spread: 0.0,
+            flops,
+            bytes,
+        };
+        let shares =
+            [(0, 1 << 30), (0, 1 << 32), (8_000_000_000, 1)].map(|(flops, bytes)| measured(flops, bytes).share(&peak));
+        assert_eq!(shares, [Some(0.536870912), None, Some(2.0)]);
+        assert!(measured(0, 1 << 32).line(&peak).ends_with("4.3 GB/s      cache  op.forward"));
+    }
 
     #[test]
     fn a_spread_is_a_share_of_the_median() {

@@ -25,7 +25,7 @@ const SPREAD: f64 = 0.3;
 /// InceptionV3, and in mixed precision, too, where the device has cooperative matrices. The last column is the kernel that
 /// did most of the work. Products are reported in GFLOP/s, all other ops in GB/s of their inputs and outputs, both also
 /// as a share of the device's peak: a loop of multiply-adds, and a copy larger than its caches, measured at the beginning. Tensors that
-/// stay in a cache may exceed the copy. Times are the median of several runs (for trainings, the best) with their
+/// stay in a cache are faster than the copy, and have no share. Times are the median of several runs (for trainings, the best) with their
 /// spread, by the device's own clock if it has one. The last lines report disturbances of the machine, and failures,
 /// which make the exit status 1.
 #[derive(Debug, clap::Args)]
