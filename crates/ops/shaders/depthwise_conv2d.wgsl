@@ -1,5 +1,5 @@
 // y[n, oy, ox, c] = bias[c] + sum over r, s of x[n, oy*stride_y + r*dilation_y - pad_top, ox*stride_x + s*dilation_x - pad_left, c] * kernel[r, s, c]
-// One invocation computes one channel of a part of a row. The same kernel computes the input gradient.
+// One invocation computes one channel of 7 pixels of a row. The same kernel computes the input gradient.
 #import channels
 #import depthwise_convolve
 
@@ -16,8 +16,8 @@ fn forward(
     @builtin(local_invocation_id) local: vec3u,
 ) {
     // Lanes past the last channel read beyond it, as a plan allows, and store nothing.
-    let part = (group.z * groups.y + group.y) * PIXEL_GROUPS + local.y;
-    if part < params.count {
-        convolve(part, group.x * LANES + local.x);
+    let tile = (group.z * groups.y + group.y) * PIXEL_GROUPS + local.y;
+    if tile < params.count {
+        convolve(tile, group.x * LANES + local.x);
     }
 }

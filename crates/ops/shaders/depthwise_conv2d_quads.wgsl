@@ -1,5 +1,5 @@
-// The depthwise convolution and its input gradient for GPUs: one invocation computes four adjacent channels of a part of a
-// row. Adjacent invocations have adjacent channels.
+// The depthwise convolution and its input gradient for GPUs: one invocation computes four adjacent channels of 7 pixels
+// of a row. Adjacent invocations have adjacent channels.
 #import depthwise_convolve
 #import linear
 

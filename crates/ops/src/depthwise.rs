@@ -79,14 +79,9 @@ impl Convolve {
         let Convolve { window, transposed, source, weights, bias, result, epilogue } = self;
         let [images, height, width, channels] = lowering.dims(result)?;
         let apart = if transposed { window.window.strides[1] } else { 1 };
-        let tile = kernel::TILE as usize;
-        let tiles = width.div_ceil(apart).div_ceil(tile);
-        // A processor has few threads, and computes the position of a part once. A GPU needs many invocations.
-        let part_tiles = if lowering.limits().gpu_kernels { 1 } else { tiles };
-        let parts = tiles.div_ceil(part_tiles);
-        let count = images * height * apart * parts;
-        let [count32, parts, part_pixels] = [count, parts, part_tiles * tile].map(|n| n as u32);
-        let params = Params { count: count32, parts, part_pixels };
+        let tiles = width.div_ceil(apart).div_ceil(kernel::TILE as usize);
+        let count = images * height * apart * tiles;
+        let params = Params { count: count as u32, tiles: tiles as u32 };
         let convolve = depthwise_convolve::Overrides { transposed, has_bias: bias.is_some() };
         let (bias, gates) = (bias.unwrap_or(weights), epilogue.gates(weights));
         let (epilogue, sliding) = (epilogue.overrides(), window.window.overrides());

@@ -1,8 +1,8 @@
 // A depthwise convolution or, `transposed`, its input gradient:
 // result[n, y, x, c] = bias[c] + sum over r, s of source[n, source_row(y, r), column of (x, s), c] * weights[r, s, c].
-// One invocation computes a channel of a part of a row, 7 pixels at a time: a weight is loaded once for all of them, and
-// the maps of networks for images of 224 x 224 are multiples of 7 wide. Strided gradients have the pixels with the same
-// offset modulo the stride in a part, as those have the same taps and adjacent source pixels.
+// One invocation computes a channel of 7 pixels of a row: a weight is loaded once for all of them, and the maps of networks
+// for images of 224 x 224 are multiples of 7 wide. In a strided gradient they have the same offset modulo the stride: such
+// pixels have the same taps, and adjacent source pixels.
 // The importing file defines `finished`, which applies the epilogue to a value.
 #import depthwise
 #import epilogue
@@ -11,12 +11,11 @@ override transposed: bool;
 override has_bias: bool; // else the bias is bound but not read
 
 struct Params {
-    count: u32,       // parts of all rows
-    parts: u32,       // of a row, or of the pixels of a row with the same offset
-    part_pixels: u32, // a multiple of TILE
+    count: u32, // tiles of all rows
+    tiles: u32, // of a row, or of the pixels of a row with the same offset
 }
 
-const TILE: u32 = 7u; // pixels that share loads of weights
+const TILE: u32 = 7u; // pixels of an invocation
 const NOWHERE: u32 = 0xffffffffu;
 
 @group(0) @binding(0) var<storage, read> source: array<Value>;       // [N, H, W, C]; [N, OH, OW, C] if transposed
@@ -43,9 +42,9 @@ fn add_inside(sum: Value, row: u32, x: u32, source_columns: u32, c: u32, w: Valu
     return sum;
 }
 
-fn store(pixel: u32, is_there: bool, c: u32, v: Value) {
-    if is_there && c < channels {
-        let at = pixel * channels + c;
+fn store(row: u32, column: u32, columns: u32, c: u32, v: Value) {
+    if column < columns && c < channels {
+        let at = (row + column) * channels + c;
         result[at] = finished(at, v);
     }
 }
@@ -57,70 +56,84 @@ fn convolve(index: u32, c: u32) {
     let source_columns = select(width, out_width, transposed);
     let apart = select(1u, stride_x, transposed); // columns of the result
     let step = select(stride_x, 1u, transposed);  // columns of the source
-    let row = index / (params.parts * apart); // of all images
-    let place = index % (params.parts * apart);
-    let phase = place / params.parts;
-    let begin = place % params.parts * params.part_pixels;
-    let end = min(begin + params.part_pixels, (columns - phase + apart - 1u) / apart);
+    let tile = index % params.tiles;
+    let phase = index / params.tiles % apart;
+    let row = index / params.tiles / apart; // of all images
     let y = row % rows;
     let image = row / rows * source_rows;
-    var start = Value();
+    let first = tile * TILE;
+    let ahead = i32(phase + pad_left);
+    let behind = i32(first * step) - i32(pad_left);
+    let next = step * channels;
+    var s0 = Value();
     if has_bias {
-        start = bias[c];
+        s0 = bias[c];
     }
-    for (var first = begin; first < end; first += TILE) {
-        var s0 = start;
-        var s1 = start;
-        var s2 = start;
-        var s3 = start;
-        var s4 = start;
-        var s5 = start;
-        var s6 = start;
-        for (var r = 0u; r < window_height; r++) {
-            let source_y = source_row(y, r);
-            if source_y < source_rows {
-                let source_at = (image + source_y) * source_columns;
-                for (var s = 0u; s < window_width; s++) {
-                    var x = i32(first * step + s * dilation_x) - i32(pad_left);
-                    var is_tap = true;
-                    if transposed {
-                        let ahead = i32(phase + pad_left) - i32(s * dilation_x);
-                        is_tap = ahead % i32(stride_x) == 0;
-                        x = ahead / i32(stride_x) + i32(first);
+    var s1 = s0;
+    var s2 = s0;
+    var s3 = s0;
+    var s4 = s0;
+    var s5 = s0;
+    var s6 = s0;
+    for (var r = 0u; r < window_height; r++) {
+        let source_y = source_row(y, r);
+        if source_y < source_rows {
+            let source_at = (image + source_y) * source_columns;
+            for (var s = 0u; s < window_width; s++) {
+                var x = behind + i32(s * dilation_x);
+                var is_tap = true;
+                if transposed {
+                    x = ahead - i32(s * dilation_x);
+                    if stride_x > 1u {
+                        is_tap = x % i32(stride_x) == 0;
+                        x = x / i32(stride_x);
                     }
-                    if is_tap {
-                        let w = weights[(r * window_width + s) * channels + c];
-                        let left = u32(x); // huge left of the image
-                        if x >= 0 && left + (TILE - 1u) * step < source_columns {
-                            let at = (source_at + left) * channels + c;
-                            let next = step * channels;
-                            s0 = fma(source[at], w, s0);
-                            s1 = fma(source[at + next], w, s1);
-                            s2 = fma(source[at + 2u * next], w, s2);
-                            s3 = fma(source[at + 3u * next], w, s3);
-                            s4 = fma(source[at + 4u * next], w, s4);
-                            s5 = fma(source[at + 5u * next], w, s5);
-                            s6 = fma(source[at + 6u * next], w, s6);
-                        } else {
-                            s0 = add_inside(s0, source_at, left, source_columns, c, w);
-                            s1 = add_inside(s1, source_at, left + step, source_columns, c, w);
-                            s2 = add_inside(s2, source_at, left + 2u * step, source_columns, c, w);
-                            s3 = add_inside(s3, source_at, left + 3u * step, source_columns, c, w);
-                            s4 = add_inside(s4, source_at, left + 4u * step, source_columns, c, w);
-                            s5 = add_inside(s5, source_at, left + 5u * step, source_columns, c, w);
-                            s6 = add_inside(s6, source_at, left + 6u * step, source_columns, c, w);
-                        }
+                    x += i32(first);
+                }
+                if is_tap {
+                    let w = weights[(r * window_width + s) * channels + c];
+                    let left = u32(x); // huge left of the image
+                    if x >= 0 && left + (TILE - 1u) * step < source_columns {
+                        var at = (source_at + left) * channels + c;
+                        s0 = fma(source[at], w, s0);
+                        at += next;
+                        s1 = fma(source[at], w, s1);
+                        at += next;
+                        s2 = fma(source[at], w, s2);
+                        at += next;
+                        s3 = fma(source[at], w, s3);
+                        at += next;
+                        s4 = fma(source[at], w, s4);
+                        at += next;
+                        s5 = fma(source[at], w, s5);
+                        at += next;
+                        s6 = fma(source[at], w, s6);
+                    } else {
+                        s0 = add_inside(s0, source_at, left, source_columns, c, w);
+                        s1 = add_inside(s1, source_at, left + step, source_columns, c, w);
+                        s2 = add_inside(s2, source_at, left + 2u * step, source_columns, c, w);
+                        s3 = add_inside(s3, source_at, left + 3u * step, source_columns, c, w);
+                        s4 = add_inside(s4, source_at, left + 4u * step, source_columns, c, w);
+                        s5 = add_inside(s5, source_at, left + 5u * step, source_columns, c, w);
+                        s6 = add_inside(s6, source_at, left + 6u * step, source_columns, c, w);
                     }
                 }
             }
         }
-        let pixel = row * columns + phase + first * apart;
-        store(pixel, true, c, s0);
-        store(pixel + apart, first + 1u < end, c, s1);
-        store(pixel + 2u * apart, first + 2u < end, c, s2);
-        store(pixel + 3u * apart, first + 3u < end, c, s3);
-        store(pixel + 4u * apart, first + 4u < end, c, s4);
-        store(pixel + 5u * apart, first + 5u < end, c, s5);
-        store(pixel + 6u * apart, first + 6u < end, c, s6);
     }
+    var column = phase + first * apart;
+    let pixel = row * columns;
+    store(pixel, column, columns, c, s0);
+    column += apart;
+    store(pixel, column, columns, c, s1);
+    column += apart;
+    store(pixel, column, columns, c, s2);
+    column += apart;
+    store(pixel, column, columns, c, s3);
+    column += apart;
+    store(pixel, column, columns, c, s4);
+    column += apart;
+    store(pixel, column, columns, c, s5);
+    column += apart;
+    store(pixel, column, columns, c, s6);
 }

@@ -45,11 +45,17 @@ fn chunk_sum(chunk: u32, tap: u32, c: u32) -> Value {
                 var p3 = Value();
                 for (; ox + 4u <= stop; ox += 4u) {
                     p0 = fma(x[at], dy[dy_at], p0);
-                    p1 = fma(x[at + step], dy[dy_at + channels], p1);
-                    p2 = fma(x[at + 2u * step], dy[dy_at + 2u * channels], p2);
-                    p3 = fma(x[at + 3u * step], dy[dy_at + 3u * channels], p3);
-                    at += 4u * step;
-                    dy_at += 4u * channels;
+                    at += step;
+                    dy_at += channels;
+                    p1 = fma(x[at], dy[dy_at], p1);
+                    at += step;
+                    dy_at += channels;
+                    p2 = fma(x[at], dy[dy_at], p2);
+                    at += step;
+                    dy_at += channels;
+                    p3 = fma(x[at], dy[dy_at], p3);
+                    at += step;
+                    dy_at += channels;
                 }
                 for (; ox < stop; ox++) {
                     p0 = fma(x[at], dy[dy_at], p0);
