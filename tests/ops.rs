@@ -5,9 +5,11 @@ use std::sync::Arc;
 use kiln::graph::{Array, DType, Error, Graph, Limits, Lowering, Op, Plan, Result, Step, Tensor, TensorType};
 use kiln::ops::{
     Activation, AvgPool2d, AvgPool2dGradient, BatchNorm, BatchNormInference, BatchNormInputGradient, BatchNormSums,
-    Case, Conv2d, Conv2dInputGradient, Conv2dWeightGradient, Function, GlobalAvgPool2d, GlobalAvgPool2dGradient,
-    GlobalMaxPool2d, GlobalMaxPool2dGradient, Matmul, MaxPool2d, MaxPool2dGradient, Moments, Padding, ScaleAdd,
-    SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, Sum, Transpose, ZeroPad2d, ZeroPad2dGradient, cases, gradients,
+    BatchToSpace, Case, Conv2d, Conv2dInputGradient, Conv2dTranspose, Conv2dWeightGradient, DepthwiseConv2d,
+    DepthwiseConv2dInputGradient, DepthwiseConv2dWeightGradient, Function, GlobalAvgPool2d, GlobalAvgPool2dGradient,
+    GlobalMaxPool2d, GlobalMaxPool2dGradient, Matmul, MaxPool2d, MaxPool2dGradient, Moments, Padding, RepeatChannels,
+    ScaleAdd, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, SpaceToBatch, Split, Sum, Transpose, ZeroPad2d,
+    ZeroPad2dGradient, cases, gradients,
 };
 
 use crate::bench::{Bench, read};
@@ -95,11 +97,26 @@ fn misfits() -> Vec<(Arc<dyn Op>, Vec<TensorType>)> {
     let (max, avg) = (MaxPool2d { pool_size, strides, padding }, AvgPool2d { pool_size, strides, padding });
     let [image, small] = [[1, 5, 5, 2], [1, 2, 2, 2]].map(TensorType::f32);
     let [matrix, row, kernel] = [TensorType::f32([3, 4]), TensorType::f32([5]), TensorType::f32([3, 3, 7, 8])];
+    let [kernel_of_image, depthwise] = [[3, 3, 4, 2], [3, 3, 2, 1]].map(TensorType::f32);
     let normalized = BatchNormInputGradient { epsilon: 1e-3, scale: false, of_batch: false };
     vec![
         misfit(Conv2d { strides, padding, bias: false }, [image.clone(), kernel.clone()]),
         misfit(Conv2dInputGradient { strides, padding, image: [5, 5] }, [image.clone(), kernel]),
         misfit(Conv2dWeightGradient { strides, padding, size: [3, 3] }, [image.clone(), image.clone()]),
+        misfit(Conv2dTranspose { strides, padding, image: [7, 6], bias: false }, [image.clone(), kernel_of_image]),
+        misfit(DepthwiseConv2d { strides, padding, dilation: [1, 1], bias: false }, [image.clone(), image.clone()]),
+        misfit(
+            DepthwiseConv2dInputGradient { strides, padding, dilation: [1, 1], image: [5, 5] },
+            [image.clone(), depthwise],
+        ),
+        misfit(
+            DepthwiseConv2dWeightGradient { strides, padding, dilation: [0, 1], size: [1, 1] },
+            [image.clone(), image.clone()],
+        ),
+        misfit(Split { parts: 3 }, [matrix.clone()]),
+        misfit(RepeatChannels { times: 0 }, [matrix.clone()]),
+        misfit(BatchToSpace { block: [2, 2], before: [0, 0], image: [4, 4] }, [image.clone()]),
+        misfit(SpaceToBatch { block: [0, 2], before: [0, 0], grid: [4, 4] }, [image.clone()]),
         misfit(Matmul::default(), [matrix.clone(), matrix.clone()]),
         misfit(max, [small.clone()]),
         misfit(avg, [small.clone()]),

@@ -8,11 +8,12 @@ use kiln::graph::{Array, DType, Op, Step};
 use kiln::ops::{
     Activation, ActivationGradient, Adam, AvgPool2d, AvgPool2dGradient, BatchNorm, BatchNormInference,
     BatchNormInputGradient, BatchNormSums, Case, ClipByNorm, ClipByValue, Concatenate, ConcatenateGradient, Conv2d,
-    Conv2dInputGradient, Conv2dWeightGradient, Copy, CrossEntropy, Distance, Divide, Dropout, Ema, Fill, Function,
+    Conv2dInputGradient, Conv2dTranspose, Conv2dWeightGradient, Copy, CrossEntropy, DepthwiseConv2d,
+    DepthwiseConv2dInputGradient, DepthwiseConv2dWeightGradient, Distance, Divide, Dropout, Ema, Fill, Function,
     Gather, GlobalAvgPool2d, GlobalMaxPool2d, GlobalMaxPool2dGradient, Matmul, MaxPool2d, MaxPool2dGradient, MeanLoss,
-    Moments, Multiply, Padding, Penalty, PenaltyGradient, PerSample, PerSampleGradient, Relu, Sgd, Softmax,
-    SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, StandardizeFeatures, Sum, SumGradient, SumRows, TopK, Transpose,
-    Unary, WeightDecay, ZeroPad2d, ZeroPad2dGradient,
+    Moments, Multiply, Padding, Penalty, PenaltyGradient, PerSample, PerSampleGradient, Relu, RepeatChannels,
+    RepeatChannelsGradient, Sgd, Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, Split, StandardizeFeatures,
+    Sum, SumGradient, SumRows, TopK, Transpose, Unary, WeightDecay, ZeroPad2d, ZeroPad2dGradient,
 };
 
 use crate::common::{device, op_program, run};
@@ -87,8 +88,40 @@ fn images() -> Vec<Case> {
     let weights = Conv2dWeightGradient { strides, padding, size: [3, 3] };
     vec![
         case("conv2d", Conv2d { strides, padding, bias: true }, &[x.clone(), kernel.clone(), random([8])], &[]),
-        case("conv2d_input_gradient", Conv2dInputGradient { strides, padding, image }, &[y.clone(), kernel], &[]),
+        case(
+            "conv2d_input_gradient",
+            Conv2dInputGradient { strides, padding, image },
+            &[y.clone(), kernel.clone()],
+            &[],
+        ),
         case("conv2d_weight_gradient", weights, &[x.clone(), y.clone()], &[]),
+        case(
+            "conv2d_transpose",
+            Conv2dTranspose { strides, padding, image, bias: true },
+            &[y.clone(), kernel, random([4])],
+            &[],
+        ),
+        case(
+            "depthwise_conv2d",
+            DepthwiseConv2d { strides, padding, dilation: strides, bias: true },
+            &[y.clone(), random([3, 3, 8, 1]), c()],
+            &[],
+        ),
+        case(
+            "depthwise_conv2d_input_gradient",
+            DepthwiseConv2dInputGradient { strides, padding, dilation: strides, image },
+            &[y.clone(), random([3, 3, 8, 1])],
+            &[],
+        ),
+        case(
+            "depthwise_conv2d_weight_gradient",
+            DepthwiseConv2dWeightGradient { strides, padding, dilation: strides, size: [3, 3] },
+            &[y.clone(), y.clone()],
+            &[],
+        ),
+        case("repeat_channels", RepeatChannels { times: 2 }, from_ref(&y), &[]),
+        case("repeat_channels_gradient", RepeatChannelsGradient { times: 2 }, from_ref(&y), &[]),
+        case("split", Split { parts: 2 }, from_ref(&y), &[]),
         case("max_pool2d", max, from_ref(&y), &[]),
         case("max_pool2d_gradient", MaxPool2dGradient { pool: max }, &[y.clone(), y.clone()], &[]),
         case("avg_pool2d", avg, from_ref(&y), &[]),

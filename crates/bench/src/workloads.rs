@@ -6,8 +6,9 @@ use kiln::graph::{Array, DType, DeviceInfo, DeviceKind, Op, TensorType};
 use kiln::models::{self, Top};
 use kiln::ops::{
     Activation, ActivationGradient, Adam, BatchNorm, BatchNormInference, BatchNormInputGradient, BatchNormSums, Conv2d,
-    Conv2dInputGradient, Conv2dWeightGradient, Dropout, Function, Gather, Matmul, MaxPool2d, MaxPool2dGradient,
-    Padding, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
+    Conv2dInputGradient, Conv2dWeightGradient, DepthwiseConv2d, DepthwiseConv2dInputGradient,
+    DepthwiseConv2dWeightGradient, Dropout, Function, Gather, Matmul, MaxPool2d, MaxPool2dGradient, Padding,
+    SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient,
 };
 use kiln::serde_json::{self, Value};
 use kiln::{Device, Model, OpProgram, Result};
@@ -175,14 +176,45 @@ const OF_INCEPTION_V3: [&str; 3] = ["conv2d_4", "conv2d_36", "conv2d_85"];
 /// The layers of VGG16 that are measured on GPUs: a convolution of each block.
 const OF_VGG16: [&str; 5] = ["block1_conv2", "block2_conv2", "block3_conv2", "block4_conv2", "block5_conv2"];
 
+/// A depthwise convolution with padding 'same'.
+struct Depthwise {
+    network: &'static str,
+    /// Keras' name.
+    layer: &'static str,
+    image: [usize; 3],
+    /// Height and width of the window.
+    size: usize,
+    stride: usize,
+}
+
+const fn depthwise(
+    network: &'static str,
+    layer: &'static str,
+    image: [usize; 3],
+    size: usize,
+    stride: usize,
+) -> Depthwise {
+    Depthwise { network, layer, image, size, stride }
+}
+
+/// The depthwise convolutions that are measured.
+const DEPTHWISE: [Depthwise; 6] = [
+    depthwise("mobilenet_v2", "expanded_conv_depthwise", [112, 112, 32], 3, 1),
+    depthwise("mobilenet_v2", "block_3_depthwise", [56, 56, 144], 3, 2),
+    depthwise("mobilenet_v2", "block_7_depthwise", [14, 14, 384], 3, 1),
+    depthwise("mobilenet_v2", "block_14_depthwise", [7, 7, 960], 3, 1),
+    depthwise("efficientnet_b0", "block5b_dwconv", [14, 14, 672], 5, 1),
+    depthwise("convnext_tiny", "stage_0_block_0_depthwise_conv", [56, 56, 96], 7, 1),
+];
+
 /// The networks whose trainings and ops are measured: LeNet and the deeper network for CIFAR-10.
 pub(crate) fn networks() -> [Model; 2] {
     [models::lenet([28, 28, 1], CLASSES), models::cifar10_deep([32, 32, 3], CLASSES)]
 }
 
 /// The workloads that a device is measured with, and those that take too long on it: the layers of LeNet and of the
-/// deeper network for CIFAR-10 in batches of 128, three of InceptionV3's in batches of 8, and a square matrix product;
-/// for GPUs, one layer of each of VGG16's blocks in batches of 8, and a large product.
+/// deeper network for CIFAR-10 in batches of 128, three of InceptionV3's in batches of 8, depthwise convolutions of three
+/// networks in batches of 32, and a square matrix product; for GPUs, one layer of each of VGG16's blocks in batches of 8, and a large product.
 ///
 /// # Errors
 /// If one of Kiln's networks cannot be built.
@@ -215,6 +247,9 @@ fn all() -> Result<Vec<Workload>> {
         for convolution in layers(&model)?.iter().filter(|layer| names.contains(&&*layer.name)) {
             add.convolution(convolution, true);
         }
+    }
+    for layer in &DEPTHWISE {
+        Adder { network: layer.network, batch: 32, only_gpus: false, list: &mut list }.depthwise(layer);
     }
     let square = Matmul { transpose_a: false, transpose_b: false, bias: false };
     for (size, name, only_gpus) in [(1024, "1024", false), (4096, "4096", true)] {
@@ -266,6 +301,21 @@ impl Adder<'_> {
         }
         let op = Conv2dWeightGradient { strides, padding, size: [rows, columns] };
         self.add("conv2d_weight_gradient", layer, op, vec![x, dy]);
+    }
+
+    /// The three kernels of a depthwise convolution.
+    fn depthwise(&mut self, layer: &Depthwise) {
+        let &Depthwise { layer, image: [height, width, channels], size, stride, .. } = layer;
+        let (strides, padding, dilation) = ([stride; 2], Padding::Same, [1, 1]);
+        let x = random([self.batch, height, width, channels]);
+        let dy = random([self.batch, height.div_ceil(stride), width.div_ceil(stride), channels]);
+        let kernel = random([size, size, channels, 1]);
+        let op = DepthwiseConv2d { strides, padding, dilation, bias: false };
+        self.add("depthwise_conv2d", layer, op, vec![x.clone(), kernel.clone()]);
+        let op = DepthwiseConv2dInputGradient { strides, padding, dilation, image: [height, width] };
+        self.add("depthwise_conv2d_input_gradient", layer, op, vec![dy.clone(), kernel]);
+        let op = DepthwiseConv2dWeightGradient { strides, padding, dilation, size: [size; 2] };
+        self.add("depthwise_conv2d_weight_gradient", layer, op, vec![x, dy]);
     }
 
     /// The three products of a dense layer.
@@ -340,6 +390,8 @@ mod tests {
         assert_eq!(shapes("conv2d_input_gradient/cifar10_deep.conv4"), "128x14x14x64 3x3x64x64");
         assert_eq!(shapes("max_pool2d_gradient/cifar10_deep.pool2"), "128x14x14x64 128x7x7x64");
         assert_eq!(shapes("gather/cifar10_deep.images"), "128x32x32x3 128");
+        let strided = "depthwise_conv2d_weight_gradient/mobilenet_v2.block_3_depthwise";
+        assert_eq!(shapes(strided), "32x56x56x144 32x28x28x144");
         assert_eq!(shapes("conv2d/inception_v3.conv2d_36"), "8x17x17x128 1x7x128x128");
         assert_eq!(shapes("conv2d/inception_v3.conv2d_4"), "8x73x73x80 3x3x80x192");
         assert_eq!(shapes("conv2d_weight_gradient/vgg16.block1_conv2"), "8x224x224x64 8x224x224x64");

@@ -57,8 +57,8 @@ struct Product {
     source: Tensor,
     /// The kernel as `[R, S, K, C]`.
     weights: Tensor,
-    /// A tensor bound to unused bindings.
-    unread: Tensor,
+    /// Any tensor if there is none.
+    bias: Tensor,
     gates: Tensor,
     result: Tensor,
     convolution: lib::convolution::Overrides,
@@ -80,10 +80,10 @@ macro_rules! product {
         ];
 
         fn $call(product: &Product, tile: Tile, pixels: usize, [phase_y, phase_x]: [u32; 2]) -> Call {
-            let &Product { source, weights, unread, gates, result, channels, .. } = product;
+            let &Product { source, weights, bias, gates, result, channels, .. } = product;
             let &Product { convolution, epilogue, subgroup, window, .. } = product;
             let params = Params { pixels: pixels as u32, channels: convolution.depth, phase_y, phase_x };
-            let (bias, weights4) = (unread, weights);
+            let weights4 = weights;
             if tile == Tile::Subgroup {
                 let overrides = $subgroup::Overrides { convolution, epilogue, quads: SUBGROUP_QUADS, subgroup, window };
                 let tensors = $subgroup::Forward { source, weights4, bias, gates, result };
@@ -140,7 +140,7 @@ impl Conv2dInputGradient {
         })
     }
 
-    fn fit(&self, dy: &TensorType, kernel: &TensorType) -> Option<(SlidingWindow, [usize; 4])> {
+    pub(crate) fn fit(&self, dy: &TensorType, kernel: &TensorType) -> Option<(SlidingWindow, [usize; 4])> {
         let ([images, out_height, out_width, filters], kernel) = (dy.shape.dims()?, kernel.shape.dims()?);
         let x = [images, self.image[0], self.image[1], kernel[2]];
         let window = window(&x, &kernel, self.strides, self.padding)?;
@@ -196,50 +196,65 @@ impl HasEpilogue for Conv2dInputGradient {
 
     fn lower_with(&self, lowering: &mut Lowering, epilogue: Epilogue) -> Result<()> {
         let (dy, kernel, result) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
-        let (window, x) = self.geometry(&lowering.input_types()[..self.arity()])?;
-        let [r, s, channels, filters] = lowering.dims(kernel)?;
-        if let Some(winograd) = Winograd::of_input_gradient(lowering.limits(), &window, x[0], [filters, channels]) {
-            let [dy, kernel] = rounded(lowering, [dy, kernel]);
-            let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
-            lowering.push(transpose::call(kernel, transposed, [r * s, channels, filters]));
-            winograd.push(lowering, [dy, transposed, result], None, true, epilogue);
-            return Ok(());
-        }
-        let out_pixels = x[0] * window.pixels().1;
-        let [deep, wide] = [filters, channels].map(|n| n.next_multiple_of(4));
-        let fit = quads_fit(lowering, filters, [out_pixels * deep, r * s * filters * wide]);
-        let strided = self.strides != [1, 1];
-        let tile = Tile::choose(lowering, fit, if strided { &STRIDED_TILES } else { &TILES });
-        let [dy, kernel] = tile.factors(lowering, [dy, kernel]);
-        let (source, weights, depth) = if tile == Tile::Columns {
-            let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
-            lowering.push(transpose::call(kernel, transposed, [r * s, channels, filters]));
-            (dy, transposed, filters)
-        } else {
-            let source = in_fours(lowering, dy, [out_pixels, 1, filters]);
-            (source, transposed_in_fours(lowering, kernel, [r * s, filters, channels]), deep)
-        };
-        let [depth, inner, columns] = [depth, filters, channels].map(|n| n as u32);
-        let product = Product {
-            channels,
-            source,
-            weights,
-            unread: kernel,
-            gates: epilogue.gates(kernel),
-            result,
-            convolution: lib::convolution::Overrides { depth, columns, has_bias: false, inner },
-            epilogue: epilogue.overrides(),
-            subgroup: subgroup_overrides(lowering.limits()),
-            window: window.overrides(),
-        };
-        let phases = Phase::all(&window);
-        let flops = 2 * out_pixels * r * s * channels * filters / phases.len();
-        for Phase { at, pixels } in phases {
-            let call = if strided { strided_call } else { call };
-            lowering.push(call(&product, tile, x[0] * pixels, at.map(|n| n as u32)).flops(flops));
-        }
-        Ok(())
+        let (window, _) = self.geometry(&lowering.input_types()[..self.arity()])?;
+        push(lowering, window, [dy, kernel, result], None, epilogue)
     }
+}
+
+/// Pushes the calls that compute the gradient of the image, plus a bias if any.
+///
+/// # Errors
+/// If the kernel does not have four axes.
+pub(crate) fn push(
+    lowering: &mut Lowering,
+    window: SlidingWindow,
+    [dy, kernel, result]: [Tensor; 3],
+    bias: Option<Tensor>,
+    epilogue: Epilogue,
+) -> Result<()> {
+    let [r, s, channels, filters] = lowering.dims(kernel)?;
+    let images = lowering.shape(dy)[0];
+    if let Some(winograd) = Winograd::of_input_gradient(lowering.limits(), &window, images, [filters, channels]) {
+        let [dy, kernel] = rounded(lowering, [dy, kernel]);
+        let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
+        lowering.push(transpose::call(kernel, transposed, [r * s, channels, filters]));
+        winograd.push(lowering, [dy, transposed, result], bias, true, epilogue);
+        return Ok(());
+    }
+    let out_pixels = images * window.pixels().1;
+    let [deep, wide] = [filters, channels].map(|n| n.next_multiple_of(4));
+    let fit = quads_fit(lowering, filters, [out_pixels * deep, r * s * filters * wide]);
+    let strided = window.strides != [1, 1];
+    let tile = Tile::choose(lowering, fit, if strided { &STRIDED_TILES } else { &TILES });
+    let [dy, kernel] = tile.factors(lowering, [dy, kernel]);
+    let (source, weights, depth) = if tile == Tile::Columns {
+        let transposed = lowering.scratch(TensorType::f32([r, s, filters, channels]));
+        lowering.push(transpose::call(kernel, transposed, [r * s, channels, filters]));
+        (dy, transposed, filters)
+    } else {
+        let source = in_fours(lowering, dy, [out_pixels, 1, filters]);
+        (source, transposed_in_fours(lowering, kernel, [r * s, filters, channels]), deep)
+    };
+    let [depth, inner, columns] = [depth, filters, channels].map(|n| n as u32);
+    let product = Product {
+        channels,
+        source,
+        weights,
+        bias: bias.unwrap_or(kernel),
+        gates: epilogue.gates(kernel),
+        result,
+        convolution: lib::convolution::Overrides { depth, columns, has_bias: bias.is_some(), inner },
+        epilogue: epilogue.overrides(),
+        subgroup: subgroup_overrides(lowering.limits()),
+        window: window.overrides(),
+    };
+    let phases = Phase::all(&window);
+    let flops = 2 * out_pixels * r * s * channels * filters / phases.len();
+    for Phase { at, pixels } in phases {
+        let call = if strided { strided_call } else { call };
+        lowering.push(call(&product, tile, images * pixels, at.map(|n| n as u32)).flops(flops));
+    }
+    Ok(())
 }
 
 pub(crate) fn cases() -> Vec<Case> {

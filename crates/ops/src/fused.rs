@@ -12,6 +12,10 @@ use crate::batch_norm::{BatchNorm, BatchNormInference, variances};
 use crate::case::Case;
 use crate::conv2d::{Conv2d, geometries};
 use crate::conv2d_input_gradient::Conv2dInputGradient;
+use crate::conv2d_transpose::Conv2dTranspose;
+use crate::depthwise::{self, Geometry};
+use crate::depthwise_conv2d::DepthwiseConv2d;
+use crate::depthwise_conv2d_input_gradient::DepthwiseConv2dInputGradient;
 use crate::kernels::{lib, matmul as kernel};
 use crate::matmul::Matmul;
 use crate::max_pool2d::{MaxPool2d, MaxPool2dGradient};
@@ -188,7 +192,18 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.extend(both(&format!("conv2d {name}"), Conv2d { strides, padding, bias }, &inputs));
         let dy = Array::random([x[0], window.out[0], window.out[1], kernel[3]], 1);
         let op = Conv2dInputGradient { strides, padding, image: [x[1], x[2]] };
-        cases.extend(both(&format!("conv2d_input_gradient {name}"), op, &[dy, weights]));
+        cases.extend(both(&format!("conv2d_input_gradient {name}"), op, &[dy.clone(), weights.clone()]));
+        let op = Conv2dTranspose { strides, padding, image: [x[1], x[2]], bias: true };
+        let name = format!("conv2d_transpose {name}");
+        cases.push(behind_activation(&name, op, &[dy, weights, Array::random([kernel[2]], 3)]));
+    }
+    for Geometry { name, x, kernel, strides, padding, dilation, window } in depthwise::geometries().step_by(5) {
+        let (image, weights) = ([x[1], x[2]], Array::random(kernel, 2));
+        let op = DepthwiseConv2d { strides, padding, dilation, bias: false };
+        cases.extend(both(&format!("depthwise_conv2d {name}"), op, &[Array::random(x, 1), weights.clone()]));
+        let dy = Array::random(window.result(x[0], x[3]).shape, 1);
+        let op = DepthwiseConv2dInputGradient { strides, padding, dilation, image };
+        cases.extend(both(&format!("depthwise_conv2d_input_gradient {name}"), op, &[dy, weights]));
     }
     for [m, k, n] in [[33, 12, 40], [3, 20, 257]] {
         for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false)] {

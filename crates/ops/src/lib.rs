@@ -34,10 +34,14 @@ ops![
     concatenate,
     conv2d,
     conv2d_input_gradient,
+    conv2d_transpose,
     conv2d_weight_gradient,
     copy,
     copy_if_skipped,
     cross_entropy,
+    depthwise_conv2d,
+    depthwise_conv2d_input_gradient,
+    depthwise_conv2d_weight_gradient,
     divide,
     dropout,
     elu,
@@ -61,6 +65,7 @@ ops![
     penalty,
     record,
     relu,
+    repeat_channels,
     rescale,
     rmsprop,
     round_f16,
@@ -69,6 +74,8 @@ ops![
     soft_targets,
     softmax,
     softmax_cross_entropy,
+    space_to_batch,
+    split,
     standardize,
     sum,
     top_k,
@@ -80,6 +87,7 @@ ops![
 ];
 
 mod case;
+mod depthwise;
 mod few_channels;
 mod gradients;
 mod nan;
@@ -110,10 +118,14 @@ pub use clip_by_value::ClipByValue;
 pub use concatenate::{Concatenate, ConcatenateGradient};
 pub use conv2d::Conv2d;
 pub use conv2d_input_gradient::Conv2dInputGradient;
+pub use conv2d_transpose::Conv2dTranspose;
 pub use conv2d_weight_gradient::Conv2dWeightGradient;
 pub use copy::Copy;
 pub use copy_if_skipped::CopyIfSkipped;
 pub use cross_entropy::{CrossEntropy, CrossEntropyGradient};
+pub use depthwise_conv2d::DepthwiseConv2d;
+pub use depthwise_conv2d_input_gradient::DepthwiseConv2dInputGradient;
+pub use depthwise_conv2d_weight_gradient::DepthwiseConv2dWeightGradient;
 pub use divide::Divide;
 pub use dropout::Dropout;
 pub use elu::{Elu, EluGradient};
@@ -138,6 +150,7 @@ pub use penalty::{Penalty, PenaltyGradient};
 pub use per_sample::{PerSample, PerSampleGradient};
 pub use record::Record;
 pub use relu::{Relu, ReluGradient};
+pub use repeat_channels::{RepeatChannels, RepeatChannelsGradient};
 pub use rescale::Rescale;
 pub use rmsprop::RmsProp;
 pub use round_f16::RoundF16;
@@ -146,6 +159,8 @@ pub use sgd::Sgd;
 pub use soft_targets::SoftTargets;
 pub use softmax::{Softmax, SoftmaxGradient};
 pub use softmax_cross_entropy::{SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient};
+pub use space_to_batch::{BatchToSpace, Dilation, SpaceToBatch};
+pub use split::Split;
 pub use standardize::{StandardizeFeatures, StandardizeSamples};
 pub use sum::{Sum, SumGradient, SumRows};
 pub use top_k::TopK;

@@ -25,7 +25,7 @@ impl Padding {
 
     /// Output extent and leading padding along an axis of extent `n`, for a window of `k` and a stride of `s`. `None`
     /// if the window does not fit.
-    fn along(self, n: usize, k: usize, s: usize) -> Option<(usize, usize)> {
+    pub(crate) fn along(self, n: usize, k: usize, s: usize) -> Option<(usize, usize)> {
         if n == 0 || k == 0 || s == 0 {
             return None;
         }
@@ -37,6 +37,16 @@ impl Padding {
             }
         }
     }
+}
+
+/// The extents of a window of `size` taps that are `dilation` pixels apart. `None` if one of these is 0, or the window is
+/// too large for the kernels' 32-bit positions.
+pub(crate) fn dilated(size: [usize; 2], dilation: [usize; 2]) -> Option<[usize; 2]> {
+    let along = |axis: usize| {
+        let extent = size[axis].checked_sub(1)?.checked_mul(dilation[axis])?.checked_add(1)?;
+        (dilation[axis] > 0 && extent < 1 << 30).then_some(extent)
+    };
+    Some([along(0)?, along(1)?])
 }
 
 /// A window's size, steps and padding on an image, and the size of the result. All in pixels, `[vertical, horizontal]`.

@@ -63,7 +63,7 @@ fn products() -> Check {
 }
 
 fn is_product(op: &dyn Op) -> bool {
-    ["matmul", "conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"].contains(&op.name())
+    ["matmul", "conv2d", "conv2d_input_gradient", "conv2d_transpose", "conv2d_weight_gradient"].contains(&op.name())
 }
 
 fn random(shape: &[usize], seed: u64) -> Array {

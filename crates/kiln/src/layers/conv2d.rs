@@ -1,18 +1,20 @@
-use kiln_graph::{Result, Shape, Tensor};
-use kiln_ops::{Conv2d, Padding};
+use kiln_graph::{Error, Result, Shape, Tensor, TensorType};
+use kiln_ops::{Concatenate, Conv2d, Dilation, Padding, Split};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::convolution::{Depthwise, at_least_1, effective, grid, one, ones, strides_or_dilation, valid, variable};
 use super::dense::yes;
 use super::saved::{Saved, padding, pair};
-use super::{Activation, BuildError, Call, Initializer, Layer, Regularizer, Variable, window_grid};
+use super::{Activation, BuildError, Call, Initializer, Layer, Regularizer, Variable};
 
-/// `y[n, h, w, k] = f(sum over r, s, c of x[n, h stride + r, w stride + s, c] W[r, s, c, k] + b[k])`.
+/// `y[n, h, w, k] = f(sum over r, s, c of x[n, h stride + r dilation, w stride + s dilation, c] W[r, s, c, k] + b[k])`, in
+/// each group of channels and filters separately.
 ///
 /// # Shapes
 /// In: `[height, width, channels]`. Out: `[rows, columns, filters]`, with `ceil(n / stride)` rows and columns for
-/// padding 'same' and `floor((n - window) / stride) + 1` for 'valid'.
-/// Variables: `kernel` `[R, S, channels, filters]`, `bias` `[filters]`.
+/// padding 'same' and `floor((n - window) / stride) + 1` for 'valid', for a window of `(kernel_size - 1) dilation_rate + 1`.
+/// Variables: `kernel` `[R, S, channels / groups, filters]`, `bias` `[filters]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conv2D {
     /// The number of output channels.
@@ -26,6 +28,12 @@ pub struct Conv2D {
     /// The padding at the edges.
     #[serde(with = "padding", default = "valid")]
     pub padding: Padding,
+    /// The distance between adjacent taps of the kernel, in pixels; 1 with strides above 1.
+    #[serde(default = "ones", deserialize_with = "pair")]
+    pub dilation_rate: [usize; 2],
+    /// The number of groups into which channels and filters are divided; a filter sees the channels of its group.
+    #[serde(default = "one")]
+    pub groups: usize,
     /// The function `f`.
     #[serde(default)]
     pub activation: Activation,
@@ -54,6 +62,8 @@ impl Conv2D {
             kernel_size,
             strides: ones(),
             padding: valid(),
+            dilation_rate: ones(),
+            groups: 1,
             activation: Activation::Linear,
             use_bias: true,
             kernel_initializer: Initializer::glorot_uniform(),
@@ -71,6 +81,16 @@ impl Conv2D {
     /// Sets the padding at the edges.
     pub fn padding(self, padding: Padding) -> Conv2D {
         Conv2D { padding, ..self }
+    }
+
+    /// Sets the distance between adjacent taps of the kernel, in pixels.
+    pub fn dilation_rate(self, dilation_rate: [usize; 2]) -> Conv2D {
+        Conv2D { dilation_rate, ..self }
+    }
+
+    /// Sets the number of groups into which channels and filters are divided.
+    pub fn groups(self, groups: usize) -> Conv2D {
+        Conv2D { groups, ..self }
     }
 
     /// Sets the activation function `f`.
@@ -104,53 +124,82 @@ impl Conv2D {
     }
 }
 
-fn ones() -> [usize; 2] {
-    [1, 1]
-}
+impl Conv2D {
+    /// The convolution without dilation, with one op per group.
+    fn in_groups(
+        &self,
+        call: &mut Call<'_>,
+        inputs: &[Tensor],
+        strides: [usize; 2],
+        padding: Padding,
+    ) -> Result<Tensor> {
+        let op = Conv2d { strides, padding, bias: self.use_bias };
+        if self.groups == 1 {
+            return call.add(op, inputs);
+        }
+        let split = Split { parts: self.groups };
+        let split: Result<Vec<Vec<Tensor>>> = inputs.iter().map(|&input| call.add_all(split, &[input])).collect();
+        let split = split?;
+        let of_group = |group: usize| split.iter().map(|parts| parts[group]).collect::<Vec<Tensor>>();
+        let results: Result<Vec<Tensor>> = (0..self.groups).map(|group| call.add(op, &of_group(group))).collect();
+        call.add(Concatenate, &results?)
+    }
 
-fn valid() -> Padding {
-    Padding::Valid
+    /// The convolution in interleaved grids of the image, in which it has no dilation.
+    fn in_grids(&self, call: &mut Call<'_>, mut inputs: Vec<Tensor>, dilation: [usize; 2]) -> Result<Tensor> {
+        let shape = call.shape(inputs[0]).clone();
+        let image = shape.dims().map(|[_, height, width, _]: [usize; 4]| [height, width]);
+        let grids = image.and_then(|image| Dilation::new(image, self.kernel_size, dilation, self.padding));
+        let Some(grids) = grids else {
+            let expected = "images that the layer was built for";
+            return Err(Error::inputs("conv2d", expected, &[TensorType::f32(shape)]));
+        };
+        inputs[0] = call.add(grids.split_image(), &inputs[..1])?;
+        let y = self.in_groups(call, &inputs, ones(), valid())?;
+        call.add(grids.join_result(), &[y])
+    }
 }
 
 impl Layer for Conv2D {
     saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
-        let kernel = ("kernel_size", self.kernel_size);
-        let [rows, columns, channels] = window_grid(input, kernel, self.strides, self.padding)?;
-        if self.filters == 0 {
-            return Err(BuildError::argument("filters", "at least 1", 0));
-        }
-        if channels == 0 {
-            return Err(BuildError::input("at least 1 channel"));
+        at_least_1("filters", self.filters)?;
+        at_least_1("groups", self.groups)?;
+        strides_or_dilation(self.strides, self.dilation_rate)?;
+        let [rows, columns, channels] = grid(input, self.kernel_size, self.strides, self.padding, self.dilation_rate)?;
+        for (of, number) in [("filters", self.filters), ("channels", channels)] {
+            if !number.is_multiple_of(self.groups) {
+                let expected = format!("a divisor of {number}, the number of {of}");
+                return Err(BuildError::argument("groups", expected, self.groups));
+            }
         }
         self.activation.output_shape(&Shape::from([rows, columns, self.filters]))
     }
 
     fn variables(&self, input: &Shape) -> Vec<Variable> {
         let [height, width] = self.kernel_size;
-        let channels = input.last().copied().unwrap_or_default();
-        let kernel = Variable {
-            name: "kernel",
-            shape: Shape::from([height, width, channels, self.filters]),
-            initializer: self.kernel_initializer,
-            regularizer: self.kernel_regularizer,
-            trainable: true,
-        };
-        let bias = Variable {
-            name: "bias",
-            shape: Shape::from([self.filters]),
-            initializer: self.bias_initializer,
-            regularizer: self.bias_regularizer,
-            trainable: true,
-        };
+        let channels = input.last().copied().unwrap_or_default() / self.groups.max(1);
+        let shape = [height, width, channels, self.filters];
+        let kernel = variable("kernel", shape, self.kernel_initializer, self.kernel_regularizer);
+        let bias = variable("bias", [self.filters], self.bias_initializer, self.bias_regularizer);
         if self.use_bias { vec![kernel, bias] } else { vec![kernel] }
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
-        let inputs = call.input_and_variables();
-        let op = Conv2d { strides: self.strides, padding: self.padding, bias: self.use_bias };
-        let y = call.add(op, &inputs)?;
+        let (inputs, size) = (call.input_and_variables(), self.kernel_size);
+        let Conv2D { strides, padding, .. } = *self;
+        let channels = call.shape(inputs[0]).last().copied().unwrap_or_default();
+        let dilation = effective(size, self.dilation_rate);
+        let y = if self.groups > 1 && self.groups == channels {
+            // A kernel [R, S, 1, filters] has the elements of [R, S, channels, multiplier].
+            let depthwise = Depthwise { strides, padding, dilation };
+            depthwise.apply(call, size, inputs[0], inputs[1], inputs.get(2).copied())?
+        } else if dilation == ones() {
+            self.in_groups(call, &inputs, strides, padding)?
+        } else {
+            self.in_grids(call, inputs, dilation)?
+        };
         self.activation.apply(call, y)
     }
 }
@@ -159,8 +208,6 @@ impl Saved for Conv2D {
     fn fixed() -> Value {
         json!({
             "data_format": "channels_last",
-            "dilation_rate": [1, 1],
-            "groups": 1,
             "activity_regularizer": null,
             "kernel_constraint": null,
             "bias_constraint": null,

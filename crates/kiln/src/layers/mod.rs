@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::graph_methods::graph_methods;
 
 mod build_error;
+mod convolution;
 mod registry;
 mod saved;
 
@@ -73,7 +74,9 @@ layers! {
     average_pooling2d: AveragePooling2D;
     batch_normalization: BatchNormalization;
     conv2d: Conv2D;
+    conv2d_transpose: Conv2DTranspose;
     dense: Dense;
+    depthwise_conv2d: DepthwiseConv2D;
     dropout: Dropout;
     flatten: Flatten;
     global_pooling2d: GlobalAveragePooling2D, GlobalMaxPooling2D;
@@ -81,6 +84,7 @@ layers! {
     merge: Add, Concatenate;
     rectifiers: ELU, LeakyReLU, ReLU;
     rescaling: Rescaling;
+    separable_conv2d: SeparableConv2D;
     softmax: Softmax;
     zero_padding2d: ZeroPadding2D;
 }
@@ -390,6 +394,15 @@ mod tests {
         };
         let conv = Conv2D::new(20, [5, 3]);
         assert_eq!(shapes(&conv, Shape::from([28, 28, 7])), [Shape::from([5, 3, 7, 20]), Shape::from([20])]);
+        let grouped = Conv2D::new(20, [5, 3]).groups(2);
+        assert_eq!(shapes(&grouped, Shape::from([28, 28, 8])), [Shape::from([5, 3, 4, 20]), Shape::from([20])]);
+        let depthwise = DepthwiseConv2D::new([5, 3]).depth_multiplier(2);
+        assert_eq!(shapes(&depthwise, Shape::from([9, 9, 7])), [Shape::from([5, 3, 7, 2]), Shape::from([14])]);
+        let separable = SeparableConv2D::new(4, [5, 3]).depth_multiplier(2).use_bias(false);
+        let kernels = [Shape::from([5, 3, 7, 2]), Shape::from([1, 1, 14, 4])];
+        assert_eq!(shapes(&separable, Shape::from([9, 9, 7])), kernels);
+        let transposed = Conv2DTranspose::new(4, [5, 3]);
+        assert_eq!(shapes(&transposed, Shape::from([9, 9, 7])), [Shape::from([5, 3, 4, 7]), Shape::from([4])]);
         assert_eq!(shapes(&Dense::new(10), Shape::from([84])), [Shape::from([84, 10]), Shape::from([10])]);
         assert_eq!(shapes(&Dense::new(10).use_bias(false), Shape::from([84])), [Shape::from([84, 10])]);
     }

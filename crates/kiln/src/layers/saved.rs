@@ -165,9 +165,9 @@ mod tests {
 
     use super::*;
     use crate::layers::{
-        Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, ELU, Flatten, GlobalAveragePooling2D,
-        GlobalMaxPooling2D, Initializer, LeakyReLU, MaxPooling2D, ReLU, Registry, Regularizer, Rescaling, Softmax,
-        ZeroPadding2D,
+        Activation, AveragePooling2D, BatchNormalization, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, Dropout,
+        ELU, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, Initializer, LeakyReLU, MaxPooling2D, ReLU, Registry,
+        Regularizer, Rescaling, SeparableConv2D, Softmax, ZeroPadding2D,
     };
 
     fn from_config(class_name: &str, config: &Map<String, Value>) -> Result<Arc<dyn Layer>, String> {
@@ -184,13 +184,17 @@ mod tests {
 
     #[test]
     fn every_layer_reads_what_it_writes() {
-        let layers: [Box<dyn Layer>; 24] = [
+        let layers: [Box<dyn Layer>; 28] = [
             Box::new(crate::layers::Add::default()),
             Box::new(crate::layers::Concatenate::new()),
             Box::new(Activation::LeakyRelu),
             Box::new(AveragePooling2D::new([3, 1]).strides([1, 2]).padding(Padding::Same)),
             Box::new(BatchNormalization::new().momentum(0.9).epsilon(1e-5).scale(false)),
             Box::new(Conv2D::new(7, [1, 3]).strides([2, 1]).activation(Activation::Swish).use_bias(false)),
+            Box::new(Conv2D::new(6, [3, 3]).groups(2).dilation_rate([2, 3])),
+            Box::new(Conv2DTranspose::new(6, [3, 2]).strides([2, 3]).output_padding([1, 0])),
+            Box::new(DepthwiseConv2D::new([3, 5]).depth_multiplier(2).dilation_rate([1, 2])),
+            Box::new(SeparableConv2D::new(6, [3, 3]).pointwise_regularizer(Regularizer::l1(0.5))),
             Box::new(Dense::new(3).activation(crate::layers::Activation::Softmax)),
             Box::new(
                 Dense::new(3)
@@ -250,6 +254,9 @@ mod tests {
         same(read("AveragePooling2D", json!({"pool_size": [3, 2], "strides": null})), &AveragePooling2D::new([3, 2]));
         same(read("MaxPooling2D", json!({"pool_size": 3, "strides": 1})), &MaxPooling2D::new([3, 3]).strides([1, 1]));
         same(read("Conv2D", json!({"filters": 4, "kernel_size": 3})), &Conv2D::new(4, [3, 3]));
+        same(read("DepthwiseConv2D", json!({"kernel_size": 3})), &DepthwiseConv2D::new([3, 3]));
+        same(read("SeparableConv2D", json!({"filters": 4, "kernel_size": 3})), &SeparableConv2D::new(4, [3, 3]));
+        same(read("Conv2DTranspose", json!({"filters": 4, "kernel_size": 3})), &Conv2DTranspose::new(4, [3, 3]));
         same(read("Dense", json!({"units": 4})), &Dense::new(4));
         same(read("BatchNormalization", json!({})), &BatchNormalization::new());
         same(read("ReLU", json!({})), &ReLU::new());
@@ -264,6 +271,19 @@ mod tests {
         let read = |class_name, config: Value| from_config(class_name, config.as_object().unwrap()).unwrap();
         let slope = read("LeakyReLU", json!({"alpha": 0.30000001192092896}));
         assert_eq!(slope.config()["negative_slope"], json!(0.30000001192092896));
+        // The members of every convolution, in layers without groups, or without such a kernel.
+        let depthwise = read("DepthwiseConv2D", json!({"kernel_size": [3, 3], "groups": 1}));
+        assert_eq!(format!("{depthwise:?}"), format!("{:?}", DepthwiseConv2D::new([3, 3])));
+        let inherited = json!({
+            "filters": 4,
+            "kernel_size": [3, 3],
+            "groups": 1,
+            "kernel_initializer": {"class_name": "GlorotUniform", "config": {"seed": null}},
+            "kernel_regularizer": null,
+            "kernel_constraint": null,
+        });
+        let separable = read("SeparableConv2D", inherited);
+        assert_eq!(format!("{separable:?}"), format!("{:?}", SeparableConv2D::new(4, [3, 3])));
         for (padding, sides) in [(json!(2), [[2, 2], [2, 2]]), (json!([1, 2]), [[1, 1], [2, 2]])] {
             assert_eq!(read("ZeroPadding2D", json!({"padding": padding})).config()["padding"], json!(sides));
         }
@@ -272,8 +292,14 @@ mod tests {
     #[test]
     fn what_kiln_does_not_know_is_an_error_that_names_it() {
         assert_eq!(error("Conv3D", json!({})), "Kiln has no such layer");
-        let dilated = json!({"filters": 1, "kernel_size": [3, 3], "dilation_rate": [2, 2]});
-        assert_eq!(error("Conv2D", dilated), "dilation_rate: expected [1,1], found [2,2]");
+        let first = json!({"filters": 1, "kernel_size": [3, 3], "data_format": "channels_first"});
+        let expected = "data_format: expected \"channels_last\", found \"channels_first\"";
+        assert_eq!(error("Conv2D", first), expected);
+        let grouped = json!({"kernel_size": [3, 3], "groups": 2});
+        assert_eq!(error("DepthwiseConv2D", grouped), "groups: Kiln does not know this argument, found 2");
+        let padding = json!({"filters": 1, "kernel_size": 2, "output_padding": [1, 2, 3]});
+        let expected = "output_padding: expected a number or [rows, columns], found [1,2,3]";
+        assert_eq!(error("Conv2DTranspose", padding), expected);
         assert!(error("Conv2D", json!({"kernel_size": [3, 3]})).contains("missing field `filters`"));
         let unknown = error("Flatten", json!({"order": "C,H,W"}));
         assert_eq!(unknown, "order: Kiln does not know this argument, found \"C,H,W\"");

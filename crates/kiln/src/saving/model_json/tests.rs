@@ -78,8 +78,9 @@ fn a_frozen_layer_stays_frozen() {
 #[test]
 fn what_kiln_does_not_know_names_the_layer() {
     let mut json = keras();
-    json["config"]["layers"][1]["config"]["groups"] = json!(2);
-    assert_eq!(error(&json), "layer conv1 (Conv2D): groups: expected 1, found 2");
+    json["config"]["layers"][1]["config"]["data_format"] = json!("channels_first");
+    let expected = "data_format: expected \"channels_last\", found \"channels_first\"";
+    assert_eq!(error(&json), format!("layer conv1 (Conv2D): {expected}"));
     json = keras();
     json["config"]["layers"][2]["class_name"] = json!("Lambda");
     assert_eq!(error(&json), "layer relu1 (Lambda): Kiln has no such layer");
