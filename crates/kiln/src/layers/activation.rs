@@ -47,6 +47,43 @@ pub enum Activation {
     Gelu,
     /// `x / (1 + exp(-x))`, also `silu` in Keras 3
     Swish,
+    /// `x` for `x > 0`, else `exp(x) - 1`: `celu` with its `alpha` of 1
+    Celu,
+    /// `exp(x)`
+    Exponential,
+    /// `x/2 (1 + tanh(sqrt(2/π) (x + 0.044715 x³)))`: `gelu` with `approximate=True`. Files have it as the operation
+    /// `Gelu`, which Keras reads, too: it has no name of its own.
+    GeluTanh,
+    /// `x` for `|x| > 0.5`, else 0
+    HardShrink,
+    /// `min(max(x + 3, 0), 6) / 6`
+    HardSigmoid,
+    /// `x min(max(x + 3, 0), 6) / 6`, also `hard_swish`
+    HardSilu,
+    /// `min(max(x, -1), 1)`
+    HardTanh,
+    /// `-log(1 + exp(-x))`
+    LogSigmoid,
+    /// `x - log(sum(exp(x)))`, the sum over the last axis
+    LogSoftmax,
+    /// `x tanh(log(1 + exp(x)))`
+    Mish,
+    /// `min(max(x, 0), 6)`
+    Relu6,
+    /// `x - 0.5` for `x > 0.5`, `x + 0.5` for `x < -0.5`, else 0
+    SoftShrink,
+    /// `x / (1 + |x|)`
+    Softsign,
+    /// `max(x - t, 0)` with the `t` for which the sum over the last axis is 1 (Martins and Astudillo 2016)
+    Sparsemax,
+    /// 0 for `x <= -1`, `x` for `x >= 1`, else `(x + 1)² / 4`
+    SparsePlus,
+    /// 0 for `x <= -1`, 1 for `x >= 1`, else `(x + 1) / 2`
+    SparseSigmoid,
+    /// `(x + sqrt(x² + 4)) / 2`
+    Squareplus,
+    /// `x - tanh(x)`
+    TanhShrink,
     /// The layer [`ReLU`] with its options.
     ReLULayer(ReLU),
     /// The layer [`LeakyReLU`] with its slope.
@@ -60,6 +97,8 @@ impl Activation {
     pub fn name(self) -> &'static str {
         match (self, self.layer(), self.elementwise()) {
             (Activation::Softmax, ..) => "softmax",
+            (Activation::LogSoftmax, ..) => "log_softmax",
+            (Activation::Sparsemax, ..) => "sparsemax",
             (_, Some(layer), _) => layer.class_name(),
             (_, _, Some(function)) => function.name(),
             _ => "linear",
@@ -83,6 +122,8 @@ impl Activation {
     pub(crate) fn apply(self, call: &mut Call<'_>, x: Tensor) -> Result<Tensor> {
         match (self, self.elementwise()) {
             (Activation::Softmax, _) => call.add(ops::Softmax, &[x]),
+            (Activation::LogSoftmax, _) => call.add(ops::LogSoftmax, &[x]),
+            (Activation::Sparsemax, _) => call.add(ops::Sparsemax, &[x]),
             (Activation::ReLULayer(layer), _) => layer.apply(call, x),
             (Activation::LeakyReLULayer(layer), _) => layer.apply(call, x),
             (Activation::ELULayer(layer), _) => layer.apply(call, x),
@@ -170,6 +211,22 @@ impl From<Function> for Activation {
             Function::Selu => Activation::Selu,
             Function::Gelu => Activation::Gelu,
             Function::Swish => Activation::Swish,
+            Function::Celu => Activation::Celu,
+            Function::Exponential => Activation::Exponential,
+            Function::GeluTanh => Activation::GeluTanh,
+            Function::HardShrink => Activation::HardShrink,
+            Function::HardSigmoid => Activation::HardSigmoid,
+            Function::HardSilu => Activation::HardSilu,
+            Function::HardTanh => Activation::HardTanh,
+            Function::LogSigmoid => Activation::LogSigmoid,
+            Function::Mish => Activation::Mish,
+            Function::Relu6 => Activation::Relu6,
+            Function::SoftShrink => Activation::SoftShrink,
+            Function::Softsign => Activation::Softsign,
+            Function::SparsePlus => Activation::SparsePlus,
+            Function::SparseSigmoid => Activation::SparseSigmoid,
+            Function::Squareplus => Activation::Squareplus,
+            Function::TanhShrink => Activation::TanhShrink,
         }
     }
 }
@@ -206,9 +263,11 @@ impl FromStr for Activation {
         match name {
             "linear" => Ok(Activation::Linear),
             "softmax" => Ok(Activation::Softmax),
+            "log_softmax" => Ok(Activation::LogSoftmax),
+            "sparsemax" => Ok(Activation::Sparsemax),
             _ => Function::from_name(name).map(Into::into).ok_or_else(|| {
                 let functions = Function::ALL.map(Function::name);
-                UnknownName::new(&[&["linear", "softmax"], &functions[..]].concat(), name)
+                UnknownName::new(&[&["linear", "softmax", "log_softmax", "sparsemax"], &functions[..]].concat(), name)
             }),
         }
     }
