@@ -103,10 +103,10 @@ impl Op for GroupNorm {
             let statistics = TensorType::f32([images, self.groups]);
             fits.then(|| vec![x.clone(), statistics.clone(), statistics])
         };
-        let [gamma, beta] = [(self.scale, ", gamma [C]"), (self.center, ", beta [C]")].map(|(given, name)| {
-            if given { name } else { "" }
-        });
-        let expected = || format!("f32 (x [N, …, C]{gamma}{beta}) with at least one element, C a multiple of {}", self.groups);
+        let [gamma, beta] = [(self.scale, ", gamma [C]"), (self.center, ", beta [C]")]
+            .map(|(given, name)| if given { name } else { "" });
+        let expected =
+            || format!("f32 (x [N, …, C]{gamma}{beta}) with at least one element, C a multiple of {}", self.groups);
         fit().ok_or_else(|| Error::inputs(self.name(), expected(), inputs))
     }
 
@@ -119,8 +119,8 @@ impl Op for GroupNorm {
         let (x, [y, mean, inverse]) = (lowering.inputs()[0], [0, 1, 2].map(|output| lowering.outputs()[output]));
         let images = images(lowering.ty(x), self.groups).unwrap_or_default();
         let mut parameters = lowering.inputs()[1..].iter().copied();
-        let [gamma, beta] = [self.scale, self.center]
-            .map(|given| if given { parameters.next().unwrap_or(x) } else { x });
+        let [gamma, beta] =
+            [self.scale, self.center].map(|given| if given { parameters.next().unwrap_or(x) } else { x });
         let overrides = kernel::Overrides { scale: self.scale, center: self.center };
         let workgroups = linear_workgroups(images[0] * self.groups, 1);
         let tensors = kernel::Forward { x, gamma, beta, y, mean, inverse };
@@ -196,7 +196,8 @@ impl Op for GroupNormInputGradient {
         let fit = || {
             let (taken, gamma) = inputs.split_at_checked(4)?;
             let [_, _, channels] = gradient_images(taken, self.groups)?;
-            let fits = gamma.len() == usize::from(self.scale) && gamma.iter().all(|ty| *ty == TensorType::f32([channels]));
+            let fits =
+                gamma.len() == usize::from(self.scale) && gamma.iter().all(|ty| *ty == TensorType::f32([channels]));
             fits.then(|| vec![taken[0].clone()])
         };
         let gamma = if self.scale { ", gamma [C]" } else { "" };

@@ -88,7 +88,8 @@ impl Op for Resize {
         let [height, width] = self.size;
         let fit = images(inputs).filter(|_| self.is_possible());
         fit.map(|[images, _, _, channels]| vec![TensorType::f32([images, height, width, channels])]).ok_or_else(|| {
-            let expected = format!("f32 [N, H, W, C], resized to {height} x {width}, with 1 to {} pixels along an axis", MOST - 1);
+            let expected =
+                format!("f32 [N, H, W, C], resized to {height} x {width}, with 1 to {} pixels along an axis", MOST - 1);
             Error::inputs(self.name(), expected, inputs)
         })
     }
@@ -109,7 +110,8 @@ impl Op for Resize {
 
     fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
         if let Some(dy) = gradient.output_gradient(0) {
-            let image = gradient.shape(gradient.inputs()[0]).dims().map(|[_, height, width, _]: [usize; 4]| [height, width]);
+            let image =
+                gradient.shape(gradient.inputs()[0]).dims().map(|[_, height, width, _]: [usize; 4]| [height, width]);
             let dx = gradient.add(ResizeGradient { resize: *self, image: image.unwrap_or_default() }, &[dy])?;
             gradient.set(0, dx);
         }

@@ -92,6 +92,9 @@ pub enum Activation {
     ELULayer(ELU),
 }
 
+/// Keras' operation that is an activation function with an option.
+const GELU: &str = "Gelu";
+
 impl Activation {
     /// Keras' name; for a layer, its class.
     pub fn name(self) -> &'static str {
@@ -137,6 +140,14 @@ impl Activation {
         match json {
             Value::Null => Ok(Activation::Linear),
             Value::String(name) => name.parse().map_err(|unknown: UnknownName| unknown.to_string()),
+            Value::Object(members) if members.get("class_name").is_some_and(|class| class == GELU) => {
+                let object = KerasObject::read(json, Package::Ops, &[])?;
+                match object.config.get("approximate") {
+                    None | Some(Value::Bool(true)) => Ok(Activation::GeluTanh),
+                    Some(Value::Bool(false)) => Ok(Activation::Gelu),
+                    Some(found) => Err(format!("{GELU}: approximate: expected true or false, found {}", shown(found))),
+                }
+            }
             Value::Object(_) => {
                 let object = KerasObject::read(json, Package::Layers, &[])?;
                 let in_class = |problem: String| format!("{}: {problem}", object.class);
@@ -275,13 +286,21 @@ impl FromStr for Activation {
 
 impl Serialize for Activation {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let Some(layer) = self.layer() else { return serializer.serialize_str(self.name()) };
-        let object = json!({
-            "module": "keras.layers",
-            "class_name": layer.class_name(),
-            "config": layer.config(),
-            "registered_name": null,
-        });
+        let object = match (self, self.layer()) {
+            (Activation::GeluTanh, _) => json!({
+                "module": "keras.src.ops.nn",
+                "class_name": GELU,
+                "config": {"approximate": true},
+                "registered_name": GELU,
+            }),
+            (_, Some(layer)) => json!({
+                "module": layer.module(),
+                "class_name": layer.class_name(),
+                "config": layer.config(),
+                "registered_name": null,
+            }),
+            _ => return serializer.serialize_str(self.name()),
+        };
         object.serialize(serializer)
     }
 }
@@ -316,6 +335,11 @@ mod tests {
         let activation = json!({"class_name": "Activation", "config": {"activation": "tanh"}});
         assert_eq!(read(activation), Ok(Activation::Tanh));
         assert_eq!(read(Value::Null), Ok(Activation::Linear));
+        assert_eq!(read(serde_json::to_value(Activation::GeluTanh).unwrap()), Ok(Activation::GeluTanh));
+        let gelu = |approximate: Value| json!({"class_name": "Gelu", "config": {"approximate": approximate}});
+        assert_eq!(read(gelu(json!(false))), Ok(Activation::Gelu));
+        let wrong = read(gelu(json!(1))).unwrap_err();
+        assert_eq!(wrong, "Gelu: approximate: expected true or false, found 1");
     }
 
     #[test]
@@ -353,6 +377,7 @@ mod tests {
             assert_eq!(function.name().parse(), Ok(Activation::from(function)));
         }
         assert_eq!("silu".parse(), Ok(Activation::Swish));
+        assert_eq!("hard_swish".parse(), Ok(Activation::HardSilu));
         let unknown = "reluu".parse::<Activation>().unwrap_err().to_string();
         assert!(unknown.starts_with("expected one of linear, softmax, relu, ") && unknown.ends_with("; found `reluu`"));
     }
