@@ -7,13 +7,14 @@ use std::sync::Arc;
 use kiln::graph::{Array, DType, Op, Step};
 use kiln::ops::{
     Activation, ActivationGradient, Adam, AvgPool2d, AvgPool2dGradient, BatchNorm, BatchNormInference,
-    BatchNormInputGradient, BatchNormSums, Case, ClipByNorm, ClipByValue, Concatenate, ConcatenateGradient, Conv2d,
-    Conv2dInputGradient, Conv2dTranspose, Conv2dWeightGradient, Copy, CrossEntropy, DepthwiseConv2d,
-    DepthwiseConv2dInputGradient, DepthwiseConv2dWeightGradient, Distance, Divide, Dropout, Ema, Fill, Function,
-    Gather, GlobalAvgPool2d, GlobalMaxPool2d, GlobalMaxPool2dGradient, Matmul, MaxPool2d, MaxPool2dGradient, MeanLoss,
-    Moments, Multiply, Padding, Penalty, PenaltyGradient, PerSample, PerSampleGradient, Relu, RepeatChannels,
-    RepeatChannelsGradient, Sgd, Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, Split, StandardizeFeatures,
-    Sum, SumGradient, SumRows, TopK, Transpose, Unary, WeightDecay, ZeroPad2d, ZeroPad2dGradient,
+    BatchNormInputGradient, BatchNormSums, Binary, BinaryGradient, Case, ClipByNorm, ClipByValue, Concatenate,
+    ConcatenateGradient, Conv2d, Conv2dInputGradient, Conv2dTranspose, Conv2dWeightGradient, Copy, CrossEntropy,
+    DepthwiseConv2d, DepthwiseConv2dInputGradient, DepthwiseConv2dWeightGradient, Distance, Divide, Dropout, Ema, Fill,
+    Function, Gather, GaussianNoise, GlobalAvgPool2d, GlobalMaxPool2d, GlobalMaxPool2dGradient, GroupNorm, LogSoftmax,
+    Matmul, MaxPool2d, MaxPool2dGradient, MeanLoss, Moments, Multiply, Padding, Penalty, PenaltyGradient, PerSample,
+    PerSampleGradient, Relu, RepeatChannels, RepeatChannelsGradient, Resize, ResizeGradient, Sgd, Softmax,
+    SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, Sparsemax, Split, StandardizeFeatures, Sum, SumGradient, SumRows,
+    TopK, Transpose, Unary, WeightDecay, ZeroPad2d, ZeroPad2dGradient,
 };
 
 use crate::common::{device, op_program, run};
@@ -158,6 +159,8 @@ fn rows_and_elements() -> Vec<Case> {
     let gather = Gather { scale: 0.5, offset: -0.5, batch: 64 };
     let adam = Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad: false };
     let penalty = Penalty { l1: 0.25, l2: 0.5 };
+    let normalization = GroupNorm { groups: 1, epsilon: 1e-3, scale: true, center: false };
+    let resize = Resize { size: [4, 6], nearest: false };
     vec![
         case("activation", Activation { function: Function::Tanh }, &[flat()], &[]),
         case("adam", adam, &[flat()], &[flat(), flat(), positive([9000])]),
@@ -172,6 +175,15 @@ fn rows_and_elements() -> Vec<Case> {
         case("penalty_gradient", PenaltyGradient { penalty }, &[random([90, 100]), random([1])], &[]),
         case("relu", Relu { max_value: 0.5, threshold: 0.0, negative_slope: 0.25 }, &[flat()], &[]),
         case("softmax", Softmax, &[random([300, 32])], &[]),
+        case("log_softmax", LogSoftmax, &[random([300, 32])], &[]),
+        case("sparsemax", Sparsemax, &[random([300, 32])], &[]),
+        case("gaussian_noise", GaussianNoise { stddev: 0.5, stream: 3 }, &[random([300, 32])], &[]),
+        case("binary", Binary::Maximum, &[random([300, 32]), random([300, 32])], &[]),
+        case("binary, channels", Binary::Multiply, &[random([40, 4, 4, 16]), random([40, 1, 1, 16])], &[]),
+        case("binary_gradient, channels", scale_gradient(), &[random([40, 4, 4, 16]), random([40, 4, 4, 16])], &[]),
+        case("group_norm", normalization, &[random([300, 32]), random([32])], &[]),
+        case("resize", Resize { size: [4, 6], nearest: false }, &[random([40, 3, 3, 16])], &[]),
+        case("resize_gradient", ResizeGradient { resize, image: [3, 3] }, &[random([40, 4, 6, 16])], &[]),
         case("softmax_cross_entropy", SoftmaxCrossEntropy, &[random([300, 32]), labels(300, 32)], &[]),
         case(
             "softmax_cross_entropy_gradient",
@@ -195,6 +207,12 @@ fn rows_and_elements() -> Vec<Case> {
             &[],
         ),
     ]
+}
+
+/// The gradient of a scale per sample and channel, as in squeeze and excitation.
+fn scale_gradient() -> BinaryGradient {
+    let (shape, other) = ([40, 1, 1, 16].into(), [40, 4, 4, 16].into());
+    BinaryGradient { function: Binary::Multiply, input: 1, shape, other }
 }
 
 /// Cases with larger units.

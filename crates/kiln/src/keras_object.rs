@@ -33,7 +33,7 @@ impl Package {
     fn names(self) -> &'static [&'static str] {
         match self {
             Package::Models => &["models", "engine", ""],
-            Package::Layers => &["layers", "engine"],
+            Package::Layers => &["layers", "engine", "applications"],
             Package::Ops => &["ops"],
             Package::Initializers => &["initializers"],
             Package::Regularizers => &["regularizers"],
@@ -202,7 +202,12 @@ mod tests {
             "registered_name: expected null, for Keras' own Dense, found \"mine>Dense\"; Kiln has no custom classes"
         );
         let custom = read(json!("__main__"), json!("Dense")).unwrap_err();
-        assert!(custom.starts_with("module: expected keras.layers or keras.engine, for Keras' own Dense"), "{custom}");
+        assert!(
+            custom.starts_with(
+                "module: expected keras.layers or keras.engine or keras.applications, for Keras' own Dense"
+            ),
+            "{custom}"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use kiln_graph::{Array, Error, Gradient, Lowering, Op, Pieces, Result, Step, Ten
 
 use crate::case::Case;
 use crate::kernels::activation as kernel;
-use crate::nan::larger;
+use crate::nan::{clamped, larger};
 
 /// Keras' element-wise activation functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +27,43 @@ pub enum Function {
     Gelu,
     /// `x / (1 + exp(-x))`
     Swish,
+    /// `x` for `x > 0`, else `exp(x) - 1` (`keras.activations.celu` with its `alpha` of 1)
+    Celu,
+    /// `exp(x)`
+    Exponential,
+    /// `x/2 (1 + tanh(sqrt(2/π) (x + 0.044715 x³)))`: the approximation of gelu
+    GeluTanh,
+    /// `-log(1 + exp(-x))`
+    LogSigmoid,
+    /// `x tanh(log(1 + exp(x)))`
+    Mish,
+    /// `x / (1 + |x|)`
+    Softsign,
+    /// `(x + sqrt(x² + 4)) / 2`
+    Squareplus,
+    /// `x - tanh(x)`
+    TanhShrink,
+    /// `x` for `|x| > 0.5`, else 0
+    HardShrink,
+    /// `min(max(x + 3, 0), 6) / 6`
+    HardSigmoid,
+    /// `x min(max(x + 3, 0), 6) / 6`
+    HardSilu,
+    /// `min(max(x, -1), 1)`
+    HardTanh,
+    /// `min(max(x, 0), 6)`
+    Relu6,
+    /// `x - 0.5` for `x > 0.5`, `x + 0.5` for `x < -0.5`, else 0
+    SoftShrink,
+    /// 0 for `x <= -1`, `x` for `x >= 1`, else `(x + 1)² / 4`
+    SparsePlus,
+    /// 0 for `x <= -1`, 1 for `x >= 1`, else `(x + 1) / 2`
+    SparseSigmoid,
 }
 
 impl Function {
     /// All of them.
-    pub const ALL: [Function; 9] = [
+    pub const ALL: [Function; 25] = [
         Function::Relu,
         Function::Sigmoid,
         Function::Tanh,
@@ -41,6 +73,22 @@ impl Function {
         Function::Selu,
         Function::Gelu,
         Function::Swish,
+        Function::Celu,
+        Function::Exponential,
+        Function::GeluTanh,
+        Function::LogSigmoid,
+        Function::Mish,
+        Function::Softsign,
+        Function::Squareplus,
+        Function::TanhShrink,
+        Function::HardShrink,
+        Function::HardSigmoid,
+        Function::HardSilu,
+        Function::HardTanh,
+        Function::Relu6,
+        Function::SoftShrink,
+        Function::SparsePlus,
+        Function::SparseSigmoid,
     ];
 
     /// Keras' name of it.
@@ -55,14 +103,34 @@ impl Function {
             Function::Selu => "selu",
             Function::Gelu => "gelu",
             Function::Swish => "swish",
+            Function::Celu => "celu",
+            Function::Exponential => "exponential",
+            Function::GeluTanh => "gelu_tanh",
+            Function::LogSigmoid => "log_sigmoid",
+            Function::Mish => "mish",
+            Function::Softsign => "softsign",
+            Function::Squareplus => "squareplus",
+            Function::TanhShrink => "tanh_shrink",
+            Function::HardShrink => "hard_shrink",
+            Function::HardSigmoid => "hard_sigmoid",
+            Function::HardSilu => "hard_silu",
+            Function::HardTanh => "hard_tanh",
+            Function::Relu6 => "relu6",
+            Function::SoftShrink => "soft_shrink",
+            Function::SparsePlus => "sparse_plus",
+            Function::SparseSigmoid => "sparse_sigmoid",
         }
     }
 
-    /// The function of this name; `silu` is Keras 3's other name of `swish`.
+    /// The function of this name; `silu` is Keras 3's other name of `swish`, and `hard_swish` Keras' other name of
+    /// `hard_silu`.
     pub fn from_name(name: &str) -> Option<Function> {
-        Function::ALL
-            .into_iter()
-            .find(|function| function.name() == name || (name == "silu" && *function == Function::Swish))
+        let name = match name {
+            "silu" => "swish",
+            "hard_swish" => "hard_silu",
+            name => name,
+        };
+        Function::ALL.into_iter().find(|function| function.name() == name)
     }
 
     fn code(self) -> u32 {
@@ -76,12 +144,45 @@ impl Function {
             Function::Selu => kernel::SELU,
             Function::Gelu => kernel::GELU,
             Function::Swish => kernel::SWISH,
+            Function::Celu => kernel::CELU,
+            Function::Exponential => kernel::EXPONENTIAL,
+            Function::GeluTanh => kernel::GELU_TANH,
+            Function::LogSigmoid => kernel::LOG_SIGMOID,
+            Function::Mish => kernel::MISH,
+            Function::Softsign => kernel::SOFTSIGN,
+            Function::Squareplus => kernel::SQUAREPLUS,
+            Function::TanhShrink => kernel::TANH_SHRINK,
+            Function::HardShrink => kernel::HARD_SHRINK,
+            Function::HardSigmoid => kernel::HARD_SIGMOID,
+            Function::HardSilu => kernel::HARD_SILU,
+            Function::HardTanh => kernel::HARD_TANH,
+            Function::Relu6 => kernel::RELU6,
+            Function::SoftShrink => kernel::SOFT_SHRINK,
+            Function::SparsePlus => kernel::SPARSE_PLUS,
+            Function::SparseSigmoid => kernel::SPARSE_SIGMOID,
         }
     }
 
     /// Whether the slope follows from `y`, so that `x` need not be kept.
     fn slope_follows_from_output(self) -> bool {
-        !matches!(self, Function::Gelu | Function::Swish)
+        matches!(
+            self,
+            Function::Relu
+                | Function::Sigmoid
+                | Function::Tanh
+                | Function::Elu
+                | Function::LeakyRelu
+                | Function::Softplus
+                | Function::Selu
+                | Function::Celu
+                | Function::Exponential
+        )
+    }
+
+    /// Whether the slope is constant or linear between a few points. Where it is 0, so is the gradient, even for
+    /// infinite `dy`.
+    fn is_piecewise(self) -> bool {
+        self.code() >= kernel::HARD_SHRINK
     }
 
     fn value(self, x: f64) -> f64 {
@@ -89,7 +190,7 @@ impl Function {
             Function::Relu => larger(x, 0.0),
             Function::Sigmoid => sigmoid(x),
             Function::Tanh => x.tanh(),
-            Function::Elu => {
+            Function::Elu | Function::Celu => {
                 if x > 0.0 {
                     x
                 } else {
@@ -103,10 +204,27 @@ impl Function {
                     0.2 * x
                 }
             }
-            Function::Softplus => larger(x, 0.0) + (-x.abs()).exp().ln_1p(),
+            Function::Softplus => softplus(x),
             Function::Selu => SELU_SCALE * if x > 0.0 { x } else { SELU_ALPHA * x.exp_m1() },
             Function::Gelu => 0.5 * x * (1.0 + erf(x * 0.5f64.sqrt())),
             Function::Swish => x * sigmoid(x),
+            Function::Exponential => x.exp(),
+            Function::GeluTanh => 0.5 * x * (1.0 + gelu_tanh(x)),
+            Function::LogSigmoid => -softplus(-x),
+            Function::Mish => x * softplus(x).tanh(),
+            Function::Softsign => x / (1.0 + x.abs()),
+            Function::Squareplus => 0.5 * (x + (x * x + 4.0).sqrt()),
+            Function::TanhShrink => x - x.tanh(),
+            Function::HardShrink if x.abs() <= 0.5 => 0.0,
+            Function::HardShrink => x,
+            Function::HardSigmoid => clamped(x + 3.0, 0.0, 6.0) / 6.0,
+            Function::HardSilu => x * clamped(x + 3.0, 0.0, 6.0) / 6.0,
+            Function::HardTanh => clamped(x, -1.0, 1.0),
+            Function::Relu6 => clamped(x, 0.0, 6.0),
+            Function::SoftShrink => x - clamped(x, -0.5, 0.5),
+            Function::SparsePlus if x.abs() < 1.0 => 0.25 * (x + 1.0) * (x + 1.0),
+            Function::SparsePlus => larger(x, 0.0),
+            Function::SparseSigmoid => 0.5 * (clamped(x, -1.0, 1.0) + 1.0),
         }
     }
 
@@ -121,6 +239,7 @@ impl Function {
                     0.0
                 }
             }
+            _ if self.is_piecewise() && self.slope(v) == 0.0 => 0.0,
             _ => dy * self.slope(v),
         }
     }
@@ -137,7 +256,7 @@ impl Function {
             }
             Function::Sigmoid => v * (1.0 - v),
             Function::Tanh => 1.0 - v * v,
-            Function::Elu => {
+            Function::Elu | Function::Celu => {
                 if v > 0.0 {
                     1.0
                 } else {
@@ -164,6 +283,26 @@ impl Function {
                 0.5 * (1.0 + erf(v * 0.5f64.sqrt())) + v * density
             }
             Function::Swish => sigmoid(v) * (1.0 + v * (1.0 - sigmoid(v))),
+            Function::Exponential => v,
+            Function::GeluTanh => {
+                let t = gelu_tanh(v);
+                0.5 * (1.0 + t) + 0.5 * v * (1.0 - t * t) * gelu_scale() * (1.0 + 3.0 * GELU_CUBIC * v * v)
+            }
+            Function::LogSigmoid => sigmoid(-v),
+            Function::Mish => {
+                let t = softplus(v).tanh();
+                t + v * sigmoid(v) * (1.0 - t * t)
+            }
+            Function::Softsign => (1.0 + v.abs()).powi(-2),
+            Function::Squareplus => 0.5 * (1.0 + v / (v * v + 4.0).sqrt()),
+            Function::TanhShrink => v.tanh().powi(2),
+            Function::HardShrink | Function::SoftShrink => of(v.abs() > 0.5),
+            Function::HardSigmoid => of(v.abs() < 3.0) / 6.0,
+            Function::HardSilu => clamped(v + 3.0, 0.0, 6.0) / 6.0 + v * of(v.abs() < 3.0) / 6.0,
+            Function::HardTanh => of(v.abs() <= 1.0),
+            Function::Relu6 => of(v > 0.0 && v < 6.0),
+            Function::SparsePlus => clamped(0.5 * (v + 1.0), 0.0, 1.0),
+            Function::SparseSigmoid => 0.5 * of(v.abs() < 1.0),
         }
     }
 }
@@ -173,6 +312,25 @@ impl Function {
 /// `λ = (1 - erfc(1/√2) √e) √(2π) (2 erfc(√2) e² + π erfc(1/√2)² e - 2 (2 + π) erfc(1/√2) √e + π + 2)^(-1/2)`.
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+
+const GELU_CUBIC: f64 = 0.044715;
+
+fn gelu_scale() -> f64 {
+    std::f64::consts::FRAC_2_PI.sqrt()
+}
+
+fn gelu_tanh(x: f64) -> f64 {
+    (gelu_scale() * (x + GELU_CUBIC * x * x * x)).tanh()
+}
+
+fn softplus(x: f64) -> f64 {
+    larger(x, 0.0) + (-x.abs()).exp().ln_1p()
+}
+
+/// 1 or 0.
+fn of(condition: bool) -> f64 {
+    f64::from(u8::from(condition))
+}
 
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
@@ -239,8 +397,8 @@ impl Op for Activation {
     }
 }
 
-/// `dx = dy f'`, with `f'` from `y` or, for gelu and swish, from `x`: `([…], […]) -> […]`. Where a rectifier is closed,
-/// `dx` is 0 even if `dy` is infinite.
+/// `dx = dy f'`, with `f'` from `y` or, where it does not follow from `y`, from `x`: `([…], […]) -> […]`. Where a rectifier or
+/// another piecewise function is flat, `dx` is 0 even if `dy` is infinite.
 #[derive(Clone, Copy, Debug)]
 pub struct ActivationGradient {
     /// Which `f`.

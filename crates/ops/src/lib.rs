@@ -29,6 +29,7 @@ ops![
     avg_pool2d,
     batch_norm,
     batch_norm_gradient,
+    binary,
     clip_by_norm,
     clip_by_value,
     concatenate,
@@ -49,8 +50,10 @@ ops![
     fill,
     fused,
     gather,
+    gaussian_noise,
     global_avg_pool2d,
     global_max_pool2d,
+    group_norm,
     image_statistics,
     loss_scale,
     matmul,
@@ -63,10 +66,12 @@ ops![
     pad,
     per_sample,
     penalty,
+    permute,
     record,
     relu,
     repeat_channels,
     rescale,
+    resize,
     rmsprop,
     round_f16,
     scale_add,
@@ -86,6 +91,7 @@ ops![
     zero_pad2d,
 ];
 
+mod axes;
 mod case;
 mod depthwise;
 mod few_channels;
@@ -112,6 +118,7 @@ pub use augment_warp::{AugmentWarp, FillMode};
 pub use avg_pool2d::{AvgPool2d, AvgPool2dGradient};
 pub use batch_norm::{BatchNorm, BatchNormInference};
 pub use batch_norm_gradient::{BatchNormInputGradient, BatchNormSums};
+pub use binary::{Binary, BinaryGradient};
 pub use case::Case;
 pub use clip_by_norm::ClipByNorm;
 pub use clip_by_value::ClipByValue;
@@ -132,9 +139,11 @@ pub use elu::{Elu, EluGradient};
 pub use ema::Ema;
 pub use fill::Fill;
 pub use gather::Gather;
+pub use gaussian_noise::GaussianNoise;
 pub use global_avg_pool2d::{GlobalAvgPool2d, GlobalAvgPool2dGradient};
 pub use global_max_pool2d::{GlobalMaxPool2d, GlobalMaxPool2dGradient};
 pub use gradients::{gradients, scaled_gradients};
+pub use group_norm::{GroupNorm, GroupNormInputGradient, GroupNormSums};
 pub use image_statistics::ImageStatistics;
 pub use kernels::KERNELS;
 pub use loss_scale::LossScale;
@@ -148,16 +157,18 @@ pub use nadam::Nadam;
 pub use pad::Pad;
 pub use penalty::{Penalty, PenaltyGradient};
 pub use per_sample::{PerSample, PerSampleGradient};
+pub use permute::Permute;
 pub use record::Record;
 pub use relu::{Relu, ReluGradient};
 pub use repeat_channels::{RepeatChannels, RepeatChannelsGradient};
 pub use rescale::Rescale;
+pub use resize::{Resize, ResizeGradient};
 pub use rmsprop::RmsProp;
 pub use round_f16::RoundF16;
 pub use scale_add::ScaleAdd;
 pub use sgd::Sgd;
 pub use soft_targets::SoftTargets;
-pub use softmax::{Softmax, SoftmaxGradient};
+pub use softmax::{LogSoftmax, LogSoftmaxGradient, Softmax, SoftmaxGradient, Sparsemax, SparsemaxGradient};
 pub use softmax_cross_entropy::{SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient};
 pub use space_to_batch::{BatchToSpace, Dilation, SpaceToBatch};
 pub use split::Split;

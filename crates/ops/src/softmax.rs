@@ -1,4 +1,4 @@
-//! `y[n, c] = exp(x[n, c]) / sum over j of exp(x[n, j])`.
+//! `y[n, c] = exp(x[n, c]) / sum over j of exp(x[n, j])`, its logarithm, and its sparse form.
 
 use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
@@ -13,6 +13,95 @@ pub struct Softmax;
 #[derive(Clone, Copy, Debug)]
 pub struct SoftmaxGradient;
 
+/// Logarithms of probabilities along the last axis, `x - log(sum over j of exp(x[j]))`: `[…, C] -> […, C]`.
+#[derive(Clone, Copy, Debug)]
+pub struct LogSoftmax;
+
+/// `dx = dy - exp(y) sum over c of dy`: `(y […, C], dy […, C]) -> […, C]`.
+#[derive(Clone, Copy, Debug)]
+pub struct LogSoftmaxGradient;
+
+/// Sparse probabilities along the last axis, `max(x - t, 0)` with the `t` for which they add up to 1 (Martins and Astudillo
+/// 2016): `[…, C] -> […, C]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Sparsemax;
+
+/// `dx = dy - mean of dy where y > 0` where `y > 0`, else 0: `(y […, C], dy […, C]) -> […, C]`.
+#[derive(Clone, Copy, Debug)]
+pub struct SparsemaxGradient;
+
+/// Which function of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Probability,
+    Logarithm,
+    Sparse,
+}
+
+impl Form {
+    fn overrides(self) -> kernel::Overrides {
+        let form = match self {
+            Form::Probability => kernel::PROBABILITY,
+            Form::Logarithm => kernel::LOGARITHM,
+            Form::Sparse => kernel::SPARSE,
+        };
+        kernel::Overrides { form }
+    }
+
+    fn values(self, row: &[f64]) -> Vec<f64> {
+        if row.iter().any(|x| x.is_nan()) {
+            return vec![f64::NAN; row.len()];
+        }
+        let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let total: f64 = row.iter().map(|x| (x - largest).exp()).sum();
+        match self {
+            Form::Probability => row.iter().map(|x| (x - largest).exp() / total).collect(),
+            Form::Logarithm => row.iter().map(|x| x - largest - total.ln()).collect(),
+            Form::Sparse => sparse(row, largest),
+        }
+    }
+
+    fn slopes(self, y: &[f64], dy: &[f64]) -> Vec<f64> {
+        let pairs = || y.iter().zip(dy);
+        match self {
+            Form::Probability => {
+                let product: f64 = pairs().map(|(y, dy)| y * dy).sum();
+                pairs().map(|(y, dy)| y * (dy - product)).collect()
+            }
+            Form::Logarithm => {
+                let sum: f64 = dy.iter().sum();
+                pairs().map(|(y, dy)| dy - y.exp() * sum).collect()
+            }
+            Form::Sparse => {
+                let supported: Vec<f64> = pairs().filter(|(y, _)| **y > 0.0).map(|(_, dy)| *dy).collect();
+                let mean = supported.iter().sum::<f64>() / supported.len() as f64;
+                let slope = |(&y, dy): (&f64, &f64)| match y {
+                    _ if y.is_nan() => y,
+                    _ if y > 0.0 => dy - mean,
+                    _ => 0.0,
+                };
+                pairs().map(slope).collect()
+            }
+        }
+    }
+}
+
+/// The projection onto the simplex, from the sorted values.
+fn sparse(row: &[f64], largest: f64) -> Vec<f64> {
+    let mut sorted: Vec<f64> = row.iter().map(|x| x - largest).collect();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let mut threshold = f64::NAN;
+    let mut total = 0.0;
+    for (place, value) in sorted.iter().enumerate() {
+        total += value;
+        let count = (place + 1) as f64;
+        if value - (total - 1.0) / count > 0.0 {
+            threshold = (total - 1.0) / count;
+        }
+    }
+    row.iter().map(|x| (x - largest - threshold).max(0.0)).collect()
+}
+
 fn params(lowering: &Lowering) -> (kernel::Params, [u32; 3]) {
     let shape = lowering.shape(lowering.outputs()[0]);
     let classes = shape.last().copied().unwrap_or(1).max(1);
@@ -25,85 +114,103 @@ fn rows(array: &Array) -> std::slice::Chunks<'_, f64> {
     array.data.chunks(array.shape().last().copied().unwrap_or(1).max(1))
 }
 
-impl Op for Softmax {
-    fn name(&self) -> &'static str {
-        "softmax"
-    }
+/// Implements an op and its gradient for a form.
+macro_rules! forms {
+    ($($Op:ident $name:literal, $Gradient:ident $gradient:literal: $form:ident;)*) => {
+        $(
+            impl Op for $Op {
+                fn name(&self) -> &'static str {
+                    $name
+                }
 
-    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        match inputs {
-            [x] if x.dtype == DType::F32 && !x.shape.is_empty() => Ok(vec![x.clone()]),
-            _ => Err(Error::inputs(self.name(), "f32 […, C]", inputs)),
-        }
-    }
+                fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+                    match inputs {
+                        [x] if x.dtype == DType::F32 && !x.shape.is_empty() => Ok(vec![x.clone()]),
+                        _ => Err(Error::inputs(self.name(), "f32 […, C]", inputs)),
+                    }
+                }
 
-    fn pieces(&self) -> Pieces {
-        Pieces::Samples
-    }
+                fn pieces(&self) -> Pieces {
+                    Pieces::Samples
+                }
 
-    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
-        let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
-        let (params, workgroups) = params(lowering);
-        lowering.push(kernel::Forward { x, y }.call(params, workgroups));
-        Ok(())
-    }
+                fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+                    let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
+                    let (params, workgroups) = params(lowering);
+                    lowering.push(match Form::$form {
+                        form @ Form::Sparse => kernel::Sparse { x, y }.call(params, form.overrides(), workgroups),
+                        form => kernel::Forward { x, y }.call(params, form.overrides(), workgroups),
+                    });
+                    Ok(())
+                }
 
-    fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
-        if let Some(dy) = gradient.output_gradient(0) {
-            let y = gradient.outputs()[0];
-            let dx = gradient.add(SoftmaxGradient, &[y, dy])?;
-            gradient.set(0, dx);
-        }
-        Ok(())
-    }
+                fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
+                    if let Some(dy) = gradient.output_gradient(0) {
+                        let y = gradient.outputs()[0];
+                        let dx = gradient.add($Gradient, &[y, dy])?;
+                        gradient.set(0, dx);
+                    }
+                    Ok(())
+                }
 
-    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
-        let y = rows(inputs[0]).flat_map(|row| {
-            let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let total: f64 = row.iter().map(|x| (x - largest).exp()).sum();
-            row.iter().map(move |x| (x - largest).exp() / total)
-        });
-        vec![Array::f32(inputs[0].shape().clone(), y.collect())]
-    }
+                fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+                    let y = rows(inputs[0]).flat_map(|row| Form::$form.values(row)).collect();
+                    vec![Array::f32(inputs[0].shape().clone(), y)]
+                }
+            }
+
+            impl Op for $Gradient {
+                fn name(&self) -> &'static str {
+                    $gradient
+                }
+
+                fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+                    match inputs {
+                        [y, dy] if y == dy && y.dtype == DType::F32 => Ok(vec![y.clone()]),
+                        _ => Err(Error::inputs(self.name(), "f32 (y […, C], dy […, C])", inputs)),
+                    }
+                }
+
+                fn pieces(&self) -> Pieces {
+                    Pieces::Samples
+                }
+
+                fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+                    let (probabilities, dy, dx) =
+                        (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
+                    let (params, workgroups) = params(lowering);
+                    let tensors = kernel::Gradient { probabilities, dy, dx };
+                    lowering.push(tensors.call(params, Form::$form.overrides(), workgroups));
+                    Ok(())
+                }
+
+                fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
+                    let pairs = rows(inputs[0]).zip(rows(inputs[1]));
+                    let dx = pairs.flat_map(|(y, dy)| Form::$form.slopes(y, dy)).collect();
+                    vec![Array::f32(inputs[0].shape().clone(), dx)]
+                }
+            }
+        )*
+    };
 }
 
-impl Op for SoftmaxGradient {
-    fn name(&self) -> &'static str {
-        "softmax_gradient"
-    }
-
-    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        match inputs {
-            [y, dy] if y == dy && y.dtype == DType::F32 => Ok(vec![y.clone()]),
-            _ => Err(Error::inputs(self.name(), "f32 (y […, C], dy […, C])", inputs)),
-        }
-    }
-
-    fn pieces(&self) -> Pieces {
-        Pieces::Samples
-    }
-
-    fn lower(&self, lowering: &mut Lowering) -> Result<()> {
-        let (probabilities, dy, dx) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
-        let (params, workgroups) = params(lowering);
-        lowering.push(kernel::Gradient { probabilities, dy, dx }.call(params, workgroups));
-        Ok(())
-    }
-
-    fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
-        let dx = rows(inputs[0]).zip(rows(inputs[1])).flat_map(|(y, dy)| {
-            let product: f64 = y.iter().zip(dy).map(|(y, dy)| y * dy).sum();
-            y.iter().zip(dy).map(move |(y, dy)| y * (dy - product))
-        });
-        vec![Array::f32(inputs[0].shape().clone(), dx.collect())]
-    }
+forms! {
+    Softmax "softmax", SoftmaxGradient "softmax_gradient": Probability;
+    LogSoftmax "log_softmax", LogSoftmaxGradient "log_softmax_gradient": Logarithm;
+    Sparsemax "sparsemax", SparsemaxGradient "sparsemax_gradient": Sparse;
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    let case = |dims: [usize; 2]| {
+    let x = |dims: [usize; 2], scale: f64| {
         let mut x = Array::random(dims, 1);
-        x.data.iter_mut().for_each(|v| *v *= 8.0);
-        Case::new(format!("softmax {dims:?}"), Softmax, vec![x]).differentiable(&[0])
+        x.data.iter_mut().for_each(|v| *v *= scale);
+        vec![x]
     };
-    [[1, 1], [3, 10], [257, 3], [2, 1000]].map(case).into()
+    let mut cases = Vec::new();
+    for dims in [[1, 1], [3, 10], [257, 3], [2, 1000]] {
+        cases.push(Case::new(format!("softmax {dims:?}"), Softmax, x(dims, 8.0)).differentiable(&[0]));
+        cases.push(Case::new(format!("log_softmax {dims:?}"), LogSoftmax, x(dims, 8.0)).differentiable(&[0]));
+        cases.push(Case::new(format!("sparsemax {dims:?}"), Sparsemax, x(dims, 1.0)).differentiable(&[0]));
+    }
+    cases
 }

@@ -13,7 +13,7 @@ pub struct ZeroPad2d {
     pub padding: [[usize; 2]; 2],
 }
 
-/// The gradient of [`ZeroPad2d`], which crops the padding: `dy [N, top + H + bottom, left + W + right, C] -> [N, H, W,
+/// The gradient of [`ZeroPad2d`], which crops images: `dy [N, top + H + bottom, left + W + right, C] -> [N, H, W,
 /// C]`.
 #[derive(Clone, Copy, Debug)]
 pub struct ZeroPad2dGradient {
@@ -147,6 +147,14 @@ impl Op for ZeroPad2dGradient {
         Ok(())
     }
 
+    fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
+        if let Some(dx) = gradient.output_gradient(0) {
+            let dy = gradient.add(self.pad, &[dx])?;
+            gradient.set(0, dy);
+        }
+        Ok(())
+    }
+
     fn reference(&self, inputs: &[&Array], _: &Step) -> Vec<Array> {
         let Ok(extents) = self.images(&[inputs[0].ty.clone()]) else { return Vec::new() };
         let mut dx = Array::zeros(extents[0]);
@@ -160,6 +168,8 @@ pub(crate) fn cases() -> Vec<Case> {
         let name = format!("zero_pad2d {x:?} {padding:?}");
         Case::new(name, ZeroPad2d { padding }, vec![Array::random(x, 1)]).differentiable(&[0])
     };
+    let crop = ZeroPad2dGradient { pad: ZeroPad2d { padding: [[1, 2], [0, 3]] } };
+    let crop = Case::new("zero_pad2d_gradient", crop, vec![Array::random([2, 5, 6, 3], 1)]).differentiable(&[0]);
     let cases = [
         ([1, 1, 1, 1], [[0, 0], [0, 0]]),
         ([2, 3, 5, 3], [[1, 2], [3, 4]]),
@@ -167,5 +177,5 @@ pub(crate) fn cases() -> Vec<Case> {
         ([3, 2, 2, 17], [[2, 0], [1, 0]]),
         ([1, 257, 1, 3], [[3, 3], [3, 3]]),
     ];
-    cases.map(case).into()
+    cases.map(case).into_iter().chain([crop]).collect()
 }

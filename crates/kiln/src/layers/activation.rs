@@ -47,6 +47,43 @@ pub enum Activation {
     Gelu,
     /// `x / (1 + exp(-x))`, also `silu` in Keras 3
     Swish,
+    /// `x` for `x > 0`, else `exp(x) - 1`: `celu` with its `alpha` of 1
+    Celu,
+    /// `exp(x)`
+    Exponential,
+    /// `x/2 (1 + tanh(sqrt(2/π) (x + 0.044715 x³)))`: `gelu` with `approximate=True`. Files have it as the operation
+    /// `Gelu`, which Keras reads, too: it has no name of its own.
+    GeluTanh,
+    /// `x` for `|x| > 0.5`, else 0
+    HardShrink,
+    /// `min(max(x + 3, 0), 6) / 6`
+    HardSigmoid,
+    /// `x min(max(x + 3, 0), 6) / 6`, also `hard_swish`
+    HardSilu,
+    /// `min(max(x, -1), 1)`
+    HardTanh,
+    /// `-log(1 + exp(-x))`
+    LogSigmoid,
+    /// `x - log(sum(exp(x)))`, the sum over the last axis
+    LogSoftmax,
+    /// `x tanh(log(1 + exp(x)))`
+    Mish,
+    /// `min(max(x, 0), 6)`
+    Relu6,
+    /// `x - 0.5` for `x > 0.5`, `x + 0.5` for `x < -0.5`, else 0
+    SoftShrink,
+    /// `x / (1 + |x|)`
+    Softsign,
+    /// `max(x - t, 0)` with the `t` for which the sum over the last axis is 1 (Martins and Astudillo 2016)
+    Sparsemax,
+    /// 0 for `x <= -1`, `x` for `x >= 1`, else `(x + 1)² / 4`
+    SparsePlus,
+    /// 0 for `x <= -1`, 1 for `x >= 1`, else `(x + 1) / 2`
+    SparseSigmoid,
+    /// `(x + sqrt(x² + 4)) / 2`
+    Squareplus,
+    /// `x - tanh(x)`
+    TanhShrink,
     /// The layer [`ReLU`] with its options.
     ReLULayer(ReLU),
     /// The layer [`LeakyReLU`] with its slope.
@@ -55,11 +92,16 @@ pub enum Activation {
     ELULayer(ELU),
 }
 
+/// Keras' operation that is an activation function with an option.
+const GELU: &str = "Gelu";
+
 impl Activation {
     /// Keras' name; for a layer, its class.
     pub fn name(self) -> &'static str {
         match (self, self.layer(), self.elementwise()) {
             (Activation::Softmax, ..) => "softmax",
+            (Activation::LogSoftmax, ..) => "log_softmax",
+            (Activation::Sparsemax, ..) => "sparsemax",
             (_, Some(layer), _) => layer.class_name(),
             (_, _, Some(function)) => function.name(),
             _ => "linear",
@@ -83,6 +125,8 @@ impl Activation {
     pub(crate) fn apply(self, call: &mut Call<'_>, x: Tensor) -> Result<Tensor> {
         match (self, self.elementwise()) {
             (Activation::Softmax, _) => call.add(ops::Softmax, &[x]),
+            (Activation::LogSoftmax, _) => call.add(ops::LogSoftmax, &[x]),
+            (Activation::Sparsemax, _) => call.add(ops::Sparsemax, &[x]),
             (Activation::ReLULayer(layer), _) => layer.apply(call, x),
             (Activation::LeakyReLULayer(layer), _) => layer.apply(call, x),
             (Activation::ELULayer(layer), _) => layer.apply(call, x),
@@ -96,6 +140,14 @@ impl Activation {
         match json {
             Value::Null => Ok(Activation::Linear),
             Value::String(name) => name.parse().map_err(|unknown: UnknownName| unknown.to_string()),
+            Value::Object(members) if members.get("class_name").is_some_and(|class| class == GELU) => {
+                let object = KerasObject::read(json, Package::Ops, &[])?;
+                match object.config.get("approximate") {
+                    None | Some(Value::Bool(true)) => Ok(Activation::GeluTanh),
+                    Some(Value::Bool(false)) => Ok(Activation::Gelu),
+                    Some(found) => Err(format!("{GELU}: approximate: expected true or false, found {}", shown(found))),
+                }
+            }
             Value::Object(_) => {
                 let object = KerasObject::read(json, Package::Layers, &[])?;
                 let in_class = |problem: String| format!("{}: {problem}", object.class);
@@ -170,6 +222,22 @@ impl From<Function> for Activation {
             Function::Selu => Activation::Selu,
             Function::Gelu => Activation::Gelu,
             Function::Swish => Activation::Swish,
+            Function::Celu => Activation::Celu,
+            Function::Exponential => Activation::Exponential,
+            Function::GeluTanh => Activation::GeluTanh,
+            Function::HardShrink => Activation::HardShrink,
+            Function::HardSigmoid => Activation::HardSigmoid,
+            Function::HardSilu => Activation::HardSilu,
+            Function::HardTanh => Activation::HardTanh,
+            Function::LogSigmoid => Activation::LogSigmoid,
+            Function::Mish => Activation::Mish,
+            Function::Relu6 => Activation::Relu6,
+            Function::SoftShrink => Activation::SoftShrink,
+            Function::Softsign => Activation::Softsign,
+            Function::SparsePlus => Activation::SparsePlus,
+            Function::SparseSigmoid => Activation::SparseSigmoid,
+            Function::Squareplus => Activation::Squareplus,
+            Function::TanhShrink => Activation::TanhShrink,
         }
     }
 }
@@ -206,9 +274,11 @@ impl FromStr for Activation {
         match name {
             "linear" => Ok(Activation::Linear),
             "softmax" => Ok(Activation::Softmax),
+            "log_softmax" => Ok(Activation::LogSoftmax),
+            "sparsemax" => Ok(Activation::Sparsemax),
             _ => Function::from_name(name).map(Into::into).ok_or_else(|| {
                 let functions = Function::ALL.map(Function::name);
-                UnknownName::new(&[&["linear", "softmax"], &functions[..]].concat(), name)
+                UnknownName::new(&[&["linear", "softmax", "log_softmax", "sparsemax"], &functions[..]].concat(), name)
             }),
         }
     }
@@ -216,13 +286,21 @@ impl FromStr for Activation {
 
 impl Serialize for Activation {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let Some(layer) = self.layer() else { return serializer.serialize_str(self.name()) };
-        let object = json!({
-            "module": "keras.layers",
-            "class_name": layer.class_name(),
-            "config": layer.config(),
-            "registered_name": null,
-        });
+        let object = match (self, self.layer()) {
+            (Activation::GeluTanh, _) => json!({
+                "module": "keras.src.ops.nn",
+                "class_name": GELU,
+                "config": {"approximate": true},
+                "registered_name": GELU,
+            }),
+            (_, Some(layer)) => json!({
+                "module": layer.module(),
+                "class_name": layer.class_name(),
+                "config": layer.config(),
+                "registered_name": null,
+            }),
+            _ => return serializer.serialize_str(self.name()),
+        };
         object.serialize(serializer)
     }
 }
@@ -257,6 +335,11 @@ mod tests {
         let activation = json!({"class_name": "Activation", "config": {"activation": "tanh"}});
         assert_eq!(read(activation), Ok(Activation::Tanh));
         assert_eq!(read(Value::Null), Ok(Activation::Linear));
+        assert_eq!(read(serde_json::to_value(Activation::GeluTanh).unwrap()), Ok(Activation::GeluTanh));
+        let gelu = |approximate: Value| json!({"class_name": "Gelu", "config": {"approximate": approximate}});
+        assert_eq!(read(gelu(json!(false))), Ok(Activation::Gelu));
+        let wrong = read(gelu(json!(1))).unwrap_err();
+        assert_eq!(wrong, "Gelu: approximate: expected true or false, found 1");
     }
 
     #[test]
@@ -294,6 +377,7 @@ mod tests {
             assert_eq!(function.name().parse(), Ok(Activation::from(function)));
         }
         assert_eq!("silu".parse(), Ok(Activation::Swish));
+        assert_eq!("hard_swish".parse(), Ok(Activation::HardSilu));
         let unknown = "reluu".parse::<Activation>().unwrap_err().to_string();
         assert!(unknown.starts_with("expected one of linear, softmax, relu, ") && unknown.ends_with("; found `reluu`"));
     }

@@ -34,6 +34,30 @@ impl Dropout {
     }
 }
 
+/// The number of a random layer's draws: that of its seed, if it has one, in place of its own in the model.
+pub(super) fn stream(call: &Call<'_>, seed: Option<u64>) -> u32 {
+    seed.map_or(call.stream(), |seed| bits(Stream::Layer, [seed, 0, 0]) as u32)
+}
+
+/// Drops this share of the input's values in training, drawn for each element of `drawn`: the input's shape, or axes of 1
+/// where a draw applies to all values along them.
+pub(super) fn drop(call: &mut Call<'_>, rate: f64, stream: u32, drawn: Shape) -> Result<Tensor> {
+    let (input, rate) = (call.input(), rate as f32);
+    if !call.training() || rate == 0.0 {
+        return Ok(input);
+    }
+    let shape = call.shape(input).clone();
+    if rate == 1.0 {
+        return call.add(ops::Fill { value: 0.0, shape }, &[]);
+    }
+    if drawn == shape {
+        return call.add(ops::Dropout { rate, stream }, &[input]);
+    }
+    let ones = call.add(ops::Fill { value: 1.0, shape: drawn }, &[])?;
+    let factors = call.add(ops::Dropout { rate, stream }, &[ones])?;
+    call.add(ops::Binary::Multiply, &[input, factors])
+}
+
 impl Layer for Dropout {
     saved_layer!();
 
@@ -45,16 +69,8 @@ impl Layer for Dropout {
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
-        if !call.training() || self.rate == 0.0 {
-            return Ok(call.input());
-        }
-        let rate = self.rate as f32;
-        if rate == 1.0 {
-            let shape = call.shape(call.input()).clone();
-            return call.add(ops::Fill { value: 0.0, shape }, &[]);
-        }
-        let stream = self.seed.map_or(call.stream(), |seed| bits(Stream::Layer, [seed, 0, 0]) as u32);
-        call.add(ops::Dropout { rate, stream }, &[call.input()])
+        let (stream, shape) = (stream(call, self.seed), call.shape(call.input()).clone());
+        drop(call, self.rate, stream, shape)
     }
 
     fn is_random(&self) -> bool {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::graph_methods::graph_methods;
 
+mod axes;
 mod build_error;
 mod convolution;
 mod registry;
@@ -17,6 +18,8 @@ mod saved;
 
 /// The package of Keras' own classes.
 const KERAS: &str = "keras";
+/// The module of Keras' layers.
+const KERAS_LAYERS: &str = "keras.layers";
 /// Keras' default package of custom classes.
 const CUSTOM: &str = "Custom";
 
@@ -37,6 +40,10 @@ macro_rules! saved_layer {
 
         fn has_build_config(&self) -> bool {
             <Self as crate::layers::saved::Saved>::HAS_BUILD_CONFIG
+        }
+
+        fn module(&self) -> &'static str {
+            <Self as crate::layers::saved::Saved>::MODULE
         }
     };
 }
@@ -71,21 +78,36 @@ macro_rules! layers {
 
 layers! {
     activation: Activation;
+    applications: CustomScaleLayer, LayerScale, StochasticDepth;
     average_pooling2d: AveragePooling2D;
     batch_normalization: BatchNormalization;
+    concatenate: Concatenate;
     conv2d: Conv2D;
     conv2d_transpose: Conv2DTranspose;
+    cropping2d: Cropping2D;
     dense: Dense;
     depthwise_conv2d: DepthwiseConv2D;
     dropout: Dropout;
     flatten: Flatten;
+    gaussian_noise: GaussianNoise;
     global_pooling2d: GlobalAveragePooling2D, GlobalMaxPooling2D;
+    group_normalization: GroupNormalization;
+    identity: Identity;
+    layer_normalization: LayerNormalization;
     max_pooling2d: MaxPooling2D;
-    merge: Add, Concatenate;
+    merge: Add, Average, Maximum, Minimum, Multiply, Subtract;
+    normalization: Normalization;
+    permute: Permute;
+    pooling1d: AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D;
+    prelu: PReLU;
     rectifiers: ELU, LeakyReLU, ReLU;
     rescaling: Rescaling;
+    reshape: Reshape;
+    resizing: Resizing;
     separable_conv2d: SeparableConv2D;
     softmax: Softmax;
+    spatial_dropout2d: SpatialDropout2D;
+    up_sampling2d: UpSampling2D;
     zero_padding2d: ZeroPadding2D;
 }
 
@@ -93,6 +115,7 @@ pub use build_error::BuildError;
 pub use kiln_ops::Padding;
 pub use registry::{Registry, SavedLayer};
 pub use rescaling::PerChannel;
+pub use up_sampling2d::Interpolation;
 pub use zero_padding2d::PaddingWidths;
 
 pub use crate::initializers::{Distribution, FanMode, Initializer};
@@ -145,6 +168,12 @@ pub trait Layer: Debug + Send + Sync {
     /// The arguments of Keras' constructor, without name and type, for model files. [`SavedLayer::from_config`] reads
     /// them.
     fn config(&self) -> Map<String, Value>;
+
+    /// The Python module of the class in model files: by default, that of all of Keras' layers for a class in the package
+    /// `keras`, else the package.
+    fn module(&self) -> &'static str {
+        if self.package() == KERAS { KERAS_LAYERS } else { self.package() }
+    }
 
     /// Whether the output is random in training, as of dropout.
     fn is_random(&self) -> bool {

@@ -54,7 +54,7 @@ impl<const N: usize> From<[f64; N]> for PerChannel {
 }
 
 impl PerChannel {
-    fn values(&self) -> &[f64] {
+    pub(super) fn values(&self) -> &[f64] {
         match self {
             PerChannel::All(value) => std::slice::from_ref(value),
             PerChannel::Channels(values) => values,
@@ -68,7 +68,7 @@ impl PerChannel {
     }
 
     /// Appends the numbers as a tensor `[channels]`, concatenated from one fill per run of equal numbers.
-    fn append(&self, call: &mut Call<'_>, channels: usize) -> Result<Tensor> {
+    pub(super) fn append(&self, call: &mut Call<'_>, channels: usize) -> Result<Tensor> {
         if let Some(value) = self.single() {
             return call.add(Fill { value, shape: [channels].into() }, &[]);
         }

@@ -7,12 +7,15 @@ use serde_json::{Map, Value};
 
 use crate::keras_object::{KerasObject, check_float32, first_unknown, shown, unknown};
 
-use super::Layer;
+use super::{KERAS_LAYERS, Layer};
 
 /// A layer with fields named as Keras' constructor arguments.
 pub(crate) trait Saved: Layer + Serialize + DeserializeOwned + 'static {
     /// Whether Keras' files include the shape that the layer was built for.
     const HAS_BUILD_CONFIG: bool = true;
+
+    /// The Python module of the class in Keras' files.
+    const MODULE: &'static str = KERAS_LAYERS;
 
     /// The old names of arguments in Keras 2, with those in Keras 3.
     const OLD_NAMES: &'static [(&'static str, &'static str)] = &[];
@@ -165,9 +168,12 @@ mod tests {
 
     use super::*;
     use crate::layers::{
-        Activation, AveragePooling2D, BatchNormalization, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, Dropout,
-        ELU, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, Initializer, LeakyReLU, MaxPooling2D, ReLU, Registry,
-        Regularizer, Rescaling, SeparableConv2D, Softmax, ZeroPadding2D,
+        Activation, AveragePooling1D, AveragePooling2D, BatchNormalization, Conv2D, Conv2DTranspose, Cropping2D,
+        CustomScaleLayer, Dense, DepthwiseConv2D, Dropout, ELU, Flatten, GaussianNoise, GlobalAveragePooling1D,
+        GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, GroupNormalization, Identity, Initializer,
+        Interpolation, LayerNormalization, LayerScale, LeakyReLU, MaxPooling1D, MaxPooling2D, Normalization, PReLU,
+        Permute, ReLU, Registry, Regularizer, Rescaling, Reshape, Resizing, SeparableConv2D, Softmax, SpatialDropout2D,
+        StochasticDepth, UpSampling2D, ZeroPadding2D,
     };
 
     fn from_config(class_name: &str, config: &Map<String, Value>) -> Result<Arc<dyn Layer>, String> {
@@ -184,9 +190,36 @@ mod tests {
 
     #[test]
     fn every_layer_reads_what_it_writes() {
-        let layers: [Box<dyn Layer>; 28] = [
+        let layers: [Box<dyn Layer>; 55] = [
             Box::new(crate::layers::Add::default()),
+            Box::new(crate::layers::Average::default()),
+            Box::new(crate::layers::Maximum::default()),
+            Box::new(crate::layers::Minimum::default()),
+            Box::new(crate::layers::Multiply::default()),
+            Box::new(crate::layers::Subtract::default()),
             Box::new(crate::layers::Concatenate::new()),
+            Box::new(CustomScaleLayer::new(0.25)),
+            Box::new(LayerScale::new(1e-6, 3)),
+            Box::new(StochasticDepth::new(0.1)),
+            Box::new(Cropping2D::new([[1, 2], [3, 4]])),
+            Box::new(GaussianNoise::new(0.25).seed(1)),
+            Box::new(GroupNormalization::new(-1).epsilon(1e-5).center(false)),
+            Box::new(Identity::default()),
+            Box::new(LayerNormalization::new().axis([1, -1]).scale(false)),
+            Box::new(Normalization::new().axis([]).invert(true)),
+            Box::new(Normalization::of([1.0, 2.0], 0.5)),
+            Box::new(AveragePooling1D::new(3).strides(1).padding(Padding::Same)),
+            Box::new(GlobalAveragePooling1D::new()),
+            Box::new(GlobalMaxPooling1D::new().keepdims(true)),
+            Box::new(MaxPooling1D::new(2)),
+            Box::new(Permute::new([2, 1])),
+            Box::new(PReLU::new().shared_axes([1, 2]).alpha_regularizer(Regularizer::l2(0.5))),
+            Box::new(PReLU::new().alpha_initializer(Initializer::ones())),
+            Box::new(Reshape::new([-1, 3])),
+            Box::new(Resizing::new(7, 5).interpolation(Interpolation::Nearest)),
+            Box::new(SpatialDropout2D::new(0.5)),
+            Box::new(UpSampling2D::new([3, 1])),
+            Box::new(UpSampling2D::default().interpolation(Interpolation::Bilinear)),
             Box::new(Activation::LeakyRelu),
             Box::new(AveragePooling2D::new([3, 1]).strides([1, 2]).padding(Padding::Same)),
             Box::new(BatchNormalization::new().momentum(0.9).epsilon(1e-5).scale(false)),
@@ -237,6 +270,8 @@ mod tests {
         let padding = json!({"padding": [[1, 1], [2, 2]], "data_format": "channels_last"});
         check(&ZeroPadding2D::new([1, 2]), padding);
         check(&GlobalAveragePooling2D::new(), json!({"data_format": "channels_last", "keepdims": false}));
+        let pooling = json!({"pool_size": [3], "padding": "valid", "strides": [2], "data_format": "channels_last"});
+        check(&MaxPooling1D::new(3).strides(2), pooling);
         check(&Rescaling::new(1.0 / 255.0), json!({"scale": 0.00392156862745098, "offset": 0.0}));
         check(&ReLU::new(), json!({"max_value": null, "negative_slope": 0.0, "threshold": 0.0}));
         check(&LeakyReLU::default(), json!({"negative_slope": 0.3}));
@@ -264,6 +299,16 @@ mod tests {
         same(read("ZeroPadding2D", json!({})), &ZeroPadding2D::new(1));
         same(read("GlobalMaxPooling2D", json!({})), &GlobalMaxPooling2D::new());
         same(read("Rescaling", json!({"scale": 2.0})), &Rescaling::new(2.0));
+        same(read("MaxPooling1D", json!({})), &MaxPooling1D::new(2));
+        same(read("AveragePooling1D", json!({"pool_size": [3], "strides": null})), &AveragePooling1D::new(3));
+        same(read("UpSampling2D", json!({})), &UpSampling2D::default());
+        same(read("UpSampling2D", json!({"size": 3})), &UpSampling2D::new([3, 3]));
+        same(read("Resizing", json!({"height": 3, "width": 4})), &Resizing::new(3, 4));
+        same(read("Cropping2D", json!({"cropping": 1})), &Cropping2D::new(1));
+        same(read("LayerNormalization", json!({"axis": 3})), &LayerNormalization::new().axis([3]));
+        same(read("GroupNormalization", json!({})), &GroupNormalization::new(32));
+        same(read("Normalization", json!({})), &Normalization::new());
+        same(read("PReLU", json!({})), &PReLU::new());
     }
 
     #[test]
@@ -318,5 +363,14 @@ mod tests {
         let noise = error("Dropout", json!({"rate": 0.5, "noise_shape": [null, 1, 1, 5]}));
         assert_eq!(noise, "noise_shape: expected null, found [null,1,1,5]");
         assert!(error("Activation", json!({"activation": "gelu2"})).contains("found `gelu2`"));
+        let bicubic = error("UpSampling2D", json!({"interpolation": "bicubic"}));
+        let expected = "expected `nearest` or `bilinear`, found \"bicubic\"";
+        assert_eq!(bicubic, format!("interpolation: unknown variant `bicubic`, {expected}"));
+        let axis = error("LayerNormalization", json!({"axis": "channels"}));
+        assert_eq!(axis, "axis: expected an axis or a list of axes, found \"channels\"");
+        let limit = json!({"class_name": "MaxNorm", "config": {}});
+        assert!(
+            error("PReLU", json!({"alpha_constraint": limit})).starts_with("alpha_constraint: expected null, found")
+        );
     }
 }

@@ -49,7 +49,7 @@ impl From<[[usize; 2]; 2]> for PaddingWidths {
 
 impl PaddingWidths {
     /// `[[top, bottom], [left, right]]`.
-    fn sides(self) -> [[usize; 2]; 2] {
+    pub(super) fn sides(self) -> [[usize; 2]; 2] {
         match self {
             PaddingWidths::All(width) => [[width; 2]; 2],
             PaddingWidths::Symmetric([rows, columns]) => [[rows; 2], [columns; 2]],

@@ -9,11 +9,12 @@ use crate::{Error, Result};
 
 /// Classes of layers that move, drop, mask, select or average values without scaling them: a rescaling layer may follow
 /// them. Some exist in Keras only.
-const UNSCALED: [&str; 19] = [
+const UNSCALED: [&str; 20] = [
     "ZeroPadding2D",
     "Cropping2D",
     "CenterCrop",
     "Resizing",
+    "UpSampling2D",
     "Reshape",
     "Permute",
     "Flatten",

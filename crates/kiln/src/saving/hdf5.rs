@@ -64,7 +64,7 @@ impl Hdf5Weights {
                     place: datasets.len(),
                     layout: KernelLayout::Keras,
                     scale: None,
-                    unread: unread(dataset.dtype()),
+                    unread: unread(&dataset),
                 });
                 datasets.push(dataset);
             }
@@ -80,14 +80,31 @@ impl Hdf5Weights {
         let format = |problem: String| Error::Format { path: self.path.clone(), problem };
         let dataset = self.datasets.get(place).ok_or_else(|| format(format!("it has no data set {place}")))?;
         let failed = |error: hdf5_reader::error::Error| format(error.to_string());
-        if !matches!(dataset.dtype(), Datatype::FloatingPoint { size: 2, .. }) {
-            return dataset.read_into(out).map_err(failed);
-        }
-        let bytes = dataset.read_native_bytes().map_err(failed)?;
-        for (value, bytes) in out.iter_mut().zip(bytes.chunks_exact(2)) {
-            *value = f16::from_ne_bytes([bytes[0], bytes[1]]).to_f32();
+        match dataset.dtype() {
+            Datatype::FloatingPoint { size: 2, .. } => {
+                let bytes = dataset.read_native_bytes().map_err(failed)?;
+                for (value, bytes) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+                    *value = f16::from_ne_bytes([bytes[0], bytes[1]]).to_f32();
+                }
+            }
+            Datatype::FixedPoint { .. } => {
+                let bytes = dataset.read_native_bytes().map_err(failed)?;
+                for (value, bytes) in out.iter_mut().zip(bytes.chunks_exact(bytes.len().max(1))) {
+                    *value = integer(bytes);
+                }
+            }
+            _ => dataset.read_into(out).map_err(failed)?,
         }
         Ok(())
+    }
+}
+
+/// The value of a signed integer's native bytes.
+fn integer(bytes: &[u8]) -> f32 {
+    match *bytes {
+        [a, b, c, d] => i32::from_ne_bytes([a, b, c, d]) as f32,
+        [a, b, c, d, e, f, g, h] => i64::from_ne_bytes([a, b, c, d, e, f, g, h]) as f32,
+        _ => 0.0,
     }
 }
 
@@ -179,10 +196,11 @@ fn own_name(path: &str) -> &str {
     name.strip_suffix(":0").unwrap_or(name)
 }
 
-/// The element type, if it is unsupported.
-fn unread(dtype: &Datatype) -> Option<String> {
-    match dtype {
+/// The element type, if it is unsupported. Integers are only counters, as of `Normalization`.
+fn unread(dataset: &Dataset) -> Option<String> {
+    match dataset.dtype() {
         Datatype::FloatingPoint { size: 2 | 4, .. } => None,
+        Datatype::FixedPoint { size: 4 | 8, signed: true, .. } if dataset.shape().is_empty() => None,
         Datatype::FloatingPoint { size, .. } => Some(format!("F{}", 8 * u32::from(*size))),
         Datatype::FixedPoint { size, signed, .. } => {
             Some(format!("{}{}", if *signed { 'I' } else { 'U' }, 8 * u32::from(*size)))

@@ -43,7 +43,8 @@ fn keras3<'a>(layer: &Value, call: &'a Value) -> Result<Call<'a>, String> {
     let tensors: Vec<&Value> = match arguments {
         [Value::Array(list)] => list.iter().collect(),
         [one] => vec![one],
-        [first, second] if is_op(layer) => vec![first, second],
+        // An operation's numbers are arguments of its layer.
+        [first, second] if is_op(layer) => [first, second].into_iter().filter(|value| !value.is_number()).collect(),
         _ => return Err(format!("expected one argument, a tensor or a list of tensors, found {}", arguments.len())),
     };
     let name = |tensor: &'a Value| {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod groups;
+mod operations;
 mod read;
 mod write;
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::calls::{Call, call, is_op, single};
 use super::groups;
+use super::operations::operation;
 use crate::keras_object::{KerasObject, Package, check_float32, check_members, first_unknown, shown, string, unknown};
 use crate::layers::{Named, Registry, is_custom, split_config};
 use crate::network::{ModelClass, Network, Node};
@@ -170,10 +171,10 @@ fn layer(json: &Value, known: &[&str], registry: &Registry) -> Result<Named, Str
     if json.get("name").is_some_and(|other| *other != *name) {
         return Err(named(format!("name: expected \"{name}\", as in its config, found {}", json["name"])));
     }
-    if package == Package::Ops && object.class != "Add" {
-        return Err(named("Kiln has no such operation of keras.ops".to_owned()));
-    }
-    let layer = registry.read(custom.unwrap_or(object.class), &config).map_err(named)?;
+    let layer = match package {
+        Package::Ops => operation(json, object.class, &config).map_err(named)?,
+        _ => registry.read(custom.unwrap_or(object.class), &config).map_err(named)?,
+    };
     Ok(Named { name: Some(name), layer, trainable: common.trainable, training: None })
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::groups;
 use crate::Result;
-use crate::layers::{is_custom, registered_name};
+use crate::layers::registered_name;
 use crate::network::{ModelClass, Network, PlacedLayer};
 
 /// The model in the format of Keras 3.
@@ -94,11 +94,14 @@ fn taken_with_training(network: &Network, placed: &PlacedLayer, training: bool) 
     placed.inputs.iter().map(tensor).collect()
 }
 
+/// The classes whose constructors in Keras have no `trainable`.
+const WITHOUT_TRAINABLE: [&str; 1] = ["SpatialDropout2D"];
+
 /// The other arguments of Keras' call of a layer.
 fn kwargs(placed: &PlacedLayer) -> Value {
     match placed.layer.class_name() {
         "BatchNormalization" => json!({"mask": null}),
-        "Dropout" => json!({"training": false}),
+        "Dropout" | "GaussianNoise" | "SpatialDropout2D" => json!({"training": false}),
         _ => json!({}),
     }
 }
@@ -122,15 +125,15 @@ fn input(network: &Network) -> Value {
 fn layer(network: &Network, placed: &PlacedLayer) -> Value {
     let common = [("name", json!(placed.name)), ("trainable", json!(placed.trainable)), ("dtype", dtype())];
     let common = common.map(|(key, value)| (key.to_owned(), value));
-    let config: Map<String, Value> = common.into_iter().chain(placed.layer.config()).collect();
-    let (package, class) = (placed.layer.package(), placed.layer.class_name());
-    let name = registered_name(package, class);
-    let custom = is_custom(&name);
+    let (module, class) = (placed.layer.module(), placed.layer.class_name());
+    let common = common.into_iter().filter(|(key, _)| key != "trainable" || !WITHOUT_TRAINABLE.contains(&class));
+    let config: Map<String, Value> = common.chain(placed.layer.config()).collect();
+    let name = registered_name(placed.layer.package(), class);
     let mut layer = json!({
-        "module": if custom { package } else { "keras.layers" },
+        "module": module,
         "class_name": class,
         "config": config,
-        "registered_name": custom.then_some(name),
+        "registered_name": (module != "keras.layers").then_some(name),
     });
     if let (true, Some((inputs, _))) = (placed.layer.has_build_config(), &placed.shapes) {
         layer["build_config"] = match &inputs[..] {

@@ -1,0 +1,160 @@
+use kiln_graph::{Result, Shape, Tensor};
+use kiln_ops::GroupNorm;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::dense::yes;
+use super::saved::Saved;
+use super::{BuildError, Call, Initializer, Layer, Regularizer, Variable, axes};
+
+/// `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`, with mean and biased variance of each sample along some axes
+/// (Ba et al. 2016). Training and prediction are the same.
+///
+/// # Shapes
+/// Any with these axes; the output has the shape of the input. Variables: `gamma` if `scale`, `beta` if `center`, with the
+/// extents of the axes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerNormalization {
+    /// The axes, counting the batch as axis 0; -1 is the last one.
+    #[serde(default = "last", deserialize_with = "axes::read")]
+    pub axis: Vec<i64>,
+    /// Added to the variance, above 0.
+    #[serde(default = "epsilon")]
+    pub epsilon: f64,
+    /// Whether there is a `beta`.
+    #[serde(default = "yes")]
+    pub center: bool,
+    /// Whether there is a `gamma`.
+    #[serde(default = "yes")]
+    pub scale: bool,
+    /// The initializer of `beta`.
+    #[serde(default = "Initializer::zeros")]
+    pub beta_initializer: Initializer,
+    /// The initializer of `gamma`.
+    #[serde(default = "Initializer::ones")]
+    pub gamma_initializer: Initializer,
+    /// The penalty on `beta`.
+    #[serde(default)]
+    pub beta_regularizer: Option<Regularizer>,
+    /// The penalty on `gamma`.
+    #[serde(default)]
+    pub gamma_regularizer: Option<Regularizer>,
+}
+
+impl LayerNormalization {
+    /// A layer with Keras' defaults: along the last axis, epsilon 0.001, gamma and beta.
+    pub fn new() -> LayerNormalization {
+        LayerNormalization::default()
+    }
+
+    /// Sets the axes, counting the batch as axis 0; -1 is the last one.
+    pub fn axis(self, axis: impl Into<Vec<i64>>) -> LayerNormalization {
+        LayerNormalization { axis: axis.into(), ..self }
+    }
+
+    /// Sets `epsilon`, which is added to the variance, above 0.
+    pub fn epsilon(self, epsilon: f64) -> LayerNormalization {
+        LayerNormalization { epsilon, ..self }
+    }
+
+    /// Sets whether there is a `beta`.
+    pub fn center(self, center: bool) -> LayerNormalization {
+        LayerNormalization { center, ..self }
+    }
+
+    /// Sets whether there is a `gamma`.
+    pub fn scale(self, scale: bool) -> LayerNormalization {
+        LayerNormalization { scale, ..self }
+    }
+
+    fn places(&self, input: &Shape) -> std::result::Result<Vec<usize>, BuildError> {
+        axes::places("axis", &self.axis, input)
+    }
+}
+
+impl Default for LayerNormalization {
+    fn default() -> LayerNormalization {
+        LayerNormalization {
+            axis: last(),
+            epsilon: epsilon(),
+            center: true,
+            scale: true,
+            beta_initializer: Initializer::zeros(),
+            gamma_initializer: Initializer::ones(),
+            beta_regularizer: None,
+            gamma_regularizer: None,
+        }
+    }
+}
+
+fn last() -> Vec<i64> {
+    vec![-1]
+}
+
+pub(super) fn epsilon() -> f64 {
+    1e-3
+}
+
+/// Gamma and beta, those that there are, in Keras' order.
+pub(super) fn gamma_and_beta(
+    shape: &Shape,
+    gamma: Option<(Initializer, Option<Regularizer>)>,
+    beta: Option<(Initializer, Option<Regularizer>)>,
+) -> Vec<Variable> {
+    let variable = |name: &'static str, (initializer, regularizer)| Variable {
+        name,
+        shape: shape.clone(),
+        initializer,
+        trainable: true,
+        regularizer,
+    };
+    let gamma = gamma.map(|gamma| variable("gamma", gamma));
+    gamma.into_iter().chain(beta.map(|beta| variable("beta", beta))).collect()
+}
+
+/// # Errors
+/// If epsilon is not above 0.
+pub(super) fn check_epsilon(epsilon: f64) -> std::result::Result<(), BuildError> {
+    match epsilon > 0.0 && epsilon.is_finite() {
+        true => Ok(()),
+        false => Err(BuildError::argument("epsilon", "more than 0", epsilon)),
+    }
+}
+
+impl Layer for LayerNormalization {
+    saved_layer!();
+
+    fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
+        if self.places(input)?.is_empty() || input.elements() == 0 {
+            return Err(BuildError::argument("axis", "at least one axis with values", format!("{:?}", self.axis)));
+        }
+        check_epsilon(self.epsilon).map(|()| input.clone())
+    }
+
+    fn variables(&self, input: &Shape) -> Vec<Variable> {
+        let shape = axes::extents(&self.places(input).unwrap_or_default(), input).into();
+        let gamma = self.scale.then_some((self.gamma_initializer, self.gamma_regularizer));
+        let beta = self.center.then_some((self.beta_initializer, self.beta_regularizer));
+        gamma_and_beta(&shape, gamma, beta)
+    }
+
+    fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
+        let LayerNormalization { scale, center, .. } = *self;
+        let places = self.places(&call.shape(call.input()).sample()).unwrap_or_default();
+        let op = GroupNorm { groups: 1, epsilon: self.epsilon as f32, scale, center };
+        axes::along(call, &places, |call, x| {
+            let width = call.shape(x).last().copied().unwrap_or(1);
+            let mut inputs = vec![x];
+            for variable in call.variables().to_vec() {
+                inputs.push(call.reshape(variable, [width])?);
+            }
+            Ok(call.add_all(op, &inputs)?[0])
+        })
+    }
+}
+
+impl Saved for LayerNormalization {
+    fn fixed() -> Value {
+        json!({"rms_scaling": false, "beta_constraint": null, "gamma_constraint": null})
+    }
+}

@@ -1,0 +1,113 @@
+//! Operations on the outputs of layers, which Keras 3 writes for `x + y`, `2 * x` or `keras.ops.maximum(x, y)`: layers that
+//! compute the same.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::keras_object::{shown, unknown};
+use crate::layers::{Add, Layer, Maximum, Minimum, Multiply, Rescaling, Subtract};
+
+/// The layer of an operation's class.
+///
+/// # Errors
+/// If Kiln has no such operation, or not with these arguments.
+pub(super) fn operation(json: &Value, class: &str, config: &Map<String, Value>) -> Result<Arc<dyn Layer>, String> {
+    if let Some((member, value)) = config.iter().find(|(_, value)| !value.is_null()) {
+        return Err(unknown(member, value));
+    }
+    let arguments = json.pointer("/inbound_nodes/0/args").and_then(Value::as_array).map(Vec::as_slice);
+    let numbers = arguments.unwrap_or_default().iter().map(Value::as_f64).collect::<Vec<Option<f64>>>();
+    match numbers[..] {
+        [None, None] => of_tensors(class),
+        [None, Some(number)] => with_number(class, number),
+        [Some(number), None] => from_number(class, number),
+        _ => {
+            let found = arguments.map_or("none".to_owned(), |found| shown(&found.into()));
+            return Err(format!("args: expected two tensors, or a tensor and a number, found {found}"));
+        }
+    }
+    .ok_or_else(|| {
+        let known = "Kiln has add, subtract, multiply, maximum and minimum of two tensors, and add, subtract, multiply and \
+                     divide of a tensor and a number";
+        format!("Kiln has no such operation of keras.ops with these arguments; {known}")
+    })
+}
+
+fn of_tensors(class: &str) -> Option<Arc<dyn Layer>> {
+    Some(match class {
+        "Add" => Arc::new(Add::default()),
+        "Maximum" => Arc::new(Maximum::default()),
+        "Minimum" => Arc::new(Minimum::default()),
+        "Multiply" => Arc::new(Multiply::default()),
+        "Subtract" => Arc::new(Subtract::default()),
+        _ => return None,
+    })
+}
+
+/// `x + number` and so on.
+fn with_number(class: &str, number: f64) -> Option<Arc<dyn Layer>> {
+    rescaling(match class {
+        "Add" => [1.0, number],
+        "Subtract" => [1.0, -number],
+        "Multiply" => [number, 0.0],
+        "Divide" | "TrueDivide" if number != 0.0 => [1.0 / number, 0.0],
+        _ => return None,
+    })
+}
+
+/// `number - x` and so on.
+fn from_number(class: &str, number: f64) -> Option<Arc<dyn Layer>> {
+    rescaling(match class {
+        "Add" => [1.0, number],
+        "Subtract" => [-1.0, number],
+        "Multiply" => [number, 0.0],
+        _ => return None,
+    })
+}
+
+fn rescaling([scale, offset]: [f64; 2]) -> Option<Arc<dyn Layer>> {
+    Some(Arc::new(Rescaling::new(scale).offset(offset)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(class: &str, arguments: Value) -> Result<String, String> {
+        let json = json!({"inbound_nodes": [{"args": arguments}]});
+        operation(&json, class, &Map::new()).map(|layer| format!("{layer:?}"))
+    }
+
+    #[test]
+    fn numbers_are_arguments_of_a_rescaling() {
+        let rescaling = |scale: f64, offset: f64| Ok(format!("{:?}", Rescaling::new(scale).offset(offset)));
+        let x = || json!({"class_name": "__keras_tensor__"});
+        assert_eq!(read("Add", json!([x(), 3.0])), rescaling(1.0, 3.0));
+        assert_eq!(read("Subtract", json!([x(), 3])), rescaling(1.0, -3.0));
+        assert_eq!(read("Subtract", json!([3, x()])), rescaling(-1.0, 3.0));
+        assert_eq!(read("Multiply", json!([0.5, x()])), rescaling(0.5, 0.0));
+        assert_eq!(read("TrueDivide", json!([x(), 4.0])), rescaling(0.25, 0.0));
+        assert_eq!(read("Maximum", json!([x(), x()])), Ok(format!("{:?}", Maximum::default())));
+    }
+
+    #[test]
+    fn what_is_not_computed_is_named() {
+        let x = || json!({"class_name": "__keras_tensor__"});
+        for arguments in [json!([1.0, x()]), json!([x(), 0.0])] {
+            let error = read("TrueDivide", arguments).unwrap_err();
+            assert!(error.starts_with("Kiln has no such operation of keras.ops with these arguments"), "{error}");
+        }
+        let error = read("Add", json!([x()])).unwrap_err();
+        assert!(error.starts_with("args: expected two tensors, or a tensor and a number, found"), "{error}");
+        let config = json!({"axis": 1}).as_object().cloned().unwrap();
+        assert_eq!(
+            operation(&json!({}), "Add", &config).unwrap_err(),
+            "axis: Kiln does not know this argument, found 1"
+        );
+    }
+}
