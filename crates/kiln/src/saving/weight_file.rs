@@ -46,11 +46,7 @@ impl WeightFile {
     pub fn open(path: &Path, network: &Network, by_name: bool) -> Result<(WeightFile, Vec<Candidate>)> {
         match &first_bytes(path)? {
             b"\x89HDF\r\n\x1a\n" => open_hdf5(path, network, by_name),
-            [b'P', b'K', 3, 4, ..] => {
-                let problem = "expected a file of weights, found an archive, as Keras' `.keras` files are; save the \
-                               model's weights with `model.save_weights(\"model.weights.h5\")`";
-                Err(Error::Format { path: path.to_owned(), problem: problem.to_owned() })
-            }
+            [b'P', b'K', 3 | 5 | 7, ..] => open_keras(path, network, by_name),
             _ => {
                 let file = TensorFile::open(path)?;
                 let candidates = file.tensors().enumerate().map(|(place, (name, shape, unread))| {
@@ -86,7 +82,7 @@ impl WeightFile {
 }
 
 /// The first 8 bytes of a file, padded with zeros.
-fn first_bytes(path: &Path) -> Result<[u8; 8]> {
+pub(super) fn first_bytes(path: &Path) -> Result<[u8; 8]> {
     let read = || {
         let mut bytes = Vec::with_capacity(8);
         File::open(path)?.take(8).read_to_end(&mut bytes)?;
@@ -102,8 +98,30 @@ fn open_hdf5(path: &Path, network: &Network, by_name: bool) -> Result<(WeightFil
     Ok((WeightFile::Hdf5(file), candidates))
 }
 
+/// The weights in a `.keras` file. Its size is limited by the model's: it may also hold an optimizer's slots.
+#[cfg(feature = "hdf5")]
+fn open_keras(path: &Path, network: &Network, by_name: bool) -> Result<(WeightFile, Vec<Candidate>)> {
+    const SLOTS: u64 = 16;
+    const OVERHEAD: u64 = 64 << 20;
+    let most = (network.values() as u64 * 4).saturating_mul(SLOTS).saturating_add(OVERHEAD);
+    let bytes = super::archive::member(path, super::archive::WEIGHTS, most)?;
+    let (file, candidates) = Hdf5Weights::of_bytes(bytes, path, network, by_name)?;
+    Ok((WeightFile::Hdf5(file), candidates))
+}
+
 #[cfg(not(feature = "hdf5"))]
 fn open_hdf5(path: &Path, _: &Network, _: bool) -> Result<(WeightFile, Vec<Candidate>)> {
-    let problem = "it is a HDF5 file, and this Kiln was built without the feature `hdf5`; build it with the feature";
-    Err(Error::Format { path: path.to_owned(), problem: problem.to_owned() })
+    Err(no_hdf5(path, "an HDF5 file"))
+}
+
+#[cfg(not(feature = "hdf5"))]
+fn open_keras(path: &Path, _: &Network, _: bool) -> Result<(WeightFile, Vec<Candidate>)> {
+    Err(no_hdf5(path, "a `.keras` file"))
+}
+
+/// The error for a file that needs the feature `hdf5`.
+#[cfg(not(feature = "hdf5"))]
+pub(super) fn no_hdf5(path: &Path, what: &str) -> Error {
+    let problem = format!("it is {what}, and this Kiln was built without the feature `hdf5`; build it with the feature");
+    Error::Format { path: path.to_owned(), problem }
 }
