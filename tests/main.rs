@@ -25,6 +25,8 @@ mod functional;
 mod fuzz;
 #[cfg(feature = "hub")]
 mod hub;
+#[cfg(feature = "hdf5")]
+mod keras_files;
 mod layers;
 mod limits;
 mod load_img;

@@ -143,7 +143,7 @@ pub enum Error {
         name: &'static str,
     },
     /// There is no model, file or folder of this name.
-    #[error("unknown network `{found}`; expected {}, a model.json or a folder with one", Known::names())]
+    #[error("unknown network `{found}`; expected {}, a model.json or a folder with one, or a .keras or .h5 file of a whole model", Known::names())]
     NoModel {
         /// The requested value.
         found: String,
@@ -204,6 +204,9 @@ pub enum Error {
         /// The problem.
         problem: String,
     },
+    /// A file or model that would be replaced.
+    #[error("{} exists; choose another name, or pass --overwrite to replace it", .path.display())]
+    Exists { path: PathBuf },
     /// A folder is not an output folder of `kiln train`.
     #[error("no model.json in {}; expected the output folder of `kiln train`", .found.display())]
     NoRun {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use kiln::data::Preprocessing;
 use kiln::graph::Shape;
 use kiln::models::{self, Top};
-use kiln::{LoadWeights, Model};
+use kiln::{LoadModel, LoadWeights, Model};
 
 use super::run;
 use super::weights::Weights;
@@ -107,10 +107,24 @@ pub fn load_backbone(model: &mut Model, weights: &Weights) -> Result<(), Error> 
     if kept.is_empty() { Ok(()) } else { Err(Error::PartOfBackbone { path, missing: kept }) }
 }
 
-/// The path of the `model.json` with this name: a file, or the one in a folder.
+/// The path of the model with this name: a file (`model.json`, or a whole model of Keras), or the one in a folder, also
+/// of an unpacked `.keras` file.
 pub fn file(name: &Path) -> Option<PathBuf> {
-    let in_folder = name.join("model.json");
-    [name.to_owned(), in_folder].into_iter().find(|path| path.is_file())
+    let in_folder = ["model.json", "config.json"].map(|file| name.join(file));
+    [name.to_owned()].into_iter().chain(in_folder).find(|path| path.is_file())
+}
+
+/// Loads a model with its weights from a file that [`file`] found; without `weights`, those in the file or beside it.
+pub fn load(path: &Path, weights: Option<&Weights>, options: LoadModel) -> Result<Model, Error> {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    let beside = match ending.as_deref() {
+        Some("keras" | "h5" | "hdf5") => path.to_owned(),
+        _ if path.ends_with("config.json") => path.with_file_name("model.weights.h5"),
+        _ => path.with_file_name("weights.safetensors"),
+    };
+    let mut model = Model::from_json_file_with(path, options)?;
+    model.load_weights(weights.map_or(Ok(beside), Weights::path)?)?;
+    Ok(model)
 }
 
 /// A built-in network or one from a file, with new weights.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use kiln::data::{Interpolation, Preprocessing};
 use kiln::models::imagenet_class_names;
-use kiln::{Device, Model};
+use kiln::{Device, LoadModel, Model};
 
 use self::answer::{Answer, as_json, as_table};
 use super::network::{self, Known};
@@ -32,19 +32,21 @@ Examples:
   kiln predict runs/cifar10_deep cat.jpg dog.png
   kiln predict runs/cifar10_deep photos/ --top 3 --json
   kiln predict inception_v3 --weights inception_v3.safetensors photo.jpg
+  kiln predict mobilenet.keras photo.jpg
   kiln predict model.json --weights w.safetensors --input x.safetensors --output y.safetensors
 
 The --input file has a tensor x [samples, …] of f32 or u8. For a network trained by `kiln train`, values of the type of the
 training data (bytes of pictures are u8) are scaled as in training; all other values are used unscaled. The --output file
 has a tensor y with the network's output for each sample.")]
 pub struct Arguments {
-    /// The output folder of `kiln train` or `kiln finetune`, a model.json, vgg16 or inception_v3.
+    /// The output folder of `kiln train` or `kiln finetune`, a model.json, a .keras or .h5 file of a whole model, vgg16 or
+    /// inception_v3.
     model: PathBuf,
     /// The pictures, and folders of pictures.
     #[arg(required_unless_present = "input")]
     images: Vec<PathBuf>,
-    /// The weights: safetensors, Keras' HDF5, or a file of the Hugging Face hub [default: weights.safetensors beside
-    /// model.json].
+    /// The weights: safetensors, Keras' HDF5 or .keras, or a file of the Hugging Face hub [default: weights.safetensors
+    /// beside model.json, or those in the file].
     #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]")]
     weights: Option<Weights>,
     /// The preprocessing of pictures for vgg16 or inception_v3: caffe, tf or torch, as in Keras [default: Keras' for
@@ -109,9 +111,7 @@ fn find(arguments: &Arguments) -> Result<Trained, Error> {
     let Some(path) = network::file(&arguments.model) else {
         return Err(run::no_run(&arguments.model));
     };
-    let mut model = Model::from_json_file(&path)?;
-    let beside = Weights::File(path.with_file_name("weights.safetensors"));
-    model.load_weights(arguments.weights.as_ref().unwrap_or(&beside).path()?)?;
+    let model = network::load(&path, arguments.weights.as_ref(), LoadModel::default())?;
     let folder = path.parent().unwrap_or(Path::new("."));
     match Run::load(folder)? {
         Some(run) => {

@@ -5,7 +5,7 @@ use std::path::Path;
 use kiln_graph::Shape;
 use serde_json::Value;
 
-use super::{MODEL, WEIGHTS, file_error, model_json, other_files, read, weight_file};
+use super::{MODEL, WEIGHTS, model_json, other_files, read, weight_file};
 use crate::layers::Registry;
 use crate::{Error, Model, Result};
 

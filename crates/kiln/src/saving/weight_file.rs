@@ -9,7 +9,9 @@ use kiln_graph::Shape;
 use super::tensors::{KernelLayout, TensorFile};
 use super::{file_error, torch};
 use crate::network::Network;
-use crate::{Error, Result};
+#[cfg(not(feature = "hdf5"))]
+use crate::Error;
+use crate::Result;
 
 #[cfg(feature = "hdf5")]
 use super::hdf5::Hdf5Weights;

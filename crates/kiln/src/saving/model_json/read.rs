@@ -67,8 +67,8 @@ fn sequential(config: &Value, reading: Reading<'_>, keras2: bool) -> Result<Netw
         false => first_shape(first, config.get("build_input_shape"), reading)?,
     };
     let mut network = Network::new(ModelClass::Sequential, sample_shape(&shape, reading.input_shape)?);
-    if has_input {
-        network.input_name = name_of(first)?.to_owned();
+    if let Some(name) = first.pointer("/config/name").and_then(Value::as_str).filter(|_| has_input) {
+        network.input_name = name.to_owned();
     }
     if config.get("layers").is_some() {
         network.name = string(config, "name")?.to_owned();
@@ -233,12 +233,6 @@ fn title(json: &Value) -> String {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or("without name").to_owned();
     let name = json.pointer("/config/name").or_else(|| json.get("name"));
     format!("layer {} ({})", text(name), json.get("class_name").and_then(Value::as_str).unwrap_or("without class"))
-}
-
-/// The name of a layer without inputs.
-fn name_of(json: &Value) -> Result<&str, String> {
-    let name = json.pointer("/config/name").or_else(|| json.get("name")).and_then(Value::as_str);
-    name.ok_or_else(|| format!("{}: expected a string `config.name`, found none", title(json)))
 }
 
 /// The shape of an InputLayer, with the batch.
