@@ -50,6 +50,8 @@ mod replay;
 mod resume;
 mod resume_callbacks;
 mod session;
+#[cfg(feature = "hdf5")]
+mod state_dicts;
 mod stream;
 mod training;
 mod tuning;

@@ -10,9 +10,13 @@ mod load_model;
 mod load_weights;
 mod model_json;
 mod other_files;
+#[cfg(feature = "hdf5")]
+mod pickle;
 mod save_model;
 mod tensors;
 mod torch;
+#[cfg(feature = "hdf5")]
+mod torch_file;
 mod weight_file;
 
 use std::path::Path;

@@ -15,6 +15,8 @@ use crate::Result;
 
 #[cfg(feature = "hdf5")]
 use super::hdf5::Hdf5Weights;
+#[cfg(feature = "hdf5")]
+use super::torch_file::{OLD_MAGIC, TorchFile};
 
 /// A tensor of a file, and its variable.
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub(crate) enum WeightFile {
     SafeTensors(TensorFile),
     #[cfg(feature = "hdf5")]
     Hdf5(Hdf5Weights),
+    #[cfg(feature = "hdf5")]
+    Torch(TorchFile),
 }
 
 impl WeightFile {
@@ -48,14 +52,12 @@ impl WeightFile {
     pub fn open(path: &Path, network: &Network, by_name: bool) -> Result<(WeightFile, Vec<Candidate>)> {
         match &first_bytes(path)? {
             b"\x89HDF\r\n\x1a\n" => open_hdf5(path, network, by_name),
-            [b'P', b'K', 3 | 5 | 7, ..] => open_keras(path, network, by_name),
+            [b'P', b'K', 3 | 5 | 7, ..] => open_archive(path, network, by_name),
+            #[cfg(feature = "hdf5")]
+            &OLD_MAGIC => open_torch(TorchFile::open_old(path)?, network),
             _ => {
                 let file = TensorFile::open(path)?;
-                let candidates = file.tensors().enumerate().map(|(place, (name, shape, unread))| {
-                    let name = name.to_owned();
-                    Candidate { name, shape, place, layout: KernelLayout::Keras, scale: None, unread }
-                });
-                let candidates = torch::candidates(candidates.collect(), network);
+                let candidates = torch::candidates(listed(file.tensors()), network);
                 Ok((WeightFile::SafeTensors(file), candidates))
             }
         }
@@ -67,20 +69,36 @@ impl WeightFile {
     /// If the file cannot be read.
     pub fn read(&self, candidate: &Candidate, out: &mut [f32]) -> Result<()> {
         match self {
-            WeightFile::SafeTensors(file) => {
-                file.read(candidate.place, candidate.layout, out)?;
-                let Some(scale) = candidate.scale else { return Ok(()) };
-                let mut factors = vec![0.0; candidate.shape.last().copied().unwrap_or_default()];
-                file.read(scale, KernelLayout::Keras, &mut factors)?;
-                for (value, factor) in out.iter_mut().zip(factors.iter().cycle()) {
-                    *value *= factor;
-                }
-                Ok(())
-            }
+            WeightFile::SafeTensors(file) => scaled(candidate, out, |tensor, layout, out| file.read(tensor, layout, out)),
+            #[cfg(feature = "hdf5")]
+            WeightFile::Torch(file) => scaled(candidate, out, |tensor, layout, out| file.read(tensor, layout, out)),
             #[cfg(feature = "hdf5")]
             WeightFile::Hdf5(file) => file.read(candidate.place, out),
         }
     }
+}
+
+/// Reads a tensor, and multiplies it by the factors that belong to it.
+fn scaled(
+    candidate: &Candidate,
+    out: &mut [f32],
+    read: impl Fn(usize, KernelLayout, &mut [f32]) -> Result<()>,
+) -> Result<()> {
+    read(candidate.place, candidate.layout, out)?;
+    let Some(scale) = candidate.scale else { return Ok(()) };
+    let mut factors = vec![0.0; candidate.shape.last().copied().unwrap_or_default()];
+    read(scale, KernelLayout::Keras, &mut factors)?;
+    out.iter_mut().zip(factors.iter().cycle()).for_each(|(value, factor)| *value *= factor);
+    Ok(())
+}
+
+/// The tensors of a file under its own names.
+fn listed<'a>(tensors: impl Iterator<Item = (&'a str, Shape, Option<String>)>) -> Vec<Candidate> {
+    let candidates = tensors.enumerate().map(|(place, (name, shape, unread))| {
+        let name = name.to_owned();
+        Candidate { name, shape, place, layout: KernelLayout::Keras, scale: None, unread }
+    });
+    candidates.collect()
 }
 
 /// The first 8 bytes of a file, padded with zeros.
@@ -100,6 +118,21 @@ fn open_hdf5(path: &Path, network: &Network, by_name: bool) -> Result<(WeightFil
     Ok((WeightFile::Hdf5(file), candidates))
 }
 
+/// The weights in an archive: PyTorch's, or a `.keras` file.
+#[cfg(feature = "hdf5")]
+fn open_archive(path: &Path, network: &Network, by_name: bool) -> Result<(WeightFile, Vec<Candidate>)> {
+    match TorchFile::open(path)? {
+        Some(file) => open_torch(file, network),
+        None => open_keras(path, network, by_name),
+    }
+}
+
+#[cfg(feature = "hdf5")]
+fn open_torch(file: TorchFile, network: &Network) -> Result<(WeightFile, Vec<Candidate>)> {
+    let candidates = torch::candidates(listed(file.tensors()), network);
+    Ok((WeightFile::Torch(file), candidates))
+}
+
 /// The weights in a `.keras` file. Its size is limited by the model's: it may also hold an optimizer's slots.
 #[cfg(feature = "hdf5")]
 fn open_keras(path: &Path, network: &Network, by_name: bool) -> Result<(WeightFile, Vec<Candidate>)> {
@@ -117,8 +150,8 @@ fn open_hdf5(path: &Path, _: &Network, _: bool) -> Result<(WeightFile, Vec<Candi
 }
 
 #[cfg(not(feature = "hdf5"))]
-fn open_keras(path: &Path, _: &Network, _: bool) -> Result<(WeightFile, Vec<Candidate>)> {
-    Err(no_hdf5(path, "a `.keras` file"))
+fn open_archive(path: &Path, _: &Network, _: bool) -> Result<(WeightFile, Vec<Candidate>)> {
+    Err(no_hdf5(path, "a `.keras` or `.pth` file"))
 }
 
 /// The error for a file that needs the feature `hdf5`.
