@@ -2,10 +2,11 @@
 //! models within models, shared layers and open input sizes.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels, idx};
 use kiln::losses::MeanSquaredError;
-use kiln::optimizers::SGD;
+use kiln::optimizers::{Adam, Optimizer, SGD};
 use kiln::{Compile, Fit, LoadModel, Model, Weight};
 use safetensors::SafeTensors;
 
@@ -146,6 +147,44 @@ fn a_step_of_shared_and_nested_layers_is_that_of_keras() {
         let after = model.evaluate(&data).unwrap().loss as f32;
         assert_near(name, &[after], &recorded.values("losses")[1..]);
     }
+}
+
+#[test]
+fn a_training_of_keras_goes_on_with_its_optimizer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, recorded) = (unpacked(folder.path(), "trained.keras"), Recorded::of("trained"));
+    let compiled = |optimizer: Arc<dyn Optimizer>| {
+        let mut model = Model::from_json_file(&path).unwrap();
+        let compile = Compile { optimizer, loss: MeanSquaredError::default().into(), ..Compile::default() };
+        model.compile(device(), compile).unwrap();
+        model
+    };
+    let adam = || Arc::new(Adam { learning_rate: 0.5.into(), ..Adam::default() });
+    let mut model = compiled(adam());
+    assert_eq!(model.load_checkpoint(&path).unwrap(), 0);
+    assert!((model.learning_rate().unwrap() - 0.03).abs() < 1e-8, "that of the file");
+    let labels = Labels::values(recorded.values("labels"), 2);
+    let data = Dataset::from_f32([3], recorded.values("x"), labels).unwrap();
+    let history = model.fit(&data, Fit { epochs: 3, batch_size: 4, shuffle: false, ..Fit::default() }).unwrap();
+    let losses: Vec<f32> = history.epochs.iter().map(|logs| logs.loss as f32).collect();
+    assert_near("losses", &losses, &recorded.values("losses"));
+    for Weight { name, values, .. } in model.get_weights().unwrap() {
+        assert_near(&name, &values, &recorded.values(&format!("final/{name}")));
+    }
+
+    let mut other = compiled(Arc::new(SGD::default()));
+    let error = other.load_checkpoint(&path).unwrap_err().to_string();
+    assert!(error.contains("the optimizer sgd, as the model is compiled with, found Adam"), "{error}");
+    let mut model = Model::from_json_file(&path).unwrap();
+    model.set_trainable("a", false).unwrap();
+    let loss = MeanSquaredError::default().into();
+    model.compile(device(), Compile { optimizer: adam(), loss, ..Compile::default() }).unwrap();
+    let before = model.get_weights().unwrap();
+    let error = model.load_checkpoint(&path).unwrap_err().to_string();
+    assert!(error.contains("optimizer/momentum/norm/gamma: expected [4] values"), "{error}");
+    assert_eq!(model.get_weights().unwrap(), before);
+    let untrained = compiled(adam()).load_checkpoint(unpacked(folder.path(), "chain.keras")).unwrap_err().to_string();
+    assert!(untrained.contains("expected a compiled model, found one without an optimizer"), "{untrained}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ Run:
 Each model is saved as `NAME.keras`, `NAME.h5` (Keras' legacy format) and `NAME.weights.h5`, all compressed.
 `NAME.safetensors` has samples `x` and Keras' predictions `y`, the weights by path, and the weights `final/…` after one step
 of SGD (learning rate 0.1) on all samples with the mean squared error to `labels`, and the `losses` before and after it. `keras2_names.h5` is `nested.weights.h5` as Keras 2 wrote it, with the weights of a model within in one
-group. Recorded with Keras 3.15.1.
+group. `trained.keras` is saved within a training, whose next losses are recorded. Recorded with Keras 3.15.1.
 """
 
 import gzip
@@ -111,11 +111,29 @@ def record():
         losses = [model.train_on_batch(x, labels), model.evaluate(x, labels, verbose=0)]
         tensors |= {"labels": labels, "losses": np.array(losses, "float32"), **weights(model, "final/")}
         save_file(tensors, FOLDER / f"{name}.safetensors")
+    record_training()
     for path in sorted(FOLDER.glob("*.h5")) + sorted(FOLDER.glob("*.keras")):  # mostly zeros
         path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
         path.unlink()
     for path in sorted(FOLDER.iterdir()):
         print(f"{path.name}: {path.stat().st_size} bytes")
+
+
+def record_training():
+    """A training that is saved after 3 steps of Adam, and the losses of 3 more."""
+    keras.utils.clear_session()
+    draw = np.random.default_rng(3)
+    x = Input([3])
+    y = L.BatchNormalization(name="norm", momentum=0.9)(L.Dense(4, name="a", activation="tanh")(x))
+    model = Model(x, L.Dense(2, name="b")(y), name="trained")
+    model.set_weights([draw.uniform(0.2, 1.0, size=w.shape).astype("float32") for w in model.get_weights()])
+    x, labels = [draw.uniform(-1, 1, size=(4, size)).astype("float32") for size in [3, 2]]
+    model.compile(keras.optimizers.Adam(0.03), "mse")
+    for _ in range(3):
+        model.train_on_batch(x, labels)
+    model.save(FOLDER / "trained.keras")
+    losses = np.array([model.train_on_batch(x, labels) for _ in range(3)], "float32")
+    save_file({"x": x, "labels": labels, "losses": losses, **weights(model, "final/")}, FOLDER / "trained.safetensors")
 
 
 def difference(found, expected):

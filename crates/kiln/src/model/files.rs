@@ -129,6 +129,10 @@ impl Model {
     /// arguments and device, training continues bit for bit as if it had not been interrupted. The callbacks of the next
     /// `fit` are restored from their states, matched by name ([`CallbackState`](crate::callbacks::CallbackState)).
     ///
+    /// With the feature `hdf5`, the file may also be a `.keras` file of a model that Keras 3 has compiled and trained with the
+    /// same optimizer (SGD, Adam, AdamW, RMSprop, Adagrad or Adadelta): the weights, the optimizer's state, the number of
+    /// steps and the learning rate are Keras', the number of epochs is 0.
+    ///
     /// Changed arguments take effect. The learning rate of the checkpoint, which callbacks may have changed, is restored
     /// only if the model is compiled with the same learning rate as the checkpoint's.
     ///

@@ -6,6 +6,8 @@ mod archive;
 pub(crate) mod checkpoint;
 #[cfg(feature = "hdf5")]
 mod hdf5;
+#[cfg(feature = "hdf5")]
+mod keras_training;
 mod load_model;
 mod load_weights;
 mod model_json;

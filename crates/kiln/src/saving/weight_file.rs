@@ -133,13 +133,18 @@ fn open_torch(file: TorchFile, network: &Network) -> Result<(WeightFile, Vec<Can
     Ok((WeightFile::Torch(file), candidates))
 }
 
-/// The weights in a `.keras` file. Its size is limited by the model's: it may also hold an optimizer's slots.
+/// The largest weights in a `.keras` file of a model, in bytes: it may also hold an optimizer's slots.
 #[cfg(feature = "hdf5")]
-fn open_keras(path: &Path, network: &Network, by_name: bool) -> Result<(WeightFile, Vec<Candidate>)> {
+pub(super) fn most_bytes(network: &Network) -> u64 {
     const SLOTS: u64 = 16;
     const OVERHEAD: u64 = 64 << 20;
-    let most = (network.values() as u64 * 4).saturating_mul(SLOTS).saturating_add(OVERHEAD);
-    let bytes = super::archive::member(path, super::archive::WEIGHTS, most)?;
+    (network.values() as u64 * 4).saturating_mul(SLOTS).saturating_add(OVERHEAD)
+}
+
+/// The weights in a `.keras` file.
+#[cfg(feature = "hdf5")]
+fn open_keras(path: &Path, network: &Network, by_name: bool) -> Result<(WeightFile, Vec<Candidate>)> {
+    let bytes = super::archive::member(path, super::archive::WEIGHTS, most_bytes(network))?;
     let (file, candidates) = Hdf5Weights::of_bytes(bytes, path, network, by_name)?;
     Ok((WeightFile::Hdf5(file), candidates))
 }

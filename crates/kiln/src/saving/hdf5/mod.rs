@@ -104,6 +104,41 @@ pub(super) fn model_config(path: &Path) -> Result<Value> {
     Ok(json)
 }
 
+/// The variables of the optimizer in the weights of a `.keras` file, in order: those of Keras' `optimizer.variables`.
+///
+/// # Errors
+/// If the file cannot be read or has no optimizer.
+pub(super) fn optimizer_variables(bytes: Vec<u8>, path: &Path) -> Result<Vec<Vec<f64>>> {
+    let failed = |error: hdf5_reader::error::Error| format_error(path, error.to_string());
+    let most = bytes.len() as u64;
+    let root = Hdf5File::from_vec(bytes).and_then(|file| file.root_group()).map_err(failed)?;
+    let optimizer = tree::child(&root, &["optimizer"]).map_err(failed)?;
+    let variables = optimizer.map(|optimizer| tree::child(&optimizer, &["vars"])).transpose().map_err(failed)?.flatten();
+    let missing = || format_error(path, "expected the state of an optimizer, found none".to_owned());
+    let mut datasets = variables.ok_or_else(missing)?.datasets().map_err(failed)?;
+    datasets.sort_by_key(|dataset| dataset.name().parse().unwrap_or(usize::MAX));
+    let values = |dataset: &Dataset| -> Result<Vec<f64>> {
+        let elements = dataset.num_elements().map_err(failed)?;
+        if elements > most {
+            let name = dataset.name();
+            return Err(format_error(path, format!("optimizer/vars/{name}: found {elements} values in {most} bytes")));
+        }
+        match dataset.dtype() {
+            Datatype::FixedPoint { size: 8, signed: true, .. } => {
+                let mut values = vec![0i64; elements as usize];
+                dataset.read_into(&mut values).map_err(failed)?;
+                Ok(values.into_iter().map(|value| value as f64).collect())
+            }
+            _ => {
+                let mut values = vec![0f32; elements as usize];
+                dataset.read_into(&mut values).map_err(failed)?;
+                Ok(values.into_iter().map(f64::from).collect())
+            }
+        }
+    };
+    datasets.iter().map(values).collect()
+}
+
 fn format_error(path: &Path, problem: String) -> Error {
     Error::Format { path: path.to_owned(), problem }
 }

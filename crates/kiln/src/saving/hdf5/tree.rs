@@ -46,7 +46,7 @@ pub(super) fn backend(file: &Hdf5File) -> Hdf5Result<Option<String>> {
 }
 
 /// The first group of one of these names in a group.
-fn child(group: &Group, names: &[&str]) -> Hdf5Result<Option<Group>> {
+pub(super) fn child(group: &Group, names: &[&str]) -> Hdf5Result<Option<Group>> {
     let (groups, _) = group.member_names()?;
     let name = names.iter().find(|name| groups.iter().any(|group| group == *name));
     name.map(|name| group.group(name)).transpose()
