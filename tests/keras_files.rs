@@ -227,7 +227,8 @@ fn a_part_of_a_model_keeps_whole_models_within_it() {
     let values = |model: &Model| model.predict_values(x.clone()).unwrap().values;
     assert_eq!((values(&part), values(&part).len()), (values(&again), 4 * 9));
     assert_eq!(values(&half).len(), 4 * 3 * 2 * 3);
-    let weights = |model: &Model| model.get_weights().unwrap().into_iter().map(|weight| weight.values).collect::<Vec<_>>();
+    let weights =
+        |model: &Model| model.get_weights().unwrap().into_iter().map(|weight| weight.values).collect::<Vec<_>>();
     assert_eq!(weights(&part), weights(&model)[..weights(&part).len()]);
 }
 
@@ -340,7 +341,8 @@ fn a_failed_write_leaves_the_file_that_was_there() {
     assert!(broken.save(&path).is_err());
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert!(model.save(folder.path().join("no/such/folder/m.keras")).is_err());
-    let names = || std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    let names =
+        || std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
     assert_eq!(names().len(), 2, "{:?}: no leftovers", names());
 }
 

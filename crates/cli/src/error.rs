@@ -143,7 +143,10 @@ pub enum Error {
         name: &'static str,
     },
     /// There is no model, file or folder of this name.
-    #[error("unknown network `{found}`; expected {}, a model.json or a folder with one, or a .keras or .h5 file of a whole model", Known::names())]
+    #[error(
+        "unknown network `{found}`; expected {}, a model.json or a folder with one, or a .keras or .h5 file of a whole model",
+        Known::names()
+    )]
     NoModel {
         /// The requested value.
         found: String,

@@ -16,7 +16,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    augment_preview, bench, check, convert, data, devices, evaluate, features, finetune, predict, profile, summary, train,
+    augment_preview, bench, check, convert, data, devices, evaluate, features, finetune, predict, profile, summary,
+    train,
 };
 
 /// Train convolutional networks on a GPU or the processor, with hand-written WGSL kernels.

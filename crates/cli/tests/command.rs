@@ -107,8 +107,7 @@ fn a_damaged_file_in_place_of_a_model_is_named() {
         &["train", path, "--data", data, "--out", out, "--device", "cpu"],
     ] {
         let (status, message) = kiln(arguments);
-        let expected =
-            format!("error: {path}: expected a `.keras` file, found a damaged archive");
+        let expected = format!("error: {path}: expected a `.keras` file, found a damaged archive");
         assert!(status == 1 && message.starts_with(&expected), "{message}");
     }
 }

@@ -48,7 +48,12 @@ impl Summary {
         if problem.is_some() {
             let nodes: Vec<Node> = (0..network.layers.len()).map(|index| network.output_of(index)).collect();
             let rows = (0..network.layers.len()).map(|index| broken_row(network, index)).collect();
-            return Summary { name, rows, chain: network.class == ModelClass::Sequential || chain(network, &nodes), problem };
+            return Summary {
+                name,
+                rows,
+                chain: network.class == ModelClass::Sequential || chain(network, &nodes),
+                problem,
+            };
         }
         let mut scope = network.scope(None);
         let is_sequential = network.class == ModelClass::Sequential;

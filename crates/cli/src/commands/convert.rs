@@ -61,7 +61,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let parameters = model.summary().parameters();
     println!("{}: {} with {parameters} parameters", target.display(), model.name());
     if run::file(&arguments.source).is_file() {
-        println!("the preprocessing of samples and the names of classes are in {}", run::file(&arguments.source).display());
+        println!(
+            "the preprocessing of samples and the names of classes are in {}",
+            run::file(&arguments.source).display()
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

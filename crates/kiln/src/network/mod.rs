@@ -173,7 +173,10 @@ impl Network {
     /// Sets whether training changes the variables of a layer.
     pub fn set_trainable(&mut self, layer: usize, trainable: bool) {
         let first = self.layers[layer].first;
-        self.layers[first..].iter_mut().filter(|placed| placed.first == first).for_each(|placed| placed.trainable = trainable);
+        self.layers[first..]
+            .iter_mut()
+            .filter(|placed| placed.first == first)
+            .for_each(|placed| placed.trainable = trainable);
     }
 
     /// Whether the optimizer changes a variable.

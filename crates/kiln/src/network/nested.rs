@@ -139,10 +139,7 @@ impl Network {
             Some((format!("an input {input_shape}"), format!("an input {found}")))
         } else if first.training != training {
             let shown = |training: Option<bool>| training.map_or("none".to_owned(), |training| training.to_string());
-            Some((
-                format!("the `training` argument of its first call ({})", shown(first.training)),
-                shown(training),
-            ))
+            Some((format!("the `training` argument of its first call ({})", shown(first.training)), shown(training)))
         } else {
             None
         };
@@ -162,7 +159,8 @@ impl Network {
         }
         let within = format!("{name}/");
         for model in self.nested.iter_mut().filter(|model| model.name.starts_with(&within)) {
-            let calls: Vec<NestedCall> = model.calls.iter().filter(|call| old.contains(&call.layers.start)).cloned().collect();
+            let calls: Vec<NestedCall> =
+                model.calls.iter().filter(|call| old.contains(&call.layers.start)).cloned().collect();
             model.calls.extend(calls.iter().map(|call| call.moved(at, call.layers.start - old.start + new)));
         }
         let output = at(first.output);
@@ -173,7 +171,8 @@ impl Network {
 
     /// Whether a node is inside of a model within the network, where no layer outside of it can be connected.
     pub fn is_inside(&self, node: Node) -> bool {
-        let inside = node.layer().and_then(|index| self.layers.get(index)).is_some_and(|placed| placed.name.contains('/'));
+        let inside =
+            node.layer().and_then(|index| self.layers.get(index)).is_some_and(|placed| placed.name.contains('/'));
         let calls = || self.nested.iter().filter(|model| model.parent().is_empty()).flat_map(|model| &model.calls);
         inside && !calls().any(|call| call.output == node)
     }

@@ -16,7 +16,8 @@ impl Network {
         part.input_name.clone_from(&self.input_name);
         let whole = |call: &&NestedCall| call.layers.clone().all(|layer| needed.contains(&layer));
         let partial = |call: &NestedCall| !whole(&call) && call.layers.clone().any(|layer| needed.contains(&layer));
-        let kept = |model: &&NestedModel| model.calls.iter().any(|call| whole(&call)) && !model.calls.iter().any(partial);
+        let kept =
+            |model: &&NestedModel| model.calls.iter().any(|call| whole(&call)) && !model.calls.iter().any(partial);
         let kept: Vec<&NestedModel> = self.nested.iter().filter(kept).collect();
         let paths: HashSet<&str> = kept.iter().map(|model| model.name.as_str()).collect();
         let mut variables = Vec::new();

@@ -32,7 +32,8 @@ pub(super) fn load(model: &mut Model, path: &Path) -> Result<()> {
     let format = |problem: String| Error::Format { path: path.to_owned(), problem };
     let config = archive::config(path)?;
     let optimizer = config.pointer("/compile_config/optimizer/class_name").and_then(serde_json::Value::as_str);
-    let found = optimizer.ok_or_else(|| format("expected a compiled model, found one without an optimizer".to_owned()))?;
+    let found =
+        optimizer.ok_or_else(|| format("expected a compiled model, found one without an optimizer".to_owned()))?;
     let values = load_weights(model.network(), path, LoadWeights::default(), || Ok(Vec::new()))?.values;
     let session = model.session("load_checkpoint")?;
     let loss_scale = block_on(session.loss_scale()?)?;
@@ -62,7 +63,8 @@ pub(super) fn load(model: &mut Model, path: &Path) -> Result<()> {
             for slot in &list {
                 let variable = &network.variables[variable];
                 let name = format!("{OPTIMIZER}{slot}/{}", variable.name);
-                let expected = || format(format!("{name}: expected {} values of the optimizer's state", variable.shape));
+                let expected =
+                    || format(format!("{name}: expected {} values of the optimizer's state", variable.shape));
                 let values = variables.next().filter(|values| values.len() == variable.shape.elements());
                 let values = values.ok_or_else(expected)?.into_iter().map(|value| value as f32).collect();
                 slots.push(Weight { name, shape: variable.shape.clone(), values });

@@ -66,7 +66,13 @@ fn choose<'a>(network: &Network, source: &str, given: &'a [Candidate], options: 
     let in_file: HashSet<&str> = given.keys().map(|&(layer, _)| layer).collect();
     let mut error = WeightsError::new(&network.name, source);
     let (mut variables, mut kept, mut only_in_model, mut misfits) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for placed in network.layers.iter().enumerate().filter(|(index, placed)| placed.first == *index && !placed.variables.is_empty()).map(|(_, placed)| placed) {
+    for placed in network
+        .layers
+        .iter()
+        .enumerate()
+        .filter(|(index, placed)| placed.first == *index && !placed.variables.is_empty())
+        .map(|(_, placed)| placed)
+    {
         let mut problems = WeightsError::new(&network.name, source);
         let first = variables.len();
         for variable in &network.variables[placed.variables.clone()] {

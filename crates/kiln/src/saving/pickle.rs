@@ -81,7 +81,8 @@ impl Object {
         let tensors = self.tensors_of(self.root);
         let wrapped = || ["state_dict", "model"].iter().find_map(|name| self.tensors_of(self.member(name)?));
         tensors.or_else(wrapped).ok_or_else(|| {
-            "expected a state dict of tensors by name, found another object; in PyTorch, save `model.state_dict()`".to_owned()
+            "expected a state dict of tensors by name, found another object; in PyTorch, save `model.state_dict()`"
+                .to_owned()
         })
     }
 
@@ -127,9 +128,9 @@ impl<'a> Pickle<'a> {
     fn step(&mut self) -> Result<bool, String> {
         let at = self.at;
         match self.take(1)?[0] {
-            0x80 => drop(self.take(1)?),          // PROTO
-            0x95 => drop(self.take(8)?),          // FRAME
-            b'.' => return Ok(false),             // STOP
+            0x80 => drop(self.take(1)?), // PROTO
+            0x95 => drop(self.take(8)?), // FRAME
+            b'.' => return Ok(false),    // STOP
             b'(' => self.marks.push(self.stack.len()),
             b'N' => self.push(Value::Other),
             0x88 | 0x89 => self.push(Value::Bool),
@@ -348,7 +349,8 @@ impl<'a> Pickle<'a> {
                 Ok(self.values[*tensor].clone())
             }
             (name, [storage, offset, shape, strides, ..]) if TENSOR.contains(&name) => {
-                let (Value::Storage(storage), Value::Int(offset)) = (&self.values[*storage], &self.values[*offset]) else {
+                let (Value::Storage(storage), Value::Int(offset)) = (&self.values[*storage], &self.values[*offset])
+                else {
                     return Err(unknown());
                 };
                 let numbers = |id: Id| -> Result<Vec<usize>, String> {
@@ -407,7 +409,9 @@ mod tests {
     fn names_that_a_state_dict_does_not_have_are_refused() {
         let system = error(b"\x80\x02cposix\nsystem\nX\x02\0\0\0ls\x85R.");
         assert!(system.contains("found an object of posix.system, which Kiln does not execute"), "{system}");
-        for name in ["builtins\neval", "torch\nload", "torch._utils\n_rebuild_device_tensor_from_numpy", "numpy\nndarray"] {
+        for name in
+            ["builtins\neval", "torch\nload", "torch._utils\n_rebuild_device_tensor_from_numpy", "numpy\nndarray"]
+        {
             assert!(error(format!("\u{80}c{name}\n.").replace('\u{80}', "").as_bytes()).contains("does not execute"));
         }
         assert!(error(b"\x80\x02i__main__\nModel\n.").contains("opcode 0x69 at byte 2"));
@@ -421,7 +425,9 @@ mod tests {
         assert_eq!(error(b"h\x05."), "an earlier value is missing");
         assert_eq!(error(b"X\xff\xff\xff\xffab"), "the pickled object is truncated");
         assert!(error(b"}.").contains("expected a state dict of tensors by name"));
-        assert!(error(b"ccollections\nOrderedDict\nK\x01\x85R.").contains("unknown arguments of collections.OrderedDict"));
+        assert!(
+            error(b"ccollections\nOrderedDict\nK\x01\x85R.").contains("unknown arguments of collections.OrderedDict")
+        );
     }
 
     #[test]

@@ -93,14 +93,17 @@ impl TorchFile {
         }
         let (object, keys) = (next()?, next()?);
         let tensors = object.tensors().map_err(format)?;
-        let keys = keys.texts().ok_or_else(|| format("expected a list of storages, found another object".to_owned()))?;
+        let keys =
+            keys.texts().ok_or_else(|| format("expected a list of storages, found another object".to_owned()))?;
         let storages: HashMap<&str, &pickle::Storage> =
             tensors.iter().map(|(_, tensor)| (tensor.storage.key.as_str(), &tensor.storage)).collect();
         let (mut offsets, mut offset) = (HashMap::new(), at as u64);
         for key in keys {
             let width = storages.get(key.as_str()).and_then(|storage| width(&storage.dtype));
             let Some(width) = width else {
-                return Err(format(format!("storage {key}: expected one of a tensor in the state dict, found another")));
+                return Err(format(format!(
+                    "storage {key}: expected one of a tensor in the state dict, found another"
+                )));
             };
             let mut count = [0; 8];
             file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut count)).map_err(failed)?;
@@ -146,14 +149,16 @@ impl TorchFile {
         match &self.elements {
             Elements::Archive(members) => {
                 let member = members.get(&tensor.storage.key);
-                let member = member.ok_or_else(|| failed(format!("its elements, data/{}, are missing", tensor.storage.key)))?;
+                let member =
+                    member.ok_or_else(|| failed(format!("its elements, data/{}, are missing", tensor.storage.key)))?;
                 let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| failed(error.to_string()))?;
                 let mut member = archive.by_name(member).map_err(|error| failed(error.to_string()))?;
                 let skipped = std::io::copy(&mut (&mut member).take(skipped), &mut std::io::sink()).map(|_| ());
                 skipped.and_then(|()| member.read_exact(&mut bytes)).map_err(|error| failed(error.to_string()))?;
             }
             Elements::Old(offsets) => {
-                let start = offsets.get(&tensor.storage.key).ok_or_else(|| failed("its elements are missing".to_owned()))?;
+                let start =
+                    offsets.get(&tensor.storage.key).ok_or_else(|| failed("its elements are missing".to_owned()))?;
                 let seek = file.seek(SeekFrom::Start(start.saturating_add(skipped)));
                 seek.and_then(|_| file.read_exact(&mut bytes)).map_err(|error| failed(error.to_string()))?;
             }

@@ -8,10 +8,10 @@ use kiln_graph::Shape;
 
 use super::tensors::{KernelLayout, TensorFile};
 use super::{file_error, torch};
-use crate::network::Network;
 #[cfg(not(feature = "hdf5"))]
 use crate::Error;
 use crate::Result;
+use crate::network::Network;
 
 #[cfg(feature = "hdf5")]
 use super::hdf5::Hdf5Weights;
@@ -69,7 +69,9 @@ impl WeightFile {
     /// If the file cannot be read.
     pub fn read(&self, candidate: &Candidate, out: &mut [f32]) -> Result<()> {
         match self {
-            WeightFile::SafeTensors(file) => scaled(candidate, out, |tensor, layout, out| file.read(tensor, layout, out)),
+            WeightFile::SafeTensors(file) => {
+                scaled(candidate, out, |tensor, layout, out| file.read(tensor, layout, out))
+            }
             #[cfg(feature = "hdf5")]
             WeightFile::Torch(file) => scaled(candidate, out, |tensor, layout, out| file.read(tensor, layout, out)),
             #[cfg(feature = "hdf5")]
@@ -162,6 +164,7 @@ fn open_archive(path: &Path, _: &Network, _: bool) -> Result<(WeightFile, Vec<Ca
 /// The error for a file that needs the feature `hdf5`.
 #[cfg(not(feature = "hdf5"))]
 pub(super) fn no_hdf5(path: &Path, what: &str) -> Error {
-    let problem = format!("it is {what}, and this Kiln was built without the feature `hdf5`; build it with the feature");
+    let problem =
+        format!("it is {what}, and this Kiln was built without the feature `hdf5`; build it with the feature");
     Error::Format { path: path.to_owned(), problem }
 }

@@ -42,9 +42,10 @@ impl Matching<'_> {
         });
         let names = in_model(own, network, model, self.by_name)?;
         for (layer, name) in layers.into_iter().zip(names) {
-            let member = counted.iter().map(|(_, member)| *member).find(|&member| {
-                member != Member::Input && network.member_name(model, member) == name
-            });
+            let member = counted
+                .iter()
+                .map(|(_, member)| *member)
+                .find(|&member| member != Member::Input && network.member_name(model, member) == name);
             let path = format!("{path}{name}/");
             match member {
                 Some(Member::Model(inner)) if !layer.inner.is_empty() => self.add(layer.inner, Some(inner), &path)?,

@@ -95,7 +95,9 @@ pub(super) fn model_config(path: &Path) -> Result<Value> {
     let text = |name: &str| Ok(tree::names(&root, name)?.and_then(|names| names.into_iter().next()));
     let Some(config) = text("model_config").map_err(failed)? else {
         let expected = "expected a whole model (an attribute `model_config`), found weights only or something else";
-        return Err(format(format!("{expected}; load weights with `Model::load_weights` into the model that they belong to")));
+        return Err(format(format!(
+            "{expected}; load weights with `Model::load_weights` into the model that they belong to"
+        )));
     };
     let mut json: Value = serde_json::from_str(&config).map_err(|error| format(format!("model_config: {error}")))?;
     if let (Some(members), Some(version)) = (json.as_object_mut(), text("keras_version").map_err(failed)?) {
@@ -113,7 +115,8 @@ pub(super) fn optimizer_variables(bytes: Vec<u8>, path: &Path) -> Result<Vec<Vec
     let most = bytes.len() as u64;
     let root = Hdf5File::from_vec(bytes).and_then(|file| file.root_group()).map_err(failed)?;
     let optimizer = tree::child(&root, &["optimizer"]).map_err(failed)?;
-    let variables = optimizer.map(|optimizer| tree::child(&optimizer, &["vars"])).transpose().map_err(failed)?.flatten();
+    let variables =
+        optimizer.map(|optimizer| tree::child(&optimizer, &["vars"])).transpose().map_err(failed)?.flatten();
     let missing = || format_error(path, "expected the state of an optimizer, found none".to_owned());
     let mut datasets = variables.ok_or_else(missing)?.datasets().map_err(failed)?;
     datasets.sort_by_key(|dataset| dataset.name().parse().unwrap_or(usize::MAX));

@@ -37,9 +37,8 @@ pub(super) fn in_model<'a>(
     let of_file = by_stem(names.iter().copied());
     let Scope { members, calls, .. } = network.scope(model);
     let name = |member: Member| network.member_name(model, member);
-    let has_variables = |member: Member| {
-        network.layers_of(member).into_iter().any(|layer| !network.layers[layer].variables.is_empty())
-    };
+    let has_variables =
+        |member: Member| network.layers_of(member).into_iter().any(|layer| !network.layers[layer].variables.is_empty());
     let counted =
         |&member: &Member| split(name(member)).0 == snake_case(network.member_class(member)) && has_variables(member);
     let of_model = by_stem(members.into_iter().filter(counted).map(name));

@@ -103,7 +103,10 @@ fn functional(config: &Value, reading: Reading<'_>, keras2: bool) -> Result<Netw
     let layers = config.get("layers").and_then(Value::as_array).ok_or("expected a list `config.layers`, found none")?;
     let one = |key: &str, what: &str| {
         let found = || {
-            format!("expected one {what} in `{key}`, found {}; Kiln has no models of several {what}s yet", shown(&config[key]))
+            format!(
+                "expected one {what} in `{key}`, found {}; Kiln has no models of several {what}s yet",
+                shown(&config[key])
+            )
         };
         single(&config[key]).ok_or_else(found)
     };
@@ -148,9 +151,10 @@ fn functional(config: &Value, reading: Reading<'_>, keras2: bool) -> Result<Netw
     }
     if let Some(layer) = pending.iter().find(|layer| layer.outputs.len() < layer.calls.len()) {
         let call = &layer.calls[layer.outputs.len()];
-        let missing = call.inputs.iter().find(|(name, call)| {
-            places.get(name).is_none_or(|&index| pending[index].outputs.len() <= *call)
-        });
+        let missing = call
+            .inputs
+            .iter()
+            .find(|(name, call)| places.get(name).is_none_or(|&index| pending[index].outputs.len() <= *call));
         let (name, call) = missing.copied().unwrap_or_default();
         let found = if call == 0 { name.to_owned() } else { format!("call {call} of {name}") };
         return Err(format!("{}: expected a preceding layer as its input, found {found}", title(layer.json)));
@@ -177,7 +181,10 @@ fn connect(
     let known = ["name", "inbound_nodes", groups::MEMBER];
     if is_model(json) {
         let &[input] = inputs else {
-            return Err(named(format!("expected one input, found {}; Kiln has no models of several inputs yet", inputs.len())));
+            return Err(named(format!(
+                "expected one input, found {}; Kiln has no models of several inputs yet",
+                inputs.len()
+            )));
         };
         let inner = nested(json, &known, network, input, reading, keras2)?;
         return Ok(network.push_model(&inner, input, training));
@@ -299,14 +306,19 @@ fn sample_shape(json: &Value, given: Option<&Shape>) -> Result<Shape, String> {
     let own = |extent: &Value| extent.as_u64().map(|extent| extent as usize);
     match given {
         Some(given) => {
-            let agree = extents.iter().zip(given.iter()).all(|(own_extent, &given)| own(own_extent).is_none_or(|own| own == given));
+            let agree = extents
+                .iter()
+                .zip(given.iter())
+                .all(|(own_extent, &given)| own(own_extent).is_none_or(|own| own == given));
             match agree && extents.len() == given.len() {
                 true => Ok(given.clone()),
                 false => Err(format!("input: expected a shape that fits {json}, found {given}")),
             }
         }
         None => extents.iter().map(own).collect::<Option<Vec<usize>>>().map(Shape::from).ok_or_else(|| {
-            format!("input: expected a batch_shape [null, …] of numbers, found {json}; fix it with `LoadModel::input_shape`")
+            format!(
+                "input: expected a batch_shape [null, …] of numbers, found {json}; fix it with `LoadModel::input_shape`"
+            )
         }),
     }
 }

@@ -137,7 +137,10 @@ fn graphs_that_kiln_does_not_know_say_what_is_expected() {
         error(&json)
     };
     let two = with(&|config| config["input_layers"] = json!([["image", 0, 0], ["other", 0, 0]]));
-    assert_eq!(two, r#"expected one input in `input_layers`, found [["image",0,0],["other",0,0]]; Kiln has no models of several inputs yet"#);
+    assert_eq!(
+        two,
+        r#"expected one input in `input_layers`, found [["image",0,0],["other",0,0]]; Kiln has no models of several inputs yet"#
+    );
     let not_called = with(&|config| config["layers"][1]["inbound_nodes"] = json!([]));
     assert_eq!(not_called, "layer a (Conv2D): inbound_nodes: expected at least one call of the layer, found none");
     let again = with(&|config| {
