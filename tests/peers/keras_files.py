@@ -76,7 +76,15 @@ MODELS = {"shared": shared, "nested": nested, "chain": chain, "open_size": open_
 
 
 def weights(model, prefix=""):
-    return {prefix + weight.path: np.ascontiguousarray(weight.numpy()) for weight in model.weights}
+    """The weights by path. (`weight.path` lacks the names of models that are called after they were built.)"""
+    found = {}
+    for layer in model.layers:
+        path = f"{prefix}{layer.name}/"
+        if isinstance(layer, Model):
+            found |= weights(layer, path)
+        else:
+            found |= {path + weight.name: np.ascontiguousarray(weight.numpy()) for weight in layer.weights}
+    return found
 
 
 def keras2_names(path, model):
