@@ -267,12 +267,12 @@ fn models_are_nested_and_layers_shared_in_code() {
         build(&mut model);
         model.output_shape().unwrap_err().to_string()
     };
-    let unknown = problem(&|model| drop(model.apply_again("b", model.input())));
+    let unknown = problem(&|model| _ = model.apply_again("b", model.input()));
     assert_eq!(unknown, "b (shared layer): expected a layer of this model, found no layer of this name");
-    let unfit = problem(&|model| drop(model.apply_again("a", model.output())));
+    let unfit = problem(&|model| _ = model.apply_again("a", model.output()));
     let expected = "a (Dense): expected an input that fits the weights of the layer's first call, found an input [4]";
     assert_eq!(unfit, expected);
-    let shape = problem(&|model| drop(model.apply_model(&base, model.output()).unwrap()));
+    let shape = problem(&|model| _ = model.apply_model(&base, model.output()).unwrap());
     assert_eq!(shape, "base (Sequential): expected an input [3], found an input [4]");
     let twice = problem(&|model| {
         model.apply_model(&base, model.input()).unwrap();
