@@ -135,7 +135,7 @@ fn a_step_of_shared_and_nested_layers_is_that_of_keras() {
         let labels = Labels::values(recorded.values("labels"), outputs.elements());
         let data = Dataset::from_f32([5, 4, 2], recorded.values("x"), labels).unwrap();
         let optimizer = SGD { learning_rate: 0.1.into(), ..SGD::default() }.into();
-        let loss = MeanSquaredError::default().into();
+        let loss = MeanSquaredError.into();
         model.compile(device(), Compile { optimizer, loss, ..Compile::default() }).unwrap();
         let history = model.fit(&data, Fit { epochs: 1, batch_size: 4, shuffle: false, ..Fit::default() }).unwrap();
         assert_near(name, &[history.epochs[0].loss as f32], &recorded.values("losses")[..1]);
@@ -153,7 +153,7 @@ fn a_training_of_keras_goes_on_with_its_optimizer() {
     let (path, recorded) = (unpacked(folder.path(), "trained.keras"), Recorded::of("trained"));
     let compiled = |optimizer: Arc<dyn Optimizer>| {
         let mut model = Model::from_json_file(&path).unwrap();
-        let compile = Compile { optimizer, loss: MeanSquaredError::default().into(), ..Compile::default() };
+        let compile = Compile { optimizer, loss: MeanSquaredError.into(), ..Compile::default() };
         model.compile(device(), compile).unwrap();
         model
     };
@@ -175,7 +175,7 @@ fn a_training_of_keras_goes_on_with_its_optimizer() {
     assert!(error.contains("the optimizer sgd, as the model is compiled with, found Adam"), "{error}");
     let mut model = Model::from_json_file(&path).unwrap();
     model.set_trainable("a", false).unwrap();
-    let loss = MeanSquaredError::default().into();
+    let loss = MeanSquaredError.into();
     model.compile(device(), Compile { optimizer: adam(), loss, ..Compile::default() }).unwrap();
     let before = model.get_weights().unwrap();
     let error = model.load_checkpoint(&path).unwrap_err().to_string();
