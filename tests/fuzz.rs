@@ -97,6 +97,29 @@ fn mutations_of_weights_in_hdf5() {
     }
 }
 
+/// Whole models with models within, and PyTorch's state dicts.
+#[cfg(feature = "hdf5")]
+#[test]
+fn mutations_of_archives() {
+    let unpacked = |name: &str| {
+        let mut bytes = Vec::new();
+        std::io::copy(&mut idx::open(fixture(&format!("{name}.gz"))).unwrap(), &mut bytes).unwrap();
+        bytes
+    };
+    for name in ["nested.keras", "nested.h5"] {
+        read_mutations(name, &unpacked(&format!("keras_files/{name}")), USUAL, |path| {
+            if let Ok(model) = Model::load(path) {
+                assert!(!model.summary().to_string().is_empty());
+            }
+        });
+    }
+    let mut vgg16 = vgg16(3);
+    for name in ["vgg16_archive.pth", "vgg16_old.pth", "vgg16_checkpoint.pth"] {
+        let bytes = unpacked(&format!("weights/{name}"));
+        read_mutations(name, &bytes, USUAL, |path| drop(vgg16.load_weights_with(path, LENIENT)));
+    }
+}
+
 #[test]
 fn mutations_of_a_checkpoint() {
     let mut model = compiled();

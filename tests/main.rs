@@ -26,6 +26,8 @@ mod functional;
 mod fuzz;
 #[cfg(feature = "hub")]
 mod hub;
+#[cfg(feature = "hdf5")]
+mod keras_files;
 mod layers;
 mod limits;
 mod load_img;
@@ -49,6 +51,8 @@ mod replay;
 mod resume;
 mod resume_callbacks;
 mod session;
+#[cfg(feature = "hdf5")]
+mod state_dicts;
 mod stream;
 mod training;
 mod tuning;

@@ -240,11 +240,11 @@ mod hdf5 {
     }
 
     #[test]
-    fn a_zip_file_says_what_to_save_instead() {
+    fn a_damaged_archive_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.keras");
         std::fs::write(&path, b"PK\x03\x04 and so on").unwrap();
         let error = model().load_weights(&path).unwrap_err().to_string();
-        assert!(error.contains("model.keras: expected a file of weights, found an archive"), "{error}");
+        assert!(error.contains("model.keras: expected a `.keras` file, found a damaged archive"), "{error}");
     }
 }

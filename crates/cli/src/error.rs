@@ -143,16 +143,21 @@ pub enum Error {
         name: &'static str,
     },
     /// There is no model, file or folder of this name.
-    #[error("unknown network `{found}`; expected {}, a model.json or a folder with one", Known::names())]
+    #[error(
+        "unknown network `{found}`; expected {}, a model.json or a folder with one, or a .keras or .h5 file of a whole model",
+        Known::names()
+    )]
     NoModel {
         /// The requested value.
         found: String,
     },
     /// There is no backbone of this name.
-    #[error("unknown backbone `{found}`; expected vgg16 or inception_v3")]
+    #[error("unknown backbone `{found}`; expected one of {names}")]
     NoBackbone {
         /// The requested value.
         found: String,
+        /// The names of all backbones.
+        names: String,
     },
     /// A backbone has no pretrained weights.
     #[error("{model} requires pretrained weights; pass a file with --weights")]
@@ -204,6 +209,9 @@ pub enum Error {
         /// The problem.
         problem: String,
     },
+    /// A file or model that would be replaced.
+    #[error("{} exists; choose another name, or pass --overwrite to replace it", .path.display())]
+    Exists { path: PathBuf },
     /// A folder is not an output folder of `kiln train`.
     #[error("no model.json in {}; expected the output folder of `kiln train`", .found.display())]
     NoRun {

@@ -16,7 +16,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    augment_preview, bench, check, data, devices, evaluate, features, finetune, predict, profile, summary, train,
+    augment_preview, bench, check, convert, data, devices, evaluate, features, finetune, predict, profile, summary,
+    train,
 };
 
 /// Train convolutional networks on a GPU or the processor, with hand-written WGSL kernels.
@@ -57,6 +58,7 @@ enum Command {
     Features(features::Arguments),
     Finetune(finetune::Arguments),
     Summary(summary::Arguments),
+    Convert(convert::Arguments),
     AugmentPreview(augment_preview::Arguments),
     Bench(bench::Arguments),
     Profile(profile::Arguments),
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
         Command::Features(arguments) => features::run(&arguments),
         Command::Finetune(arguments) => finetune::run(&arguments),
         Command::Summary(arguments) => summary::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
         Command::AugmentPreview(arguments) => augment_preview::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Profile(arguments) => profile::run(&arguments),

@@ -89,7 +89,7 @@ pub use model::{
 };
 pub use network::Node;
 pub use op_program::OpProgram;
-pub use saving::LoadWeights;
+pub use saving::{LoadModel, LoadWeights};
 pub use summary::{Summary, SummaryRow};
 pub use training::{StepReport, Submitted, Training, TrainingOptions};
 pub use tuning::{TUNE_VARIABLE, Tune};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::network::{ModelClass, Network, Node};
+use crate::network::{Member, MemberCall, ModelClass, Network, Node, Scope};
 
 /// The widths of the columns in characters, for a chain and for other graphs: Keras' for a terminal of 80 columns.
 const CHAIN: [usize; 3] = [31, 22, 13];
@@ -13,7 +13,8 @@ const GRAPH: [usize; 4] = [19, 17, 10, 17];
 pub struct Summary {
     /// The model's name.
     pub name: String,
-    /// One row per layer, in Keras' order, including the input unless the model is a [`Sequential`](crate::Sequential).
+    /// One row per layer, in Keras' order, including the input unless the model is a [`Sequential`](crate::Sequential). A
+    /// [nested model](crate::Model::apply_model) is one layer.
     pub rows: Vec<SummaryRow>,
     /// Whether the only input of each layer is the previous one.
     pub chain: bool,
@@ -34,21 +35,35 @@ pub struct SummaryRow {
     pub parameters: usize,
     /// The number of trainable parameters.
     pub trainable_parameters: usize,
-    /// The names of the layers it is connected to.
+    /// The names of the layers it is connected to, in all of its calls.
     pub connected_to: Vec<String>,
+    /// The indices of those layers' calls; 0 unless they are shared.
+    pub connected_calls: Vec<usize>,
 }
 
 impl Summary {
     pub(crate) fn new(network: &Network) -> Summary {
-        let nodes = match network.broken() {
-            None => network.ordered(),
-            Some(_) => (0..network.layers.len()).map(|index| network.output_of(index)).collect(),
-        };
-        let rows: Vec<SummaryRow> = nodes.iter().map(|&node| row(network, node)).collect();
-        let follows = |pair: &[Node]| pair[1].layer().is_some_and(|index| network.layers[index].inputs == pair[..1]);
-        let chain = network.class == ModelClass::Sequential || nodes.windows(2).all(follows);
         let problem = network.broken().map(ToString::to_string);
-        Summary { name: network.name.clone(), rows, chain, problem }
+        let name = network.name.clone();
+        if problem.is_some() {
+            let nodes: Vec<Node> = (0..network.layers.len()).map(|index| network.output_of(index)).collect();
+            let rows = (0..network.layers.len()).map(|index| broken_row(network, index)).collect();
+            return Summary {
+                name,
+                rows,
+                chain: network.class == ModelClass::Sequential || chain(network, &nodes),
+                problem,
+            };
+        }
+        let mut scope = network.scope(None);
+        let is_sequential = network.class == ModelClass::Sequential;
+        scope.members.retain(|&member| member != Member::Input || !is_sequential);
+        let calls = scope.calls_of();
+        let rows: Vec<SummaryRow> =
+            scope.members.iter().map(|&member| row(network, &scope, member, &calls[&member])).collect();
+        let follows = |pair: &[SummaryRow]| pair[1].connected_to == [pair[0].name.as_str()];
+        let chain = is_sequential || rows.windows(2).all(follows);
+        Summary { name, rows, chain, problem }
     }
 
     /// The number of parameters of all layers.
@@ -62,28 +77,49 @@ impl Summary {
     }
 }
 
-fn row(network: &Network, node: Node) -> SummaryRow {
-    let Some(index) = node.layer() else {
-        return SummaryRow {
-            name: network.input_name.clone(),
-            class_name: "InputLayer",
-            output_shape: Some(network.input_shape.to_vec()),
-            parameters: 0,
-            trainable_parameters: 0,
-            connected_to: Vec::new(),
-        };
-    };
+/// Whether each node is connected to the one before it only.
+fn chain(network: &Network, nodes: &[Node]) -> bool {
+    nodes.windows(2).all(|pair| pair[1].layer().is_some_and(|index| network.layers[index].inputs == pair[..1]))
+}
+
+/// The row of a member with these calls.
+fn row(network: &Network, scope: &Scope, member: Member, calls: &[&MemberCall]) -> SummaryRow {
+    let inputs = || calls.iter().flat_map(|call| &call.inputs).map(|&input| &scope.calls[input]);
+    let output = calls.first().and_then(|call| network.shape(call.output));
+    let layers = network.layers_of(member);
+    let (parameters, trainable_parameters) = parameters(network, &layers);
+    SummaryRow {
+        name: network.member_name(None, member).to_owned(),
+        class_name: network.member_class(member),
+        output_shape: output.map(|output| output.to_vec()),
+        parameters,
+        trainable_parameters,
+        connected_to: inputs().map(|input| network.member_name(None, input.member).to_owned()).collect(),
+        connected_calls: inputs().map(|input| input.number).collect(),
+    }
+}
+
+/// The row of a layer's call, in a model that cannot be built.
+fn broken_row(network: &Network, index: usize) -> SummaryRow {
     let placed = &network.layers[index];
-    let variables = &network.variables[placed.variables.clone()];
-    let trained = variables.iter().filter(|variable| network.trains(variable));
+    let (parameters, trainable_parameters) = parameters(network, &[index]);
     SummaryRow {
         name: placed.name.clone(),
         class_name: placed.layer.class_name(),
         output_shape: placed.shapes.as_ref().map(|(_, output)| output.to_vec()),
-        parameters: variables.iter().map(|variable| variable.shape.elements()).sum(),
-        trainable_parameters: trained.map(|variable| variable.shape.elements()).sum(),
+        parameters,
+        trainable_parameters,
         connected_to: placed.inputs.iter().map(|&input| network.name_of(input).to_owned()).collect(),
+        connected_calls: vec![0; placed.inputs.len()],
     }
+}
+
+/// The numbers of parameters of layers: all, and trainable ones.
+fn parameters(network: &Network, layers: &[usize]) -> (usize, usize) {
+    let variables = || layers.iter().flat_map(|&layer| &network.variables[network.layers[layer].variables.clone()]);
+    let trained = variables().filter(|variable| network.trains(variable));
+    let all = variables().map(|variable| variable.shape.elements()).sum();
+    (all, trained.map(|variable| variable.shape.elements()).sum())
 }
 
 impl fmt::Display for Summary {
@@ -106,7 +142,8 @@ impl fmt::Display for Summary {
                 None => "?".to_owned(),
             };
             let layer = format!("{} ({})", row.name, row.class_name);
-            let taken: Vec<String> = row.connected_to.iter().map(|name| format!("{name}[0][0]")).collect();
+            let calls = row.connected_to.iter().zip(&row.connected_calls);
+            let taken: Vec<String> = calls.map(|(name, call)| format!("{name}[{call}][0]")).collect();
             let taken = if taken.is_empty() { "-".to_owned() } else { taken.join(", ") };
             write_row(f, '│', widths, [&layer, &shape, &thousands(row.parameters), &taken])?;
         }

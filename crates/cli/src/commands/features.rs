@@ -25,7 +25,7 @@ Examples:
 
 The --out file has a tensor x [pictures, …] of f32. With labels y added, it is an input of `kiln train MODEL.json --data`.")]
 pub struct Arguments {
-    /// vgg16 or inception_v3.
+    /// vgg16, inception_v3, resnet50, mobilenet_v2 or efficientnet_b0.
     model: String,
     /// The pictures.
     #[arg(required = true)]
@@ -68,9 +68,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     network::load_backbone(&mut model, &arguments.weights)?;
     let device = devices::open(arguments.device.as_deref())?;
     model.to_device(&device)?;
-    let preprocessing = arguments.preprocessing.unwrap_or(backbone.preprocessing);
     let reader = Reader::new(&model, arguments.interpolation.unwrap_or_default())?;
-    let data = reader.read_all(&arguments.images)?.preprocess_input(preprocessing)?;
+    let data = reader.read_all(&arguments.images)?;
+    let data = match arguments.preprocessing.or(backbone.preprocessing) {
+        Some(preprocessing) => data.preprocess_input(preprocessing)?,
+        None => data,
+    };
     let features = model.predict(&data)?;
     if let Some(sample) = features.first_non_finite() {
         return Err(Error::NonFinitePrediction { of: arguments.images[sample].display().to_string() });

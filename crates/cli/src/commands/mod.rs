@@ -6,6 +6,7 @@ mod augment;
 pub mod augment_preview;
 pub mod bench;
 pub mod check;
+pub mod convert;
 pub mod data;
 pub mod devices;
 pub mod evaluate;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use kiln::data::Preprocessing;
 use kiln::graph::Shape;
 use kiln::models::{self, Top};
-use kiln::{LoadWeights, Model};
+use kiln::{LoadModel, LoadWeights, Model};
 
 use super::run;
 use super::weights::Weights;
@@ -27,14 +27,14 @@ pub struct Known {
 
 /// A network that can be built without its classifier layers.
 pub struct Backbone {
-    /// The preprocessing of its images.
-    pub preprocessing: Preprocessing,
+    /// The preprocessing of its images; `None` if the network rescales them itself.
+    pub preprocessing: Option<Preprocessing>,
     /// Builds the network for this shape of images.
     pub build: fn(Shape, Top) -> Model,
 }
 
 /// All built-in networks.
-pub static KNOWN: [Known; 5] = [
+pub static KNOWN: [Known; 8] = [
     Known {
         name: "lenet",
         input_shape: [28, 28, 1],
@@ -65,7 +65,7 @@ pub static KNOWN: [Known; 5] = [
         classes: 1000,
         data: None,
         build: |shape, classes| models::vgg16(shape, Top::Classes(classes)),
-        backbone: Some(Backbone { preprocessing: Preprocessing::Caffe, build: models::vgg16 }),
+        backbone: Some(Backbone { preprocessing: Some(Preprocessing::Caffe), build: models::vgg16 }),
     },
     Known {
         name: "inception_v3",
@@ -73,7 +73,31 @@ pub static KNOWN: [Known; 5] = [
         classes: 1000,
         data: None,
         build: |shape, classes| models::inception_v3(shape, Top::Classes(classes)),
-        backbone: Some(Backbone { preprocessing: Preprocessing::Tf, build: models::inception_v3 }),
+        backbone: Some(Backbone { preprocessing: Some(Preprocessing::Tf), build: models::inception_v3 }),
+    },
+    Known {
+        name: "resnet50",
+        input_shape: [224, 224, 3],
+        classes: 1000,
+        data: None,
+        build: |shape, classes| models::resnet50(shape, Top::Classes(classes)),
+        backbone: Some(Backbone { preprocessing: Some(Preprocessing::Caffe), build: models::resnet50 }),
+    },
+    Known {
+        name: "mobilenet_v2",
+        input_shape: [224, 224, 3],
+        classes: 1000,
+        data: None,
+        build: |shape, classes| models::mobilenet_v2(shape, Top::Classes(classes)),
+        backbone: Some(Backbone { preprocessing: Some(Preprocessing::Tf), build: models::mobilenet_v2 }),
+    },
+    Known {
+        name: "efficientnet_b0",
+        input_shape: [224, 224, 3],
+        classes: 1000,
+        data: None,
+        build: |shape, classes| models::efficientnet_b0(shape, Top::Classes(classes)),
+        backbone: Some(Backbone { preprocessing: None, build: models::efficientnet_b0 }),
     },
 ];
 
@@ -81,6 +105,12 @@ impl Known {
     /// All names, with commas between them.
     pub fn names() -> String {
         KNOWN.iter().map(|known| known.name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The names of the backbones, with commas between them.
+    pub fn backbone_names() -> String {
+        let backbones = KNOWN.iter().filter(|known| known.backbone.is_some());
+        backbones.map(|known| known.name).collect::<Vec<_>>().join(", ")
     }
 
     /// The built-in network with this name.
@@ -96,7 +126,7 @@ impl Known {
     /// The backbone with this name.
     pub fn backbone(name: &str) -> Result<(&'static Known, &'static Backbone), Error> {
         let known = Known::named(name).and_then(|known| Some((known, known.backbone.as_ref()?)));
-        known.ok_or_else(|| Error::NoBackbone { found: name.to_owned() })
+        known.ok_or_else(|| Error::NoBackbone { found: name.to_owned(), names: Known::backbone_names() })
     }
 }
 
@@ -107,10 +137,24 @@ pub fn load_backbone(model: &mut Model, weights: &Weights) -> Result<(), Error> 
     if kept.is_empty() { Ok(()) } else { Err(Error::PartOfBackbone { path, missing: kept }) }
 }
 
-/// The path of the `model.json` with this name: a file, or the one in a folder.
+/// The path of the model with this name: a file (`model.json`, or a whole model of Keras), or the one in a folder, also
+/// of an unpacked `.keras` file.
 pub fn file(name: &Path) -> Option<PathBuf> {
-    let in_folder = name.join("model.json");
-    [name.to_owned(), in_folder].into_iter().find(|path| path.is_file())
+    let in_folder = ["model.json", "config.json"].map(|file| name.join(file));
+    [name.to_owned()].into_iter().chain(in_folder).find(|path| path.is_file())
+}
+
+/// Loads a model with its weights from a file that [`file`] found; without `weights`, those in the file or beside it.
+pub fn load(path: &Path, weights: Option<&Weights>, options: LoadModel) -> Result<Model, Error> {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    let beside = match ending.as_deref() {
+        Some("keras" | "h5" | "hdf5") => path.to_owned(),
+        _ if path.ends_with("config.json") => path.with_file_name("model.weights.h5"),
+        _ => path.with_file_name("weights.safetensors"),
+    };
+    let mut model = Model::from_json_file_with(path, options)?;
+    model.load_weights(weights.map_or(Ok(beside), Weights::path)?)?;
+    Ok(model)
 }
 
 /// A built-in network or one from a file, with new weights.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use kiln::data::{Interpolation, Preprocessing};
 use kiln::models::imagenet_class_names;
-use kiln::{Device, Model};
+use kiln::{Device, LoadModel, Model};
 
 use self::answer::{Answer, as_json, as_table};
 use super::network::{self, Known};
@@ -22,8 +22,9 @@ use crate::tensors;
 ///
 /// Pictures (PNG, JPEG, GIF, BMP, WebP) are resized to the network's input, without keeping the aspect ratio, and
 /// scaled and standardized as in training (recorded in run.json). For a network without a run.json, they are resized to
-/// the nearest pixel, as by Keras' load_img, and divided by 255 unless the network scales them itself. vgg16 and
-/// inception_v3 predict the classes of ImageNet, with pretrained weights.
+/// the nearest pixel, as by Keras' load_img, and divided by 255 unless the network scales them itself. The
+/// backbones vgg16, inception_v3, resnet50, mobilenet_v2 and efficientnet_b0 predict the classes of ImageNet, with
+/// pretrained weights.
 ///
 /// If a picture cannot be read, or its prediction is not finite, the others are still shown, and the exit status is 1.
 #[derive(Debug, clap::Args)]
@@ -32,23 +33,25 @@ Examples:
   kiln predict runs/cifar10_deep cat.jpg dog.png
   kiln predict runs/cifar10_deep photos/ --top 3 --json
   kiln predict inception_v3 --weights inception_v3.safetensors photo.jpg
+  kiln predict mobilenet.keras photo.jpg
   kiln predict model.json --weights w.safetensors --input x.safetensors --output y.safetensors
 
 The --input file has a tensor x [samples, …] of f32 or u8. For a network trained by `kiln train`, values of the type of the
 training data (bytes of pictures are u8) are scaled as in training; all other values are used unscaled. The --output file
 has a tensor y with the network's output for each sample.")]
 pub struct Arguments {
-    /// The output folder of `kiln train` or `kiln finetune`, a model.json, vgg16 or inception_v3.
+    /// The output folder of `kiln train` or `kiln finetune`, a model.json, a .keras or .h5 file of a whole model, or a
+    /// backbone.
     model: PathBuf,
     /// The pictures, and folders of pictures.
     #[arg(required_unless_present = "input")]
     images: Vec<PathBuf>,
-    /// The weights: safetensors, Keras' HDF5, or a file of the Hugging Face hub [default: weights.safetensors beside
-    /// model.json].
+    /// The weights: safetensors, Keras' HDF5 or .keras, or a file of the Hugging Face hub [default: weights.safetensors
+    /// beside model.json, or those in the file].
     #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]")]
     weights: Option<Weights>,
-    /// The preprocessing of pictures for vgg16 or inception_v3: caffe, tf or torch, as in Keras [default: Keras' for
-    /// the network; use torch for torchvision's vgg16].
+    /// The preprocessing of pictures for a backbone: caffe, tf or torch, as in Keras [default: Keras' for the network; use
+    /// torch for torchvision's vgg16].
     #[arg(long, value_name = "MODE")]
     preprocessing: Option<Preprocessing>,
     /// Scale values by this factor and add the offset, instead of the run's scaling, for example 1/255 or 1/127.5,-1.
@@ -102,16 +105,14 @@ fn find(arguments: &Arguments) -> Result<Trained, Error> {
         let mut model = known.build(known.input_shape, known.classes);
         model.load_weights(arguments.weights.as_ref().ok_or_else(no_weights)?.path()?)?;
         let classes = imagenet_class_names().into_iter().map(str::to_owned).collect();
-        let usual = Some(backbone.preprocessing).filter(|_| arguments.rescale.is_none());
+        let usual = backbone.preprocessing.filter(|_| arguments.rescale.is_none());
         let run = Run { classes, preprocessing: arguments.preprocessing.or(usual), ..Run::unknown(&model) };
         return Ok(arguments.untrained(model, run));
     }
     let Some(path) = network::file(&arguments.model) else {
         return Err(run::no_run(&arguments.model));
     };
-    let mut model = Model::from_json_file(&path)?;
-    let beside = Weights::File(path.with_file_name("weights.safetensors"));
-    model.load_weights(arguments.weights.as_ref().unwrap_or(&beside).path()?)?;
+    let model = network::load(&path, arguments.weights.as_ref(), LoadModel::default())?;
     let folder = path.parent().unwrap_or(Path::new("."));
     match Run::load(folder)? {
         Some(run) => {

@@ -12,9 +12,11 @@ Examples:
   kiln summary lenet
   kiln summary runs/lenet
   kiln summary vgg16
-  kiln summary some/model.json      # as written by Keras' to_json")]
+  kiln summary some/model.json      # as written by Keras' to_json
+  kiln summary resnet50.keras")]
 pub struct Arguments {
-    /// The network: lenet, cifar10_simple, cifar10_deep, vgg16, inception_v3, the output folder of `kiln train`, or a model.json.
+    /// The network: lenet, cifar10_simple, cifar10_deep, vgg16, inception_v3, resnet50, mobilenet_v2, efficientnet_b0, the output folder of `kiln train`, a model.json,
+    /// or a .keras or .h5 file of a whole model.
     model: String,
 }
 

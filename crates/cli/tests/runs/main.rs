@@ -5,6 +5,7 @@
 
 mod classes;
 mod common;
+mod convert;
 mod finite;
 mod measures;
 mod pictures;

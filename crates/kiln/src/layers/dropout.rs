@@ -16,6 +16,10 @@ use crate::random::{Stream, bits};
 pub struct Dropout {
     /// The share of the values that is dropped, 0 to 1.
     pub rate: f64,
+    /// The shape of the draws, with the batch axis: 1 where a draw applies to all values along an axis, `None` for the
+    /// input's extent. Without it, each value has its own draw. `[None, Some(1), Some(1), Some(1)]` drops whole images.
+    #[serde(default)]
+    pub noise_shape: Option<Vec<Option<usize>>>,
     /// The layer's seed, in addition to the seed of the training: layers with equal seeds drop the same values in a
     /// step. Without it, every layer of a model draws independently. The draws differ from Keras' for every seed.
     #[serde(default)]
@@ -25,7 +29,12 @@ pub struct Dropout {
 impl Dropout {
     /// A layer that drops this share of the values, 0 to 1.
     pub fn new(rate: f64) -> Dropout {
-        Dropout { rate, seed: None }
+        Dropout { rate, noise_shape: None, seed: None }
+    }
+
+    /// Sets the shape of the draws, with the batch axis.
+    pub fn noise_shape(self, noise_shape: impl Into<Vec<Option<usize>>>) -> Dropout {
+        Dropout { noise_shape: Some(noise_shape.into()), ..self }
     }
 
     /// Sets the layer's seed, in addition to the seed of the training.
@@ -62,15 +71,33 @@ impl Layer for Dropout {
     saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
-        match (0.0..=1.0).contains(&self.rate) {
-            true => Ok(input.clone()),
-            false => Err(BuildError::argument("rate", "0 to 1", self.rate)),
+        if !(0.0..=1.0).contains(&self.rate) {
+            return Err(BuildError::argument("rate", "0 to 1", self.rate));
+        }
+        let Some(noise) = &self.noise_shape else { return Ok(input.clone()) };
+        let fits = |(extent, &of_input): (&Option<usize>, &usize)| extent.is_none_or(|n| n == 1 || n == of_input);
+        match noise.split_first() {
+            Some((None | Some(1), sample))
+                if sample.len() == input.len() && sample.iter().zip(input.iter()).all(fits) =>
+            {
+                Ok(input.clone())
+            }
+            _ => {
+                let expected = format!("null or 1 for the batch axis and each axis of {input}, or its extent");
+                let shown = noise.iter().map(|extent| extent.map_or("null".to_owned(), |n| n.to_string()));
+                let found = format!("[{}]", shown.collect::<Vec<_>>().join(", "));
+                Err(BuildError::argument("noise_shape", expected, found))
+            }
         }
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
         let (stream, shape) = (stream(call, self.seed), call.shape(call.input()).clone());
-        drop(call, self.rate, stream, shape)
+        let drawn: Vec<usize> = match &self.noise_shape {
+            Some(noise) => noise.iter().zip(shape.iter()).map(|(drawn, &extent)| drawn.unwrap_or(extent)).collect(),
+            None => shape.to_vec(),
+        };
+        drop(call, self.rate, stream, drawn.into())
     }
 
     fn is_random(&self) -> bool {
@@ -82,6 +109,6 @@ impl Saved for Dropout {
     const HAS_BUILD_CONFIG: bool = false;
 
     fn fixed() -> Value {
-        json!({"noise_shape": null})
+        json!({})
     }
 }

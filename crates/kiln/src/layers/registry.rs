@@ -34,7 +34,7 @@ type Read = fn(&Map<String, Value>) -> Result<Arc<dyn Layer>, String>;
 /// use kiln::layers::{Call, Dense, BuildError, Layer, Registry, SavedLayer};
 /// use kiln::ops::ScaleAdd;
 /// use kiln::serde_json::{Map, Value, json};
-/// use kiln::{Model, Sequential};
+/// use kiln::{LoadModel, Model, Sequential};
 ///
 /// /// `y = factor x`
 /// #[derive(Debug)]
@@ -80,7 +80,7 @@ type Read = fn(&Map<String, Value>) -> Result<Arc<dyn Layer>, String>;
 /// model.add(Dense::new(3)).add(Scale { factor: 0.5 });
 /// model.save(&folder)?; // model.json names the class "my_package>Scale"
 ///
-/// let loaded = Model::load_with(&folder, &Registry::default().with::<Scale>())?;
+/// let loaded = Model::load_with(&folder, LoadModel { registry: Registry::default().with::<Scale>(), ..LoadModel::default() })?;
 /// assert_eq!(loaded.to_json()?, model.to_json()?);
 /// let error = Model::load(&folder).unwrap_err().to_string();
 /// assert!(error.contains("my_package>Scale") && error.contains("load_with"), "{error}");

@@ -3,52 +3,63 @@
 use std::path::Path;
 
 use super::Model;
-use crate::layers::Registry;
-use crate::{LoadWeights, Result, saving};
+use crate::{LoadModel, LoadWeights, Result, saving};
 
 impl Model {
-    /// Saves `model.json`, in the format of Keras' `to_json`, and `weights.safetensors`, with keys `layer/variable` and
-    /// Keras' layouts, to a folder, which is created if missing.
+    /// Saves the model and its weights, in the format that the name ends with:
+    ///
+    /// - `m.keras`: Keras 3's file, which `keras.models.load_model` opens (with the feature `hdf5`);
+    /// - otherwise a folder, which is created if missing, with `model.json`, in the format of Keras' `to_json`, and
+    ///   `weights.safetensors`, with keys `layer/variable` and Keras' layouts.
     ///
     /// # Errors
-    /// If a file cannot be written or the device fails.
-    pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
-        saving::save(self, folder.as_ref())
+    /// If a file cannot be written or the device fails. An existing file stays unchanged.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        saving::save(self, path.as_ref())
     }
 
-    /// Loads a model from a folder. Call [`Model::to_device`] or [`Model::compile`] before using it.
+    /// Loads a model and its weights from a folder written by [`Model::save`], or with the feature `hdf5` from a `.keras`
+    /// file of Keras 3, its unpacked folder, or a whole model in a `.h5` file of any version of Keras. Call
+    /// [`Model::to_device`] or [`Model::compile`] before using it.
     ///
     /// # Errors
-    /// If a file cannot be read or has unsupported content, or the two files do not match.
-    pub fn load(folder: impl AsRef<Path>) -> Result<Model> {
-        Model::load_with(folder, &Registry::default())
+    /// If a file cannot be read or has unsupported content, or architecture and weights do not match.
+    pub fn load(path: impl AsRef<Path>) -> Result<Model> {
+        Model::load_with(path, LoadModel::default())
     }
 
-    /// [`Model::load`] for a model with custom layers from a registry.
+    /// [`Model::load`] for a model with custom layers from a registry, or with open extents of its input:
+    /// ```no_run
+    /// # use kiln::{LoadModel, Model};
+    /// let options = LoadModel { input_shape: Some([224, 224, 3].into()), ..LoadModel::default() };
+    /// let model = Model::load_with("backbone.keras", options)?;
+    /// # Ok::<(), kiln::Error>(())
+    /// ```
     ///
     /// # Example
-    /// See [`Registry`].
+    /// Custom layers: see [`Registry`](crate::layers::Registry).
     ///
     /// # Errors
     /// As [`Model::load`].
-    pub fn load_with(folder: impl AsRef<Path>, registry: &Registry) -> Result<Model> {
-        saving::load(folder.as_ref(), registry)
+    pub fn load_with(path: impl AsRef<Path>, options: LoadModel) -> Result<Model> {
+        saving::load(path.as_ref(), &options)
     }
 
-    /// Loads the architecture of a model from a file in the format of Keras' `to_json`, with newly initialized weights.
+    /// Loads the architecture of a model from a file in the format of Keras' `to_json`, or from one of a whole model, with
+    /// newly initialized weights.
     ///
     /// # Errors
     /// If the file cannot be read or has unsupported content.
     pub fn from_json_file(path: impl AsRef<Path>) -> Result<Model> {
-        Model::from_json_file_with(path, &Registry::default())
+        Model::from_json_file_with(path, LoadModel::default())
     }
 
-    /// [`Model::from_json_file`] for a model with custom layers from a registry.
+    /// [`Model::from_json_file`] for a model with custom layers from a registry, or with open extents of its input.
     ///
     /// # Errors
     /// As [`Model::from_json_file`].
-    pub fn from_json_file_with(path: impl AsRef<Path>, registry: &Registry) -> Result<Model> {
-        saving::load_model_json(path.as_ref(), registry)
+    pub fn from_json_file_with(path: impl AsRef<Path>, options: LoadModel) -> Result<Model> {
+        saving::load_model_json(path.as_ref(), &options)
     }
 
     /// The text of `model.json`: the layers in the format of Keras' `to_json`, without weights.
@@ -56,25 +67,28 @@ impl Model {
     /// # Errors
     /// If a layer cannot be saved.
     pub fn to_json(&self) -> Result<String> {
-        saving::model_json(self)
+        saving::json_text(self)
     }
 
-    /// Saves all weights to a safetensors file, with keys `layer/variable` and Keras' layouts.
+    /// Saves all weights to a safetensors file, with keys `layer/variable` and Keras' layouts, or if the name ends with
+    /// `.weights.h5`, to an HDF5 file as Keras 3's `save_weights` does (with the feature `hdf5`).
     ///
     /// # Errors
     /// If the file cannot be written or the device fails.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        saving::save_weights(path.as_ref(), &self.get_weights()?)
+        saving::save_weights(self, path.as_ref(), &self.get_weights()?)
     }
 
     /// Loads all weights from a file in one of these formats:
     ///
     /// - safetensors files with keys `layer/variable` and Keras' layouts, written by [`Model::save_weights`];
-    /// - safetensors files of torchvision's and timm's VGG16 and InceptionV3, for models whose layers have Keras' names.
+    /// - safetensors files of torchvision's and timm's VGG16 and InceptionV3, and with the feature `hdf5` PyTorch's `.pth`
+    ///   and `.pt` files of their state dicts, for models whose layers have Keras' names. No object in a `.pth` file is
+    ///   executed; those that are not part of a state dict are errors.
     ///   If the file has a batch normalization factor that the model's layer lacks, it is multiplied into the preceding
     ///   kernel, which is equivalent in inference and for frozen layers;
-    /// - with the feature `hdf5`, the `.h5` files of Keras 1 and 2, of weights or whole models, and the `.weights.h5`
-    ///   files of Keras 3.
+    /// - with the feature `hdf5`, the `.h5` files of Keras 1 and 2, of weights or whole models, and the `.weights.h5` and
+    ///   `.keras` files of Keras 3.
     ///
     /// Elements are F32, F16 or BF16 in safetensors files, F32 or F16 in others. The files do not specify the
     /// preprocessing of pixels: Keras' VGG16 expects another one than torchvision's. Keras' average pooling excludes
@@ -114,6 +128,10 @@ impl Model {
     /// of completed epochs. With this number as [`Fit::initial_epoch`](crate::Fit::initial_epoch) and the same data,
     /// arguments and device, training continues bit for bit as if it had not been interrupted. The callbacks of the next
     /// `fit` are restored from their states, matched by name ([`CallbackState`](crate::callbacks::CallbackState)).
+    ///
+    /// With the feature `hdf5`, the file may also be a `.keras` file of a model that Keras 3 has compiled and trained with the
+    /// same optimizer (SGD, Adam, AdamW, RMSprop, Adagrad or Adadelta): the weights, the optimizer's state, the number of
+    /// steps and the learning rate are Keras', the number of epochs is 0.
     ///
     /// Changed arguments take effect. The learning rate of the checkpoint, which callbacks may have changed, is restored
     /// only if the model is compiled with the same learning rate as the checkpoint's.

@@ -164,7 +164,7 @@ impl Body {
     async fn fingerprint(&self) -> Result<String> {
         let mut hash = Sha256::new();
         hash.update(self.precision.name());
-        hash.update(saving::model_json(&self.model)?);
+        hash.update(saving::json_text(&self.model)?);
         for weight in self.model.get_weights_async().await? {
             hash.update(bytemuck::cast_slice::<f32, u8>(&weight.values));
         }

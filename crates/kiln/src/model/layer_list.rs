@@ -27,19 +27,30 @@ pub struct LayerInfo<'a> {
 }
 
 impl Model {
-    /// The layer of this name.
+    /// The layer of this name. A layer of a [nested model](Model::apply_model) has a path, `model/layer`; `model` is the
+    /// nested model itself.
     ///
     /// # Errors
     /// If no layer has this name.
     pub fn get_layer(&self, name: &str) -> Result<LayerInfo<'_>> {
         let infos = infos(&self.network);
         let chosen = name.choose(&infos)?;
-        Ok(infos[chosen[0]])
+        let first = infos[chosen[0]];
+        let nested = self.network.nested.iter().find(|model| model.name == name);
+        Ok(nested.map_or(first, |model| LayerInfo {
+            name: &model.name,
+            class_name: model.class_name(),
+            output: model.calls[0].output,
+            output_shape: self.network.shape(model.calls[0].output),
+            trainable: chosen.iter().any(|&index| infos[index].trainable),
+            ..first
+        }))
     }
 
     /// Selects layers, in Keras' order: `..249` for the first 249 of a model (including the input, unless the model is a
     /// [`Sequential`](crate::Sequential)), `..` for all, `"conv1"` for the one of that name, or a predicate on
-    /// [`LayerInfo`].
+    /// [`LayerInfo`]. In place of a [nested model](Model::apply_model) the list has its layers, under paths
+    /// (`model/layer`); its name selects all of them.
     ///
     /// # Example
     /// ```
@@ -125,7 +136,7 @@ impl LayerList<'_> {
     /// Sets whether training changes their variables, from the next [`Model::compile`] on.
     pub fn set_trainable(&mut self, trainable: bool) {
         for layer in self.chosen.iter().filter_map(|(_, node)| node.layer()) {
-            self.network.layers[layer].trainable = trainable;
+            self.network.set_trainable(layer, trainable);
         }
     }
 
@@ -185,11 +196,13 @@ pub trait LayerSelection {
 
 impl LayerSelection for &str {
     fn choose(self, layers: &[LayerInfo<'_>]) -> Result<Vec<usize>> {
-        let place = layers.iter().position(|layer| layer.name == self);
+        let is_within = |name: &str| name.strip_prefix(self).is_some_and(|rest| rest.starts_with('/'));
+        let named = |place: &usize| layers[*place].name == self || is_within(layers[*place].name);
+        let chosen: Vec<usize> = (0..layers.len()).filter(named).collect();
         let names = || layers.iter().map(|layer| layer.name).collect::<Vec<_>>().join(", ");
         let expected = || format!("the name of a layer ({})", names());
         let unknown = || Error::Argument { name: "layer", expected: expected(), found: format!("`{self}`") };
-        Ok(vec![place.ok_or_else(unknown)?])
+        if chosen.is_empty() { Err(unknown()) } else { Ok(chosen) }
     }
 }
 

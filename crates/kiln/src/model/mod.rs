@@ -93,6 +93,64 @@ impl Model {
         self.network.push_on(layer.into(), inputs.as_ref())
     }
 
+    /// Calls a layer or nested model of this model again on one or several nodes, with the same weights, and returns its
+    /// output, which becomes the model's output: Keras' shared layers. If there is no such layer or the inputs do not fit,
+    /// using the model returns an error.
+    ///
+    /// # Example
+    /// Two branches of an image with one convolution:
+    /// ```
+    /// use kiln::Model;
+    /// use kiln::layers::{Concatenate, Conv2D, Layer, MaxPooling2D, Padding};
+    ///
+    /// let mut model = Model::new([8, 8, 3]);
+    /// let image = model.input();
+    /// let small = model.apply(MaxPooling2D::new([1, 1]).strides([1, 1]), image);
+    /// let a = model.apply(Conv2D::new(4, [3, 3]).padding(Padding::Same).named("shared"), image);
+    /// let b = model.apply_again("shared", small);
+    /// model.apply(Concatenate::new(), [a, b]);
+    /// assert_eq!(model.summary().parameters(), 3 * 3 * 3 * 4 + 4);
+    /// # Ok::<(), kiln::Error>(())
+    /// ```
+    pub fn apply_again(&mut self, layer: &str, inputs: impl AsRef<[Node]>) -> Node {
+        self.network.push_again(layer, inputs.as_ref(), None)
+    }
+
+    /// Connects a copy of another model and its weights to a node, as one layer with the other model's name, and returns
+    /// its output, which becomes this model's output: Keras' nested models. [`Model::layers`] lists its layers under
+    /// paths, `model/layer`. If the other model does not fit the node, using this model returns an error.
+    ///
+    /// # Example
+    /// ```
+    /// use kiln::layers::{Dense, GlobalAveragePooling2D};
+    /// use kiln::{Model, models};
+    ///
+    /// let base = models::vgg16([32, 32, 3], models::Top::None);
+    /// let mut model = Model::new([32, 32, 3]);
+    /// let features = model.apply_model(&base, model.input())?;
+    /// let means = model.apply(GlobalAveragePooling2D::new(), features);
+    /// model.apply(Dense::new(2), means);
+    /// model.layers("vgg16")?.set_trainable(false);
+    /// # Ok::<(), kiln::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the layers of either model do not fit together, or a device fails.
+    pub fn apply_model(&mut self, model: &Model, input: Node) -> Result<Node> {
+        block_on(self.apply_model_async(model, input))
+    }
+
+    async fn apply_model_async(&mut self, model: &Model, input: Node) -> Result<Node> {
+        model.network.check()?;
+        let mut weights = self.flat_weights_async().await?;
+        weights.extend(model.flat_weights_async().await?);
+        let output = self.network.push_model(&model.network, input, None);
+        if self.network.values() == weights.len() {
+            (self.session, self.weights) = (None, weights);
+        }
+        Ok(output)
+    }
+
     /// The input of the model.
     pub fn input(&self) -> Node {
         self.network.input()

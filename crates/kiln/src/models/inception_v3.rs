@@ -134,34 +134,3 @@ impl Builder {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    /// The layers of Keras 3.15: `index name class shape …`, and each layer's inputs after an arrow.
-    const KERAS: &str = include_str!("inception_v3_layers.txt");
-
-    #[test]
-    fn layers_have_keras_order_names_shapes_and_inputs() {
-        let mut model = inception_v3([299, 299, 3], Top::None);
-        let takes: Vec<Vec<String>> = model.network().ordered().iter().map(|node| taken(&model, *node)).collect();
-        let layers = model.layers(..).unwrap();
-        assert_eq!((layers.iter().len(), KERAS.lines().count()), (311, 311));
-        for ((layer, takes), line) in layers.iter().zip(takes).zip(KERAS.lines()) {
-            let shape: Vec<String> = layer.output_shape.unwrap().iter().map(usize::to_string).collect();
-            let shape = shape.join(", ");
-            let expected = format!("{} {} {} ({shape}) ", layer.index, layer.name, layer.class_name);
-            assert!(line.starts_with(&expected), "{expected} | {line}");
-            assert_eq!(line.split_once("<- ").unwrap().1, takes.join(","), "{line}");
-        }
-    }
-
-    fn taken(model: &Model, node: Node) -> Vec<String> {
-        let network = model.network();
-        let inputs = node.layer().map(|index| &network.layers[index].inputs[..]).unwrap_or_default();
-        inputs.iter().map(|&input| network.name_of(input).to_owned()).collect()
-    }
-}

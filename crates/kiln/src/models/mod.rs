@@ -1,16 +1,22 @@
 //! Predefined networks, and backbones for transfer learning.
 
+mod efficientnet_b0;
 mod imagenet;
 mod inception_v3;
+mod mobilenet_v2;
+mod resnet50;
 mod vgg16;
 
 use kiln_graph::Shape;
 
 use crate::layers::{Activation, Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D, Padding};
-use crate::{Model, Sequential};
+use crate::{Model, Node, Sequential};
 
+pub use efficientnet_b0::efficientnet_b0;
 pub use imagenet::{DecodedPrediction, decode_predictions, imagenet_class_names};
 pub use inception_v3::inception_v3;
+pub use mobilenet_v2::mobilenet_v2;
+pub use resnet50::resnet50;
 pub use vgg16::vgg16;
 
 /// The top of a backbone.
@@ -90,17 +96,55 @@ fn relu(layer: Conv2D) -> Conv2D {
     layer.activation(Activation::Relu)
 }
 
+/// The padding before a convolution of `size x size` with a stride of 2 and without padding of its own: Keras' `correct_pad`.
+fn padding_of_stride_2(model: &Model, x: Node, size: usize) -> [[usize; 2]; 2] {
+    let [height, width, _] = model.network().shape(x).and_then(|shape| shape.dims()).unwrap_or_default();
+    [height, width].map(|extent| [(size / 2 + extent % 2).saturating_sub(1), size / 2])
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
 
+    /// The layers of Keras 3.15 without a top: `index name class shape …`, and each layer's inputs after an arrow.
+    const KERAS: [(fn([usize; 3], Top) -> Model, usize, &str); 4] = [
+        (efficientnet_b0, 224, include_str!("efficientnet_b0_layers.txt")),
+        (inception_v3, 299, include_str!("inception_v3_layers.txt")),
+        (mobilenet_v2, 224, include_str!("mobilenet_v2_layers.txt")),
+        (resnet50, 224, include_str!("resnet50_layers.txt")),
+    ];
+
+    #[test]
+    fn layers_have_keras_order_names_shapes_and_inputs() {
+        for (build, side, keras) in KERAS {
+            let mut model = build([side, side, 3], Top::None);
+            let inputs: Vec<Vec<String>> =
+                model.network().ordered().iter().map(|node| inputs_of(&model, *node)).collect();
+            let layers = model.layers(..).unwrap();
+            assert_eq!(layers.iter().len(), keras.lines().count());
+            for ((layer, inputs), line) in layers.iter().zip(inputs).zip(keras.lines()) {
+                let shape: Vec<String> = layer.output_shape.unwrap().iter().map(usize::to_string).collect();
+                let shape = shape.join(", ");
+                let expected = format!("{} {} {} ({shape}) ", layer.index, layer.name, layer.class_name);
+                assert!(line.starts_with(&expected), "{expected} | {line}");
+                assert_eq!(line.split_once("<- ").unwrap().1, inputs.join(","), "{line}");
+            }
+        }
+    }
+
+    fn inputs_of(model: &Model, node: Node) -> Vec<String> {
+        let network = model.network();
+        let inputs = node.layer().map(|index| &network.layers[index].inputs[..]).unwrap_or_default();
+        inputs.iter().map(|&input| network.name_of(input).to_owned()).collect()
+    }
+
     #[test]
     fn networks_have_the_parameters_that_their_documentation_states() {
         let cifar = [32, 32, 3];
         let [vgg, inception] = [[224, 224, 3], [299, 299, 3]];
-        let networks: [(Model, usize); 7] = [
+        let networks: [(Model, usize); 13] = [
             (lenet([28, 28, 1], 10), 1_256_080),
             (cifar10_simple(cifar, 10), 4_200_842),
             (cifar10_deep(cifar, 10), 1_676_842),
@@ -108,6 +152,12 @@ mod tests {
             (vgg16(vgg, Top::IMAGENET), 138_357_544),
             (inception_v3(inception, Top::None), 21_802_784),
             (inception_v3(inception, Top::IMAGENET), 23_851_784),
+            (resnet50(vgg, Top::None), 23_587_712),
+            (resnet50(vgg, Top::IMAGENET), 25_636_712),
+            (mobilenet_v2(vgg, Top::None), 2_257_984),
+            (mobilenet_v2(vgg, Top::IMAGENET), 3_538_984),
+            (efficientnet_b0(vgg, Top::None), 4_049_571),
+            (efficientnet_b0(vgg, Top::IMAGENET), 5_330_571),
         ];
         for (model, parameters) in networks {
             model.output_shape().unwrap();

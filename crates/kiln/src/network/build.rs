@@ -2,10 +2,20 @@
 
 use kiln_graph::Shape;
 
+use super::nested::{FOREIGN, INPUTS};
 use super::{ModelClass, Network, Node, PlacedLayer, PlacedVariable};
 use crate::LayerError;
 use crate::layers::{BuildError, Layer, Named, Variable};
 use crate::optimizers::ParameterGroup;
+
+/// A layer to be called: a new one, or a further call of one of the network.
+pub(super) struct NewCall {
+    /// The path.
+    pub name: String,
+    pub layer: Named,
+    /// The index of the first call of a shared layer.
+    pub first: Option<usize>,
+}
 
 impl Network {
     /// Appends a layer after the last one. [`Network::check`] reports an invalid layer.
@@ -15,21 +25,38 @@ impl Network {
 
     /// Appends a layer with these inputs; its output becomes the network's output. [`Network::check`] reports an invalid
     /// layer.
-    pub fn push_on(&mut self, Named { name, layer, trainable, training }: Named, inputs: &[Node]) -> Node {
+    pub fn push_on(&mut self, layer: Named, inputs: &[Node]) -> Node {
         // Sequential models cannot save a layer's `training` argument.
-        if *inputs != [self.output] || training.is_some() {
+        if *inputs != [self.output] || layer.training.is_some() {
             self.class = ModelClass::Functional;
         }
-        let name = name.unwrap_or_else(|| self.names.free(layer.class_name()));
-        let first = self.variables.len();
+        let inside = inputs.iter().any(|&input| self.is_inside(input));
+        let name = layer.name.clone().unwrap_or_else(|| self.names.free(layer.layer.class_name()));
+        if name.contains('/') {
+            let error = self.not_unique(&name, &*layer.layer);
+            self.broken.get_or_insert(error);
+        }
+        if inside {
+            let found = "a node inside of a nested model; use `Model::sub_model` of that model".to_owned();
+            self.broken.get_or_insert(unfit(&name, &*layer.layer, INPUTS.to_owned(), found));
+        }
+        self.place(NewCall { name, layer, first: None }, inputs)
+    }
+
+    /// Appends a call of a layer, whose output becomes the network's.
+    pub(super) fn place(&mut self, NewCall { name, layer, first }: NewCall, inputs: &[Node]) -> Node {
+        let Named { layer, trainable, training, .. } = layer;
+        let start = self.variables.len();
         let placed = match self.input_shapes(&name, &*layer, inputs) {
-            Ok(Some(inputs)) => self.fit(&name, &*layer, &inputs).map(|fits| Some((inputs, fits))),
+            Ok(Some(inputs)) => self.fit(&name, &*layer, first, &inputs).map(|fits| Some((inputs, fits))),
             Ok(None) => Ok(None),
             Err(error) => Err(error),
         };
         let shapes = match placed {
             Ok(placed) => placed.map(|(inputs, (output, variables))| {
-                self.place_variables(&name, variables);
+                if first.is_none() {
+                    self.place_variables(&name, variables);
+                }
                 (inputs, output)
             }),
             Err(error) => {
@@ -39,8 +66,9 @@ impl Network {
         };
         self.names.insert(&name);
         let inputs = inputs.iter().copied().filter(|&input| self.has(input)).collect();
-        let variables = first..self.variables.len();
-        self.layers.push(PlacedLayer { name, layer, inputs, shapes, variables, trainable, training });
+        let variables = first.map_or(start..self.variables.len(), |first| self.layers[first].variables.clone());
+        let first = first.unwrap_or(self.layers.len());
+        self.layers.push(PlacedLayer { name, layer, first, inputs, shapes, variables, trainable, training });
         self.output = self.output_of(self.layers.len() - 1);
         self.output
     }
@@ -53,11 +81,14 @@ impl Network {
         inputs: &[Node],
     ) -> std::result::Result<Option<Vec<Shape>>, LayerError> {
         if inputs.is_empty() || inputs.iter().any(|&input| !self.has(input)) {
-            let expected = "this model's input or outputs of its layers as inputs".to_owned();
-            let found = if inputs.is_empty() { "no inputs" } else { "a node of another model" }.to_owned();
-            return Err(unfit(name, layer, expected, found));
+            let found = if inputs.is_empty() { "no inputs" } else { FOREIGN }.to_owned();
+            return Err(unfit(name, layer, INPUTS.to_owned(), found));
         }
         Ok(inputs.iter().map(|&input| self.shape(input).cloned()).collect())
+    }
+
+    fn not_unique(&self, name: &str, layer: &dyn Layer) -> LayerError {
+        unfit(name, layer, "a unique name without `/`".to_owned(), format!("`{name}`"))
     }
 
     /// The output shape of a layer for these inputs, and its variables.
@@ -65,11 +96,12 @@ impl Network {
         &self,
         name: &str,
         layer: &dyn Layer,
+        first: Option<usize>,
         inputs: &[Shape],
     ) -> std::result::Result<(Shape, Vec<Variable>), LayerError> {
         let error = |expected: String, found: String| Err(unfit(name, layer, expected, found));
-        if name.is_empty() || name.contains('/') || self.names.contains(name) {
-            return error("a unique name without `/`".to_owned(), format!("`{name}`"));
+        if first.is_none() && (name.is_empty() || self.names.contains(name)) {
+            return Err(self.not_unique(name, layer));
         }
         let sizes = || format!("tensors of 1 to {} elements", u32::MAX);
         let found = || match inputs {
@@ -90,6 +122,13 @@ impl Network {
         let shapes = || variables.iter().map(|variable| &variable.shape).chain([&output]);
         if let Some(shape) = shapes().find(|shape| !addressable(shape)) {
             return error(sizes(), shape.to_string());
+        }
+        if let Some(first) = first {
+            let own = &self.variables[self.layers[first].variables.clone()];
+            let same = own.iter().map(|variable| &variable.shape).eq(variables.iter().map(|variable| &variable.shape));
+            if !same {
+                return error("an input that fits the weights of the layer's first call".to_owned(), found());
+            }
         }
         for Variable { name, shape, initializer, regularizer, .. } in &variables {
             if let Some(expected) = initializer.misfit(shape) {

@@ -3,6 +3,7 @@
 mod build;
 mod check;
 mod names;
+mod nested;
 mod order;
 mod parts;
 mod placed;
@@ -19,6 +20,8 @@ use crate::{Error, LayerError, Result};
 
 use names::Names;
 pub(crate) use names::snake_case;
+pub(crate) use nested::{NestedCall, NestedModel, own_name};
+pub(crate) use order::{Member, MemberCall, Scope};
 pub(crate) use placed::{PlacedLayer, PlacedVariable};
 
 /// The input of a model or the output of one of its layers, which other layers can use as input: Keras' `KerasTensor`.
@@ -51,6 +54,16 @@ pub(crate) enum ModelClass {
     Functional,
 }
 
+impl ModelClass {
+    /// Keras' name.
+    pub fn name(self) -> &'static str {
+        match self {
+            ModelClass::Sequential => "Sequential",
+            ModelClass::Functional => "Functional",
+        }
+    }
+}
+
 /// Layers connected to the model's input or to outputs of earlier layers.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
@@ -61,7 +74,10 @@ pub(crate) struct Network {
     /// The name of the input in model files.
     pub input_name: String,
     pub input_shape: Shape,
+    /// The calls of layers in order of execution.
     pub layers: Vec<PlacedLayer>,
+    /// The models that are layers of this one, or of each other.
+    pub nested: Vec<NestedModel>,
     pub variables: Vec<PlacedVariable>,
     /// The model's output.
     pub output: Node,
@@ -73,17 +89,14 @@ impl Network {
     pub fn new(class: ModelClass, input_shape: Shape) -> Network {
         static NETWORKS: AtomicU64 = AtomicU64::new(0);
         let id = NETWORKS.fetch_add(1, Ordering::Relaxed);
-        let name = match class {
-            ModelClass::Sequential => "sequential",
-            ModelClass::Functional => "functional",
-        };
         Network {
             id,
             class,
-            name: name.to_owned(),
+            name: snake_case(class.name()),
             input_name: "input_layer".to_owned(),
             input_shape,
             layers: Vec::new(),
+            nested: Vec::new(),
             variables: Vec::new(),
             output: Node { network: id, index: 0 },
             broken: None,
@@ -155,6 +168,15 @@ impl Network {
     /// The total number of values of all variables.
     pub fn values(&self) -> usize {
         self.variables.last().map_or(0, |last| last.range().end)
+    }
+
+    /// Sets whether training changes the variables of a layer.
+    pub fn set_trainable(&mut self, layer: usize, trainable: bool) {
+        let first = self.layers[layer].first;
+        self.layers[first..]
+            .iter_mut()
+            .filter(|placed| placed.first == first)
+            .for_each(|placed| placed.trainable = trainable);
     }
 
     /// Whether the optimizer changes a variable.

@@ -1,33 +1,56 @@
 //! Parts of a network: the dependencies of a node, and frozen layers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{ModelClass, Network, Node, PlacedLayer};
+use super::build::NewCall;
+use super::{ModelClass, NestedCall, NestedModel, Network, Node, PlacedLayer};
 use crate::layers::Named;
 
 impl Network {
-    /// A network of the layers that a node depends on, with this node as output, and the indices of its variables in this one.
+    /// A network of the layers that a node depends on, with this node as output, and the indices of its variables in this
+    /// one. A model of which it only has a part becomes layers of the network: `model_layer`.
     pub fn up_to(&self, output: Node) -> (Network, Vec<usize>) {
         let needed = self.needed_for(output);
         let mut part = Network::new(ModelClass::Functional, self.input_shape.clone());
         part.name.clone_from(&self.name);
         part.input_name.clone_from(&self.input_name);
+        let whole = |call: &&NestedCall| call.layers.clone().all(|layer| needed.contains(&layer));
+        let partial = |call: &NestedCall| !whole(&call) && call.layers.clone().any(|layer| needed.contains(&layer));
+        let kept =
+            |model: &&NestedModel| model.calls.iter().any(|call| whole(&call)) && !model.calls.iter().any(partial);
+        let kept: Vec<&NestedModel> = self.nested.iter().filter(kept).collect();
+        let paths: HashSet<&str> = kept.iter().map(|model| model.name.as_str()).collect();
         let mut variables = Vec::new();
         let mut new = vec![None; self.layers.len() + 1]; // by node
         new[0] = Some(part.input());
+        let mut firsts: HashMap<usize, usize> = HashMap::new();
         for &index in &needed {
             let placed = &self.layers[index];
             let inputs: Vec<Node> = placed.inputs.iter().filter_map(|input| new[input.index]).collect();
-            let PlacedLayer { name, layer, trainable, training, .. } = placed.clone();
-            let layer = Named { name: Some(name), layer, trainable, training };
-            new[index + 1] = Some(part.push_on(layer, &inputs));
-            let first = variables.len();
-            variables.extend(placed.variables.clone());
-            for (new, &old) in part.variables[first..].iter_mut().zip(&variables[first..]) {
-                new.group = self.variables[old].group;
+            let PlacedLayer { name, layer, first, trainable, training, .. } = placed.clone();
+            let layer = Named { name: None, layer, trainable, training };
+            let call = NewCall { name: within(&name, &paths), layer, first: firsts.get(&first).copied() };
+            let is_first = call.first.is_none();
+            new[index + 1] = Some(part.place(call, &inputs));
+            if is_first {
+                firsts.insert(first, part.layers.len() - 1);
+                let start = variables.len();
+                variables.extend(placed.variables.clone());
+                for (new, &old) in part.variables[start..].iter_mut().zip(&variables[start..]) {
+                    new.group = self.variables[old].group;
+                }
             }
         }
-        part.output = new[output.index].unwrap_or(part.output);
+        let at = |node: Node| new[node.index].unwrap_or(part.input());
+        let moved = |call: &NestedCall| call.moved(at, new[call.layers.start + 1].and_then(Node::layer).unwrap_or(0));
+        let models = kept.iter().map(|&model| {
+            let calls = model.calls.iter().filter(whole).map(moved).collect();
+            NestedModel { name: within(&model.name, &paths), calls, ..model.clone() }
+        });
+        let models: Vec<NestedModel> = models.collect();
+        let output = new[output.index].unwrap_or(part.output);
+        models.iter().for_each(|model| part.names.insert(&model.name));
+        (part.nested, part.output) = (models, output);
         (part, variables)
     }
 
@@ -74,4 +97,13 @@ impl Network {
         let nodes = (0..self.layers.len()).rev().map(|index| self.output_of(index));
         nodes.filter(is_a_cut).max_by_key(|&node| all_that_leads_to(node).len()).unwrap_or(self.input())
     }
+}
+
+/// A path with `_` in place of `/` after models that are not among these.
+fn within(path: &str, models: &HashSet<&str>) -> String {
+    let separator = |(place, character)| match character {
+        '/' if !models.contains(&path[..place]) => '_',
+        other => other,
+    };
+    path.char_indices().map(separator).collect()
 }

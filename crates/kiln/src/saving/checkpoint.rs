@@ -19,7 +19,7 @@ use crate::{Error, LossScale, Model, Precision, Result};
 const TRAINING: &str = "kiln.training";
 const CALLBACKS: &str = "kiln.callbacks";
 /// The prefix of the names of the optimizer's tensors.
-const OPTIMIZER: &str = "optimizer/";
+pub(super) const OPTIMIZER: &str = "optimizer/";
 /// The prefix of the names of callbacks' tensors.
 const CALLBACK: &str = "callback/";
 
@@ -60,6 +60,10 @@ pub(crate) fn save(model: &Model, path: &Path) -> Result<()> {
 /// Restores the training of a compiled model from a file, and stores the callbacks' states for the next `fit`. Returns the
 /// number of completed epochs.
 pub(crate) fn load(model: &mut Model, path: &Path) -> Result<usize> {
+    #[cfg(feature = "hdf5")]
+    if super::weight_file::first_bytes(path)?.starts_with(b"PK") {
+        return super::keras_training::load(model, path).map(|()| 0);
+    }
     let file = TensorFile::open(path)?;
     let format = |problem: String| Error::Format { path: path.to_owned(), problem };
     let (Some(progress), Some(callbacks)) = (file.metadata.get(TRAINING), file.metadata.get(CALLBACKS)) else {

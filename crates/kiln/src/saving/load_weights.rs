@@ -66,7 +66,13 @@ fn choose<'a>(network: &Network, source: &str, given: &'a [Candidate], options: 
     let in_file: HashSet<&str> = given.keys().map(|&(layer, _)| layer).collect();
     let mut error = WeightsError::new(&network.name, source);
     let (mut variables, mut kept, mut only_in_model, mut misfits) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for placed in network.layers.iter().filter(|placed| !placed.variables.is_empty()) {
+    for placed in network
+        .layers
+        .iter()
+        .enumerate()
+        .filter(|(index, placed)| placed.first == *index && !placed.variables.is_empty())
+        .map(|(_, placed)| placed)
+    {
         let mut problems = WeightsError::new(&network.name, source);
         let first = variables.len();
         for variable in &network.variables[placed.variables.clone()] {
@@ -122,7 +128,7 @@ fn choose<'a>(network: &Network, source: &str, given: &'a [Candidate], options: 
     Err(error.into())
 }
 
-/// Splits `layer/variable`. A name without `/` is a layer.
+/// Splits `layer/variable`, where the layer may be a path. A name without `/` is a layer.
 fn layer_and_variable(name: &str) -> (&str, &str) {
-    name.split_once('/').unwrap_or((name, ""))
+    name.rsplit_once('/').unwrap_or((name, ""))
 }

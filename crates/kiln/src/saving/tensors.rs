@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
@@ -124,20 +125,7 @@ impl TensorFile {
             let bytes = &mut bytes[..count * row * width];
             file.read_exact(bytes).map_err(failed)?;
             let value = |index: usize| value(info.dtype, &bytes[index * width..][..width]);
-            match layout {
-                KernelLayout::Keras => {
-                    let out = &mut out[first * row..][..count * row];
-                    out.iter_mut().enumerate().for_each(|(index, out)| *out = value(index));
-                }
-                KernelLayout::Torch { channels } => {
-                    let positions = row / channels;
-                    for (index, out) in out.chunks_exact_mut(rows).enumerate() {
-                        let column = index % channels * positions + index / channels;
-                        let out = &mut out[first..][..count];
-                        out.iter_mut().enumerate().for_each(|(index, out)| *out = value(index * row + column));
-                    }
-                }
-            }
+            arrange(layout, [rows, row], first..first + count, value, out);
         }
         Ok(())
     }
@@ -159,6 +147,31 @@ impl TensorFile {
             weights.push(Weight { name: name.to_owned(), shape, values });
         }
         if error.is_empty() { Ok(weights) } else { Err(error.into()) }
+    }
+}
+
+/// Writes some rows of a tensor of `[rows, values of a row]` to their place in Kiln's layout. `value` has the index of a
+/// value within these rows.
+pub(super) fn arrange(
+    layout: KernelLayout,
+    [rows, row]: [usize; 2],
+    chosen: Range<usize>,
+    value: impl Fn(usize) -> f32,
+    out: &mut [f32],
+) {
+    match layout {
+        KernelLayout::Keras => {
+            let out = &mut out[chosen.start * row..chosen.end * row];
+            out.iter_mut().enumerate().for_each(|(index, out)| *out = value(index));
+        }
+        KernelLayout::Torch { channels } => {
+            let positions = row / channels;
+            for (index, out) in out.chunks_exact_mut(rows).enumerate() {
+                let column = index % channels * positions + index / channels;
+                let out = &mut out[chosen.clone()];
+                out.iter_mut().enumerate().for_each(|(index, out)| *out = value(index * row + column));
+            }
+        }
     }
 }
 

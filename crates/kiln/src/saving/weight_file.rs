@@ -8,11 +8,15 @@ use kiln_graph::Shape;
 
 use super::tensors::{KernelLayout, TensorFile};
 use super::{file_error, torch};
+#[cfg(not(feature = "hdf5"))]
+use crate::Error;
+use crate::Result;
 use crate::network::Network;
-use crate::{Error, Result};
 
 #[cfg(feature = "hdf5")]
 use super::hdf5::Hdf5Weights;
+#[cfg(feature = "hdf5")]
+use super::torch_file::{OLD_MAGIC, TorchFile};
 
 /// A tensor of a file, and its variable.
 #[derive(Clone, Debug)]
@@ -35,6 +39,8 @@ pub(crate) enum WeightFile {
     SafeTensors(TensorFile),
     #[cfg(feature = "hdf5")]
     Hdf5(Hdf5Weights),
+    #[cfg(feature = "hdf5")]
+    Torch(TorchFile),
 }
 
 impl WeightFile {
@@ -46,18 +52,12 @@ impl WeightFile {
     pub fn open(path: &Path, network: &Network, by_name: bool) -> Result<(WeightFile, Vec<Candidate>)> {
         match &first_bytes(path)? {
             b"\x89HDF\r\n\x1a\n" => open_hdf5(path, network, by_name),
-            [b'P', b'K', 3, 4, ..] => {
-                let problem = "expected a file of weights, found an archive, as Keras' `.keras` files are; save the \
-                               model's weights with `model.save_weights(\"model.weights.h5\")`";
-                Err(Error::Format { path: path.to_owned(), problem: problem.to_owned() })
-            }
+            [b'P', b'K', 3 | 5 | 7, ..] => open_archive(path, network, by_name),
+            #[cfg(feature = "hdf5")]
+            &OLD_MAGIC => open_torch(TorchFile::open_old(path)?, network),
             _ => {
                 let file = TensorFile::open(path)?;
-                let candidates = file.tensors().enumerate().map(|(place, (name, shape, unread))| {
-                    let name = name.to_owned();
-                    Candidate { name, shape, place, layout: KernelLayout::Keras, scale: None, unread }
-                });
-                let candidates = torch::candidates(candidates.collect(), network);
+                let candidates = torch::candidates(listed(file.tensors()), network);
                 Ok((WeightFile::SafeTensors(file), candidates))
             }
         }
@@ -70,23 +70,41 @@ impl WeightFile {
     pub fn read(&self, candidate: &Candidate, out: &mut [f32]) -> Result<()> {
         match self {
             WeightFile::SafeTensors(file) => {
-                file.read(candidate.place, candidate.layout, out)?;
-                let Some(scale) = candidate.scale else { return Ok(()) };
-                let mut factors = vec![0.0; candidate.shape.last().copied().unwrap_or_default()];
-                file.read(scale, KernelLayout::Keras, &mut factors)?;
-                for (value, factor) in out.iter_mut().zip(factors.iter().cycle()) {
-                    *value *= factor;
-                }
-                Ok(())
+                scaled(candidate, out, |tensor, layout, out| file.read(tensor, layout, out))
             }
+            #[cfg(feature = "hdf5")]
+            WeightFile::Torch(file) => scaled(candidate, out, |tensor, layout, out| file.read(tensor, layout, out)),
             #[cfg(feature = "hdf5")]
             WeightFile::Hdf5(file) => file.read(candidate.place, out),
         }
     }
 }
 
+/// Reads a tensor, and multiplies it by the factors that belong to it.
+fn scaled(
+    candidate: &Candidate,
+    out: &mut [f32],
+    read: impl Fn(usize, KernelLayout, &mut [f32]) -> Result<()>,
+) -> Result<()> {
+    read(candidate.place, candidate.layout, out)?;
+    let Some(scale) = candidate.scale else { return Ok(()) };
+    let mut factors = vec![0.0; candidate.shape.last().copied().unwrap_or_default()];
+    read(scale, KernelLayout::Keras, &mut factors)?;
+    out.iter_mut().zip(factors.iter().cycle()).for_each(|(value, factor)| *value *= factor);
+    Ok(())
+}
+
+/// The tensors of a file under its own names.
+fn listed<'a>(tensors: impl Iterator<Item = (&'a str, Shape, Option<String>)>) -> Vec<Candidate> {
+    let candidates = tensors.enumerate().map(|(place, (name, shape, unread))| {
+        let name = name.to_owned();
+        Candidate { name, shape, place, layout: KernelLayout::Keras, scale: None, unread }
+    });
+    candidates.collect()
+}
+
 /// The first 8 bytes of a file, padded with zeros.
-fn first_bytes(path: &Path) -> Result<[u8; 8]> {
+pub(super) fn first_bytes(path: &Path) -> Result<[u8; 8]> {
     let read = || {
         let mut bytes = Vec::with_capacity(8);
         File::open(path)?.take(8).read_to_end(&mut bytes)?;
@@ -102,8 +120,51 @@ fn open_hdf5(path: &Path, network: &Network, by_name: bool) -> Result<(WeightFil
     Ok((WeightFile::Hdf5(file), candidates))
 }
 
+/// The weights in an archive: PyTorch's, or a `.keras` file.
+#[cfg(feature = "hdf5")]
+fn open_archive(path: &Path, network: &Network, by_name: bool) -> Result<(WeightFile, Vec<Candidate>)> {
+    match TorchFile::open(path)? {
+        Some(file) => open_torch(file, network),
+        None => open_keras(path, network, by_name),
+    }
+}
+
+#[cfg(feature = "hdf5")]
+fn open_torch(file: TorchFile, network: &Network) -> Result<(WeightFile, Vec<Candidate>)> {
+    let candidates = torch::candidates(listed(file.tensors()), network);
+    Ok((WeightFile::Torch(file), candidates))
+}
+
+/// The largest weights in a `.keras` file of a model, in bytes: it may also hold an optimizer's slots.
+#[cfg(feature = "hdf5")]
+pub(super) fn most_bytes(network: &Network) -> u64 {
+    const SLOTS: u64 = 16;
+    const OVERHEAD: u64 = 64 << 20;
+    (network.values() as u64 * 4).saturating_mul(SLOTS).saturating_add(OVERHEAD)
+}
+
+/// The weights in a `.keras` file.
+#[cfg(feature = "hdf5")]
+fn open_keras(path: &Path, network: &Network, by_name: bool) -> Result<(WeightFile, Vec<Candidate>)> {
+    let bytes = super::archive::member(path, super::archive::WEIGHTS, most_bytes(network))?;
+    let (file, candidates) = Hdf5Weights::of_bytes(bytes, path, network, by_name)?;
+    Ok((WeightFile::Hdf5(file), candidates))
+}
+
 #[cfg(not(feature = "hdf5"))]
 fn open_hdf5(path: &Path, _: &Network, _: bool) -> Result<(WeightFile, Vec<Candidate>)> {
-    let problem = "it is a HDF5 file, and this Kiln was built without the feature `hdf5`; build it with the feature";
-    Err(Error::Format { path: path.to_owned(), problem: problem.to_owned() })
+    Err(no_hdf5(path, "an HDF5 file"))
+}
+
+#[cfg(not(feature = "hdf5"))]
+fn open_archive(path: &Path, _: &Network, _: bool) -> Result<(WeightFile, Vec<Candidate>)> {
+    Err(no_hdf5(path, "a `.keras` or `.pth` file"))
+}
+
+/// The error for a file that needs the feature `hdf5`.
+#[cfg(not(feature = "hdf5"))]
+pub(super) fn no_hdf5(path: &Path, what: &str) -> Error {
+    let problem =
+        format!("it is {what}, and this Kiln was built without the feature `hdf5`; build it with the feature");
+    Error::Format { path: path.to_owned(), problem }
 }

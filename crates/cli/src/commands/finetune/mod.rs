@@ -30,10 +30,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let mut folder = RunFolder::open(&arguments.out)?;
     folder.check(arguments.overwrite)?;
     source::check(&arguments.data)?;
-    let preprocessing = arguments.preprocessing.unwrap_or(backbone.preprocessing);
+    let preprocessing = arguments.preprocessing.or(backbone.preprocessing);
     let [height, width, _] = known.input_shape;
     let samples = source::load(&arguments.data, &arguments.images.or_of_size([height, width]))?;
-    let samples = samples.preprocessed(preprocessing)?;
+    let samples = match preprocessing {
+        Some(preprocessing) => samples.preprocessed(preprocessing)?,
+        None => samples,
+    };
     let [trained, validated] = samples.split(arguments.validation_split);
     let Samples { train, test, .. } = samples;
     interrupt::watch()?;
@@ -58,7 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         color_mode,
         interpolation: arguments.images.interpolation(),
         rescale: Rescale::of(&train),
-        preprocessing: Some(preprocessing),
+        preprocessing,
         loss: Arc::clone(&loss),
         metrics: vec![Accuracy.into()],
         device: device.info().name.clone(),

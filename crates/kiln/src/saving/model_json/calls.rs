@@ -4,34 +4,34 @@ use serde_json::{Map, Value};
 
 use crate::keras_object::{Package, check_members, shown};
 
-/// The one call of a layer.
+/// A call of a layer.
 pub(super) struct Call<'a> {
-    /// The names of the layers that it is connected to.
-    pub inputs: Vec<&'a str>,
+    /// The layers that it is connected to: their names, and the indices of their calls.
+    pub inputs: Vec<Source<'a>>,
     /// Whether the layer is called as in training; `None` for the mode of the model.
     pub training: Option<bool>,
 }
+
+/// The output of a layer's call: the name of the layer, and the index of the call.
+pub(super) type Source<'a> = (&'a str, usize);
 
 /// Whether a layer is an operation of Keras 3: `keras.ops.add(x, y)` or `x + y`.
 pub(super) fn is_op(json: &Value) -> bool {
     json.get("module").and_then(Value::as_str).is_some_and(|module| Package::Ops.holds(module))
 }
 
-/// Reads the call of a layer, in the format of Keras 3 or Keras 2.
+/// Reads the calls of a layer, in the format of Keras 3 or Keras 2. A shared layer has several.
 ///
 /// # Errors
-/// If it is called more than once, or with arguments other than layers' outputs and `training`.
-pub(super) fn call(json: &Value) -> Result<Call<'_>, String> {
+/// If it is not called, or with arguments other than layers' outputs and `training`.
+pub(super) fn calls(json: &Value) -> Result<Vec<Call<'_>>, String> {
     let calls =
         json.get("inbound_nodes").and_then(Value::as_array).ok_or("expected a list `inbound_nodes`, found none")?;
-    let [call] = calls.as_slice() else {
-        return Err(format!(
-            "inbound_nodes: expected a layer that is called once, found {} calls; Kiln has no shared layers",
-            calls.len()
-        ));
-    };
-    let call = if call.is_object() { keras3(json, call) } else { keras2(call) };
-    call.map_err(|problem| format!("inbound_nodes: {problem}"))
+    if calls.is_empty() {
+        return Err("inbound_nodes: expected at least one call of the layer, found none".to_owned());
+    }
+    let call = |call| if Value::is_object(call) { keras3(json, call) } else { keras2(call) };
+    calls.iter().map(|json| call(json).map_err(|problem| format!("inbound_nodes: {problem}"))).collect()
 }
 
 /// `{"args": [tensors], "kwargs": {…}}`. Keras 3 writes how a layer was called when the model was built, and overrides
@@ -49,12 +49,10 @@ fn keras3<'a>(layer: &Value, call: &'a Value) -> Result<Call<'a>, String> {
     };
     let name = |tensor: &'a Value| {
         let history = tensor.pointer("/config/keras_history");
-        let not_one = || {
-            format!("expected the output of a layer that is called once, found {}", shown(history.unwrap_or(tensor)))
-        };
+        let not_one = || format!("expected the only output of a layer, found {}", shown(history.unwrap_or(tensor)));
         history.and_then(single).ok_or_else(not_one)
     };
-    let inputs: Vec<&str> = tensors.into_iter().map(name).collect::<Result<_, String>>()?;
+    let inputs: Vec<Source<'_>> = tensors.into_iter().map(name).collect::<Result<_, String>>()?;
     some(inputs, None, call)
 }
 
@@ -70,9 +68,7 @@ fn keras2(call: &Value) -> Result<Call<'_>, String> {
             [name, node, index, Value::Object(arguments)] => ([name, node, index], Some(arguments)),
             _ => return Err(format!("expected [layer, node, tensor, arguments], found {}", shown(tensor))),
         };
-        let name = first_of(place)
-            .ok_or_else(|| format!("expected the output of a layer that is called once, found {tensor}"))?;
-        inputs.push(name);
+        inputs.push(output_of(place).ok_or_else(|| format!("expected the only output of a layer, found {tensor}"))?);
         let training = training(arguments)?;
         if all.replace(training).is_some_and(|before| before != training) {
             return Err(format!("training: expected one value for all inputs, found {}", shown(call)));
@@ -81,7 +77,7 @@ fn keras2(call: &Value) -> Result<Call<'_>, String> {
     some(inputs, all.flatten(), call)
 }
 
-fn some<'a>(inputs: Vec<&'a str>, training: Option<bool>, call: &Value) -> Result<Call<'a>, String> {
+fn some<'a>(inputs: Vec<Source<'a>>, training: Option<bool>, call: &Value) -> Result<Call<'a>, String> {
     if inputs.is_empty() {
         return Err(format!("expected the inputs of the layer, found {}", shown(call)));
     }
@@ -101,17 +97,17 @@ fn training(arguments: Option<&Map<String, Value>>) -> Result<Option<bool>, Stri
     Ok(training)
 }
 
-/// The layer of `[name, 0, 0]` (Keras 3) or `[[name, 0, 0]]` (Keras 2).
-pub(super) fn single(json: &Value) -> Option<&str> {
+/// The call of `[name, 0, 0]` (Keras 3) or `[[name, 0, 0]]` (Keras 2).
+pub(super) fn single(json: &Value) -> Option<Source<'_>> {
     match json.as_array()?.as_slice() {
         [only] => single(only),
-        [name, node, tensor] => first_of([name, node, tensor]),
+        [name, call, tensor] => output_of([name, call, tensor]),
         _ => None,
     }
 }
 
-/// The layer of a tensor, if it is the only output of the layer's only call.
-fn first_of([name, node, tensor]: [&Value; 3]) -> Option<&str> {
-    let zero = |value: &Value| value.as_u64() == Some(0);
-    (zero(node) && zero(tensor)).then(|| name.as_str())?
+/// The call of a tensor, if it is the only output of the call.
+fn output_of([name, call, tensor]: [&Value; 3]) -> Option<Source<'_>> {
+    let call = call.as_u64().and_then(|call| usize::try_from(call).ok())?;
+    (tensor.as_u64() == Some(0)).then(|| Some((name.as_str()?, call)))?
 }

@@ -6,7 +6,7 @@ mod operations;
 mod read;
 mod write;
 
-pub(super) use read::from_json;
+pub(super) use read::{Reading, from_json};
 pub(super) use write::to_json;
 
 #[cfg(test)]

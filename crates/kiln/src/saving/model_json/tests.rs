@@ -15,21 +15,18 @@ fn keras() -> Value {
 }
 
 fn model(json: &Value) -> Result<Model, String> {
-    from_json(json, &Registry::default()).map(Model::of)
+    from_json(json, Reading { registry: &Registry::default(), input_shape: None }).map(Model::of)
 }
 
 fn error(json: &Value) -> String {
-    super::from_json(json, &Registry::default()).unwrap_err()
+    super::from_json(json, Reading { registry: &Registry::default(), input_shape: None }).unwrap_err()
 }
 
 #[test]
 fn what_keras_writes_is_read_and_written_again_as_it_is() {
     let model = model(&keras()).unwrap();
     assert_eq!(model.summary().parameters(), 54_314);
-    let mut expected = keras();
-    // Keras numbers the inputs of a process.
-    expected["config"]["layers"][0]["config"]["name"] = json!("input_layer");
-    assert_eq!(to_json(model.network()).unwrap(), expected);
+    assert_eq!(to_json(model.network()).unwrap(), keras());
 }
 
 #[test]
@@ -141,15 +138,20 @@ fn graphs_that_kiln_does_not_know_say_what_is_expected() {
         error(&json)
     };
     let two = with(&|config| config["input_layers"] = json!([["image", 0, 0], ["other", 0, 0]]));
-    assert_eq!(two, r#"expected one input in `input_layers`, found [["image",0,0],["other",0,0]]"#);
-    let shared = with(&|config| {
-        let call = config["layers"][1]["inbound_nodes"][0].clone();
-        config["layers"][1]["inbound_nodes"] = json!([call, call]);
-    });
     assert_eq!(
-        shared,
-        "layer a (Conv2D): inbound_nodes: expected a layer that is called once, found 2 calls; Kiln has no shared layers"
+        two,
+        r#"expected one input in `input_layers`, found [["image",0,0],["other",0,0]]; Kiln has no models of several inputs yet"#
     );
+    let not_called = with(&|config| config["layers"][1]["inbound_nodes"] = json!([]));
+    assert_eq!(not_called, "layer a (Conv2D): inbound_nodes: expected at least one call of the layer, found none");
+    let again = with(&|config| {
+        config["layers"][1]["inbound_nodes"][0]["args"][0]["config"]["keras_history"] = json!(["image", 1, 0]);
+    });
+    assert_eq!(again, "layer a (Conv2D): expected a preceding layer as its input, found call 1 of image");
+    let itself = with(&|config| {
+        config["layers"][1]["inbound_nodes"][0]["args"][0]["config"]["keras_history"] = json!(["a", 0, 0]);
+    });
+    assert_eq!(itself, "layer a (Conv2D): expected a preceding layer as its input, found a");
     let unknown = with(&|config| {
         config["layers"][1]["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0] = json!("nobody");
     });
@@ -157,12 +159,24 @@ fn graphs_that_kiln_does_not_know_say_what_is_expected() {
 }
 
 #[test]
-fn a_model_within_a_model_is_refused_as_that() {
-    for class in ["Sequential", "Functional", "Model"] {
-        let mut json = keras2(true, false);
-        let layer = &mut json["config"]["layers"][1];
-        (layer["class_name"], layer["registered_name"]) = (json!(class), json!(class));
-        let error = error(&json);
-        assert!(error.contains("a model within a model is not supported"), "{class}: {error}");
+fn a_model_within_a_model_names_its_layer_in_errors() {
+    let outer = |inner: Value| {
+        let input = keras()["config"]["layers"][0].clone();
+        json!({"class_name": "Sequential", "config": {"name": "outer", "layers": [input, inner]}})
+    };
+    assert_eq!(model(&outer(keras())).unwrap().summary().parameters(), 54_314);
+    let mut wrong = keras();
+    wrong["config"]["layers"][1]["config"]["filters"] = json!("many");
+    let found = error(&outer(wrong));
+    let expected = "layer lenet (Sequential): layer conv1 (Conv2D): filters: invalid type: string \"many\"";
+    assert!(found.starts_with(expected), "{found}");
+    for class in ["Sequential", "Functional", "Dense"] {
+        let mut custom = keras();
+        (custom["class_name"], custom["registered_name"]) = (json!(class), json!(format!("mine>{class}")));
+        let error = error(&outer(custom));
+        assert!(error.contains("registered_name: ") && error.contains(&format!("mine>{class}")), "{error}");
     }
+    let mut empty = keras();
+    empty["config"]["layers"].as_array_mut().unwrap().truncate(1);
+    assert_eq!(error(&outer(empty)), "layer lenet (Sequential): expected a model with layers, found none");
 }

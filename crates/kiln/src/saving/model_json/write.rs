@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::groups;
 use crate::Result;
 use crate::layers::registered_name;
-use crate::network::{ModelClass, Network, PlacedLayer};
+use crate::network::{Member, MemberCall, ModelClass, Network, PlacedLayer, Scope, own_name};
 
 /// The model in the format of Keras 3.
 ///
@@ -14,84 +14,142 @@ use crate::network::{ModelClass, Network, PlacedLayer};
 /// If the layers are incompatible.
 pub(in crate::saving) fn to_json(network: &Network) -> Result<Value> {
     network.check()?;
-    Ok(match network.class {
-        ModelClass::Sequential => sequential(network),
-        ModelClass::Functional => functional(network),
-    })
+    Ok(Writer { network, model: None, scope: network.scope(None) }.json())
 }
 
-fn sequential(network: &Network) -> Value {
-    let batch_shape = keras_shape(&network.input_shape);
-    let layers: Vec<Value> =
-        std::iter::once(input(network)).chain(network.layers.iter().map(|placed| layer(network, placed))).collect();
-    json!({
-        "module": "keras",
-        "class_name": "Sequential",
-        "config": {
-            "name": network.name,
-            "trainable": true,
-            "dtype": dtype(),
-            "layers": layers,
-            "build_input_shape": batch_shape,
-        },
-        "registered_name": null,
-        "build_config": {"input_shape": batch_shape},
-        "compile_config": {},
-    })
+/// Writes a network (`None`) or a model within it.
+struct Writer<'a> {
+    network: &'a Network,
+    model: Option<usize>,
+    scope: Scope,
 }
 
-/// The layers in Keras' order, each with its name and inputs.
-fn functional(network: &Network) -> Value {
-    let layers = network.ordered().into_iter().map(|node| {
-        let mut json = node.layer().map_or_else(|| input(network), |index| layer(network, &network.layers[index]));
-        json["name"] = json!(network.name_of(node));
-        json["inbound_nodes"] = match node.layer().map(|index| &network.layers[index]) {
-            None => json!([]),
-            Some(placed) => match placed.training {
-                None => json!([{"args": [taken(network, placed)], "kwargs": kwargs(placed)}]),
-                Some(training) => json!([taken_with_training(network, placed, training)]),
-            },
+impl Writer<'_> {
+    fn json(&self) -> Value {
+        let class = self.model.map_or(self.network.class, |model| self.network.nested[model].class);
+        // The layers of a sequence have no `training` argument in files.
+        let is_called_with_training = || {
+            let calls = self.scope.calls.iter().filter(|call| matches!(call.member, Member::Layer(_)));
+            calls.filter_map(|call| self.placed(call)).any(|placed| placed.training.is_some())
         };
-        json
-    });
-    json!({
-        "module": "keras.src.models.functional",
-        "class_name": "Functional",
-        "config": {
-            "name": network.name,
-            "trainable": true,
-            "layers": layers.collect::<Vec<_>>(),
-            "input_layers": [network.input_name, 0, 0],
-            "output_layers": [network.name_of(network.output), 0, 0],
-        },
-        "registered_name": "Functional",
-        "build_config": {"input_shape": null},
-        "compile_config": {},
-    })
-}
+        match class {
+            ModelClass::Sequential if !is_called_with_training() => self.sequential(),
+            ModelClass::Sequential | ModelClass::Functional => self.functional(),
+        }
+    }
 
-/// The input of a layer: a tensor, or a list for several inputs.
-fn taken(network: &Network, placed: &PlacedLayer) -> Value {
-    let shapes = placed.shapes.iter().flat_map(|(inputs, _)| inputs);
-    let tensors = placed.inputs.iter().zip(shapes).map(|(&input, shape)| {
+    fn name(&self) -> &str {
+        self.model.map_or(&self.network.name, |model| self.network.nested[model].own_name())
+    }
+
+    fn input_shape(&self) -> &Shape {
+        self.model.map_or(&self.network.input_shape, |model| &self.network.nested[model].input_shape)
+    }
+
+    fn sequential(&self) -> Value {
+        let batch_shape = keras_shape(self.input_shape());
+        let layers: Vec<Value> = self.scope.members.iter().map(|&member| self.member(member)).collect();
         json!({
-            "class_name": "__keras_tensor__",
+            "module": "keras",
+            "class_name": "Sequential",
             "config": {
-                "shape": keras_shape(shape),
-                "dtype": "float32",
-                "keras_history": [network.name_of(input), 0, 0],
+                "name": self.name(),
+                "trainable": true,
+                "dtype": dtype(),
+                "layers": layers,
+                "build_input_shape": batch_shape,
             },
+            "registered_name": null,
+            "build_config": {"input_shape": batch_shape},
+            "compile_config": {},
         })
-    });
-    let mut tensors: Vec<Value> = tensors.collect();
-    if placed.inputs.len() == 1 { tensors.remove(0) } else { json!(tensors) }
-}
+    }
 
-/// The inputs of a layer with a fixed `training`, in Keras 2's format, which Keras 3 and Kiln read, too. Keras 3's own
-/// format only records how the layer was called when the model was built.
-fn taken_with_training(network: &Network, placed: &PlacedLayer, training: bool) -> Value {
-    let tensor = |&input| json!([network.name_of(input), 0, 0, {"training": training}]);
-    placed.inputs.iter().map(tensor).collect()
+    /// The layers in Keras' order, each with its name and inputs.
+    fn functional(&self) -> Value {
+        let calls = self.scope.calls_of();
+        let layers = self.scope.members.iter().map(|member| {
+            let mut json = self.member(*member);
+            json["name"] = json!(self.network.member_name(self.model, *member));
+            let calls = calls[member].iter().filter(|call| call.member != Member::Input);
+            json["inbound_nodes"] = calls.map(|call| self.call(call)).collect();
+            json
+        });
+        let layers: Vec<Value> = layers.collect();
+        let history = |call: usize| self.history(&self.scope.calls[call]);
+        json!({
+            "module": "keras.src.models.functional",
+            "class_name": "Functional",
+            "config": {
+                "name": self.name(),
+                "trainable": true,
+                "layers": layers,
+                "input_layers": history(0),
+                "output_layers": history(self.scope.output),
+            },
+            "registered_name": "Functional",
+            "build_config": {"input_shape": null},
+            "compile_config": {},
+        })
+    }
+
+    fn member(&self, member: Member) -> Value {
+        match member {
+            Member::Input => input(self.network.member_name(self.model, member), self.input_shape()),
+            Member::Layer(first) => layer(self.network, &self.network.layers[first]),
+            Member::Model(model) => {
+                Writer { network: self.network, model: Some(model), scope: self.network.scope(Some(model)) }.json()
+            }
+        }
+    }
+
+    /// The layer of a call, at this call.
+    fn placed(&self, call: &MemberCall) -> Option<&PlacedLayer> {
+        let is_layer = matches!(call.member, Member::Layer(_));
+        call.output.layer().filter(|_| is_layer).map(|index| &self.network.layers[index])
+    }
+
+    fn call(&self, call: &MemberCall) -> Value {
+        match self.placed(call) {
+            Some(placed) => match placed.training {
+                None => json!({"args": [self.tensors(call)], "kwargs": kwargs(placed)}),
+                Some(training) => self.tensors_with_training(call, training),
+            },
+            None => json!({"args": [self.tensors(call)], "kwargs": {"mask": null}}),
+        }
+    }
+
+    /// The place of a call's output: the name of the layer, the index of the call, and that of its output.
+    fn history(&self, call: &MemberCall) -> Value {
+        json!([self.network.member_name(self.model, call.member), call.number, 0])
+    }
+
+    /// The input of a layer: a tensor, or a list for several inputs.
+    fn tensors(&self, call: &MemberCall) -> Value {
+        let tensors = call.inputs.iter().map(|&input| {
+            let input = &self.scope.calls[input];
+            json!({
+                "class_name": "__keras_tensor__",
+                "config": {
+                    "shape": self.network.shape(input.output).map(keras_shape),
+                    "dtype": "float32",
+                    "keras_history": self.history(input),
+                },
+            })
+        });
+        let mut tensors: Vec<Value> = tensors.collect();
+        if tensors.len() == 1 { tensors.remove(0) } else { json!(tensors) }
+    }
+
+    /// The inputs of a layer with a fixed `training`, in Keras 2's format, which Keras 3 and Kiln read, too. Keras 3's own
+    /// format only records how the layer was called when the model was built.
+    fn tensors_with_training(&self, call: &MemberCall, training: bool) -> Value {
+        let tensor = |&input: &usize| {
+            let input = &self.scope.calls[input];
+            json!([self.network.member_name(self.model, input.member), input.number, 0, {"training": training}])
+        };
+        call.inputs.iter().map(tensor).collect()
+    }
 }
 
 /// The classes whose constructors in Keras have no `trainable`.
@@ -106,16 +164,16 @@ fn kwargs(placed: &PlacedLayer) -> Value {
     }
 }
 
-fn input(network: &Network) -> Value {
+fn input(name: &str, shape: &Shape) -> Value {
     json!({
         "module": "keras.layers",
         "class_name": "InputLayer",
         "config": {
-            "batch_shape": keras_shape(&network.input_shape),
+            "batch_shape": keras_shape(shape),
             "dtype": "float32",
             "sparse": false,
             "ragged": false,
-            "name": network.input_name,
+            "name": name,
             "optional": false,
         },
         "registered_name": null,
@@ -123,7 +181,7 @@ fn input(network: &Network) -> Value {
 }
 
 fn layer(network: &Network, placed: &PlacedLayer) -> Value {
-    let common = [("name", json!(placed.name)), ("trainable", json!(placed.trainable)), ("dtype", dtype())];
+    let common = [("name", json!(own_name(&placed.name))), ("trainable", json!(placed.trainable)), ("dtype", dtype())];
     let common = common.map(|(key, value)| (key.to_owned(), value));
     let (module, class) = (placed.layer.module(), placed.layer.class_name());
     let common = common.into_iter().filter(|(key, _)| key != "trainable" || !WITHOUT_TRAINABLE.contains(&class));

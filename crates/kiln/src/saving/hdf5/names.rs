@@ -4,41 +4,46 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::network::{Network, Node, PlacedLayer, snake_case};
+use crate::network::{Member, ModelClass, Network, Scope, snake_case};
 
-/// The model's layers by the names of their groups in Keras 3's files: their class, numbered in Keras' order of the
-/// layers.
-pub(crate) fn counted_by_class(network: &Network) -> HashMap<String, &str> {
+/// The layers of the network (`None`) or of a model within it, in Keras' order, with the names of their groups in
+/// Keras 3's files: their class, numbered.
+pub(super) fn counted_by_class(network: &Network, model: Option<usize>) -> Vec<(String, Member)> {
     let mut counts: HashMap<String, usize> = HashMap::new();
-    let counted = |placed: &'_ PlacedLayer| {
-        let stem = snake_case(placed.layer.class_name());
+    let counted = |member: Member| {
+        let stem = snake_case(network.member_class(member));
         let count = counts.entry(stem.clone()).or_default();
         *count += 1;
-        if *count == 1 { stem } else { format!("{stem}_{}", *count - 1) }
+        (if *count == 1 { stem } else { format!("{stem}_{}", *count - 1) }, member)
     };
-    let layers: Vec<&PlacedLayer> = in_order(network).collect();
-    let names: Vec<String> = layers.iter().copied().map(counted).collect();
-    names.into_iter().zip(layers.into_iter().map(|placed| placed.name.as_str())).collect()
+    let class = model.map_or(network.class, |model| network.nested[model].class);
+    let members = network.scope(model).members.into_iter();
+    members.filter(|&member| member != Member::Input || class == ModelClass::Functional).map(counted).collect()
 }
 
-/// Maps a file's layers with weights, in order, to the model's names. If file and model have equally many layers with
-/// default names of a class, they are matched in order; all others keep their names. With `by_name`, so do layers whose
-/// names are all in the model.
+/// Maps a file's layers with weights, in order, to the names in the network (`None`) or a model within it. If file and
+/// model have equally many layers with default names of a class, they are matched in order; all others keep their
+/// names. With `by_name`, so do layers whose names are all in the model.
 ///
 /// # Errors
 /// If the names are the model's in another order, which is ambiguous.
-pub(crate) fn in_model<'a>(
+pub(super) fn in_model<'a>(
     names: impl Iterator<Item = &'a str>,
     network: &Network,
+    model: Option<usize>,
     by_name: bool,
 ) -> Result<Vec<String>, String> {
     let names: Vec<&str> = names.collect();
     let of_file = by_stem(names.iter().copied());
-    let counted = |placed: &&PlacedLayer| {
-        !placed.variables.is_empty() && split(&placed.name).0 == snake_case(placed.layer.class_name())
-    };
-    let of_model = by_stem(in_order(network).filter(counted).map(|placed| placed.name.as_str()));
-    let as_made = by_stem(network.layers.iter().filter(counted).map(|placed| placed.name.as_str()));
+    let Scope { members, calls, .. } = network.scope(model);
+    let name = |member: Member| network.member_name(model, member);
+    let has_variables =
+        |member: Member| network.layers_of(member).into_iter().any(|layer| !network.layers[layer].variables.is_empty());
+    let counted =
+        |&member: &Member| split(name(member)).0 == snake_case(network.member_class(member)) && has_variables(member);
+    let of_model = by_stem(members.into_iter().filter(counted).map(name));
+    let created = calls.iter().filter(|call| call.number == 0).map(|call| call.member);
+    let as_made = by_stem(created.filter(counted).map(name));
     let mut renamed = HashMap::new();
     for (stem, of_model) in &of_model {
         let Some(of_file) = of_file.get(stem).filter(|of_file| of_file.len() == of_model.len()) else { continue };
@@ -61,11 +66,6 @@ pub(crate) fn in_model<'a>(
     Ok(names.iter().map(|name| renamed.get(name).unwrap_or(name).to_string()).collect())
 }
 
-/// A network's layers in Keras' order.
-fn in_order(network: &Network) -> impl Iterator<Item = &PlacedLayer> {
-    network.ordered().into_iter().filter_map(Node::layer).map(move |index| &network.layers[index])
-}
-
 /// Names by stem (without their number), in order.
 fn by_stem<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<&'a str, Vec<&'a str>> {
     let mut stems: HashMap<&str, Vec<&str>> = HashMap::new();
@@ -76,7 +76,7 @@ fn by_stem<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<&'a str, Vec<&'a
 }
 
 /// Splits `conv2d_7` into `conv2d` and 7; a name without a number sorts first.
-pub(crate) fn split(name: &str) -> (&str, Option<u64>) {
+pub(super) fn split(name: &str) -> (&str, Option<u64>) {
     let number = |(stem, number): (&'_ str, &str)| number.parse().ok().map(|number| (stem.len(), number));
     match name.rsplit_once('_').and_then(number) {
         Some((stem, number)) => (&name[..stem], Some(number)),
@@ -99,7 +99,7 @@ mod tests {
     }
 
     fn renamed(names: &[&str]) -> Vec<String> {
-        in_model(names.iter().copied(), model().network(), false).unwrap()
+        in_model(names.iter().copied(), model().network(), None, false).unwrap()
     }
 
     #[test]
@@ -117,11 +117,11 @@ mod tests {
     #[test]
     fn the_same_names_in_another_order_are_an_error_unless_names_are_asked_for() {
         let names = ["dense_1", "dense", "head", "dense_2"];
-        let error = in_model(names.into_iter(), model().network(), false).unwrap_err();
+        let error = in_model(names.into_iter(), model().network(), None, false).unwrap_err();
         let both =
             "the file lists dense_1, dense, dense_2, the model has dense, dense_1, dense_2, which is ambiguous; ";
         assert!(error.starts_with(both), "{error}");
-        assert_eq!(in_model(names.into_iter(), model().network(), true).unwrap(), names);
+        assert_eq!(in_model(names.into_iter(), model().network(), None, true).unwrap(), names);
     }
 
     #[test]
@@ -133,10 +133,10 @@ mod tests {
     #[test]
     fn groups_are_counted_by_class() {
         let model = model();
-        let counted = counted_by_class(model.network());
-        assert_eq!(
-            [counted["flatten"], counted["dense"], counted["dense_2"], counted["dense_3"]],
-            ["flatten", "dense", "head", "dense_2"]
-        );
+        let network = model.network();
+        let counted = counted_by_class(network, None);
+        let counted = counted.iter().map(|(group, member)| (group.as_str(), network.member_name(None, *member)));
+        let expected = [("flatten", "flatten"), ("dense", "dense"), ("dense_1", "dense_1"), ("dense_2", "head")];
+        assert_eq!(counted.collect::<Vec<_>>(), [&expected[..], &[("dense_3", "dense_2")]].concat());
     }
 }

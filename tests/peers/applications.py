@@ -1,0 +1,138 @@
+"""Every network of `keras.applications` in Kiln: loads it, predicts 2 images, and compares with Keras.
+
+Install, in an environment of its own:
+    python3 -m venv keras && keras/bin/pip install tensorflow-cpu keras safetensors
+Run:
+    keras/bin/python tests/peers/applications.py target/release/kiln             # a table of all networks
+    keras/bin/python tests/peers/applications.py target/release/kiln ResNet50    # some of them
+    keras/bin/python tests/peers/applications.py --keep FOLDER                   # only writes the files
+
+A network is built with `weights=None`, 10 classes and the smallest images it allows (at most 96 x 96), and saved as
+`.keras`, as JSON, as `.weights.h5` and as legacy `.h5`. Weights are drawn by a formula: `kernel` is uniform with the
+variance of He's initialization, statistics and factors are near 1, offsets near 0. `kiln predict` reads each file;
+`difference` is the largest difference of a prediction from Keras', relative to the largest value of all predictions.
+Networks of more than 150 million parameters are skipped.
+"""
+
+import argparse
+import inspect
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+MOST_PARAMETERS = 150_000_000
+SIZES = [32, 64, 96]
+
+
+def uniform(shape, index):
+    """Numbers from -1 to 1 by a formula."""
+    count = np.arange(np.prod(shape, dtype=np.int64), dtype=np.float64)
+    values = np.sin(count * 12.9898 + index * 78.233) * 43758.5453
+    return (2 * (values - np.floor(values)) - 1).reshape(shape).astype("float32")
+
+
+def drawn(weight, index):
+    name, shape = weight.path.split("/")[-1], tuple(weight.shape)
+    noise = uniform(shape, index)
+    if name in ["kernel", "depthwise_kernel", "pointwise_kernel"]:
+        inputs = np.prod(shape[:2]) if name == "depthwise_kernel" else np.prod(shape[:-1])
+        return noise * np.sqrt(6 / inputs).astype("float32")
+    if name in ["gamma", "moving_variance", "variance"]:
+        return 1 + noise / 5
+    return noise / 10
+
+
+def build(name):
+    """The network for the smallest images it allows, or None if it is too large."""
+    function = getattr(keras.applications, name)
+    for size in SIZES:
+        keras.utils.clear_session()
+        try:
+            model = function(weights=None, input_shape=(size, size, 3), classes=10)
+        except ValueError as error:
+            problem = error
+            continue
+        if model.count_params() > MOST_PARAMETERS:
+            return None, f"{model.count_params() / 1e6:.0f} million parameters"
+        return model, size
+    return None, str(problem).splitlines()[0]
+
+
+def write(name, model, size, folder):
+    model.set_weights([drawn(weight, index) for index, weight in enumerate(model.weights)])
+    images = (uniform((2, size, size, 3), 1) + 1) * 127.5
+    save_file({"x": images}, folder / f"{name}_x.safetensors")
+    save_file({"y": np.ascontiguousarray(model.predict(images, verbose=0))}, folder / f"{name}_y.safetensors")
+    model.save(folder / f"{name}.keras")
+    model.save(folder / f"{name}.h5")
+    model.save_weights(folder / f"{name}.weights.h5")
+    (folder / f"{name}.json").write_text(model.to_json())
+
+
+def difference(kiln, name, folder, model, *weights):
+    """The difference of Kiln's predictions, or its error."""
+    output = folder / "y.safetensors"
+    output.unlink(missing_ok=True)
+    call = [kiln, "predict", folder / model, *weights, "--input", folder / f"{name}_x.safetensors", "--output", output]
+    run = subprocess.run(call, capture_output=True, text=True, env={"KILN_DEVICE": "cpu", **os.environ})
+    if run.returncode != 0:
+        return run.stderr.strip().splitlines()[0].removeprefix(f"error: {folder / model}: ").removeprefix("error: ")
+    found, expected = load_file(output)["y"], load_file(folder / f"{name}_y.safetensors")["y"]
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def row(kiln, name, folder):
+    model, size = build(name)
+    if model is None:
+        return f"| {name} | | skipped: {size} | |"
+    write(name, model, size, folder)
+    start = f"| {name} | {model.count_params() / 1e6:.1f} | {size} x {size} |"
+    if kiln is None:
+        return start
+    weights = ["--weights", folder / f"{name}.weights.h5"]
+    found = [
+        difference(kiln, name, folder, f"{name}.keras"),
+        difference(kiln, name, folder, f"{name}.h5"),
+        difference(kiln, name, folder, f"{name}.json", *weights),
+    ]
+    refused = [problem for problem in found if isinstance(problem, str)]
+    return f"{start} {refused[0] if refused else f'{max(found):.1e}'} |"
+
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--keep", type=pathlib.Path, help="the folder of the files, which are deleted otherwise")
+parser.add_argument("kiln", nargs="?", help="the program `kiln`")
+parser.add_argument("names", nargs="*", help="the networks (all by default)")
+arguments = parser.parse_args()
+known = {}
+for _, module in inspect.getmembers(keras.applications, inspect.ismodule):
+    known |= {name: item for name, item in vars(module).items() if inspect.isfunction(item) and name[0].isupper()}
+names = arguments.names or sorted(name for name in known if hasattr(keras.applications, name))
+print("| network | million parameters | images | difference |\n|---|---|---|---|", flush=True)
+
+
+def agrees(line):
+    try:
+        return float(line.split("|")[-2]) <= 1e-4
+    except ValueError:
+        return False
+
+
+agree = 0
+for name in names:
+    folder = arguments.keep or pathlib.Path(tempfile.mkdtemp())
+    folder.mkdir(exist_ok=True)
+    line = row(arguments.kiln, name, folder)
+    agree += agrees(line)
+    print(line, flush=True)
+    if arguments.keep is None:
+        shutil.rmtree(folder)
+print(f"\n{agree} of {len(names)} networks agree")
