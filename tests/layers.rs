@@ -89,29 +89,30 @@ fn recorded_model(recorded: &Recorded, i: usize, case: &Value) -> Model {
     model
 }
 
-/// The largest difference of two lists, relative to the largest value of the second.
+/// The largest absolute value.
+fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0f64, |largest, value| largest.max(value.abs()))
+}
+
+/// The largest difference of two lists.
 fn difference(found: &[f32], expected: &[f64]) -> f64 {
     assert_eq!(found.len(), expected.len());
-    let largest = expected.iter().fold(1e-6f64, |largest, value| largest.max(value.abs()));
-    found
-        .iter()
-        .zip(expected)
-        .map(|(&found, expected)| (f64::from(found) - expected).abs() / largest)
-        .fold(0.0, f64::max)
+    largest(&found.iter().zip(expected).map(|(&found, expected)| f64::from(found) - expected).collect::<Vec<f64>>())
 }
 
 #[test]
 fn outputs_and_gradients_of_layers_are_those_of_keras() {
     let recorded = Recorded::open("layers");
     let cases = recorded.cases();
-    assert_eq!(cases.len(), 146);
+    assert_eq!(cases.len(), 145);
     let mut wrong = Vec::new();
     for (i, case) in cases.iter().enumerate() {
         let mut model = recorded_model(&recorded, i, case);
         let x = recorded.get(i, "x").unwrap();
         let samples: Vec<f32> = x.data.iter().map(|&value| value as f32).collect();
         let output = recorded.get(i, "output").unwrap();
-        let error = difference(&model.predict_values(samples.clone()).unwrap().values, &output.data);
+        let found = model.predict_values(samples.clone()).unwrap().values;
+        let error = difference(&found, &output.data) / largest(&output.data);
         if error > 2e-6 {
             wrong.push(format!("{}: output is off by {error:.1e}", case["name"]));
         }
@@ -123,13 +124,20 @@ fn outputs_and_gradients_of_layers_are_those_of_keras() {
         let labels = Labels::values(targets, output.shape()[1]);
         let data = Dataset::from_f32(x.shape()[1..].to_vec(), samples, labels).unwrap();
         model.fit(&data, Fit { shuffle: false, ..Fit::default() }).unwrap();
-        for (n, weight) in model.get_weights().unwrap().iter().enumerate() {
-            let [before, after] = ["before", "after"].map(|when| recorded.get(i, &format!("{when}.{n}")).unwrap().data);
-            let found: Vec<f32> =
-                weight.values.iter().zip(&before).map(|(after, before)| after - *before as f32).collect();
-            let change: Vec<f64> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
-            let error = difference(&found, &change);
-            if error > 1e-4 {
+        let recorded_weights = |when: &str| -> Vec<Vec<f64>> {
+            (0..).map_while(|n| recorded.get(i, &format!("{when}.{n}"))).map(|array| array.data).collect()
+        };
+        let changes =
+            |before: &[f64], after: &[f64]| after.iter().zip(before).map(|(a, b)| a - b).collect::<Vec<f64>>();
+        let (before, after) = (recorded_weights("before"), recorded_weights("after"));
+        let expected: Vec<Vec<f64>> = before.iter().zip(&after).map(|(before, after)| changes(before, after)).collect();
+        // Some layers leave no gradient of the bias in front of them but rounding errors.
+        let scale = expected.iter().map(|change| largest(change)).fold(0.0, f64::max);
+        for ((weight, before), expected) in model.get_weights().unwrap().iter().zip(&before).zip(&expected) {
+            let after: Vec<f64> = weight.values.iter().map(|&value| f64::from(value)).collect();
+            let found: Vec<f32> = changes(before, &after).into_iter().map(|change| change as f32).collect();
+            let error = difference(&found, expected) / scale;
+            if error > 2e-5 {
                 wrong.push(format!("{}: the change of {} is off by {error:.1e}", case["name"], weight.name));
             }
         }

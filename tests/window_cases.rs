@@ -13,8 +13,8 @@ use kiln::ops::{
     Function, Gather, GaussianNoise, GlobalAvgPool2d, GlobalMaxPool2d, GlobalMaxPool2dGradient, GroupNorm, LogSoftmax,
     Matmul, MaxPool2d, MaxPool2dGradient, MeanLoss, Moments, Multiply, Padding, Penalty, PenaltyGradient, PerSample,
     PerSampleGradient, Relu, RepeatChannels, RepeatChannelsGradient, Resize, ResizeGradient, Sgd, Softmax,
-    SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, Sparsemax, Split, StandardizeFeatures, Sum, SumGradient, SumRows,
-    TopK, Transpose, Unary, WeightDecay, ZeroPad2d, ZeroPad2dGradient,
+    SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, Split, StandardizeFeatures, Sum, SumGradient, SumRows, TopK,
+    Transpose, Unary, WeightDecay, ZeroPad2d, ZeroPad2dGradient,
 };
 
 use crate::common::{device, op_program, run};
@@ -176,7 +176,6 @@ fn rows_and_elements() -> Vec<Case> {
         case("relu", Relu { max_value: 0.5, threshold: 0.0, negative_slope: 0.25 }, &[flat()], &[]),
         case("softmax", Softmax, &[random([300, 32])], &[]),
         case("log_softmax", LogSoftmax, &[random([300, 32])], &[]),
-        case("sparsemax", Sparsemax, &[random([300, 32])], &[]),
         case("gaussian_noise", GaussianNoise { stddev: 0.5, stream: 3 }, &[random([300, 32])], &[]),
         case("binary", Binary::Maximum, &[random([300, 32]), random([300, 32])], &[]),
         case("binary, channels", Binary::Multiply, &[random([40, 4, 4, 16]), random([40, 1, 1, 16])], &[]),

@@ -29,6 +29,7 @@ fn forward(
         // The place in the whole batch, modulo 2^32.
         let draws = random4(step.place * params.sample + params.first + i, params.stream, step.key);
         let radius = sqrt(-2.0 * log(1.0 - uniform_of(draws.x)));
-        y[i] = x[i] + params.stddev * radius * cos(TWO_PI * uniform_of(draws.y));
+        // From -pi to pi, where WGSL says how exact a cosine is.
+        y[i] = x[i] + params.stddev * radius * cos(TWO_PI * (uniform_of(draws.y) - 0.5));
     }
 }

@@ -40,7 +40,7 @@ fn source(at: u32, size: u32, out: u32) -> Source {
 
 // Between two values, the first alone where the share is 0, even if the second is infinite.
 fn between(a: f32, b: f32, share: f32) -> f32 {
-    return select(a + (b - a) * share, a, share == 0.0);
+    return select(a * (1.0 - share) + b * share, a, share == 0.0);
 }
 
 @compute @workgroup_size(LANES, PIXEL_GROUPS)

@@ -21,7 +21,7 @@ impl GaussianNoise {
     fn normal(&self, i: usize, step: &Step) -> f64 {
         let draws = random4(i as u32, self.stream, step.key);
         let radius = (-2.0 * (1.0 - uniform_of(draws[0])).ln()).sqrt();
-        radius * (std::f64::consts::TAU * uniform_of(draws[1])).cos()
+        radius * (std::f64::consts::TAU * (uniform_of(draws[1]) - 0.5)).cos()
     }
 }
 

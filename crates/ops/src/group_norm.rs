@@ -289,7 +289,8 @@ pub(crate) fn cases() -> Vec<Case> {
         (&[3, 7, 5, 32], 2),
         (&[2, 3, 3, 130], 2),
         (&[1, 33, 4], 1),
-        (&[300, 3], 1),
+        // In chunks; the sums of dy are far from 0, where rounding errors of f32 would be large in comparison.
+        (&[194, 3], 1),
     ];
     let mut cases = Vec::new();
     for (i, (shape, groups)) in shapes.into_iter().enumerate() {

@@ -168,7 +168,7 @@ pub use round_f16::RoundF16;
 pub use scale_add::ScaleAdd;
 pub use sgd::Sgd;
 pub use soft_targets::SoftTargets;
-pub use softmax::{LogSoftmax, LogSoftmaxGradient, Softmax, SoftmaxGradient, Sparsemax, SparsemaxGradient};
+pub use softmax::{LogSoftmax, LogSoftmaxGradient, Softmax, SoftmaxGradient};
 pub use softmax_cross_entropy::{SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient};
 pub use space_to_batch::{BatchToSpace, Dilation, SpaceToBatch};
 pub use split::Split;

@@ -1,4 +1,4 @@
-//! `y[n, c] = exp(x[n, c]) / sum over j of exp(x[n, j])`, its logarithm, and its sparse form.
+//! `y[n, c] = exp(x[n, c]) / sum over j of exp(x[n, j])`, and its logarithm.
 
 use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType, linear_workgroups};
 
@@ -21,31 +21,16 @@ pub struct LogSoftmax;
 #[derive(Clone, Copy, Debug)]
 pub struct LogSoftmaxGradient;
 
-/// Sparse probabilities along the last axis, `max(x - t, 0)` with the `t` for which they add up to 1 (Martins and Astudillo
-/// 2016): `[…, C] -> […, C]`.
-#[derive(Clone, Copy, Debug)]
-pub struct Sparsemax;
-
-/// `dx = dy - mean of dy where y > 0` where `y > 0`, else 0: `(y […, C], dy […, C]) -> […, C]`.
-#[derive(Clone, Copy, Debug)]
-pub struct SparsemaxGradient;
-
 /// Which function of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Probability,
     Logarithm,
-    Sparse,
 }
 
 impl Form {
     fn overrides(self) -> kernel::Overrides {
-        let form = match self {
-            Form::Probability => kernel::PROBABILITY,
-            Form::Logarithm => kernel::LOGARITHM,
-            Form::Sparse => kernel::SPARSE,
-        };
-        kernel::Overrides { form }
+        kernel::Overrides { logarithm: self == Form::Logarithm }
     }
 
     fn values(self, row: &[f64]) -> Vec<f64> {
@@ -57,7 +42,6 @@ impl Form {
         match self {
             Form::Probability => row.iter().map(|x| (x - largest).exp() / total).collect(),
             Form::Logarithm => row.iter().map(|x| x - largest - total.ln()).collect(),
-            Form::Sparse => sparse(row, largest),
         }
     }
 
@@ -72,34 +56,8 @@ impl Form {
                 let sum: f64 = dy.iter().sum();
                 pairs().map(|(y, dy)| dy - y.exp() * sum).collect()
             }
-            Form::Sparse => {
-                let supported: Vec<f64> = pairs().filter(|(y, _)| **y > 0.0).map(|(_, dy)| *dy).collect();
-                let mean = supported.iter().sum::<f64>() / supported.len() as f64;
-                let slope = |(&y, dy): (&f64, &f64)| match y {
-                    _ if y.is_nan() => y,
-                    _ if y > 0.0 => dy - mean,
-                    _ => 0.0,
-                };
-                pairs().map(slope).collect()
-            }
         }
     }
-}
-
-/// The projection onto the simplex, from the sorted values.
-fn sparse(row: &[f64], largest: f64) -> Vec<f64> {
-    let mut sorted: Vec<f64> = row.iter().map(|x| x - largest).collect();
-    sorted.sort_by(|a, b| b.total_cmp(a));
-    let mut threshold = f64::NAN;
-    let mut total = 0.0;
-    for (place, value) in sorted.iter().enumerate() {
-        total += value;
-        let count = (place + 1) as f64;
-        if value - (total - 1.0) / count > 0.0 {
-            threshold = (total - 1.0) / count;
-        }
-    }
-    row.iter().map(|x| (x - largest - threshold).max(0.0)).collect()
 }
 
 fn params(lowering: &Lowering) -> (kernel::Params, [u32; 3]) {
@@ -137,10 +95,7 @@ macro_rules! forms {
                 fn lower(&self, lowering: &mut Lowering) -> Result<()> {
                     let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
                     let (params, workgroups) = params(lowering);
-                    lowering.push(match Form::$form {
-                        form @ Form::Sparse => kernel::Sparse { x, y }.call(params, form.overrides(), workgroups),
-                        form => kernel::Forward { x, y }.call(params, form.overrides(), workgroups),
-                    });
+                    lowering.push(kernel::Forward { x, y }.call(params, Form::$form.overrides(), workgroups));
                     Ok(())
                 }
 
@@ -197,20 +152,18 @@ macro_rules! forms {
 forms! {
     Softmax "softmax", SoftmaxGradient "softmax_gradient": Probability;
     LogSoftmax "log_softmax", LogSoftmaxGradient "log_softmax_gradient": Logarithm;
-    Sparsemax "sparsemax", SparsemaxGradient "sparsemax_gradient": Sparse;
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    let x = |dims: [usize; 2], scale: f64| {
+    let x = |dims: [usize; 2]| {
         let mut x = Array::random(dims, 1);
-        x.data.iter_mut().for_each(|v| *v *= scale);
+        x.data.iter_mut().for_each(|v| *v *= 8.0);
         vec![x]
     };
     let mut cases = Vec::new();
     for dims in [[1, 1], [3, 10], [257, 3], [2, 1000]] {
-        cases.push(Case::new(format!("softmax {dims:?}"), Softmax, x(dims, 8.0)).differentiable(&[0]));
-        cases.push(Case::new(format!("log_softmax {dims:?}"), LogSoftmax, x(dims, 8.0)).differentiable(&[0]));
-        cases.push(Case::new(format!("sparsemax {dims:?}"), Sparsemax, x(dims, 1.0)).differentiable(&[0]));
+        cases.push(Case::new(format!("softmax {dims:?}"), Softmax, x(dims)).differentiable(&[0]));
+        cases.push(Case::new(format!("log_softmax {dims:?}"), LogSoftmax, x(dims)).differentiable(&[0]));
     }
     cases
 }

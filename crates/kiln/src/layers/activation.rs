@@ -74,8 +74,6 @@ pub enum Activation {
     SoftShrink,
     /// `x / (1 + |x|)`
     Softsign,
-    /// `max(x - t, 0)` with the `t` for which the sum over the last axis is 1 (Martins and Astudillo 2016)
-    Sparsemax,
     /// 0 for `x <= -1`, `x` for `x >= 1`, else `(x + 1)² / 4`
     SparsePlus,
     /// 0 for `x <= -1`, 1 for `x >= 1`, else `(x + 1) / 2`
@@ -101,7 +99,7 @@ impl Activation {
         match (self, self.layer(), self.elementwise()) {
             (Activation::Softmax, ..) => "softmax",
             (Activation::LogSoftmax, ..) => "log_softmax",
-            (Activation::Sparsemax, ..) => "sparsemax",
+            (Activation::Swish, ..) => "silu",
             (_, Some(layer), _) => layer.class_name(),
             (_, _, Some(function)) => function.name(),
             _ => "linear",
@@ -126,7 +124,6 @@ impl Activation {
         match (self, self.elementwise()) {
             (Activation::Softmax, _) => call.add(ops::Softmax, &[x]),
             (Activation::LogSoftmax, _) => call.add(ops::LogSoftmax, &[x]),
-            (Activation::Sparsemax, _) => call.add(ops::Sparsemax, &[x]),
             (Activation::ReLULayer(layer), _) => layer.apply(call, x),
             (Activation::LeakyReLULayer(layer), _) => layer.apply(call, x),
             (Activation::ELULayer(layer), _) => layer.apply(call, x),
@@ -275,10 +272,9 @@ impl FromStr for Activation {
             "linear" => Ok(Activation::Linear),
             "softmax" => Ok(Activation::Softmax),
             "log_softmax" => Ok(Activation::LogSoftmax),
-            "sparsemax" => Ok(Activation::Sparsemax),
             _ => Function::from_name(name).map(Into::into).ok_or_else(|| {
                 let functions = Function::ALL.map(Function::name);
-                UnknownName::new(&[&["linear", "softmax", "log_softmax", "sparsemax"], &functions[..]].concat(), name)
+                UnknownName::new(&[&["linear", "softmax", "log_softmax"], &functions[..]].concat(), name)
             }),
         }
     }
