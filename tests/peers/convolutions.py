@@ -28,7 +28,8 @@ def case(layer, image=(6, 7, 3), channels=4):
         variable.assign(draw.normal(size=variable.shape, scale=0.5).astype("float32"))
     x = draw.normal(size=(IMAGES, *image)).astype("float32")
     y = draw.normal(size=(IMAGES, *model.output_shape[1:])).astype("float32")
-    weights = {f"initial/{variable.path}": np.asarray(variable) for variable in model.trainable_variables}
+    names = [variable.path.removeprefix("model/") for variable in model.trainable_variables]
+    weights = {f"initial/{name}": np.asarray(variable) for name, variable in zip(names, model.trainable_variables)}
 
     @tf.function(jit_compile=True)
     def step():
@@ -39,10 +40,10 @@ def case(layer, image=(6, 7, 3), channels=4):
 
     output, loss, gradients = step()
     after = {
-        f"after/{variable.path}": np.asarray(variable) - np.asarray(gradient)
-        for variable, gradient in zip(model.trainable_variables, gradients)
+        f"after/{name}": np.asarray(variable) - np.asarray(gradient)
+        for name, variable, gradient in zip(names, model.trainable_variables, gradients)
     }
-    description = {"model": model.to_json(), "loss": float(loss), "weights": [v.path for v in model.trainable_variables]}
+    description = {"model": model.to_json(), "loss": float(loss)}
     return description, {"x": x, "y": y, "output": np.asarray(output), **weights, **after}
 
 

@@ -119,8 +119,11 @@ pub(crate) struct Geometry {
     pub(crate) window: SlidingWindow,
 }
 
-/// Test shapes of all kernels: image, window, strides, dilation.
-const SHAPES: [([usize; 4], [usize; 2], [usize; 2], [usize; 2]); 13] = [
+/// An image, and the window, strides and dilation on it.
+type Extents = ([usize; 4], [usize; 2], [usize; 2], [usize; 2]);
+
+/// Test shapes of all kernels.
+const SHAPES: [Extents; 13] = [
     ([1, 1, 1, 1], [1, 1], [1, 1], [1, 1]),
     ([2, 7, 9, 3], [3, 3], [1, 1], [1, 1]),
     ([2, 4, 5, 4], [3, 3], [1, 1], [1, 1]),

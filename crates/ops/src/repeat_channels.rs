@@ -44,6 +44,7 @@ impl Op for RepeatChannels {
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        self.infer(&lowering.input_types())?;
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let values = lowering.shape(x).elements();
         for Window { units, parts: [x, y] } in lowering.windows(values, [(x, 1), (y, self.times)]) {
@@ -87,6 +88,7 @@ impl Op for RepeatChannelsGradient {
     }
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
+        self.infer(&lowering.input_types())?;
         let (dy, dx) = (lowering.inputs()[0], lowering.outputs()[0]);
         let values = lowering.shape(dx).elements();
         for Window { units, parts: [dy, dx] } in lowering.windows(values, [(dy, self.times), (dx, 1)]) {
