@@ -95,6 +95,9 @@ pub use training::{StepReport, Submitted, Training, TrainingOptions};
 pub use tuning::{TUNE_VARIABLE, Tune};
 pub use weights::Weight;
 
+#[doc = include_str!("if_you_know_keras.md")]
+pub mod if_you_know_keras {}
+
 /// Kiln's folder `name` in the platform's cache folder (`~/.cache/kiln/name` on Linux), if there is a home folder.
 fn cache_folder(name: &str) -> Option<std::path::PathBuf> {
     let platform = etcetera::choose_base_strategy().ok()?;
