@@ -152,7 +152,7 @@ impl Writer<'_> {
     }
 }
 
-/// The classes whose constructors in Keras have no `trainable`.
+/// The classes whose constructors in Keras have no `trainable`, and that write the name of their dtype.
 const WITHOUT_TRAINABLE: [&str; 1] = ["SpatialDropout2D"];
 
 /// The other arguments of Keras' call of a layer.
@@ -160,6 +160,7 @@ fn kwargs(placed: &PlacedLayer) -> Value {
     match placed.layer.class_name() {
         "BatchNormalization" => json!({"mask": null}),
         "Dropout" | "GaussianNoise" | "SpatialDropout2D" => json!({"training": false}),
+        "Resizing" => json!({"training": true}),
         _ => json!({}),
     }
 }
@@ -183,9 +184,12 @@ fn input(name: &str, shape: &Shape) -> Value {
 fn layer(network: &Network, placed: &PlacedLayer) -> Value {
     let common = [("name", json!(own_name(&placed.name))), ("trainable", json!(placed.trainable)), ("dtype", dtype())];
     let common = common.map(|(key, value)| (key.to_owned(), value));
+    let mut config: Map<String, Value> = common.into_iter().chain(placed.layer.config()).collect();
     let (module, class) = (placed.layer.module(), placed.layer.class_name());
-    let common = common.into_iter().filter(|(key, _)| key != "trainable" || !WITHOUT_TRAINABLE.contains(&class));
-    let config: Map<String, Value> = common.chain(placed.layer.config()).collect();
+    if WITHOUT_TRAINABLE.contains(&class) {
+        config.remove("trainable");
+        config.insert("dtype".to_owned(), "float32".into());
+    }
     let name = registered_name(placed.layer.package(), class);
     let mut layer = json!({
         "module": module,
