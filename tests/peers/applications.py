@@ -10,7 +10,7 @@ Run:
 A network is built with `weights=None`, 10 classes and the smallest images it allows (at most 96 x 96), and saved as
 `.keras`, as JSON, as `.weights.h5` and as legacy `.h5`. Weights are drawn by a formula: `kernel` is uniform with the
 variance of He's initialization, statistics and factors are near 1, offsets near 0. `kiln predict` reads each file;
-`difference` is the largest difference of a prediction from Keras', relative to the largest value of all predictions.
+The outputs are logits, since probabilities of random weights are 0 and 1. `difference` is the largest difference of a prediction from Keras', relative to the largest value of all predictions.
 Networks of more than 150 million parameters are skipped.
 """
 
@@ -56,7 +56,7 @@ def build(name):
     for size in SIZES:
         keras.utils.clear_session()
         try:
-            model = function(weights=None, input_shape=(size, size, 3), classes=10)
+            model = function(weights=None, input_shape=(size, size, 3), classes=10, classifier_activation=None)
         except ValueError as error:
             problem = error
             continue

@@ -433,7 +433,7 @@ mod tests {
     #[test]
     fn deeply_nested_objects_are_no_recursion() {
         let mut bytes = vec![b')'];
-        bytes.extend([0x85; 1 << 20]);
+        bytes.extend(vec![0x85; 1 << 20]);
         bytes.push(b'.');
         assert!(error(&bytes).contains("expected a state dict"));
     }
