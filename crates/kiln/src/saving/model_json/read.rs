@@ -15,6 +15,10 @@ use crate::network::{ModelClass, Network, Node};
 /// Keras' classes of models.
 const MODELS: [&str; 3] = ["Sequential", "Functional", "Model"];
 
+/// The largest number of calls of layers. A small file could have very many: a model that calls another one twice, which
+/// calls another one twice, and so on.
+const MOST_CALLS: usize = 1 << 17;
+
 /// What a model file does not say.
 #[derive(Clone, Copy)]
 pub(in crate::saving) struct Reading<'a> {
@@ -79,6 +83,7 @@ fn sequential(config: &Value, reading: Reading<'_>, keras2: bool) -> Result<Netw
         if is_model(json) {
             let (inner, output) = (nested(json, &known, &network, network.output, reading, keras2)?, network.output);
             network.push_model(&inner, output, None);
+            check_calls(&network).map_err(|problem| format!("{}: {problem}", title(json)))?;
             continue;
         }
         network.push(layer(json, &known, reading.registry)?);
@@ -145,6 +150,7 @@ fn functional(config: &Value, reading: Reading<'_>, keras2: bool) -> Result<Netw
         }
         let inputs: Vec<Node> = call.inputs.iter().filter_map(output).collect();
         let node = connect(&mut network, layer, &inputs, reading, keras2)?;
+        check_calls(&network).map_err(|problem| format!("{}: {problem}", title(layer.json)))?;
         let layer = &mut pending[index];
         layer.outputs.push(node);
         let done = waiting.remove(&(layer.name, layer.outputs.len() - 1)).unwrap_or_default();
@@ -193,6 +199,13 @@ fn connect(
     let node = network.push_on(Named { training, ..layer(json, &known, reading.registry)? }, inputs);
     groups::read(json, network).map_err(named)?;
     Ok(node)
+}
+
+fn check_calls(network: &Network) -> Result<(), String> {
+    match network.layers.len() {
+        ..=MOST_CALLS => Ok(()),
+        _ => Err(format!("expected at most {MOST_CALLS} calls of layers, found more")),
+    }
 }
 
 /// Whether an object is a model.

@@ -186,3 +186,18 @@ fn a_model_within_a_model_names_its_layer_in_errors() {
     empty["config"]["layers"].as_array_mut().unwrap().truncate(1);
     assert_eq!(error(&outer(empty)), "layer lenet (Sequential): expected a model with layers, found none");
 }
+
+#[test]
+fn a_small_file_of_very_many_layers_is_an_error() {
+    let input = json!({"class_name": "InputLayer", "config": {"name": "x", "batch_shape": [null, 2]}, "name": "x", "inbound_nodes": []});
+    let dropout = json!({"class_name": "Dropout", "config": {"name": "d", "rate": 0.5}});
+    let mut inner = json!({"class_name": "Sequential", "config": {"name": "inner", "layers": [input, dropout]}});
+    for _ in 0..20 {
+        (inner["name"], inner["inbound_nodes"]) = (json!("inner"), json!([[["x", 0, 0]], [["inner", 0, 0]]]));
+        inner = json!({"class_name": "Functional", "config": {
+            "name": "inner", "layers": [input, inner], "input_layers": [["x", 0, 0]], "output_layers": [["inner", 1, 0]],
+        }});
+    }
+    assert!(inner.to_string().len() < 10_000);
+    assert!(error(&inner).ends_with("layer inner (Functional): expected at most 131072 calls of layers, found more"));
+}
