@@ -214,7 +214,8 @@ pub(crate) fn networks() -> [Model; 2] {
 
 /// The workloads that a device is measured with, and those that take too long on it: the layers of LeNet and of the
 /// deeper network for CIFAR-10 in batches of 128, three of InceptionV3's in batches of 8, depthwise convolutions of three
-/// networks in batches of 32, and a square matrix product; for GPUs, one layer of each of VGG16's blocks in batches of 8, and a large product.
+/// networks in batches of 32, and a square matrix product; for GPUs, one layer of each of VGG16's blocks in batches of 8, and
+/// a large product.
 ///
 /// # Errors
 /// If one of Kiln's networks cannot be built.

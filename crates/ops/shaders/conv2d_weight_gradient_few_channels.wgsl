@@ -6,9 +6,12 @@
 override filters: u32; // K
 
 struct Params {
-    blocks: u32, // of all images in a call
-    rows: u32,   // of dy, per block
-    chunk: u32,  // blocks per chunk
+    blocks: u32,      // of all images in a call
+    rows: u32,        // of dy, per block
+    chunk: u32,       // blocks per chunk
+    parts: u32,       // chunks per group of images; the last one may be smaller
+    group: u32,       // blocks per group
+    first_chunk: u32, // of the call
 }
 
 @group(0) @binding(1) var<storage, read> dy: array<f32>;            // [N, OH, OW, K]
@@ -92,9 +95,10 @@ fn add_block(chunk: u32, is_first: bool, row: u32, column: u32, start: u32, coun
 @compute @workgroup_size(LANES)
 fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
     let blocks_of_image = (out_height + params.rows - 1u) / params.rows;
-    let chunk = group.y;
-    let begin = chunk * params.chunk;
-    let end = min(begin + params.chunk, params.blocks);
+    let chunk = params.first_chunk + group.y;
+    let start_of_group = group.y / params.parts * params.group;
+    let begin = start_of_group + group.y % params.parts * params.chunk;
+    let end = min(min(begin + params.chunk, start_of_group + params.group), params.blocks);
     for (var block = begin; block < end; block++) {
         let image = block / blocks_of_image;
         let first = block % blocks_of_image * params.rows;

@@ -34,7 +34,7 @@ struct Params {
 
 var<workgroup> parts: array<vec2f, 64>; // [PIXEL_GROUPS, LANES]
 
-// The sums of the parts of a row of invocations; `parts` of the other rows are added to those of the first.
+// The sum of the first row's parts, to which those of the other rows have been added.
 fn whole_sum() -> vec2f {
     var total = vec2f();
     for (var lane = 0u; lane < LANES; lane++) {

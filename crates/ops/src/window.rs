@@ -69,7 +69,9 @@ impl SlidingWindow {
     ) -> Option<SlidingWindow> {
         let (out_y, top) = padding.along(image[0], size[0], strides[0])?;
         let (out_x, left) = padding.along(image[1], size[1], strides[1])?;
-        Some(SlidingWindow { image, size, strides, out: [out_y, out_x], before: [top, left] })
+        // Where there is one window only, any stride gives the same result: kernels count in 32 bits.
+        let stride = |axis: usize| strides[axis].min(image[axis].max(size[axis]));
+        Some(SlidingWindow { image, size, strides: [stride(0), stride(1)], out: [out_y, out_x], before: [top, left] })
     }
 
     /// Calls `visit(output, input, tap)` for every pair of an output pixel and an image pixel in its window, in
@@ -156,7 +158,19 @@ pub(crate) fn pooling(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+
+    #[test]
+    fn the_stride_of_a_single_window_is_bounded() {
+        for padding in [Padding::Same, Padding::Valid] {
+            let window = SlidingWindow::new([8, 9], [3, 4], [usize::MAX, 715_827_883], padding).unwrap();
+            assert_eq!((window.out, window.strides), ([1, 1], [8, 9]));
+        }
+        let window = SlidingWindow::new([8, 9], [3, 3], [7, 5], Padding::Same).unwrap();
+        assert_eq!((window.out, window.strides), ([2, 2], [7, 5]));
+    }
 
     #[test]
     fn same_pads_the_smaller_half_before_as_tensorflow_does() {

@@ -5,7 +5,7 @@ use kiln_ops::Binary;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::dropout::drop;
+use super::dropout::drop_values;
 use super::merge::{combine, combined_shape};
 use super::saved::Saved;
 use super::{BuildError, Call, Initializer, Layer, Variable};
@@ -150,7 +150,7 @@ impl Layer for StochasticDepth {
         if let (Some(samples), Some(&batch)) = (drawn.first_mut(), call.shape(call.input()).first()) {
             *samples = batch;
         }
-        drop(call, self.drop_path_rate, call.stream(), drawn.into())
+        drop_values(call, self.drop_path_rate, call.stream(), drawn.into())
     }
 
     fn is_random(&self) -> bool {

@@ -16,8 +16,9 @@ use crate::random::{Stream, bits};
 pub struct Dropout {
     /// The share of the values that is dropped, 0 to 1.
     pub rate: f64,
-    /// The shape of the draws, with the batch axis: 1 where a draw applies to all values along an axis, `None` for the
-    /// input's extent. Without it, each value has its own draw. `[None, Some(1), Some(1), Some(1)]` drops whole images.
+    /// The shape of the draws, with the batch axis, which is `None`: 1 where a draw applies to all values along an axis,
+    /// `None` for the input's extent. Without it, each value has its own draw. `[None, Some(1), Some(1), Some(1)]` drops
+    /// whole images.
     #[serde(default)]
     pub noise_shape: Option<Vec<Option<usize>>>,
     /// The layer's seed, in addition to the seed of the training: layers with equal seeds drop the same values in a
@@ -50,7 +51,7 @@ pub(super) fn stream(call: &Call<'_>, seed: Option<u64>) -> u32 {
 
 /// Drops this share of the input's values in training, drawn for each element of `drawn`: the input's shape, or axes of 1
 /// where a draw applies to all values along them.
-pub(super) fn drop(call: &mut Call<'_>, rate: f64, stream: u32, drawn: Shape) -> Result<Tensor> {
+pub(super) fn drop_values(call: &mut Call<'_>, rate: f64, stream: u32, drawn: Shape) -> Result<Tensor> {
     let (input, rate) = (call.input(), rate as f32);
     if !call.training() || rate == 0.0 {
         return Ok(input);
@@ -77,13 +78,11 @@ impl Layer for Dropout {
         let Some(noise) = &self.noise_shape else { return Ok(input.clone()) };
         let fits = |(extent, &of_input): (&Option<usize>, &usize)| extent.is_none_or(|n| n == 1 || n == of_input);
         match noise.split_first() {
-            Some((None | Some(1), sample))
-                if sample.len() == input.len() && sample.iter().zip(input.iter()).all(fits) =>
-            {
+            Some((None, sample)) if sample.len() == input.len() && sample.iter().zip(input.iter()).all(fits) => {
                 Ok(input.clone())
             }
             _ => {
-                let expected = format!("null or 1 for the batch axis and each axis of {input}, or its extent");
+                let expected = format!("null for the batch axis, and null, 1 or its extent for each axis of {input}");
                 let shown = noise.iter().map(|extent| extent.map_or("null".to_owned(), |n| n.to_string()));
                 let found = format!("[{}]", shown.collect::<Vec<_>>().join(", "));
                 Err(BuildError::argument("noise_shape", expected, found))
@@ -97,7 +96,7 @@ impl Layer for Dropout {
             Some(noise) => noise.iter().zip(shape.iter()).map(|(drawn, &extent)| drawn.unwrap_or(extent)).collect(),
             None => shape.to_vec(),
         };
-        drop(call, self.rate, stream, drawn.into())
+        drop_values(call, self.rate, stream, drawn.into())
     }
 
     fn is_random(&self) -> bool {
@@ -110,5 +109,26 @@ impl Saved for Dropout {
 
     fn fixed() -> Value {
         json!({})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn draws_apply_to_whole_axes_of_a_sample() {
+        let checked = |noise: &[Option<usize>]| {
+            let layer = Dropout::new(0.5).noise_shape(noise);
+            layer.output_shape(&[4, 5, 3].into()).map_err(|error| error.to_string())
+        };
+        assert_eq!(checked(&[None, Some(1), Some(5), None]), Ok([4, 5, 3].into()));
+        let expected =
+            "noise_shape: expected null for the batch axis, and null, 1 or its extent for each axis of [4, 5, 3]";
+        assert_eq!(checked(&[Some(1), None, None, None]), Err(format!("{expected}, found [1, null, null, null]")));
+        assert_eq!(checked(&[None, Some(2), None, None]), Err(format!("{expected}, found [null, 2, null, null]")));
+        assert_eq!(checked(&[None, Some(1)]), Err(format!("{expected}, found [null, 1]")));
     }
 }

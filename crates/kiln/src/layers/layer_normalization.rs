@@ -132,7 +132,12 @@ impl Layer for LayerNormalization {
     }
 
     fn variables(&self, input: &Shape) -> Vec<Variable> {
-        let shape = axes::extents(&self.places(input).unwrap_or_default(), input).into();
+        // Keras sorts the axes as they were given: -1 comes before 1.
+        let mut sorted = self.axis.clone();
+        sorted.sort_unstable();
+        let extent = |&axis: &i64| axes::places("axis", &[axis], input).map(|place| axes::extents(&place, input)[0]);
+        let extents: std::result::Result<Vec<usize>, BuildError> = sorted.iter().map(extent).collect();
+        let shape = extents.unwrap_or_default().into();
         let gamma = self.scale.then_some((self.gamma_initializer, self.gamma_regularizer));
         let beta = self.center.then_some((self.beta_initializer, self.beta_regularizer));
         gamma_and_beta(&shape, gamma, beta)
@@ -156,5 +161,17 @@ impl Layer for LayerNormalization {
 impl Saved for LayerNormalization {
     fn fixed() -> Value {
         json!({"rms_scaling": false, "beta_constraint": null, "gamma_constraint": null})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gamma_has_the_extents_of_the_sorted_axes() {
+        let gamma = |axes: &[i64]| LayerNormalization::new().axis(axes).variables(&[4, 5, 3].into())[0].shape.clone();
+        assert_eq!([gamma(&[1, 3]), gamma(&[3, 1])], [[4, 3].into(), [4, 3].into()]);
+        assert_eq!(gamma(&[1, -1]), [3, 4].into()); // as Keras sorts them
     }
 }

@@ -86,7 +86,6 @@ impl Layer for Normalization {
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
         let extents = axes::extents(&self.places(input)?, input);
-        let width: usize = extents.iter().product();
         let (Some(mean), Some(variance)) = (&self.mean, &self.variance) else {
             return match (&self.mean, &self.variance) {
                 (None, None) => Ok(input.clone()),
@@ -94,14 +93,18 @@ impl Layer for Normalization {
                 (Some(_), _) => Err(BuildError::argument("variance", "as many as means, or no mean", "none")),
             };
         };
-        for (argument, numbers) in [("mean", mean), ("variance", variance)] {
-            let count = numbers.values().len();
-            if count != 1 && count != width && Some(&count) != extents.last() {
-                let expected = format!("one number, or one for each place along the axes {extents:?}");
-                return Err(BuildError::argument(argument, expected, format!("{count} numbers")));
+        let [means, variances] = [mean, variance].map(|numbers| numbers.values().len());
+        if means != 1 && Some(&means) != extents.last() {
+            let expected = format!("one number, or one for each place along the last of the axes {extents:?}");
+            return Err(BuildError::argument("mean", expected, format!("{means} numbers")));
+        }
+        match means == variances {
+            true => Ok(input.clone()),
+            false => {
+                let expected = format!("as many numbers as mean, {means}");
+                Err(BuildError::argument("variance", expected, format!("{variances} numbers")))
             }
         }
-        Ok(input.clone())
     }
 
     fn variables(&self, input: &Shape) -> Vec<Variable> {
@@ -161,9 +164,13 @@ mod tests {
         let error = |layer: Normalization| layer.output_shape(&[4, 5, 3].into()).unwrap_err().to_string();
         let alone = Normalization { variance: None, ..Normalization::of(1.0, 2.0) };
         assert_eq!(error(alone), "variance: expected as many as means, or no mean, found none");
-        let expected = "mean: expected one number, or one for each place along the axes [3], found 2 numbers";
+        let expected =
+            "mean: expected one number, or one for each place along the last of the axes [3], found 2 numbers";
         assert_eq!(error(Normalization::of([1.0, 2.0], [1.0, 2.0])), expected);
-        assert!(Normalization::of([1.0, 2.0, 3.0], 2.0).axis([1, -1]).output_shape(&[4, 5, 3].into()).is_ok());
+        let expected = "variance: expected as many numbers as mean, 3, found 1 numbers";
+        assert_eq!(error(Normalization::of([1.0, 2.0, 3.0], 2.0)), expected);
+        let three = [1.0, 2.0, 3.0];
+        assert!(Normalization::of(three, three).axis([1, -1]).output_shape(&[4, 5, 3].into()).is_ok());
     }
 
     #[test]

@@ -49,7 +49,17 @@ impl PReLU {
 
     /// The shape of `alpha`.
     fn alpha(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
-        let shared = axes::places("shared_axes", self.shared_axes.as_deref().unwrap_or_default(), input)?;
+        let axes = self.shared_axes.as_deref().unwrap_or_default();
+        let wrong = |expected: String| BuildError::argument("shared_axes", expected, format!("{axes:?}"));
+        if axes.iter().any(|&axis| axis < 1) {
+            // Keras subtracts 1 from negative axes, too, and shares another axis.
+            return Err(wrong(format!("axes 1 to {} of the sample, each once", input.len())));
+        }
+        let shared = axes::places("shared_axes", axes, input)?;
+        let starts = shared.iter().filter(|&&place| place != 1 && !shared.contains(&(place - 1))).count();
+        if starts > 1 {
+            return Err(wrong("adjacent axes, and others from 1 on".to_owned()));
+        }
         let extent = |(i, &extent): (usize, &usize)| if shared.contains(&(i + 1)) { 1 } else { extent };
         Ok(input.iter().enumerate().map(extent).collect::<Vec<usize>>().into())
     }
@@ -110,5 +120,10 @@ mod tests {
         assert_eq!(alpha(PReLU::new().shared_axes([1, 2])), [1, 1, 3].into());
         let error = PReLU::new().shared_axes([4]).output_shape(&[4, 5, 3].into()).unwrap_err().to_string();
         assert!(error.starts_with("shared_axes: expected axes 1 to 3 of the sample"), "{error}");
+        let error = PReLU::new().shared_axes([-1]).output_shape(&[4, 5, 3].into()).unwrap_err().to_string();
+        assert_eq!(error, "shared_axes: expected axes 1 to 3 of the sample, each once, found [-1]");
+        let error = PReLU::new().shared_axes([2, 4]).output_shape(&[2, 3, 4, 5].into()).unwrap_err().to_string();
+        assert_eq!(error, "shared_axes: expected adjacent axes, and others from 1 on, found [2, 4]");
+        assert!(PReLU::new().shared_axes([1, 3, 4]).output_shape(&[2, 3, 4, 5].into()).is_ok());
     }
 }

@@ -2,7 +2,7 @@ use kiln_graph::{Result, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::dropout::{drop, stream};
+use super::dropout::{drop_values, stream};
 use super::saved::Saved;
 use super::{BuildError, Call, Layer};
 
@@ -47,7 +47,7 @@ impl Layer for SpatialDropout2D {
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
         let [batch, _, _, channels] = call.shape(call.input()).dims().unwrap_or_default();
         let stream = stream(call, self.seed);
-        drop(call, self.rate, stream, [batch, 1, 1, channels].into())
+        drop_values(call, self.rate, stream, [batch, 1, 1, channels].into())
     }
 
     fn is_random(&self) -> bool {
