@@ -179,7 +179,7 @@ fn a_training_of_keras_goes_on_with_its_optimizer() {
     model.compile(device(), Compile { optimizer: adam(), loss, ..Compile::default() }).unwrap();
     let before = model.get_weights().unwrap();
     let error = model.load_checkpoint(&path).unwrap_err().to_string();
-    assert!(error.contains("optimizer/momentum/norm/gamma: expected [4] values"), "{error}");
+    assert!(error.contains("trained variables, found a/kernel in the file only"), "{error}");
     assert_eq!(model.get_weights().unwrap(), before);
     let untrained = compiled(adam()).load_checkpoint(unpacked(folder.path(), "chain.keras")).unwrap_err().to_string();
     assert!(untrained.contains("expected a compiled model, found one without an optimizer"), "{untrained}");

@@ -44,6 +44,16 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let target = &arguments.target;
     let ending = target.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is_folder = target.is_dir() || !["keras", "h5", "hdf5", "safetensors", "json"].contains(&ending.as_str());
+    if is_folder && run::file(target).is_file() && !arguments.is_from(target) {
+        let record = run::file(target);
+        return Err(Error::Usage(format!(
+            "{}: expected a folder without the record of a training, found {}, with the preprocessing and classes of \
+             another model; choose another folder, or delete {}",
+            target.display(),
+            record.display(),
+            record.display()
+        )));
+    }
     let exists = match is_folder {
         true => ["model.json", "weights.safetensors"].iter().any(|file| target.join(file).exists()),
         false => target.exists(),
@@ -84,6 +94,12 @@ impl Arguments {
             true => Ok(Model::from_json_file_with(path, options)?),
             false => network::load(&path, self.weights.as_ref(), options),
         }
+    }
+
+    /// Whether the model is that of a folder.
+    fn is_from(&self, folder: &Path) -> bool {
+        let (Ok(source), Ok(folder)) = (self.source.canonicalize(), folder.canonicalize()) else { return false };
+        source == folder || source.is_file() && source.parent() == Some(folder.as_path())
     }
 
     /// The file of the model.

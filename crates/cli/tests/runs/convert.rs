@@ -49,7 +49,8 @@ fn an_existing_result_is_only_replaced_if_asked() {
     let place = trained();
     place.succeed("convert runs/over m.keras");
     let before = std::fs::read(place.path("m.keras")).unwrap();
-    for target in ["m.keras", "runs/over"] {
+    place.succeed("convert m.keras folder");
+    for target in ["m.keras", "folder"] {
         let error = place.fail(&format!("convert m.keras {target}"));
         assert!(error.contains(&format!("{target} exists; choose another name, or pass --overwrite")), "{error}");
     }
@@ -63,4 +64,17 @@ fn an_existing_result_is_only_replaced_if_asked() {
     assert_eq!(std::fs::read(place.path("m.keras")).unwrap(), before);
     let error = place.fail("convert nothing m2.keras");
     assert!(error.contains("nothing"), "{error}");
+}
+
+#[test]
+fn the_record_of_a_training_is_not_kept_for_another_model() {
+    let place = trained();
+    place.succeed("convert runs/over m.keras");
+    for overwrite in ["", " --overwrite"] {
+        let error = place.fail(&format!("convert m.keras runs/over{overwrite}"));
+        assert!(error.contains("runs/over: expected a folder without the record of a training"), "{error}");
+        assert!(error.contains("choose another folder, or delete"), "{error}");
+    }
+    place.succeed("convert runs/over runs/over --overwrite");
+    place.succeed("convert runs/over/model.json runs/over --overwrite");
 }

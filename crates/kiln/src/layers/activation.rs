@@ -381,6 +381,9 @@ mod tests {
         assert_eq!("silu".parse(), Ok(Activation::Swish));
         assert_eq!("hard_swish".parse(), Ok(Activation::HardSilu));
         let unknown = "reluu".parse::<Activation>().unwrap_err().to_string();
-        assert!(unknown.starts_with("expected one of linear, softmax, log_softmax, relu, ") && unknown.ends_with("; found `reluu`"));
+        assert!(
+            unknown.starts_with("expected one of linear, softmax, log_softmax, relu, ")
+                && unknown.ends_with("; found `reluu`")
+        );
     }
 }

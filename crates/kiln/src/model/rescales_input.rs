@@ -73,10 +73,17 @@ impl Model {
     }
 }
 
-/// Whether a layer preserves the scale of values.
+/// Whether a layer preserves the scale of values. A rescaling with the scales 1 and -1 only moves or mirrors them, like the
+/// first part of `(x - 127.5) / 127.5`.
 fn keeps_scale(PlacedLayer { layer, .. }: &PlacedLayer) -> bool {
-    let is_linear = || layer.config().get("activation").is_some_and(|function| function == "linear");
-    UNSCALED.contains(&layer.class_name()) || layer.class_name() == "Activation" && is_linear()
+    let config = layer.config();
+    let is_one = |scale: &Value| scale.as_f64().is_some_and(|scale| scale.abs() == 1.0);
+    match (layer.class_name(), config.get("scale")) {
+        ("Rescaling", Some(Value::Array(scales))) => scales.iter().all(is_one),
+        ("Rescaling", Some(scale)) => is_one(scale),
+        ("Activation", _) => config.get("activation").is_some_and(|function| function == "linear"),
+        (class, _) => UNSCALED.contains(&class),
+    }
 }
 
 /// Whether a layer expects images from 0 to 255, judging by its scale.
@@ -125,6 +132,10 @@ mod tests {
             (of([Activation::Relu.into(), own(), Flatten.into()]), false),
             (of([Rescaling::new(2.0).offset(-1.0).named("own"), Flatten.into()]), false),
             (of([Flatten.into()]), false),
+            (of([Rescaling::new(1.0).offset(-127.5).into(), Rescaling::new(1.0 / 127.5).named("own")]), true),
+            (of([Rescaling::new(-1.0).offset(255.0).into(), Rescaling::new(1.0 / 255.0).named("own")]), true),
+            (of([Rescaling::new(1.0).offset(-0.5).into(), Rescaling::new(2.0).named("own")]), false),
+            (of([Rescaling::new(2.0).into(), Rescaling::new(0.5).named("own")]), false),
         ];
         for (i, (model, expected)) in cases.iter().enumerate() {
             assert_eq!(model.rescales_input(), expected.then_some("own"), "case {i}");

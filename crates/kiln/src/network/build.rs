@@ -2,7 +2,7 @@
 
 use kiln_graph::Shape;
 
-use super::nested::{FOREIGN, INPUTS};
+use super::nested::{FOREIGN, INPUTS, INSIDE};
 use super::{ModelClass, Network, Node, PlacedLayer, PlacedVariable};
 use crate::LayerError;
 use crate::layers::{BuildError, Layer, Named, Variable};
@@ -37,8 +37,8 @@ impl Network {
             self.broken.get_or_insert(error);
         }
         if inside {
-            let found = "a node inside of a nested model; use `Model::sub_model` of that model".to_owned();
-            self.broken.get_or_insert(unfit(&name, &*layer.layer, INPUTS.to_owned(), found));
+            let error = unfit(&name, &*layer.layer, INPUTS.to_owned(), INSIDE.to_owned());
+            self.broken.get_or_insert(error);
         }
         self.place(NewCall { name, layer, first: None }, inputs)
     }

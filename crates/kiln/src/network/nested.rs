@@ -112,6 +112,14 @@ impl Network {
     /// [`Network::check`] reports an unknown name, and inputs that do not fit.
     pub fn push_again(&mut self, name: &str, inputs: &[Node], training: Option<bool>) -> Node {
         self.class = ModelClass::Functional;
+        if name.contains('/') {
+            let found = "one inside of a nested model; call that model again, or use a layer of this model".to_owned();
+            self.broken.get_or_insert(error(name, "shared layer", "a layer of this model".to_owned(), found));
+            return self.output;
+        }
+        if inputs.iter().any(|&input| self.is_inside(input)) {
+            self.broken.get_or_insert(error(name, "shared layer", INPUTS.to_owned(), INSIDE.to_owned()));
+        }
         if let Some(model) = self.nested.iter().position(|model| model.name == name) {
             return self.push_model_again(model, inputs, training);
         }
@@ -171,8 +179,8 @@ impl Network {
 
     /// Whether a node is inside of a model within the network, where no layer outside of it can be connected.
     pub fn is_inside(&self, node: Node) -> bool {
-        let inside =
-            node.layer().and_then(|index| self.layers.get(index)).is_some_and(|placed| placed.name.contains('/'));
+        let placed = node.layer().filter(|_| self.has(node)).and_then(|index| self.layers.get(index));
+        let inside = placed.is_some_and(|placed| placed.name.contains('/'));
         let calls = || self.nested.iter().filter(|model| model.parent().is_empty()).flat_map(|model| &model.calls);
         inside && !calls().any(|call| call.output == node)
     }
@@ -187,16 +195,19 @@ impl Network {
             return misfit("a unique name without `/`".to_owned(), format!("`{name}`"));
         }
         if !self.has(input) || self.is_inside(input) {
-            return misfit(INPUTS.to_owned(), FOREIGN.to_owned());
+            let found = if self.has(input) { INSIDE } else { FOREIGN };
+            return misfit(INPUTS.to_owned(), found.to_owned());
         }
         let found = self.shape(input).filter(|found| **found != inner.input_shape)?;
         misfit(format!("an input {}", inner.input_shape), format!("an input {found}"))
     }
 }
 
-/// The nodes that a layer can be connected to, and what is not one of them.
+/// The nodes that a layer can be connected to, and others.
 pub(super) const INPUTS: &str = "this model's input or outputs of its layers as inputs";
 pub(super) const FOREIGN: &str = "a node of another model";
+pub(super) const INSIDE: &str =
+    "a node inside of a nested model; use outputs of this model's own layers, or `Model::sub_model` of that model";
 
 fn error(name: &str, class_name: &'static str, expected: String, found: String) -> LayerError {
     LayerError { layer: name.to_owned(), class_name, argument: None, expected, found }

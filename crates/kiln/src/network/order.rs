@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use super::{ModelClass, NestedCall, Network, Node, own_name};
+use super::{ModelClass, NestedCall, Network, Node, PlacedLayer, own_name};
 
 /// A layer of a model, in Keras' sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -110,6 +110,21 @@ impl Network {
             Member::Input => "InputLayer",
             Member::Layer(first) => self.layers[first].layer.class_name(),
             Member::Model(model) => self.nested[model].class_name(),
+        }
+    }
+
+    /// The class of the network (`None`) or of a model within it in files. A sequence has no `training` arguments in
+    /// files, so one with a layer that has its own is written as a graph.
+    pub fn class_in_files(&self, model: Option<usize>) -> ModelClass {
+        let (class, path, layers) = match model.map(|model| &self.nested[model]) {
+            None => (self.class, "", 0..self.layers.len()),
+            Some(model) => (model.class, model.name.as_str(), model.calls[0].layers.clone()),
+        };
+        let is_own = |placed: &PlacedLayer| placed.name.rsplit_once('/').map_or("", |(parent, _)| parent) == path;
+        let mut layers = self.layers[layers].iter();
+        match layers.any(|placed| placed.training.is_some() && is_own(placed)) {
+            true => ModelClass::Functional,
+            false => class,
         }
     }
 

@@ -70,6 +70,29 @@ fn two_layers_of_one_name_are_an_error() {
 }
 
 #[test]
+fn layers_and_nodes_inside_of_a_nested_model_cannot_be_called_again() {
+    let mut base = Network::new(ModelClass::Sequential, Shape::from([3]));
+    base.name = "base".to_owned();
+    base.push(Dense::new(3).into());
+    base.push(Dense::new(3).into());
+    let error = |again: &str, inside: bool| {
+        let mut network = Network::new(ModelClass::Functional, Shape::from([3]));
+        let input = network.input();
+        let own = network.push_on(Dense::new(3).named("own"), &[input]);
+        network.push_model(&base, own, None);
+        let node = if inside { network.output_of(1) } else { own };
+        network.push_again(again, &[node], None);
+        network.check().unwrap_err().to_string()
+    };
+    let layer = error("base/dense", false);
+    assert!(layer.contains("expected a layer of this model, found one inside of a nested model"), "{layer}");
+    for again in ["own", "base"] {
+        let node = error(again, true);
+        assert!(node.contains("found a node inside of a nested model"), "{node}");
+    }
+}
+
+#[test]
 fn a_network_of_a_hundred_thousand_layers_is_built_checked_and_ordered() {
     const LAYERS: usize = 100_000;
     let mut network = Network::new(ModelClass::Functional, Shape::from([2]));

@@ -18,7 +18,7 @@ const METADATA: &str = "metadata.json";
 /// The first version of Keras whose format this is.
 const KERAS_VERSION: &str = "3.3.0";
 /// The largest JSON that is read, in bytes. NASNetLarge has 2 MB.
-const MOST_JSON: u64 = 256 << 20;
+const MOST_JSON: u64 = 32 << 20;
 
 /// The architecture in a `.keras` file.
 ///

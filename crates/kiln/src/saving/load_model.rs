@@ -9,7 +9,7 @@ use super::{MODEL, WEIGHTS, model_json, other_files, read, weight_file};
 use crate::layers::Registry;
 use crate::{Error, Model, Result};
 
-/// What [`Model::load_with`] and [`Model::from_json_file_with`] need beside a file. By default nothing.
+/// Options of [`Model::load_with`] and [`Model::from_json_file_with`].
 #[derive(Clone, Debug, Default)]
 pub struct LoadModel {
     /// The classes of layers: Kiln's, and custom ones.

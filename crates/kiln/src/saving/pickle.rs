@@ -13,8 +13,10 @@ type Id = usize;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Value {
-    /// `None`, a number, or a list: not part of a tensor.
+    /// A number that is not part of a tensor.
     Other,
+    /// Python's `None`.
+    None,
     Bool,
     Int(i64),
     Text(String),
@@ -22,8 +24,8 @@ enum Value {
     Dict(Vec<(Id, Id)>),
     /// `module name`
     Global(String),
-    Storage(Storage),
-    Tensor(PickledTensor),
+    Storage(Box<Storage>),
+    Tensor(Box<PickledTensor>),
 }
 
 /// A block of elements in another part of the file.
@@ -48,7 +50,40 @@ pub(super) struct PickledTensor {
     pub contiguous: bool,
 }
 
-/// What a name may be called with, and returns.
+impl Storage {
+    /// The memory of a copy, in bytes.
+    fn bytes(&self) -> usize {
+        size_of::<Storage>() + self.key.len() + self.dtype.len()
+    }
+}
+
+impl PickledTensor {
+    /// The memory of a copy, in bytes.
+    fn bytes(&self) -> usize {
+        size_of::<PickledTensor>() + self.storage.bytes() + size_of_val(&self.shape[..])
+    }
+}
+
+/// The memory left for copies of values, in bytes. An object refers to a value with a few bytes, however large it is.
+#[derive(Clone, Copy, Debug)]
+struct Budget(usize);
+
+impl Budget {
+    fn of(pickled: &[u8]) -> Budget {
+        const LEAST: usize = 1 << 20;
+        Budget(pickled.len().saturating_mul(8).max(LEAST))
+    }
+
+    /// # Errors
+    /// If less is left.
+    fn spend(&mut self, bytes: usize) -> Result<(), String> {
+        let left = self.0.checked_sub(bytes);
+        self.0 = left.ok_or("expected a state dict of tensors, found an object with very many copies of its values")?;
+        Ok(())
+    }
+}
+
+/// The known names. PyTorch's functions are called for tensors, parameters and shapes.
 const DICT: &str = "collections OrderedDict";
 const TENSOR: [&str; 2] = ["torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_tensor"];
 const PARAMETER: &str = "torch._utils _rebuild_parameter";
@@ -62,12 +97,14 @@ pub(super) struct Pickle<'a> {
     stack: Vec<Id>,
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
+    budget: Budget,
 }
 
 /// A complete object.
 pub(super) struct Object {
     values: Vec<Value>,
     root: Id,
+    budget: Budget,
     /// The number of bytes that it takes.
     pub length: usize,
 }
@@ -76,24 +113,34 @@ impl Object {
     /// The tensors of a state dict, or of the one under `state_dict` or `model` of a checkpoint, by name.
     ///
     /// # Errors
-    /// If it is something else.
+    /// If it is something else, or very large.
     pub fn tensors(self) -> Result<Vec<(String, PickledTensor)>, String> {
-        let tensors = self.tensors_of(self.root);
         let wrapped = || ["state_dict", "model"].iter().find_map(|name| self.tensors_of(self.member(name)?));
-        tensors.or_else(wrapped).ok_or_else(|| {
-            "expected a state dict of tensors by name, found another object; in PyTorch, save `model.state_dict()`"
-                .to_owned()
-        })
+        let entries = self.tensors_of(self.root).or_else(wrapped).ok_or(
+            "expected a state dict of tensors by name, found another object; in PyTorch, save `model.state_dict()`",
+        )?;
+        let (mut tensors, mut budget) = (Vec::new(), self.budget);
+        for (name, tensor) in entries {
+            budget.spend(name.len() + tensor.bytes())?;
+            tensors.push((name.to_owned(), tensor.clone()));
+        }
+        Ok(tensors)
     }
 
     /// The texts of a list, in order; the elements of PyTorch's old format are listed by them.
-    pub fn texts(&self) -> Option<Vec<String>> {
-        let Value::Tuple(ids) = &self.values[self.root] else { return None };
-        let text = |&id: &Id| match &self.values[id] {
-            Value::Text(text) => Some(text.clone()),
-            _ => None,
-        };
-        ids.iter().map(text).collect()
+    ///
+    /// # Errors
+    /// If it is something else, or very large.
+    pub fn texts(self) -> Result<Vec<String>, String> {
+        let other = "expected a list of storages, found another object";
+        let Value::Tuple(ids) = &self.values[self.root] else { return Err(other.to_owned()) };
+        let (mut texts, mut budget) = (Vec::new(), self.budget);
+        for &id in ids {
+            let Value::Text(text) = &self.values[id] else { return Err(other.to_owned()) };
+            budget.spend(size_of::<String>() + text.len())?;
+            texts.push(text.clone());
+        }
+        Ok(texts)
     }
 
     fn member(&self, name: &str) -> Option<Id> {
@@ -102,13 +149,14 @@ impl Object {
         entry.map(|&(_, value)| value)
     }
 
-    fn tensors_of(&self, dict: Id) -> Option<Vec<(String, PickledTensor)>> {
+    fn tensors_of(&self, dict: Id) -> Option<Vec<(&str, &PickledTensor)>> {
         let Value::Dict(entries) = &self.values[dict] else { return None };
-        let tensor = |&(key, value): &(Id, Id)| match (&self.values[key], &self.values[value]) {
-            (Value::Text(name), Value::Tensor(tensor)) => Some((name.clone(), tensor.clone())),
-            _ => None,
-        };
-        let tensors: Vec<_> = entries.iter().filter_map(tensor).collect();
+        let mut tensors: Vec<(&str, &PickledTensor)> = Vec::new();
+        for &(key, value) in entries {
+            if let (Value::Text(name), Value::Tensor(tensor)) = (&self.values[key], &self.values[value]) {
+                tensors.push((name.as_str(), tensor.as_ref()));
+            }
+        }
         Some(tensors).filter(|tensors| !tensors.is_empty())
     }
 }
@@ -118,10 +166,11 @@ impl<'a> Pickle<'a> {
     /// The unknown opcode or name, or what is missing.
     pub fn read(bytes: &'a [u8]) -> Result<Object, String> {
         let (values, stack, marks) = (Vec::new(), Vec::new(), Vec::new());
-        let mut pickle = Pickle { bytes, at: 0, values, stack, marks, memo: HashMap::new() };
+        let (memo, budget) = (HashMap::new(), Budget::of(bytes));
+        let mut pickle = Pickle { bytes, at: 0, values, stack, marks, memo, budget };
         while pickle.step()? {}
         let root = pickle.pop()?;
-        Ok(Object { values: pickle.values, root, length: pickle.at })
+        Ok(Object { values: pickle.values, root, budget: pickle.budget, length: pickle.at })
     }
 
     /// Executes an opcode; false after the last.
@@ -132,7 +181,7 @@ impl<'a> Pickle<'a> {
             0x95 => drop(self.take(8)?), // FRAME
             b'.' => return Ok(false),    // STOP
             b'(' => self.marks.push(self.stack.len()),
-            b'N' => self.push(Value::Other),
+            b'N' => self.push(Value::None),
             0x88 | 0x89 => self.push(Value::Bool),
             b'}' => self.push(Value::Dict(Vec::new())),
             b']' | b')' => self.push(Value::Tuple(Vec::new())),
@@ -189,29 +238,32 @@ impl<'a> Pickle<'a> {
             code @ 0x85..=0x87 => {
                 let count = usize::from(code - 0x84);
                 let start = self.stack.len().checked_sub(count).ok_or("a tuple of too few values")?;
-                let items = self.stack.split_off(start);
+                let items = self.stack.drain(start..).collect();
                 self.push(Value::Tuple(items));
             }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                self.global(&module, &name)?;
+                self.push(Value::Global(global(&module, &name)?));
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                match (self.values[module].clone(), self.values[name].clone()) {
-                    (Value::Text(module), Value::Text(name)) => self.global(&module, &name)?,
+                let global = match (&self.values[module], &self.values[name]) {
+                    (Value::Text(module), Value::Text(name)) => global(module, name)?,
                     _ => return Err("a name that is no text".to_owned()),
-                }
+                };
+                self.budget.spend(global.len())?;
+                self.push(Value::Global(global));
             }
             b'Q' => {
                 let id = self.pop()?;
                 let storage = self.storage(id)?;
-                self.push(storage);
+                self.budget.spend(storage.bytes())?;
+                self.push(Value::Storage(Box::new(storage)));
             }
             b'R' => {
                 let (arguments, callee) = (self.pop()?, self.pop()?);
-                let value = self.call(callee, arguments)?;
-                self.push(value);
+                let result = self.call(callee, arguments)?;
+                self.stack.push(result);
             }
             b'b' => drop(self.pop()?), // BUILD: attributes of the dict, such as the versions of modules
             b's' => {
@@ -260,8 +312,13 @@ impl<'a> Pickle<'a> {
     }
 
     fn push(&mut self, value: Value) {
-        self.stack.push(self.values.len());
+        let id = self.add(value);
+        self.stack.push(id);
+    }
+
+    fn add(&mut self, value: Value) -> Id {
         self.values.push(value);
+        self.values.len() - 1
     }
 
     fn pop(&mut self) -> Result<Id, String> {
@@ -274,7 +331,7 @@ impl<'a> Pickle<'a> {
 
     fn since_mark(&mut self) -> Result<Vec<Id>, String> {
         let mark = self.marks.pop().filter(|&mark| mark <= self.stack.len());
-        Ok(self.stack.split_off(mark.ok_or("a mark is missing")?))
+        Ok(self.stack.drain(mark.ok_or("a mark is missing")?..).collect())
     }
 
     fn remember(&mut self, place: u32) -> Result<(), String> {
@@ -303,20 +360,6 @@ impl<'a> Pickle<'a> {
         Ok(())
     }
 
-    /// A name, which must be one of those that state dicts have.
-    fn global(&mut self, module: &str, name: &str) -> Result<(), String> {
-        let global = format!("{module} {name}");
-        let is_storage = ["torch", "torch.storage"].contains(&module) && name.ends_with("Storage");
-        if !is_storage && ![DICT, PARAMETER, SIZE].contains(&global.as_str()) && !TENSOR.contains(&global.as_str()) {
-            return Err(format!(
-                "expected a state dict of tensors, found an object of {module}.{name}, which Kiln does not execute; in \
-                 PyTorch, save `model.state_dict()`"
-            ));
-        }
-        self.push(Value::Global(global));
-        Ok(())
-    }
-
     fn items(&self, tuple: Id) -> Result<&[Id], String> {
         match &self.values[tuple] {
             Value::Tuple(items) => Ok(items),
@@ -324,30 +367,34 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    /// `("storage", type, key, location, elements)`
-    fn storage(&self, id: Id) -> Result<Value, String> {
+    /// `("storage", type, key, location, elements)`, and in the old format `None` or the part of a storage that is a view.
+    fn storage(&self, id: Id) -> Result<Storage, String> {
         let item = |&id: &Id| &self.values[id];
-        match self.items(id)?.iter().map(item).collect::<Vec<_>>()[..] {
-            [Value::Text(_), Value::Global(kind), Value::Text(key), _, Value::Int(elements), ..] => {
+        let items = self.items(id)?;
+        if items.len() > 6 || items.get(5).is_some_and(|&view| self.values[view] != Value::None) {
+            let expected = "expected a storage of elements, found a view of a part of one";
+            return Err(format!("{expected}; in PyTorch, save the state dict again with a version from 1.6 on"));
+        }
+        match items.iter().take(5).map(item).collect::<Vec<_>>()[..] {
+            [Value::Text(_), Value::Global(kind), Value::Text(key), _, Value::Int(elements)] => {
                 let kind = kind.rsplit(' ').next().unwrap_or_default();
                 let dtype = kind.trim_end_matches("Storage").to_owned();
                 let elements = u64::try_from(*elements).map_err(|error| error.to_string())?;
-                Ok(Value::Storage(Storage { key: key.clone(), dtype, elements }))
+                Ok(Storage { key: key.clone(), dtype, elements })
             }
             _ => Err("expected a storage of elements, found another object".to_owned()),
         }
     }
 
-    fn call(&self, callee: Id, arguments: Id) -> Result<Value, String> {
+    /// The result of a call of a known name.
+    fn call(&mut self, callee: Id, arguments: Id) -> Result<Id, String> {
         let Value::Global(name) = &self.values[callee] else { return Err("a call of no name".to_owned()) };
         let arguments = self.items(arguments)?;
         let unknown = || format!("unknown arguments of {}", name.replace(' ', "."));
-        match (name.as_str(), arguments) {
-            (DICT, []) => Ok(Value::Dict(Vec::new())),
-            (SIZE, [sizes]) => Ok(self.values[*sizes].clone()),
-            (PARAMETER, [tensor, ..]) if matches!(self.values[*tensor], Value::Tensor(_)) => {
-                Ok(self.values[*tensor].clone())
-            }
+        let tensor = match (name.as_str(), arguments) {
+            (DICT, []) => return Ok(self.add(Value::Dict(Vec::new()))),
+            (SIZE, [sizes]) => return Ok(*sizes),
+            (PARAMETER, [tensor, ..]) if matches!(self.values[*tensor], Value::Tensor(_)) => return Ok(*tensor),
             (name, [storage, offset, shape, strides, ..]) if TENSOR.contains(&name) => {
                 let (Value::Storage(storage), Value::Int(offset)) = (&self.values[*storage], &self.values[*offset])
                 else {
@@ -363,11 +410,26 @@ impl<'a> Pickle<'a> {
                 let (shape, strides) = (numbers(*shape)?, numbers(*strides)?);
                 let offset = u64::try_from(*offset).map_err(|error| error.to_string())?;
                 let contiguous = shape.len() == strides.len() && is_row_major(&shape, &strides);
-                Ok(Value::Tensor(PickledTensor { storage: storage.clone(), offset, shape, contiguous }))
+                PickledTensor { storage: (**storage).clone(), offset, shape, contiguous }
             }
-            _ => Err(unknown()),
-        }
+            _ => return Err(unknown()),
+        };
+        self.budget.spend(tensor.bytes())?;
+        Ok(self.add(Value::Tensor(Box::new(tensor))))
     }
+}
+
+/// A name, which must be one of those that state dicts have.
+fn global(module: &str, name: &str) -> Result<String, String> {
+    let global = format!("{module} {name}");
+    let is_storage = ["torch", "torch.storage"].contains(&module) && name.ends_with("Storage");
+    if !is_storage && ![DICT, PARAMETER, SIZE].contains(&global.as_str()) && !TENSOR.contains(&global.as_str()) {
+        return Err(format!(
+            "expected a state dict of tensors, found an object of {module}.{name}, which Kiln does not execute; in \
+             PyTorch, save `model.state_dict()`"
+        ));
+    }
+    Ok(global)
 }
 
 /// A number in little-endian two's complement; those of more than 8 bytes are not part of a tensor.
@@ -428,6 +490,29 @@ mod tests {
         assert!(
             error(b"ccollections\nOrderedDict\nK\x01\x85R.").contains("unknown arguments of collections.OrderedDict")
         );
+    }
+
+    #[test]
+    fn copies_of_a_large_value_are_limited() {
+        // A list of a text of 64 KiB, 100,000 times.
+        let mut bytes = vec![b'('];
+        bytes.extend([b'X', 0, 0, 1, 0]);
+        bytes.extend(vec![b'a'; 1 << 16]);
+        bytes.extend([b'q', 0]);
+        bytes.extend([b'h', 0].repeat(100_000));
+        bytes.extend([b't', b'.']);
+        let error = Pickle::read(&bytes).and_then(Object::texts).unwrap_err();
+        assert!(error.contains("found an object with very many copies"), "{error}");
+    }
+
+    #[test]
+    fn a_view_of_a_storage_is_an_error() {
+        let storage = |view: &[u8]| {
+            let start = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0kX\x03\0\0\0cpuK\x04";
+            error(&[&start[..], view, b"tQ."].concat())
+        };
+        assert!(storage(b"X\x01\0\0\0vK\0K\x02\x87").contains("found a view of a part of one"));
+        assert!(storage(b"N").contains("expected a state dict of tensors by name"));
     }
 
     #[test]

@@ -93,8 +93,7 @@ impl TorchFile {
         }
         let (object, keys) = (next()?, next()?);
         let tensors = object.tensors().map_err(format)?;
-        let keys =
-            keys.texts().ok_or_else(|| format("expected a list of storages, found another object".to_owned()))?;
+        let keys = keys.texts().map_err(format)?;
         let storages: HashMap<&str, &pickle::Storage> =
             tensors.iter().map(|(_, tensor)| (tensor.storage.key.as_str(), &tensor.storage)).collect();
         let (mut offsets, mut offset) = (HashMap::new(), at as u64);

@@ -121,10 +121,9 @@ pub(super) fn model_config(path: &Path) -> Result<Value> {
 /// The variables of the optimizer in the weights of a `.keras` file, in order: those of Keras' `optimizer.variables`.
 ///
 /// # Errors
-/// If the file cannot be read or has no optimizer.
-pub(super) fn optimizer_variables(bytes: Vec<u8>, path: &Path) -> Result<Vec<Vec<f64>>> {
+/// If the file cannot be read or has no optimizer, or one with more than `most` values.
+pub(super) fn optimizer_variables(bytes: Vec<u8>, path: &Path, most: u64) -> Result<Vec<Vec<f64>>> {
     let failed = |error: hdf5_reader::error::Error| format_error(path, error.to_string());
-    let most = bytes.len() as u64;
     let root = Hdf5File::from_vec(bytes).and_then(|file| file.root_group()).map_err(failed)?;
     let optimizer = tree::child(&root, &["optimizer"]).map_err(failed)?;
     let variables =
@@ -132,13 +131,20 @@ pub(super) fn optimizer_variables(bytes: Vec<u8>, path: &Path) -> Result<Vec<Vec
     let missing = || format_error(path, "expected the state of an optimizer, found none".to_owned());
     let mut datasets = variables.ok_or_else(missing)?.datasets().map_err(failed)?;
     datasets.sort_by_key(|dataset| dataset.name().parse().unwrap_or(usize::MAX));
+    let mut left = most;
     let values = |dataset: &Dataset| -> Result<Vec<f64>> {
         let elements = dataset.num_elements().map_err(failed)?;
-        if elements > most {
-            let name = dataset.name();
-            return Err(format_error(path, format!("optimizer/vars/{name}: found {elements} values in {most} bytes")));
-        }
+        let more = || {
+            let expected = format!("expected at most {most} values of an optimizer for the model, found more");
+            format_error(path, format!("optimizer/vars/{}: {expected}", dataset.name()))
+        };
+        left = left.checked_sub(elements).ok_or_else(more)?;
         match dataset.dtype() {
+            Datatype::FixedPoint { size: 4, signed: true, .. } => {
+                let mut values = vec![0i32; elements as usize];
+                dataset.read_into(&mut values).map_err(failed)?;
+                Ok(values.into_iter().map(f64::from).collect())
+            }
             Datatype::FixedPoint { size: 8, signed: true, .. } => {
                 let mut values = vec![0i64; elements as usize];
                 dataset.read_into(&mut values).map_err(failed)?;

@@ -11,12 +11,15 @@ use crate::network::{Member, ModelClass, Network, Scope, snake_case};
 pub(super) fn counted_by_class(network: &Network, model: Option<usize>) -> Vec<(String, Member)> {
     let mut counts: HashMap<String, usize> = HashMap::new();
     let counted = |member: Member| {
-        let stem = snake_case(network.member_class(member));
+        let stem = snake_case(match member {
+            Member::Model(model) => network.class_in_files(Some(model)).name(),
+            Member::Input | Member::Layer(_) => network.member_class(member),
+        });
         let count = counts.entry(stem.clone()).or_default();
         *count += 1;
         (if *count == 1 { stem } else { format!("{stem}_{}", *count - 1) }, member)
     };
-    let class = model.map_or(network.class, |model| network.nested[model].class);
+    let class = network.class_in_files(model);
     let members = network.scope(model).members.into_iter();
     members.filter(|&member| member != Member::Input || class == ModelClass::Functional).map(counted).collect()
 }
@@ -88,8 +91,11 @@ pub(super) fn split(name: &str) -> (&str, Option<u64>) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
+    use kiln_graph::Shape;
+
     use super::*;
     use crate::layers::{Dense, Flatten, Layer};
+    use crate::saving::model_json::to_json;
     use crate::{Model, Sequential};
 
     fn model() -> Model {
@@ -128,6 +134,19 @@ mod tests {
     fn another_number_of_layers_is_left_as_it_is() {
         assert_eq!(renamed(&["dense_1", "dense_2", "head"]), ["dense_1", "dense_2", "head"]);
         assert_eq!(renamed(&["conv2d_1", "head_1"]), ["conv2d_1", "head_1"]);
+    }
+
+    #[test]
+    fn a_sequence_that_is_written_as_a_graph_has_the_group_of_one() {
+        let mut inner = Network::new(ModelClass::Sequential, Shape::from([2]));
+        inner.push(Dense::new(2).into());
+        let mut outer = Network::new(ModelClass::Functional, Shape::from([2]));
+        let input = outer.input();
+        outer.push_model(&inner, input, Some(false));
+        let groups = |model| counted_by_class(&outer, model).into_iter().map(|(group, _)| group).collect::<Vec<_>>();
+        assert_eq!(groups(None), ["input_layer", "functional"]);
+        assert_eq!(groups(Some(0)), ["input_layer", "dense"]);
+        assert_eq!(to_json(&outer).unwrap()["config"]["layers"][1]["class_name"], "Functional");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::network::{Network, PlacedLayer, PlacedVariable};
 use crate::optimizers::ParameterGroup;
 
-/// The member of a layer's object that holds what only Kiln knows.
+/// The member of a layer's object that holds Kiln's own settings.
 pub(super) const MEMBER: &str = "kiln";
 
 #[derive(Serialize, Deserialize)]

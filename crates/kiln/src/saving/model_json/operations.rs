@@ -11,15 +11,23 @@ use crate::layers::{Add, Layer, Maximum, Minimum, Multiply, Rescaling, Subtract}
 /// The layer of an operation's class.
 ///
 /// # Errors
-/// If Kiln has no such operation, or not with these arguments.
+/// If Kiln has no such operation, or not with these arguments, or it is called several times: each call may have other
+/// numbers.
 pub(super) fn operation(json: &Value, class: &str, config: &Map<String, Value>) -> Result<Arc<dyn Layer>, String> {
     if let Some((member, value)) = config.iter().find(|(_, value)| !value.is_null()) {
         return Err(unknown(member, value));
     }
+    let calls = json.get("inbound_nodes").and_then(Value::as_array).map_or(0, Vec::len);
+    if calls != 1 {
+        return Err(format!("inbound_nodes: expected exactly one call of an operation of keras.ops, found {calls}"));
+    }
     let arguments = json.pointer("/inbound_nodes/0/args").and_then(Value::as_array).map(Vec::as_slice);
     let numbers = arguments.unwrap_or_default().iter().map(Value::as_f64).collect::<Vec<Option<f64>>>();
     match numbers[..] {
-        [None, None] => of_tensors(class),
+        [None, None] => {
+            check_ranks(arguments.unwrap_or_default())?;
+            of_tensors(class)
+        }
         [None, Some(number)] => with_number(class, number),
         [Some(number), None] => from_number(class, number),
         _ => {
@@ -32,6 +40,22 @@ pub(super) fn operation(json: &Value, class: &str, config: &Map<String, Value>) 
                      divide of a tensor and a number";
         format!("Kiln has no such operation of keras.ops with these arguments; {known}")
     })
+}
+
+/// Keras aligns tensors of different rank at their last axes, and so the samples of one with an inner axis of the other;
+/// Kiln's layers compute sample by sample.
+fn check_ranks(arguments: &[Value]) -> Result<(), String> {
+    let shapes = arguments.iter().filter_map(|argument| argument.pointer("/config/shape"));
+    let shapes: Vec<&Value> = shapes.filter(|shape| shape.is_array()).collect();
+    let axes = |shape: &Value| shape.as_array().map(Vec::len);
+    match shapes[..] {
+        [a, b] if axes(a) != axes(b) => Err(format!(
+            "args: expected two tensors with equally many axes, found the shapes {} and {}; reshape one of them",
+            shown(a),
+            shown(b)
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn of_tensors(class: &str) -> Option<Arc<dyn Layer>> {
@@ -93,6 +117,24 @@ mod tests {
         assert_eq!(read("Multiply", json!([0.5, x()])), rescaling(0.5, 0.0));
         assert_eq!(read("TrueDivide", json!([x(), 4.0])), rescaling(0.25, 0.0));
         assert_eq!(read("Maximum", json!([x(), x()])), Ok(format!("{:?}", Maximum::default())));
+    }
+
+    #[test]
+    fn several_calls_are_an_error_as_each_has_its_own_numbers() {
+        let call = |number: f64| json!({"args": [{"class_name": "__keras_tensor__"}, number]});
+        let json = json!({"inbound_nodes": [call(1.0), call(2.0)]});
+        let error = operation(&json, "Add", &Map::new()).map(|layer| format!("{layer:?}")).unwrap_err();
+        assert_eq!(error, "inbound_nodes: expected exactly one call of an operation of keras.ops, found 2");
+    }
+
+    #[test]
+    fn tensors_of_different_rank_are_an_error_as_keras_aligns_their_batches() {
+        let x = |shape: Value| json!({"class_name": "__keras_tensor__", "config": {"shape": shape}});
+        let (picture, vector) = (|| x(json!([null, 4, 4, 3])), || x(json!([null, 3])));
+        let error = read("Add", json!([picture(), vector()])).unwrap_err();
+        let expected = "args: expected two tensors with equally many axes, found the shapes [null,4,4,3] and [null,3]";
+        assert!(error.starts_with(expected), "{error}");
+        assert_eq!(read("Add", json!([picture(), picture()])), Ok(format!("{:?}", Add::default())));
     }
 
     #[test]

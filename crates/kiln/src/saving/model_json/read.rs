@@ -19,7 +19,7 @@ const MODELS: [&str; 3] = ["Sequential", "Functional", "Model"];
 /// calls another one twice, and so on.
 const MOST_CALLS: usize = 1 << 17;
 
-/// What a model file does not say.
+/// Options for reading a model file.
 #[derive(Clone, Copy)]
 pub(in crate::saving) struct Reading<'a> {
     /// The classes of layers.

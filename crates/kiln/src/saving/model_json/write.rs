@@ -26,15 +26,9 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn json(&self) -> Value {
-        let class = self.model.map_or(self.network.class, |model| self.network.nested[model].class);
-        // The layers of a sequence have no `training` argument in files.
-        let is_called_with_training = || {
-            let calls = self.scope.calls.iter().filter(|call| matches!(call.member, Member::Layer(_)));
-            calls.filter_map(|call| self.placed(call)).any(|placed| placed.training.is_some())
-        };
-        match class {
-            ModelClass::Sequential if !is_called_with_training() => self.sequential(),
-            ModelClass::Sequential | ModelClass::Functional => self.functional(),
+        match self.network.class_in_files(self.model) {
+            ModelClass::Sequential => self.sequential(),
+            ModelClass::Functional => self.functional(),
         }
     }
 
