@@ -95,9 +95,11 @@ fn nodes_and_layers_that_do_not_fit_are_errors_that_name_them() {
 
     let mut model = branches();
     let a = model.get_layer("a").unwrap().output;
-    model.apply(Add::default().named("sum2"), [a, model.input()]);
+    let three = model.apply(Conv2D::new(3, [1, 1]), model.input());
+    model.apply(Add::default().named("sum2"), [a, three]);
     let error = model.output_shape().unwrap_err().to_string();
-    assert_eq!(error, "sum2 (Add): expected two or more inputs of one shape, found inputs [6, 6, 4], [6, 6, 1]");
+    let expected = "sum2 (Add): expected inputs whose axes, from the last one, are equal or 1";
+    assert_eq!(error, format!("{expected}, found inputs [6, 6, 4], [6, 6, 3]"));
 
     let mut model = branches();
     model.set_output(model.get_layer("sum").unwrap().output).unwrap();
