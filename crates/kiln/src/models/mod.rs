@@ -108,8 +108,10 @@ mod tests {
 
     use super::*;
 
+    type Build = fn([usize; 3], Top) -> Model;
+
     /// The layers of Keras 3.15 without a top: `index name class shape …`, and each layer's inputs after an arrow.
-    const KERAS: [(fn([usize; 3], Top) -> Model, usize, &str); 4] = [
+    const KERAS: [(Build, usize, &str); 4] = [
         (efficientnet_b0, 224, include_str!("efficientnet_b0_layers.txt")),
         (inception_v3, 299, include_str!("inception_v3_layers.txt")),
         (mobilenet_v2, 224, include_str!("mobilenet_v2_layers.txt")),
