@@ -131,7 +131,8 @@ impl Model {
     ///
     /// With the feature `hdf5`, the file may also be a `.keras` file of a model that Keras 3 has compiled and trained with the
     /// same optimizer (SGD, Adam, AdamW, RMSprop, Adagrad or Adadelta): the weights, the optimizer's state, the number of
-    /// steps and the learning rate are Keras', the number of epochs is 0.
+    /// steps and the learning rate are Keras', the number of epochs is 0. The trained variables must have the names of the
+    /// file, as those of a model that [`Model::load`] has read from it; custom layers are an error.
     ///
     /// Changed arguments take effect. The learning rate of the checkpoint, which callbacks may have changed, is restored
     /// only if the model is compiled with the same learning rate as the checkpoint's.

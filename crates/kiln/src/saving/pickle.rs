@@ -163,7 +163,7 @@ impl Object {
 
 impl<'a> Pickle<'a> {
     /// # Errors
-    /// The unknown opcode or name, or what is missing.
+    /// The unknown opcode or name, or the missing value.
     pub fn read(bytes: &'a [u8]) -> Result<Object, String> {
         let (values, stack, marks) = (Vec::new(), Vec::new(), Vec::new());
         let (memo, budget) = (HashMap::new(), Budget::of(bytes));

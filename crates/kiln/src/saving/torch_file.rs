@@ -41,7 +41,7 @@ impl TorchFile {
     /// If the file cannot be read, or its object is not a state dict.
     pub fn open(path: &Path) -> Result<Option<TorchFile>> {
         let file = File::open(path).map_err(|source| file_error("read", path, source))?;
-        // Another reader explains what is wrong with a damaged archive.
+        // Another reader reports the fault of a damaged archive.
         let Ok(mut archive) = ZipArchive::new(BufReader::new(file)) else { return Ok(None) };
         let names: Vec<String> = archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
         let object = names.iter().find(|name| *name == OBJECT || name.ends_with(&format!("/{OBJECT}")));
