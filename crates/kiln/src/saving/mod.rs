@@ -16,9 +16,9 @@ mod other_files;
 mod pickle;
 mod save_model;
 mod tensors;
-mod torch;
 #[cfg(feature = "hdf5")]
 mod torch_file;
+mod torch_names;
 mod weight_file;
 
 use std::path::Path;

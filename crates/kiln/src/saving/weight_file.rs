@@ -7,7 +7,7 @@ use std::path::Path;
 use kiln_graph::Shape;
 
 use super::tensors::{KernelLayout, TensorFile};
-use super::{file_error, torch};
+use super::{file_error, torch_names};
 #[cfg(not(feature = "hdf5"))]
 use crate::Error;
 use crate::Result;
@@ -57,7 +57,7 @@ impl WeightFile {
             &OLD_MAGIC => open_torch(TorchFile::open_old(path)?, network),
             _ => {
                 let file = TensorFile::open(path)?;
-                let candidates = torch::candidates(listed(file.tensors()), network);
+                let candidates = torch_names::candidates(listed(file.tensors()), network);
                 Ok((WeightFile::SafeTensors(file), candidates))
             }
         }
@@ -131,7 +131,7 @@ fn open_archive(path: &Path, network: &Network, by_name: bool) -> Result<(Weight
 
 #[cfg(feature = "hdf5")]
 fn open_torch(file: TorchFile, network: &Network) -> Result<(WeightFile, Vec<Candidate>)> {
-    let candidates = torch::candidates(listed(file.tensors()), network);
+    let candidates = torch_names::candidates(listed(file.tensors()), network);
     Ok((WeightFile::Torch(file), candidates))
 }
 

@@ -12,7 +12,7 @@ fn step_columns(step: u32, quad: u32) -> vec4f {
     return b[min(step, params.inner - 1u) * params.b_stride + min(quad, params.b_stride - 1u)];
 }
 
-// The part of b that an invocation loads of the block of steps from k on, beside what it loads of a.
+// The part of b that an invocation loads of the block of steps from k on, beside its part of a.
 fn load_b(corner: vec2u, local: u32, k: u32, rows: Rows, rows_there: u32) -> Loaded {
     let quad = corner.x / 4u + loaded_quad(local);
     let step = vec4u(loaded_step(local, 0u), loaded_step(local, 1u), loaded_step(local, 2u), loaded_step(local, 3u)) + k;
