@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{env, fs, io, process};
+use std::{env, fs, io, iter, process};
 
 use crate::emit::{self, Options, Paths};
 use crate::import::Library;
@@ -12,7 +12,7 @@ use crate::{Diagnostic, Error, Shader};
 /// The compiled shaders of a folder.
 #[derive(Debug)]
 pub struct Output {
-    /// The shaders, by name.
+    /// The shaders in order of their files, each followed by its form in quads, if any.
     pub shaders: Vec<Shader>,
 }
 
@@ -46,8 +46,11 @@ pub fn compile(dir: impl AsRef<Path>) -> Result<Output, Error> {
     }
     let mut shaders = Vec::with_capacity(files.len());
     for (name, file) in files {
-        match Shader::new(&name, &file, &library) {
-            Ok(shader) => shaders.push(shader),
+        let forms = Shader::new(&name, &file, &library)
+            .and_then(|shader| Ok((shader.in_quads(&file, &library)?, shader)))
+            .map(|(quads, shader)| iter::once(shader).chain(quads));
+        match forms {
+            Ok(forms) => shaders.extend(forms),
             // A mistake in an imported file is reported once.
             Err(new) if diagnostics.iter().any(|old: &Diagnostic| old.labels == new.labels) => {}
             Err(new) => diagnostics.push(new),

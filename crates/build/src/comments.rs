@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::import::GPU_ONLY;
+use crate::import::Directive;
 
 /// The comment lines at the start of the text, up to the first import, without their slashes.
 pub(crate) fn leading(text: &str) -> Vec<String> {
@@ -18,7 +18,10 @@ pub(crate) fn trailing(text: &str, declaration: Range<usize>) -> Option<String> 
 /// The comment lines directly above a function's attributes.
 pub(crate) fn above(text: &str, function: Range<usize>) -> Vec<String> {
     let comments = text.get(head(text, function)).unwrap_or_default().lines().filter_map(comment);
-    comments.filter(|line| *line != GPU_ONLY).map(str::to_owned).collect()
+    comments
+        .filter(|line| !Directive::ALL.iter().any(|directive| directive.name() == *line))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The bytes of the comment lines and the attributes directly above a function.

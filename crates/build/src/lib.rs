@@ -13,6 +13,9 @@
 //!   buffers;
 //! - at most one uniform buffer in group 0, a struct: the parameters of a call;
 //! - `#gpu_only` above an entry point restricts it to GPUs: it has no native code;
+//! - `#quads` above an entry point adds a kernel for GPUs that computes four adjacent values per invocation: the shader is
+//!   built once more with `lib/NAME_quads.wgsl` in place of each imported `lib/NAME.wgsl` that has such a file, where a type
+//!   `Value` is `vec4f` instead of `f32`. Its calls have a `Form`;
 //! - `#import step` declares the uniform buffer at group 1, binding 0, with the values that differ between steps;
 //! - workgroup sizes and workgroup memory do not depend on overrides;
 //! - no WebGPU features are needed, except subgroups.

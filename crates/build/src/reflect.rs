@@ -9,7 +9,7 @@ use naga::{AddressSpace, Expression, GlobalVariable, Handle, Literal, Module, Sc
 use naga::{StorageAccess, TypeInner};
 
 use crate::conventions;
-use crate::import::GPU_ONLY;
+use crate::import::Directive;
 use crate::layout::{Struct, struct_layout};
 use crate::source::Source;
 use crate::{Diagnostic, comments};
@@ -76,8 +76,10 @@ pub struct EntryPoint {
     pub params: Option<Params>,
     /// The struct of the uniform buffer at group 1, binding 0, if it uses that.
     pub step: Option<Struct>,
-    /// Whether it is marked `#gpu_only` and has no native code.
+    /// Whether it has no native code: it is marked `#gpu_only`, or computes in quads.
     pub gpu_only: bool,
+    /// Whether it is marked `#quads`.
+    pub quads: bool,
     /// Workgroup memory in bytes, each variable rounded up to 16 as WebGPU counts it.
     pub workgroup_memory: u32,
 }
@@ -122,9 +124,11 @@ pub(crate) fn reflect(module: &Module, info: &ModuleInfo, source: &Source) -> Re
         .filter_map(|entry_point| comments::function(source.text(), &entry_point.name))
         .map(|function| comments::head(source.text(), function))
         .collect();
-    if let Some(&stray) = source.gpu_only().iter().find(|line| !heads.iter().any(|head| head.contains(*line))) {
-        let label = source.label(stray..stray + GPU_ONLY.len(), "");
-        return Err(Diagnostic::new(format!("`{GPU_ONLY}` is not above an entry point"), label)
+    let is_stray = |line: &usize| !heads.iter().any(|head| head.contains(line));
+    if let Some(&(directive, line)) = source.directives().iter().find(|(_, line)| is_stray(line)) {
+        let name = directive.name();
+        let label = source.label(line..line + name.len(), "");
+        return Err(Diagnostic::new(format!("`{name}` is not above an entry point"), label)
             .note("expected it directly above an entry point's `@compute`"));
     }
     let mut structs: Vec<Struct> = Vec::new();
@@ -164,6 +168,7 @@ impl Reflector<'_> {
             let message = format!("the workgroup size of `{}` depends on an override", function.name);
             return Err(Diagnostic::new(message, source.label(at, "expected a literal or a `const`")));
         }
+        let head = comments::head(source.text(), at.clone());
         let mut entry_point = EntryPoint {
             name: function.name.clone(),
             comment: comments::above(source.text(), at.clone()),
@@ -171,7 +176,8 @@ impl Reflector<'_> {
             bindings: Vec::new(),
             params: None,
             step: None,
-            gpu_only: source.gpu_only().iter().any(|line| comments::head(source.text(), at.clone()).contains(line)),
+            gpu_only: source.has(Directive::GpuOnly, &head),
+            quads: source.has(Directive::Quads, &head),
             workgroup_memory: 0,
         };
         let mut params: Option<&str> = None;

@@ -8,15 +8,17 @@ use naga::WithSpan;
 use naga::valid::{Capabilities, ModuleInfo, ValidationError, ValidationFlags, Validator};
 
 use crate::Diagnostic;
-use crate::import::{Library, assemble};
+use crate::import::{Form, Library, assemble};
 use crate::reflect::{Reflection, reflect};
 use crate::source::{File, Source};
 
 /// A valid shader that follows Kiln's conventions.
 #[derive(Debug)]
 pub struct Shader {
-    /// The file's stem: `conv2d`.
+    /// The file's stem: `conv2d`; of a form in quads `conv2d_quads`.
     pub name: String,
+    /// The name of the shader of which this is the form in quads: some of its entry points, for GPUs.
+    pub quads_of: Option<String>,
     /// The text with its imports expanded, and the origin of its lines.
     pub source: Source,
     /// The text as naga's intermediate representation. Its spans are bytes of [`Source::text`].
@@ -44,20 +46,41 @@ fn capabilities(text: &str) -> Capabilities {
 
 impl Shader {
     pub(crate) fn new(name: &str, file: &Arc<File>, library: &Library) -> Result<Shader, Diagnostic> {
-        Shader::read(name, file, library).map_err(|mistake| match mistake.labels.first() {
+        Shader::read(name, file, library, Form::Values).map_err(|mistake| match mistake.labels.first() {
             Some(label) if label.path == file.path => mistake,
             _ => mistake.note(format!("while building {}", file.path.display())),
         })
     }
 
-    fn read(name: &str, file: &Arc<File>, library: &Library) -> Result<Shader, Diagnostic> {
-        let source = assemble(file, library)?;
+    /// The form in quads of the entry points that are marked `#quads`, if any.
+    pub(crate) fn in_quads(&self, file: &Arc<File>, library: &Library) -> Result<Option<Shader>, Diagnostic> {
+        if !self.reflection.entry_points.iter().any(|entry_point| entry_point.quads) {
+            return Ok(None);
+        }
+        let building = format!("while building {} in quads", file.path.display());
+        let mut shader = Shader::read(&format!("{}_quads", self.name), file, library, Form::Quads)
+            .map_err(|mistake| mistake.note(building.clone()))?;
+        shader.quads_of = Some(self.name.clone());
+        shader.reflection.entry_points.retain(|entry_point| entry_point.quads);
+        shader.reflection.entry_points.iter_mut().for_each(|entry_point| entry_point.gpu_only = true);
+        let same = shader.reflection.structs == self.reflection.structs
+            && shader.reflection.overrides == self.reflection.overrides;
+        if !same {
+            let label = shader.source.label(0..0, "expected the same parameters and overrides in both forms");
+            let message = format!("`{}` has other parameters or overrides in quads", self.name);
+            return Err(Diagnostic::new(message, label).note(building));
+        }
+        Ok(Some(shader))
+    }
+
+    fn read(name: &str, file: &Arc<File>, library: &Library, form: Form) -> Result<Shader, Diagnostic> {
+        let source = assemble(file, library, form)?;
         let module = naga::front::wgsl::parse_str(source.text()).map_err(|error| parse_error(&error, &source))?;
         let info = Validator::new(ValidationFlags::all(), capabilities(source.text()))
             .validate(&module)
             .map_err(|error| validation_error(&error, &source))?;
         let reflection = reflect(&module, &info, &source)?;
-        Ok(Shader { name: name.to_owned(), source, module, info, reflection })
+        Ok(Shader { name: name.to_owned(), quads_of: None, source, module, info, reflection })
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::Label;
+use crate::import::Directive;
 
 /// A file on disk.
 #[derive(Debug)]
@@ -35,24 +36,29 @@ pub struct Source {
     text: String,
     origins: Vec<(Arc<File>, usize)>,
     root: Arc<File>,
-    /// Where the lines that say `#gpu_only` start, in bytes.
-    gpu_only: Vec<usize>,
+    /// The directives of entry points, and where their lines start, in bytes.
+    directives: Vec<(Directive, usize)>,
 }
 
 impl Source {
     /// No lines yet; `root` is the kernel's own file.
     pub(crate) fn new(root: &Arc<File>) -> Source {
-        Source { text: String::new(), origins: Vec::new(), root: root.clone(), gpu_only: Vec::new() }
+        Source { text: String::new(), origins: Vec::new(), root: root.clone(), directives: Vec::new() }
     }
 
-    /// Marks the next line as `#gpu_only`.
-    pub(crate) fn mark_gpu_only(&mut self) {
-        self.gpu_only.push(self.text.len());
+    /// Marks the next line as this directive.
+    pub(crate) fn mark(&mut self, directive: Directive) {
+        self.directives.push((directive, self.text.len()));
     }
 
-    /// Where the lines that say `#gpu_only` start, in bytes of [`Source::text`].
-    pub(crate) fn gpu_only(&self) -> &[usize] {
-        &self.gpu_only
+    /// The directives of entry points, and where their lines start, in bytes of [`Source::text`].
+    pub(crate) fn directives(&self) -> &[(Directive, usize)] {
+        &self.directives
+    }
+
+    /// Whether these bytes of [`Source::text`] contain a line with the directive.
+    pub(crate) fn has(&self, directive: Directive, bytes: &Range<usize>) -> bool {
+        self.directives.iter().any(|(found, line)| *found == directive && bytes.contains(line))
     }
 
     /// The stem of the file in `lib/` that this byte of [`Source::text`] comes from; `None` for the kernel's own file.
@@ -69,7 +75,7 @@ impl Source {
         self.origins.push((file.clone(), line));
     }
 
-    /// Legal WGSL: each `#import` and `#gpu_only` is a comment, and imported text follows its `#import`.
+    /// Legal WGSL: each directive is a comment, and imported text follows its `#import`.
     pub fn text(&self) -> &str {
         &self.text
     }

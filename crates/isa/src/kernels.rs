@@ -54,7 +54,7 @@ struct Network {
 }
 
 /// The networks whose kernels are compiled.
-fn networks() -> [Network; 4] {
+fn networks() -> [Network; 5] {
     let (small, large) = ((10, 128), (1000, 8));
     let network = |model, (classes, batch)| Network { model, classes, batch };
     [
@@ -62,6 +62,7 @@ fn networks() -> [Network; 4] {
         network(models::cifar10_deep([32, 32, 3], small.0), small),
         network(models::vgg16([224, 224, 3], Top::IMAGENET), large),
         network(models::inception_v3([299, 299, 3], Top::IMAGENET), large),
+        network(models::efficientnet_b0([224, 224, 3], Top::IMAGENET), large),
     ]
 }
 

@@ -35,7 +35,8 @@ type Result<T> = std::result::Result<T, String>;
 /// the saved tables: neither passed nor failed.
 const SKIPPED: u8 = 77;
 
-/// Compile the kernels of LeNet, the deeper network for CIFAR-10, VGG16 and InceptionV3 for GPUs, without a GPU.
+/// Compile the kernels of LeNet, the deeper network for CIFAR-10, VGG16, InceptionV3 and EfficientNetB0 for GPUs, without a
+/// GPU.
 ///
 /// Prints the figures that differ from the saved tables, and the kernels that break a rule; with a filter, the figures of
 /// all kernels that match. `cargo xtask isa` builds the program first. It reads the shaders from the repository, so that

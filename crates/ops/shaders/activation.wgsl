@@ -2,6 +2,7 @@
 // One invocation computes one element. Where a rectifier is 0, the gradient is 0, even for infinite dy.
 #import linear
 #import nan
+#import value
 
 const RELU: u32 = 0u;
 const SIGMOID: u32 = 1u;
@@ -46,57 +47,61 @@ struct Params {
     count: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;       // [count]; for `gradient` y, if f' is computed from y
-@group(0) @binding(1) var<storage, read_write> y: array<f32>; // [count]
-@group(0) @binding(2) var<storage, read> dy: array<f32>;      // [count]
-@group(0) @binding(3) var<storage, read_write> dx: array<f32>; // [count]
+@group(0) @binding(0) var<storage, read> x: array<Value>;       // [count]; for `gradient` y, if f' is computed from y
+@group(0) @binding(1) var<storage, read_write> y: array<Value>; // [count]
+@group(0) @binding(2) var<storage, read> dy: array<Value>;      // [count]
+@group(0) @binding(3) var<storage, read_write> dx: array<Value>; // [count]
 @group(0) @binding(4) var<uniform> params: Params;
 
-fn sigmoid(v: f32) -> f32 {
+fn bounded(v: Value, low: f32, high: f32) -> Value {
+    return clamp(v, Value(low), Value(high));
+}
+
+fn sigmoid(v: Value) -> Value {
     return 1.0 / (1.0 + exp(-v));
 }
 
 // erf after Abramowitz and Stegun 7.1.26 refined by Hastings: absolute error below 1.2e-7 (Numerical Recipes' erfc).
-fn erf(v: f32) -> f32 {
+fn erf(v: Value) -> Value {
     let t = 1.0 / (1.0 + 0.5 * abs(v));
     let series = t * (1.00002368 + t * (0.37409196 + t * (0.09678418 + t * (-0.18628806 + t * (0.27886807
         + t * (-1.13520398 + t * (1.48851587 + t * (-0.82215223 + t * 0.17087277))))))));
     let complement = t * exp(-v * v - 1.26551223 + series);
-    return select(complement - 1.0, 1.0 - complement, v >= 0.0);
+    return select(complement - 1.0, 1.0 - complement, v >= Value());
 }
 
 // tanh overflows on some drivers beyond 44; it rounds to 1 from 9.1 on.
-fn safe_tanh(v: f32) -> f32 {
-    return tanh(clamp(v, -10.0, 10.0));
+fn safe_tanh(v: Value) -> Value {
+    return tanh(bounded(v, -10.0, 10.0));
 }
 
 // The tanh in the approximation of gelu (Hendrycks and Gimpel 2016).
-fn gelu_tanh(v: f32) -> f32 {
+fn gelu_tanh(v: Value) -> Value {
     return safe_tanh(SQRT_2_OVER_PI * (v + GELU_CUBIC * v * v * v));
 }
 
-fn softplus(v: f32) -> f32 {
-    return max(v, 0.0) + log(1.0 + exp(-abs(v)));
+fn softplus(v: Value) -> Value {
+    return max(v, Value()) + log(1.0 + exp(-abs(v)));
 }
 
-fn hard_sigmoid(v: f32) -> f32 {
-    return clamp(v + 3.0, 0.0, 6.0) / 6.0;
+fn hard_sigmoid(v: Value) -> Value {
+    return bounded(v + 3.0, 0.0, 6.0) / 6.0;
 }
 
 // 1 / 6 where a hard sigmoid rises, else 0.
-fn hard_sigmoid_slope(v: f32) -> f32 {
-    return select(0.0, 1.0 / 6.0, v > -3.0 && v < 3.0);
+fn hard_sigmoid_slope(v: Value) -> Value {
+    return select(Value(), Value(1.0 / 6.0), abs(v) < Value(3.0));
 }
 
-fn value(v: f32) -> f32 {
+fn value(v: Value) -> Value {
     switch function {
-        case RELU: { return max(v, 0.0); }
+        case RELU: { return max(v, Value()); }
         case SIGMOID: { return sigmoid(v); }
         case TANH: { return safe_tanh(v); }
-        case ELU, CELU: { return select(exp(min(v, 0.0)) - 1.0, v, v > 0.0); }
-        case LEAKY_RELU: { return select(LEAKY_RELU_SLOPE * v, v, v > 0.0); }
+        case ELU, CELU: { return select(exp(min(v, Value())) - 1.0, v, v > Value()); }
+        case LEAKY_RELU: { return select(LEAKY_RELU_SLOPE * v, v, v > Value()); }
         case SOFTPLUS: { return softplus(v); }
-        case SELU: { return SELU_SCALE * select(SELU_ALPHA * (exp(min(v, 0.0)) - 1.0), v, v > 0.0); }
+        case SELU: { return SELU_SCALE * select(SELU_ALPHA * (exp(min(v, Value())) - 1.0), v, v > Value()); }
         case GELU: { return 0.5 * v * (1.0 + erf(v * SQRT_HALF)); }
         case SWISH: { return v * sigmoid(v); }
         case EXPONENTIAL: { return exp(v); }
@@ -106,27 +111,27 @@ fn value(v: f32) -> f32 {
         case SOFTSIGN: { return v / (1.0 + abs(v)); }
         case SQUAREPLUS: { return 0.5 * (v + sqrt(v * v + SQUAREPLUS_B)); }
         case TANH_SHRINK: { return v - safe_tanh(v); }
-        case HARD_SHRINK: { return select(0.0, v, abs(v) > SHRINK); }
+        case HARD_SHRINK: { return select(Value(), v, abs(v) > Value(SHRINK)); }
         case HARD_SIGMOID: { return hard_sigmoid(v); }
         case HARD_SILU: { return v * hard_sigmoid(v); }
-        case HARD_TANH: { return clamp(v, -1.0, 1.0); }
-        case RELU6: { return clamp(v, 0.0, 6.0); }
-        case SOFT_SHRINK: { return v - clamp(v, -SHRINK, SHRINK); }
-        case SPARSE_PLUS: { return select(max(v, 0.0), 0.25 * (v + 1.0) * (v + 1.0), abs(v) < 1.0); }
-        case SPARSE_SIGMOID: { return 0.5 * (clamp(v, -1.0, 1.0) + 1.0); }
+        case HARD_TANH: { return bounded(v, -1.0, 1.0); }
+        case RELU6: { return bounded(v, 0.0, 6.0); }
+        case SOFT_SHRINK: { return v - bounded(v, -SHRINK, SHRINK); }
+        case SPARSE_PLUS: { return select(max(v, Value()), 0.25 * (v + 1.0) * (v + 1.0), abs(v) < Value(1.0)); }
+        case SPARSE_SIGMOID: { return 0.5 * (bounded(v, -1.0, 1.0) + 1.0); }
         default: { return v; }
     }
 }
 
 // f' from y = f(x) up to selu and for celu and exp, or from x.
-fn slope(v: f32) -> f32 {
+fn slope(v: Value) -> Value {
     switch function {
         case SIGMOID: { return v * (1.0 - v); }
         case TANH: { return 1.0 - v * v; }
-        case ELU, CELU: { return select(v + 1.0, 1.0, v > 0.0); }
-        case LEAKY_RELU: { return select(LEAKY_RELU_SLOPE, 1.0, v > 0.0); }
+        case ELU, CELU: { return select(v + 1.0, Value(1.0), v > Value()); }
+        case LEAKY_RELU: { return select(Value(LEAKY_RELU_SLOPE), Value(1.0), v > Value()); }
         case SOFTPLUS: { return 1.0 - exp(-v); }
-        case SELU: { return select(v + SELU_SCALE * SELU_ALPHA, SELU_SCALE, v > 0.0); }
+        case SELU: { return select(v + SELU_SCALE * SELU_ALPHA, Value(SELU_SCALE), v > Value()); }
         case GELU: { return 0.5 * (1.0 + erf(v * SQRT_HALF)) + v * SQRT_HALF_OVER_PI * exp(-0.5 * v * v); }
         case SWISH: { let s = sigmoid(v); return s + v * s * (1.0 - s); }
         case EXPONENTIAL: { return v; }
@@ -139,17 +144,18 @@ fn slope(v: f32) -> f32 {
         case SOFTSIGN: { let d = 1.0 + abs(v); return 1.0 / (d * d); }
         case SQUAREPLUS: { return 0.5 * (1.0 + v / sqrt(v * v + SQUAREPLUS_B)); }
         case TANH_SHRINK: { let t = safe_tanh(v); return t * t; }
-        case HARD_SHRINK, SOFT_SHRINK: { return select(0.0, 1.0, abs(v) > SHRINK); }
+        case HARD_SHRINK, SOFT_SHRINK: { return select(Value(), Value(1.0), abs(v) > Value(SHRINK)); }
         case HARD_SIGMOID: { return hard_sigmoid_slope(v); }
         case HARD_SILU: { return hard_sigmoid(v) + v * hard_sigmoid_slope(v); }
-        case HARD_TANH: { return select(0.0, 1.0, abs(v) <= 1.0); }
-        case RELU6: { return select(0.0, 1.0, v > 0.0 && v < 6.0); }
-        case SPARSE_PLUS: { return clamp(0.5 * (v + 1.0), 0.0, 1.0); }
-        case SPARSE_SIGMOID: { return select(0.0, 0.5, abs(v) < 1.0); }
-        default: { return 1.0; }
+        case HARD_TANH: { return select(Value(), Value(1.0), abs(v) <= Value(1.0)); }
+        case RELU6: { return select(Value(), Value(1.0), (v > Value()) & (v < Value(6.0))); }
+        case SPARSE_PLUS: { return bounded(0.5 * (v + 1.0), 0.0, 1.0); }
+        case SPARSE_SIGMOID: { return select(Value(), Value(0.5), abs(v) < Value(1.0)); }
+        default: { return Value(1.0); }
     }
 }
 
+#quads
 @compute @workgroup_size(256)
 fn forward(
     @builtin(workgroup_id) group: vec3u,
@@ -162,6 +168,7 @@ fn forward(
     }
 }
 
+#quads
 @compute @workgroup_size(256)
 fn gradient(
     @builtin(workgroup_id) group: vec3u,
@@ -174,7 +181,7 @@ fn gradient(
             dx[i] = gated_or_nan(dy[i], x[i]);
         } else if function >= HARD_SHRINK {
             let rise = slope(x[i]);
-            dx[i] = unless_any_nan(select(dy[i] * rise, 0.0, rise == 0.0), max(magnitude(x[i]), magnitude(dy[i])));
+            dx[i] = unless_any_nan(select(dy[i] * rise, Value(), rise == Value()), max(magnitude(x[i]), magnitude(dy[i])));
         } else {
             dx[i] = unless_nan(dy[i] * slope(x[i]), x[i]);
         }

@@ -13,47 +13,55 @@ struct Params {
     epsilon: f32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;        // [rows, width]
-@group(0) @binding(1) var<storage, read> mean: array<f32>;     // [channels]
-@group(0) @binding(2) var<storage, read> variance: array<f32>; // [channels]
-@group(0) @binding(3) var<storage, read> gamma: array<f32>;    // [channels]
-@group(0) @binding(4) var<storage, read> beta: array<f32>;     // [channels]
-@group(0) @binding(5) var<storage, read> gates: array<f32>;    // [rows, width]; bound but not read without a gate
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;  // [rows, width]
+@group(0) @binding(0) var<storage, read> x: array<Value>;        // [rows, width]
+@group(0) @binding(1) var<storage, read> mean: array<Value>;     // [channels]
+@group(0) @binding(2) var<storage, read> variance: array<Value>; // [channels]
+@group(0) @binding(3) var<storage, read> gamma: array<Value>;    // [channels]
+@group(0) @binding(4) var<storage, read> beta: array<Value>;     // [channels]
+@group(0) @binding(5) var<storage, read> gates: array<Value>;    // [rows, width]; bound but not read without a gate
+@group(0) @binding(6) var<storage, read_write> y: array<Value>;  // [rows, width]
 @group(0) @binding(7) var<uniform> params: Params;
 
-// (mean, factor, offset): y = (x - mean) factor + offset.
-fn terms_of(c: u32) -> vec3f {
-    var terms = vec3f(mean[c], 1.0 / sqrt(variance[c] + params.epsilon), 0.0);
-    if scale {
-        terms.y *= gamma[c];
-    }
-    if center {
-        terms.z = beta[c];
-    }
-    return terms;
+// y = (x - mean) factor + offset
+struct Terms {
+    mean: Value,
+    factor: Value,
+    offset: Value,
 }
 
+fn terms_of(c: u32) -> Terms {
+    var factor = 1.0 / sqrt(variance[c] + params.epsilon);
+    var offset = Value();
+    if scale {
+        factor *= gamma[c];
+    }
+    if center {
+        offset = beta[c];
+    }
+    return Terms(mean[c], factor, offset);
+}
+
+#quads
 @compute @workgroup_size(LANES, PIXEL_GROUPS)
 fn forward(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_id) local: vec3u,
 ) {
-    let column = group.x * LANES + local.x;
+    let column = column_of(group, groups, local, params.width);
     if column >= params.width {
         return;
     }
-    var terms: vec3f;
+    var terms: Terms;
     if params.width == params.channels {
         terms = terms_of(column); // adjacent columns are adjacent channels
     } else {
         terms = terms_of(column % params.channels);
     }
-    let first = first_pixel(group, groups, local);
+    let first = first_pixel(group, groups, local, params.width);
     let end = min(first + INVOCATION_PIXELS, params.rows);
     for (var row = first; row < end; row++) {
         let at = row * params.width + column;
-        y[at] = finish(at, (x[at] - terms.x) * terms.y + terms.z);
+        y[at] = finish(at, (x[at] - terms.mean) * terms.factor + terms.offset);
     }
 }

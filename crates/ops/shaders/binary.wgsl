@@ -113,8 +113,8 @@ fn forward(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_id) local: vec3u,
 ) {
-    let column = group.x * LANES + local.x;
-    let begin = first_pixel(group, groups, local);
+    let column = column_of(group, groups, local, params.width);
+    let begin = first_pixel(group, groups, local, params.width);
     let end = min(begin + INVOCATION_PIXELS, params.rows);
     if column >= params.width {
         return;
@@ -157,8 +157,8 @@ fn gradient(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_id) local: vec3u,
 ) {
-    let column = group.x * LANES + local.x;
-    let row = (group.z * groups.y + group.y) * PIXEL_GROUPS + local.y;
+    let column = column_of(group, groups, local, params.width);
+    let row = row_group_of(group, groups, local, params.width);
     let chunk = row / params.rows;
     let number = row % params.rows / params.blocks;
     let c = row % params.rows % params.blocks * params.width + column;

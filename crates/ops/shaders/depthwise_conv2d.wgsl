@@ -3,12 +3,7 @@
 #import channels
 #import depthwise_convolve
 
-alias Value = f32;
-
-fn finished(at: u32, v: f32) -> f32 {
-    return finish(at, v);
-}
-
+#quads
 @compute @workgroup_size(LANES, PIXEL_GROUPS)
 fn forward(
     @builtin(workgroup_id) group: vec3u,
@@ -16,8 +11,8 @@ fn forward(
     @builtin(local_invocation_id) local: vec3u,
 ) {
     // Lanes past the last channel read beyond it, as a plan allows, and store nothing.
-    let tile = (group.z * groups.y + group.y) * PIXEL_GROUPS + local.y;
+    let tile = row_group_of(group, groups, local, channels);
     if tile < params.count {
-        convolve(tile, group.x * LANES + local.x);
+        convolve(tile, column_of(group, groups, local, channels));
     }
 }

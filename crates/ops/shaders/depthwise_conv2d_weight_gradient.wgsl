@@ -3,8 +3,7 @@
 // chunks' sums are added later.
 #import channels
 #import depthwise_weight_gradient
-
-alias Value = f32;
+#import value
 
 @compute @workgroup_size(LANES, PIXEL_GROUPS)
 fn forward(

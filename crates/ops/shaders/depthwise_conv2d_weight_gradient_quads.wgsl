@@ -2,8 +2,7 @@
 // one chunk of rows. Adjacent invocations have adjacent channels, then taps, which read the same rows.
 #import depthwise_weight_gradient
 #import linear
-
-alias Value = vec4f;
+#import value_quads
 
 #gpu_only
 @compute @workgroup_size(256)

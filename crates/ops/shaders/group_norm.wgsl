@@ -196,8 +196,8 @@ fn sums(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_id) local: vec3u,
 ) {
-    let c = group.x * LANES + local.x;
-    let chunk = (group.z * groups.y + group.y) * PIXEL_GROUPS + local.y;
+    let c = column_of(group, groups, local, params.channels);
+    let chunk = row_group_of(group, groups, local, params.channels);
     let end = min((chunk + 1u) * params.chunk, params.images * params.pixels);
     if c >= params.channels || chunk * params.chunk >= end {
         return;

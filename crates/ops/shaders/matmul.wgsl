@@ -25,7 +25,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> c: array<f32>; // [M, N], by its strides
 @group(0) @binding(5) var<uniform> params: Params;
 
-const PACKED_GROUPS: u32 = 8u; // groups of rows of a workgroup of `nn`
+const PACKED_GROUPS: u32 = 11u; // groups of rows of a workgroup of `nn`
 const PACKED_STEPS: u32 = 128u; // rows of b that it copies at once; divides BLOCK
 var<workgroup> packed: array<f32, 4096>; // [PACKED_STEPS, TILE_COLUMNS]
 

@@ -1,16 +1,18 @@
 // z = x y, element by element.
 // One invocation computes one element.
 #import linear
+#import value
 
 struct Params {
     count: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;       // [count]
-@group(0) @binding(1) var<storage, read> y: array<f32>;       // [count]
-@group(0) @binding(2) var<storage, read_write> z: array<f32>; // [count]
+@group(0) @binding(0) var<storage, read> x: array<Value>;       // [count]
+@group(0) @binding(1) var<storage, read> y: array<Value>;       // [count]
+@group(0) @binding(2) var<storage, read_write> z: array<Value>; // [count]
 @group(0) @binding(3) var<uniform> params: Params;
 
+#quads
 @compute @workgroup_size(256)
 fn forward(
     @builtin(workgroup_id) group: vec3u,

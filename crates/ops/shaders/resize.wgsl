@@ -49,8 +49,8 @@ fn forward(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_id) local: vec3u,
 ) {
-    let c = group.x * LANES + local.x;
-    let begin = first_pixel(group, groups, local);
+    let c = column_of(group, groups, local, params.channels);
+    let begin = first_pixel(group, groups, local, params.channels);
     let end = min(begin + INVOCATION_PIXELS, params.pixels);
     if c >= params.channels {
         return;
@@ -93,8 +93,8 @@ fn gradient(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_id) local: vec3u,
 ) {
-    let c = group.x * LANES + local.x;
-    let begin = first_pixel(group, groups, local);
+    let c = column_of(group, groups, local, params.channels);
+    let begin = first_pixel(group, groups, local, params.channels);
     let end = min(begin + INVOCATION_PIXELS, params.pixels);
     if c >= params.channels {
         return;

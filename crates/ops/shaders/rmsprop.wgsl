@@ -3,6 +3,7 @@
 #import linear
 #import nan
 #import step
+#import value
 
 struct Params {
     count: u32,
@@ -13,39 +14,40 @@ struct Params {
     momentum: f32,
 }
 
-@group(0) @binding(0) var<storage, read> gradients: array<f32>;        // [count]
-@group(0) @binding(1) var<storage, read_write> parameters: array<f32>; // [count]
-@group(0) @binding(2) var<storage, read_write> velocity: array<f32>;   // [count], v: mean of the gradient's square
-@group(0) @binding(3) var<storage, read_write> momentum: array<f32>;   // [count], b: the previous step
-@group(0) @binding(4) var<storage, read_write> average: array<f32>;    // [count], a: mean of the gradient
+@group(0) @binding(0) var<storage, read> gradients: array<Value>;        // [count]
+@group(0) @binding(1) var<storage, read_write> parameters: array<Value>; // [count]
+@group(0) @binding(2) var<storage, read_write> velocity: array<Value>;   // [count], v: mean of the gradient's square
+@group(0) @binding(3) var<storage, read_write> momentum: array<Value>;   // [count], b: the previous step
+@group(0) @binding(4) var<storage, read_write> average: array<Value>;    // [count], a: mean of the gradient
 @group(0) @binding(5) var<uniform> params: Params;
 
 // Updates and returns the mean square.
-fn mean_square(i: u32, g: f32) -> f32 {
+fn mean_square(i: u32, g: Value) -> Value {
     let v = params.rho * velocity[i] + params.gain * (g * g);
     velocity[i] = v;
     return v;
 }
 
 // Updates the mean and returns the mean square minus the squared mean.
-fn variance(i: u32, g: f32) -> f32 {
+fn variance(i: u32, g: Value) -> Value {
     let v = mean_square(i, g);
     let a = params.rho * average[i] + params.gain * g;
     average[i] = a;
     return v - a * a;
 }
 
-fn change(g: f32, square: f32) -> f32 {
+fn change(g: Value, square: Value) -> Value {
     return step.rates.x * g / (sqrt(relu_or_nan(square) + params.inner) + params.outer);
 }
 
 // Updates and returns the momentum.
-fn accumulate(i: u32, added: f32) -> f32 {
+fn accumulate(i: u32, added: Value) -> Value {
     let b = params.momentum * momentum[i] + added;
     momentum[i] = b;
     return b;
 }
 
+#quads
 @compute @workgroup_size(256)
 fn plain(
     @builtin(workgroup_id) group: vec3u,
@@ -59,6 +61,7 @@ fn plain(
     }
 }
 
+#quads
 @compute @workgroup_size(256)
 fn with_momentum(
     @builtin(workgroup_id) group: vec3u,
@@ -72,6 +75,7 @@ fn with_momentum(
     }
 }
 
+#quads
 @compute @workgroup_size(256)
 fn centered(
     @builtin(workgroup_id) group: vec3u,
@@ -85,6 +89,7 @@ fn centered(
     }
 }
 
+#quads
 @compute @workgroup_size(256)
 fn centered_with_momentum(
     @builtin(workgroup_id) group: vec3u,

@@ -2,6 +2,7 @@
 // One invocation updates one parameter.
 #import linear
 #import step
+#import value
 
 override nesterov: bool;
 
@@ -10,11 +11,12 @@ struct Params {
     momentum: f32,
 }
 
-@group(0) @binding(0) var<storage, read> gradients: array<f32>;        // [count]
-@group(0) @binding(1) var<storage, read_write> parameters: array<f32>; // [count]
+@group(0) @binding(0) var<storage, read> gradients: array<Value>;        // [count]
+@group(0) @binding(1) var<storage, read_write> parameters: array<Value>; // [count]
 @group(0) @binding(2) var<uniform> params: Params;
-@group(0) @binding(3) var<storage, read_write> velocity: array<f32>;   // [count]
+@group(0) @binding(3) var<storage, read_write> velocity: array<Value>;   // [count]
 
+#quads
 @compute @workgroup_size(256)
 fn plain(
     @builtin(workgroup_id) group: vec3u,
@@ -27,6 +29,7 @@ fn plain(
     }
 }
 
+#quads
 @compute @workgroup_size(256)
 fn momentum(
     @builtin(workgroup_id) group: vec3u,

@@ -28,11 +28,11 @@ fn forward(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_id) local: vec3u,
 ) {
-    let c = group.x * LANES + local.x;
+    let c = column_of(group, groups, local, channels);
     if c >= channels {
         return;
     }
-    let first = first_pixel(group, groups, local);
+    let first = first_pixel(group, groups, local, channels);
     let end = min(first + INVOCATION_PIXELS, params.pixels);
     for (var pixel = first; pixel < end; pixel++) {
         let grid = pixel / (rows * columns);
@@ -52,11 +52,11 @@ fn gradient(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_id) local: vec3u,
 ) {
-    let c = group.x * LANES + local.x;
+    let c = column_of(group, groups, local, channels);
     if c >= channels {
         return;
     }
-    let first = first_pixel(group, groups, local);
+    let first = first_pixel(group, groups, local, channels);
     let end = min(first + INVOCATION_PIXELS, params.pixels);
     for (var pixel = first; pixel < end; pixel++) {
         let py = pixel / width % height + top;

@@ -373,9 +373,15 @@ impl Op for Activation {
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let count = lowering.shape(x).elements();
+        let form = lowering.form([count]);
         let overrides = kernel::Overrides { function: self.function.code() };
-        let params = kernel::Params { count: count as u32 };
-        lowering.push(kernel::Forward { x, y }.call(params, overrides, linear_workgroups(count, 256)));
+        let params = kernel::Params { count: form.units(count) as u32 };
+        lowering.push(kernel::Forward { x, y }.call(
+            form,
+            params,
+            overrides,
+            linear_workgroups(form.units(count), 256),
+        ));
         Ok(())
     }
 
@@ -424,9 +430,15 @@ impl Op for ActivationGradient {
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, dy, dx) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let count = lowering.shape(x).elements();
+        let form = lowering.form([count]);
         let overrides = kernel::Overrides { function: self.function.code() };
-        let params = kernel::Params { count: count as u32 };
-        lowering.push(kernel::Gradient { x, dy, dx }.call(params, overrides, linear_workgroups(count, 256)));
+        let params = kernel::Params { count: form.units(count) as u32 };
+        lowering.push(kernel::Gradient { x, dy, dx }.call(
+            form,
+            params,
+            overrides,
+            linear_workgroups(form.units(count), 256),
+        ));
         Ok(())
     }
 

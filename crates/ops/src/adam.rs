@@ -40,15 +40,18 @@ impl Op for Adam {
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let gradients = lowering.inputs()[0];
         let (parameters, m, v) = (lowering.outputs()[0], lowering.outputs()[1], lowering.outputs()[2]);
-        let count = lowering.shape(gradients).elements();
+        let form = lowering.form([lowering.shape(gradients).elements()]);
+        let count = form.units(lowering.shape(gradients).elements());
         let Adam { beta_1, beta_2, epsilon, .. } = *self;
         // The f32 error of 1 - 0.999, 1.3e-5, is visible in the weights after 20 steps.
         let (gain_1, gain_2) = ((1.0 - beta_1) as f32, (1.0 - beta_2) as f32);
         let params = kernel::Params { count: count as u32, gain_1, gain_2, epsilon };
         let workgroups = linear_workgroups(count, 256);
         lowering.push(match lowering.outputs().get(3) {
-            None => kernel::Update { gradients, parameters, m, v }.call(params, workgroups),
-            Some(&largest) => kernel::UpdateAmsgrad { gradients, parameters, m, v, largest }.call(params, workgroups),
+            None => kernel::Update { gradients, parameters, m, v }.call(form, params, workgroups),
+            Some(&largest) => {
+                kernel::UpdateAmsgrad { gradients, parameters, m, v, largest }.call(form, params, workgroups)
+            }
         });
         Ok(())
     }

@@ -61,9 +61,10 @@ impl Op for AvgPool2d {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let (window, [_, _, _, channels]) = self.window(&lowering.input_types())?;
         let pixels = lowering.shape(y).elements() / channels.max(1);
-        let overrides = kernel::Overrides { channels: channels as u32, window: window.overrides() };
+        let form = lowering.form([channels]);
+        let overrides = kernel::Overrides { channels: form.units(channels) as u32, window: window.overrides() };
         let params = kernel::Params { pixels: pixels as u32 };
-        lowering.push(kernel::Forward { x, y }.call(params, overrides, channel_tiles(pixels, channels)));
+        lowering.push(kernel::Forward { x, y }.call(form, params, overrides, channel_tiles(form, pixels, channels)));
         Ok(())
     }
 
@@ -133,9 +134,10 @@ impl Op for AvgPool2dGradient {
         let (dy, dx) = (lowering.inputs()[0], lowering.outputs()[0]);
         let (window, [_, _, _, channels]) = self.window(&lowering.input_types())?;
         let pixels = lowering.shape(dx).elements() / channels.max(1);
-        let overrides = kernel::Overrides { channels: channels as u32, window: window.overrides() };
+        let form = lowering.form([channels]);
+        let overrides = kernel::Overrides { channels: form.units(channels) as u32, window: window.overrides() };
         let params = kernel::Params { pixels: pixels as u32 };
-        lowering.push(kernel::Gradient { dy, dx }.call(params, overrides, channel_tiles(pixels, channels)));
+        lowering.push(kernel::Gradient { dy, dx }.call(form, params, overrides, channel_tiles(form, pixels, channels)));
         Ok(())
     }
 

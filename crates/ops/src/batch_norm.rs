@@ -68,11 +68,12 @@ fn normalize(
     let overrides =
         kernel::Overrides { scale: gamma.is_some(), center: beta.is_some(), epilogue: epilogue.overrides() };
     let (gamma, beta) = (gamma.unwrap_or(mean), beta.unwrap_or(mean));
+    let form = lowering.form([rows.channels]);
     for Window { units, parts: [x, y] } in lowering.windows(rows.rows, [(x, rows.width), (y, rows.width)]) {
-        let [count, width, channels] = [units.len(), rows.width, rows.channels].map(|n| n as u32);
-        let params = kernel::Params { rows: count, width, channels, epsilon };
+        let [width, channels] = [rows.width, rows.channels].map(|values| form.units(values) as u32);
+        let params = kernel::Params { rows: units.len() as u32, width, channels, epsilon };
         let tensors = kernel::Forward { x, mean, variance, gamma, beta, gates: epilogue.gates(mean), y };
-        lowering.push(tensors.call(params, overrides, channel_tiles(units.len(), rows.width)));
+        lowering.push(tensors.call(form, params, overrides, channel_tiles(form, units.len(), rows.width)));
     }
 }
 

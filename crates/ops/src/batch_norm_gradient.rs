@@ -1,6 +1,6 @@
 //! `dgamma = sum of dy (x - mean) / s`, `dbeta = sum of dy`, `dx = gamma / s (dy - dbeta / R - (x - mean) / s dgamma / R)`.
 
-use kiln_graph::{Array, Error, Lowering, Op, Result, Step, TensorType, Window};
+use kiln_graph::{Array, Error, Form, Lowering, Op, Result, Step, TensorType, Window};
 
 use crate::batch_norm::variances;
 use crate::case::Case;
@@ -30,11 +30,11 @@ pub struct BatchNormInputGradient {
 }
 
 /// The parameters of a call on `of_them` of the rows.
-fn params(rows: &Rows, of_them: usize, epsilon: f32) -> kernel::Params {
+fn params(rows: &Rows, of_them: usize, form: Form, epsilon: f32) -> kernel::Params {
     kernel::Params {
         rows: of_them as u32,
-        width: rows.width as u32,
-        channels: rows.channels as u32,
+        width: form.units(rows.width) as u32,
+        channels: form.units(rows.channels) as u32,
         chunk: rows.chunk() as u32,
         epsilon,
         count: rows.count() as f32,
@@ -74,13 +74,14 @@ impl Op for BatchNormSums {
         let parts = TensorType::f32([rows.parts(), rows.channels]);
         let [dgammas, dbetas] = [parts.clone(), parts].map(|ty| lowering.scratch(ty));
         let overrides = kernel::Overrides { scale: false };
+        let form = lowering.form([rows.channels]);
         let (chunk, width) = (rows.chunk() * rows.width, rows.width);
         let cut = [(x, chunk), (dy, chunk), (dgammas, width), (dbetas, width)];
         for Window { units, parts: [x, dy, dgammas, dbetas] } in lowering.windows(rows.chunks(), cut) {
-            let workgroups = channel_chunks(units.len(), width);
-            let params = params(&rows, lowering.shape(x).elements() / width, self.epsilon);
+            let workgroups = channel_chunks(form, units.len(), width);
+            let params = params(&rows, lowering.shape(x).elements() / width, form, self.epsilon);
             let tensors = kernel::Sums { x, dy, mean, variance, dgammas, dbetas };
-            lowering.push(tensors.call(params, overrides, workgroups));
+            lowering.push(tensors.call(form, params, overrides, workgroups));
         }
         for (parts, sum) in [(dgammas, dgamma), (dbetas, dbeta)] {
             sum_rows(lowering, parts, sum, [rows.parts(), rows.channels], 1.0);
@@ -136,6 +137,7 @@ impl Op for BatchNormInputGradient {
         let gamma = if self.scale { lowering.inputs()[2] } else { variance };
         let rows = Rows::of(lowering.shape(dy));
         let overrides = kernel::Overrides { scale: self.scale };
+        let form = lowering.form([rows.channels]);
         let width = rows.width;
         let of_batch = match lowering.inputs()[2 + usize::from(self.scale)..] {
             [x, mean, dgamma, dbeta] => Some([x, mean, dgamma, dbeta]),
@@ -143,13 +145,14 @@ impl Op for BatchNormInputGradient {
         };
         let cut = [of_batch.map_or(dy, |[x, ..]| x), dy, dx].map(|tensor| (tensor, width));
         for Window { units, parts: [x, dy, dx] } in lowering.windows(rows.rows, cut) {
-            let (params, workgroups) = (params(&rows, units.len(), self.epsilon), channel_tiles(units.len(), width));
+            let params = params(&rows, units.len(), form, self.epsilon);
+            let workgroups = channel_tiles(form, units.len(), width);
             lowering.push(match of_batch {
                 Some([_, mean, dgamma, dbeta]) => {
                     let tensors = kernel::Gradient { x, dy, mean, variance, gamma, dgamma, dbeta, dx };
-                    tensors.call(params, overrides, workgroups)
+                    tensors.call(form, params, overrides, workgroups)
                 }
-                None => kernel::GradientOfGiven { dy, variance, gamma, dx }.call(params, overrides, workgroups),
+                None => kernel::GradientOfGiven { dy, variance, gamma, dx }.call(form, params, overrides, workgroups),
             });
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! `z = f(x, y)`, element by element, with axes of extent 1 repeated (broadcasting).
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Shape, Step, Tensor, TensorType};
+use kiln_graph::{Array, DType, Error, Form, Gradient, Lowering, Op, Pieces, Result, Shape, Step, Tensor, TensorType};
 
 use crate::axes::{Axis, Grid, axes, broadcast, each, merged};
 use crate::case::Case;
@@ -149,7 +149,7 @@ pub(crate) fn combine(
     (function, factors): (u32, [f32; 2]),
 ) {
     let overrides = kernel::Overrides { function, first: true };
-    let workgroups = channel_tiles(grid.rows(), grid.width);
+    let workgroups = channel_tiles(Form::Values, grid.rows(), grid.width);
     lowering.push(kernel::Forward { x, y, z }.call(params(grid, factors), overrides, workgroups));
 }
 
@@ -311,7 +311,7 @@ impl Op for BinaryGradient {
             ..params(&two, self.function.factors())
         };
         let overrides = kernel::Overrides { function: self.function.code(), first: self.input == 0 };
-        let workgroups = channel_chunks(grid.rows() * chunks, grid.width);
+        let workgroups = channel_chunks(Form::Values, grid.rows() * chunks, grid.width);
         let sums = match chunks {
             1 => dx,
             _ => lowering.scratch(TensorType::f32([chunks, results])),

@@ -1,6 +1,6 @@
 //! `y[…, first_i + c] = x_i[…, c]`: tensors concatenated along their last axis.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Shape, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Form, Gradient, Lowering, Op, Pieces, Result, Shape, Step, TensorType};
 
 use crate::case::Case;
 use crate::kernels::concatenate as kernel;
@@ -22,6 +22,12 @@ pub struct ConcatenateGradient {
 /// All extents but the last, and the last.
 fn split(shape: &Shape) -> Option<(&[usize], usize)> {
     shape.split_last().map(|(&channels, outer)| (outer, channels))
+}
+
+/// The parameters for a part of so many channels, from the first one in all of them.
+pub(crate) fn params(form: Form, pixels: usize, [channels, all, first]: [usize; 3]) -> kernel::Params {
+    let [channels, all, first] = [channels, all, first].map(|values| form.units(values) as u32);
+    kernel::Params { pixels: pixels as u32, channels, all, first }
 }
 
 impl Op for Concatenate {
@@ -53,9 +59,9 @@ impl Op for Concatenate {
         for x in inputs {
             let channels = lowering.shape(x).last().copied().unwrap_or(1);
             let pixels = lowering.shape(x).elements() / channels.max(1);
-            let [count, part, whole, begin] = [pixels, channels, all, first].map(|n| n as u32);
-            let params = kernel::Params { pixels: count, channels: part, all: whole, first: begin };
-            lowering.push(kernel::Forward { x, y }.call(params, channel_tiles(pixels, channels)));
+            let form = lowering.form([channels, all, first]);
+            let params = params(form, pixels, [channels, all, first]);
+            lowering.push(kernel::Forward { x, y }.call(form, params, channel_tiles(form, pixels, channels)));
             first += channels;
         }
         Ok(())
@@ -116,9 +122,9 @@ impl Op for ConcatenateGradient {
         let (dy, dx) = (lowering.inputs()[0], lowering.outputs()[0]);
         let all = lowering.shape(dy).last().copied().unwrap_or(1);
         let pixels = lowering.shape(dy).elements() / all.max(1);
-        let [count, part, whole, first] = [pixels, self.channels, all, self.first].map(|n| n as u32);
-        let params = kernel::Params { pixels: count, channels: part, all: whole, first };
-        lowering.push(kernel::Gradient { dy, dx }.call(params, channel_tiles(pixels, self.channels)));
+        let form = lowering.form([self.channels, all, self.first]);
+        let params = params(form, pixels, [self.channels, all, self.first]);
+        lowering.push(kernel::Gradient { dy, dx }.call(form, params, channel_tiles(form, pixels, self.channels)));
         Ok(())
     }
 

@@ -1,12 +1,12 @@
 //! The geometry of depthwise convolutions, and the call that their forward pass and their input gradient share.
 
-use kiln_graph::{Lowering, Tensor, linear_workgroups};
+use kiln_graph::{Form, Lowering, Tensor};
 
 use crate::fused::Epilogue;
+use crate::kernels::depthwise_conv2d as kernel;
 use crate::kernels::lib::depthwise::Overrides;
 use crate::kernels::lib::depthwise_convolve::{self, Params};
-use crate::kernels::{depthwise_conv2d as kernel, depthwise_conv2d_quads as quads};
-use crate::tiles::spread;
+use crate::tiles::channel_chunks;
 use crate::window::{Padding, SlidingWindow, dilated};
 
 /// A sliding window with dilation, in pixels. The window's size is its number of taps.
@@ -45,16 +45,11 @@ impl DilatedWindow {
         }
     }
 
-    /// The overrides of `shaders/lib/depthwise.wgsl` for this number of values per pixel.
-    pub(crate) fn overrides(&self, channels: usize) -> Overrides {
+    /// The overrides of `shaders/lib/depthwise.wgsl` for this number of channels.
+    pub(crate) fn overrides(&self, form: Form, channels: usize) -> Overrides {
         let [dilation_y, dilation_x] = self.dilation.map(|n| n as u32);
-        Overrides { channels: channels as u32, dilation_y, dilation_x }
+        Overrides { channels: form.units(channels) as u32, dilation_y, dilation_x }
     }
-}
-
-/// Whether a device computes four adjacent channels at once.
-pub(crate) fn in_quads(lowering: &Lowering, channels: usize) -> bool {
-    lowering.limits().gpu_kernels && channels.is_multiple_of(4)
 }
 
 /// A depthwise convolution or its input gradient.
@@ -84,26 +79,16 @@ impl Convolve {
         let params = Params { count: count as u32, tiles: tiles as u32 };
         let convolve = depthwise_convolve::Overrides { transposed, has_bias: bias.is_some() };
         let (bias, gates) = (bias.unwrap_or(weights), epilogue.gates(weights));
-        let (epilogue, sliding) = (epilogue.overrides(), window.window.overrides());
-        lowering.push(if in_quads(lowering, channels) {
-            let overrides = quads::Overrides {
-                depthwise: window.overrides(channels / 4),
-                depthwise_convolve: convolve,
-                epilogue,
-                window: sliding,
-            };
-            let workgroups = linear_workgroups(count * channels / 4, 256);
-            quads::Forward { source, weights, bias, gates, result }.call(params, overrides, workgroups)
-        } else {
-            let overrides = kernel::Overrides {
-                depthwise: window.overrides(channels),
-                depthwise_convolve: convolve,
-                epilogue,
-                window: sliding,
-            };
-            let workgroups = spread(count, kernel::PIXEL_GROUPS, channels, kernel::LANES);
-            kernel::Forward { source, weights, bias, gates, result }.call(params, overrides, workgroups)
-        });
+        let form = lowering.form([channels]);
+        let overrides = kernel::Overrides {
+            depthwise: window.overrides(form, channels),
+            depthwise_convolve: convolve,
+            epilogue: epilogue.overrides(),
+            window: window.window.overrides(),
+        };
+        let workgroups = channel_chunks(form, count, channels);
+        lowering
+            .push(kernel::Forward { source, weights, bias, gates, result }.call(form, params, overrides, workgroups));
         Ok(())
     }
 }

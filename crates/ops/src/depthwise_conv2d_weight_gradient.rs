@@ -1,10 +1,10 @@
 //! `dkernel[r, s, c] = sum over n, oy, ox of x[n, oy*stride_y + r*dilation_y - top, ox*stride_x + s*dilation_x - left, c]
 //! dy[n, oy, ox, c]`.
 
-use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Step, TensorType, Window, linear_workgroups};
+use kiln_graph::{Array, DType, Error, Form, Lowering, Op, Result, Step, TensorType, Window, linear_workgroups};
 
 use crate::case::Case;
-use crate::depthwise::{DilatedWindow, Geometry, geometries, in_quads};
+use crate::depthwise::{DilatedWindow, Geometry, geometries};
 use crate::kernels::lib::depthwise_weight_gradient::Params;
 use crate::kernels::{depthwise_conv2d_weight_gradient as kernel, depthwise_conv2d_weight_gradient_quads as quads};
 use crate::sum::sum_rows;
@@ -115,14 +115,19 @@ impl Op for DepthwiseConv2dWeightGradient {
                 [images * height, unit * height, rows, of_unit, chunks].map(|n| n as u32);
             let params = Params { rows: rows_of_part, unit, chunk, unit_chunks, chunks: chunks32 };
             let sliding = window.window.overrides();
-            lowering.push(if in_quads(lowering, channels) {
-                let overrides = quads::Overrides { depthwise: window.overrides(channels / 4), window: sliding };
-                let workgroups = linear_workgroups(chunks * taps * channels / 4, 256);
-                quads::Forward { x, dy, partial }.call(params, overrides, workgroups)
-            } else {
-                let overrides = kernel::Overrides { depthwise: window.overrides(channels), window: sliding };
-                let workgroups = spread(chunks, 1, channels, kernel::LANES);
-                kernel::Forward { x, dy, partial }.call(params, overrides, workgroups)
+            let form = lowering.form([channels]);
+            let depthwise = window.overrides(form, channels);
+            lowering.push(match form {
+                Form::Quads => {
+                    let workgroups = linear_workgroups(chunks * taps * form.units(channels), 256);
+                    let overrides = quads::Overrides { depthwise, window: sliding };
+                    quads::Forward { x, dy, partial }.call(params, overrides, workgroups)
+                }
+                Form::Values => {
+                    let workgroups = spread(chunks, 1, channels, kernel::LANES);
+                    let overrides = kernel::Overrides { depthwise, window: sliding };
+                    kernel::Forward { x, dy, partial }.call(params, overrides, workgroups)
+                }
             });
         }
         if chunks > 1 {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use kiln_graph::{
-    Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Shape, Step, Tensor, TensorType, linear_workgroups,
+    Array, DType, Error, Form, Gradient, Lowering, Op, Pieces, Result, Shape, Step, Tensor, TensorType,
+    linear_workgroups,
 };
 
 use crate::case::Case;
@@ -260,7 +261,11 @@ impl Op for GroupNormSums {
         let [dgammas, dbetas] = [0, 1].map(|_| lowering.scratch(TensorType::f32(parts.clone())));
         let overrides = kernel::Overrides { scale: false, center: false };
         let tensors = kernel::Sums { x, dy, means, inverses, dgammas, dbetas };
-        lowering.push(tensors.call(params(extents, self.groups, 0.0), overrides, channel_chunks(chunks, channels)));
+        lowering.push(tensors.call(
+            params(extents, self.groups, 0.0),
+            overrides,
+            channel_chunks(Form::Values, chunks, channels),
+        ));
         for (parts, sum) in [dgammas, dbetas].into_iter().zip(outputs) {
             sum_rows(lowering, parts, sum, [chunks, channels], 1.0);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Form, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::fused::{self, Epilogue, HasEpilogue};
@@ -30,8 +30,12 @@ pub struct MaxPool2dGradient {
     pub pool: MaxPool2d,
 }
 
-fn overrides(window: &SlidingWindow, channels: usize, epilogue: Epilogue) -> kernel::Overrides {
-    kernel::Overrides { channels: channels as u32, epilogue: epilogue.overrides(), window: window.overrides() }
+fn overrides(window: &SlidingWindow, form: Form, channels: usize, epilogue: Epilogue) -> kernel::Overrides {
+    kernel::Overrides {
+        channels: form.units(channels) as u32,
+        epilogue: epilogue.overrides(),
+        window: window.overrides(),
+    }
 }
 
 fn params(pixels: usize) -> kernel::Params {
@@ -65,9 +69,9 @@ impl Op for MaxPool2d {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let (window, [_, _, _, channels]) = self.window(&lowering.input_types())?;
         let pixels = lowering.shape(y).elements() / channels.max(1);
-        let overrides = overrides(&window, channels, Epilogue::Plain);
-        let params = params(pixels);
-        lowering.push(kernel::Forward { x, y }.call(params, overrides, channel_tiles(pixels, channels)));
+        let form = lowering.form([channels]);
+        let (params, overrides) = (params(pixels), overrides(&window, form, channels, Epilogue::Plain));
+        lowering.push(kernel::Forward { x, y }.call(form, params, overrides, channel_tiles(form, pixels, channels)));
         Ok(())
     }
 
@@ -173,17 +177,18 @@ impl HasEpilogue for MaxPool2dGradient {
     fn lower_with(&self, lowering: &mut Lowering, epilogue: Epilogue) -> Result<()> {
         let (x, dy, dx) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let (window, [images, _, _, channels]) = self.window(&lowering.input_types()[..self.arity()])?;
-        let overrides = overrides(&window, channels, epilogue);
+        let form = lowering.form([channels]);
+        let overrides = overrides(&window, form, channels, epilogue);
         let gates = epilogue.gates(dy);
         let apart = (0..2).all(|axis| window.size[axis] <= window.strides[axis]);
         let pixels = match apart {
             true => images * (0..2).map(|axis| window.cells(axis)).product::<usize>(),
             false => images * window.pixels().0,
         };
-        let (params, workgroups) = (params(pixels), channel_tiles(pixels, channels));
+        let (params, workgroups) = (params(pixels), channel_tiles(form, pixels, channels));
         lowering.push(match apart {
-            true => kernel::GradientApart { x, dy, gates, dx }.call(params, overrides, workgroups),
-            false => kernel::Gradient { x, dy, gates, dx }.call(params, overrides, workgroups),
+            true => kernel::GradientApart { x, dy, gates, dx }.call(form, params, overrides, workgroups),
+            false => kernel::Gradient { x, dy, gates, dx }.call(form, params, overrides, workgroups),
         });
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! `mean[c] = sum over r of x[r, c] / R`, `variance[c] = sum over r of (x[r, c] - mean[c])² / R`.
 
-use kiln_graph::{Array, DType, Error, Lowering, Op, Result, Shape, Step, Tensor, TensorType, Window};
+use kiln_graph::{Array, DType, Error, Form, Lowering, Op, Result, Shape, Step, Tensor, TensorType, Window};
 
 use crate::case::Case;
 use crate::kernels::moments as kernel;
@@ -61,10 +61,10 @@ impl Rows {
 /// Pushes the calls that compute the moments of `x`: one over chunks of rows, and one that merges them.
 pub(crate) fn moments(lowering: &mut Lowering, x: Tensor, mean: Tensor, variance: Tensor) {
     let rows = Rows::of(lowering.shape(x));
-    let params = |count: usize| kernel::Params {
+    let params = |form: Form, count: usize| kernel::Params {
         rows: count as u32,
-        width: rows.width as u32,
-        channels: rows.channels as u32,
+        width: form.units(rows.width) as u32,
+        channels: form.units(rows.channels) as u32,
         chunk: rows.chunk() as u32,
         parts: rows.parts() as u32,
         count: rows.count() as u32,
@@ -72,14 +72,18 @@ pub(crate) fn moments(lowering: &mut Lowering, x: Tensor, mean: Tensor, variance
     let parts = TensorType::f32([rows.parts(), rows.channels]);
     let [means, squares] = [parts.clone(), parts].map(|ty| lowering.scratch(ty));
     let Rows { width, .. } = rows;
+    let form = lowering.form([rows.channels]);
     let cut = [(x, rows.chunk() * width), (means, width), (squares, width)];
     for Window { units, parts: [x, means, squares] } in lowering.windows(rows.chunks(), cut) {
-        let workgroups = channel_chunks(units.len(), width);
+        let workgroups = channel_chunks(form, units.len(), width);
         let count = lowering.shape(x).elements() / width;
-        lowering.push(kernel::Chunks { x, means, squares }.call(params(count), workgroups));
+        lowering.push(kernel::Chunks { x, means, squares }.call(form, params(form, count), workgroups));
     }
     let merge = kernel::Merge { part_means: means, part_squares: squares, mean, variance };
-    lowering.push(merge.call(params(rows.rows), [rows.channels.div_ceil(LANES) as u32, 1, 1]));
+    lowering.push(
+        merge
+            .call(params(Form::Values, rows.rows), [rows.channels.div_ceil(kernel::MERGE_LANES as usize) as u32, 1, 1]),
+    );
 }
 
 /// Mean and variance of each channel, in f64.

@@ -49,8 +49,9 @@ impl Op for Relu {
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
-        let count = lowering.shape(x).elements();
-        lowering.push(kernel::Forward { x, y }.call(self.params(count), linear_workgroups(count, 256)));
+        let form = lowering.form([lowering.shape(x).elements()]);
+        let count = form.units(lowering.shape(x).elements());
+        lowering.push(kernel::Forward { x, y }.call(form, self.params(count), linear_workgroups(count, 256)));
         Ok(())
     }
 
@@ -93,8 +94,13 @@ impl Op for ReluGradient {
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, dy, dx) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
-        let count = lowering.shape(x).elements();
-        lowering.push(kernel::Gradient { x, dy, dx }.call(self.relu.params(count), linear_workgroups(count, 256)));
+        let form = lowering.form([lowering.shape(x).elements()]);
+        let count = form.units(lowering.shape(x).elements());
+        lowering.push(kernel::Gradient { x, dy, dx }.call(
+            form,
+            self.relu.params(count),
+            linear_workgroups(count, 256),
+        ));
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! `y[n, v, u] = x` at `((v + 1/2) H / OH - 1/2, (u + 1/2) W / OW - 1/2)`: images of another size.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Form, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::kernels::resize as kernel;
@@ -104,7 +104,11 @@ impl Op for Resize {
         let [_, height, width, channels] = lowering.dims(x)?;
         let pixels = lowering.shape(y).elements() / channels;
         let params = self.params(pixels, channels, [height, width]);
-        lowering.push(kernel::Forward { x, y }.call(params, self.overrides(), channel_tiles(pixels, channels)));
+        lowering.push(kernel::Forward { x, y }.call(
+            params,
+            self.overrides(),
+            channel_tiles(Form::Values, pixels, channels),
+        ));
         Ok(())
     }
 
@@ -161,7 +165,11 @@ impl Op for ResizeGradient {
         let [_, _, _, channels] = lowering.dims(dy)?;
         let pixels = lowering.shape(dx).elements() / channels;
         let (params, overrides) = (self.resize.params(pixels, channels, self.image), self.resize.overrides());
-        lowering.push(kernel::Gradient { dy, dx }.call(params, overrides, channel_tiles(pixels, channels)));
+        lowering.push(kernel::Gradient { dy, dx }.call(
+            params,
+            overrides,
+            channel_tiles(Form::Values, pixels, channels),
+        ));
         Ok(())
     }
 

@@ -48,23 +48,24 @@ impl Op for RmsProp {
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let gradients = lowering.inputs()[0];
         let (parameters, velocity) = (lowering.outputs()[0], lowering.outputs()[1]);
-        let count = lowering.shape(gradients).elements();
+        let form = lowering.form([lowering.shape(gradients).elements()]);
+        let count = form.units(lowering.shape(gradients).elements());
         let RmsProp { rho, momentum, inner, outer, .. } = *self;
         let gain = (1.0 - rho) as f32;
         let params = kernel::Params { count: count as u32, rho: rho as f32, gain, inner, outer, momentum };
         let workgroups = linear_workgroups(count, 256);
         lowering.push(match (self.centered, &lowering.outputs()[2..]) {
             (false, &[momentum]) => {
-                kernel::WithMomentum { gradients, parameters, velocity, momentum }.call(params, workgroups)
+                kernel::WithMomentum { gradients, parameters, velocity, momentum }.call(form, params, workgroups)
             }
             (true, &[average]) => {
-                kernel::Centered { gradients, parameters, velocity, average }.call(params, workgroups)
+                kernel::Centered { gradients, parameters, velocity, average }.call(form, params, workgroups)
             }
             (true, &[momentum, average]) => {
                 kernel::CenteredWithMomentum { gradients, parameters, velocity, momentum, average }
-                    .call(params, workgroups)
+                    .call(form, params, workgroups)
             }
-            _ => kernel::Plain { gradients, parameters, velocity }.call(params, workgroups),
+            _ => kernel::Plain { gradients, parameters, velocity }.call(form, params, workgroups),
         });
         Ok(())
     }

@@ -33,8 +33,9 @@ impl Op for ScaleAdd {
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (x, y, z) = (lowering.inputs()[0], lowering.inputs()[1], lowering.outputs()[0]);
         let count = lowering.shape(x).elements();
-        let params = kernel::Params { count: count as u32, a: self.a, b: self.b };
-        lowering.push(kernel::Forward { x, y, z }.call(params, linear_workgroups(count, 256)));
+        let form = lowering.form([count]);
+        let params = kernel::Params { count: form.units(count) as u32, a: self.a, b: self.b };
+        lowering.push(kernel::Forward { x, y, z }.call(form, params, linear_workgroups(form.units(count), 256)));
         Ok(())
     }
 

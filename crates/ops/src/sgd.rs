@@ -33,13 +33,16 @@ impl Op for Sgd {
 
     fn lower(&self, lowering: &mut Lowering) -> Result<()> {
         let (gradients, parameters) = (lowering.inputs()[0], lowering.outputs()[0]);
-        let count = lowering.shape(gradients).elements();
+        let form = lowering.form([lowering.shape(gradients).elements()]);
+        let count = form.units(lowering.shape(gradients).elements());
         let params = kernel::Params { count: count as u32, momentum: self.momentum };
         let overrides = kernel::Overrides { nesterov: self.nesterov };
         let workgroups = linear_workgroups(count, 256);
         lowering.push(match lowering.outputs().get(1) {
-            None => kernel::Plain { gradients, parameters }.call(params, overrides, workgroups),
-            Some(&velocity) => kernel::Momentum { gradients, parameters, velocity }.call(params, overrides, workgroups),
+            None => kernel::Plain { gradients, parameters }.call(form, params, overrides, workgroups),
+            Some(&velocity) => {
+                kernel::Momentum { gradients, parameters, velocity }.call(form, params, overrides, workgroups)
+            }
         });
         Ok(())
     }

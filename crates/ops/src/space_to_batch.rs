@@ -1,6 +1,6 @@
 //! `y[n, p, q, h, w, c] = x[n, h*block_y + p - top, w*block_x + q - left, c]`, 0 outside of x; and the inverse.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Form, Gradient, Lowering, Op, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::kernels::space_to_batch as kernel;
@@ -149,7 +149,11 @@ impl Op for SpaceToBatch {
         let [grids, rows, columns, channels] = extents.grids;
         let pixels = grids * rows * columns;
         let params = kernel::Params { pixels: pixels as u32 };
-        lowering.push(kernel::Forward { x, y }.call(params, extents.overrides(), channel_tiles(pixels, channels)));
+        lowering.push(kernel::Forward { x, y }.call(
+            params,
+            extents.overrides(),
+            channel_tiles(Form::Values, pixels, channels),
+        ));
         Ok(())
     }
 
@@ -202,7 +206,11 @@ impl Op for BatchToSpace {
         let [images, height, width, channels] = extents.images;
         let pixels = images * height * width;
         let params = kernel::Params { pixels: pixels as u32 };
-        lowering.push(kernel::Gradient { dy, dx }.call(params, extents.overrides(), channel_tiles(pixels, channels)));
+        lowering.push(kernel::Gradient { dy, dx }.call(
+            params,
+            extents.overrides(),
+            channel_tiles(Form::Values, pixels, channels),
+        ));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
-use crate::concatenate::{Concatenate, ConcatenateGradient};
+use crate::concatenate::{Concatenate, ConcatenateGradient, params};
 use crate::fill::Fill;
 use crate::kernels::concatenate as kernel;
 use crate::tiles::channel_tiles;
@@ -53,9 +53,9 @@ impl Op for Split {
         let (dy, all) = (lowering.inputs()[0], channels * self.parts);
         let pixels = lowering.shape(dy).elements() / all.max(1);
         for (part, dx) in lowering.outputs().to_vec().into_iter().enumerate() {
-            let [pixels32, channels32, all, first] = [pixels, channels, all, part * channels].map(|n| n as u32);
-            let params = kernel::Params { pixels: pixels32, channels: channels32, all, first };
-            lowering.push(kernel::Gradient { dy, dx }.call(params, channel_tiles(pixels, channels)));
+            let form = lowering.form([channels]);
+            let params = params(form, pixels, [channels, all, part * channels]);
+            lowering.push(kernel::Gradient { dy, dx }.call(form, params, channel_tiles(form, pixels, channels)));
         }
         Ok(())
     }

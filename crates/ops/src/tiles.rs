@@ -1,6 +1,6 @@
 //! Tilings of kernels along rows and columns.
 
-use kiln_graph::{Kernel, Limits, Lowering, Precision, Tensor};
+use kiln_graph::{Form, Kernel, Limits, Lowering, Precision, Tensor, linear_workgroups};
 
 use crate::kernels::{conv2d, conv2d_subgroup, global_max_pool2d, lib, matmul, max_pool2d, moments};
 use crate::round_f16::rounded;
@@ -153,9 +153,18 @@ pub(crate) fn shared_tiles(rows: usize, columns: usize) -> QuadTiles {
     QuadTiles { lanes, workgroups: spread(rows, rows_each, columns, 4 * lanes) }
 }
 
-/// Pixels by channels, as in `shaders/lib/channels.wgsl`.
-pub(crate) fn channel_tiles(pixels: usize, channels: usize) -> [u32; 3] {
-    spread(pixels, max_pool2d::PIXELS, channels, max_pool2d::LANES)
+/// Invocations of a workgroup, as in `shaders/lib/channels_quads.wgsl`.
+const QUAD_LANES: u32 = 64;
+
+/// Pixels by channels, as in `shaders/lib/channels.wgsl`, or in quads as in `shaders/lib/channels_quads.wgsl`.
+pub(crate) fn channel_tiles(form: Form, pixels: usize, channels: usize) -> [u32; 3] {
+    match form {
+        Form::Values => spread(pixels, max_pool2d::PIXELS, channels, max_pool2d::LANES),
+        Form::Quads => {
+            let groups = pixels.div_ceil(max_pool2d::INVOCATION_PIXELS as usize);
+            linear_workgroups(groups * form.units(channels), QUAD_LANES)
+        }
+    }
 }
 
 /// Images by channels, as in `shaders/lib/image_channels.wgsl`.
@@ -163,9 +172,12 @@ pub(crate) fn image_channel_tiles(images: usize, channels: usize) -> [u32; 3] {
     spread(images, global_max_pool2d::IMAGES, channels, global_max_pool2d::LANES)
 }
 
-/// Chunks of rows by columns, as in `shaders/moments.wgsl`: one invocation per column of a chunk.
-pub(crate) fn channel_chunks(chunks: usize, columns: usize) -> [u32; 3] {
-    spread(chunks, moments::PIXEL_GROUPS, columns, moments::LANES)
+/// As [`channel_tiles`], with one row or chunk of rows per invocation.
+pub(crate) fn channel_chunks(form: Form, chunks: usize, columns: usize) -> [u32; 3] {
+    match form {
+        Form::Values => spread(chunks, moments::PIXEL_GROUPS, columns, moments::LANES),
+        Form::Quads => linear_workgroups(chunks * form.units(columns), QUAD_LANES),
+    }
 }
 
 #[cfg(test)]

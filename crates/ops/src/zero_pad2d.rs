@@ -1,6 +1,6 @@
 //! `y[n, top + h, left + w, c] = x[n, h, w, c]`, 0 elsewhere.
 
-use kiln_graph::{Array, DType, Error, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
+use kiln_graph::{Array, DType, Error, Form, Gradient, Lowering, Op, Pieces, Result, Step, TensorType};
 
 use crate::case::Case;
 use crate::kernels::zero_pad2d as kernel;
@@ -47,10 +47,10 @@ impl ZeroPad2d {
     }
 
     /// A kernel's parameters for `rows` rows of its output.
-    fn params(&self, [x, y]: [[usize; 4]; 2], rows: usize) -> kernel::Params {
+    fn params(&self, form: Form, [x, y]: [[usize; 4]; 2], rows: usize) -> kernel::Params {
         let [[top, _], [left, _]] = self.padding;
         let [rows, height, out_height] = [rows, x[1], y[1]].map(|n| n as u32);
-        let [columns, out_columns, left] = [x[2], y[2], left].map(|n| (n * x[3]) as u32);
+        let [columns, out_columns, left] = [x[2], y[2], left].map(|n| form.units(n * x[3]) as u32);
         kernel::Params { rows, height, out_height, columns, out_columns, top: top as u32, left }
     }
 }
@@ -82,7 +82,9 @@ impl Op for ZeroPad2d {
         let (x, y) = (lowering.inputs()[0], lowering.outputs()[0]);
         let extents @ [_, padded] = self.images(&lowering.input_types())?;
         let (rows, columns) = (padded[0] * padded[1], padded[2] * padded[3]);
-        lowering.push(kernel::Forward { x, y }.call(self.params(extents, rows), channel_tiles(rows, columns)));
+        let form = lowering.form([padded[3]]);
+        let params = self.params(form, extents, rows);
+        lowering.push(kernel::Forward { x, y }.call(form, params, channel_tiles(form, rows, columns)));
         Ok(())
     }
 
@@ -143,7 +145,9 @@ impl Op for ZeroPad2dGradient {
         let (dy, dx) = (lowering.inputs()[0], lowering.outputs()[0]);
         let extents @ [x, _] = self.images(&lowering.input_types())?;
         let (rows, columns) = (x[0] * x[1], x[2] * x[3]);
-        lowering.push(kernel::Gradient { dy, dx }.call(self.pad.params(extents, rows), channel_tiles(rows, columns)));
+        let form = lowering.form([x[3]]);
+        let params = self.pad.params(form, extents, rows);
+        lowering.push(kernel::Gradient { dy, dx }.call(form, params, channel_tiles(form, rows, columns)));
         Ok(())
     }
 

@@ -5,6 +5,7 @@ mod conventions;
 mod emission;
 mod imports;
 mod native;
+mod quads;
 mod reflection;
 mod validation;
 

@@ -1,4 +1,4 @@
-// Shared by the kernels of a depthwise convolution. A kernel defines Value: one channel or four adjacent ones.
+// Shared by the kernels of a depthwise convolution. A Value is one channel or four adjacent ones (value.wgsl).
 #import window
 
 override channels: u32;   // C, in Values

@@ -3,9 +3,9 @@
 // One invocation computes a channel of 7 pixels of a row: a weight is loaded once for all of them, and the maps of networks
 // for images of 224 x 224 are multiples of 7 wide. In a strided gradient they have the same offset modulo the stride: such
 // pixels have the same taps, and adjacent source pixels.
-// The importing file defines `finished`, which applies the epilogue to a value.
 #import depthwise
 #import epilogue
+#import value
 
 override transposed: bool;
 override has_bias: bool; // else the bias is bound but not read
@@ -21,7 +21,7 @@ const NOWHERE: u32 = 0xffffffffu;
 @group(0) @binding(0) var<storage, read> source: array<Value>;       // [N, H, W, C]; [N, OH, OW, C] if transposed
 @group(0) @binding(1) var<storage, read> weights: array<Value>;      // [R, S, C]
 @group(0) @binding(2) var<storage, read> bias: array<Value>;         // [C]
-@group(0) @binding(3) var<storage, read> gates: array<f32>;          // as result; bound but not read without a gate
+@group(0) @binding(3) var<storage, read> gates: array<Value>;        // as result; bound but not read without a gate
 @group(0) @binding(4) var<storage, read_write> result: array<Value>; // [N, OH, OW, C]; [N, H, W, C] if transposed
 @group(0) @binding(5) var<uniform> params: Params;
 
@@ -45,7 +45,7 @@ fn add_inside(sum: Value, row: u32, x: u32, source_columns: u32, c: u32, w: Valu
 fn store(row: u32, column: u32, columns: u32, c: u32, v: Value) {
     if column < columns && c < channels {
         let at = (row + column) * channels + c;
-        result[at] = finished(at, v);
+        result[at] = finish(at, v);
     }
 }
 

@@ -1,6 +1,7 @@
 // The function applied to a value before it is stored, which saves a pass over memory. The importing file binds
 // `gates`, in the layout of its result.
 #import nan
+#import value
 
 const PLAIN: u32 = 0u;
 const RELU: u32 = 1u;          // max(v, 0)
@@ -8,7 +9,7 @@ const RELU_GRADIENT: u32 = 2u; // v where the gate is above 0, else 0
 
 override epilogue: u32;
 
-fn finish(at: u32, v: f32) -> f32 {
+fn finish(at: u32, v: Value) -> Value {
     if epilogue == RELU {
         return relu_or_nan(v);
     }
