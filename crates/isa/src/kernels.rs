@@ -102,7 +102,8 @@ fn plans(network: Network) -> Result<Vec<Plan>> {
     let shape = model.input_shape().clone();
     let data = |count: usize| {
         let (values, labels) = (vec![0; count * shape.elements()], Labels::index(vec![0; count], classes));
-        Dataset::from_u8(shape.clone(), values, labels).map_err(|error| error.to_string())
+        let dataset = Dataset::from_u8(shape.clone(), values, labels).map_err(|error| error.to_string())?;
+        Ok::<_, String>(dataset.rescaled(1.0, 0.0)) // as a network that scales pictures itself expects
     };
     let (samples, single) = (data(batch)?, data(1)?);
     let mut run = || {

@@ -27,6 +27,7 @@ pub(crate) enum Package {
     Ops,
     Initializers,
     Regularizers,
+    Constraints,
 }
 
 impl Package {
@@ -37,6 +38,7 @@ impl Package {
             Package::Ops => &["ops"],
             Package::Initializers => &["initializers"],
             Package::Regularizers => &["regularizers"],
+            Package::Constraints => &["constraints"],
         }
     }
 

@@ -32,6 +32,7 @@ pub mod augmentation;
 pub mod callbacks;
 mod compile;
 mod confusion_matrix;
+mod constraints;
 pub mod data;
 mod device;
 mod epochs;

@@ -33,6 +33,7 @@ ops![
     clip_by_norm,
     clip_by_value,
     concatenate,
+    constrain,
     conv2d,
     conv2d_input_gradient,
     conv2d_transpose,
@@ -123,6 +124,7 @@ pub use case::Case;
 pub use clip_by_norm::ClipByNorm;
 pub use clip_by_value::ClipByValue;
 pub use concatenate::{Concatenate, ConcatenateGradient};
+pub use constrain::{ConstrainNonNegative, ConstrainNorm};
 pub use conv2d::Conv2d;
 pub use conv2d_input_gradient::Conv2dInputGradient;
 pub use conv2d_transpose::Conv2dTranspose;

@@ -89,13 +89,7 @@ impl Layer for LayerScale {
     }
 
     fn variables(&self, _: &Shape) -> Vec<Variable> {
-        vec![Variable {
-            name: "variable",
-            shape: [self.projection_dim].into(),
-            initializer: Initializer::constant(self.init_values),
-            trainable: true,
-            regularizer: None,
-        }]
+        vec![Variable::new("variable", [self.projection_dim], Initializer::constant(self.init_values))]
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {

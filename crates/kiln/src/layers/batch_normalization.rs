@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::dense::yes;
 use super::saved::Saved;
-use super::{BuildError, Call, Initializer, Layer, Variable};
+use super::{BuildError, Call, Constraint, Initializer, Layer, Variable};
 
 /// `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`, per channel (Ioffe and Szegedy 2015).
 ///
@@ -46,6 +46,12 @@ pub struct BatchNormalization {
     /// The initializer of `moving_variance`.
     #[serde(default = "Initializer::ones")]
     pub moving_variance_initializer: Initializer,
+    /// The constraint of the `beta`, applied after each step.
+    #[serde(default)]
+    pub beta_constraint: Option<Constraint>,
+    /// The constraint of the `gamma`, applied after each step.
+    #[serde(default)]
+    pub gamma_constraint: Option<Constraint>,
 }
 
 impl Default for BatchNormalization {
@@ -60,6 +66,8 @@ impl Default for BatchNormalization {
             gamma_initializer: Initializer::ones(),
             moving_mean_initializer: Initializer::zeros(),
             moving_variance_initializer: Initializer::ones(),
+            beta_constraint: None,
+            gamma_constraint: None,
         }
     }
 }
@@ -111,6 +119,8 @@ fn axis<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<i64, 
     single.as_i64().ok_or_else(expected)
 }
 
+constraint_methods!(BatchNormalization: beta_constraint of "`beta`", gamma_constraint of "`gamma`");
+
 impl Layer for BatchNormalization {
     saved_layer!();
 
@@ -131,17 +141,12 @@ impl Layer for BatchNormalization {
 
     fn variables(&self, input: &Shape) -> Vec<Variable> {
         let shape = Shape::from([input.last().copied().unwrap_or_default()]);
-        let variable = |name, initializer, trainable| Variable {
-            name,
-            shape: shape.clone(),
-            initializer,
-            trainable,
-            regularizer: None,
-        };
-        let gamma = self.scale.then(|| variable("gamma", self.gamma_initializer, true));
-        let beta = self.center.then(|| variable("beta", self.beta_initializer, true));
-        let mean = variable("moving_mean", self.moving_mean_initializer, false);
-        let variance = variable("moving_variance", self.moving_variance_initializer, false);
+        let variable = |name, initializer| Variable::new(name, shape.clone(), initializer);
+        let gamma = || variable("gamma", self.gamma_initializer).constraint(self.gamma_constraint.clone());
+        let beta = || variable("beta", self.beta_initializer).constraint(self.beta_constraint.clone());
+        let (gamma, beta) = (self.scale.then(gamma), self.center.then(beta));
+        let mean = variable("moving_mean", self.moving_mean_initializer).trainable(false);
+        let variance = variable("moving_variance", self.moving_variance_initializer).trainable(false);
         gamma.into_iter().chain(beta).chain([mean, variance]).collect()
     }
 
@@ -168,8 +173,6 @@ impl Saved for BatchNormalization {
         json!({
             "beta_regularizer": null,
             "gamma_regularizer": null,
-            "beta_constraint": null,
-            "gamma_constraint": null,
             "synchronized": false,
             "renorm": false,
             "renorm_clipping": null,

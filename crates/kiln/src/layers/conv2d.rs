@@ -3,10 +3,10 @@ use kiln_ops::{Concatenate, Conv2d, Dilation, Padding, Split};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::convolution::{Depthwise, at_least_1, effective, grid, one, ones, strides_or_dilation, valid, variable};
+use super::convolution::{Depthwise, at_least_1, effective, grid, one, ones, strides_or_dilation, valid};
 use super::dense::yes;
 use super::saved::{Saved, padding, pair};
-use super::{Activation, BuildError, Call, Initializer, Layer, Regularizer, Variable};
+use super::{Activation, BuildError, Call, Constraint, Initializer, Layer, Regularizer, Variable};
 
 /// `y[n, h, w, k] = f(sum over r, s, c of x[n, h stride + r dilation, w stride + s dilation, c] W[r, s, c, k] + b[k])`, in
 /// each group of channels and filters separately.
@@ -52,6 +52,12 @@ pub struct Conv2D {
     /// The regularizer of the bias.
     #[serde(default)]
     pub bias_regularizer: Option<Regularizer>,
+    /// The constraint of the kernel, applied after each step.
+    #[serde(default)]
+    pub kernel_constraint: Option<Constraint>,
+    /// The constraint of the bias, applied after each step.
+    #[serde(default)]
+    pub bias_constraint: Option<Constraint>,
 }
 
 impl Conv2D {
@@ -70,6 +76,8 @@ impl Conv2D {
             bias_initializer: Initializer::zeros(),
             kernel_regularizer: None,
             bias_regularizer: None,
+            kernel_constraint: None,
+            bias_constraint: None,
         }
     }
 
@@ -125,6 +133,26 @@ impl Conv2D {
 }
 
 impl Conv2D {
+    /// The layer for `(x [N, H, W, C], kernel, bias if any)`.
+    ///
+    /// # Errors
+    /// If the tensors do not match.
+    pub(super) fn apply(&self, call: &mut Call<'_>, inputs: Vec<Tensor>) -> Result<Tensor> {
+        let Conv2D { kernel_size: size, strides, padding, .. } = *self;
+        let channels = call.shape(inputs[0]).last().copied().unwrap_or_default();
+        let dilation = effective(size, self.dilation_rate);
+        let y = if self.groups > 1 && self.groups == channels {
+            // A kernel [R, S, 1, filters] has the elements of [R, S, channels, multiplier].
+            let depthwise = Depthwise { strides, padding, dilation };
+            depthwise.apply(call, size, inputs[0], inputs[1], inputs.get(2).copied())?
+        } else if dilation == ones() {
+            self.in_groups(call, &inputs, strides, padding)?
+        } else {
+            self.in_grids(call, inputs, dilation)?
+        };
+        self.activation.apply(call, y)
+    }
+
     /// The convolution without dilation, with one op per group.
     fn in_groups(
         &self,
@@ -160,6 +188,8 @@ impl Conv2D {
     }
 }
 
+constraint_methods!(Conv2D: kernel_constraint of "kernel", bias_constraint of "bias");
+
 impl Layer for Conv2D {
     saved_layer!();
 
@@ -181,26 +211,18 @@ impl Layer for Conv2D {
         let [height, width] = self.kernel_size;
         let channels = input.last().copied().unwrap_or_default() / self.groups.max(1);
         let shape = [height, width, channels, self.filters];
-        let kernel = variable("kernel", shape, self.kernel_initializer, self.kernel_regularizer);
-        let bias = variable("bias", [self.filters], self.bias_initializer, self.bias_regularizer);
+        let kernel = Variable::new("kernel", shape, self.kernel_initializer)
+            .regularizer(self.kernel_regularizer)
+            .constraint(self.kernel_constraint.clone());
+        let bias = Variable::new("bias", [self.filters], self.bias_initializer)
+            .regularizer(self.bias_regularizer)
+            .constraint(self.bias_constraint.clone());
         if self.use_bias { vec![kernel, bias] } else { vec![kernel] }
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
-        let (inputs, size) = (call.input_and_variables(), self.kernel_size);
-        let Conv2D { strides, padding, .. } = *self;
-        let channels = call.shape(inputs[0]).last().copied().unwrap_or_default();
-        let dilation = effective(size, self.dilation_rate);
-        let y = if self.groups > 1 && self.groups == channels {
-            // A kernel [R, S, 1, filters] has the elements of [R, S, channels, multiplier].
-            let depthwise = Depthwise { strides, padding, dilation };
-            depthwise.apply(call, size, inputs[0], inputs[1], inputs.get(2).copied())?
-        } else if dilation == ones() {
-            self.in_groups(call, &inputs, strides, padding)?
-        } else {
-            self.in_grids(call, inputs, dilation)?
-        };
-        self.activation.apply(call, y)
+        let inputs = call.input_and_variables();
+        self.apply(call, inputs)
     }
 }
 
@@ -209,8 +231,6 @@ impl Saved for Conv2D {
         json!({
             "data_format": "channels_last",
             "activity_regularizer": null,
-            "kernel_constraint": null,
-            "bias_constraint": null,
         })
     }
 }

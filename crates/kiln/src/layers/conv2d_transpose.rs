@@ -3,10 +3,10 @@ use kiln_ops::{Conv2dTranspose, Dilation, Padding};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::convolution::{at_least_1, effective, extent, ones, remove_inherited, strides_or_dilation, valid, variable};
+use super::convolution::{at_least_1, effective, extent, ones, remove_inherited, strides_or_dilation, valid};
 use super::dense::yes;
 use super::saved::{Saved, padding, pair};
-use super::{Activation, BuildError, Call, Initializer, Layer, Regularizer, Variable};
+use super::{Activation, BuildError, Call, Constraint, Initializer, Layer, Regularizer, Variable};
 
 /// `y[n, h stride + r dilation - top, w stride + s dilation - left, k] = f(sum over r, s, c of x[n, h, w, c] W[r, s, k, c] +
 /// b[k])`: the transpose of a convolution ("deconvolution"), which enlarges images.
@@ -56,6 +56,12 @@ pub struct Conv2DTranspose {
     /// The regularizer of the bias.
     #[serde(default)]
     pub bias_regularizer: Option<Regularizer>,
+    /// The constraint of the kernel, applied after each step.
+    #[serde(default)]
+    pub kernel_constraint: Option<Constraint>,
+    /// The constraint of the bias, applied after each step.
+    #[serde(default)]
+    pub bias_constraint: Option<Constraint>,
 }
 
 impl Conv2DTranspose {
@@ -74,6 +80,8 @@ impl Conv2DTranspose {
             bias_initializer: Initializer::zeros(),
             kernel_regularizer: None,
             bias_regularizer: None,
+            kernel_constraint: None,
+            bias_constraint: None,
         }
     }
 
@@ -178,6 +186,8 @@ impl Conv2DTranspose {
     }
 }
 
+constraint_methods!(Conv2DTranspose: kernel_constraint of "kernel", bias_constraint of "bias");
+
 impl Layer for Conv2DTranspose {
     saved_layer!();
 
@@ -191,8 +201,12 @@ impl Layer for Conv2DTranspose {
         let [height, width] = self.kernel_size;
         let channels = input.last().copied().unwrap_or_default();
         let shape = [height, width, self.filters, channels];
-        let kernel = variable("kernel", shape, self.kernel_initializer, self.kernel_regularizer);
-        let bias = variable("bias", [self.filters], self.bias_initializer, self.bias_regularizer);
+        let kernel = Variable::new("kernel", shape, self.kernel_initializer)
+            .regularizer(self.kernel_regularizer)
+            .constraint(self.kernel_constraint.clone());
+        let bias = Variable::new("bias", [self.filters], self.bias_initializer)
+            .regularizer(self.bias_regularizer)
+            .constraint(self.bias_constraint.clone());
         if self.use_bias { vec![kernel, bias] } else { vec![kernel] }
     }
 
@@ -225,8 +239,6 @@ impl Saved for Conv2DTranspose {
         json!({
             "data_format": "channels_last",
             "activity_regularizer": null,
-            "kernel_constraint": null,
-            "bias_constraint": null,
         })
     }
 }

@@ -4,7 +4,7 @@ use kiln_graph::{Result, Shape, Tensor};
 use kiln_ops::{DepthwiseConv2d, Padding, RepeatChannels};
 use serde_json::{Map, Value};
 
-use super::{BuildError, Call, Initializer, Regularizer, Variable, window_grid};
+use super::{BuildError, Call, window_grid};
 
 pub(super) fn ones() -> [usize; 2] {
     [1, 1]
@@ -67,16 +67,6 @@ pub(super) fn at_least_1(argument: &'static str, found: usize) -> std::result::R
 /// The dilation that has an effect: along an axis with a single tap, none has.
 pub(super) fn effective(size: [usize; 2], dilation: [usize; 2]) -> [usize; 2] {
     [0, 1].map(|axis| if size[axis] == 1 { 1 } else { dilation[axis] })
-}
-
-/// A trainable variable.
-pub(super) fn variable(
-    name: &'static str,
-    shape: impl Into<Shape>,
-    initializer: Initializer,
-    regularizer: Option<Regularizer>,
-) -> Variable {
-    Variable { name, shape: shape.into(), initializer, regularizer, trainable: true }
 }
 
 /// The geometry of a depthwise convolution.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::saved::Saved;
-use super::{Activation, BuildError, Call, Initializer, Layer, Regularizer, Variable};
+use super::{Activation, BuildError, Call, Constraint, Initializer, Layer, Regularizer, Variable};
 
 /// `y = f(x W + b)` along the last axis.
 ///
@@ -32,6 +32,12 @@ pub struct Dense {
     /// The regularizer of the bias.
     #[serde(default)]
     pub bias_regularizer: Option<Regularizer>,
+    /// The constraint of the kernel, applied after each step.
+    #[serde(default)]
+    pub kernel_constraint: Option<Constraint>,
+    /// The constraint of the bias, applied after each step.
+    #[serde(default)]
+    pub bias_constraint: Option<Constraint>,
 }
 
 impl Dense {
@@ -45,6 +51,8 @@ impl Dense {
             bias_initializer: Initializer::zeros(),
             kernel_regularizer: None,
             bias_regularizer: None,
+            kernel_constraint: None,
+            bias_constraint: None,
         }
     }
 
@@ -83,6 +91,8 @@ pub(super) fn yes() -> bool {
     true
 }
 
+constraint_methods!(Dense: kernel_constraint of "kernel", bias_constraint of "bias");
+
 impl Layer for Dense {
     saved_layer!();
 
@@ -96,20 +106,12 @@ impl Layer for Dense {
 
     fn variables(&self, input: &Shape) -> Vec<Variable> {
         let features = input.last().copied().unwrap_or_default();
-        let kernel = Variable {
-            name: "kernel",
-            shape: Shape::from([features, self.units]),
-            initializer: self.kernel_initializer,
-            regularizer: self.kernel_regularizer,
-            trainable: true,
-        };
-        let bias = Variable {
-            name: "bias",
-            shape: Shape::from([self.units]),
-            initializer: self.bias_initializer,
-            regularizer: self.bias_regularizer,
-            trainable: true,
-        };
+        let kernel = Variable::new("kernel", [features, self.units], self.kernel_initializer)
+            .regularizer(self.kernel_regularizer)
+            .constraint(self.kernel_constraint.clone());
+        let bias = Variable::new("bias", [self.units], self.bias_initializer)
+            .regularizer(self.bias_regularizer)
+            .constraint(self.bias_constraint.clone());
         if self.use_bias { vec![kernel, bias] } else { vec![kernel] }
     }
 
@@ -129,8 +131,6 @@ impl Layer for Dense {
 impl Saved for Dense {
     fn fixed() -> Value {
         json!({
-            "kernel_constraint": null,
-            "bias_constraint": null,
             "quantization_config": null,
         })
     }

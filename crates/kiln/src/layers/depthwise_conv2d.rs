@@ -3,10 +3,10 @@ use kiln_ops::Padding;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::convolution::{Depthwise, at_least_1, grid, one, ones, remove_inherited, valid, variable};
+use super::convolution::{Depthwise, at_least_1, grid, one, ones, remove_inherited, valid};
 use super::dense::yes;
 use super::saved::{Saved, padding, pair};
-use super::{Activation, BuildError, Call, Initializer, Layer, Regularizer, Variable};
+use super::{Activation, BuildError, Call, Constraint, Initializer, Layer, Regularizer, Variable};
 
 /// `y[n, h, w, c M + m] = f(sum over r, s of x[n, h stride + r dilation, w stride + s dilation, c] W[r, s, c, m] + b[c M +
 /// m])`: each channel is convolved with `M` windows of its own.
@@ -53,6 +53,12 @@ pub struct DepthwiseConv2D {
     /// The regularizer of the bias.
     #[serde(default)]
     pub bias_regularizer: Option<Regularizer>,
+    /// The constraint of the depthwise kernel, applied after each step.
+    #[serde(default)]
+    pub depthwise_constraint: Option<Constraint>,
+    /// The constraint of the bias, applied after each step.
+    #[serde(default)]
+    pub bias_constraint: Option<Constraint>,
 }
 
 impl DepthwiseConv2D {
@@ -71,6 +77,8 @@ impl DepthwiseConv2D {
             bias_initializer: Initializer::zeros(),
             depthwise_regularizer: None,
             bias_regularizer: None,
+            depthwise_constraint: None,
+            bias_constraint: None,
         }
     }
 
@@ -125,6 +133,8 @@ impl DepthwiseConv2D {
     }
 }
 
+constraint_methods!(DepthwiseConv2D: depthwise_constraint of "depthwise kernel", bias_constraint of "bias");
+
 impl Layer for DepthwiseConv2D {
     saved_layer!();
 
@@ -138,8 +148,12 @@ impl Layer for DepthwiseConv2D {
         let ([height, width], multiplier) = (self.kernel_size, self.depth_multiplier);
         let channels = input.last().copied().unwrap_or_default();
         let shape = [height, width, channels, multiplier];
-        let kernel = variable("kernel", shape, self.depthwise_initializer, self.depthwise_regularizer);
-        let bias = variable("bias", [channels * multiplier], self.bias_initializer, self.bias_regularizer);
+        let kernel = Variable::new("kernel", shape, self.depthwise_initializer)
+            .regularizer(self.depthwise_regularizer)
+            .constraint(self.depthwise_constraint.clone());
+        let bias = Variable::new("bias", [channels * multiplier], self.bias_initializer)
+            .regularizer(self.bias_regularizer)
+            .constraint(self.bias_constraint.clone());
         if self.use_bias { vec![kernel, bias] } else { vec![kernel] }
     }
 
@@ -160,8 +174,6 @@ impl Saved for DepthwiseConv2D {
         json!({
             "data_format": "channels_last",
             "activity_regularizer": null,
-            "depthwise_constraint": null,
-            "bias_constraint": null,
         })
     }
 }

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::dense::yes;
-use super::layer_normalization::{check_epsilon, epsilon, gamma_and_beta};
+use super::layer_normalization::{check_epsilon, epsilon};
 use super::saved::Saved;
-use super::{BuildError, Call, Initializer, Layer, Regularizer, Variable};
+use super::{BuildError, Call, Constraint, Initializer, Layer, Regularizer, Variable};
 
 /// `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`, with mean and biased variance of each group of channels of each
 /// sample (Wu and He 2018). Training and prediction are the same.
@@ -43,6 +43,12 @@ pub struct GroupNormalization {
     /// The penalty on `gamma`.
     #[serde(default)]
     pub gamma_regularizer: Option<Regularizer>,
+    /// The constraint of the `beta`, applied after each step.
+    #[serde(default)]
+    pub beta_constraint: Option<Constraint>,
+    /// The constraint of the `gamma`, applied after each step.
+    #[serde(default)]
+    pub gamma_constraint: Option<Constraint>,
 }
 
 impl GroupNormalization {
@@ -58,6 +64,8 @@ impl GroupNormalization {
             gamma_initializer: Initializer::ones(),
             beta_regularizer: None,
             gamma_regularizer: None,
+            beta_constraint: None,
+            gamma_constraint: None,
         }
     }
 
@@ -96,6 +104,8 @@ fn last() -> i64 {
     -1
 }
 
+constraint_methods!(GroupNormalization: beta_constraint of "`beta`", gamma_constraint of "`gamma`");
+
 impl Layer for GroupNormalization {
     saved_layer!();
 
@@ -116,9 +126,13 @@ impl Layer for GroupNormalization {
 
     fn variables(&self, input: &Shape) -> Vec<Variable> {
         let shape = Shape::from([input.last().copied().unwrap_or_default()]);
-        let gamma = self.scale.then_some((self.gamma_initializer, self.gamma_regularizer));
-        let beta = self.center.then_some((self.beta_initializer, self.beta_regularizer));
-        gamma_and_beta(&shape, gamma, beta)
+        let gamma = Variable::new("gamma", shape.clone(), self.gamma_initializer)
+            .regularizer(self.gamma_regularizer)
+            .constraint(self.gamma_constraint.clone());
+        let beta = Variable::new("beta", shape, self.beta_initializer)
+            .regularizer(self.beta_regularizer)
+            .constraint(self.beta_constraint.clone());
+        [(self.scale, gamma), (self.center, beta)].into_iter().filter_map(|(has, of)| has.then_some(of)).collect()
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
@@ -133,7 +147,7 @@ impl Layer for GroupNormalization {
 
 impl Saved for GroupNormalization {
     fn fixed() -> Value {
-        json!({"beta_constraint": null, "gamma_constraint": null})
+        json!({})
     }
 }
 

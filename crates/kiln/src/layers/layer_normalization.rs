@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::dense::yes;
 use super::saved::Saved;
-use super::{BuildError, Call, Initializer, Layer, Regularizer, Variable, axes};
+use super::{BuildError, Call, Constraint, Initializer, Layer, Regularizer, Variable, axes};
 
 /// `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`, with mean and biased variance of each sample along some axes
 /// (Ba et al. 2016). Training and prediction are the same.
@@ -39,6 +39,12 @@ pub struct LayerNormalization {
     /// The penalty on `gamma`.
     #[serde(default)]
     pub gamma_regularizer: Option<Regularizer>,
+    /// The constraint of the `beta`, applied after each step.
+    #[serde(default)]
+    pub beta_constraint: Option<Constraint>,
+    /// The constraint of the `gamma`, applied after each step.
+    #[serde(default)]
+    pub gamma_constraint: Option<Constraint>,
 }
 
 impl LayerNormalization {
@@ -83,6 +89,8 @@ impl Default for LayerNormalization {
             gamma_initializer: Initializer::ones(),
             beta_regularizer: None,
             gamma_regularizer: None,
+            beta_constraint: None,
+            gamma_constraint: None,
         }
     }
 }
@@ -95,23 +103,6 @@ pub(super) fn epsilon() -> f64 {
     1e-3
 }
 
-/// Gamma and beta, those that there are, in Keras' order.
-pub(super) fn gamma_and_beta(
-    shape: &Shape,
-    gamma: Option<(Initializer, Option<Regularizer>)>,
-    beta: Option<(Initializer, Option<Regularizer>)>,
-) -> Vec<Variable> {
-    let variable = |name: &'static str, (initializer, regularizer)| Variable {
-        name,
-        shape: shape.clone(),
-        initializer,
-        trainable: true,
-        regularizer,
-    };
-    let gamma = gamma.map(|gamma| variable("gamma", gamma));
-    gamma.into_iter().chain(beta.map(|beta| variable("beta", beta))).collect()
-}
-
 /// # Errors
 /// If epsilon is not above 0.
 pub(super) fn check_epsilon(epsilon: f64) -> std::result::Result<(), BuildError> {
@@ -120,6 +111,8 @@ pub(super) fn check_epsilon(epsilon: f64) -> std::result::Result<(), BuildError>
         false => Err(BuildError::argument("epsilon", "more than 0", epsilon)),
     }
 }
+
+constraint_methods!(LayerNormalization: beta_constraint of "`beta`", gamma_constraint of "`gamma`");
 
 impl Layer for LayerNormalization {
     saved_layer!();
@@ -137,10 +130,14 @@ impl Layer for LayerNormalization {
         sorted.sort_unstable();
         let extent = |&axis: &i64| axes::places("axis", &[axis], input).map(|place| axes::extents(&place, input)[0]);
         let extents: std::result::Result<Vec<usize>, BuildError> = sorted.iter().map(extent).collect();
-        let shape = extents.unwrap_or_default().into();
-        let gamma = self.scale.then_some((self.gamma_initializer, self.gamma_regularizer));
-        let beta = self.center.then_some((self.beta_initializer, self.beta_regularizer));
-        gamma_and_beta(&shape, gamma, beta)
+        let shape = Shape::from(extents.unwrap_or_default());
+        let gamma = Variable::new("gamma", shape.clone(), self.gamma_initializer)
+            .regularizer(self.gamma_regularizer)
+            .constraint(self.gamma_constraint.clone());
+        let beta = Variable::new("beta", shape, self.beta_initializer)
+            .regularizer(self.beta_regularizer)
+            .constraint(self.beta_constraint.clone());
+        [(self.scale, gamma), (self.center, beta)].into_iter().filter_map(|(has, of)| has.then_some(of)).collect()
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
@@ -160,7 +157,7 @@ impl Layer for LayerNormalization {
 
 impl Saved for LayerNormalization {
     fn fixed() -> Value {
-        json!({"rms_scaling": false, "beta_constraint": null, "gamma_constraint": null})
+        json!({"rms_scaling": false})
     }
 }
 

@@ -15,6 +15,7 @@ mod build_error;
 mod convolution;
 mod registry;
 mod saved;
+mod sequence;
 
 /// The package of Keras' own classes.
 const KERAS: &str = "keras";
@@ -44,6 +45,20 @@ macro_rules! saved_layer {
 
         fn module(&self) -> &'static str {
             <Self as crate::layers::saved::Saved>::MODULE
+        }
+    };
+}
+
+/// Declares the methods that set a layer's constraints.
+macro_rules! constraint_methods {
+    ($Layer:ident: $($constraint:ident of $variable:literal),+) => {
+        impl $Layer {
+            $(
+                #[doc = concat!("Sets the constraint of the ", $variable, ".")]
+                pub fn $constraint(self, $constraint: crate::constraints::Constraint) -> $Layer {
+                    $Layer { $constraint: Some($constraint), ..self }
+                }
+            )+
         }
     };
 }
@@ -82,6 +97,7 @@ layers! {
     average_pooling2d: AveragePooling2D;
     batch_normalization: BatchNormalization;
     concatenate: Concatenate;
+    conv1d: Conv1D;
     conv2d: Conv2D;
     conv2d_transpose: Conv2DTranspose;
     cropping2d: Cropping2D;
@@ -112,12 +128,14 @@ layers! {
 }
 
 pub use build_error::BuildError;
+pub use conv1d::SequencePadding;
 pub use kiln_ops::Padding;
 pub use registry::{Registry, SavedLayer};
 pub use rescaling::PerChannel;
 pub use up_sampling2d::Interpolation;
 pub use zero_padding2d::PaddingWidths;
 
+pub use crate::constraints::Constraint;
 pub use crate::initializers::{Distribution, FanMode, Initializer};
 pub use crate::regularizers::Regularizer;
 
@@ -225,8 +243,32 @@ pub struct Variable {
     pub initializer: Initializer,
     /// The penalty added to the loss in training.
     pub regularizer: Option<Regularizer>,
+    /// The constraint that its values satisfy after each step.
+    pub constraint: Option<Constraint>,
     /// Whether the optimizer updates it. Statistics that the layer itself updates are not trainable.
     pub trainable: bool,
+}
+
+impl Variable {
+    /// A trainable variable without penalty or constraint.
+    pub fn new(name: &'static str, shape: impl Into<Shape>, initializer: Initializer) -> Variable {
+        Variable { name, shape: shape.into(), initializer, regularizer: None, constraint: None, trainable: true }
+    }
+
+    /// Sets the penalty.
+    pub fn regularizer(self, regularizer: Option<Regularizer>) -> Variable {
+        Variable { regularizer, ..self }
+    }
+
+    /// Sets the constraint.
+    pub fn constraint(self, constraint: Option<Constraint>) -> Variable {
+        Variable { constraint, ..self }
+    }
+
+    /// Sets whether the optimizer updates it.
+    pub fn trainable(self, trainable: bool) -> Variable {
+        Variable { trainable, ..self }
+    }
 }
 
 /// A layer with an optional name, whether training changes its variables, and its calling mode.

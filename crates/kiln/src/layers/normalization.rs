@@ -117,8 +117,7 @@ impl Layer for Normalization {
             ("variance", extents, Initializer::ones()),
             ("count", Shape::default(), Initializer::zeros()),
         ];
-        let variable =
-            |(name, shape, initializer)| Variable { name, shape, initializer, trainable: false, regularizer: None };
+        let variable = |(name, shape, initializer)| Variable::new(name, shape, initializer).trainable(false);
         variables.map(variable).into()
     }
 

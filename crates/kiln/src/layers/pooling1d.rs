@@ -2,21 +2,12 @@
 
 use kiln_graph::{Op, Result, Shape, Tensor};
 use kiln_ops::{AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d, Padding};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::saved::{Saved, padding};
+use super::sequence::{image, length, of_image};
 use super::{BuildError, Call, Layer, window_grid};
-use crate::keras_object::shown;
-
-/// Reads a length: a number, or a list of one number.
-fn length<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<[usize; 1], D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    let single = value.as_array().filter(|list| list.len() == 1).map_or(&value, |list| &list[0]);
-    let number = single.as_u64().and_then(|number| usize::try_from(number).ok());
-    let expected = || serde::de::Error::custom(format!("expected a number or a list of one, found {}", shown(&value)));
-    number.map(|number| [number]).ok_or_else(expected)
-}
 
 /// Keras' defaults: adjacent windows of 2 steps.
 fn complete(config: &mut Map<String, Value>) {
@@ -28,23 +19,12 @@ fn complete(config: &mut Map<String, Value>) {
     config.entry("padding").or_insert_with(|| "valid".into());
 }
 
-/// A sample `[steps, channels]` as an image with one column.
-fn image(input: &Shape) -> std::result::Result<Shape, BuildError> {
-    match input.dims() {
-        Some([steps, channels]) => Ok([steps, 1, channels].into()),
-        None => Err(BuildError::input("an input [steps, channels]")),
-    }
-}
-
 /// Applies an op of images with one column to sequences.
 fn apply(call: &mut Call<'_>, op: impl Op + 'static) -> Result<Tensor> {
     let [batch, steps, channels] = call.shape(call.input()).dims().unwrap_or_default();
     let images = call.reshape(call.input(), [batch, steps, 1, channels])?;
     let y = call.add(op, &[images])?;
-    match call.shape(y).dims() {
-        Some([batch, steps, _, channels]) => call.reshape(y, [batch, steps, channels]),
-        None => Ok(y),
-    }
+    of_image(call, y)
 }
 
 /// Declares the layers with a window.
@@ -91,7 +71,7 @@ macro_rules! windows {
 
                 fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
                     let window = ("pool_size", [self.pool_size[0], 1]);
-                    let [rows, _, channels] = window_grid(&image(input)?, window, [self.strides[0], 1], self.padding)?;
+                    let [rows, _, channels] = window_grid(&image(input)?.into(), window, [self.strides[0], 1], self.padding)?;
                     Ok([rows, channels].into())
                 }
 
@@ -154,9 +134,9 @@ macro_rules! globals {
                 saved_layer!();
 
                 fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
-                    match (image(input)?.dims(), self.keepdims) {
-                        (Some([(1..), _, channels]), true) => Ok([1, channels].into()),
-                        (Some([(1..), _, channels]), false) => Ok([channels].into()),
+                    match (image(input)?, self.keepdims) {
+                        ([(1..), _, channels], true) => Ok([1, channels].into()),
+                        ([(1..), _, channels], false) => Ok([channels].into()),
                         _ => Err(BuildError::input("an input [steps, channels] of at least one step")),
                     }
                 }

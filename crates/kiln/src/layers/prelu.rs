@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::saved::Saved;
-use super::{BuildError, Call, Initializer, Layer, Regularizer, Variable, axes};
+use super::{BuildError, Call, Constraint, Initializer, Layer, Regularizer, Variable, axes};
 
 /// `y = x` for `x > 0`, else `alpha x`, with a learned `alpha` for each place of a sample (He et al. 2015). Where `x` is 0,
 /// no gradient passes, as in Keras.
@@ -19,6 +19,9 @@ pub struct PReLU {
     /// The penalty on `alpha`.
     #[serde(default)]
     pub alpha_regularizer: Option<Regularizer>,
+    /// The constraint of the `alpha`, applied after each step.
+    #[serde(default)]
+    pub alpha_constraint: Option<Constraint>,
     /// The axes along which all values have the same `alpha`, counting the batch as axis 0: `[1, 2]` for one per channel of an
     /// image.
     #[serde(default, deserialize_with = "shared")]
@@ -67,13 +70,20 @@ impl PReLU {
 
 impl Default for PReLU {
     fn default() -> PReLU {
-        PReLU { alpha_initializer: Initializer::zeros(), alpha_regularizer: None, shared_axes: None }
+        PReLU {
+            alpha_initializer: Initializer::zeros(),
+            alpha_regularizer: None,
+            alpha_constraint: None,
+            shared_axes: None,
+        }
     }
 }
 
 fn shared<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Vec<i64>>, D::Error> {
     axes::read(deserializer).map(|axes| Some(axes).filter(|axes| !axes.is_empty()))
 }
+
+constraint_methods!(PReLU: alpha_constraint of "`alpha`");
 
 impl Layer for PReLU {
     saved_layer!();
@@ -83,12 +93,10 @@ impl Layer for PReLU {
     }
 
     fn variables(&self, input: &Shape) -> Vec<Variable> {
-        let alpha = self.alpha(input).map(|shape| Variable {
-            name: "alpha",
-            shape,
-            initializer: self.alpha_initializer,
-            trainable: true,
-            regularizer: self.alpha_regularizer,
+        let alpha = self.alpha(input).map(|shape| {
+            Variable::new("alpha", shape, self.alpha_initializer)
+                .regularizer(self.alpha_regularizer)
+                .constraint(self.alpha_constraint.clone())
         });
         alpha.into_iter().collect()
     }
@@ -103,7 +111,7 @@ impl Layer for PReLU {
 
 impl Saved for PReLU {
     fn fixed() -> Value {
-        json!({"alpha_constraint": null})
+        json!({})
     }
 }
 

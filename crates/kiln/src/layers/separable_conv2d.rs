@@ -3,10 +3,10 @@ use kiln_ops::{Conv2d, Padding};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::convolution::{Depthwise, at_least_1, grid, one, ones, remove_inherited, valid, variable};
+use super::convolution::{Depthwise, at_least_1, grid, one, ones, remove_inherited, valid};
 use super::dense::yes;
 use super::saved::{Saved, padding, pair};
-use super::{Activation, BuildError, Call, Initializer, Layer, Regularizer, Variable};
+use super::{Activation, BuildError, Call, Constraint, Initializer, Layer, Regularizer, Variable};
 
 /// `y[n, h, w, k] = f(sum over d of z[n, h, w, d] P[d, k] + b[k])`, with `z[n, h, w, c M + m] = sum over r, s of x[n, h
 /// stride + r dilation, w stride + s dilation, c] D[r, s, c, m]`: a depthwise convolution, then one of 1 x 1.
@@ -60,6 +60,15 @@ pub struct SeparableConv2D {
     /// The regularizer of the bias.
     #[serde(default)]
     pub bias_regularizer: Option<Regularizer>,
+    /// The constraint of the depthwise kernel, applied after each step.
+    #[serde(default)]
+    pub depthwise_constraint: Option<Constraint>,
+    /// The constraint of the pointwise kernel, applied after each step.
+    #[serde(default)]
+    pub pointwise_constraint: Option<Constraint>,
+    /// The constraint of the bias, applied after each step.
+    #[serde(default)]
+    pub bias_constraint: Option<Constraint>,
 }
 
 impl SeparableConv2D {
@@ -81,6 +90,9 @@ impl SeparableConv2D {
             depthwise_regularizer: None,
             pointwise_regularizer: None,
             bias_regularizer: None,
+            depthwise_constraint: None,
+            pointwise_constraint: None,
+            bias_constraint: None,
         }
     }
 
@@ -145,6 +157,8 @@ impl SeparableConv2D {
     }
 }
 
+constraint_methods!(SeparableConv2D: depthwise_constraint of "depthwise kernel", pointwise_constraint of "pointwise kernel", bias_constraint of "bias");
+
 impl Layer for SeparableConv2D {
     saved_layer!();
 
@@ -161,11 +175,19 @@ impl Layer for SeparableConv2D {
         let (depthwise, pointwise) =
             ([height, width, channels, multiplier], [1, 1, channels * multiplier, self.filters]);
         let mut variables = vec![
-            variable("depthwise_kernel", depthwise, self.depthwise_initializer, self.depthwise_regularizer),
-            variable("pointwise_kernel", pointwise, self.pointwise_initializer, self.pointwise_regularizer),
+            Variable::new("depthwise_kernel", depthwise, self.depthwise_initializer)
+                .regularizer(self.depthwise_regularizer)
+                .constraint(self.depthwise_constraint.clone()),
+            Variable::new("pointwise_kernel", pointwise, self.pointwise_initializer)
+                .regularizer(self.pointwise_regularizer)
+                .constraint(self.pointwise_constraint.clone()),
         ];
         if self.use_bias {
-            variables.push(variable("bias", [self.filters], self.bias_initializer, self.bias_regularizer));
+            variables.push(
+                Variable::new("bias", [self.filters], self.bias_initializer)
+                    .regularizer(self.bias_regularizer)
+                    .constraint(self.bias_constraint.clone()),
+            );
         }
         variables
     }
@@ -196,9 +218,6 @@ impl Saved for SeparableConv2D {
         json!({
             "data_format": "channels_last",
             "activity_regularizer": null,
-            "depthwise_constraint": null,
-            "pointwise_constraint": null,
-            "bias_constraint": null,
         })
     }
 }

@@ -130,12 +130,15 @@ impl Network {
                 return error("an input that fits the weights of the layer's first call".to_owned(), found());
             }
         }
-        for Variable { name, shape, initializer, regularizer, .. } in &variables {
+        for Variable { name, shape, initializer, regularizer, constraint, .. } in &variables {
             if let Some(expected) = initializer.misfit(shape) {
                 return error(expected, format!("{initializer:?} of a {name} {shape}"));
             }
             if let Some((expected, found)) = regularizer.and_then(|found| Some((found.misfit()?, found))) {
                 return error(expected, format!("{found:?} of a {name}"));
+            }
+            if let Some((expected, found)) = constraint.as_ref().and_then(|found| Some((found.misfit(shape)?, found))) {
+                return error(expected, format!("{found:?} of a {name} {shape}"));
             }
         }
         Ok((output, variables))
@@ -145,9 +148,10 @@ impl Network {
         for variable in variables {
             let name = format!("{layer_name}/{}", variable.name);
             let (start, layer) = (self.values(), self.layers.len());
-            let Variable { shape, initializer, regularizer, trainable, .. } = variable;
+            let Variable { shape, initializer, regularizer, constraint, trainable, .. } = variable;
             let group = ParameterGroup::default();
-            let placed = PlacedVariable { name, shape, initializer, regularizer, layer, trainable, group, start };
+            let placed =
+                PlacedVariable { name, shape, initializer, regularizer, constraint, layer, trainable, group, start };
             self.variables.push(placed);
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kiln_graph::Shape;
 
 use super::Node;
-use crate::layers::{Initializer, Layer, Regularizer};
+use crate::layers::{Constraint, Initializer, Layer, Regularizer};
 use crate::optimizers::ParameterGroup;
 
 /// A call of a layer. A shared layer has several, one after the other in the network's list.
@@ -38,6 +38,8 @@ pub(crate) struct PlacedVariable {
     pub initializer: Initializer,
     /// The regularizer, which adds a penalty to the loss.
     pub regularizer: Option<Regularizer>,
+    /// The constraint, which is applied after each step.
+    pub constraint: Option<Constraint>,
     /// The index of its layer, at its first call.
     pub layer: usize,
     /// Whether the optimizer may change it.

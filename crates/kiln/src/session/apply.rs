@@ -1,5 +1,5 @@
-//! Application of gradients in a training step: loss scaling, clipping, weight decay, the optimizer's update and the
-//! weights' moving average, all over flat buffers.
+//! Application of gradients in a training step: loss scaling, clipping, weight decay, the optimizer's update, the weights'
+//! moving average and constraints, all over flat buffers.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ pub(super) fn append(
     let averaged = compiled.use_ema.then(|| [weights, Persistent::Slot(AVERAGE).flat(graph, count)]);
     graph.update(compiled.optimizer.op(), &[gradients], &rewritten)?;
     apply_factors(graph, copied)?;
-    if let Some(unchanged) = unchanged {
+    if let Some(unchanged) = &unchanged {
         unchanged.restore(graph)?;
     }
     if let Some(averaged) = averaged {
@@ -52,6 +52,11 @@ pub(super) fn append(
         let overwrite_frequency = compiled.ema_overwrite_frequency.unwrap_or(0);
         let momentum = compiled.ema_momentum as f32;
         graph.update(Arc::new(Ema { momentum, overwrite_frequency, count }), &[], &averaged)?;
+    }
+    if constrain(graph, variables)?
+        && let Some(unchanged) = unchanged
+    {
+        unchanged.restore(graph)?;
     }
     Ok(())
 }
@@ -143,6 +148,20 @@ fn decay(graph: &mut Graph, variables: &Variables<'_>, compiled: &Compile, with_
         graph.update(Arc::new(op), &[], &[weights])?;
     }
     Ok(())
+}
+
+/// Applies the constraints of the trainable variables, after the moving average as in Keras. Returns whether there are any.
+fn constrain(graph: &mut Graph, variables: &Variables<'_>) -> Result<bool> {
+    let mut any = false;
+    for (index, variable) in variables.network.variables.iter().enumerate() {
+        let (Some(offset), Some(constraint)) = (variables.layout.offset(index), &variable.constraint) else { continue };
+        graph.scope(variable.name.clone());
+        let (shape, op) = constraint.op(&variable.shape);
+        let weights = Persistent::Trainable.tensor(graph, TensorType::f32(shape), offset);
+        graph.update(op, &[], &[weights])?;
+        any = true;
+    }
+    Ok(any)
 }
 
 /// Copies the weights that have a learning rate factor, before a step updates them.

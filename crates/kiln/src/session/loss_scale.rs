@@ -50,9 +50,9 @@ impl Unchanged {
     ///
     /// # Errors
     /// If a tensor is of another graph.
-    pub fn restore(self, graph: &mut Graph) -> Result<()> {
+    pub fn restore(&self, graph: &mut Graph) -> Result<()> {
         graph.scope("loss_scale");
-        for [tensor, copy] in self.copies {
+        for &[tensor, copy] in &self.copies {
             graph.update(Arc::new(CopyIfSkipped), &[copy, self.state], &[tensor])?;
         }
         Ok(())
