@@ -90,6 +90,11 @@ pub fn close(found: f64, expected: f64, tolerance: f64) -> bool {
     (found - expected).abs() <= tolerance * expected.abs()
 }
 
+/// The values of `made_up` in `peers/regularizers.py` and `peers/constraints.py`, between -1/2 and 1/2.
+pub fn made_up(count: usize, seed: usize) -> Vec<f32> {
+    (0..count).map(|i| (((i * 37 + seed * 53 + 11) % 101) as f64 / 101.0 - 0.5) as f32).collect()
+}
+
 /// The sorted names of a folder's entries.
 pub fn files(folder: &Path) -> Vec<String> {
     let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();

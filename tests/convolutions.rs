@@ -30,7 +30,7 @@ fn values(array: &[f32]) -> Array {
 fn a_step_of_each_convolution_is_that_of_keras() {
     let recorded = Recorded::open("convolutions");
     let cases = recorded.cases();
-    assert_eq!(cases.len(), 27);
+    assert_eq!(cases.len(), 32);
     for (number, case) in cases.iter().enumerate() {
         let get = |name: &str| recorded.get(number, name).unwrap_or_else(|| panic!("case {number} has no {name}"));
         let json = case["model"].as_str().unwrap();

@@ -15,6 +15,7 @@ mod callback_files;
 mod callbacks;
 mod check;
 mod common;
+mod constraints;
 mod convolutions;
 mod cooperative;
 mod ema;

@@ -7,15 +7,10 @@ use kiln::optimizers::SGD;
 use kiln::{Compile, Fit, Model, Sequential, Weight};
 use serde_json::Value;
 
-use crate::common::{close, device};
+use crate::common::{close, device, made_up};
 
 const RECORDED: &str = include_str!("fixtures/regularizers.json");
 const SAMPLES: usize = 10;
-
-/// The values of `peers/regularizers.py`, between -1/2 and 1/2.
-fn made_up(count: usize, seed: usize) -> Vec<f32> {
-    (0..count).map(|i| (((i * 37 + seed * 53 + 11) % 101) as f64 / 101.0 - 0.5) as f32).collect()
-}
 
 fn data() -> Dataset {
     let labels = (0..SAMPLES).map(|sample| sample as u32 % 3).collect();

@@ -3,7 +3,7 @@
 Install, in an environment of its own:  python3 -m venv keras && keras/bin/pip install tensorflow-cpu keras
 Run:                                    keras/bin/python tests/peers/convolutions.py
 
-Each model is a convolution of 1 x 1, so that there is a gradient of the layer's input, and the layer. Recorded are the
+Each model is a convolution of 1 x 1 (or 1), so that there is a gradient of the layer's input, and the layer. Recorded are the
 model as JSON, its output and mean squared error, and the weights after one step of SGD with learning rate 1. Recorded with
 Keras 3.15.1 on TensorFlow 2.21.0, compiled by XLA: without it, TensorFlow has no gradient of groups on a processor.
 """
@@ -20,9 +20,9 @@ IMAGES = 2
 
 
 def case(layer, image=(6, 7, 3), channels=4):
-    """One step of a layer on images of `image`, turned into images of `channels` channels."""
+    """One step of a layer on images (or sequences) of `image`, turned into images of `channels` channels."""
     draw = np.random.default_rng(7)
-    before = L.Conv2D(channels, 1, name="before")
+    before = (L.Conv1D if len(image) == 2 else L.Conv2D)(channels, 1, name="before")
     model = keras.Sequential([keras.Input(image), before, layer], name="model")
     for variable in model.trainable_variables:
         variable.assign(draw.normal(size=variable.shape, scale=0.5).astype("float32"))
@@ -75,4 +75,9 @@ save("convolutions", [
     case(L.Conv2DTranspose(3, 5, padding="same", name="layer"), image=(5, 6, 2)),
     case(L.Conv2DTranspose(3, 3, dilation_rate=2, padding="same", name="layer"), image=(4, 5, 2)),
     case(L.Conv2DTranspose(3, (3, 2), dilation_rate=(2, 3), activation="relu", name="layer"), image=(4, 5, 2)),
+    case(L.Conv1D(5, 3, padding="same", activation="relu", name="layer"), image=(9, 3)),
+    case(L.Conv1D(6, 4, strides=2, name="layer"), image=(11, 3)),
+    case(L.Conv1D(6, 3, strides=3, padding="causal", groups=2, use_bias=False, name="layer"), image=(10, 3)),
+    case(L.Conv1D(4, 3, padding="causal", dilation_rate=3, name="layer"), image=(12, 2)),
+    case(L.Conv1D(4, 3, padding="same", dilation_rate=2, groups=4, name="layer"), image=(12, 2)),
 ])

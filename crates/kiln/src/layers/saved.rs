@@ -168,12 +168,12 @@ mod tests {
 
     use super::*;
     use crate::layers::{
-        Activation, AveragePooling1D, AveragePooling2D, BatchNormalization, Conv2D, Conv2DTranspose, Cropping2D,
-        CustomScaleLayer, Dense, DepthwiseConv2D, Dropout, ELU, Flatten, GaussianNoise, GlobalAveragePooling1D,
-        GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, GroupNormalization, Identity, Initializer,
-        Interpolation, LayerNormalization, LayerScale, LeakyReLU, MaxPooling1D, MaxPooling2D, Normalization, PReLU,
-        Permute, ReLU, Registry, Regularizer, Rescaling, Reshape, Resizing, SeparableConv2D, Softmax, SpatialDropout2D,
-        StochasticDepth, UpSampling2D, ZeroPadding2D,
+        Activation, AveragePooling1D, AveragePooling2D, BatchNormalization, Constraint, Conv1D, Conv2D,
+        Conv2DTranspose, Cropping2D, CustomScaleLayer, Dense, DepthwiseConv2D, Dropout, ELU, Flatten, GaussianNoise,
+        GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, GroupNormalization,
+        Identity, Initializer, Interpolation, LayerNormalization, LayerScale, LeakyReLU, MaxPooling1D, MaxPooling2D,
+        Normalization, PReLU, Permute, ReLU, Registry, Regularizer, Rescaling, Reshape, Resizing, SeparableConv2D,
+        SequencePadding, Softmax, SpatialDropout2D, StochasticDepth, UpSampling2D, ZeroPadding2D,
     };
 
     fn from_config(class_name: &str, config: &Map<String, Value>) -> Result<Arc<dyn Layer>, String> {
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn every_layer_reads_what_it_writes() {
-        let layers: [Box<dyn Layer>; 55] = [
+        let layers: [Box<dyn Layer>; 57] = [
             Box::new(crate::layers::Add::default()),
             Box::new(crate::layers::Average::default()),
             Box::new(crate::layers::Maximum::default()),
@@ -225,6 +225,8 @@ mod tests {
             Box::new(BatchNormalization::new().momentum(0.9).epsilon(1e-5).scale(false)),
             Box::new(Conv2D::new(7, [1, 3]).strides([2, 1]).activation(Activation::Swish).use_bias(false)),
             Box::new(Conv2D::new(6, [3, 3]).groups(2).dilation_rate([2, 3])),
+            Box::new(Conv1D::new(6, 3).groups(2).padding(SequencePadding::Causal).dilation_rate(2)),
+            Box::new(Conv1D::new(2, 4).strides(2).kernel_constraint(Constraint::max_norm(2.5).axis([0, 1]))),
             Box::new(Conv2DTranspose::new(6, [3, 2]).strides([2, 3]).output_padding([1, 0])),
             Box::new(DepthwiseConv2D::new([3, 5]).depth_multiplier(2).dilation_rate([1, 2])),
             Box::new(SeparableConv2D::new(6, [3, 3]).pointwise_regularizer(Regularizer::l1(0.5))),
@@ -366,9 +368,8 @@ mod tests {
         assert_eq!(bicubic, format!("interpolation: unknown variant `bicubic`, {expected}"));
         let axis = error("LayerNormalization", json!({"axis": "channels"}));
         assert_eq!(axis, "axis: expected an axis or a list of axes, found \"channels\"");
-        let limit = json!({"class_name": "MaxNorm", "config": {}});
-        assert!(
-            error("PReLU", json!({"alpha_constraint": limit})).starts_with("alpha_constraint: expected null, found")
-        );
+        let limit = json!({"class_name": "MaxNorm", "config": {"max_value": -1}});
+        let constraint = error("PReLU", json!({"alpha_constraint": limit}));
+        assert!(constraint.starts_with("alpha_constraint: expected a constraint (MaxNorm, "), "{constraint}");
     }
 }
