@@ -31,10 +31,10 @@ def trained(optimizer):
     model = keras.Sequential(
         [
             layers.Input((4, 4, 2)),
-            layers.Conv2D(2, 3, kernel_constraint=MaxNorm(0.5, axis=[0, 1, 2]), bias_constraint=NonNeg()),
+            layers.Conv2D(2, 3, use_bias=False, kernel_constraint=MaxNorm(0.5, axis=[0, 1, 2])),
             layers.BatchNormalization(gamma_constraint=UnitNorm(), beta_constraint="non_neg"),
             layers.Flatten(),
-            layers.Dense(5, activation="tanh", kernel_constraint=UnitNorm()),
+            layers.Dense(5, activation="tanh", kernel_constraint=UnitNorm(), bias_constraint=NonNeg()),
             layers.Dense(4, activation="tanh", kernel_constraint=UnitNorm(), trainable=False),
             layers.Dense(CLASSES, activation="softmax", kernel_constraint=MinMaxNorm(0.9, 1.0, 0.25, axis=-1)),
         ]
