@@ -15,11 +15,11 @@ fn keras() -> Value {
 }
 
 fn model(json: &Value) -> Result<Model, String> {
-    from_json(json, Reading { registry: &Registry::default(), input_shape: None }).map(Model::of)
+    from_json(json, Reading { registry: &Registry::default(), input_shapes: &[] }).map(Model::of)
 }
 
 fn error(json: &Value) -> String {
-    super::from_json(json, Reading { registry: &Registry::default(), input_shape: None }).unwrap_err()
+    super::from_json(json, Reading { registry: &Registry::default(), input_shapes: &[] }).unwrap_err()
 }
 
 #[test]
