@@ -52,9 +52,9 @@ impl Objectives {
         for metric in &compile.metrics {
             add_metric(&mut list, metric.output.as_deref(), &metric.metric, &names)?;
         }
-        for (objective, shape) in list.iter().filter_map(|objective| {
-            Some((objective, network.output_shapes().nth(objective.output)?))
-        }) {
+        for (objective, shape) in
+            list.iter().filter_map(|objective| Some((objective, network.output_shapes().nth(objective.output)?)))
+        {
             objective.metrics.iter().try_for_each(|metric| metric.check(&*objective.loss, shape))?;
         }
         let figures = figures(&list, names.len());
@@ -98,8 +98,7 @@ fn figures(list: &[Objective], outputs: usize) -> Vec<String> {
         1 => metric.name().to_owned(),
         _ => format!("{}_{}", objective.name, metric.name()),
     };
-    let metrics = list.iter().flat_map(|objective| {
-        objective.metrics.iter().map(move |metric| of_output(objective, &**metric))
-    });
+    let metrics =
+        list.iter().flat_map(|objective| objective.metrics.iter().map(move |metric| of_output(objective, &**metric)));
     metrics::numbered(losses.chain(metrics))
 }

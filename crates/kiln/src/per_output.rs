@@ -48,7 +48,7 @@ impl<T> PerOutput<T> {
     }
 
     /// All values.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+    pub fn values(&self) -> impl Iterator<Item = &T> {
         let (each, list, named): (_, &[T], &[(String, T)]) = match self {
             PerOutput::Each(value) => (Some(value), &[], &[]),
             PerOutput::List(values) => (None, values, &[]),

@@ -82,11 +82,8 @@ impl Augmentation {
             let buffer = graph.buffer(name);
             crate::Result::Ok(graph.persistent(ty, buffer, 0))
         };
-        let x = given(
-            "x",
-            TensorType::new(data.sample_shape().batched(data.len()), data.dtype()),
-            data.values()?.bytes(),
-        )?;
+        let x =
+            given("x", TensorType::new(data.sample_shape().batched(data.len()), data.dtype()), data.values()?.bytes())?;
         let order: Vec<u32> = (0..count).map(|place| (place % data.len()) as u32).collect();
         let order = given("order", TensorType::new([count], DType::U32), bytemuck::cast_slice(&order))?;
         let x = graph.add(Gather { batch: count, scale: 1.0, offset: 0.0 }, &[x, order])?;

@@ -143,7 +143,8 @@ mod tests {
         let axes = "expected inputs whose axes, from the last one, are equal or 1";
         assert_eq!(merged(&Average {}, &[&[7, 3], &[7, 4]]), Err(axes.to_owned()));
         assert_eq!(merged(&Subtract {}, &[&[3], &[3], &[3]]), Err("expected two inputs".to_owned()));
-        assert_eq!(merged(&Minimum {}, &[&[3]]), Err("expected two or more inputs".to_owned()));
-        assert_eq!(Add {}.output_shape(&[3].into()).unwrap_err().to_string(), "expected two or more inputs");
+        assert_eq!(merged(&Minimum {}, &[]), Err("expected one or more inputs".to_owned()));
+        assert_eq!(merged(&Minimum {}, &[&[3]]), Ok([3].into()));
+        assert_eq!(Add {}.output_shape(&[3].into()).unwrap_err().to_string(), "expected one or more inputs");
     }
 }

@@ -77,9 +77,7 @@ impl Network {
         let mut index = layers.start;
         while index < layers.end {
             let (member, inputs, outputs, next) = match children.get(&index) {
-                Some(&(model, call)) => {
-                    (Member::Model(model), &call.inputs[..], call.outputs.clone(), call.layers.end)
-                }
+                Some(&(model, call)) => (Member::Model(model), &call.inputs[..], call.outputs.clone(), call.layers.end),
                 None => {
                     let placed = &self.layers[index];
                     (Member::Layer(placed.first), &placed.inputs[..], vec![self.output_of(index)], index + 1)

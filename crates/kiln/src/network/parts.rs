@@ -21,8 +21,9 @@ impl Network {
         let own = inputs.iter().filter_map(|node| Some(self.inputs[node.input()?].clone())).collect();
         let mut part = Network::with_inputs(ModelClass::Functional, own);
         part.name.clone_from(&self.name);
-        let whole =
-            |call: &&NestedCall| call.layers.clone().all(|layer| needed.contains(&layer)) && call.inputs.iter().all(has);
+        let whole = |call: &&NestedCall| {
+            call.layers.clone().all(|layer| needed.contains(&layer)) && call.inputs.iter().all(has)
+        };
         let partial = |call: &NestedCall| !whole(&call) && call.layers.clone().any(|layer| needed.contains(&layer));
         let kept =
             |model: &&NestedModel| model.calls.iter().any(|call| whole(&call)) && !model.calls.iter().any(partial);
@@ -99,7 +100,8 @@ impl Network {
                 let apart = |input: &Node| input == node || input.layer().is_some_and(|index| !before.contains(&index));
                 before.contains(&index) || placed.inputs.iter().all(apart)
             };
-            let follows = |output: &Node| output == node || output.layer().is_some_and(|index| !before.contains(&index));
+            let follows =
+                |output: &Node| output == node || output.layer().is_some_and(|index| !before.contains(&index));
             let whole = self.layers.iter().enumerate().all(joins) && self.outputs.iter().all(follows);
             !before.iter().any(|&index| changes(index)) && whole
         };

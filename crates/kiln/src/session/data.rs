@@ -87,9 +87,8 @@ impl Session {
             let (expected, found) = ("at least one sample".to_owned(), "an empty data set".to_owned());
             return Err(Error::Argument { name: "data", expected, found });
         }
-        let misfit = |expected: String, found: String| {
-            Err(Error::Misfit { model: self.network.name.clone(), expected, found })
-        };
+        let misfit =
+            |expected: String, found: String| Err(Error::Misfit { model: self.network.name.clone(), expected, found });
         let shape = |node: Node| self.network.shape(node).unwrap_or(&self.network.inputs[0].shape);
         if data.inputs().len() != entry.len() {
             let named = |&node: &Node| format!("{} {}", self.network.name_of(node), shape(node));

@@ -82,7 +82,7 @@ impl Session {
             Mode::Evaluate => {
                 compiled()?;
                 graphs::evaluation(&of)?
-            },
+            }
             Mode::Predict => graphs::prediction(&of)?,
         };
         self.device.plan(&graph)

@@ -144,13 +144,17 @@ fn functional(config: &Value, reading: Reading<'_>, keras2: bool) -> Result<Netw
         let layer = &pending[index];
         let Some(call) = layer.calls.get(layer.outputs.len()) else { continue };
         // Keras 2 counts the call with which a model was built.
-        let inputs: Vec<Source<'_>> = call.inputs.iter().map(|source| Source {
-            call: match places.get(source.layer).filter(|_| keras2) {
-                Some(&index) => source.call.saturating_sub(own_calls(pending[index].json, keras2)),
-                None => source.call,
-            },
-            ..*source
-        }).collect();
+        let inputs: Vec<Source<'_>> = call
+            .inputs
+            .iter()
+            .map(|source| Source {
+                call: match places.get(source.layer).filter(|_| keras2) {
+                    Some(&index) => source.call.saturating_sub(own_calls(pending[index].json, keras2)),
+                    None => source.call,
+                },
+                ..*source
+            })
+            .collect();
         let outputs = |source: &Source<'_>| pending[*places.get(source.layer)?].outputs.get(source.call);
         if let Some(&Source { layer, call, .. }) = inputs.iter().find(|source| outputs(source).is_none()) {
             waiting.entry((layer, call)).or_default().push(index);

@@ -110,7 +110,8 @@ impl Writer<'_> {
                 Some(training) => self.tensors_with_training(call, training),
             },
             None => {
-                let mask = if call.inputs.len() == 1 { Value::Null } else { json!(vec![Value::Null; call.inputs.len()]) };
+                let mask =
+                    if call.inputs.len() == 1 { Value::Null } else { json!(vec![Value::Null; call.inputs.len()]) };
                 json!({"args": [self.tensors(call)], "kwargs": {"mask": mask}})
             }
         }
