@@ -236,9 +236,11 @@ pub(super) fn prediction(batch: &Batch<'_>) -> Result<Graph> {
     let forward = forward(&mut graph, batch)?;
     graph.scope("predictions");
     let outputs = Outputs::of(batch.network, batch.size);
+    let has_several = outputs.places.len() > 1;
     for (mut output, place) in forward.outputs.into_iter().zip(outputs.places) {
-        // An output may be another one, a view of it, or a persistent tensor.
-        if !graph.is_planned(output) {
+        // One of several outputs may be another one, a view of it, or an input of a layer, which must not read the buffer
+        // that it writes.
+        if has_several || !graph.is_planned(output) {
             output = graph.add(Copy, &[output])?;
         }
         Persistent::Predictions.place(&mut graph, output, place.start)?;

@@ -37,6 +37,11 @@ pub(super) fn is_op(json: &Value) -> bool {
     json.get("module").and_then(Value::as_str).is_some_and(|module| Package::Ops.holds(module))
 }
 
+/// Whether a layer is the operation `x[key]`.
+fn is_get_item(json: &Value) -> bool {
+    is_op(json) && json.get("class_name").and_then(Value::as_str) == Some("GetItem")
+}
+
 /// Reads the calls of a layer, in the format of Keras 3 or Keras 2. A shared layer has several.
 ///
 /// # Errors
@@ -60,6 +65,7 @@ fn keras3<'a>(layer: &Value, call: &'a Value) -> Result<Call<'a>, String> {
     let tensors: Vec<&Value> = match arguments {
         [Value::Array(list)] => list.iter().collect(),
         [one] => vec![one],
+        [first, _] if is_get_item(layer) => vec![first],
         // An operation's numbers are arguments of its layer.
         [first, second] if is_op(layer) => [first, second].into_iter().filter(|value| !value.is_number()).collect(),
         _ => return Err(format!("expected one argument, a tensor or a list of tensors, found {}", arguments.len())),

@@ -4,6 +4,7 @@ use kiln_graph::Shape;
 use serde_json::{Map, Value, json};
 
 use super::groups;
+use super::operations::key;
 use crate::Result;
 use crate::layers::registered_name;
 use crate::network::{Input, Member, MemberCall, ModelClass, Network, Output, PlacedLayer, Scope, own_name};
@@ -105,6 +106,9 @@ impl Writer<'_> {
 
     fn call(&self, call: &MemberCall) -> Value {
         match self.placed(call) {
+            Some(placed) if placed.layer.module() == OPERATIONS => {
+                json!({"args": [self.tensors(call), key(&placed.layer.config())], "kwargs": {}})
+            }
             Some(placed) => match placed.training {
                 None => json!({"args": [self.tensors(call)], "kwargs": kwargs(placed)}),
                 Some(training) => self.tensors_with_training(call, training),
@@ -175,6 +179,9 @@ const WITHOUT_TRAINABLE: [&str; 1] = ["SpatialDropout2D"];
 /// The classes whose argument in Keras is a list, also of one tensor.
 const MERGES: [&str; 7] = ["Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"];
 
+/// The module of Keras' operations, which have no configuration: the arguments of `GetItem` are those of the call.
+const OPERATIONS: &str = "keras.src.ops.numpy";
+
 /// The other arguments of Keras' call of a layer.
 fn kwargs(placed: &PlacedLayer) -> Value {
     match placed.layer.class_name() {
@@ -206,6 +213,9 @@ fn layer(network: &Network, placed: &PlacedLayer) -> Value {
     let common = common.map(|(key, value)| (key.to_owned(), value));
     let mut config: Map<String, Value> = common.into_iter().chain(placed.layer.config()).collect();
     let (module, class) = (placed.layer.module(), placed.layer.class_name());
+    if module == OPERATIONS {
+        config.retain(|argument, _| argument == "name");
+    }
     if WITHOUT_TRAINABLE.contains(&class) {
         config.remove("trainable");
         config.insert("dtype".to_owned(), "float32".into());
