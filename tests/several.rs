@@ -291,8 +291,7 @@ fn losses_metrics_and_weights_of_a_training_are_those_of_keras() {
 fn validation_callbacks_and_histories_have_the_figures_of_each_output() {
     let compile = Compile { loss: by_name(), metrics: vec![("classes", Accuracy).into()], ..Compile::default() };
     let (mut model, data) = trainable(compile);
-    let mut stopping =
-        kiln::callbacks::EarlyStopping { monitor: "val_position_loss".to_owned(), ..Default::default() };
+    let mut stopping = kiln::callbacks::EarlyStopping { monitor: "val_position_loss".to_owned(), ..Default::default() };
     let fit = Fit { epochs: 2, batch_size: 2, validation_data: Some(&data), ..Fit::default() };
     let history = model.fit_with_callbacks(&data, fit, &mut [&mut stopping]).unwrap();
     let names: Vec<&str> = history.epochs[1].figures().into_iter().map(|(name, _)| name).collect();
@@ -341,7 +340,8 @@ fn streamed_inputs_and_chunks_train_with_the_same_bits() {
     let (mut model, data) = trainable(compile());
     let expected = outcome(&mut model, &data);
     let image = OnDemand { shape: vec![5, 4, 2], values: recorded.values("two.x0") };
-    let streamed = Dataset::zip([Dataset::streamed(image, None).unwrap(), data.input(1).unwrap().with_labels(None).unwrap()]);
+    let streamed =
+        Dataset::zip([Dataset::streamed(image, None).unwrap(), data.input(1).unwrap().with_labels(None).unwrap()]);
     let streamed = streamed.unwrap().with_targets(data.targets().to_vec()).unwrap();
     for other in [data.clone().in_chunks(2), streamed.clone(), streamed.in_chunks(4)] {
         let (mut model, _) = trainable(compile());
@@ -448,7 +448,10 @@ fn an_augmentation_changes_the_images_only_unless_another_input_is_named() {
     let (mut model, data) = trainable(compile());
     for index in [0, 1] {
         let inputs = [0, 1].map(|input| data.input(input).unwrap().with_labels(None).unwrap());
-        let scaled = inputs.into_iter().enumerate().map(|(at, input)| if at == index { input.rescaled(2.0, 0.0) } else { input });
+        let scaled = inputs
+            .into_iter()
+            .enumerate()
+            .map(|(at, input)| if at == index { input.rescaled(2.0, 0.0) } else { input });
         let scaled = Dataset::zip(scaled).unwrap().with_targets(data.targets().to_vec()).unwrap();
         let expected = model.evaluate(&scaled).unwrap().loss;
         let found = first(&doubled(Some(index))).unwrap();
@@ -554,7 +557,8 @@ fn arguments_and_data_that_do_not_fit_are_errors() {
     assert_eq!(error, "metrics: expected a metric of an output that has a loss, found accuracy of `classes`");
     let metrics = vec![("position", Accuracy).into()];
     let error = compiled(Compile { loss: by_name(), metrics, ..Compile::default() });
-    let expected = "metrics: expected a metric that applies to the loss mean_squared_error, found accuracy of `position`";
+    let expected =
+        "metrics: expected a metric that applies to the loss mean_squared_error, found accuracy of `position`";
     assert_eq!(error, expected);
 
     let (mut model, data) = trainable(Compile { loss: by_name(), ..Compile::default() });

@@ -102,9 +102,8 @@ impl GetItem {
     /// The positions along each axis, and whether it remains.
     fn positions(&self, input: &[usize]) -> Option<Vec<(Range<usize>, bool)>> {
         let items = self.key.iter().copied().chain(std::iter::repeat(Item::from(..)));
-        let along = |(&extent, item): (&usize, Item)| {
-            Some((item.positions(extent)?, matches!(item, Item::Range { .. })))
-        };
+        let along =
+            |(&extent, item): (&usize, Item)| Some((item.positions(extent)?, matches!(item, Item::Range { .. })));
         input.iter().zip(items).map(along).collect::<Option<Vec<_>>>().filter(|_| self.key.len() <= input.len())
     }
 }

@@ -86,9 +86,7 @@ fn read_item(json: &Value) -> Option<Item> {
 
 /// The key of `x[key]` in Keras' format, from the arguments of the layer.
 pub(super) fn key(config: &Map<String, Value>) -> Value {
-    let slice = |start: &Value, stop: &Value| {
-        json!({"class_name": "__slice__", "config": {"start": start, "stop": stop, "step": null}})
-    };
+    let slice = |start: &Value, stop: &Value| json!({"class_name": "__slice__", "config": {"start": start, "stop": stop, "step": null}});
     let item = |item: &Value| match item.as_object() {
         Some(range) => slice(&range["start"], &range["stop"]),
         None => item.clone(),
@@ -193,9 +191,7 @@ mod tests {
     #[test]
     fn items_are_read_and_written_as_keras_writes_them() {
         let x = || json!({"class_name": "__keras_tensor__", "config": {"shape": [null, 4, 3, 2]}});
-        let slice = |start: Value, stop: Value, step: Value| {
-            json!({"class_name": "__slice__", "config": {"start": start, "stop": stop, "step": step}})
-        };
+        let slice = |start: Value, stop: Value, step: Value| json!({"class_name": "__slice__", "config": {"start": start, "stop": stop, "step": step}});
         let all = || slice(Value::Null, Value::Null, Value::Null);
         let ellipsis = || json!({"class_name": "__ellipsis__", "config": {}});
         let item = |key: Value| get_item(&[x(), key]).map(|layer| layer.key);
@@ -209,7 +205,10 @@ mod tests {
         let every_second = json!([all(), slice(Value::Null, Value::Null, 2.into())]);
         for wrong in [json!(0), json!([0, all()]), every_second, json!([all(), null])] {
             let error = item(wrong).unwrap_err();
-            assert!(error.starts_with("args: expected indices and slices with a step of 1, and the batch whole"), "{error}");
+            assert!(
+                error.starts_with("args: expected indices and slices with a step of 1, and the batch whole"),
+                "{error}"
+            );
         }
     }
 

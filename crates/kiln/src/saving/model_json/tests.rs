@@ -151,7 +151,8 @@ fn graphs_that_kiln_does_not_know_say_what_is_expected() {
     let named = with(&|config| config["input_layers"] = json!({"pixels": ["image", 0, 0]}));
     assert_eq!(named, "input_layers: expected the name of the layer, image, found the name pixels");
     let output = with(&|config| config["output_layers"] = json!([["a", 0, 1]]));
-    let expected = "output_layers: expected the output of a layer, found output 1 of call 0 of a, which it does not have";
+    let expected =
+        "output_layers: expected the output of a layer, found output 1 of call 0 of a, which it does not have";
     assert_eq!(output, expected);
     let not_called = with(&|config| config["layers"][1]["inbound_nodes"] = json!([]));
     assert_eq!(not_called, "layer a (Conv2D): inbound_nodes: expected at least one call of the layer, found none");
