@@ -4,13 +4,12 @@
 //! `cargo run --release --example callbacks [FOLDER]`, then `tensorboard --logdir runs/callbacks/logs`
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use kiln::callbacks::{CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau, TensorBoard, UpdateFreq};
 use kiln::data::{Dataset, Labels};
 use kiln::graph::Array;
 use kiln::layers::{Activation, Dense};
-use kiln::losses::{Loss, SparseCategoricalCrossentropy};
+use kiln::losses::SparseCategoricalCrossentropy;
 use kiln::optimizers::Adam;
 use kiln::{Compile, Device, Fit, Model, Sequential};
 
@@ -26,8 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut model = Sequential::new([2]).with_name("circle");
     model.add(Dense::new(32).activation(Activation::Tanh)).add(Dense::new(2).activation(Activation::Softmax));
     let optimizer = Adam { learning_rate: 0.05.into(), ..Adam::default() }.into();
-    let loss: Arc<dyn Loss> = SparseCategoricalCrossentropy::default().into();
-    model.compile(&Device::best()?, Compile { optimizer, loss: loss.clone(), ..Default::default() })?;
+    let loss = SparseCategoricalCrossentropy::default();
+    model.compile(&Device::best()?, Compile { optimizer, loss: loss.into(), ..Default::default() })?;
 
     let mut stopping = EarlyStopping { patience: 12, restore_best_weights: true, ..Default::default() };
     let mut reduce = ReduceLROnPlateau { factor: 0.3, patience: 5, ..Default::default() };
@@ -47,7 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("the learning rate is {} in the end", model.learning_rate()?);
     let test = points(500, 2)?;
     let mut saved = Model::load(&best)?;
-    saved.compile(&Device::best()?, Compile { loss, ..Default::default() })?;
+    saved.compile(&Device::best()?, Compile { loss: loss.into(), ..Default::default() })?;
     let (found, kept) = (model.evaluate(&test)?, saved.evaluate(&test)?);
     println!("{} points that it has not seen: {found}", test.len());
     if found == kept { Ok(()) } else { Err(format!("the saved model does otherwise: {kept:?}").into()) }

@@ -8,7 +8,7 @@ use kiln::data::{Dataset, Labels};
 use kiln::graph::Limits;
 use kiln::layers::{Activation, Conv2D, Dense};
 use kiln::losses::{self, BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError};
-use kiln::metrics::{self, Accuracy, MeanAbsoluteError, Metric, TopKCategoricalAccuracy};
+use kiln::metrics::{self, Accuracy, MeanAbsoluteError, Metric, OutputMetric, TopKCategoricalAccuracy};
 use kiln::optimizers::SGD;
 use kiln::{Compile, Error, Fit, History, Model, Sequential, Weight};
 use serde_json::Value;
@@ -33,17 +33,19 @@ fn model_of(recorded: &Recorded, i: usize, case: &Value) -> Model {
         values: floats(recorded, i, name).unwrap(),
     };
     model.set_weights(&[weight("kernel", &[4, outputs]), weight("bias", &[outputs])]).unwrap();
-    let metric = |name: &Value| match name.as_str().unwrap() {
-        "top_k_categorical_accuracy" => TopKCategoricalAccuracy { k: 2 }.into(),
-        name => metrics::from_name(name).unwrap(),
+    let metric = |name: &Value| -> Arc<dyn Metric> {
+        match name.as_str().unwrap() {
+            "top_k_categorical_accuracy" => TopKCategoricalAccuracy { k: 2 }.into(),
+            name => metrics::from_name(name).unwrap(),
+        }
     };
     let mut loss = losses::from_name(case["loss"].as_str().unwrap()).unwrap().config();
     let arguments = ["from_logits", "label_smoothing"].map(|name| (name.to_owned(), case[name].clone()));
     loss.extend(arguments.into_iter().filter(|(_, value)| ![Value::Null, false.into(), 0.0.into()].contains(value)));
     let compile = Compile {
         optimizer: SGD { learning_rate: 1.0.into(), ..SGD::default() }.into(),
-        loss: losses::from_config(case["loss"].as_str().unwrap(), &loss).unwrap(),
-        metrics: case["metrics"].as_array().unwrap().iter().map(metric).collect(),
+        loss: losses::from_config(case["loss"].as_str().unwrap(), &loss).unwrap().into(),
+        metrics: case["metrics"].as_array().unwrap().iter().map(metric).map(OutputMetric::from).collect(),
         ..Compile::default()
     };
     model.compile(device(), compile).unwrap();
@@ -100,7 +102,8 @@ fn learn_sine(loss: Arc<dyn Loss>, metrics: Vec<Arc<dyn Metric>>) -> History {
     let mut model = Sequential::new([1]);
     model.add(Dense::new(16).activation(Activation::Tanh)).add(Dense::new(1));
     let optimizer = kiln::optimizers::Adam { learning_rate: 0.02.into(), ..Default::default() }.into();
-    model.compile(device(), Compile { optimizer, loss, metrics, ..Compile::default() }).unwrap();
+    let metrics = metrics.into_iter().map(OutputMetric::from).collect();
+    model.compile(device(), Compile { optimizer, loss: loss.into(), metrics, ..Compile::default() }).unwrap();
     model.fit(&data, Fit { epochs: 60, validation_split: 0.1, ..Fit::default() }).unwrap()
 }
 

@@ -53,6 +53,8 @@ mod resume;
 mod resume_callbacks;
 mod session;
 #[cfg(feature = "hdf5")]
+mod several;
+#[cfg(feature = "hdf5")]
 mod state_dicts;
 mod stream;
 mod training;

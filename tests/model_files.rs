@@ -215,7 +215,7 @@ fn every_refusal_names_the_layer_its_class_and_the_member() {
             refused("op_add", &|json| {
                 json["config"]["layers"][3]["inbound_nodes"][0]["args"][1] = json!("1.5");
             }),
-            "layer add (Add): inbound_nodes: expected the only output of a layer, found \"1.5\"",
+            "layer add (Add): inbound_nodes: expected the output of a layer, found \"1.5\"",
         ),
         (refused("op_add", &|json| layer(json, 3, "class_name", json!("Power"))), "layer add (Power): "),
         (

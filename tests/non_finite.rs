@@ -173,7 +173,7 @@ fn a_nan_target_ends_a_training_by_every_loss() {
         let output = if last { Dense::new(3).activation(Activation::Sigmoid) } else { Dense::new(3) };
         let mut model = model(vec![Flatten.into(), output.into()]);
         let what = format!("{loss:?} {last}");
-        let compile = Compile { loss, ..Compile::default() };
+        let compile = Compile { loss: loss.into(), ..Compile::default() };
         assert_ends_at_once(&what, diverge(&mut model, &data, compile));
     }
 }

@@ -138,8 +138,8 @@ fn compiled(softmax: bool) -> Model {
     model.initialize(3).unwrap();
     let compile = Compile {
         optimizer: SGD { learning_rate: 1.0.into(), ..SGD::default() }.into(),
-        loss: Arc::new(FocalLoss { from_logits: !softmax }),
-        metrics: vec![Accuracy.into(), Arc::new(SquaredOutputs)],
+        loss: Arc::new(FocalLoss { from_logits: !softmax }).into(),
+        metrics: vec![Accuracy.into(), Arc::new(SquaredOutputs).into()],
         ..Compile::default()
     };
     model.compile(device(), compile).unwrap();
@@ -218,7 +218,7 @@ fn a_loss_per_output_is_averaged_over_a_samples_outputs() {
     let mut model = Sequential::new([1]);
     model.add(Dense::new(2)); // 0 for an input of 0
     let optimizer = SGD { learning_rate: 1.0.into(), ..SGD::default() }.into();
-    model.compile(device(), Compile { optimizer, loss: Arc::new(Huber), ..Compile::default() }).unwrap();
+    model.compile(device(), Compile { optimizer, loss: Arc::new(Huber).into(), ..Compile::default() }).unwrap();
     let history = model.fit(&samples, Fit { batch_size: 3, shuffle: false, ..Fit::default() }).unwrap();
     let loss = |e: f64| if e.abs() <= 0.5 { e * e / 2.0 } else { 0.5 * (e.abs() - 0.25) };
     let expected = targets.iter().map(|&t| loss(f64::from(t))).sum::<f64>() / 6.0;
@@ -266,12 +266,12 @@ fn ones_own_loss_is_checked_as_kilns_own() {
 
     let mut linear = Sequential::new([FEATURES]);
     linear.add(Dense::new(CLASSES));
-    let loss = Arc::new(FocalLoss { from_logits: false });
+    let loss = Arc::new(FocalLoss { from_logits: false }).into();
     linear.compile(device(), Compile { loss, ..Compile::default() }).unwrap();
     let error = linear.evaluate(&data()).unwrap_err().to_string();
     assert!(error.contains("focal_loss expects probabilities") && error.contains("from_logits: true"), "{error}");
 
-    linear.compile(device(), Compile { loss: Arc::new(Shapeless), ..Compile::default() }).unwrap();
+    linear.compile(device(), Compile { loss: Arc::new(Shapeless).into(), ..Compile::default() }).unwrap();
     let error = linear.evaluate(&data()).unwrap_err().to_string();
     assert!(error.starts_with("shapeless: expected one value per sample, "), "{error}");
 }

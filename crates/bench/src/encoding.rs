@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use kiln::graph::{
     Device as DynDevice, DeviceBuffer, DeviceError, DeviceFuture, DeviceInfo, Pending, Plan, Program, ReadBack, Step,
 };
+use kiln::losses::CategoricalCrossentropy;
 use kiln::{Compile, Device, Fit, Model, Result};
 
 use crate::made_up;
@@ -36,7 +37,9 @@ impl Encoding {
         [batch_size, steps]: [usize; 2],
     ) -> Result<Encoding> {
         let timed = Arc::new(Timed { device: device.as_dyn().clone(), spent: Arc::default() });
-        let data = made_up(&model, steps.max(1) * batch_size, &*compile.loss)?;
+        let loss = compile.loss.values().next().cloned();
+        let loss = loss.unwrap_or_else(|| CategoricalCrossentropy::default().into());
+        let data = made_up(&model, steps.max(1) * batch_size, &*loss)?;
         model.compile(&Device::from_dyn(timed.clone()), compile)?;
         let mut best: Option<Encoding> = None;
         for epoch in 0..=EPOCHS {

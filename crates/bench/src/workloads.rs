@@ -156,9 +156,9 @@ fn layers(model: &Model) -> Result<Vec<Layer>> {
         let Some(found) = row(name) else { continue };
         let input = match &found.connected_to[..] {
             [] => before,
-            [first, ..] => row(first).and_then(|row| row.output_shape.clone()).unwrap_or(before),
+            [first, ..] => row(&first.layer).and_then(|row| row.output_shapes.first().cloned()).unwrap_or(before),
         };
-        let output = found.output_shape.clone().unwrap_or_default();
+        let output = found.output_shapes.first().cloned().unwrap_or_default();
         before = output.clone();
         layers.push(Layer { name: name.to_owned(), class_name: class_name.to_owned(), input, output, config });
     }

@@ -38,6 +38,18 @@ pub enum Error {
         /// The actual contents.
         found: String,
     },
+    /// A model has several inputs or outputs.
+    #[error(
+        "model `{model}`: expected a model with one input and one output, found the inputs {} and the outputs {}; use such a model with the library, with `Dataset::zip` and `Model::predict_outputs`", .inputs.join(", "), .outputs.join(", ")
+    )]
+    SeveralEnds {
+        /// The model's name.
+        model: String,
+        /// The names of its inputs.
+        inputs: Vec<String>,
+        /// The names of its outputs.
+        outputs: Vec<String>,
+    },
     /// Training and test images have different classes.
     #[error("{}: expected the same classes in train and test, found {} and {}", .folder.display(), .train.join(", "), .test.join(", "))]
     OtherClasses {

@@ -373,3 +373,23 @@ fn a_file_of_mnist_in_place_of_its_folder_and_an_empty_model_are_named() {
     let (status, message) = kiln(&["summary", empty.to_str().unwrap()]);
     assert!(status == 1 && message.ends_with("expected a model as JSON, found an empty file\n"), "{message}");
 }
+
+#[test]
+fn a_model_of_several_inputs_and_outputs_has_a_summary_and_is_refused_by_other_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = kiln::Model::new([3]).with_name("two").with_input_name("a");
+    let b = model.add_input("b", [3]);
+    let sum = model.apply(kiln::layers::Add::default(), [model.input(), b]);
+    let twice = model.apply(kiln::layers::Rescaling::new(2.0), sum);
+    model.set_output([sum, twice]).unwrap();
+    model.save(folder.path()).unwrap();
+    let path = folder.path().to_str().unwrap();
+    assert_eq!(kiln(&["summary", path]), (0, String::new()));
+    let expected = "model `two`: expected a model with one input and one output, found the inputs a, b and the outputs add, \
+                    rescaling; use such a model with the library, with `Dataset::zip` and `Model::predict_outputs`";
+    let on_tensors = ["predict", path, "--input", "in.safetensors", "--output", "out.safetensors"];
+    for arguments in [&["predict", path, "a.png"][..], &on_tensors, &["profile", path]] {
+        let (status, message) = kiln(arguments);
+        assert!(status == 1 && message.contains(expected), "{arguments:?}: {message}");
+    }
+}

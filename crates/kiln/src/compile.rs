@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use kiln_graph::{Graph, Tensor};
-
-use crate::losses::{CategoricalCrossentropy, Loss, Scored};
-use crate::metrics::{Accuracy, Metric};
+use crate::losses::{CategoricalCrossentropy, Loss};
+use crate::metrics::{Accuracy, OutputMetric};
 use crate::optimizers::{Adam, Optimizer, Slot};
-use crate::{Error, Precision, Result, metrics};
+use crate::{Error, PerOutput, Precision, Result};
 
 /// The maximum number of steps per submission.
 pub(crate) const MOST_STEPS: usize = 32;
@@ -20,8 +18,17 @@ pub(crate) const AVERAGE: &str = "average";
 pub struct Compile {
     /// The optimizer: `Adam::default().into()`.
     pub optimizer: Arc<dyn Optimizer>,
-    /// The loss to minimise: `SparseCategoricalCrossentropy::default().into()`.
-    pub loss: Arc<dyn Loss>,
+    /// The loss to minimise: `SparseCategoricalCrossentropy::default().into()`. For a model with several outputs, it is the
+    /// loss of each; [`PerOutput::list`] and [`PerOutput::named`] set one for each output. An output that is not named has no
+    /// loss, as one with the loss `None` in Keras; a data set has [targets](crate::data::Dataset::with_targets) for the
+    /// others only.
+    ///
+    /// The total loss, the figure `loss`, is the sum of the outputs' losses times their weights, plus the penalties of
+    /// regularizers. With several losses, each is a figure, too: `<output>_loss`, without its weight.
+    pub loss: PerOutput<Arc<dyn Loss>>,
+    /// The factor of each output's loss in the total loss: Keras' `loss_weights`. 1 by default, and for outputs that are not
+    /// named.
+    pub loss_weights: PerOutput<f64>,
     /// The precision of matrix products and convolutions, in training, evaluations and predictions of the compiled model.
     /// Never chosen by tuning, because it changes results. A model that is only on a device
     /// ([`Model::to_device`](crate::Model::to_device)) computes in 32-bit floats.
@@ -52,8 +59,11 @@ pub struct Compile {
     /// # Ok::<(), kiln::Error>(())
     /// ```
     pub precision: Precision,
-    /// The metrics to measure in addition to the loss: `vec![Accuracy.into()]`.
-    pub metrics: Vec<Arc<dyn Metric>>,
+    /// The metrics to measure in addition to the loss: `vec![Accuracy.into()]`. For a model with several outputs, each is
+    /// measured for all outputs to whose loss it applies, or for one of them:
+    /// `vec![("class", Accuracy).into(), ("position", MeanAbsoluteError).into()]`. Their figures are then
+    /// `<output>_<metric>`.
+    pub metrics: Vec<OutputMetric>,
     /// The maximum absolute value of an element of a gradient. At most one kind of clipping can be enabled.
     pub clipvalue: Option<f64>,
     /// The maximum Euclidean norm of a variable's gradient; a larger gradient is scaled down.
@@ -113,6 +123,7 @@ impl Default for Compile {
         Compile {
             optimizer: Adam::default().into(),
             loss: CategoricalCrossentropy::default().into(),
+            loss_weights: 1.0.into(),
             precision: Precision::Float32,
             metrics: vec![Accuracy.into()],
             clipvalue: None,
@@ -138,7 +149,10 @@ impl Compile {
         if !(1..=MOST_STEPS).contains(&self.accumulate) {
             return argument("accumulate", format!("1 to {MOST_STEPS}"), self.accumulate.to_string());
         }
-        self.loss.check()?;
+        self.loss.values().try_for_each(|loss| loss.check())?;
+        if let Some(weight) = self.loss_weights.values().find(|weight| !weight.is_finite()) {
+            return argument("loss_weights", "finite numbers".to_owned(), weight.to_string());
+        }
         let learning_rate = self.optimizer.learning_rate();
         learning_rate.check()?;
         self.optimizer.check()?;
@@ -164,26 +178,6 @@ impl Compile {
     pub(crate) fn slots(&self) -> Vec<Slot> {
         let average = self.use_ema.then(|| Slot::zero(AVERAGE));
         self.optimizer.slots().into_iter().chain(average).collect()
-    }
-
-    /// The metrics that are measured: those that apply to the loss.
-    fn measured(&self) -> impl Iterator<Item = &dyn Metric> {
-        self.metrics.iter().map(|metric| &**metric).filter(|metric| metric.applies_to(&*self.loss))
-    }
-
-    /// The names of the metrics, as [`metrics::names`] has them.
-    pub(crate) fn metric_names(&self) -> Vec<String> {
-        metrics::names(self.measured())
-    }
-
-    /// Appends the metrics of each sample, in the order of their names.
-    pub(crate) fn append_metrics(
-        &self,
-        graph: &mut Graph,
-        scored: &Scored,
-        tensors: [Tensor; 2],
-    ) -> Result<Vec<Tensor>> {
-        metrics::append(self.measured(), &*self.loss, graph, scored, tensors)
     }
 
     fn check_clipping(&self) -> Result<()> {

@@ -48,19 +48,19 @@ impl Model {
         on_batch: impl FnMut(&TestBatchLogs) -> ControlFlow<()>,
     ) -> Result<(Score, ControlFlow<()>)> {
         self.check_data("evaluate", data)?;
-        let samples = (self.input(), data);
-        let (totals, flow) = evaluate(self.session("evaluate")?, samples, INFERENCE_BATCH, on_batch).await?;
+        let inputs = self.inputs();
+        let (totals, flow) = evaluate(self.session("evaluate")?, (&inputs, data), INFERENCE_BATCH, on_batch).await?;
         Ok((Score { loss: totals.loss(), metrics: totals.metrics() }, flow))
     }
 }
 
-/// The loss and the metrics of all samples of a data set that enter at a node, or of those until `on_batch` broke.
+/// The loss and the metrics of all samples of a data set that enter at these nodes, or of those until `on_batch` broke.
 ///
 /// # Errors
 /// If the data set does not fit the model, or a program cannot be compiled or run.
 pub(crate) async fn evaluate(
     session: &mut Session,
-    (entry, data): (Node, &Dataset),
+    (entry, data): (&[Node], &Dataset),
     batch: usize,
     mut on_batch: impl FnMut(&TestBatchLogs) -> ControlFlow<()>,
 ) -> Result<(Totals, ControlFlow<()>)> {

@@ -87,7 +87,8 @@ impl Model {
         fit: Fit<'_>,
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<History> {
-        self.fit_from((self.input(), data), fit, callbacks).await
+        let inputs = self.inputs();
+        self.fit_from((&inputs, data), fit, callbacks).await
     }
 
     /// As [`Model::fit_async`] without callbacks, and waits.
@@ -111,10 +112,10 @@ impl Model {
         block_on(self.fit_async(data, fit, callbacks))
     }
 
-    /// Trains on samples that enter at a node of the model.
+    /// Trains on samples whose inputs enter at nodes of the model.
     pub(crate) async fn fit_from(
         &mut self,
-        (entry, data): (Node, &Dataset),
+        (entry, data): (&[Node], &Dataset),
         mut fit: Fit<'_>,
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<History> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::network::{Member, MemberCall, ModelClass, Network, Node, Scope};
+use crate::network::{Member, MemberCall, ModelClass, Network, Node, Output, Scope};
 
 /// The widths of the columns in characters, for a chain and for other graphs: Keras' for a terminal of 80 columns.
 const CHAIN: [usize; 3] = [31, 22, 13];
@@ -29,16 +29,37 @@ pub struct SummaryRow {
     pub name: String,
     /// The layer's class.
     pub class_name: &'static str,
-    /// The output shape of one sample; `None` from the first invalid layer on.
-    pub output_shape: Option<Vec<usize>>,
+    /// The shape of each output of one sample: one, but for nested models; none from the first invalid layer on.
+    pub output_shapes: Vec<Vec<usize>>,
     /// The number of the layer's parameters.
     pub parameters: usize,
     /// The number of trainable parameters.
     pub trainable_parameters: usize,
-    /// The names of the layers it is connected to, in all of its calls.
-    pub connected_to: Vec<String>,
-    /// The indices of those layers' calls; 0 unless they are shared.
-    pub connected_calls: Vec<usize>,
+    /// The outputs it is connected to, in all of its calls.
+    pub connected_to: Vec<Connection>,
+}
+
+/// An output that a layer is connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// The name of the layer.
+    pub layer: String,
+    /// The index of the layer's call; 0 unless it is shared.
+    pub call: usize,
+    /// The index of the output; 0 but for nested models.
+    pub output: usize,
+}
+
+/// `dense[0][0]`, as in Keras.
+impl fmt::Display for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}][{}]", self.layer, self.call, self.output)
+    }
+}
+
+/// The connection to the first call of a layer.
+fn first_call(layer: &str) -> Connection {
+    Connection { layer: layer.to_owned(), call: 0, output: 0 }
 }
 
 impl Summary {
@@ -57,11 +78,11 @@ impl Summary {
         }
         let mut scope = network.scope(None);
         let is_sequential = network.class == ModelClass::Sequential;
-        scope.members.retain(|&member| member != Member::Input || !is_sequential);
+        scope.members.retain(|&member| !matches!(member, Member::Input(_)) || !is_sequential);
         let calls = scope.calls_of();
         let rows: Vec<SummaryRow> =
             scope.members.iter().map(|&member| row(network, &scope, member, &calls[&member])).collect();
-        let follows = |pair: &[SummaryRow]| pair[1].connected_to == [pair[0].name.as_str()];
+        let follows = |pair: &[SummaryRow]| matches!(&pair[1].connected_to[..], [only] if only.layer == pair[0].name);
         let chain = is_sequential || rows.windows(2).all(follows);
         Summary { name, rows, chain, problem }
     }
@@ -84,18 +105,23 @@ fn chain(network: &Network, nodes: &[Node]) -> bool {
 
 /// The row of a member with these calls.
 fn row(network: &Network, scope: &Scope, member: Member, calls: &[&MemberCall]) -> SummaryRow {
-    let inputs = || calls.iter().flat_map(|call| &call.inputs).map(|&input| &scope.calls[input]);
-    let output = calls.first().and_then(|call| network.shape(call.output));
+    let inputs = || calls.iter().flat_map(|call| &call.inputs);
+    let connection = |input: &Output| {
+        let MemberCall { member, number, .. } = scope.calls[input.call];
+        Connection { layer: network.member_name(None, member).to_owned(), call: number, output: input.index }
+    };
+    let outputs = calls.first().map(|call| &call.outputs[..]).unwrap_or_default();
+    let output_shapes: Option<Vec<Vec<usize>>> =
+        outputs.iter().map(|&output| network.shape(output).map(|shape| shape.to_vec())).collect();
     let layers = network.layers_of(member);
     let (parameters, trainable_parameters) = parameters(network, &layers);
     SummaryRow {
         name: network.member_name(None, member).to_owned(),
         class_name: network.member_class(member),
-        output_shape: output.map(|output| output.to_vec()),
+        output_shapes: output_shapes.unwrap_or_default(),
         parameters,
         trainable_parameters,
-        connected_to: inputs().map(|input| network.member_name(None, input.member).to_owned()).collect(),
-        connected_calls: inputs().map(|input| input.number).collect(),
+        connected_to: inputs().map(connection).collect(),
     }
 }
 
@@ -106,11 +132,10 @@ fn broken_row(network: &Network, index: usize) -> SummaryRow {
     SummaryRow {
         name: placed.name.clone(),
         class_name: placed.layer.class_name(),
-        output_shape: placed.shapes.as_ref().map(|(_, output)| output.to_vec()),
+        output_shapes: placed.shapes.iter().map(|(_, output)| output.to_vec()).collect(),
         parameters,
         trainable_parameters,
-        connected_to: placed.inputs.iter().map(|&input| network.name_of(input).to_owned()).collect(),
-        connected_calls: vec![0; placed.inputs.len()],
+        connected_to: placed.inputs.iter().map(|&input| first_call(network.name_of(input))).collect(),
     }
 }
 
@@ -137,13 +162,17 @@ impl fmt::Display for Summary {
             if i > 0 {
                 writeln!(f, "{}", rule('├', "─", "┼", '┤'))?;
             }
-            let shape = match &row.output_shape {
-                Some(shape) => format!("(None{})", shape.iter().map(|n| format!(", {n}")).collect::<String>()),
-                None => "?".to_owned(),
+            let shown = |shape: &Vec<usize>| {
+                format!("(None{})", shape.iter().map(|extent| format!(", {extent}")).collect::<String>())
+            };
+            let shapes: Vec<String> = row.output_shapes.iter().map(shown).collect();
+            let shape = match &shapes[..] {
+                [] => "?".to_owned(),
+                [shape] => shape.clone(),
+                shapes => format!("[{}]", shapes.join(", ")),
             };
             let layer = format!("{} ({})", row.name, row.class_name);
-            let calls = row.connected_to.iter().zip(&row.connected_calls);
-            let taken: Vec<String> = calls.map(|(name, call)| format!("{name}[{call}][0]")).collect();
+            let taken: Vec<String> = row.connected_to.iter().map(Connection::to_string).collect();
             let taken = if taken.is_empty() { "-".to_owned() } else { taken.join(", ") };
             write_row(f, '│', widths, [&layer, &shape, &thousands(row.parameters), &taken])?;
         }

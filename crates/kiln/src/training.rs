@@ -80,7 +80,7 @@ impl Default for TrainingOptions<'_> {
 #[derive(Debug)]
 pub struct Training<'a> {
     model: &'a mut Model,
-    entry: Node,
+    entry: Vec<Node>,
     data: Dataset,
     batch_size: usize,
     shuffle: bool,
@@ -133,7 +133,8 @@ impl Model {
     /// # Errors
     /// If the model is not compiled, an argument is invalid, or the data set does not fit the model or the device.
     pub fn training(&mut self, data: &Dataset, options: TrainingOptions<'_>) -> Result<Training<'_>> {
-        Training::begin(self, self.input(), data, options)
+        let inputs = self.inputs();
+        Training::begin(self, &inputs, data, options)
     }
 
     /// Trains for one step on all samples of a data set, and returns the loss and metrics before the step, like Keras'
@@ -175,10 +176,10 @@ impl Model {
 
     async fn single_step(&mut self, mode: Mode, action: &'static str, data: &Dataset) -> Result<Score> {
         self.check_data(action, data)?;
-        let input = self.input();
+        let inputs = self.inputs();
         let session = self.session(action)?;
         session.set_augmentation(None);
-        session.load(Role::Train, data, input)?;
+        session.load(Role::Train, data, &inputs)?;
         session.set_order(Role::Train, (0..data.len() as u32).collect())?;
         let mut pass = Pass::over(session, mode, Role::Train, data.len())?;
         let mut totals = session.totals();
@@ -194,10 +195,10 @@ impl Model {
 }
 
 impl<'a> Training<'a> {
-    /// Starts a training on samples that enter the model at a node.
+    /// Starts a training on samples whose inputs enter the model at these nodes.
     pub(crate) fn begin(
         model: &'a mut Model,
-        entry: Node,
+        entry: &[Node],
         data: &Dataset,
         options: TrainingOptions<'_>,
     ) -> Result<Training<'a>> {
@@ -211,6 +212,9 @@ impl<'a> Training<'a> {
             data = data.with_class_weight(class_weight)?;
         }
         model.check_data("fit", &data)?;
+        if let Some(augmentation) = augmentation {
+            augmentation.input_of(data.sample_shapes())?;
+        }
         let session = model.session("fit")?;
         session.load(Role::Train, &data, entry)?;
         let (epoch, totals, landed) = (session.epochs, session.totals(), VecDeque::new());
@@ -219,7 +223,7 @@ impl<'a> Training<'a> {
         let (augmentation, training_data) = (augmentation.cloned(), session.training_data);
         Ok(Training {
             model,
-            entry,
+            entry: entry.to_vec(),
             data,
             batch_size,
             shuffle,
@@ -266,7 +270,7 @@ impl<'a> Training<'a> {
         let session = self.model.session("fit")?;
         session.seed = self.seed;
         session.set_augmentation(self.augmentation.as_ref());
-        session.load(Role::Train, &self.data, self.entry)?;
+        session.load(Role::Train, &self.data, &self.entry)?;
         session.set_order(Role::Train, order)?;
         session.epochs = before;
         self.pass = Some(Pass::over(session, Mode::Train, Role::Train, self.batch_size)?);

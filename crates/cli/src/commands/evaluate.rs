@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use kiln::data::{Dataset, Labels};
 use kiln::losses::{self, CategoricalCrossentropy, Loss, SparseCategoricalCrossentropy};
+use kiln::metrics::OutputMetric;
 use kiln::{Compile, ConfusionMatrix, Model, Predictions};
 
 use super::run::{Outcome, Rescale, Run, loss_with, usual_metrics};
@@ -76,7 +77,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let device = devices::open(arguments.device.as_deref())?;
     let metrics = if run.metrics.is_empty() { usual_metrics(&*run.loss, &test) } else { run.metrics.clone() };
     let loss = loss_for(&run.loss, &test);
-    let compile = Compile { loss, metrics, precision: run.precision, ..Compile::default() };
+    let metrics = metrics.into_iter().map(OutputMetric::from).collect();
+    let compile = Compile { loss: loss.into(), metrics, precision: run.precision, ..Compile::default() };
     model.compile(&device, compile)?;
     let score = model.evaluate(&test)?;
     let predictions = model.predict(&test)?;
@@ -110,7 +112,7 @@ impl Arguments {
             && network::file(&self.run).is_some()
             && let (Some(loss), Some(data)) = (&self.loss, &self.data)
         {
-            let model = Model::load(&self.run)?;
+            let model = network::single(Model::load(&self.run)?)?;
             let known = Run::unknown(&model);
             let rescale = if source::is_tensors(data) { Rescale::NONE } else { known.rescale };
             let interpolation = Images::default().interpolation();

@@ -166,6 +166,19 @@ pub fn find(name: &str) -> Result<Model, Error> {
     }
 }
 
+/// The model, if it has one input and one output.
+///
+/// # Errors
+/// If it has several.
+pub fn single(model: Model) -> Result<Model, Error> {
+    let names = |ends: Vec<(&str, &Shape)>| ends.into_iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
+    let (inputs, outputs) = (names(model.input_shapes()), names(model.output_shapes()?));
+    match inputs.len() == 1 && outputs.len() == 1 {
+        true => Ok(model),
+        false => Err(Error::SeveralEnds { model: model.name().to_owned(), inputs, outputs }),
+    }
+}
+
 /// # Errors
 /// If there is no network, file or folder with this name.
 pub fn check(name: &str) -> Result<(), Error> {

@@ -112,7 +112,7 @@ fn find(arguments: &Arguments) -> Result<Trained, Error> {
     let Some(path) = network::file(&arguments.model) else {
         return Err(run::no_run(&arguments.model));
     };
-    let model = network::load(&path, arguments.weights.as_ref(), LoadModel::default())?;
+    let model = network::single(network::load(&path, arguments.weights.as_ref(), LoadModel::default())?)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     match Run::load(folder)? {
         Some(run) => {

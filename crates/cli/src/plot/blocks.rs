@@ -18,7 +18,7 @@ impl Blocks {
         // The last consumer of each layer's output.
         let mut reach: Vec<usize> = (0..rows.len()).collect();
         for (at, row) in rows.iter().enumerate() {
-            for from in row.connected_to.iter().filter_map(|name| places.get(name.as_str())) {
+            for from in row.connected_to.iter().filter_map(|connection| places.get(connection.layer.as_str())) {
                 reach[*from] = reach[*from].max(at);
             }
         }

@@ -1,5 +1,7 @@
 //! Checks of the arguments of an augmentation.
 
+use kiln_graph::Shape;
+
 use super::Augmentation;
 use crate::data::Dataset;
 use crate::{Error, Result};
@@ -43,6 +45,37 @@ impl Augmentation {
         expect(!both, "zca_whitening", "zca_whitening or featurewise_std_normalization, not both", "both")
     }
 
+    /// The index of the input to augment, of inputs with these shapes for one sample.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if there is no such input, or none is named and not exactly one has images.
+    pub(crate) fn input_of<'a>(&self, shapes: impl ExactSizeIterator<Item = &'a Shape>) -> Result<usize> {
+        let count = shapes.len();
+        if let Some(input) = self.input {
+            let expected = format!("the index of one of {count} inputs");
+            return expect(input < count, "augmentation.input", &expected, input).map(|()| input);
+        }
+        let images: Vec<usize> =
+            shapes.enumerate().filter(|(_, shape)| count == 1 || shape.len() == 3).map(|(index, _)| index).collect();
+        match images[..] {
+            [input] => Ok(input),
+            _ => {
+                let expected = "the index of the input to augment, unless exactly one has images".to_owned();
+                let found = format!("none, and {} of {count} inputs with images", images.len());
+                Err(Error::Argument { name: "augmentation.input", expected, found })
+            }
+        }
+    }
+
+    /// The input to augment of a data set.
+    ///
+    /// # Errors
+    /// As [`Augmentation::input_of`].
+    pub(super) fn images(&self, data: &Dataset) -> Result<Dataset> {
+        let index = self.input_of(data.sample_shapes())?;
+        Ok(data.input(index).unwrap_or_else(|| data.clone()))
+    }
+
     /// # Errors
     /// [`Error::Argument`] if required features are missing or were fitted to images of another size.
     pub(super) fn check_features(&self, data: &Dataset) -> Result<()> {
@@ -53,7 +86,7 @@ impl Augmentation {
         let Some(features) = &self.features else {
             return expect(false, name, "one that was fitted to the training set; call `fit` on it", "none");
         };
-        let elements = data.sample_shape().elements();
+        let elements = self.images(data)?.sample_shape().elements();
         let expected = format!("one fitted to samples of {elements} values");
         expect(features.centre.len() == elements, name, &expected, format!("one of {} values", features.centre.len()))?;
         let whitened = !self.zca_whitening || features.whitening.is_some();

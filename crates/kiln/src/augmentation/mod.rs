@@ -100,6 +100,9 @@ pub struct Augmentation {
     /// Cutout: the side, in pixels, of a square centred at a random pixel that is set to `cval` (DeVries and Taylor 2017,
     /// "Improved Regularization of Convolutional Neural Networks with Cutout"). Not in Keras.
     pub cutout: u32,
+    /// The index of the input to augment, in a data set with several inputs ([`Dataset::zip`]). By default the only one that
+    /// has images, `[height, width, channels]`. Not in Keras.
+    pub input: Option<usize>,
     /// The result of [`Augmentation::fit`]. Not saved to files.
     #[serde(skip)]
     pub features: Option<Arc<Features>>,
@@ -129,6 +132,7 @@ impl Default for Augmentation {
             interpolation_order: 1,
             crop_padding: 0,
             cutout: 0,
+            input: None,
             features: None,
         }
     }
@@ -142,7 +146,7 @@ impl Augmentation {
     /// If an argument is invalid, the data set is empty, or the eigendecomposition of its covariances does not converge.
     pub fn fit(self, data: &Dataset) -> Result<Augmentation> {
         self.check()?;
-        let features = self.needs_features().then(|| Features::of(&self, data)).transpose()?;
+        let features = self.needs_features().then(|| Features::of(&self, &self.images(data)?)).transpose()?;
         Ok(Augmentation { features: features.map(Arc::new), ..self })
     }
 
@@ -156,16 +160,14 @@ impl Augmentation {
     pub fn standardize(&self, data: &Dataset) -> Result<Dataset> {
         self.check()?;
         self.check_features(data)?;
-        let data = match self.rescale {
-            Some(factor) => data.clone().rescaled(factor as f32, 0.0),
-            None => data.clone(),
-        };
+        let scale = self.rescale.map(|factor| factor as f32);
         let samples = self.samplewise_center || self.samplewise_std_normalization;
-        let before = data.standardization().clone();
-        Ok(data.standardized(Standardization {
+        let change = |before: &Standardization| Standardization {
             samples: samples.then_some(self.samplewise_std_normalization).or(before.samples),
-            features: self.features.clone().filter(|_| self.needs_features()).or(before.features),
-        }))
+            features: self.features.clone().filter(|_| self.needs_features()).or(before.features.clone()),
+        };
+        let input = self.input_of(data.sample_shapes())?;
+        Ok(data.clone().standardized(input, scale, change))
     }
 
     /// Whether standardization depends on the data set.

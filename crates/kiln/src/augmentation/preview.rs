@@ -39,7 +39,7 @@ impl Augmentation {
     ) -> Result<ContactSheet> {
         self.check()?;
         let count = rows * columns;
-        let data = data.head(count).in_memory()?;
+        let data = self.images(data)?.head(count).in_memory()?;
         let Some([height, width, channels]) = data.sample_shape().dims().filter(|_| count > 0 && !data.is_empty())
         else {
             let expected = "images [height, width, channels], and at least one row and column".to_owned();
@@ -82,11 +82,8 @@ impl Augmentation {
             let buffer = graph.buffer(name);
             crate::Result::Ok(graph.persistent(ty, buffer, 0))
         };
-        let x = given(
-            "x",
-            TensorType::new(data.sample_shape().batched(data.len()), data.dtype()),
-            &data.slice(0..data.len())?,
-        )?;
+        let x =
+            given("x", TensorType::new(data.sample_shape().batched(data.len()), data.dtype()), data.values()?.bytes())?;
         let order: Vec<u32> = (0..count).map(|place| (place % data.len()) as u32).collect();
         let order = given("order", TensorType::new([count], DType::U32), bytemuck::cast_slice(&order))?;
         let x = graph.add(Gather { batch: count, scale: 1.0, offset: 0.0 }, &[x, order])?;

@@ -65,6 +65,35 @@ pub enum DataError {
         /// The number of weights.
         found: usize,
     },
+    /// There are several weights of each sample, but not one for each target.
+    #[error("expected one weight of each sample, or one for each of {targets} targets, found {found}")]
+    TargetWeights {
+        /// The number of targets.
+        targets: usize,
+        /// The number of weights of each sample.
+        found: usize,
+    },
+    /// A data set has no inputs.
+    #[error("expected the samples of at least one input, found none")]
+    NoInputs,
+    /// The inputs have different numbers of samples.
+    #[error("input {input}: expected {samples} samples, as for the inputs before it, found {found}")]
+    Inputs {
+        /// The index of the input.
+        input: usize,
+        /// The number of samples.
+        samples: usize,
+        /// The number found.
+        found: usize,
+    },
+    /// An input other than the first has labels or weights.
+    #[error(
+        "input {input}: expected samples without labels and weights, found some; set those of all outputs with `with_targets` and `with_target_weights`"
+    )]
+    LabelledInput {
+        /// The index of the input.
+        input: usize,
+    },
     /// A sample index is out of range.
     #[error("sample index {found} is out of range ({samples} samples)")]
     NoSample {

@@ -13,6 +13,7 @@ mod dataset;
 mod error;
 pub mod idx;
 mod image;
+mod input;
 mod labels;
 mod mnist;
 mod preprocessing;
@@ -31,6 +32,7 @@ pub use error::DataError;
 pub use image::{
     ColorMode, Corrupt, Image, ImageOptions, Interpolation, LoadImg, image_dataset_from_directory, load_img,
 };
+pub(crate) use input::Input;
 pub use labels::Labels;
 pub use mnist::{MNIST_FILES, mnist};
 pub use preprocessing::Preprocessing;

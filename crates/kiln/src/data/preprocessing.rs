@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Dataset, Features, Standardization};
+use super::{DataError, Dataset, Features, Input, Standardization};
 use crate::UnknownName;
 
 /// The preprocessing of RGB values from 0 to 255 that a network was trained with: Keras' modes of `preprocess_input`
@@ -48,32 +48,36 @@ impl FromStr for Preprocessing {
 
 impl Dataset {
     /// Preprocesses images with values from 0 to 255 for a backbone, replacing the previous scaling. Reorders the
-    /// channels; the device scales the values, batch by batch.
+    /// channels; the device scales the values, batch by batch. Before [`Dataset::zip`], if other inputs are not images.
     ///
     /// # Errors
     /// If samples do not have three channels.
     pub fn preprocess_input(self, preprocessing: Preprocessing) -> Result<Dataset, DataError> {
-        let shape = self.sample_shape().clone();
-        if shape.len() != 3 || shape[2] != 3 {
-            return Err(DataError::NotRgb { shape });
-        }
-        let features = |mean, divisor| {
-            let features = Features::of_channels(mean, divisor, shape.elements());
-            Standardization { samples: None, features: Some(Arc::new(features)) }
-        };
-        let plain = Standardization::default();
-        Ok(match preprocessing {
-            Preprocessing::Tf => self.rescaled(1.0 / 127.5, -1.0).standardized(plain),
-            Preprocessing::Torch => {
-                let [mean, deviation] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
-                self.rescaled(1.0 / 255.0, 0.0).standardized(features(&mean, &deviation))
-            }
-            Preprocessing::Caffe => {
-                let means = features(&[103.939, 116.779, 123.68], &[1.0; 3]);
-                self.map_samples(reverse_channels, reverse_channels).rescaled(1.0, 0.0).standardized(means)
-            }
-        })
+        self.try_map_inputs(|input| preprocessed(input, preprocessing))
     }
+}
+
+fn preprocessed(input: Input, preprocessing: Preprocessing) -> Result<Input, DataError> {
+    let shape = input.sample_shape.clone();
+    if shape.len() != 3 || shape[2] != 3 {
+        return Err(DataError::NotRgb { shape });
+    }
+    let features = |mean, divisor| {
+        let features = Features::of_channels(mean, divisor, shape.elements());
+        Standardization { samples: None, features: Some(Arc::new(features)) }
+    };
+    let plain = Standardization::default();
+    Ok(match preprocessing {
+        Preprocessing::Tf => input.rescaled(1.0 / 127.5, -1.0).standardized(plain),
+        Preprocessing::Torch => {
+            let [mean, deviation] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
+            input.rescaled(1.0 / 255.0, 0.0).standardized(features(&mean, &deviation))
+        }
+        Preprocessing::Caffe => {
+            let means = features(&[103.939, 116.779, 123.68], &[1.0; 3]);
+            input.map_samples(reverse_channels, reverse_channels).rescaled(1.0, 0.0).standardized(means)
+        }
+    })
 }
 
 /// Reverses the three channels of each pixel.

@@ -271,7 +271,7 @@ mod tests {
         let data = pairs();
         assert_eq!((data.len(), data.scale()), (5, 1.0 / 255.0));
         assert_eq!(data.take(&[2, 0, 2]).unwrap().values().unwrap(), Values::U8([2, 4, 0, 0, 2, 4].into()));
-        assert_eq!(data.take(&[2, 0]).unwrap().slice(0..2).unwrap()[..], [2, 4, 0, 0]);
+        assert_eq!(data.take(&[2, 0]).unwrap().inputs()[0].slice(0..2).unwrap()[..], [2, 4, 0, 0]);
     }
 
     #[test]

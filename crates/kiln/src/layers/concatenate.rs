@@ -9,7 +9,7 @@ use super::{BuildError, Call, Layer};
 /// Concatenates the inputs along the last axis, in order.
 ///
 /// # Shapes
-/// In: two or more inputs, equal except for the last axis. Out: the same, with the sum of their last axes.
+/// In: one or more inputs, equal except for the last axis. Out: the same, with the sum of their last axes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Concatenate {
     /// The axis, -1 for the last one, or its index counting the batch as axis 0; only the last axis is supported.
@@ -38,12 +38,12 @@ impl Layer for Concatenate {
     saved_layer!();
 
     fn output_shape(&self, _: &Shape) -> std::result::Result<Shape, BuildError> {
-        Err(BuildError::input("two or more inputs that are equal but for the last axis"))
+        Err(BuildError::input("one or more inputs that are equal but for the last axis"))
     }
 
     fn merged_shape(&self, inputs: &[Shape]) -> std::result::Result<Shape, BuildError> {
         let parts: Option<Vec<(&usize, &[usize])>> = inputs.iter().map(|input| input.split_last()).collect();
-        let parts = parts.filter(|parts| parts.len() > 1 && parts.iter().all(|part| part.1 == parts[0].1));
+        let parts = parts.filter(|parts| !parts.is_empty() && parts.iter().all(|part| part.1 == parts[0].1));
         let Some(parts) = parts else { return self.output_shape(&Shape::default()) };
         if self.axis != -1 && self.axis != inputs[0].len() as i64 {
             let expected = format!("the last one (-1 or {})", inputs[0].len());
@@ -54,8 +54,10 @@ impl Layer for Concatenate {
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
-        let inputs = call.inputs().to_vec();
-        call.add(ops::Concatenate, &inputs)
+        match call.inputs().to_vec()[..] {
+            [only] => Ok(only),
+            ref inputs => call.add(ops::Concatenate, inputs),
+        }
     }
 }
 

@@ -104,18 +104,18 @@ macro_rules! merges {
 
 merges! {
     /// `y = x_1 + x_2 + …`, element by element.
-    Add: 2.., "two or more", |_, _| SUM;
+    Add: 1.., "one or more", |_, _| SUM;
     /// `y = (x_1 + … + x_n) / n`, element by element.
-    Average: 2.., "two or more", |place, count| match 1.0 / count as f32 {
+    Average: 1.., "one or more", |place, count| match 1.0 / count as f32 {
         share if place + 1 == count => Binary::Linear { a: share, b: share },
         _ => SUM,
     };
     /// `y = max(x_1, x_2, …)`, element by element. The gradient of equal values is that of the first.
-    Maximum: 2.., "two or more", |_, _| Binary::Maximum;
+    Maximum: 1.., "one or more", |_, _| Binary::Maximum;
     /// `y = min(x_1, x_2, …)`, element by element. The gradient of equal values is that of the first.
-    Minimum: 2.., "two or more", |_, _| Binary::Minimum;
+    Minimum: 1.., "one or more", |_, _| Binary::Minimum;
     /// `y = x_1 x_2 …`, element by element: `[height, width, channels]` and `[1, 1, channels]` in squeeze and excitation.
-    Multiply: 2.., "two or more", |_, _| Binary::Multiply;
+    Multiply: 1.., "one or more", |_, _| Binary::Multiply;
     /// `y = x_1 - x_2`, element by element.
     Subtract: 2, "two", |_, _| Binary::Linear { a: 1.0, b: -1.0 };
 }
@@ -143,7 +143,8 @@ mod tests {
         let axes = "expected inputs whose axes, from the last one, are equal or 1";
         assert_eq!(merged(&Average {}, &[&[7, 3], &[7, 4]]), Err(axes.to_owned()));
         assert_eq!(merged(&Subtract {}, &[&[3], &[3], &[3]]), Err("expected two inputs".to_owned()));
-        assert_eq!(merged(&Minimum {}, &[&[3]]), Err("expected two or more inputs".to_owned()));
-        assert_eq!(Add {}.output_shape(&[3].into()).unwrap_err().to_string(), "expected two or more inputs");
+        assert_eq!(merged(&Minimum {}, &[]), Err("expected one or more inputs".to_owned()));
+        assert_eq!(merged(&Minimum {}, &[&[3]]), Ok([3].into()));
+        assert_eq!(Add {}.output_shape(&[3].into()).unwrap_err().to_string(), "expected one or more inputs");
     }
 }

@@ -106,6 +106,7 @@ layers! {
     dropout: Dropout;
     flatten: Flatten;
     gaussian_noise: GaussianNoise;
+    get_item: GetItem;
     global_pooling2d: GlobalAveragePooling2D, GlobalMaxPooling2D;
     group_normalization: GroupNormalization;
     identity: Identity;
@@ -126,6 +127,8 @@ layers! {
     up_sampling2d: UpSampling2D;
     zero_padding2d: ZeroPadding2D;
 }
+
+pub use get_item::Item;
 
 pub use build_error::BuildError;
 pub use conv1d::SequencePadding;

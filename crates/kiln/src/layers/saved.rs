@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn every_layer_reads_what_it_writes() {
-        let layers: [Box<dyn Layer>; 57] = [
+        let layers: [Box<dyn Layer>; 58] = [
             Box::new(crate::layers::Add::default()),
             Box::new(crate::layers::Average::default()),
             Box::new(crate::layers::Maximum::default()),
@@ -203,6 +203,7 @@ mod tests {
             Box::new(StochasticDepth::new(0.1)),
             Box::new(Cropping2D::new([[1, 2], [3, 4]])),
             Box::new(GaussianNoise::new(0.25).seed(1)),
+            Box::new(crate::layers::GetItem::new([0.into(), (1..).into()])),
             Box::new(GroupNormalization::new(-1).epsilon(1e-5).center(false)),
             Box::new(Identity::default()),
             Box::new(LayerNormalization::new().axis([1, -1]).scale(false)),

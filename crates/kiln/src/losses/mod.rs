@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::arguments::from_arguments;
 use crate::data::Labels;
-use crate::{Error, Result};
+use crate::{Error, PerOutput, Result};
 
 mod call;
 
@@ -28,6 +28,12 @@ macro_rules! losses {
             impl From<$Loss> for Arc<dyn Loss> {
                 fn from(loss: $Loss) -> Arc<dyn Loss> {
                     Arc::new(loss)
+                }
+            }
+
+            impl From<$Loss> for PerOutput<Arc<dyn Loss>> {
+                fn from(loss: $Loss) -> PerOutput<Arc<dyn Loss>> {
+                    PerOutput::Each(Arc::new(loss))
                 }
             }
         )*
@@ -50,8 +56,8 @@ losses! {
 /// A loss: a measure of the error of a model's outputs for a sample. It appends ops to the graph of a training
 /// step or an evaluation; the gradient is derived from the ops.
 ///
-/// [`Compile::loss`](crate::Compile::loss) is an `Arc<dyn Loss>`: `MeanSquaredError.into()` for built-in losses,
-/// `Arc::new(LogCosh)` for custom ones. History, evaluations, callbacks and checkpoints treat both alike.
+/// [`Compile::loss`](crate::Compile::loss) has an `Arc<dyn Loss>` for each output: `MeanSquaredError.into()` for built-in
+/// losses, `Arc::new(LogCosh).into()` for custom ones. History, evaluations, callbacks and checkpoints treat both alike.
 ///
 /// The elementwise ops [`Unary`](crate::ops::Unary), [`Multiply`](crate::ops::Multiply), [`Divide`](crate::ops::Divide),
 /// [`ScaleAdd`](crate::ops::ScaleAdd) and [`Rescale`](crate::ops::Rescale) and the sum or mean
@@ -108,14 +114,14 @@ losses! {
 /// let mut model = Sequential::new([1]);
 /// model.add(Dense::new(3));
 /// let loss = Arc::new(FocalLoss { alpha: 0.25, gamma: 1.5 });
-/// model.compile(&Device::best()?, Compile { loss: loss.clone(), ..Compile::default() })?;
+/// model.compile(&Device::best()?, Compile { loss: loss.clone().into(), ..Compile::default() })?;
 /// let history = model.fit(&data, Fit { epochs: 2, ..Fit::default() })?;
 /// assert!(history.epochs[1].loss < history.epochs[0].loss);
 ///
 /// // From a model without weights, every class has p = 1/3.
 /// let mut zero = Sequential::new([1]);
 /// zero.add(Dense::new(3).kernel_initializer(kiln::layers::Initializer::zeros()));
-/// zero.compile(&Device::best()?, Compile { loss, ..Compile::default() })?;
+/// zero.compile(&Device::best()?, Compile { loss: loss.into(), ..Compile::default() })?;
 /// let expected = 0.25 * (1.0 - 1.0 / 3.0f64).powf(1.5) * 3f64.ln();
 /// assert!((zero.evaluate(&data)?.loss - expected).abs() < 1e-5);
 /// # Ok::<(), Error>(())
@@ -247,6 +253,12 @@ pub fn check_labels(
             misfit(format!("labels below {outputs}, its number of outputs"), format!("{classes} classes"))
         }
         Labels::Index { .. } => Ok(()),
+    }
+}
+
+impl<L: Loss + 'static> From<Arc<L>> for PerOutput<Arc<dyn Loss>> {
+    fn from(loss: Arc<L>) -> PerOutput<Arc<dyn Loss>> {
+        PerOutput::Each(loss)
     }
 }
 

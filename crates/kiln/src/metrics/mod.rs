@@ -14,8 +14,10 @@ use crate::arguments::from_arguments;
 use crate::losses::{Loss, Scored, check_per_sample};
 
 mod call;
+mod output_metric;
 
 pub use call::MetricCall;
+pub use output_metric::OutputMetric;
 
 /// Declares the metrics: file, struct and Keras' short names of each. The file name is the metric's name.
 macro_rules! metrics {
@@ -27,6 +29,18 @@ macro_rules! metrics {
             impl From<$Metric> for Arc<dyn Metric> {
                 fn from(metric: $Metric) -> Arc<dyn Metric> {
                     Arc::new(metric)
+                }
+            }
+
+            impl From<$Metric> for OutputMetric {
+                fn from(metric: $Metric) -> OutputMetric {
+                    OutputMetric { metric: Arc::new(metric), output: None }
+                }
+            }
+
+            impl<N: Into<String>> From<(N, $Metric)> for OutputMetric {
+                fn from((output, metric): (N, $Metric)) -> OutputMetric {
+                    OutputMetric { metric: Arc::new(metric), output: Some(output.into()) }
                 }
             }
         )*
@@ -49,8 +63,8 @@ metrics! {
 /// A metric: a value measured in addition to the loss. It appends ops to the graph of a training step or an evaluation;
 /// its value for a data set is the mean over the samples.
 ///
-/// [`Compile::metrics`](crate::Compile::metrics) are `Arc<dyn Metric>`: `Accuracy.into()` for built-in metrics,
-/// `Arc::new(Bias)` for custom ones. History, evaluations and callbacks list them by name.
+/// [`Compile::metrics`](crate::Compile::metrics) are made of them: `Accuracy.into()` for built-in metrics,
+/// `Arc::new(Bias).into()` for custom ones. History, evaluations and callbacks list them by name.
 ///
 /// # Example
 /// The average excess of outputs over their targets, `mean(max(y - t, 0))`:
@@ -86,7 +100,7 @@ metrics! {
 /// model.add(Dense::new(1)); // 0 for an input of 0
 /// let compile = Compile {
 ///     loss: MeanSquaredError.into(),
-///     metrics: vec![Arc::new(Excess), MeanAbsoluteError.into()],
+///     metrics: vec![Arc::new(Excess).into(), MeanAbsoluteError.into()],
 ///     ..Compile::default()
 /// };
 /// model.compile(&Device::best()?, compile)?;
@@ -181,24 +195,22 @@ impl fmt::Display for dyn Metric {
     }
 }
 
-/// The names of metrics. One that occurs again has a number behind it.
-pub(crate) fn names<'a>(metrics: impl Iterator<Item = &'a dyn Metric>) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for metric in metrics {
-        let name = metric.name();
-        let free = (1..).map(|n| format!("{name}_{n}")).find(|numbered| !names.contains(numbered));
-        let is_known = names.iter().any(|known| known == name);
-        names.push(if is_known { free.unwrap_or_default() } else { name.to_owned() });
+/// Names of figures. One that occurs again has a number behind it.
+pub(crate) fn numbered(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut known: Vec<String> = Vec::new();
+    for name in names {
+        let free = (1..).map(|n| format!("{name}_{n}")).find(|numbered| !known.contains(numbered));
+        known.push(if known.contains(&name) { free.unwrap_or_default() } else { name });
     }
-    names
+    known
 }
 
 /// Appends metrics of each sample, in their order.
 ///
 /// # Errors
 /// When a metric does not fit the outputs, or computes anything but a value per sample.
-pub(crate) fn append<'a>(
-    metrics: impl Iterator<Item = &'a dyn Metric>,
+pub(crate) fn append(
+    metrics: &[Arc<dyn Metric>],
     loss: &dyn Loss,
     graph: &mut Graph,
     scored: &Scored,

@@ -99,8 +99,8 @@ impl Model {
             let precision = session.compiled().map_or(Precision::Float32, |compiled| compiled.precision);
             (precision, session.network().frozen_up_to())
         };
-        if entry == self.input() {
-            let expected = "frozen layers with a single output before the first trainable one".to_owned();
+        if self.inputs().contains(&entry) {
+            let expected = "frozen layers with a single output before all trainable ones".to_owned();
             let found = "none: freeze them before compile(), or use fit()".to_owned();
             return Err(Error::Argument { name: "model", expected, found });
         }
@@ -109,7 +109,7 @@ impl Model {
             self.network.name_of(entry),
             data.len()
         );
-        let mut body = Body { model: self.sub_model_async(entry).await?, precision, cache };
+        let mut body = Body { model: self.sub_model_async(&[entry]).await?, precision, cache };
         body.model.start_session(&self.device()?, None, precision).await?;
         let features = body.features(data).await?;
         let validation = match fit.validation_data {
@@ -118,7 +118,7 @@ impl Model {
         };
         drop(body);
         let fit = Fit { validation_data: validation.as_ref(), ..fit };
-        self.fit_from((entry, &features), fit, callbacks).await
+        self.fit_from((&[entry], &features), fit, callbacks).await
     }
 }
 
@@ -137,11 +137,9 @@ impl Body {
             FeatureCache::File(path) => self.kept(&path, data).await?,
         };
         let shape = self.model.output_shape()?.clone();
-        let mut features = Dataset::from_f32(shape, values, data.labels().cloned())?;
-        if let Some(weights) = data.sample_weights() {
-            features = features.with_sample_weights(weights.to_vec())?;
-        }
-        Ok(features)
+        let features = Dataset::from_f32(shape, values, None)?.with_targets(data.targets().to_vec())?;
+        let weights = data.target_weights().map(|weights| weights.map(|weights| weights.to_vec()));
+        Ok(features.with_target_weights(weights)?)
     }
 
     /// The features from a file. Computes and saves them if missing.
@@ -175,10 +173,12 @@ impl Body {
 /// The fingerprint of the samples, including their preprocessing.
 fn fingerprint_of(data: &Dataset) -> Result<String> {
     let mut hash = Sha256::new();
-    hash.update(format!("{} {} {} {:?}", data.sample_shape(), data.len(), data.scale(), data.offset()));
-    data.standardization().hash_into(&mut |bytes| hash.update(bytes));
-    for first in (0..data.len()).step_by(256) {
-        hash.update(data.slice(first..data.len().min(first + 256))?);
+    for input in data.inputs() {
+        hash.update(format!("{} {} {} {:?}", input.sample_shape, data.len(), input.scale, input.offset));
+        input.standardization.hash_into(&mut |bytes| hash.update(bytes));
+        for first in (0..data.len()).step_by(256) {
+            hash.update(input.slice(first..data.len().min(first + 256))?);
+        }
     }
     Ok(short(hash))
 }

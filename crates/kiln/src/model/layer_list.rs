@@ -11,14 +11,14 @@ use crate::{Error, Result};
 /// A layer of a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerInfo<'a> {
-    /// Its index in Keras' order of `model.layers`. Unless the model is a [`Sequential`](crate::Sequential), index 0 is the
-    /// input.
+    /// Its index in Keras' order of `model.layers`, which has the inputs unless the model is a
+    /// [`Sequential`](crate::Sequential): index 0, if there is one.
     pub index: usize,
     /// Its name.
     pub name: &'a str,
     /// Its class: `Conv2D`.
     pub class_name: &'static str,
-    /// Its output, to connect other layers to.
+    /// Its output, to connect other layers to; the first, of a nested model with several.
     pub output: Node,
     /// Its output shape for one sample; `None` from the first invalid layer on.
     pub output_shape: Option<&'a Shape>,
@@ -40,8 +40,8 @@ impl Model {
         Ok(nested.map_or(first, |model| LayerInfo {
             name: &model.name,
             class_name: model.class_name(),
-            output: model.calls[0].output,
-            output_shape: self.network.shape(model.calls[0].output),
+            output: model.calls[0].outputs[0],
+            output_shape: self.network.shape(model.calls[0].outputs[0]),
             trainable: chosen.iter().any(|&index| infos[index].trainable),
             ..first
         }))
@@ -99,10 +99,10 @@ fn info(network: &Network, index: usize, output: Node) -> LayerInfo<'_> {
     match output.layer() {
         None => LayerInfo {
             index,
-            name: &network.input_name,
+            name: network.name_of(output),
             class_name: "InputLayer",
             output,
-            output_shape: Some(&network.input_shape),
+            output_shape: network.shape(output),
             trainable: true,
         },
         Some(layer) => {

@@ -16,8 +16,8 @@ use crate::callbacks::CallbackStates;
 use crate::compile::Compile;
 use crate::data::Dataset;
 use crate::layers::Named;
-use crate::losses::Misfit;
-use crate::network::{ModelClass, Network, Node};
+use crate::network::{Input, ModelClass, Network, Node};
+use crate::objectives::Objectives;
 use crate::session::{self, Role, Session, check_memory, locked};
 use crate::summary::Summary;
 use crate::weights::Weight;
@@ -30,6 +30,7 @@ pub use sequential::Sequential;
 pub use variable_list::{VariableInfo, VariableList};
 
 /// A model of connected layers: Keras' functional model. For a plain sequence of layers, [`Sequential`] is shorter.
+/// [`Model::add_input`] adds further inputs, and [`Model::set_output`] sets one or several outputs.
 ///
 /// # Example
 /// A convolution with a residual connection:
@@ -74,10 +75,58 @@ impl Model {
         self
     }
 
-    /// Sets the name of the input, by default `input_layer`.
+    /// Sets the name of the first input, by default `input_layer`.
     pub fn with_input_name(mut self, name: impl Into<String>) -> Model {
-        self.network.input_name = name.into();
+        self.network.inputs[0].name = name.into();
         self
+    }
+
+    /// Adds an input with a name, for samples of this shape, and returns it: Keras' `Input`. A
+    /// [data set](Dataset::zip) has a value for each input of a sample, in the order of [`Model::inputs`].
+    ///
+    /// # Example
+    /// A model of an image and three numbers, with two outputs:
+    /// ```
+    /// use kiln::data::{Dataset, Labels};
+    /// use kiln::layers::{Activation, Concatenate, Conv2D, Dense, GlobalAveragePooling2D, Layer};
+    /// use kiln::losses::{MeanSquaredError, SparseCategoricalCrossentropy};
+    /// use kiln::metrics::Accuracy;
+    /// use kiln::{Compile, Device, Fit, Model, PerOutput};
+    ///
+    /// let mut model = Model::new([8, 8, 3]).with_input_name("image");
+    /// let numbers = model.add_input("numbers", [3]);
+    /// let x = model.apply(Conv2D::new(4, [3, 3]).activation(Activation::Relu), model.input());
+    /// let x = model.apply(GlobalAveragePooling2D::new(), x);
+    /// let x = model.apply(Concatenate::new(), [x, numbers]);
+    /// let class = model.apply(Dense::new(2).activation(Activation::Softmax).named("class"), x);
+    /// let position = model.apply(Dense::new(2).named("position"), x);
+    /// model.set_output([class, position])?;
+    ///
+    /// let compile = Compile {
+    ///     loss: PerOutput::named([
+    ///         ("class", SparseCategoricalCrossentropy::default().into()),
+    ///         ("position", MeanSquaredError.into()),
+    ///     ]),
+    ///     loss_weights: PerOutput::named([("position", 0.5)]),
+    ///     metrics: vec![("class", Accuracy).into()],
+    ///     ..Compile::default()
+    /// };
+    /// model.compile(&Device::cpu()?, compile)?;
+    ///
+    /// let images = Dataset::from_u8([8, 8, 3], vec![128; 4 * 8 * 8 * 3], None)?;
+    /// let numbers = Dataset::from_f32([3], vec![0.5; 4 * 3], None)?;
+    /// let targets = vec![Labels::index(vec![0, 1, 1, 0], 2), Labels::values(vec![0.0; 4 * 2], 2)];
+    /// let data = Dataset::zip([images, numbers])?.with_targets(targets)?;
+    /// model.fit(&data, Fit::default())?;
+    /// let score = model.evaluate(&data)?;
+    /// let names: Vec<&str> = score.figures().into_iter().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["loss", "class_loss", "position_loss", "class_accuracy"]);
+    /// let [class, position] = &model.predict_outputs(&data)?[..] else { panic!("two outputs") };
+    /// assert_eq!((&class.shape, &position.shape), (&[4, 2].into(), &[4, 2].into()));
+    /// # Ok::<(), kiln::Error>(())
+    /// ```
+    pub fn add_input(&mut self, name: impl Into<String>, shape: impl Into<Shape>) -> Node {
+        self.network.add_input(Input { name: name.into(), shape: shape.into() })
     }
 
     /// Appends a layer after the last one, optionally with a name: `Flatten` or `Flatten.named("flat")`. If the layer is
@@ -87,14 +136,15 @@ impl Model {
         self
     }
 
-    /// Connects a layer to one or several nodes and returns its output, which becomes the model's output. If the layer is
+    /// Connects a layer to one or several nodes and returns its output, which becomes the model's only output. If the layer is
     /// invalid, using the model returns an error, and [`Model::summary`] shows it.
     pub fn apply(&mut self, layer: impl Into<Named>, inputs: impl AsRef<[Node]>) -> Node {
         self.network.push_on(layer.into(), inputs.as_ref())
     }
 
     /// Calls a layer or nested model of this model again on one or several nodes, with the same weights, and returns its
-    /// output, which becomes the model's output: Keras' shared layers. If there is no such layer or the inputs do not fit,
+    /// output, which becomes the model's output: Keras' shared layers. For a nested model with several outputs, they become
+    /// the model's [outputs](Model::outputs), and the first is returned. If there is no such layer or the inputs do not fit,
     /// using the model returns an error.
     ///
     /// # Example
@@ -113,12 +163,14 @@ impl Model {
     /// # Ok::<(), kiln::Error>(())
     /// ```
     pub fn apply_again(&mut self, layer: &str, inputs: impl AsRef<[Node]>) -> Node {
-        self.network.push_again(layer, inputs.as_ref(), None)
+        self.network.push_again(layer, inputs.as_ref(), None);
+        self.network.output()
     }
 
-    /// Connects a copy of another model and its weights to a node, as one layer with the other model's name, and returns
-    /// its output, which becomes this model's output: Keras' nested models. [`Model::layers`] lists its layers under
-    /// paths, `model/layer`. If the other model does not fit the node, using this model returns an error.
+    /// Connects a copy of another model and its weights to a node for each of its inputs, as one layer with the other
+    /// model's name, and returns its output, which becomes this model's output: Keras' nested models. If it has several
+    /// outputs, they become this model's [outputs](Model::outputs), and the first is returned. [`Model::layers`] lists its
+    /// layers under paths, `model/layer`. If the other model does not fit the nodes, using this model returns an error.
     ///
     /// # Example
     /// ```
@@ -136,44 +188,59 @@ impl Model {
     ///
     /// # Errors
     /// If the layers of either model do not fit together, or a device fails.
-    pub fn apply_model(&mut self, model: &Model, input: Node) -> Result<Node> {
-        block_on(self.apply_model_async(model, input))
+    pub fn apply_model(&mut self, model: &Model, inputs: impl AsRef<[Node]>) -> Result<Node> {
+        block_on(self.apply_model_async(model, inputs.as_ref()))
     }
 
-    async fn apply_model_async(&mut self, model: &Model, input: Node) -> Result<Node> {
+    async fn apply_model_async(&mut self, model: &Model, inputs: &[Node]) -> Result<Node> {
         model.network.check()?;
         let mut weights = self.flat_weights_async().await?;
         weights.extend(model.flat_weights_async().await?);
-        let output = self.network.push_model(&model.network, input, None);
+        self.network.push_model(&model.network, inputs, None);
         if self.network.values() == weights.len() {
             (self.session, self.weights) = (None, weights);
         }
-        Ok(output)
+        Ok(self.network.output())
     }
 
-    /// The input of the model.
+    /// The input of the model; the first, if there are several.
     pub fn input(&self) -> Node {
         self.network.input()
     }
 
-    /// The output of the model: by default, that of the last layer.
-    pub fn output(&self) -> Node {
-        self.network.output
+    /// The inputs of the model.
+    pub fn inputs(&self) -> Vec<Node> {
+        self.network.input_nodes()
     }
 
-    /// Sets the output of the model to a node that all layers are connected to. [`Model::sub_model`] leaves out layers
-    /// that are not.
+    /// The output of the model: by default, that of the last layer. The first, if there are several.
+    pub fn output(&self) -> Node {
+        self.network.output()
+    }
+
+    /// The outputs of the model.
+    pub fn outputs(&self) -> &[Node] {
+        &self.network.outputs
+    }
+
+    /// Sets the output of the model to a node, or the outputs to several; each layer must be connected to one of them.
+    /// [`Model::sub_model`] leaves out layers that are not. An output may also be used by layers.
     ///
     /// # Errors
-    /// If it is a node of another model.
-    pub fn set_output(&mut self, output: Node) -> Result<()> {
-        self.check_node(output)?;
-        self.network.set_output(output);
+    /// If there is none, or a node of another model or inside of a nested one.
+    pub fn set_output(&mut self, outputs: impl AsRef<[Node]>) -> Result<()> {
+        let outputs = self.checked_outputs(outputs.as_ref())?;
+        if let Some(&inside) = outputs.iter().find(|&&node| self.network.is_inside(node)) {
+            let expected = "the input of this model or the output of one of its own layers".to_owned();
+            let found = format!("the output of {}, inside of a nested model", self.network.name_of(inside));
+            return Err(Error::Argument { name: "node", expected, found });
+        }
+        self.network.set_outputs(outputs);
         Ok(())
     }
 
-    /// The part of the model up to a node, with copies of its weights: a feature extractor from an intermediate layer, for
-    /// example. It is not on a device.
+    /// The part of the model up to a node, or to several as its outputs, with copies of its weights: a feature extractor
+    /// from an intermediate layer, for example. It has the inputs that these nodes depend on, and is not on a device.
     ///
     /// # Example
     /// ```
@@ -185,16 +252,16 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// If the layers do not fit together, it is a node of another model, or the device fails.
-    pub fn sub_model(&self, output: Node) -> Result<Model> {
-        block_on(self.sub_model_async(output))
+    /// If the layers do not fit together, there is no node or one of another model, or the device fails.
+    pub fn sub_model(&self, outputs: impl AsRef<[Node]>) -> Result<Model> {
+        block_on(self.sub_model_async(outputs.as_ref()))
     }
 
-    async fn sub_model_async(&self, output: Node) -> Result<Model> {
+    async fn sub_model_async(&self, outputs: &[Node]) -> Result<Model> {
         self.network.check()?;
-        self.check_node(output)?;
+        let outputs = self.checked_outputs(outputs)?;
         let all = self.flat_weights_async().await?;
-        let (network, variables) = self.network.up_to(output);
+        let (network, variables) = self.network.up_to(outputs);
         let weights = variables.into_iter().flat_map(|i| &all[self.network.variables[i].range()]).copied().collect();
         Ok(Model { weights, seed: self.seed, ..Model::of(network) })
     }
@@ -204,18 +271,33 @@ impl Model {
         &self.network.name
     }
 
-    /// The input shape for one sample.
+    /// The input shape for one sample, of the first input.
     pub fn input_shape(&self) -> &Shape {
-        &self.network.input_shape
+        &self.network.inputs[0].shape
     }
 
-    /// The output shape for one sample.
+    /// The name and the shape for one sample of each input.
+    pub fn input_shapes(&self) -> Vec<(&str, &Shape)> {
+        self.network.inputs.iter().map(|input| (input.name.as_str(), &input.shape)).collect()
+    }
+
+    /// The output shape for one sample, of the first output.
     ///
     /// # Errors
     /// If the layers do not fit together.
     pub fn output_shape(&self) -> Result<&Shape> {
+        let shapes = self.output_shapes()?;
+        Ok(shapes.first().map_or(self.input_shape(), |(_, shape)| shape))
+    }
+
+    /// The name and the shape for one sample of each output. As in Keras, the name is that of the layer or nested model that
+    /// computes it.
+    ///
+    /// # Errors
+    /// If the layers do not fit together.
+    pub fn output_shapes(&self) -> Result<Vec<(&str, &Shape)>> {
         self.network.check()?;
-        Ok(self.network.output_shape())
+        Ok(self.network.output_names().into_iter().zip(self.network.output_shapes()).collect())
     }
 
     /// The layers with their output shapes and numbers of parameters. Prints as in Keras.
@@ -243,8 +325,7 @@ impl Model {
         compile.check()?;
         let variables: Vec<&str> = self.network.variables.iter().map(|variable| variable.name.as_str()).collect();
         compile.optimizer.weight_decay().check(&variables)?;
-        let output = self.network.output_shape();
-        compile.metrics.iter().try_for_each(|metric| metric.check(&*compile.loss, output))?;
+        Objectives::new(&compile, &self.network)?;
         for (layer, normalization) in self.network.split_normalizations() {
             tracing::warn!(
                 "only one of {layer} and its {normalization} is frozen: freeze both or neither, since they were trained \
@@ -367,7 +448,7 @@ impl Model {
         }
         self.check_data("profile", data)?;
         let session = self.session("profile")?;
-        session.load(Role::Train, data, session.network().input())?;
+        session.load(Role::Train, data, &session.network().input_nodes())?;
         session.profile(Role::Train, batch_size, steps)
     }
 
@@ -377,11 +458,37 @@ impl Model {
     /// Several threads or tasks can predict with one model concurrently.
     ///
     /// # Errors
-    /// If the model is not on a device, the data set does not fit the model or the device, or the device fails.
+    /// If the model is not on a device or has several outputs, the data set does not fit the model or the device, or the
+    /// device fails.
     pub async fn predict_async(&self, data: &Dataset) -> Result<Predictions> {
+        let count = self.network.outputs.len();
+        let mut outputs = match count {
+            1 => self.predict_outputs_async(data).await?,
+            _ => Vec::new(),
+        };
+        outputs.pop().ok_or_else(|| {
+            let expected = "a model with one output; use `predict_outputs`".to_owned();
+            Error::Argument { name: "predict", expected, found: format!("{count} outputs") }
+        })
+    }
+
+    /// Each output of the model for each sample of a data set, as [`Model::predict`] for a model with several outputs.
+    ///
+    /// # Errors
+    /// If the model is not on a device, the data set does not fit the model or the device, or the device fails.
+    pub async fn predict_outputs_async(&self, data: &Dataset) -> Result<Vec<Predictions>> {
         self.check_scaling(data)?;
         let values = session::predict(self.ready("predict")?, data).await?;
-        Ok(Predictions { shape: self.network.output_shape().batched(data.len()), values })
+        let shapes = self.network.output_shapes().map(|shape| shape.batched(data.len()));
+        Ok(shapes.zip(values).map(|(shape, values)| Predictions { shape, values }).collect())
+    }
+
+    /// As [`Model::predict_outputs_async`], and waits.
+    ///
+    /// # Errors
+    /// As [`Model::predict_outputs_async`].
+    pub fn predict_outputs(&self, data: &Dataset) -> Result<Vec<Predictions>> {
+        block_on(self.predict_outputs_async(data))
     }
 
     /// As [`Model::predict_async`], and waits.
@@ -397,7 +504,7 @@ impl Model {
     /// # Errors
     /// As [`Model::predict`].
     pub fn predict_values(&self, samples: Vec<f32>) -> Result<Predictions> {
-        self.predict(&Dataset::from_f32(self.network.input_shape.clone(), samples, None)?)
+        self.predict(&Dataset::from_f32(self.input_shape().clone(), samples, None)?)
     }
 
     /// All weights, in the order of the layers.
@@ -431,11 +538,9 @@ impl Model {
     /// If the model is not compiled, a data set's labels do not fit the model and its loss, or its bytes would be scaled
     /// twice.
     pub(crate) fn check_data(&mut self, action: &'static str, data: &Dataset) -> Result<()> {
-        let loss = self.compiled(action)?.loss.clone();
+        self.compiled(action)?;
         self.check_scaling(data)?;
-        let misfit = |Misfit { expected, found }| Error::Misfit { model: self.network.name.clone(), expected, found };
-        let labels = data.labels().ok_or_else(|| Error::unlabelled(&self.network.name))?;
-        loss.check_labels(self.network.output_shape(), labels).map_err(misfit)
+        self.session(action)?.check_targets(data)
     }
 
     pub(crate) fn callbacks(&self) -> &CallbackStates {
@@ -489,10 +594,17 @@ impl Model {
         self.trained("a device").map(|session| session.device().clone())
     }
 
-    fn check_node(&self, node: Node) -> Result<()> {
+    /// The nodes, if they can be outputs.
+    ///
+    /// # Errors
+    /// If there is none, or one of another model.
+    fn checked_outputs<'a>(&self, nodes: &'a [Node]) -> Result<&'a [Node]> {
         let expected = "the input of this model or the output of one of its layers".to_owned();
-        let found = "a node of another model".to_owned();
-        if self.network.has(node) { Ok(()) } else { Err(Error::Argument { name: "node", expected, found }) }
+        let found = if nodes.is_empty() { "no node" } else { "a node of another model" }.to_owned();
+        match !nodes.is_empty() && nodes.iter().all(|&node| self.network.has(node)) {
+            true => Ok(nodes),
+            false => Err(Error::Argument { name: "node", expected, found }),
+        }
     }
 
     async fn start_session(&mut self, device: &Device, compile: Option<Compile>, precision: Precision) -> Result<()> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Model;
 use crate::data::Dataset;
-use crate::network::PlacedLayer;
+use crate::network::{Node, PlacedLayer};
 use crate::{Error, Result};
 
 /// Classes of layers that move, drop, mask, select or average values without scaling them: a rescaling layer may follow
@@ -33,7 +33,7 @@ const UNSCALED: [&str; 20] = [
 ];
 
 impl Model {
-    /// The name of the layer at the model's input that rescales images from 0 to 255, if there is one: a
+    /// The name of the layer at the model's input, or the first such layer at one of them, that rescales images from 0 to 255, if there is one: a
     /// `Normalization`, or a [`Rescaling`](crate::layers::Rescaling) with a scale below 1 (`1/255`, `1/127.5`; a scale of 2
     /// expects values that are already scaled). Such a model needs unscaled bytes: scaled twice, images are almost black
     /// and predictions are wrong.
@@ -48,8 +48,13 @@ impl Model {
     /// assert_eq!(model.rescales_input(), Some("rescaling"));
     /// ```
     pub fn rescales_input(&self) -> Option<&str> {
+        self.inputs().into_iter().find_map(|input| self.rescaling_of(input))
+    }
+
+    /// The name of the layer that rescales images of an input.
+    fn rescaling_of(&self, input: Node) -> Option<&str> {
         let layers = &self.network().layers;
-        let mut nodes = vec![self.input()];
+        let mut nodes = vec![input];
         while let Some(node) = nodes.pop() {
             for (index, layer) in layers.iter().enumerate().filter(|(_, layer)| layer.inputs.contains(&node)) {
                 if scales_pictures(layer) {
@@ -66,7 +71,9 @@ impl Model {
     /// # Errors
     /// [`Error::ScaledTwice`] if the scaling of a data set's bytes is not set explicitly, and the model rescales them itself.
     pub(super) fn check_scaling(&self, data: &Dataset) -> Result<()> {
-        match self.rescales_input().filter(|_| data.scale_is_implied()) {
+        let inputs = self.inputs().into_iter().zip(data.inputs());
+        let mut implied = inputs.filter(|(_, values)| values.scale_is_implied);
+        match implied.find_map(|(input, _)| self.rescaling_of(input)) {
             Some(layer) => Err(Error::ScaledTwice { model: self.name().to_owned(), layer: layer.to_owned() }),
             None => Ok(()),
         }

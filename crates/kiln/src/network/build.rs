@@ -3,7 +3,7 @@
 use kiln_graph::Shape;
 
 use super::nested::{FOREIGN, INPUTS, INSIDE};
-use super::{ModelClass, Network, Node, PlacedLayer, PlacedVariable};
+use super::{ModelClass, Network, Node, PlacedLayer, PlacedVariable, snake_case};
 use crate::LayerError;
 use crate::layers::{BuildError, Layer, Named, Variable};
 use crate::optimizers::ParameterGroup;
@@ -20,14 +20,21 @@ pub(super) struct NewCall {
 impl Network {
     /// Appends a layer after the last one. [`Network::check`] reports an invalid layer.
     pub fn push(&mut self, layer: Named) {
-        self.push_on(layer, &[self.output]);
+        let output = self.output();
+        if self.outputs.len() > 1 {
+            let name = layer.name.clone().unwrap_or_else(|| snake_case(layer.layer.class_name()));
+            let expected = "a model with one output; use `apply` to connect a layer to one of several".to_owned();
+            let error = unfit(&name, &*layer.layer, expected, format!("{} outputs", self.outputs.len()));
+            self.broken.get_or_insert(error);
+        }
+        self.push_on(layer, &[output]);
     }
 
-    /// Appends a layer with these inputs; its output becomes the network's output. [`Network::check`] reports an invalid
-    /// layer.
+    /// Appends a layer with these inputs; its output becomes the network's only output. [`Network::check`] reports an
+    /// invalid layer.
     pub fn push_on(&mut self, layer: Named, inputs: &[Node]) -> Node {
         // Sequential models cannot save a layer's `training` argument.
-        if *inputs != [self.output] || layer.training.is_some() {
+        if *inputs != self.outputs[..] || layer.training.is_some() {
             self.class = ModelClass::Functional;
         }
         let inside = inputs.iter().any(|&input| self.is_inside(input));
@@ -43,7 +50,7 @@ impl Network {
         self.place(NewCall { name, layer, first: None }, inputs)
     }
 
-    /// Appends a call of a layer, whose output becomes the network's.
+    /// Appends a call of a layer, whose output becomes the network's only one.
     pub(super) fn place(&mut self, NewCall { name, layer, first }: NewCall, inputs: &[Node]) -> Node {
         let Named { layer, trainable, training, .. } = layer;
         let start = self.variables.len();
@@ -69,8 +76,9 @@ impl Network {
         let variables = first.map_or(start..self.variables.len(), |first| self.layers[first].variables.clone());
         let first = first.unwrap_or(self.layers.len());
         self.layers.push(PlacedLayer { name, layer, first, inputs, shapes, variables, trainable, training });
-        self.output = self.output_of(self.layers.len() - 1);
-        self.output
+        let output = self.output_of(self.layers.len() - 1);
+        self.outputs = vec![output];
+        output
     }
 
     /// The shapes of a layer's inputs; `None` after an invalid layer.

@@ -10,6 +10,7 @@ mod placed;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kiln_graph::{Graph, Shape, Tensor};
@@ -21,21 +22,39 @@ use crate::{Error, LayerError, Result};
 use names::Names;
 pub(crate) use names::snake_case;
 pub(crate) use nested::{NestedCall, NestedModel, own_name};
-pub(crate) use order::{Member, MemberCall, Scope};
+pub(crate) use order::{Member, MemberCall, Output, Scope};
 pub(crate) use placed::{PlacedLayer, PlacedVariable};
 
-/// The input of a model or the output of one of its layers, which other layers can use as input: Keras' `KerasTensor`.
+/// An input of a model or the output of one of its layers, which other layers can use as input: Keras' `KerasTensor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
     network: u64,
-    /// 0 is the model's input, followed by the layers.
-    index: usize,
+    source: Source,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Source {
+    /// The index of an input.
+    Input(usize),
+    /// The index of a layer's call.
+    Layer(usize),
 }
 
 impl Node {
-    /// The index of the layer with this output; `None` for the model's input.
+    /// The index of the layer with this output; `None` for an input of the model.
     pub(crate) fn layer(self) -> Option<usize> {
-        self.index.checked_sub(1)
+        match self.source {
+            Source::Input(_) => None,
+            Source::Layer(index) => Some(index),
+        }
+    }
+
+    /// The index of the model's input; `None` for the output of a layer.
+    pub(crate) fn input(self) -> Option<usize> {
+        match self.source {
+            Source::Input(index) => Some(index),
+            Source::Layer(_) => None,
+        }
     }
 }
 
@@ -64,76 +83,129 @@ impl ModelClass {
     }
 }
 
-/// Layers connected to the model's input or to outputs of earlier layers.
+/// An input of a network, or of a model within it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Input {
+    /// The name in model files.
+    pub name: String,
+    /// The shape of one sample.
+    pub shape: Shape,
+}
+
+/// Layers connected to the model's inputs or to outputs of earlier layers.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     /// Unique, except for copies.
     id: u64,
     pub class: ModelClass,
     pub name: String,
-    /// The name of the input in model files.
-    pub input_name: String,
-    pub input_shape: Shape,
+    /// At least one.
+    pub inputs: Vec<Input>,
     /// The calls of layers in order of execution.
     pub layers: Vec<PlacedLayer>,
     /// The models that are layers of this one, or of each other.
     pub nested: Vec<NestedModel>,
     pub variables: Vec<PlacedVariable>,
-    /// The model's output.
-    pub output: Node,
+    /// The model's outputs: at least one.
+    pub outputs: Vec<Node>,
     broken: Option<LayerError>,
     names: Names,
 }
 
 impl Network {
+    /// A network without layers, with one input.
     pub fn new(class: ModelClass, input_shape: Shape) -> Network {
+        let name = "input_layer".to_owned();
+        Network::with_inputs(class, vec![Input { name, shape: input_shape }])
+    }
+
+    /// A network without layers, with at least one input.
+    pub fn with_inputs(class: ModelClass, inputs: Vec<Input>) -> Network {
         static NETWORKS: AtomicU64 = AtomicU64::new(0);
         let id = NETWORKS.fetch_add(1, Ordering::Relaxed);
         Network {
             id,
             class,
             name: snake_case(class.name()),
-            input_name: "input_layer".to_owned(),
-            input_shape,
+            inputs,
             layers: Vec::new(),
             nested: Vec::new(),
             variables: Vec::new(),
-            output: Node { network: id, index: 0 },
+            outputs: vec![Node { network: id, source: Source::Input(0) }],
             broken: None,
             names: Names::default(),
         }
     }
 
-    /// The node of the input.
+    /// Adds an input.
+    pub fn add_input(&mut self, input: Input) -> Node {
+        self.class = ModelClass::Functional;
+        self.inputs.push(input);
+        self.input_at(self.inputs.len() - 1)
+    }
+
+    /// The node of the first input.
     pub fn input(&self) -> Node {
-        Node { network: self.id, index: 0 }
+        self.input_at(0)
+    }
+
+    /// The nodes of all inputs.
+    pub fn input_nodes(&self) -> Vec<Node> {
+        (0..self.inputs.len()).map(|index| self.input_at(index)).collect()
+    }
+
+    fn input_at(&self, index: usize) -> Node {
+        Node { network: self.id, source: Source::Input(index) }
     }
 
     /// The output of the layer with this index.
     pub fn output_of(&self, layer: usize) -> Node {
-        Node { network: self.id, index: layer + 1 }
+        Node { network: self.id, source: Source::Layer(layer) }
     }
 
-    /// Sets the output to a node.
-    pub fn set_output(&mut self, output: Node) {
-        if output != self.output {
-            (self.class, self.output) = (ModelClass::Functional, output);
+    /// The first output.
+    pub fn output(&self) -> Node {
+        self.outputs.first().copied().unwrap_or(self.input())
+    }
+
+    /// Sets the outputs to some nodes.
+    pub fn set_outputs(&mut self, outputs: &[Node]) {
+        if outputs != self.outputs {
+            (self.class, self.outputs) = (ModelClass::Functional, outputs.to_vec());
         }
     }
 
     /// The name of a node's layer, or of the input.
     pub fn name_of(&self, node: Node) -> &str {
-        node.layer().map_or(&self.input_name, |index| &self.layers[index].name)
+        match node.source {
+            Source::Input(index) => &self.inputs[index].name,
+            Source::Layer(index) => &self.layers[index].name,
+        }
+    }
+
+    /// Keras' names of the outputs: those of the layers and nested models that compute them.
+    pub fn output_names(&self) -> Vec<&str> {
+        let whole = |node: Node| {
+            let mut models = self.nested.iter().filter(|model| model.parent().is_empty());
+            models.find(|model| model.calls.iter().any(|call| call.computes(node)))
+        };
+        let name = |&node: &Node| whole(node).map_or(self.name_of(node), |model| &model.name);
+        self.outputs.iter().map(name).collect()
     }
 
     /// Whether a node belongs to this network.
     pub fn has(&self, node: Node) -> bool {
-        node.network == self.id && node.index <= self.layers.len()
+        let exists = match node.source {
+            Source::Input(index) => index < self.inputs.len(),
+            Source::Layer(index) => index < self.layers.len(),
+        };
+        node.network == self.id && exists
     }
 
     /// Whether another network is a copy of this one in its current state, apart from frozen layers.
     pub fn is_copy_of(&self, other: &Network) -> bool {
-        (self.id, self.layers.len(), self.output) == (other.id, other.layers.len(), other.output)
+        (self.id, self.layers.len(), self.inputs.len()) == (other.id, other.layers.len(), other.inputs.len())
+            && self.outputs == other.outputs
     }
 
     /// Whether a layer updates statistics itself, like batch normalization.
@@ -146,22 +218,23 @@ impl Network {
         self.broken.as_ref()
     }
 
-    /// The output shape for one sample; the input's if there is no layer or an invalid one.
-    pub fn output_shape(&self) -> &Shape {
-        self.shape(self.output).unwrap_or(&self.input_shape)
+    /// The shape of each output for one sample; the first input's in place of an invalid layer's.
+    pub fn output_shapes(&self) -> impl ExactSizeIterator<Item = &Shape> {
+        self.outputs.iter().map(|&output| self.shape(output).unwrap_or(&self.inputs[0].shape))
     }
 
-    /// The maximum number of values per sample among the input and all layers' outputs.
+    /// The maximum number of values per sample among the inputs and all layers' outputs.
     pub fn largest_sample(&self) -> usize {
         let outputs = self.layers.iter().filter_map(|layer| layer.shapes.as_ref()).map(|(_, output)| output);
-        outputs.chain([&self.input_shape]).map(|shape| shape.elements()).max().unwrap_or(1)
+        let inputs = self.inputs.iter().map(|input| &input.shape);
+        outputs.chain(inputs).map(|shape| shape.elements()).max().unwrap_or(1)
     }
 
     /// The shape of a node for one sample; `None` after an invalid layer, and for a node of another network.
     pub fn shape(&self, node: Node) -> Option<&Shape> {
-        match node.layer() {
-            None => Some(&self.input_shape),
-            Some(index) => self.layers.get(index)?.shapes.as_ref().map(|(_, output)| output),
+        match node.source {
+            Source::Input(index) => self.inputs.get(index).map(|input| &input.shape),
+            Source::Layer(index) => self.layers.get(index)?.shapes.as_ref().map(|(_, output)| output),
         }
     }
 
@@ -190,27 +263,28 @@ impl Network {
         own.map(|variable| (variable.name.clone(), variable.group)).collect()
     }
 
-    /// Appends all layers after a node to a graph, for a batch `x` of the node's values, in training or inference mode;
-    /// returns the output.
+    /// Appends all layers after some nodes to a graph, for a batch of values of each of these nodes, in training or
+    /// inference mode; returns the outputs.
     pub fn call(
         &self,
         graph: &mut Graph,
-        (entry, x): (Node, Tensor),
+        entries: &[(Node, Tensor)],
         variables: &[Tensor],
         training: bool,
-    ) -> Result<Tensor> {
-        let mut given = vec![None; self.layers.len() + 1]; // by node
-        given[entry.index] = Some(x);
+    ) -> Result<Vec<Tensor>> {
+        let mut given: HashMap<Node, Tensor> = entries.iter().copied().collect();
         for (index, placed) in self.layers.iter().enumerate() {
-            let inputs: Option<Vec<Tensor>> = placed.inputs.iter().map(|input| given[input.index]).collect();
-            let Some(inputs) = inputs.filter(|_| given[index + 1].is_none()) else { continue };
+            let output = self.output_of(index);
+            let inputs: Option<Vec<Tensor>> = placed.inputs.iter().map(|input| given.get(input).copied()).collect();
+            let Some(inputs) = inputs.filter(|_| !given.contains_key(&output)) else { continue };
             graph.scope(placed.name.clone());
             let (trainable, stream) = (placed.trainable, index as u32 + 1);
             let variables = &variables[placed.variables.clone()];
             let training = placed.training.unwrap_or(training);
             let mut call = Call { graph, inputs: &inputs, variables, training, trainable, stream };
-            given[index + 1] = Some(placed.layer.call(&mut call)?);
+            given.insert(output, placed.layer.call(&mut call)?);
         }
-        given[self.output.index].ok_or_else(|| Error::Empty(self.name.clone()))
+        let output = |node: &Node| given.get(node).copied().ok_or_else(|| Error::Empty(self.name.clone()));
+        self.outputs.iter().map(output).collect()
     }
 }

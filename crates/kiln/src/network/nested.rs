@@ -4,10 +4,9 @@
 use std::ops::Range;
 
 use super::build::NewCall;
-use super::{ModelClass, Network, Node, PlacedLayer};
+use super::{Input, ModelClass, Network, Node, PlacedLayer, Source};
 use crate::LayerError;
 use crate::layers::Named;
-use kiln_graph::Shape;
 
 /// A model that is a layer of another one.
 #[derive(Clone, Debug)]
@@ -15,9 +14,7 @@ pub(crate) struct NestedModel {
     /// Its path, as of a layer.
     pub name: String,
     pub class: ModelClass,
-    /// The name of its input in model files.
-    pub input_name: String,
-    pub input_shape: Shape,
+    pub inputs: Vec<Input>,
     /// At least one.
     pub calls: Vec<NestedCall>,
 }
@@ -25,10 +22,10 @@ pub(crate) struct NestedModel {
 /// A call of a model within another one.
 #[derive(Clone, Debug)]
 pub(crate) struct NestedCall {
-    pub input: Node,
+    pub inputs: Vec<Node>,
     /// The calls of its layers.
     pub layers: Range<usize>,
-    pub output: Node,
+    pub outputs: Vec<Node>,
     /// The `training` argument, which its layers have unless they have their own.
     training: Option<bool>,
 }
@@ -54,7 +51,13 @@ impl NestedCall {
     /// This call in a network in which nodes and layers have other places.
     pub(super) fn moved(&self, node: impl Fn(Node) -> Node, first_layer: usize) -> NestedCall {
         let layers = first_layer..first_layer + self.layers.len();
-        NestedCall { input: node(self.input), layers, output: node(self.output), training: self.training }
+        let [inputs, outputs] = [&self.inputs, &self.outputs].map(|nodes| nodes.iter().map(|&at| node(at)).collect());
+        NestedCall { inputs, layers, outputs, training: self.training }
+    }
+
+    /// Whether a node is an output that one of its layers computes.
+    pub(super) fn computes(&self, node: Node) -> bool {
+        node.layer().is_some_and(|layer| self.layers.contains(&layer)) && self.outputs.contains(&node)
     }
 }
 
@@ -64,19 +67,23 @@ pub(crate) fn own_name(path: &str) -> &str {
 }
 
 impl Network {
-    /// Appends copies of a model's layers as one layer with the model's name; its output becomes the network's.
+    /// Appends copies of a model's layers as one layer with the model's name; its outputs become the network's.
     /// [`Network::check`] reports a model that does not fit.
-    pub fn push_model(&mut self, inner: &Network, input: Node, training: Option<bool>) -> Node {
-        if input != self.output {
+    pub fn push_model(&mut self, inner: &Network, inputs: &[Node], training: Option<bool>) -> Vec<Node> {
+        if inputs != self.outputs {
             self.class = ModelClass::Functional;
         }
-        if let Some(error) = self.misfit_of(inner, input) {
+        if let Some(error) = self.misfit_of(inner, inputs) {
             self.broken.get_or_insert(error);
         }
         let (name, start) = (&inner.name, self.layers.len());
         self.names.insert(name);
-        let (network, path) = (self.id, |own: &str| format!("{name}/{own}"));
-        let at = |node: Node| node.layer().map_or(input, |index| Node { network, index: start + index + 1 });
+        let path = |own: &str| format!("{name}/{own}");
+        let (network, fallback) = (self.id, self.input());
+        let at = |node: Node| match node.source {
+            Source::Input(index) => inputs.get(index).copied().unwrap_or(fallback),
+            Source::Layer(index) => Node { network, source: Source::Layer(start + index) },
+        };
         for (index, placed) in inner.layers.iter().enumerate() {
             let inputs: Vec<Node> = placed.inputs.iter().copied().map(at).collect();
             let first = (placed.first != index).then_some(start + placed.first);
@@ -96,26 +103,26 @@ impl Network {
             let calls = model.calls.iter().map(|call| call.moved(at, start + call.layers.start)).collect();
             self.nested.push(NestedModel { name: path(&model.name), calls, ..model.clone() });
         }
-        let (layers, output) = (start..self.layers.len(), at(inner.output));
+        let layers = start..self.layers.len();
+        let outputs: Vec<Node> = inner.outputs.iter().copied().map(at).collect();
         self.nested.push(NestedModel {
             name: name.clone(),
             class: inner.class,
-            input_name: inner.input_name.clone(),
-            input_shape: inner.input_shape.clone(),
-            calls: vec![NestedCall { input, layers, output, training }],
+            inputs: inner.inputs.clone(),
+            calls: vec![NestedCall { inputs: inputs.to_vec(), layers, outputs: outputs.clone(), training }],
         });
-        self.output = output;
-        output
+        self.outputs.clone_from(&outputs);
+        outputs
     }
 
-    /// Calls a layer or a model of the network again, with the same weights; the output becomes the network's.
+    /// Calls a layer or a model of the network again, with the same weights; the outputs become the network's.
     /// [`Network::check`] reports an unknown name, and inputs that do not fit.
-    pub fn push_again(&mut self, name: &str, inputs: &[Node], training: Option<bool>) -> Node {
+    pub fn push_again(&mut self, name: &str, inputs: &[Node], training: Option<bool>) -> Vec<Node> {
         self.class = ModelClass::Functional;
         if name.contains('/') {
             let found = "one inside of a nested model; call that model again, or use a layer of this model".to_owned();
             self.broken.get_or_insert(error(name, "shared layer", "a layer of this model".to_owned(), found));
-            return self.output;
+            return self.outputs.clone();
         }
         if inputs.iter().any(|&input| self.is_inside(input)) {
             self.broken.get_or_insert(error(name, "shared layer", INPUTS.to_owned(), INSIDE.to_owned()));
@@ -126,25 +133,22 @@ impl Network {
         let Some(first) = self.layers.iter().position(|placed| placed.name == name) else {
             let found = "no layer of this name".to_owned();
             self.broken.get_or_insert(error(name, "shared layer", "a layer of this model".to_owned(), found));
-            return self.output;
+            return self.outputs.clone();
         };
         let PlacedLayer { name, layer, trainable, .. } = self.layers[first].clone();
         let layer = Named { name: None, layer, trainable, training };
-        self.place(NewCall { name, layer, first: Some(first) }, inputs)
+        vec![self.place(NewCall { name, layer, first: Some(first) }, inputs)]
     }
 
-    fn push_model_again(&mut self, model: usize, inputs: &[Node], training: Option<bool>) -> Node {
-        let NestedModel { name, input_shape, calls, .. } = self.nested[model].clone();
+    fn push_model_again(&mut self, model: usize, inputs: &[Node], training: Option<bool>) -> Vec<Node> {
+        let NestedModel { name, inputs: own, calls, .. } = self.nested[model].clone();
         let first = &calls[0];
         let class = self.nested[model].class_name();
-        let input = inputs.first().copied().unwrap_or(self.input());
-        let expected = if inputs.len() != 1 {
-            Some(("one input".to_owned(), format!("{} inputs", inputs.len())))
-        } else if !self.has(input) {
-            Some(("a node of this model".to_owned(), "one of another model".to_owned()))
-        } else if self.shape(input).is_some_and(|shape| *shape != input_shape) {
-            let found = self.shape(input).map(Shape::to_string).unwrap_or_default();
-            Some((format!("an input {input_shape}"), format!("an input {found}")))
+        let misshapen = self.misshapen(&own, inputs);
+        let expected = if inputs.iter().any(|&input| !self.has(input)) {
+            Some(("nodes of this model".to_owned(), "one of another model".to_owned()))
+        } else if misshapen.is_some() {
+            misshapen
         } else if first.training != training {
             let shown = |training: Option<bool>| training.map_or("none".to_owned(), |training| training.to_string());
             Some((format!("the `training` argument of its first call ({})", shown(first.training)), shown(training)))
@@ -155,9 +159,13 @@ impl Network {
             self.broken.get_or_insert(error(&name, class, expected, found));
         }
         let (network, old, new) = (self.id, first.layers.clone(), self.layers.len());
+        let fallback = self.input();
         let at = |node: Node| match node.layer().filter(|layer| old.contains(layer)) {
-            Some(layer) => Node { network, index: layer - old.start + new + 1 },
-            None => input,
+            Some(layer) => Node { network, source: Source::Layer(layer - old.start + new) },
+            None => {
+                let place = first.inputs.iter().position(|&input| input == node);
+                place.and_then(|place| inputs.get(place)).copied().unwrap_or(fallback)
+            }
         };
         for index in old.clone() {
             let PlacedLayer { name, layer, first, inputs, trainable, training, .. } = self.layers[index].clone();
@@ -171,10 +179,12 @@ impl Network {
                 model.calls.iter().filter(|call| old.contains(&call.layers.start)).cloned().collect();
             model.calls.extend(calls.iter().map(|call| call.moved(at, call.layers.start - old.start + new)));
         }
-        let output = at(first.output);
-        self.nested[model].calls.push(NestedCall { input, layers: new..self.layers.len(), output, training });
-        self.output = output;
-        output
+        let outputs: Vec<Node> = first.outputs.iter().copied().map(at).collect();
+        let layers = new..self.layers.len();
+        let call = NestedCall { inputs: inputs.to_vec(), layers, outputs: outputs.clone(), training };
+        self.nested[model].calls.push(call);
+        self.outputs.clone_from(&outputs);
+        outputs
     }
 
     /// Whether a node is inside of a model within the network, where no layer outside of it can be connected.
@@ -182,10 +192,10 @@ impl Network {
         let placed = node.layer().filter(|_| self.has(node)).and_then(|index| self.layers.get(index));
         let inside = placed.is_some_and(|placed| placed.name.contains('/'));
         let calls = || self.nested.iter().filter(|model| model.parent().is_empty()).flat_map(|model| &model.calls);
-        inside && !calls().any(|call| call.output == node)
+        inside && !calls().any(|call| call.outputs.contains(&node))
     }
 
-    fn misfit_of(&self, inner: &Network, input: Node) -> Option<LayerError> {
+    fn misfit_of(&self, inner: &Network, inputs: &[Node]) -> Option<LayerError> {
         if let Some(error) = &inner.broken {
             return Some(LayerError { layer: format!("{}/{}", inner.name, error.layer), ..error.clone() });
         }
@@ -194,12 +204,34 @@ impl Network {
         if name.is_empty() || name.contains('/') || self.names.contains(name) {
             return misfit("a unique name without `/`".to_owned(), format!("`{name}`"));
         }
-        if !self.has(input) || self.is_inside(input) {
+        if let Some(&input) = inputs.iter().find(|&&input| !self.has(input) || self.is_inside(input)) {
             let found = if self.has(input) { INSIDE } else { FOREIGN };
             return misfit(INPUTS.to_owned(), found.to_owned());
         }
-        let found = self.shape(input).filter(|found| **found != inner.input_shape)?;
-        misfit(format!("an input {}", inner.input_shape), format!("an input {found}"))
+        if (1..inputs.len()).any(|index| inputs[..index].contains(&inputs[index])) {
+            let expected = "different nodes as inputs in the model's first call".to_owned();
+            return misfit(expected, "the same node as several inputs".to_owned());
+        }
+        let (expected, found) = self.misshapen(&inner.inputs, inputs)?;
+        misfit(expected, found)
+    }
+
+    /// The expected and found inputs of a model within, unless these nodes have their number and shapes.
+    fn misshapen(&self, own: &[Input], inputs: &[Node]) -> Option<(String, String)> {
+        if own.len() != inputs.len() {
+            return Some((count(own.len()), count(inputs.len())));
+        }
+        let pairs = own.iter().zip(inputs).filter_map(|(own, &input)| Some((own, self.shape(input)?)));
+        let (own, found) = pairs.into_iter().find(|(own, found)| own.shape != **found)?;
+        Some((format!("an input {}", own.shape), format!("an input {found}")))
+    }
+}
+
+/// `one input`, `2 inputs`.
+fn count(inputs: usize) -> String {
+    match inputs {
+        1 => "one input".to_owned(),
+        _ => format!("{inputs} inputs"),
     }
 }
 

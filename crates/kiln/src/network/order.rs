@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use super::{ModelClass, NestedCall, Network, Node, PlacedLayer, own_name};
+use super::{Input, ModelClass, NestedCall, Network, Node, PlacedLayer, own_name};
 
 /// A layer of a model, in Keras' sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Member {
-    /// The model's input.
-    Input,
+    /// An input of the model: its index.
+    Input(usize),
     /// A layer: the index of its first call.
     Layer(usize),
     /// A model: its index among the network's.
@@ -22,61 +22,84 @@ pub(crate) struct MemberCall {
     pub member: Member,
     /// The number of earlier calls of the member within the model.
     pub number: usize,
-    /// Its inputs: indices among the calls of the model.
-    pub inputs: Vec<usize>,
-    /// Its output.
-    pub output: Node,
+    /// Its inputs.
+    pub inputs: Vec<Output>,
+    /// Its outputs: one, but for a model within.
+    pub outputs: Vec<Node>,
+}
+
+/// An output of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Output {
+    /// The index of the call among those of the model.
+    pub call: usize,
+    /// The index among the outputs of the call.
+    pub index: usize,
 }
 
 /// The network, or a model within it.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
-    /// The members in Keras' order, with the input.
+    /// The members in Keras' order, with the inputs.
     pub members: Vec<Member>,
-    /// All calls in order of execution; the first is the input.
+    /// All calls in order of execution; the first ones are the inputs.
     pub calls: Vec<MemberCall>,
-    /// The call whose output is the model's.
-    pub output: usize,
+    /// The model's inputs.
+    pub inputs: Vec<Output>,
+    /// The model's outputs.
+    pub outputs: Vec<Output>,
 }
 
 impl Network {
     /// The network (`None`), or the first call of a model within it.
     pub fn scope(&self, model: Option<usize>) -> Scope {
         let model = model.map(|model| &self.nested[model]);
-        let (layers, input, output) = match model.map(|model| &model.calls[0]) {
-            None => (0..self.layers.len(), self.input(), self.output),
-            Some(call) => (call.layers.clone(), call.input, call.output),
+        let (layers, inputs, outputs) = match model.map(|model| &model.calls[0]) {
+            None => (0..self.layers.len(), self.input_nodes(), &self.outputs),
+            Some(call) => (call.layers.clone(), call.inputs.clone(), &call.outputs),
         };
         let path = model.map_or("", |model| &model.name);
         let children = self.nested.iter().enumerate().filter(|(_, child)| child.parent() == path);
         let children = children.flat_map(|(index, child)| child.calls.iter().map(move |call| (index, call)));
         let children: BTreeMap<usize, (usize, &NestedCall)> =
             children.map(|(index, call)| (call.layers.start, (index, call))).collect(); // by first layer
-        let mut calls = vec![MemberCall { member: Member::Input, number: 0, inputs: Vec::new(), output: input }];
-        let mut places: HashMap<Node, usize> = [(input, 0)].into();
+        let input = |(index, &node): (usize, &Node)| MemberCall {
+            member: Member::Input(index),
+            number: 0,
+            inputs: Vec::new(),
+            outputs: vec![node],
+        };
+        let mut calls: Vec<MemberCall> = inputs.iter().enumerate().map(input).collect();
+        let of_input = |call: usize| Output { call, index: 0 };
+        let mut places: HashMap<Node, Output> =
+            inputs.iter().enumerate().map(|(call, &node)| (node, of_input(call))).collect();
         let mut counts: HashMap<Member, usize> = HashMap::new();
         let mut index = layers.start;
         while index < layers.end {
-            let (member, inputs, output, next) = match children.get(&index) {
-                Some(&(model, call)) => (Member::Model(model), &[call.input][..], call.output, call.layers.end),
+            let (member, inputs, outputs, next) = match children.get(&index) {
+                Some(&(model, call)) => (Member::Model(model), &call.inputs[..], call.outputs.clone(), call.layers.end),
                 None => {
                     let placed = &self.layers[index];
-                    (Member::Layer(placed.first), &placed.inputs[..], self.output_of(index), index + 1)
+                    (Member::Layer(placed.first), &placed.inputs[..], vec![self.output_of(index)], index + 1)
                 }
             };
             let count = counts.entry(member).or_default();
             let inputs = inputs.iter().filter_map(|input| places.get(input).copied()).collect();
-            places.insert(output, calls.len());
-            calls.push(MemberCall { member, number: *count, inputs, output });
+            for (index, &output) in outputs.iter().enumerate() {
+                // A model within may return one of its inputs.
+                places.entry(output).or_insert(Output { call: calls.len(), index });
+            }
+            calls.push(MemberCall { member, number: *count, inputs, outputs });
             *count += 1;
             index = next;
         }
-        let output = places.get(&output).copied().unwrap_or(0);
-        Scope { members: ordered(&calls, output), calls, output }
+        let inputs = (0..inputs.len()).map(of_input).collect();
+        let outputs: Vec<Output> = outputs.iter().filter_map(|output| places.get(output).copied()).collect();
+        Scope { members: ordered(&calls, &outputs), calls, inputs, outputs }
     }
 
     /// The nodes of all layers, at their first call, in Keras' order of a model's `layers`, with those of models within
-    /// in place of the models. Layers not connected to the output come last. The input of a
+    /// in place of the models. Layers not connected to an output come last. The input of a
     /// [`ModelClass::Sequential`] model is left out.
     pub fn ordered(&self) -> Vec<Node> {
         let mut nodes = Vec::with_capacity(self.layers.len() + 1);
@@ -87,8 +110,10 @@ impl Network {
     fn append_ordered(&self, model: Option<usize>, nodes: &mut Vec<Node>) {
         for member in self.scope(model).members {
             match member {
-                Member::Input if model.is_none() && self.class == ModelClass::Functional => nodes.push(self.input()),
-                Member::Input => {}
+                Member::Input(index) if model.is_none() && self.class == ModelClass::Functional => {
+                    nodes.push(self.input_at(index));
+                }
+                Member::Input(_) => {}
                 Member::Layer(first) => nodes.push(self.output_of(first)),
                 Member::Model(model) => self.append_ordered(Some(model), nodes),
             }
@@ -98,16 +123,21 @@ impl Network {
     /// The name of a member within its model.
     pub fn member_name(&self, model: Option<usize>, member: Member) -> &str {
         match member {
-            Member::Input => model.map_or(&self.input_name, |model| &self.nested[model].input_name),
+            Member::Input(index) => &self.inputs_of(model)[index].name,
             Member::Layer(first) => own_name(&self.layers[first].name),
             Member::Model(model) => self.nested[model].own_name(),
         }
     }
 
+    /// The inputs of the network (`None`) or of a model within it.
+    pub fn inputs_of(&self, model: Option<usize>) -> &[Input] {
+        model.map_or(&self.inputs, |model| &self.nested[model].inputs)
+    }
+
     /// Keras' name of a member's class.
     pub fn member_class(&self, member: Member) -> &'static str {
         match member {
-            Member::Input => "InputLayer",
+            Member::Input(_) => "InputLayer",
             Member::Layer(first) => self.layers[first].layer.class_name(),
             Member::Model(model) => self.nested[model].class_name(),
         }
@@ -131,7 +161,7 @@ impl Network {
     /// The indices of the layers of a member, each at its first call, in Keras' order.
     pub fn layers_of(&self, member: Member) -> Vec<usize> {
         match member {
-            Member::Input => Vec::new(),
+            Member::Input(_) => Vec::new(),
             Member::Layer(first) => vec![first],
             Member::Model(model) => {
                 let mut nodes = Vec::new();
@@ -151,14 +181,16 @@ impl Scope {
     }
 }
 
-/// The members by decreasing distance from the output, of their farthest call; at equal distance, in the order of a
-/// backward traversal from the output, input by input (`keras/src/ops/function.py`, `map_graph`). For a sequence this
-/// is the execution order. Members not connected to the output come last.
-fn ordered(calls: &[MemberCall], output: usize) -> Vec<Member> {
+/// The members by decreasing distance from the outputs, of their farthest call; at equal distance, in the order of a
+/// backward traversal from each output in turn, input by input (`keras/src/ops/function.py`, `map_graph`). For a sequence
+/// this is the execution order. Inputs not connected to an output are at distance 0, before the others; other such members
+/// come last.
+fn ordered(calls: &[MemberCall], outputs: &[Output]) -> Vec<Member> {
     let mut met: HashMap<Member, usize> = HashMap::new(); // traversal order
     let mut seen = vec![false; calls.len()];
     let mut finished = Vec::with_capacity(calls.len());
-    let mut open = vec![(output, 0)]; // calls, and their inputs already visited
+    // Calls, and their inputs already visited.
+    let mut open: Vec<(usize, usize)> = outputs.iter().rev().map(|output| (output.call, 0)).collect();
     while let Some((call, input)) = open.pop() {
         if input == 0 && std::mem::replace(&mut seen[call], true) {
             continue;
@@ -168,7 +200,7 @@ fn ordered(calls: &[MemberCall], output: usize) -> Vec<Member> {
         match calls[call].inputs.get(input) {
             Some(&next) => {
                 open.push((call, input + 1));
-                open.push((next, 0));
+                open.push((next.call, 0));
             }
             None => finished.push(call),
         }
@@ -178,16 +210,15 @@ fn ordered(calls: &[MemberCall], output: usize) -> Vec<Member> {
     for &call in finished.iter().rev() {
         let member = farthest.entry(calls[call].member).or_default();
         *member = distances[call].max(*member);
-        for &input in &calls[call].inputs {
-            distances[input] = distances[input].max(*member + 1);
+        for input in &calls[call].inputs {
+            distances[input.call] = distances[input.call].max(*member + 1);
         }
     }
-    let mut members: Vec<Member> = met.keys().copied().collect();
-    members.sort_by_key(|member| (Reverse(farthest.get(member).copied()), met[member]));
-    for call in calls {
-        if !met.contains_key(&call.member) && call.number == 0 {
-            members.push(call.member);
-        }
-    }
+    let mut members: Vec<Member> = calls.iter().filter(|call| call.number == 0).map(|call| call.member).collect();
+    members.sort_by_key(|member| match (met.get(member), member) {
+        (Some(&order), _) => (Reverse(farthest.get(member).copied()), Some(order)),
+        (None, Member::Input(_)) => (Reverse(Some(0)), None),
+        (None, _) => (Reverse(None), None),
+    });
     members
 }

@@ -79,7 +79,7 @@ fn layers_and_nodes_inside_of_a_nested_model_cannot_be_called_again() {
         let mut network = Network::new(ModelClass::Functional, Shape::from([3]));
         let input = network.input();
         let own = network.push_on(Dense::new(3).named("own"), &[input]);
-        network.push_model(&base, own, None);
+        network.push_model(&base, &[own], None);
         let node = if inside { network.output_of(1) } else { own };
         network.push_again(again, &[node], None);
         network.check().unwrap_err().to_string()
@@ -102,7 +102,7 @@ fn a_network_of_a_hundred_thousand_layers_is_built_checked_and_ordered() {
     network.check().unwrap();
     assert_eq!(network.layers[LAYERS - 1].name, format!("flatten_{}", LAYERS - 1));
     let ordered = network.ordered();
-    assert_eq!((ordered.len(), ordered[LAYERS]), (LAYERS + 1, network.output));
+    assert_eq!((ordered.len(), ordered[LAYERS]), (LAYERS + 1, network.output()));
 }
 
 #[test]

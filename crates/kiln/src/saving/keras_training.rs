@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use kiln_graph::block_on;
+use kiln_graph::{Shape, block_on};
 use serde_json::Value;
 
 use super::checkpoint::OPTIMIZER;
@@ -98,7 +98,8 @@ fn most_values(network: &Network) -> u64 {
 /// another order.
 fn in_file_order(network: &Network, config: &Value) -> std::result::Result<Vec<usize>, String> {
     let registry = Registry::default();
-    let reading = Reading { registry: &registry, input_shape: Some(&network.input_shape) };
+    let shapes: Vec<Shape> = network.inputs.iter().map(|input| input.shape.clone()).collect();
+    let reading = Reading { registry: &registry, input_shapes: &shapes };
     let saved = from_json(config, reading)?;
     let own = trained_variables(network);
     let places: HashMap<&str, usize> =

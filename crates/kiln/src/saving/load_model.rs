@@ -15,7 +15,7 @@ pub struct LoadModel {
     /// The classes of layers: Kiln's, and custom ones.
     pub registry: Registry,
     /// The shape of a sample, for a file that leaves height and width open (`None` in Keras). All other extents must be
-    /// those of the file.
+    /// those of the file. Of the first input, if there are several.
     pub input_shape: Option<Shape>,
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn load_model_json(path: &Path, options: &LoadModel) -> Result<Model>
 }
 
 fn of_json(path: &Path, json: &Value, options: &LoadModel) -> Result<Model> {
-    let reading = model_json::Reading { registry: &options.registry, input_shape: options.input_shape.as_ref() };
+    let reading = model_json::Reading { registry: &options.registry, input_shapes: options.input_shape.as_slice() };
     let network = model_json::from_json(json, reading);
     let model = Model::of(network.map_err(|problem| Error::Format { path: path.to_owned(), problem })?);
     model.output_shape()?;

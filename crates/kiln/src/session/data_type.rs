@@ -3,17 +3,24 @@
 use kiln_graph::TensorType;
 
 use super::Role;
-use crate::data::{Dataset, Standardization};
+use crate::data::{Dataset, Input, Labels, Standardization};
 
 /// The properties of a data set that programs depend on: data sets of the same type share buffers and programs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DataType {
+    /// At least one.
+    pub inputs: Vec<InputType>,
+    /// `[capacity]` or `[capacity, classes]` for each target; none for prediction data.
+    pub targets: Vec<TensorType>,
+    /// Whether the samples have weights, for each target or once for all; empty without weights.
+    pub weights: Vec<bool>,
+}
+
+/// The type of the samples for one input of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct InputType {
     /// `[capacity, …]`
     pub x: TensorType,
-    /// `[capacity]` or `[capacity, classes]`; none for prediction data.
-    pub y: Option<TensorType>,
-    /// Whether the samples have weights.
-    pub is_weighted: bool,
     /// A model sees `value * scale + offset`.
     pub scale: f32,
     /// A model sees `value * scale + offset`.
@@ -24,19 +31,30 @@ pub(crate) struct DataType {
 
 impl DataType {
     pub fn of(data: &Dataset, role: Role, capacity: usize) -> DataType {
-        let labels = data.labels().filter(|_| role != Role::Predict);
+        let input = |input: &Input| InputType {
+            x: TensorType::new(input.sample_shape.batched(capacity), input.dtype()),
+            scale: input.scale,
+            offset: input.offset,
+            standardization: input.standardization.clone(),
+        };
+        let is_measured = role != Role::Predict;
+        let targets = data.targets().iter().filter(|_| is_measured);
+        let weights = data.target_weights().filter(|_| is_measured);
         DataType {
-            x: TensorType::new(data.sample_shape().batched(capacity), data.dtype()),
-            y: labels.map(|labels| labels.ty(capacity)),
-            is_weighted: data.sample_weights().is_some() && role != Role::Predict,
-            scale: data.scale(),
-            offset: data.offset(),
-            standardization: data.standardization().clone(),
+            inputs: data.inputs().iter().map(input).collect(),
+            targets: targets.map(|labels: &Labels| labels.ty(capacity)).collect(),
+            weights: weights.map(|weights| weights.is_some()).collect(),
         }
     }
 
     /// The number of samples that fit the buffers.
     pub fn capacity(&self) -> usize {
-        self.x.shape[0]
+        self.inputs.first().map_or(0, |input| input.x.shape[0])
+    }
+
+    /// The index of a target's weights, if it has any.
+    pub fn weights_of(&self, target: usize) -> Option<usize> {
+        let index = if self.weights.len() == 1 { 0 } else { target };
+        self.weights.get(index).is_some_and(|&is_weighted| is_weighted).then_some(index)
     }
 }

@@ -4,9 +4,8 @@ use kiln_graph::Plan;
 
 use super::programs::Key;
 use super::{Mode, Role, Session};
-use crate::data::{Dataset, Labels};
-use crate::losses::Loss;
-use crate::network::Network;
+use crate::data::{DataError, Dataset, Labels};
+use crate::network::{Input, Network};
 use crate::{Compile, Device, Result, memory};
 
 /// The memory of all variables while a network is trained (or only predicts), in bytes: their values, and for trainable
@@ -77,8 +76,8 @@ impl Session {
         if !self.device.has_weak_limits() {
             return Ok(());
         }
-        let data = sample(&self.network, self.compiled.as_ref().map(|compiled| &*compiled.loss))?;
-        self.load(Role::Test, &data, self.network.input())?;
+        let data = self.sample()?;
+        self.load(Role::Test, &data, &self.network.input_nodes())?;
         let modes = if self.compiled.is_some() { &[Mode::Train, Mode::Evaluate][..] } else { &[Mode::Predict] };
         let keys: Vec<Key> = modes.iter().flat_map(|&mode| self.keys(mode, Role::Test, 1)).collect();
         for key in keys {
@@ -88,20 +87,22 @@ impl Session {
         self.resident.remove(&Role::Test);
         Ok(())
     }
-}
 
-/// A data set of one sample, with a label that the loss accepts.
-fn sample(network: &Network, loss: Option<&dyn Loss>) -> Result<Dataset> {
-    let outputs = network.output_shape().elements();
-    let index = Labels::index(vec![0], outputs);
-    let labels = match loss {
-        Some(loss) if loss.check_labels(network.output_shape(), &index).is_err() => {
-            Labels::values(vec![0.0; outputs], outputs)
+    /// A data set of one sample, with labels that the losses accept.
+    fn sample(&self) -> Result<Dataset> {
+        let input = |input: &Input| Dataset::from_f32(input.shape.clone(), vec![0.0; input.shape.elements()], None);
+        let inputs: std::result::Result<Vec<Dataset>, DataError> = self.network.inputs.iter().map(input).collect();
+        let mut targets = Vec::new();
+        for objective in &self.objectives.list {
+            let Some(shape) = self.network.output_shapes().nth(objective.output) else { continue };
+            let index = Labels::index(vec![0], shape.elements());
+            targets.push(match objective.loss.check_labels(shape, &index) {
+                Ok(()) => index,
+                Err(_) => Labels::values(vec![0.0; shape.elements()], shape.elements()),
+            });
         }
-        _ => index,
-    };
-    let values = vec![0.0; network.input_shape.elements()];
-    Ok(Dataset::from_f32(network.input_shape.clone(), values, labels)?)
+        Ok(Dataset::zip(inputs?)?.with_targets(targets)?)
+    }
 }
 
 #[cfg(test)]

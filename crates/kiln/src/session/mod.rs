@@ -9,6 +9,7 @@ mod layout;
 mod loss_scale;
 mod memory;
 mod names;
+mod outputs;
 mod pass;
 mod penalties;
 mod plans;
@@ -30,6 +31,7 @@ use kiln_graph::{Buffers, Preparation, Program, Step};
 use crate::augmentation::Augmentation;
 use crate::compile::{Compile, MOST_STEPS};
 use crate::network::{Network, Node};
+use crate::objectives::Objectives;
 use crate::optimizers::LearningRate;
 use crate::random::{Stream, bits};
 use crate::{Device, Error, LossScale, Precision, Result};
@@ -39,6 +41,7 @@ use layout::Layout;
 pub(crate) use memory::check_memory;
 use names::Persistent;
 pub(crate) use names::Role;
+use outputs::Outputs;
 pub(crate) use pass::Pass;
 use plans::most_at_once;
 pub(crate) use predict::{locked, predict};
@@ -76,11 +79,13 @@ pub(crate) struct Session {
     network: Network,
     layout: Layout,
     compiled: Option<Compile>,
+    /// The outputs with a loss, if the network is compiled.
+    objectives: Objectives,
     /// The precision of products.
     precision: Precision,
     augmentation: Option<Augmentation>,
     learning_rate: LearningRate,
-    /// The names of the metrics.
+    /// The names of all figures beside the total loss.
     metrics: Arc<[Arc<str>]>,
     /// The maximum batch size of predictions and evaluations.
     most_at_once: usize,
@@ -94,8 +99,8 @@ pub(crate) struct Session {
     inferences: u64,
     programs: Programs,
     resident: HashMap<Role, Resident>,
-    /// The node at which the samples of each role enter.
-    entries: HashMap<Role, Node>,
+    /// The nodes at which the samples of each role enter, one for each input of the data set.
+    entries: HashMap<Role, Vec<Node>>,
     /// A stamp of the last change of the training data, their order or the augmentation. A training driven step by step uses
     /// it to detect that another one has intervened.
     pub training_data: u64,
@@ -109,7 +114,7 @@ impl Session {
     /// Creates a session with a network and its concatenated weights on a device.
     ///
     /// # Errors
-    /// If memory runs out or the device is lost.
+    /// If the arguments of `compile` do not fit the network's outputs, memory runs out or the device is lost.
     pub async fn new(
         device: &Device,
         network: &Network,
@@ -118,13 +123,16 @@ impl Session {
         weights: &[f32],
     ) -> Result<Session> {
         let learning_rate = compiled.as_ref().map(|compiled| compiled.optimizer.learning_rate().clone());
-        let metrics = compiled.iter().flat_map(Compile::metric_names).map(Arc::from).collect();
+        let objectives = compiled.as_ref().map(|compiled| Objectives::new(compiled, network)).transpose()?;
+        let objectives = objectives.unwrap_or_default();
+        let metrics = objectives.figures.iter().map(|name| Arc::from(name.as_str())).collect();
         let mut session = Session {
             device: device.clone(),
             buffers: Buffers::new(device.as_dyn().clone()),
             network: network.clone(),
             layout: Layout::new(network),
             compiled,
+            objectives,
             precision,
             augmentation: None,
             metrics,
@@ -145,8 +153,8 @@ impl Session {
         session.layout.allocate(&mut session.buffers)?;
         let metrics = METRICS_ROWS as u64 * session.row_bytes();
         Persistent::Metrics.make(&mut session.buffers, metrics)?;
-        let outputs = network.output_shape().batched(session.most_at_once.min(INFERENCE_BATCH)).elements() as u64 * 4;
-        Persistent::Predictions.make(&mut session.buffers, outputs)?;
+        let outputs = Outputs::of(network, session.most_at_once.min(INFERENCE_BATCH));
+        Persistent::Predictions.make(&mut session.buffers, outputs.bytes)?;
         let count = session.layout.trainable_len().max(1);
         if session.compiled.is_some() {
             Persistent::Gradients.make(&mut session.buffers, count as u64 * 4)?;
@@ -208,7 +216,7 @@ impl Session {
         self.layout.write(&self.network, &self.buffers, weights)
     }
 
-    /// The size of a row of the metrics buffer, in bytes: the loss and each metric.
+    /// The size of a row of the metrics buffer, in bytes: the total loss and each other figure.
     fn row_bytes(&self) -> u64 {
         (1 + self.metrics.len()) as u64 * 4
     }

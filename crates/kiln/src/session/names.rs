@@ -21,20 +21,20 @@ pub(crate) enum Role {
 /// A part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// The samples.
-    X,
-    /// The labels.
-    Y,
-    /// The samples' weights.
-    Weights,
+    /// The samples, of the input with this index.
+    X(usize),
+    /// The labels, of the target with this index.
+    Y(usize),
+    /// The samples' weights, of the target with this index or all.
+    Weights(usize),
     /// The order of the samples.
     Order,
-    /// [`Features::centre`](crate::data::Features::centre).
-    Centre,
-    /// [`Features::divisor`](crate::data::Features::divisor).
-    Divisor,
-    /// [`Features::whitening`](crate::data::Features::whitening).
-    Whitening,
+    /// [`Features::centre`](crate::data::Features::centre), of the input with this index.
+    Centre(usize),
+    /// [`Features::divisor`](crate::data::Features::divisor), of the input with this index.
+    Divisor(usize),
+    /// [`Features::whitening`](crate::data::Features::whitening), of the input with this index.
+    Whitening(usize),
 }
 
 /// A buffer that outlives a step. Prints as its name.
@@ -52,9 +52,9 @@ pub(super) enum Persistent<'a> {
     LossScale,
     /// The optimizer's slot of this name, flat.
     Slot(&'a str),
-    /// A row per step: the sum of the losses, and of each metric.
+    /// A row per step: the sum of the total losses, and of each other figure.
     Metrics,
-    /// The model's outputs for a batch.
+    /// The model's outputs for a batch, one after the other.
     Predictions,
     /// A part of a data set.
     Data(Role, Part),
@@ -77,16 +77,19 @@ impl fmt::Display for Persistent<'_> {
                     Role::Test => "test",
                     Role::Predict => "predict",
                 };
-                let part = match part {
-                    Part::X => "x",
-                    Part::Y => "y",
-                    Part::Weights => "weights",
-                    Part::Order => "order",
-                    Part::Centre => "centre",
-                    Part::Divisor => "divisor",
-                    Part::Whitening => "whitening",
+                let (part, index) = match *part {
+                    Part::X(index) => ("x", index),
+                    Part::Y(index) => ("y", index),
+                    Part::Weights(index) => ("weights", index),
+                    Part::Order => ("order", 0),
+                    Part::Centre(index) => ("centre", index),
+                    Part::Divisor(index) => ("divisor", index),
+                    Part::Whitening(index) => ("whitening", index),
                 };
-                write!(f, "{role}.{part}")
+                match index {
+                    0 => write!(f, "{role}.{part}"),
+                    _ => write!(f, "{role}.{part}.{index}"),
+                }
             }
         }
     }

@@ -29,8 +29,8 @@ impl Session {
     /// smaller batches can.
     pub fn plan(&self, key: Key) -> Result<Plan> {
         let resident = self.resident.get(&key.role).ok_or_else(|| self.not_ready("a plan", "fit"))?;
-        let entry = self.entries.get(&key.role).copied().unwrap_or(self.network.input());
-        self.plan_for((entry, &resident.ty), key)
+        let entry = self.entries.get(&key.role).cloned().unwrap_or_else(|| self.network.input_nodes());
+        self.plan_for((&entry, &resident.ty), key)
     }
 
     /// Checks whether training in batches of this size can begin on a data set that is not on the device yet.
@@ -38,15 +38,15 @@ impl Session {
     /// # Errors
     /// If the samples do not fit the network, and as [`Session::plan`].
     pub fn check(&self, data: &Dataset, batch: usize) -> Result<()> {
-        let (entry, role, batch) = (self.network.input(), Role::Train, batch.clamp(1, data.len().max(1)));
-        self.check_samples(data, entry)?;
+        let (entry, role, batch) = (self.network.input_nodes(), Role::Train, batch.clamp(1, data.len().max(1)));
+        self.check_samples(data, &entry)?;
         let data = DataType::of(data, role, batch);
         self.keys(Mode::Train, role, batch)
             .into_iter()
-            .try_for_each(|key| self.plan_for((entry, &data), key).map(|_| ()))
+            .try_for_each(|key| self.plan_for((&entry, &data), key).map(|_| ()))
     }
 
-    fn plan_for(&self, samples: (Node, &DataType), key: Key) -> Result<Plan> {
+    fn plan_for(&self, samples: (&[Node], &DataType), key: Key) -> Result<Plan> {
         match self.plan_of(samples, key) {
             Err(Error::Graph(source @ kiln_graph::Error::TooLarge { .. })) => {
                 // Halve until one fits, then try halfway back.
@@ -66,19 +66,23 @@ impl Session {
         }
     }
 
-    fn plan_of(&self, (entry, data): (Node, &DataType), key: Key) -> Result<Plan> {
+    fn plan_of(&self, (entry, data): (&[Node], &DataType), key: Key) -> Result<Plan> {
         let Key { mode, role, size, whole } = key;
         let compiled = || self.compiled_for("a loss");
         let trains = matches!(mode, Mode::Train | Mode::Gradients | Mode::Apply);
         let augmentation = self.augmentation.as_ref().filter(|_| trains);
         let (network, layout) = (&self.network, &self.layout);
         let precision = self.precision;
-        let of = Batch { network, layout, entry, data, augmentation, role, mode, precision, size, whole };
+        let objectives = &self.objectives;
+        let of = Batch { network, layout, objectives, entry, data, augmentation, role, mode, precision, size, whole };
         let graph = match mode {
             Mode::Train => graphs::training(&of, compiled()?)?,
             Mode::Gradients => graphs::gradient(&of, compiled()?)?,
             Mode::Apply => graphs::application(&of, compiled()?)?,
-            Mode::Evaluate => graphs::evaluation(&of, compiled()?)?,
+            Mode::Evaluate => {
+                compiled()?;
+                graphs::evaluation(&of)?
+            }
             Mode::Predict => graphs::prediction(&of)?,
         };
         self.device.plan(&graph)

@@ -8,7 +8,7 @@ use kiln_graph::{Pending, ReadBack, block_on};
 use super::names::Persistent;
 use super::programs::Key;
 use super::stream::Chunks;
-use super::{IN_FLIGHT, Mode, Role, Session, resident};
+use super::{IN_FLIGHT, Mode, Outputs, Role, Session, resident};
 use crate::data::Dataset;
 use crate::{Error, Result, memory};
 
@@ -17,29 +17,34 @@ pub(crate) fn locked(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
     session.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The concatenated outputs for all samples of a data set. The session is not locked while the device computes or
+/// The values of each output for all samples of a data set, concatenated. The session is not locked while the device computes or
 /// compiles, so several callers can predict concurrently.
 ///
 /// # Errors
 /// If the data set does not fit the model, or a program cannot be compiled or run.
-pub(crate) async fn predict(session: &Mutex<Session>, data: &Dataset) -> Result<Vec<f32>> {
+pub(crate) async fn predict(session: &Mutex<Session>, data: &Dataset) -> Result<Vec<Vec<f32>>> {
     let (batch, elements) = locked(session).prediction_size(data)?;
-    let count = data.len().saturating_mul(elements);
-    let mut values: Vec<f32> = memory::with_capacity(count).map_err(|_| Error::Memory {
-        what: format!("{} predictions", data.len()),
-        bytes: count as u64 * 4,
-        free: memory::free(),
-    })?;
+    let reserved = |elements: usize| {
+        let count = data.len().saturating_mul(elements);
+        memory::with_capacity(count).map_err(|_| Error::Memory {
+            what: format!("{} predictions", data.len()),
+            bytes: count as u64 * 4,
+            free: memory::free(),
+        })
+    };
+    let mut values: Vec<Vec<f32>> = elements.into_iter().map(reserved).collect::<Result<_>>()?;
     let mut chunks = Chunks::of(data, batch);
     let mut flights = VecDeque::with_capacity(IN_FLIGHT);
     loop {
         while flights.len() < IN_FLIGHT
             && let Some(chunk) = chunks.next().await?
         {
-            flights.push_back(submit(session, data, &chunk).await?);
+            flights.push_back((submit(session, data, &chunk).await?, chunk.len()));
         }
-        let Some(flight) = flights.pop_front() else { return Ok(values) };
-        values.extend(bytemuck::pod_collect_to_vec::<u8, f32>(&flight.await?));
+        let Some((flight, batch)) = flights.pop_front() else { return Ok(values) };
+        let bytes = flight.await?;
+        let outputs = Outputs::of(locked(session).network(), batch);
+        values.iter_mut().zip(outputs.values(&bytes)).for_each(|(values, batch)| values.extend(batch));
     }
 }
 
@@ -88,7 +93,7 @@ impl Session {
         let key = prediction(chunk.len());
         resident::write_data(chunk, key.role, &self.buffers)?;
         let steps = self.steps(key.mode, 0, key.size, 1);
-        let bytes = self.network.output_shape().batched(key.size).elements() as u64 * 4;
+        let bytes = Outputs::of(&self.network, key.size).bytes;
         let buffer = Persistent::Predictions.of(&self.buffers).cloned();
         let read_back = buffer.as_ref().map(|buffer| ReadBack { buffer, offset: 0, bytes });
         Ok(self.ready(key)?.program.run(&steps, read_back)?)

@@ -7,7 +7,7 @@ use kiln_graph::{Buffers, DeviceBuffer, READ_PAST, TensorType};
 use super::data_type::DataType;
 use super::names::{Part, Persistent, Role};
 use super::stream::{self, Reader};
-use crate::data::{Dataset, Labels, Standardization};
+use crate::data::{Dataset, Standardization};
 use crate::{Device, Error, Result, memory};
 
 /// A data set on the device: all of it or, one after the other, chunks of it.
@@ -60,10 +60,13 @@ impl Resident {
         buffers: &mut Buffers,
     ) -> Result<Resident> {
         let ty = DataType::of(data, role, capacity);
-        let weights = ty.is_weighted.then(|| TensorType::f32([capacity]));
+        let weights = TensorType::f32([capacity]);
         let limit = device.info().limits.max_binding_bytes;
-        for (part, ty) in [(Part::X, Some(&ty.x)), (Part::Y, ty.y.as_ref()), (Part::Weights, weights.as_ref())] {
-            let Some(bytes) = ty.map(TensorType::bytes) else { continue };
+        let inputs = ty.inputs.iter().enumerate().map(|(index, input)| (Part::X(index), input.x.bytes()));
+        let targets = ty.targets.iter().enumerate().map(|(index, ty)| (Part::Y(index), ty.bytes()));
+        let weighted = ty.weights.iter().enumerate().filter(|(_, is_weighted)| **is_weighted);
+        let weights = weighted.map(|(index, _)| (Part::Weights(index), weights.bytes()));
+        for (part, bytes) in inputs.chain(targets).chain(weights) {
             if bytes > limit {
                 let expected = format!("at most {limit} bytes, the binding limit of {}", device.info().name);
                 return Err(Error::Argument { name: "data", expected, found: format!("{bytes} bytes") });
@@ -72,7 +75,9 @@ impl Resident {
         }
         let order: Vec<u32> = (0..capacity as u32).collect();
         write_new(Persistent::Data(role, Part::Order), bytemuck::cast_slice(&order), device, buffers)?;
-        upload_features(data.standardization(), role, device, buffers)?;
+        for (index, input) in ty.inputs.iter().enumerate() {
+            upload_features((index, &input.standardization), role, device, buffers)?;
+        }
         Ok(Resident { data: data.clone(), ty, whole: false, order: Vec::new() })
     }
 
@@ -133,27 +138,32 @@ impl Resident {
 /// # Errors
 /// If the device is lost.
 pub(super) fn write_data(data: &Dataset, role: Role, buffers: &Buffers) -> Result<()> {
-    let values = data.slice(0..data.len())?;
-    let labels = data.labels().map(Labels::bytes);
-    let weights = data.sample_weights().map(|weights| bytemuck::cast_slice::<f32, u8>(weights));
-    for (part, bytes) in [(Part::X, Some(&values[..])), (Part::Y, labels), (Part::Weights, weights)] {
-        if let (Some(buffer), Some(bytes)) = (Persistent::Data(role, part).of(buffers), bytes) {
-            write(buffer.as_ref(), bytes)?;
-        }
+    let put = |part: Part, bytes: &[u8]| {
+        Persistent::Data(role, part).of(buffers).map_or(Ok(()), |buffer| write(buffer.as_ref(), bytes))
+    };
+    for (index, input) in data.inputs().iter().enumerate() {
+        put(Part::X(index), &input.slice(0..data.len())?)?;
+    }
+    for (index, labels) in data.targets().iter().enumerate() {
+        put(Part::Y(index), labels.bytes())?;
+    }
+    for (index, weights) in data.target_weights().enumerate() {
+        weights.map_or(Ok(()), |weights| put(Part::Weights(index), bytemuck::cast_slice(weights)))?;
     }
     Ok(())
 }
 
-/// Copies the features of a standardization, if it has any, to new buffers of the device.
+/// Copies the features of the standardization of an input, if it has any, to new buffers of the device.
 fn upload_features(
-    standardization: &Standardization,
+    (index, standardization): (usize, &Standardization),
     role: Role,
     device: &Device,
     buffers: &mut Buffers,
 ) -> Result<()> {
     let Some(features) = &standardization.features else { return Ok(()) };
-    let whitening = features.whitening.as_ref().map(|matrix| (Part::Whitening, matrix));
-    let parts = [Some((Part::Centre, &features.centre)), Some((Part::Divisor, &features.divisor)), whitening];
+    let whitening = features.whitening.as_ref().map(|matrix| (Part::Whitening(index), matrix));
+    let [centre, divisor] = [(Part::Centre(index), &features.centre), (Part::Divisor(index), &features.divisor)];
+    let parts = [Some(centre), Some(divisor), whitening];
     for (part, values) in parts.into_iter().flatten() {
         write_new(Persistent::Data(role, part), bytemuck::cast_slice(values), device, buffers)?;
     }

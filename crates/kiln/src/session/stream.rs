@@ -10,7 +10,7 @@ use kiln_graph::{TensorType, block_on};
 
 use super::data_type::DataType;
 use crate::Result;
-use crate::data::{DataError, Dataset};
+use crate::data::{DataError, Dataset, Input};
 
 /// The maximum size of a streamed data set's samples on the device, in bytes, unless a few samples are larger.
 const DEVICE_BYTES: u64 = 128 << 20;
@@ -24,7 +24,8 @@ const DEVICE_SAMPLES: u64 = 128;
 /// The number of samples of a data set on a device at a time. `one` is the type of one sample.
 pub(super) fn capacity(data: &Dataset, one: &DataType, limit: u64) -> usize {
     let samples = data.len();
-    let sample = one.x.bytes().max(one.y.as_ref().map_or(0, TensorType::bytes)).max(1);
+    let inputs = one.inputs.iter().map(|input| input.x.bytes());
+    let sample = inputs.chain(one.targets.iter().map(TensorType::bytes)).max().unwrap_or(0).max(1);
     let fit = |bytes: u64| (bytes / sample) as usize;
     let some = DEVICE_BYTES.max(sample.saturating_mul(DEVICE_SAMPLES));
     let all = if fit(limit) >= samples { samples } else { fit(limit.min(some)).max(1) };
@@ -42,7 +43,8 @@ pub(super) struct Reader {
 impl Reader {
     /// Reads as much at a time as fits the device, up to about [`CHUNK_BYTES`].
     pub fn new(data: Dataset, order: Vec<u32>, capacity: usize, batch: usize) -> Reader {
-        let sample = (data.sample_shape().elements() as u64 * data.dtype().bytes()).max(1);
+        let bytes = |input: &Input| input.sample_shape.elements() as u64 * input.dtype().bytes();
+        let sample = data.inputs().iter().map(bytes).sum::<u64>().max(1);
         let chunk = ((CHUNK_BYTES / sample) as usize).max(batch).min(capacity);
         Reader { data, order, chunk: chunk / batch * batch }
     }

@@ -65,7 +65,7 @@ impl Stages<'_> {
 
     fn compile(&self, model: &mut Model, optimizer: Arc<dyn Optimizer>) -> Result<String, Error> {
         let words = format!("{optimizer:?}");
-        let (loss, precision) = (self.loss.clone(), self.arguments.precision);
+        let (loss, precision) = (self.loss.clone().into(), self.arguments.precision);
         model.compile(self.device, Compile { optimizer, loss, precision, ..Compile::default() })?;
         Ok(words)
     }

@@ -100,7 +100,7 @@ fn encoding(arguments: &Arguments, model: &Model, device: &Device, compile: &Com
     let steps = arguments.steps.min(most_steps) as usize;
     let measured = Encoding::measure(
         device,
-        network::find(&arguments.model)?,
+        network::single(network::find(&arguments.model)?)?,
         compile.clone(),
         [arguments.batch_size(model), steps],
     )?;
@@ -109,14 +109,14 @@ fn encoding(arguments: &Arguments, model: &Model, device: &Device, compile: &Com
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let mut model = network::find(&arguments.model)?;
+    let mut model = network::single(network::find(&arguments.model)?)?;
     let augmentation = arguments.augment.as_deref().map(augment::parse).transpose()?;
     let (batch_size, out) = (arguments.batch_size(&model), arguments.out(&model));
     let loss = arguments.loss(&model)?;
     let data = made_up(&model, batch_size, &*loss)?;
     let augmentation = augmentation.map(|augmentation| augmentation.fit(&data)).transpose()?;
     let device = devices::open(arguments.device.as_deref())?;
-    let compile = Compile { loss, precision: arguments.precision, ..Compile::default() };
+    let compile = Compile { loss: loss.into(), precision: arguments.precision, ..Compile::default() };
     let encoding = encoding(arguments, &model, &device, &compile)?;
     model.compile(&device, compile)?;
     if augmentation.is_some() {

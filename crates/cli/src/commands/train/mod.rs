@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use kiln::augmentation::Augmentation;
 use kiln::callbacks::{EarlyStopping, TensorBoard};
 use kiln::data::{Dataset, Interpolation, Preprocessing};
+use kiln::metrics::OutputMetric;
 use kiln::{Callback, Compile, Fit, History, Model};
 
 pub use arguments::Arguments;
@@ -171,14 +172,15 @@ fn compile(arguments: &Arguments, model: &Model, data: &Data) -> Result<Compile,
         plateau::check(plateau, &metrics, !data.validated.is_empty())?;
     }
     let compile = arguments.compile(data.trained.len())?;
-    Ok(Compile { loss, metrics, ..compile })
+    let metrics = metrics.into_iter().map(OutputMetric::from).collect();
+    Ok(Compile { loss: loss.into(), metrics, ..compile })
 }
 
 /// The network with new weights.
 fn untrained(arguments: &Arguments, train: &Dataset) -> Result<Model, Error> {
     match Known::named(&arguments.model) {
         Some(known) => Ok(known.build(train.sample_shape().clone(), train.classes())),
-        None => network::find(&arguments.model),
+        None => network::single(network::find(&arguments.model)?),
     }
 }
 

@@ -12,7 +12,7 @@ pub fn check(arguments: &Arguments) -> Result<(), Error> {
     let Some((shape, classes)) = source::described(arguments.data(), &arguments.images)? else { return Ok(()) };
     let model = match Known::named(&arguments.model) {
         Some(known) => known.build(shape.clone(), classes),
-        None => network::find(&arguments.model)?,
+        None => network::single(network::find(&arguments.model)?)?,
     };
     if *model.input_shape() != shape {
         let (expected, found) = (format!("samples {}", model.input_shape()), format!("samples {shape}"));

@@ -14,6 +14,7 @@ use crate::progress::{Progress, rate};
 /// The run of a training.
 pub fn describe(arguments: &Arguments, device: &Device, compile: &Compile, train: &Dataset) -> Run {
     let (image_size, color_mode) = image_of(train.sample_shape());
+    let unknown = Run::default();
     Run {
         model: arguments.model.clone(),
         data: source::from_anywhere(arguments.data()),
@@ -23,8 +24,8 @@ pub fn describe(arguments: &Arguments, device: &Device, compile: &Compile, train
         image_size,
         color_mode,
         rescale: Rescale::of(train),
-        loss: compile.loss.clone(),
-        metrics: compile.metrics.clone(),
+        loss: compile.loss.values().next().cloned().unwrap_or(unknown.loss),
+        metrics: compile.metrics.iter().map(|metric| metric.metric.clone()).collect(),
         device: device.info().name.clone(),
         optimizer: optimizer::words(compile),
         batch_size: arguments.batch_size as usize,

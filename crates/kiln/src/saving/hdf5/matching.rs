@@ -45,7 +45,7 @@ impl Matching<'_> {
             let member = counted
                 .iter()
                 .map(|(_, member)| *member)
-                .find(|&member| member != Member::Input && network.member_name(model, member) == name);
+                .find(|&member| !matches!(member, Member::Input(_)) && network.member_name(model, member) == name);
             let path = format!("{path}{name}/");
             match member {
                 Some(Member::Model(inner)) if !layer.inner.is_empty() => self.add(layer.inner, Some(inner), &path)?,
@@ -59,7 +59,7 @@ impl Matching<'_> {
                     self.push(layer.datasets, variables.iter().map(|variable| Some(variable).filter(|_| fits)), &path);
                     self.add_unknown(layer.inner, &path);
                 }
-                Some(Member::Input) | None => {
+                Some(Member::Input(_)) | None => {
                     self.push(layer.datasets, std::iter::empty(), &path);
                     self.add_unknown(layer.inner, &path);
                 }

@@ -13,7 +13,7 @@ pub(super) fn counted_by_class(network: &Network, model: Option<usize>) -> Vec<(
     let counted = |member: Member| {
         let stem = snake_case(match member {
             Member::Model(model) => network.class_in_files(Some(model)).name(),
-            Member::Input | Member::Layer(_) => network.member_class(member),
+            Member::Input(_) | Member::Layer(_) => network.member_class(member),
         });
         let count = counts.entry(stem.clone()).or_default();
         *count += 1;
@@ -21,7 +21,8 @@ pub(super) fn counted_by_class(network: &Network, model: Option<usize>) -> Vec<(
     };
     let class = network.class_in_files(model);
     let members = network.scope(model).members.into_iter();
-    members.filter(|&member| member != Member::Input || class == ModelClass::Functional).map(counted).collect()
+    let has_group = |member: &Member| !matches!(member, Member::Input(_)) || class == ModelClass::Functional;
+    members.filter(has_group).map(counted).collect()
 }
 
 /// Maps a file's layers with weights, in order, to the names in the network (`None`) or a model within it. If file and
@@ -142,7 +143,7 @@ mod tests {
         inner.push(Dense::new(2).into());
         let mut outer = Network::new(ModelClass::Functional, Shape::from([2]));
         let input = outer.input();
-        outer.push_model(&inner, input, Some(false));
+        outer.push_model(&inner, &[input], Some(false));
         let groups = |model| counted_by_class(&outer, model).into_iter().map(|(group, _)| group).collect::<Vec<_>>();
         assert_eq!(groups(None), ["input_layer", "functional"]);
         assert_eq!(groups(Some(0)), ["input_layer", "dense"]);

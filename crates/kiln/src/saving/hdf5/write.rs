@@ -33,7 +33,7 @@ fn layers(
         let name = AttributeBuilder::fixed_string("name", network.member_name(model, member));
         builder = builder.group_attribute(format!("{path}/vars"), name);
         match member {
-            Member::Input => {}
+            Member::Input(_) => {}
             Member::Layer(first) => {
                 let variables = &network.variables[network.layers[first].variables.clone()];
                 for (index, variable) in variables.iter().enumerate() {

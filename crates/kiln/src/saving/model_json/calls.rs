@@ -12,12 +12,34 @@ pub(super) struct Call<'a> {
     pub training: Option<bool>,
 }
 
-/// The output of a layer's call: the name of the layer, and the index of the call.
-pub(super) type Source<'a> = (&'a str, usize);
+/// An output of a layer's call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Source<'a> {
+    /// The name of the layer.
+    pub layer: &'a str,
+    /// The index of the call.
+    pub call: usize,
+    /// The index of the output: 0 but for models within.
+    pub output: usize,
+}
+
+impl<'a> Source<'a> {
+    /// `[name, call, output]`
+    fn of(place: &'a [Value]) -> Option<Source<'a>> {
+        let [layer, call, output] = place else { return None };
+        let index = |json: &Value| json.as_u64().and_then(|index| usize::try_from(index).ok());
+        Some(Source { layer: layer.as_str()?, call: index(call)?, output: index(output)? })
+    }
+}
 
 /// Whether a layer is an operation of Keras 3: `keras.ops.add(x, y)` or `x + y`.
 pub(super) fn is_op(json: &Value) -> bool {
     json.get("module").and_then(Value::as_str).is_some_and(|module| Package::Ops.holds(module))
+}
+
+/// Whether a layer is the operation `x[key]`.
+fn is_get_item(json: &Value) -> bool {
+    is_op(json) && json.get("class_name").and_then(Value::as_str) == Some("GetItem")
 }
 
 /// Reads the calls of a layer, in the format of Keras 3 or Keras 2. A shared layer has several.
@@ -43,14 +65,15 @@ fn keras3<'a>(layer: &Value, call: &'a Value) -> Result<Call<'a>, String> {
     let tensors: Vec<&Value> = match arguments {
         [Value::Array(list)] => list.iter().collect(),
         [one] => vec![one],
+        [first, _] if is_get_item(layer) => vec![first],
         // An operation's numbers are arguments of its layer.
         [first, second] if is_op(layer) => [first, second].into_iter().filter(|value| !value.is_number()).collect(),
         _ => return Err(format!("expected one argument, a tensor or a list of tensors, found {}", arguments.len())),
     };
     let name = |tensor: &'a Value| {
         let history = tensor.pointer("/config/keras_history");
-        let not_one = || format!("expected the only output of a layer, found {}", shown(history.unwrap_or(tensor)));
-        history.and_then(single).ok_or_else(not_one)
+        let unknown = || format!("expected the output of a layer, found {}", shown(history.unwrap_or(tensor)));
+        history.and_then(Value::as_array).and_then(|place| Source::of(place)).ok_or_else(unknown)
     };
     let inputs: Vec<Source<'_>> = tensors.into_iter().map(name).collect::<Result<_, String>>()?;
     some(inputs, None, call)
@@ -64,11 +87,11 @@ fn keras2(call: &Value) -> Result<Call<'_>, String> {
     for tensor in call.as_array().map(Vec::as_slice).unwrap_or_default() {
         let parts = tensor.as_array().map(Vec::as_slice).unwrap_or_default();
         let (place, arguments) = match parts {
-            [name, node, index] => ([name, node, index], None),
-            [name, node, index, Value::Object(arguments)] => ([name, node, index], Some(arguments)),
-            _ => return Err(format!("expected [layer, node, tensor, arguments], found {}", shown(tensor))),
+            [place @ .., Value::Object(arguments)] => (place, Some(arguments)),
+            place => (place, None),
         };
-        inputs.push(output_of(place).ok_or_else(|| format!("expected the only output of a layer, found {tensor}"))?);
+        let unknown = || format!("expected [layer, node, tensor, arguments], found {}", shown(tensor));
+        inputs.push(Source::of(place).ok_or_else(unknown)?);
         let training = training(arguments)?;
         if all.replace(training).is_some_and(|before| before != training) {
             return Err(format!("training: expected one value for all inputs, found {}", shown(call)));
@@ -84,10 +107,11 @@ fn some<'a>(inputs: Vec<Source<'a>>, training: Option<bool>, call: &Value) -> Re
     Ok(Call { inputs, training })
 }
 
-/// Reads `training` from the other arguments of a call. Null arguments are ignored.
+/// Reads `training` from the other arguments of a call. Null arguments are ignored, and lists of them: a mask per input.
 fn training(arguments: Option<&Map<String, Value>>) -> Result<Option<bool>, String> {
     let mut training = None;
-    for (name, value) in arguments.into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+    let is_null = |value: &Value| value.as_array().map_or(value.is_null(), |list| list.iter().all(Value::is_null));
+    for (name, value) in arguments.into_iter().flatten().filter(|(_, value)| !is_null(value)) {
         match (name.as_str(), value) {
             ("training", Value::Bool(flag)) => training = Some(*flag),
             ("training", _) => return Err(format!("training: expected true or false, found {}", shown(value))),
@@ -97,17 +121,31 @@ fn training(arguments: Option<&Map<String, Value>>) -> Result<Option<bool>, Stri
     Ok(training)
 }
 
-/// The call of `[name, 0, 0]` (Keras 3) or `[[name, 0, 0]]` (Keras 2).
-pub(super) fn single(json: &Value) -> Option<Source<'_>> {
-    match json.as_array()?.as_slice() {
-        [only] => single(only),
-        [name, call, tensor] => output_of([name, call, tensor]),
-        _ => None,
+/// Reads the inputs or outputs of a model: `[name, 0, 0]` for one, `[[name, 0, 0], …]`, or by their layers' names
+/// `{name: [name, 0, 0], …}`, which Keras orders by name.
+///
+/// # Errors
+/// If they are something else, or a name is not that of the layer.
+pub(super) fn ends(json: &Value) -> Result<Vec<Source<'_>>, String> {
+    match json {
+        Value::Object(named) => {
+            let mut named: Vec<(&String, &Value)> = named.iter().collect();
+            named.sort_by_key(|(name, _)| *name);
+            named.into_iter().map(|(name, json)| named_end(name, json)).collect()
+        }
+        Value::Array(list) if list.iter().all(Value::is_array) && !list.is_empty() => list.iter().map(end).collect(),
+        one => Ok(vec![end(one)?]),
     }
 }
 
-/// The call of a tensor, if it is the only output of the call.
-fn output_of([name, call, tensor]: [&Value; 3]) -> Option<Source<'_>> {
-    let call = call.as_u64().and_then(|call| usize::try_from(call).ok())?;
-    (tensor.as_u64() == Some(0)).then(|| Some((name.as_str()?, call)))?
+fn end(json: &Value) -> Result<Source<'_>, String> {
+    let place = json.as_array().and_then(|place| Source::of(place));
+    place.ok_or_else(|| format!("expected [layer, call, output], found {}", shown(json)))
+}
+
+fn named_end<'a>(name: &str, json: &'a Value) -> Result<Source<'a>, String> {
+    match end(json)? {
+        found if found.layer == name => Ok(found),
+        found => Err(format!("expected the name of the layer, {}, found the name {name}", found.layer)),
+    }
 }

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::keras_object::{shown, unknown};
-use crate::layers::{Add, Layer, Maximum, Minimum, Multiply, Rescaling, Subtract};
+use crate::layers::{Add, GetItem, Item, Layer, Maximum, Minimum, Multiply, Rescaling, Subtract};
 
 /// The layer of an operation's class.
 ///
@@ -22,6 +22,9 @@ pub(super) fn operation(json: &Value, class: &str, config: &Map<String, Value>) 
         return Err(format!("inbound_nodes: expected exactly one call of an operation of keras.ops, found {calls}"));
     }
     let arguments = json.pointer("/inbound_nodes/0/args").and_then(Value::as_array).map(Vec::as_slice);
+    if class == "GetItem" {
+        return Ok(Arc::new(get_item(arguments.unwrap_or_default())?));
+    }
     let numbers = arguments.unwrap_or_default().iter().map(Value::as_f64).collect::<Vec<Option<f64>>>();
     match numbers[..] {
         [None, None] => {
@@ -40,6 +43,56 @@ pub(super) fn operation(json: &Value, class: &str, config: &Map<String, Value>) 
                      divide of a tensor and a number";
         format!("Kiln has no such operation of keras.ops with these arguments; {known}")
     })
+}
+
+/// The layer of `x[key]`.
+fn get_item(arguments: &[Value]) -> Result<GetItem, String> {
+    let [tensor, key] = arguments else {
+        return Err(format!("args: expected a tensor and a key, found {}", shown(&arguments.into())));
+    };
+    let unknown = |found: &Value| {
+        format!(
+            "args: expected indices and slices with a step of 1, and the batch whole, as in x[:, 0, 1:3], found {}",
+            shown(found)
+        )
+    };
+    let rank = tensor.pointer("/config/shape").and_then(Value::as_array).map_or(0, Vec::len);
+    let given = key.as_array().map_or(std::slice::from_ref(key), Vec::as_slice);
+    let is_ellipsis = |item: &Value| item["class_name"] == "__ellipsis__";
+    let mut items = Vec::new();
+    for item in given {
+        match is_ellipsis(item) {
+            true => items.extend(vec![Item::from(..); (rank + 1).saturating_sub(given.len())]),
+            false => items.push(read_item(item).ok_or_else(|| unknown(item))?),
+        }
+    }
+    match items.split_first() {
+        Some((batch, items)) if *batch == Item::from(..) => Ok(GetItem::new(items)),
+        _ => Err(unknown(key)),
+    }
+}
+
+fn read_item(json: &Value) -> Option<Item> {
+    if json["class_name"] != "__slice__" {
+        return json.as_i64().map(Item::Index);
+    }
+    let end = |name: &str| match &json["config"][name] {
+        Value::Null => Some(None),
+        number => number.as_i64().map(Some),
+    };
+    let is_adjacent = matches!(end("step"), Some(None | Some(1)));
+    Some(Item::Range { start: end("start")?, stop: end("stop")? }).filter(|_| is_adjacent)
+}
+
+/// The key of `x[key]` in Keras' format, from the arguments of the layer.
+pub(super) fn key(config: &Map<String, Value>) -> Value {
+    let slice = |start: &Value, stop: &Value| json!({"class_name": "__slice__", "config": {"start": start, "stop": stop, "step": null}});
+    let item = |item: &Value| match item.as_object() {
+        Some(range) => slice(&range["start"], &range["stop"]),
+        None => item.clone(),
+    };
+    let items = config.get("key").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    std::iter::once(slice(&Value::Null, &Value::Null)).chain(items.iter().map(item)).collect()
 }
 
 /// Keras aligns tensors of different rank at their last axes, and so the samples of one with an inner axis of the other;
@@ -98,8 +151,6 @@ fn rescaling([scale, offset]: [f64; 2]) -> Option<Arc<dyn Layer>> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
-    use serde_json::json;
-
     use super::*;
 
     fn read(class: &str, arguments: Value) -> Result<String, String> {
@@ -135,6 +186,30 @@ mod tests {
         let expected = "args: expected two tensors with equally many axes, found the shapes [null,4,4,3] and [null,3]";
         assert!(error.starts_with(expected), "{error}");
         assert_eq!(read("Add", json!([picture(), picture()])), Ok(format!("{:?}", Add::default())));
+    }
+
+    #[test]
+    fn items_are_read_and_written_as_keras_writes_them() {
+        let x = || json!({"class_name": "__keras_tensor__", "config": {"shape": [null, 4, 3, 2]}});
+        let slice = |start: Value, stop: Value, step: Value| json!({"class_name": "__slice__", "config": {"start": start, "stop": stop, "step": step}});
+        let all = || slice(Value::Null, Value::Null, Value::Null);
+        let ellipsis = || json!({"class_name": "__ellipsis__", "config": {}});
+        let item = |key: Value| get_item(&[x(), key]).map(|layer| layer.key);
+        let some = || slice(1.into(), Value::Null, Value::Null);
+        assert_eq!(item(json!([all(), 0, some()])), Ok(vec![0.into(), (1..).into()]));
+        assert_eq!(item(json!([ellipsis(), -1])), Ok(vec![(..).into(), (..).into(), (-1).into()]));
+        assert_eq!(item(all()), Ok(vec![]));
+        for layer in [GetItem::new([0.into(), (1..).into()]), GetItem::new([(..-1).into()])] {
+            assert_eq!(get_item(&[x(), key(&layer.config())]), Ok(layer));
+        }
+        let every_second = json!([all(), slice(Value::Null, Value::Null, 2.into())]);
+        for wrong in [json!(0), json!([0, all()]), every_second, json!([all(), null])] {
+            let error = item(wrong).unwrap_err();
+            assert!(
+                error.starts_with("args: expected indices and slices with a step of 1, and the batch whole"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

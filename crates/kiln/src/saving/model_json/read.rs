@@ -5,12 +5,12 @@ use std::collections::{HashMap, VecDeque};
 use kiln_graph::Shape;
 use serde_json::Value;
 
-use super::calls::{Call, Source, calls, is_op, single};
+use super::calls::{Call, Source, calls, ends, is_op};
 use super::groups;
 use super::operations::operation;
 use crate::keras_object::{KerasObject, Package, check_float32, check_members, first_unknown, shown, string, unknown};
 use crate::layers::{Named, Registry, is_custom, split_config};
-use crate::network::{ModelClass, Network, Node};
+use crate::network::{Input, ModelClass, Network, Node};
 
 /// Keras' classes of models.
 const MODELS: [&str; 3] = ["Sequential", "Functional", "Model"];
@@ -24,8 +24,8 @@ const MOST_CALLS: usize = 1 << 17;
 pub(in crate::saving) struct Reading<'a> {
     /// The classes of layers.
     pub registry: &'a Registry,
-    /// The shape of a sample, for a file that leaves some of its extents open.
-    pub input_shape: Option<&'a Shape>,
+    /// The shape of a sample for each input, for a file that leaves some of its extents open. There may be fewer.
+    pub input_shapes: &'a [Shape],
 }
 
 /// Reads a model in the format of Keras 3 or Keras 2.
@@ -71,9 +71,9 @@ fn sequential(config: &Value, reading: Reading<'_>, keras2: bool) -> Result<Netw
         true => input(first)?,
         false => first_shape(first, config.get("build_input_shape"), reading)?,
     };
-    let mut network = Network::new(ModelClass::Sequential, sample_shape(&shape, reading.input_shape)?);
+    let mut network = Network::new(ModelClass::Sequential, sample_shape(&shape, reading.input_shapes.first())?);
     if let Some(name) = first.pointer("/config/name").and_then(Value::as_str).filter(|_| has_input) {
-        network.input_name = name.to_owned();
+        network.inputs[0].name = name.to_owned();
     }
     if config.get("layers").is_some() {
         network.name = string(config, "name")?.to_owned();
@@ -81,8 +81,9 @@ fn sequential(config: &Value, reading: Reading<'_>, keras2: bool) -> Result<Netw
     for json in &layers[usize::from(has_input)..] {
         let known = ["name", groups::MEMBER];
         if is_model(json) {
-            let (inner, output) = (nested(json, &known, &network, network.output, reading, keras2)?, network.output);
-            network.push_model(&inner, output, None);
+            let input = network.outputs.clone();
+            let inner = nested(json, &known, &network, &input, reading, keras2)?;
+            network.push_model(&inner, &input, None);
             check_calls(&network).map_err(|problem| format!("{}: {problem}", title(json)))?;
             continue;
         }
@@ -97,40 +98,39 @@ struct Pending<'a> {
     json: &'a Value,
     name: &'a str,
     calls: Vec<Call<'a>>,
-    /// The outputs of its calls so far.
-    outputs: Vec<Node>,
+    /// The outputs of each of its calls so far.
+    outputs: Vec<Vec<Node>>,
 }
 
-/// A graph of layers with one input and one output.
+/// A graph of layers.
 fn functional(config: &Value, reading: Reading<'_>, keras2: bool) -> Result<Network, String> {
     let known = ["name", "trainable", "dtype", "layers", "input_layers", "output_layers"];
     check_members(config, &known).map_err(in_config)?;
     check_float32(config).map_err(in_config)?;
     let layers = config.get("layers").and_then(Value::as_array).ok_or("expected a list `config.layers`, found none")?;
-    let one = |key: &str, what: &str| {
-        let found = || {
-            format!(
-                "expected one {what} in `{key}`, found {}; Kiln has no models of several {what}s yet",
-                shown(&config[key])
-            )
-        };
-        single(&config[key]).ok_or_else(found)
-    };
-    let (input_name, _) = one("input_layers", "input")?;
-    let place = layers.iter().position(|json| json.get("name").and_then(Value::as_str) == Some(input_name));
-    let place = place.ok_or_else(|| format!("expected an InputLayer {input_name}, found none"))?;
-    let shape = sample_shape(&input(&layers[place])?, reading.input_shape)?;
-    let mut network = Network::new(ModelClass::Functional, shape);
+    let of_ends = |key: &str| ends(&config[key]).map_err(|problem| format!("{key}: {problem}"));
+    let mut inputs: Vec<Input> = Vec::new();
+    for (index, Source { layer: name, .. }) in of_ends("input_layers")?.into_iter().enumerate() {
+        let json = layers.iter().find(|json| json.get("name").and_then(Value::as_str) == Some(name));
+        let json = json.ok_or_else(|| format!("expected an InputLayer {name}, found none"))?;
+        if inputs.iter().any(|input| input.name == name) {
+            return Err(format!("input_layers: expected each InputLayer once, found {name} twice"));
+        }
+        let shape = sample_shape(&input(json)?, reading.input_shapes.get(index))?;
+        inputs.push(Input { name: name.to_owned(), shape });
+    }
+    let names: Vec<String> = inputs.iter().map(|input| input.name.clone()).collect();
+    let mut network = Network::with_inputs(ModelClass::Functional, inputs);
     network.name = string(config, "name")?.to_owned();
-    network.input_name = input_name.to_owned();
+    let nodes = network.input_nodes();
     let mut pending = Vec::with_capacity(layers.len());
     let mut places: HashMap<&str, usize> = HashMap::new();
     for (index, json) in layers.iter().enumerate() {
         let named = |problem: String| format!("{}: {problem}", title(json));
         let name = string(json, "name").map_err(named)?;
-        let (calls, outputs) = match index == place {
-            true => (Vec::new(), vec![network.input()]),
-            false => (calls(json).map_err(named)?, Vec::new()),
+        let (calls, outputs) = match names.iter().position(|input| input == name) {
+            Some(input) => (Vec::new(), vec![vec![nodes[input]]]),
+            None => (calls(json).map_err(named)?, Vec::new()),
         };
         if places.insert(name, index).is_some() {
             return Err(named("expected a name that no other layer has".to_owned()));
@@ -138,21 +138,37 @@ fn functional(config: &Value, reading: Reading<'_>, keras2: bool) -> Result<Netw
         pending.push(Pending { json, name, calls, outputs });
     }
     // Keras writes a layer after its inputs, except for later calls of shared layers.
-    let mut queue: VecDeque<usize> = (0..layers.len()).filter(|&index| index != place).collect();
-    let mut waiting: HashMap<Source<'_>, Vec<usize>> = HashMap::new();
+    let mut queue: VecDeque<usize> = (0..layers.len()).filter(|&index| pending[index].outputs.is_empty()).collect();
+    let mut waiting: HashMap<(&str, usize), Vec<usize>> = HashMap::new();
     while let Some(index) = queue.pop_front() {
         let layer = &pending[index];
         let Some(call) = layer.calls.get(layer.outputs.len()) else { continue };
-        let output = |&(name, call): &Source<'_>| Some(*pending[*places.get(name)?].outputs.get(call)?);
-        if let Some(&missing) = call.inputs.iter().find(|source| output(source).is_none()) {
-            waiting.entry(missing).or_default().push(index);
+        // Keras 2 counts the call with which a model was built.
+        let inputs: Vec<Source<'_>> = call
+            .inputs
+            .iter()
+            .map(|source| Source {
+                call: match places.get(source.layer).filter(|_| keras2) {
+                    Some(&index) => source.call.saturating_sub(own_calls(pending[index].json, keras2)),
+                    None => source.call,
+                },
+                ..*source
+            })
+            .collect();
+        let outputs = |source: &Source<'_>| pending[*places.get(source.layer)?].outputs.get(source.call);
+        if let Some(&Source { layer, call, .. }) = inputs.iter().find(|source| outputs(source).is_none()) {
+            waiting.entry((layer, call)).or_default().push(index);
             continue;
         }
-        let inputs: Vec<Node> = call.inputs.iter().filter_map(output).collect();
-        let node = connect(&mut network, layer, &inputs, reading, keras2)?;
+        let node = |source: &Source<'_>| {
+            let found = outputs(source).and_then(|outputs| outputs.get(source.output).copied());
+            found.ok_or_else(|| format!("{}: {}", title(layer.json), no_output(source)))
+        };
+        let inputs: Vec<Node> = inputs.iter().map(node).collect::<Result<_, String>>()?;
+        let nodes = connect(&mut network, layer, &inputs, reading, keras2)?;
         check_calls(&network).map_err(|problem| format!("{}: {problem}", title(layer.json)))?;
         let layer = &mut pending[index];
-        layer.outputs.push(node);
+        layer.outputs.push(nodes);
         let done = waiting.remove(&(layer.name, layer.outputs.len() - 1)).unwrap_or_default();
         done.into_iter().chain([index]).rev().for_each(|index| queue.push_front(index));
     }
@@ -161,15 +177,34 @@ fn functional(config: &Value, reading: Reading<'_>, keras2: bool) -> Result<Netw
         let missing = call
             .inputs
             .iter()
-            .find(|(name, call)| places.get(name).is_none_or(|&index| pending[index].outputs.len() <= *call));
-        let (name, call) = missing.copied().unwrap_or_default();
+            .find(|source| places.get(source.layer).is_none_or(|&index| pending[index].outputs.len() <= source.call));
+        let (name, call) = missing.map(|source| (source.layer, source.call)).unwrap_or_default();
         let found = if call == 0 { name.to_owned() } else { format!("call {call} of {name}") };
         return Err(format!("{}: expected a preceding layer as its input, found {found}", title(layer.json)));
     }
-    let (output_name, call) = one("output_layers", "output")?;
-    let output = places.get(output_name).and_then(|&index| pending[index].outputs.get(call));
-    network.output = *output.ok_or_else(|| format!("expected a layer {output_name} to be the output, found none"))?;
+    let mut outputs = Vec::new();
+    for source in of_ends("output_layers")? {
+        let layer = places.get(source.layer).map(|&index| &pending[index]);
+        let layer = layer.ok_or_else(|| format!("expected a layer {} to be an output, found none", source.layer))?;
+        // Keras counts the call with which a functional model was built.
+        let call = source.call.saturating_sub(own_calls(layer.json, keras2));
+        let output = layer.outputs.get(call).and_then(|outputs| outputs.get(source.output));
+        outputs.push(*output.ok_or_else(|| format!("output_layers: {}", no_output(&source)))?);
+    }
+    network.outputs = outputs;
     Ok(network)
+}
+
+/// The number of calls of a layer that Keras counts beside those of the model around it: the one with which a functional
+/// model was built, and before Keras 3 also a chain with an InputLayer.
+fn own_calls(json: &Value, keras2: bool) -> usize {
+    let is_chain = json.get("class_name").and_then(Value::as_str) == Some("Sequential");
+    let first = json.pointer("/config/layers/0/class_name").and_then(Value::as_str);
+    usize::from(is_model(json) && (!is_chain || keras2 && first == Some("InputLayer")))
+}
+
+fn no_output(Source { layer, call, output }: &Source<'_>) -> String {
+    format!("expected the output of a layer, found output {output} of call {call} of {layer}, which it does not have")
 }
 
 /// Connects the next call of a layer.
@@ -179,7 +214,7 @@ fn connect(
     inputs: &[Node],
     reading: Reading<'_>,
     keras2: bool,
-) -> Result<Node, String> {
+) -> Result<Vec<Node>, String> {
     let training = calls[outputs.len()].training;
     if !outputs.is_empty() {
         return Ok(network.push_again(name, inputs, training));
@@ -187,18 +222,12 @@ fn connect(
     let named = |problem: String| format!("{}: {problem}", title(json));
     let known = ["name", "inbound_nodes", groups::MEMBER];
     if is_model(json) {
-        let &[input] = inputs else {
-            return Err(named(format!(
-                "expected one input, found {}; Kiln has no models of several inputs yet",
-                inputs.len()
-            )));
-        };
-        let inner = nested(json, &known, network, input, reading, keras2)?;
-        return Ok(network.push_model(&inner, input, training));
+        let inner = nested(json, &known, network, inputs, reading, keras2)?;
+        return Ok(network.push_model(&inner, inputs, training));
     }
     let node = network.push_on(Named { training, ..layer(json, &known, reading.registry)? }, inputs);
     groups::read(json, network).map_err(named)?;
-    Ok(node)
+    Ok(vec![node])
 }
 
 fn check_calls(network: &Network) -> Result<(), String> {
@@ -213,17 +242,18 @@ fn is_model(json: &Value) -> bool {
     json.get("class_name").and_then(Value::as_str).is_some_and(|class| MODELS.contains(&class))
 }
 
-/// Reads a model within another one, for a node as input.
+/// Reads a model within another one, for nodes as inputs.
 fn nested(
     json: &Value,
     known: &[&str],
     network: &Network,
-    input: Node,
+    inputs: &[Node],
     reading: Reading<'_>,
     keras2: bool,
 ) -> Result<Network, String> {
     let named = |problem: String| format!("{}: {problem}", title(json));
-    let inner = model(json, known, Reading { input_shape: network.shape(input), ..reading }, keras2).map_err(named)?;
+    let shapes: Vec<Shape> = inputs.iter().map_while(|&input| network.shape(input).cloned()).collect();
+    let inner = model(json, known, Reading { input_shapes: &shapes, ..reading }, keras2).map_err(named)?;
     match inner.layers.is_empty() {
         true => Err(named("expected a model with layers, found none".to_owned())),
         false => Ok(inner),
@@ -280,7 +310,7 @@ fn input(json: &Value) -> Result<Value, String> {
 /// The shape of a chain without an InputLayer: that of its first layer, the one for which it was built, or the given one.
 fn first_shape(json: &Value, built: Option<&Value>, reading: Reading<'_>) -> Result<Value, String> {
     let given = || {
-        let shape = reading.input_shape?;
+        let shape = reading.input_shapes.first()?;
         Some(std::iter::once(Value::Null).chain(shape.iter().map(|&extent| extent.into())).collect())
     };
     let own = json.pointer("/config/batch_input_shape").or(built).filter(|shape| !shape.is_null());

@@ -15,11 +15,11 @@ fn keras() -> Value {
 }
 
 fn model(json: &Value) -> Result<Model, String> {
-    from_json(json, Reading { registry: &Registry::default(), input_shape: None }).map(Model::of)
+    from_json(json, Reading { registry: &Registry::default(), input_shapes: &[] }).map(Model::of)
 }
 
 fn error(json: &Value) -> String {
-    super::from_json(json, Reading { registry: &Registry::default(), input_shape: None }).unwrap_err()
+    super::from_json(json, Reading { registry: &Registry::default(), input_shapes: &[] }).unwrap_err()
 }
 
 #[test]
@@ -61,7 +61,8 @@ fn what_keras_2_writes_is_the_same_model() {
         let mut found = model(&keras2(with_input_layer, as_list)).unwrap().summary();
         // Without an InputLayer, the input has Kiln's name.
         let input = if with_input_layer { "input_layer_1" } else { "input_layer" };
-        assert_eq!(found.rows[0].connected_to, [input]);
+        let connected: Vec<&str> = found.rows[0].connected_to.iter().map(|input| input.layer.as_str()).collect();
+        assert_eq!(connected, [input]);
         found.rows[0].connected_to.clone_from(&expected.rows[0].connected_to);
         assert_eq!(found.rows, expected.rows);
     }
@@ -143,11 +144,16 @@ fn graphs_that_kiln_does_not_know_say_what_is_expected() {
         change(&mut json["config"]);
         error(&json)
     };
-    let two = with(&|config| config["input_layers"] = json!([["image", 0, 0], ["other", 0, 0]]));
-    assert_eq!(
-        two,
-        r#"expected one input in `input_layers`, found [["image",0,0],["other",0,0]]; Kiln has no models of several inputs yet"#
-    );
+    let other = with(&|config| config["input_layers"] = json!([["image", 0, 0], ["other", 0, 0]]));
+    assert_eq!(other, "expected an InputLayer other, found none");
+    let twice = with(&|config| config["input_layers"] = json!([["image", 0, 0], ["image", 0, 0]]));
+    assert_eq!(twice, "input_layers: expected each InputLayer once, found image twice");
+    let named = with(&|config| config["input_layers"] = json!({"pixels": ["image", 0, 0]}));
+    assert_eq!(named, "input_layers: expected the name of the layer, image, found the name pixels");
+    let output = with(&|config| config["output_layers"] = json!([["a", 0, 1]]));
+    let expected =
+        "output_layers: expected the output of a layer, found output 1 of call 0 of a, which it does not have";
+    assert_eq!(output, expected);
     let not_called = with(&|config| config["layers"][1]["inbound_nodes"] = json!([]));
     assert_eq!(not_called, "layer a (Conv2D): inbound_nodes: expected at least one call of the layer, found none");
     let again = with(&|config| {
