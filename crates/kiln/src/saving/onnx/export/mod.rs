@@ -88,7 +88,7 @@ fn of_layer(placed: &PlacedLayer, Misfit { argument, expected, found }: Misfit) 
 }
 
 /// A layer with its arguments.
-fn read<L: SavedLayer>(layer: &dyn Layer) -> Result<L, Misfit> {
+fn read<L: SavedLayer>(layer: &dyn Layer) -> std::result::Result<L, Misfit> {
     let wrong = |problem| Misfit::layer("a layer of Kiln's", problem);
     L::from_config(&layer.config()).map_err(wrong)
 }
@@ -99,7 +99,7 @@ fn layer(
     placed: &PlacedLayer,
     weights: &[Weight],
     inputs: &[Value],
-) -> Result<Value, Misfit> {
+) -> std::result::Result<Value, Misfit> {
     let layer = &*placed.layer;
     let output = placed.shapes.as_ref().map(|(_, output)| output.to_vec()).unwrap_or_default();
     let x = inputs.first().ok_or_else(|| Misfit::layer("an input", "none"))?;

@@ -43,7 +43,7 @@ impl<'a> Importer<'a> {
         let (index, product) = self.only_user(y).filter(|(_, user)| user.op() == "Mul")?;
         let inputs = product.inputs();
         let is_gate = inputs.len() == 2 && inputs.iter().any(|name| name == x) && inputs.contains(y);
-        Some((vec![index], product.outputs().first()?)).filter(|_| is_gate)
+        Some((vec![index], product.outputs().first()?.as_str())).filter(|_| is_gate)
     }
 
     /// The nodes of `x / 2 (1 + erf(x / sqrt 2))` after the first, and the index of `x` among the inputs of the first.

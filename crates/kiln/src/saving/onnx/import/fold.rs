@@ -32,13 +32,13 @@ pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Constant>]) -> Option<Resu
 }
 
 fn cast(node: &Node<'_>, x: Result<&Constant, String>) -> Result<Constant, String> {
-    let (x, dims) = (x?, x.as_ref().map(|x| x.dims.clone()).unwrap_or_default());
+    let x = x?;
     let data = match (node.is_float_type(node.int("to").unwrap_or_default())?, &x.data) {
         (true, _) => Data::Floats(x.values()),
         (false, Data::Floats(values)) => Data::Ints(values.iter().map(|&value| value as i64).collect()),
         (false, Data::Ints(values)) => Data::Ints(values.clone()),
     };
-    Ok(Constant { dims, data })
+    Ok(Constant { dims: x.dims.clone(), data })
 }
 
 fn reshaped(node: &Node<'_>, inputs: &[Option<&Constant>]) -> Result<Constant, String> {

@@ -25,7 +25,7 @@ use crate::network::Node as LayerNode;
 use crate::weights::Weight;
 use crate::{Error, Model};
 
-use batch::{Batch, Flat, IMAGE, Regrouped, channels_last, regrouped};
+use batch::{Batch, Flat, IMAGE};
 use constant::{BATCH, Constant};
 use node::Node;
 

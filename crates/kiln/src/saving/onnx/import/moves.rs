@@ -65,7 +65,7 @@ impl<'a> Importer<'a> {
         };
         let input: Vec<usize> = dims.iter().map(|&extent| usize::try_from(extent).unwrap_or(1)).collect();
         let output: Vec<usize> = [1].into_iter().chain(sample.iter().copied()).collect();
-        if input.iter().product::<usize>() != output.iter().product() {
+        if input.iter().product::<usize>() != output.iter().product::<usize>() {
             return Err(node.problem(format!("a shape for {input:?}"), format!("{output:?}")).into());
         }
         match regrouped(&x.axes, &input, &output) {
