@@ -30,6 +30,9 @@ const OPSET: i64 = 18;
 /// The version of the format, of the same release: ONNX 1.13.
 const IR_VERSION: i64 = 8;
 
+/// The program's name in a file.
+pub(super) const PRODUCER: &str = "Kiln";
+
 /// The model with its weights.
 ///
 /// # Errors
@@ -63,7 +66,7 @@ pub(super) fn export(model: &Model) -> Result<ModelProto> {
     };
     Ok(ModelProto {
         ir_version: IR_VERSION,
-        producer_name: "Kiln".to_owned(),
+        producer_name: PRODUCER.to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
         graph: Some(graph),
         opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET) }],

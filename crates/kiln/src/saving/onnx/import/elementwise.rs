@@ -270,9 +270,25 @@ impl<'a> Importer<'a> {
         }
     }
 
+    /// The batch with the axis last along which a constant has several values, if it is the only one.
+    fn with_last(&mut self, node: &Node<'a>, x: Batch, constant: &Constant) -> Result<Batch> {
+        let rank = x.axes.len();
+        let Some(missing) = rank.checked_sub(constant.dims.len()) else { return Ok(x) };
+        let mut long = (0..constant.dims.len()).filter(|&axis| constant.dims[axis] > 1).map(|axis| axis + missing);
+        match (long.next(), long.next()) {
+            (Some(axis), None) if axis != 0 && x.axes.last() != Some(&axis) => {
+                let others = (1..rank).filter(|&other| other != axis);
+                let order: Vec<usize> = [0].into_iter().chain(others).chain([axis]).collect();
+                self.arranged(node, x, &order)
+            }
+            _ => Ok(x),
+        }
+    }
+
     fn with_constant(&mut self, node: &Node<'a>, index: usize) -> Result<Batch> {
         let constant = self.constant(node, index)?;
         let x = self.flat_batch(node, 1 - index)?;
+        let x = self.with_last(node, x, &constant)?;
         let sample = self.sample(&x);
         let channels = sample.last().copied().unwrap_or(1);
         let rank = x.axes.len();

@@ -21,7 +21,7 @@ pub(super) struct Input<'a> {
 /// The order of axes that a Transpose of images with channels last to ONNX' order has.
 const TO_CHANNELS_FIRST: [i64; 4] = [0, 3, 1, 2];
 
-/// The only input that is no tensor of the file.
+/// The only input that is no tensor of the file. Kiln's own graphs have its order of axes.
 ///
 /// # Errors
 /// If there are several, or extents are open that `given` does not have.
@@ -29,6 +29,7 @@ pub(super) fn of<'a>(
     graph: &'a GraphProto,
     tensors: &HashMap<&str, &TensorProto>,
     given: Option<&Shape>,
+    is_own: bool,
 ) -> Result<Input<'a>, String> {
     let inputs: Vec<_> = graph.input.iter().filter(|input| !tensors.contains_key(input.name.as_str())).collect();
     let [input] = inputs[..] else {
@@ -43,7 +44,7 @@ pub(super) fn of<'a>(
     };
     let [batch, dims @ ..] = &dims[..] else { return problem("a batch of samples", "a single number") };
     let rank = dims.len() + 1;
-    let axes = match rank == 4 && !has_channels_last(graph, &input.name) {
+    let axes = match rank == 4 && !is_own && !has_channels_last(graph, &input.name) {
         true => channels_last(rank),
         false => (0..rank).collect(),
     };

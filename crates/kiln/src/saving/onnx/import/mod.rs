@@ -101,7 +101,8 @@ pub(super) fn import(message: ModelProto, input_shape: Option<&Shape>) -> Result
     }
     let tensors: HashMap<&str, &TensorProto> =
         graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
-    let input = input::of(graph, &tensors, input_shape)?;
+    let is_own = message.producer_name == super::export::PRODUCER;
+    let input = input::of(graph, &tensors, input_shape, is_own)?;
     let [output] = &graph.output[..] else {
         let names: Vec<&str> = graph.output.iter().map(|output| output.name.as_str()).collect();
         return Err(format!("outputs: expected one, found {}: {}", names.len(), names.join(", ")).into());
