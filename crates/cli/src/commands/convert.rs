@@ -45,7 +45,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let target = &arguments.target;
     let ending = target.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let is_folder = target.is_dir() || !["keras", "onnx", "h5", "hdf5", "safetensors", "json"].contains(&ending.as_str());
+    let is_folder =
+        target.is_dir() || !["keras", "onnx", "h5", "hdf5", "safetensors", "json"].contains(&ending.as_str());
     if is_folder && run::file(target).is_file() && !arguments.is_from(target) {
         let record = run::file(target);
         return Err(Error::Usage(format!(

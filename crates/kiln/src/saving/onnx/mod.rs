@@ -27,8 +27,13 @@ pub(super) fn save(model: &Model, path: &Path) -> Result<()> {
     let message = export::export(model)?;
     let bytes = message.encoded_len() as u64;
     if bytes > MOST_BYTES {
-        let expected = "a model of less than 2 GiB, the largest ONNX file; save it as `.keras` or in a folder".to_owned();
-        return Err(Error::Argument { name: "path", expected, found: format!("a model of {}", memory::readable(bytes)) });
+        let expected =
+            "a model of less than 2 GiB, the largest ONNX file; save it as `.keras` or in a folder".to_owned();
+        return Err(Error::Argument {
+            name: "path",
+            expected,
+            found: format!("a model of {}", memory::readable(bytes)),
+        });
     }
     memory::check(|| format!("the file {}", path.display()), bytes, memory::free())?;
     write_atomically(path, &message.encode_to_vec())
@@ -49,7 +54,8 @@ pub(super) fn load(path: &Path, input_shape: Option<&Shape>) -> Result<Model> {
     let bytes = Bytes::from(super::read(path)?);
     limits::check(&bytes).map_err(format)?;
     let message = proto::ModelProto::decode(bytes);
-    let message = message.map_err(|error| format(format!("expected an ONNX file, found damaged contents ({error})")))?;
+    let message =
+        message.map_err(|error| format(format!("expected an ONNX file, found damaged contents ({error})")))?;
     import::import(message, input_shape).map_err(|problem| match problem {
         import::Problem::Unsupported(problem) => format(problem),
         import::Problem::Model(error) => error,

@@ -95,19 +95,22 @@ pub(super) fn activation(graph: &mut Graph, function: Activation, x: Value) -> R
 fn relu(graph: &mut Graph, layer: &ReLU, x: &Value) -> Value {
     let [threshold, slope] = [layer.threshold, layer.negative_slope].map(|value| value as f32);
     let max_value = layer.max_value.map(|value| value as f32);
-    match (threshold == 0.0, slope == 0.0, max_value) {
-        (true, true, None) => graph.map("Relu", x, &[], []),
-        (true, true, Some(_)) => clip(graph, x, 0.0, max_value),
-        (true, false, None) => leaky_relu(graph, x, slope),
-        _ => {
-            let above = with_number(graph, "Greater", x, threshold);
-            let high = max_value.map(|max_value| with_number(graph, "Min", x, max_value));
-            let high = high.unwrap_or_else(|| x.clone());
-            let low = with_number(graph, "Sub", x, threshold);
-            let low = with_number(graph, "Mul", &low, slope);
-            graph.map("Where", &above, &[&high.name, &low.name], [])
-        }
+    if threshold == 0.0 && slope == 0.0 && max_value.is_some() {
+        return clip(graph, x, 0.0, max_value);
     }
+    let above = match (threshold == 0.0, slope == 0.0) {
+        (true, true) => graph.map("Relu", x, &[], []),
+        (true, false) => leaky_relu(graph, x, slope),
+        (false, _) => graph.map("ThresholdedRelu", x, &[], [AttributeProto::float("alpha", threshold)]),
+    };
+    let above = max_value.map(|max_value| with_number(graph, "Min", &above, max_value)).unwrap_or(above);
+    if threshold == 0.0 || slope == 0.0 {
+        return above;
+    }
+    let below = with_number(graph, "Sub", x, threshold);
+    let below = with_number(graph, "Min", &below, 0.0);
+    let below = with_number(graph, "Mul", &below, slope);
+    graph.map("Add", &above, &[&below.name], [])
 }
 
 fn leaky_relu(graph: &mut Graph, x: &Value, slope: f32) -> Value {

@@ -39,7 +39,8 @@ fn reordered(values: &[f32], extents: [usize; 4], order: Order) -> Vec<f32> {
 
 /// A kernel in ONNX' layout: its name and extents.
 fn kernel(graph: &mut Graph, weight: &Weight, order: Order, depthwise: bool) -> Result<String, Misfit> {
-    let extents = weight.shape.dims::<4>().ok_or_else(|| Misfit::layer("a kernel of 4 axes", weight.shape.to_string()))?;
+    let extents =
+        weight.shape.dims::<4>().ok_or_else(|| Misfit::layer("a kernel of 4 axes", weight.shape.to_string()))?;
     let values = reordered(&weight.values, extents, order);
     let dims = match order.map(|axis| extents[axis]) {
         [c, m, r, s] if depthwise => [c * m, 1, r, s],
@@ -149,9 +150,9 @@ pub(super) fn conv2d_transpose(
             [before[axis], after[axis]] = same_pads(output[axis], extent, layer.strides[axis]);
         }
         let whole = (x.sample[axis] - 1) * layer.strides[axis] + extent - before[axis] - after[axis];
-        added[axis] = output[axis].checked_sub(whole).ok_or_else(|| {
-            Misfit::layer(format!("an output of at least {whole} pixels"), output[axis].to_string())
-        })?;
+        added[axis] = output[axis]
+            .checked_sub(whole)
+            .ok_or_else(|| Misfit::layer(format!("an output of at least {whole} pixels"), output[axis].to_string()))?;
     }
     let attributes = [
         AttributeProto::ints("kernel_shape", layer.kernel_size),

@@ -25,9 +25,9 @@ use crate::{LayerError, Model, Result};
 use graph::{Axes, Graph, Value};
 use misfit::Misfit;
 
-/// The version of the operators; since 18, sizes of images can be given without the batch.
-const OPSET: i64 = 18;
-/// The version of the format, of the same release: ONNX 1.13.
+/// The version of the operators, the first with LayerNormalization.
+const OPSET: i64 = 17;
+/// The version of the format, of the same release: ONNX 1.12.
 const IR_VERSION: i64 = 8;
 
 /// The program's name in a file.
@@ -41,11 +41,8 @@ pub(super) fn export(model: &Model) -> Result<ModelProto> {
     let (network, weights) = (model.network(), model.get_weights()?);
     network.check()?;
     let mut graph = Graph::default();
-    let input = Value {
-        name: graph.name(&network.input_name),
-        sample: network.input_shape.to_vec(),
-        axes: Axes::ChannelsLast,
-    };
+    let input =
+        Value { name: graph.name(&network.input_name), sample: network.input_shape.to_vec(), axes: Axes::ChannelsLast };
     let mut values = vec![input.clone()]; // by node
     for placed in &network.layers {
         let inputs: Vec<Value> =
@@ -148,17 +145,15 @@ fn layer(
         "Permute" => shapes::permute(graph, &read(layer)?, x),
         "ZeroPadding2D" => shapes::zero_padding2d(graph, &read(layer)?, x),
         "Cropping2D" => shapes::cropping2d(graph, &read(layer)?, x),
-        "Resizing" => shapes::resize(graph, read::<layers::Resizing>(layer)?.interpolation, x, &output),
-        "UpSampling2D" => shapes::resize(graph, read::<layers::UpSampling2D>(layer)?.interpolation, x, &output),
+        "Resizing" => shapes::resize(graph, read::<layers::Resizing>(layer)?.interpolation, x, &output)?,
+        "UpSampling2D" => shapes::resize(graph, read::<layers::UpSampling2D>(layer)?.interpolation, x, &output)?,
         "Add" => merges::fold(graph, "Add", inputs, &output),
         "Subtract" => merges::fold(graph, "Sub", inputs, &output),
         "Multiply" => merges::fold(graph, "Mul", inputs, &output),
         "Maximum" => merges::fold(graph, "Max", inputs, &output),
         "Minimum" => merges::fold(graph, "Min", inputs, &output),
         "Average" => merges::average(graph, inputs, &output),
-        "CustomScaleLayer" => {
-            merges::scaled_sum(graph, read::<CustomScaleLayer>(layer)?.scale, inputs, &output)
-        }
+        "CustomScaleLayer" => merges::scaled_sum(graph, read::<CustomScaleLayer>(layer)?.scale, inputs, &output),
         "Concatenate" => merges::concatenate(graph, inputs, &output),
         _ => return Err(Misfit::layer("a layer that ONNX has", "a layer that Kiln cannot export")),
     })

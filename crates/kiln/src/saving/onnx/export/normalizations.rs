@@ -38,7 +38,12 @@ fn of_channels(x: &Value) -> Vec<usize> {
     extents
 }
 
-pub(super) fn batch_normalization(graph: &mut Graph, layer: &BatchNormalization, weights: &[Weight], x: &Value) -> Value {
+pub(super) fn batch_normalization(
+    graph: &mut Graph,
+    layer: &BatchNormalization,
+    weights: &[Weight],
+    x: &Value,
+) -> Value {
     let x = graph.channels_first(x);
     let channels = x.channels();
     let mut input = |name: &str, default: f32| match find(weights, name) {
@@ -81,10 +86,8 @@ pub(super) fn layer_normalization(
         None => graph.constant("gamma", &dims, &vec![1.0; width]),
     };
     let beta = find(weights, "beta").map(|beta| graph.weight(&beta.name, &dims, &beta.values));
-    let attributes = [
-        AttributeProto::int("axis", -(places.len() as i64)),
-        AttributeProto::float("epsilon", layer.epsilon as f32),
-    ];
+    let attributes =
+        [AttributeProto::int("axis", -(places.len() as i64)), AttributeProto::float("epsilon", layer.epsilon as f32)];
     let inputs: Vec<&str> = [&*name, &*gamma].into_iter().chain(beta.as_deref()).collect();
     let name = graph.node("LayerNormalization", &inputs, attributes);
     let back: Vec<usize> = (0..rank).filter_map(|axis| order.iter().position(|&place| place == axis)).collect();

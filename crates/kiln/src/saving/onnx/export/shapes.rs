@@ -2,6 +2,7 @@
 
 use super::super::proto::AttributeProto;
 use super::graph::{Axes, Graph, Value};
+use super::misfit::Misfit;
 use crate::layers::{Cropping2D, Interpolation, Permute, ZeroPadding2D};
 
 pub(super) fn flatten(graph: &mut Graph, x: &Value) -> Value {
@@ -48,20 +49,42 @@ pub(super) fn cropping2d(graph: &mut Graph, layer: &Cropping2D, x: &Value) -> Va
 }
 
 /// Images of another size; the centres of pixels are at half coordinates.
-pub(super) fn resize(graph: &mut Graph, interpolation: Interpolation, x: &Value, output: &[usize]) -> Value {
+///
+/// Sizes instead of scales would need the number of samples, or the attribute `axes`, which onnxruntime's optimizer takes for
+/// those before a transposition.
+pub(super) fn resize(
+    graph: &mut Graph,
+    interpolation: Interpolation,
+    x: &Value,
+    output: &[usize],
+) -> Result<Value, Misfit> {
     let x = graph.channels_first(x);
-    let mut attributes = vec![
-        AttributeProto::ints("axes", [2, 3]),
-        AttributeProto::string("coordinate_transformation_mode", "half_pixel"),
-    ];
-    match interpolation {
-        Interpolation::Nearest => {
-            attributes.push(AttributeProto::string("mode", "nearest"));
-            attributes.push(AttributeProto::string("nearest_mode", "round_prefer_ceil"));
-        }
-        Interpolation::Bilinear => attributes.push(AttributeProto::string("mode", "linear")),
+    let is_nearest = interpolation == Interpolation::Nearest;
+    let mut attributes = vec![AttributeProto::string("coordinate_transformation_mode", "half_pixel")];
+    attributes.push(AttributeProto::string("mode", if is_nearest { "nearest" } else { "linear" }));
+    if is_nearest {
+        attributes.push(AttributeProto::string("nearest_mode", "round_prefer_ceil"));
     }
-    let sizes = graph.ints("sizes", &[output[0] as i64, output[1] as i64]);
-    let y = graph.map("Resize", &x, &["", "", &sizes], attributes);
-    Value { sample: output.to_vec(), ..y }
+    let along = |axis: usize| {
+        let expected = "a size whose ratio to the image's is exact enough as a 32-bit float";
+        let found = || format!("{} of {} pixels", output[axis], x.sample[axis]);
+        scale(x.sample[axis], output[axis], is_nearest).ok_or_else(|| Misfit::layer(expected, found()))
+    };
+    let scales = [1.0, 1.0, along(0)?, along(1)?];
+    let scales = graph.constant("scales", &[4], &scales);
+    let y = graph.map("Resize", &x, &["", &scales], attributes);
+    Ok(Value { sample: output.to_vec(), ..y })
+}
+
+/// A factor of an image's extent that has the given result, and if the nearest pixels are copied, copies Kiln's.
+fn scale(extent: usize, output: usize, is_nearest: bool) -> Option<f32> {
+    let middle = output as f32 / extent as f32;
+    let is_exact = |scale: &f32| {
+        let copies = |at: usize| {
+            let place = ((at as f32 + 0.5) / scale - 0.5 + 0.5).floor();
+            place.clamp(0.0, extent as f32 - 1.0) as usize == (2 * at + 1) * extent / (2 * output)
+        };
+        (extent as f32 * scale).floor() as usize == output && (!is_nearest || (0..output).all(copies))
+    };
+    [middle, middle.next_up(), middle.next_down(), middle.next_up().next_up()].into_iter().find(is_exact)
 }

@@ -3,9 +3,7 @@
 use super::super::proto::AttributeProto;
 use super::graph::{Graph, Value};
 use super::misfit::Misfit;
-use crate::layers::{
-    AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D, Padding,
-};
+use crate::layers::{AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D, Padding};
 
 /// The window of a convolution or pooling over `N` axes.
 #[derive(Clone, Copy, Debug)]

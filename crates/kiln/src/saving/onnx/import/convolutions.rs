@@ -25,7 +25,12 @@ impl Pads {
 }
 
 /// The padding of windows, dilated, over images with these extents.
-pub(super) fn pads(node: &Node<'_>, extents: [usize; 2], window: [usize; 2], strides: [usize; 2]) -> Result<Pads, String> {
+pub(super) fn pads(
+    node: &Node<'_>,
+    extents: [usize; 2],
+    window: [usize; 2],
+    strides: [usize; 2],
+) -> Result<Pads, String> {
     let same: Sides = [0, 1].map(|axis| same_pads(extents[axis], window[axis], strides[axis]));
     let given = node.ints("pads");
     let sides = match node.string("auto_pad").unwrap_or("NOTSET") {
@@ -64,7 +69,13 @@ impl<'a> Importer<'a> {
     }
 
     /// The bias of a node, or of the Add that follows.
-    fn bias(&mut self, node: &Node<'a>, index: usize, channels: usize, axis: usize) -> Result<(Option<Vec<f32>>, &'a str)> {
+    fn bias(
+        &mut self,
+        node: &Node<'a>,
+        index: usize,
+        channels: usize,
+        axis: usize,
+    ) -> Result<(Option<Vec<f32>>, &'a str)> {
         let output = node.outputs().first().map(String::as_str).unwrap_or_default();
         if let Some(bias) = self.optional(node, index)? {
             let is_one_each = bias.elements() == channels;
@@ -110,7 +121,9 @@ impl<'a> Importer<'a> {
         let x = self.image(node, 0)?;
         let [height, width, channels] = self.extents(&x);
         let &[filters, of_group, rows, columns] = &kernel.dims[..] else {
-            return Err(node.problem("a kernel of 4 axes (Kiln has convolutions of images)", format!("{:?}", kernel.dims)).into());
+            return Err(node
+                .problem("a kernel of 4 axes (Kiln has convolutions of images)", format!("{:?}", kernel.dims))
+                .into());
         };
         let size = node.pair("kernel_shape", Some([rows, columns]))?;
         let groups = node.int("group").and_then(|group| usize::try_from(group).ok()).unwrap_or(1);
@@ -156,7 +169,9 @@ impl<'a> Importer<'a> {
         let x = self.image(node, 0)?;
         let [height, width, channels] = self.extents(&x);
         let &[inputs, filters, rows, columns] = &kernel.dims[..] else {
-            return Err(node.problem("a kernel of 4 axes (Kiln has convolutions of images)", format!("{:?}", kernel.dims)).into());
+            return Err(node
+                .problem("a kernel of 4 axes (Kiln has convolutions of images)", format!("{:?}", kernel.dims))
+                .into());
         };
         node.expect_int("group", 1)?;
         if node.ints("output_shape").is_some() {
@@ -170,7 +185,9 @@ impl<'a> Importer<'a> {
         let (strides, dilation) = (node.pair("strides", Some([1; 2]))?, node.pair("dilations", Some([1; 2]))?);
         let added = node.ints("output_padding").unwrap_or_else(|| vec![0; 2]);
         let added: [usize; 2] = match added[..] {
-            [down, right] if (0..1 << 15).contains(&down) && (0..1 << 15).contains(&right) => [down as usize, right as usize],
+            [down, right] if (0..1 << 15).contains(&down) && (0..1 << 15).contains(&right) => {
+                [down as usize, right as usize]
+            }
             _ => return Err(node.wrong("output_padding", "two numbers of 0 or more", format!("{added:?}")).into()),
         };
         let window = [0, 1].map(|axis| (size[axis] - 1) * dilation[axis] + 1);
@@ -192,7 +209,8 @@ impl<'a> Importer<'a> {
         let (bias, sum) = self.bias(node, 2, filters, 3)?;
         let name = self.name_by_kernel(node, 1);
         let values = kernel.transposed(&[2, 3, 1, 0]).values();
-        let layer = Conv2DTranspose::new(filters, size).strides(strides).dilation_rate(dilation).use_bias(bias.is_some());
+        let layer =
+            Conv2DTranspose::new(filters, size).strides(strides).dilation_rate(dilation).use_bias(bias.is_some());
         let layer = if is_same { layer.padding(Padding::Same) } else { layer.output_padding(added) };
         let mut y = self.push_named(node, name, layer, &[x.node], [values].into_iter().chain(bias).collect())?;
         if !is_same && cropped != [[0; 2]; 2] {
@@ -232,7 +250,14 @@ impl<'a> Importer<'a> {
         self.dense(node, kernel, 1.0, bias, output)
     }
 
-    fn dense(&mut self, node: &Node<'a>, kernel: Constant, alpha: f32, bias: Option<Vec<f32>>, output: &'a str) -> Result<Batch> {
+    fn dense(
+        &mut self,
+        node: &Node<'a>,
+        kernel: Constant,
+        alpha: f32,
+        bias: Option<Vec<f32>>,
+        output: &'a str,
+    ) -> Result<Batch> {
         let x = self.flat_batch(node, 0)?;
         let rank = x.axes.len();
         // The last axis of the graph's value is Kiln's last one, then.

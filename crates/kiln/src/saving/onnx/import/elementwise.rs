@@ -57,7 +57,8 @@ impl<'a> Importer<'a> {
             "Div" => constant == 1 && factor.is_some_and(|factor| near(factor, SQRT_2)),
             _ => factor.is_some_and(|factor| near(factor, FRAC_1_SQRT_2)),
         };
-        let Some((erf, erf_node)) = self.only_user(output(node)).filter(|(_, user)| is_scaled && user.op() == "Erf") else {
+        let Some((erf, erf_node)) = self.only_user(output(node)).filter(|(_, user)| is_scaled && user.op() == "Erf")
+        else {
             return Ok(None);
         };
         let (mut nodes, mut last, mut half) = (vec![erf], erf_node, false);
@@ -227,14 +228,17 @@ impl<'a> Importer<'a> {
         let dims = missing.map(|missing| [&vec![1; missing][..], &slope.dims].concat());
         let sample = self.sample(&x);
         let fits = |dims: &Vec<usize>| {
-            let extents = x.axes[1..].iter().zip(&sample).all(|(&axis, &extent)| dims[axis] == extent || dims[axis] == 1);
+            let extents =
+                x.axes[1..].iter().zip(&sample).all(|(&axis, &extent)| dims[axis] == extent || dims[axis] == 1);
             dims[0] == 1 && extents && x.axes[0] == 0
         };
         let wrong = || node.problem("a slope with extents of the input, or 1", format!("{:?}", slope.dims));
         let dims = dims.filter(fits).ok_or_else(wrong)?;
         let values = Constant { dims: dims.clone(), ..slope }.transposed(&x.axes).values();
-        let shared: Vec<i64> =
-            (1..rank).filter(|&place| dims[x.axes[place]] == 1 && sample[place - 1] > 1).map(|place| place as i64).collect();
+        let shared: Vec<i64> = (1..rank)
+            .filter(|&place| dims[x.axes[place]] == 1 && sample[place - 1] > 1)
+            .map(|place| place as i64)
+            .collect();
         let layer = if shared.is_empty() { PReLU::new() } else { PReLU::new().shared_axes(shared) };
         let name = self.name_by_kernel(node, 1);
         let y = self.push_named(node, name, layer, &[x.node], vec![values])?;
@@ -322,7 +326,8 @@ impl<'a> Importer<'a> {
             ("Min", _) if values.len() == 1 => return self.bounded(node, &x, None, Some(values[0])),
             _ => return Err(node.problem("two values that depend on the model's input", "a constant").into()),
         };
-        let is_positive = x.is_positive && matches!(node.op(), "Add" | "Mul" | "Div") && values.iter().all(|&value| value >= 0.0);
+        let is_positive =
+            x.is_positive && matches!(node.op(), "Add" | "Mul" | "Div") && values.iter().all(|&value| value >= 0.0);
         let y = self.push(node, Rescaling { scale, offset }, &[x.node], vec![])?;
         Ok(Batch { node: y, is_positive, ..x })
     }

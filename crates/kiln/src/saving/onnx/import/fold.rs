@@ -1,6 +1,6 @@
 //! Operators of constants, computed when a graph is read: most compute the target of a Reshape from shapes.
 
-use super::constant::{BATCH, Constant, Data, places, strides};
+use super::constant::{BATCH, Constant, Data, strides};
 use super::node::Node;
 
 /// The result of an operator of constants; `None` if it is none of those that are computed.
@@ -21,6 +21,7 @@ pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Constant>]) -> Option<Resu
             sorted.sort_unstable();
             if sorted.into_iter().eq(0..x.dims.len()) { Ok(x.transposed(&order)) } else { Err(wrong()) }
         }),
+        "ConstantOfShape" => filled(node, first.ok_or_else(wrong)),
         "Gather" => gathered(node, inputs),
         "Slice" => sliced(node, inputs),
         "Concat" => concatenated(node, inputs),
@@ -43,7 +44,8 @@ fn cast(node: &Node<'_>, x: Result<&Constant, String>) -> Result<Constant, Strin
 
 fn reshaped(node: &Node<'_>, inputs: &[Option<&Constant>]) -> Result<Constant, String> {
     let x = inputs.first().copied().flatten().ok_or_else(|| node.problem("a tensor", "none"))?;
-    let target = node.target(&x.dims.iter().map(|&extent| extent as i64).collect::<Vec<i64>>(), inputs.get(1).copied().flatten())?;
+    let target = node
+        .target(&x.dims.iter().map(|&extent| extent as i64).collect::<Vec<i64>>(), inputs.get(1).copied().flatten())?;
     let dims: Option<Vec<usize>> = target.iter().map(|&extent| usize::try_from(extent).ok()).collect();
     let dims = dims.filter(|dims| dims.iter().try_fold(1usize, |n, &e| n.checked_mul(e)) == Some(x.elements()));
     let wrong = || node.problem(format!("{} elements", x.elements()), format!("a shape {target:?}"));
@@ -65,24 +67,51 @@ fn gathered(node: &Node<'_>, inputs: &[Option<&Constant>]) -> Result<Constant, S
     Ok(x.picked(indices.dims.clone(), found.ok_or_else(wrong)?.into_iter()))
 }
 
+/// The most values of a tensor that repeats one.
+const MOST_FILLED: usize = 1 << 16;
+
+fn filled(node: &Node<'_>, shape: Result<&Constant, String>) -> Result<Constant, String> {
+    let wrong = || node.problem(format!("a shape of at most {MOST_FILLED} values"), "another");
+    let extents = shape?.ints().ok_or_else(wrong)?;
+    let dims: Vec<usize> = extents.iter().map(|&n| usize::try_from(n).ok()).collect::<Option<_>>().ok_or_else(wrong)?;
+    let elements = dims.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent)).filter(|&n| n <= MOST_FILLED);
+    let elements = elements.ok_or_else(wrong)?;
+    let value = node.tensor("value").unwrap_or_else(|| Ok(Constant::floats(vec![1], vec![0.0])))?;
+    if value.elements() != 1 {
+        return Err(node.wrong("value", "a single value", format!("{:?}", value.dims)));
+    }
+    Ok(value.picked(dims, std::iter::repeat_n(0, elements)))
+}
+
 fn sliced(node: &Node<'_>, inputs: &[Option<&Constant>]) -> Result<Constant, String> {
     let x = inputs.first().copied().flatten().ok_or_else(|| node.problem("a tensor", "none"))?;
     let ranges = node.slices(&x.dims, &inputs[1..])?;
-    let steps = strides(&x.dims);
-    let first = ranges.iter().zip(&steps).map(|(range, step)| range.start * step).sum();
-    let dims: Vec<usize> = ranges.iter().map(|range| range.len()).collect();
-    Ok(x.picked(dims.clone(), places(&dims, &steps, first)))
+    let mut kept: Vec<usize> = vec![0];
+    // The places along the axes so far, in row-major order.
+    for (range, stride) in ranges.iter().zip(strides(&x.dims)) {
+        let along = |&first: &usize| range.iter().map(move |place| first + place * stride);
+        kept = kept.iter().flat_map(along).collect();
+    }
+    Ok(x.picked(ranges.iter().map(Vec::len).collect(), kept.into_iter()))
 }
 
+/// Lists as one, or tensors along their first axis.
 fn concatenated(node: &Node<'_>, inputs: &[Option<&Constant>]) -> Result<Constant, String> {
-    let wrong = || node.problem("lists of whole numbers", "other tensors");
-    let mut list = Vec::new();
-    for input in inputs {
-        let input = input.filter(|input| input.dims.len() == 1).ok_or_else(wrong)?;
-        list.extend(input.ints().ok_or_else(wrong)?);
+    let wrong = || node.problem("lists of the same type", "other tensors");
+    let inputs: Vec<&Constant> = inputs.iter().copied().collect::<Option<_>>().ok_or_else(wrong)?;
+    if inputs.iter().any(|input| input.dims.len() != 1) {
+        return Err(wrong());
     }
     node.int("axis");
-    Ok(Constant::list(list))
+    let ints: Option<Vec<&[i64]>> = inputs.iter().map(|input| input.ints()).collect();
+    match ints {
+        Some(lists) => Ok(Constant::list(lists.concat())),
+        None if inputs.iter().any(|input| input.ints().is_some()) => Err(wrong()),
+        None => {
+            let values: Vec<f32> = inputs.iter().flat_map(|input| input.values()).collect();
+            Ok(Constant::floats(vec![values.len()], values))
+        }
+    }
 }
 
 fn unary(node: &Node<'_>, x: Result<&Constant, String>) -> Result<Constant, String> {
@@ -116,7 +145,8 @@ fn binary(node: &Node<'_>, inputs: &[Option<&Constant>]) -> Result<Constant, Str
         (1, _) if y.dims.len() >= x.dims.len() => y.dims.clone(),
         _ => return Err(wrong()),
     };
-    let places = |of: &Constant| (0..dims.iter().product::<usize>()).map(|place| place.min(of.elements() - 1)).collect();
+    let places =
+        |of: &Constant| (0..dims.iter().product::<usize>()).map(|place| place.min(of.elements() - 1)).collect();
     let [at_x, at_y]: [Vec<usize>; 2] = [places(x), places(y)];
     let data = match (&x.data, &y.data) {
         (Data::Ints(a), Data::Ints(b)) => {

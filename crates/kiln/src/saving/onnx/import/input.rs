@@ -36,7 +36,8 @@ pub(super) fn of<'a>(
         let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
         return Err(format!("inputs: expected one, found {}: {}", names.len(), names.join(", ")));
     };
-    let problem = |expected: &str, found: &str| Err(format!("input `{}`: expected {expected}, found {found}", input.name));
+    let problem =
+        |expected: &str, found: &str| Err(format!("input `{}`: expected {expected}, found {found}", input.name));
     let tensor = input.r#type.as_ref().and_then(|found| found.tensor_type.as_ref());
     let dims: Vec<&DimensionProto> = match tensor.and_then(|tensor| tensor.shape.as_ref()) {
         Some(shape) => shape.dim.iter().collect(),
@@ -53,7 +54,8 @@ pub(super) fn of<'a>(
     }
     let mut sample = Vec::new();
     for (place, &axis) in axes[1..].iter().enumerate() {
-        let known = dims[axis - 1].dim_value.and_then(|extent| usize::try_from(extent).ok()).filter(|&extent| extent > 0);
+        let known =
+            dims[axis - 1].dim_value.and_then(|extent| usize::try_from(extent).ok()).filter(|&extent| extent > 0);
         let wanted = given.and_then(|given| given.get(place).copied());
         match (known, wanted) {
             (Some(known), Some(wanted)) if known != wanted => {
@@ -65,18 +67,12 @@ pub(super) fn of<'a>(
             }
         }
     }
-    Ok(Input {
-        name: &input.name,
-        sample: sample.into(),
-        axes,
-        batch: batch.dim_value.filter(|&samples| samples > 0),
-    })
+    Ok(Input { name: &input.name, sample: sample.into(), axes, batch: batch.dim_value.filter(|&samples| samples > 0) })
 }
 
 /// Whether images have their channels last, as in Kiln: a Transpose to ONNX' order comes before any operator of images.
 fn has_channels_last(graph: &GraphProto, input: &str) -> bool {
-    const ELEMENTWISE: [&str; 10] =
-        ["Identity", "Cast", "Add", "Sub", "Mul", "Div", "Relu", "Clip", "Dropout", "Pad"];
+    const ELEMENTWISE: [&str; 10] = ["Identity", "Cast", "Add", "Sub", "Mul", "Div", "Relu", "Clip", "Dropout", "Pad"];
     let mut reached: HashSet<&str> = [input].into();
     for node in &graph.node {
         if !node.input.iter().any(|name| reached.contains(name.as_str())) {

@@ -88,7 +88,8 @@ struct Importer<'a> {
 /// # Errors
 /// If the graph is damaged, or has an operator or attribute that Kiln lacks.
 pub(super) fn import(message: ModelProto, input_shape: Option<&Shape>) -> Result<Model> {
-    let is_standard = |domain: &Option<String>| domain.as_deref().is_none_or(|name| name.is_empty() || name == "ai.onnx");
+    let is_standard =
+        |domain: &Option<String>| domain.as_deref().is_none_or(|name| name.is_empty() || name == "ai.onnx");
     let opset = message.opset_import.iter().find(|opset| is_standard(&opset.domain)).and_then(|opset| opset.version);
     let opset = opset.unwrap_or(1);
     if !OPSETS.contains(&opset) {
@@ -224,9 +225,9 @@ impl<'a> Importer<'a> {
         let name = node.input(index).ok_or_else(|| node.problem(format!("{} inputs", index + 1), "fewer"))?;
         match self.values.get(name) {
             Some(Value::Batch(batch)) => Ok(batch.clone()),
-            _ if self.is_constant(name) => {
-                Err(node.wrong(&format!("input `{name}`"), "a value that depends on the model's input", "a constant").into())
-            }
+            _ if self.is_constant(name) => Err(node
+                .wrong(&format!("input `{name}`"), "a value that depends on the model's input", "a constant")
+                .into()),
             _ => Err(node.wrong(&format!("input `{name}`"), "a value of an earlier node", "none").into()),
         }
     }
@@ -236,7 +237,8 @@ impl<'a> Importer<'a> {
         let Some(Flat { sample, axes }) = batch.flat.clone() else { return Ok(batch) };
         let shape: Vec<i64> = sample.iter().map(|&extent| extent as i64).collect();
         let images = self.push(node, layers::Reshape::new(shape), &[batch.node], vec![])?;
-        let back: Vec<usize> = (0..axes.len()).filter_map(|axis| axes.iter().position(|&place| place == axis)).collect();
+        let back: Vec<usize> =
+            (0..axes.len()).filter_map(|axis| axes.iter().position(|&place| place == axis)).collect();
         let dims: Vec<usize> = back.iter().map(|place| place + 1).collect();
         let images = self.push(node, layers::Permute::new(dims), &[images], vec![])?;
         let vector = self.push(node, layers::Flatten, &[images], vec![])?;
@@ -371,7 +373,13 @@ impl<'a> Importer<'a> {
     }
 
     /// Appends a layer with the values of its variables, named after the node.
-    fn push(&mut self, node: &Node<'a>, layer: impl Layer + 'static, inputs: &[LayerNode], weights: Vec<Vec<f32>>) -> Result<LayerNode> {
+    fn push(
+        &mut self,
+        node: &Node<'a>,
+        layer: impl Layer + 'static,
+        inputs: &[LayerNode],
+        weights: Vec<Vec<f32>>,
+    ) -> Result<LayerNode> {
         self.push_named(node, layer_name(node.name()), layer, inputs, weights)
     }
 

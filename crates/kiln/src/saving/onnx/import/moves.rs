@@ -58,10 +58,13 @@ impl<'a> Importer<'a> {
         };
         let Some(sample) = extents.filter(|_| x.axes[0] == 0) else {
             let shown = |dims: &[i64]| {
-                let extents = dims.iter().map(|&extent| if extent == BATCH { "batch".to_owned() } else { extent.to_string() });
+                let extents =
+                    dims.iter().map(|&extent| if extent == BATCH { "batch".to_owned() } else { extent.to_string() });
                 format!("[{}]", extents.collect::<Vec<_>>().join(", "))
             };
-            return Err(node.problem("a shape whose first axis is the batch", format!("{} of {}", shown(&target), shown(&dims))).into());
+            return Err(node
+                .problem("a shape whose first axis is the batch", format!("{} of {}", shown(&target), shown(&dims)))
+                .into());
         };
         let input: Vec<usize> = dims.iter().map(|&extent| usize::try_from(extent).unwrap_or(1)).collect();
         let output: Vec<usize> = [1].into_iter().chain(sample.iter().copied()).collect();
@@ -71,10 +74,7 @@ impl<'a> Importer<'a> {
         match regrouped(&x.axes, &input, &output) {
             Regrouped::Axes(axes) => self.regroup(node, x, axes, &output),
             Regrouped::Scrambled if sample.len() == 1 => {
-                let flat = Flat {
-                    sample: self.sample(&x),
-                    axes: x.axes[1..].iter().map(|axis| axis - 1).collect(),
-                };
+                let flat = Flat { sample: self.sample(&x), axes: x.axes[1..].iter().map(|axis| axis - 1).collect() };
                 let y = self.push(node, Flatten, &[x.node], vec![])?;
                 Ok(Batch { node: y, axes: vec![0, 1], flat: Some(flat), ..x })
             }
@@ -83,7 +83,9 @@ impl<'a> Importer<'a> {
                 let x = self.arranged(node, x, &axes)?;
                 match regrouped(&axes, &input, &output) {
                     Regrouped::Axes(axes) => self.regroup(node, x, axes, &output),
-                    Regrouped::Scrambled => Err(node.problem("a shape of as many elements", format!("{output:?}")).into()),
+                    Regrouped::Scrambled => {
+                        Err(node.problem("a shape of as many elements", format!("{output:?}")).into())
+                    }
                 }
             }
         }
@@ -143,8 +145,21 @@ impl<'a> Importer<'a> {
         Ok(Batch { node: y, axes, is_positive, flat: None })
     }
 
+    /// Images whose axes, but for the batch and another one, these may be: height and width in Kiln.
+    fn image_with(&mut self, node: &Node<'a>, changed: &[usize]) -> Result<Batch> {
+        let x = self.batch(node, 0)?;
+        let fixed = [1, 3, 2].into_iter().find(|axis| !changed.contains(axis));
+        let channels = fixed.filter(|_| x.axes.len() == IMAGE.len() && !changed.contains(&0));
+        let channels = channels.ok_or_else(|| node.wrong("axes", "two of images", format!("{changed:?}")))?;
+        if x.axes[0] == 0 && !changed.contains(&x.axes[3]) {
+            return Ok(x);
+        }
+        let others = (1..4).filter(|&axis| axis != channels);
+        let order: Vec<usize> = [0].into_iter().chain(others).chain([channels]).collect();
+        self.arranged(node, x, &order)
+    }
+
     pub(super) fn pad(&mut self, node: &Node<'a>) -> Result<Batch> {
-        let x = self.image(node, 0)?;
         let mode = node.string("mode").unwrap_or("constant");
         if mode != "constant" {
             return Err(node.wrong("mode", "constant", mode).into());
@@ -168,16 +183,18 @@ impl<'a> Importer<'a> {
             Some(axes) => node.axes(axes, IMAGE.len())?,
             None => (0..IMAGE.len()).collect(),
         };
-        let wrong = || node.wrong("pads", "numbers for both sides of each axis, 0 for batch and channels", format!("{pads:?}"));
+        let wrong = || node.wrong("pads", "numbers for both sides of each axis", format!("{pads:?}"));
         let mut all = [[0i64; 2]; 4];
         for (index, &axis) in axes.iter().enumerate() {
             let at = |index: usize| pads.get(index).copied().ok_or_else(wrong);
             all[axis] = [at(index)?, at(index + axes.len())?];
         }
-        if pads.len() != 2 * axes.len() || all[0] != [0; 2] || all[1] != [0; 2] {
+        if pads.len() != 2 * axes.len() {
             return Err(wrong().into());
         }
-        let spatial = [all[2], all[3]];
+        let changed: Vec<usize> = (0..4).filter(|&axis| all[axis] != [0; 2]).collect();
+        let x = self.image_with(node, &changed)?;
+        let spatial = [all[x.axes[1]], all[x.axes[2]]];
         let added = [spatial[0][0], spatial[1][0], spatial[0][1], spatial[1][1]];
         let outside = sides(node, Some(added.iter().map(|&pad| pad.max(0)).collect()))?;
         let inside = sides(node, Some(added.iter().map(|&pad| pad.min(0).saturating_neg()).collect()))?;
@@ -194,18 +211,29 @@ impl<'a> Importer<'a> {
     }
 
     pub(super) fn slice(&mut self, node: &Node<'a>) -> Result<Batch> {
-        let x = self.image(node, 0)?;
-        let dims: Vec<usize> = self.dims(&x).iter().map(|&extent| usize::try_from(extent).unwrap_or(usize::MAX >> 1)).collect();
+        let x = self.batch(node, 0)?;
+        // Of the batch, only all samples can be kept.
+        let extent = |&extent: &i64| usize::try_from(extent).unwrap_or(1_000_003);
+        let dims: Vec<usize> = self.dims(&x).iter().map(extent).collect();
         let mut inputs = Vec::new();
         for index in 1..node.inputs().len() {
             inputs.push(self.optional(node, index)?);
         }
         let inputs: Vec<_> = inputs.iter().map(Option::as_ref).collect();
-        let ranges = node.slices(&dims, &inputs)?;
-        if ranges[..2].iter().zip(&dims).any(|(range, &extent)| *range != (0..extent)) {
-            return Err(node.wrong("axes", "height and width", "the batch or the channels").into());
+        let kept = node.slices(&dims, &inputs)?;
+        let is_whole = |axis: usize| kept[axis].iter().copied().eq(0..dims[axis]);
+        let changed: Vec<usize> = (0..dims.len()).filter(|&axis| !is_whole(axis)).collect();
+        if changed.is_empty() {
+            return Ok(x);
         }
-        let cropping = [2, 3].map(|axis| [ranges[axis].start, dims[axis] - ranges[axis].end]);
+        let x = self.image_with(node, &changed)?;
+        if kept.iter().any(|kept| kept.is_empty() || kept.windows(2).any(|pair| pair[1] != pair[0] + 1)) {
+            return Err(node.wrong("steps", "adjacent rows and columns, at least one", "others").into());
+        }
+        let cropping = [x.axes[1], x.axes[2]].map(|axis| {
+            let first = kept[axis][0];
+            [first, dims[axis] - first - kept[axis].len()]
+        });
         let y = self.cropped(node, x.node, cropping)?;
         Ok(Batch { node: y, ..x })
     }
@@ -314,5 +342,9 @@ fn interpolation(node: &Node<'_>, axes: [(usize, (usize, f64)); 2]) -> Result<In
             }
         }
     }
-    Ok(if node.string("mode").unwrap_or("nearest") == "nearest" { Interpolation::Nearest } else { Interpolation::Bilinear })
+    Ok(if node.string("mode").unwrap_or("nearest") == "nearest" {
+        Interpolation::Nearest
+    } else {
+        Interpolation::Bilinear
+    })
 }

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::ops::Range;
 
 use super::super::proto::{AttributeProto, BOOL, DOUBLE, FLOAT, FLOAT16, INT32, INT64, NodeProto};
 use super::constant::{BATCH, Constant};
@@ -213,9 +212,8 @@ impl<'a> Node<'a> {
         Ok(target)
     }
 
-    /// The ranges of a Slice along each axis.
-    pub fn slices(&self, dims: &[usize], inputs: &[Option<&Constant>]) -> Result<Vec<Range<usize>>, String> {
-        let rank = dims.len();
+    /// The places that a Slice keeps along each axis.
+    pub fn slices(&self, dims: &[usize], inputs: &[Option<&Constant>]) -> Result<Vec<Vec<usize>>, String> {
         let given = |index: usize, name: &'static str| match (self.ints(name), inputs.get(index).copied().flatten()) {
             (Some(list), _) => Ok(Some(list)),
             (None, Some(list)) => {
@@ -225,21 +223,26 @@ impl<'a> Node<'a> {
         };
         let (starts, ends) = (given(0, "starts")?.unwrap_or_default(), given(1, "ends")?.unwrap_or_default());
         let axes = given(2, "axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
-        let axes = self.axes(&axes, rank)?;
-        if let Some(steps) = given(3, "steps")?.filter(|steps| steps.iter().any(|&step| step != 1)) {
-            return Err(self.wrong("steps", "1", format!("{steps:?}")));
+        let axes = self.axes(&axes, dims.len())?;
+        let steps = given(3, "steps")?.unwrap_or_else(|| vec![1; axes.len()]);
+        if [starts.len(), ends.len(), steps.len()] != [axes.len(); 3] || steps.contains(&0) {
+            return Err(self.problem("as many starts, ends and steps as axes", "others"));
         }
-        if starts.len() != axes.len() || ends.len() != axes.len() {
-            return Err(self.problem("as many starts and ends as axes", "others"));
+        let mut kept: Vec<Vec<usize>> = dims.iter().map(|&extent| (0..extent).collect()).collect();
+        for (index, axis) in axes.into_iter().enumerate() {
+            let (extent, step) = (dims[axis] as i64, steps[index]);
+            let place = |at: i64, range: [i64; 2]| {
+                (if at < 0 { at.saturating_add(extent) } else { at }).clamp(range[0], range[1])
+            };
+            let range = if step > 0 { [0, extent] } else { [-1, extent - 1] };
+            let (start, end) = (place(starts[index], range), place(ends[index], range));
+            let stride = usize::try_from(step.unsigned_abs()).unwrap_or(usize::MAX);
+            kept[axis] = match step > 0 {
+                true => (start..end).step_by(stride).map(|place| place as usize).collect(),
+                false => (end + 1..start + 1).rev().step_by(stride).map(|place| place as usize).collect(),
+            };
         }
-        let mut ranges: Vec<Range<usize>> = dims.iter().map(|&extent| 0..extent).collect();
-        for ((&start, &end), axis) in starts.iter().zip(&ends).zip(axes) {
-            let extent = dims[axis] as i64;
-            let place = |at: i64| (if at < 0 { at.saturating_add(extent) } else { at }).clamp(0, extent) as usize;
-            let (start, end) = (place(start), place(end));
-            ranges[axis] = start..end.max(start);
-        }
-        Ok(ranges)
+        Ok(kept)
     }
 
     /// Whether a type of elements is one of floats.

@@ -36,7 +36,9 @@ impl<'a> Importer<'a> {
         for index in 1..=4 {
             let values = self.of_channels(node, index, channels)?;
             let places = x.flat.as_ref().map(|flat| flat.places());
-            weights.push(places.map_or_else(|| values.clone(), |places| places.iter().map(|&place| values[place]).collect()));
+            weights.push(
+                places.map_or_else(|| values.clone(), |places| places.iter().map(|&place| values[place]).collect()),
+            );
         }
         let layer = BatchNormalization::new()
             .epsilon(decimal(node.float("epsilon").unwrap_or(EPSILON)))

@@ -28,7 +28,9 @@ impl<'a> Importer<'a> {
         let given = pads(node, [height, width], size, strides)?;
         node.expect_int("storage_order", 0)?;
         if node.pair("dilations", Some([1; 2]))? != [1; 2] {
-            return Err(node.wrong("dilations", "[1, 1]", format!("{:?}", node.ints("dilations").unwrap_or_default())).into());
+            return Err(node
+                .wrong("dilations", "[1, 1]", format!("{:?}", node.ints("dilations").unwrap_or_default()))
+                .into());
         }
         let rounds_up = node.int("ceil_mode").unwrap_or(0) != 0;
         // A window more is one that begins in the image, and may end behind the padding.
@@ -46,7 +48,8 @@ impl<'a> Importer<'a> {
             }
         }
         let is_same = given.is_same && sides == given.sides || {
-            let same = [0, 1].map(|axis| super::super::export::same_pads([height, width][axis], size[axis], strides[axis]));
+            let same =
+                [0, 1].map(|axis| super::super::export::same_pads([height, width][axis], size[axis], strides[axis]));
             sides == same
         };
         let window = Window { size, strides, sides, is_same };
