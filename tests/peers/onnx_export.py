@@ -159,7 +159,7 @@ def networks():
     yield "cifar10_deep", cifar(conv(32), L.Conv2D(32, 3, activation="relu"), L.MaxPooling2D(2), L.Dropout(0.25), conv(64),
                                 L.Conv2D(64, 3, activation="relu"), L.MaxPooling2D(2), L.Dropout(0.25), *head()), 1
     applications = keras.applications
-    for name in ["MobileNetV2", "ResNet50", "EfficientNetB0", "MobileNetV3Small", "DenseNet121", "ConvNeXtTiny", "InceptionV3"]:
+    for name in ["ResNet50", "MobileNetV2", "EfficientNetB0", "MobileNetV3Small", "DenseNet121", "ConvNeXtTiny", "InceptionV3"]:
         size = 96 if name != "InceptionV3" else 96
         yield name, getattr(applications, name)(weights=None, input_shape=(size, size, 3), classifier_activation=None), 127
 

@@ -20,6 +20,12 @@ pub(super) enum Data {
 /// The number of samples of a batch, in a shape.
 pub(super) const BATCH: i64 = i64::MIN;
 
+/// A shape for an error.
+pub(super) fn shown(dims: &[i64]) -> String {
+    let extent = |&extent: &i64| if extent == BATCH { "batch".to_owned() } else { extent.to_string() };
+    format!("[{}]", dims.iter().map(extent).collect::<Vec<_>>().join(", "))
+}
+
 impl Constant {
     pub fn floats(dims: Vec<usize>, values: Vec<f32>) -> Constant {
         Constant { dims, data: Data::Floats(values) }

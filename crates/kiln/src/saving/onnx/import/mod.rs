@@ -32,7 +32,7 @@ use node::Node;
 /// The most values of all weights and constants that are computed.
 const MOST_VALUES: usize = 1 << 30;
 /// The versions of the operators that are known.
-const OPSETS: std::ops::RangeInclusive<i64> = 7..=25;
+const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
 
 /// Why a graph is no model.
 pub(super) enum Problem {

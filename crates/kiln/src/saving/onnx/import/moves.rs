@@ -1,7 +1,7 @@
 //! Operators that move values: reshaped, transposed, padded, cut out, resized and concatenated.
 
 use super::batch::{Batch, Flat, IMAGE, Regrouped, regrouped};
-use super::constant::BATCH;
+use super::constant::{BATCH, shown};
 use super::convolutions::{Sides, sides};
 use super::node::Node;
 use super::{Importer, Result};
@@ -57,11 +57,6 @@ impl<'a> Importer<'a> {
             _ => None,
         };
         let Some(sample) = extents.filter(|_| x.axes[0] == 0) else {
-            let shown = |dims: &[i64]| {
-                let extents =
-                    dims.iter().map(|&extent| if extent == BATCH { "batch".to_owned() } else { extent.to_string() });
-                format!("[{}]", extents.collect::<Vec<_>>().join(", "))
-            };
             return Err(node
                 .problem("a shape whose first axis is the batch", format!("{} of {}", shown(&target), shown(&dims)))
                 .into());

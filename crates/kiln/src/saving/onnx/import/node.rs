@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use super::super::proto::{AttributeProto, BOOL, DOUBLE, FLOAT, FLOAT16, INT32, INT64, NodeProto};
-use super::constant::{BATCH, Constant};
+use super::constant::{BATCH, Constant, shown};
 
 /// A node, and which of its attributes were read.
 pub(super) struct Node<'a> {
@@ -182,7 +182,7 @@ impl<'a> Node<'a> {
             (None, None) => return Err(self.wrong("shape", "constant whole numbers", "a value that is computed")),
         };
         let copies_zero = self.int("allowzero").unwrap_or(0) == 0;
-        let wrong = || self.wrong("shape", format!("a shape for {dims:?}"), format!("{list:?}"));
+        let wrong = || self.wrong("shape", format!("a shape for {}", shown(dims)), shown(&list));
         let copied = |(axis, &extent): (usize, &i64)| match extent {
             0 if copies_zero => dims.get(axis).copied(),
             extent => Some(extent),

@@ -1,12 +1,13 @@
 //! MaxPool, AveragePool, and reductions over all places.
 
-use super::batch::{Batch, IMAGE};
+use super::super::export::same_pads;
+use super::batch::{Batch, IMAGE, channels_last};
 use super::convolutions::{Sides, pads};
 use super::node::Node;
 use super::{Importer, Result};
 use crate::layers::{
-    AveragePooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D,
-    MaxPooling2D, Padding,
+    AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D,
+    GlobalMaxPooling2D, MaxPooling1D, MaxPooling2D, Padding,
 };
 use crate::network::Node as LayerNode;
 
@@ -20,7 +21,47 @@ struct Window {
 }
 
 impl<'a> Importer<'a> {
+    /// A pooling of sequences `[N, C, T]`, without padding or with padding 'same'.
+    fn pool_sequences(&mut self, node: &Node<'a>, x: Batch) -> Result<Batch> {
+        let x = self.arranged(node, x, &channels_last(3))?;
+        let steps = self.sample(&x)[0];
+        let one = |name: &'static str, default: Option<i64>| {
+            let found = node.ints(name).map_or(default, |ints| if ints.len() == 1 { Some(ints[0]) } else { None });
+            let found =
+                found.and_then(|found| usize::try_from(found).ok()).filter(|found| (1..1 << 30).contains(found));
+            found.ok_or_else(|| node.wrong(name, "a number of 1 or more", "others"))
+        };
+        let (size, stride) = (one("kernel_shape", None)?, one("strides", Some(1))?);
+        let same = same_pads(steps, size, stride);
+        let given = node.ints("pads");
+        let pads = match node.string("auto_pad").unwrap_or("NOTSET") {
+            "SAME_UPPER" => same.map(|pad| pad as i64).to_vec(),
+            "" | "NOTSET" | "VALID" => given.unwrap_or_else(|| vec![0; 2]),
+            found => return Err(node.wrong("auto_pad", "NOTSET, VALID or SAME_UPPER", found).into()),
+        };
+        let padding = match &pads[..] {
+            [0, 0] => Padding::Valid,
+            pads if *pads == same.map(|pad| pad as i64) => Padding::Same,
+            _ => return Err(node.wrong("pads", "none, or padding 'same'", format!("{pads:?}")).into()),
+        };
+        for (name, expected) in [("ceil_mode", 0), ("storage_order", 0)] {
+            node.expect_int(name, expected)?;
+        }
+        if one("dilations", Some(1))? != 1 || node.int("count_include_pad") == Some(1) && padding == Padding::Same {
+            return Err(node.problem("dilations of 1 and a count_include_pad of 0", "others").into());
+        }
+        let y = match node.op() {
+            "MaxPool" => self.push(node, MaxPooling1D::new(size).strides(stride).padding(padding), &[x.node], vec![]),
+            _ => self.push(node, AveragePooling1D::new(size).strides(stride).padding(padding), &[x.node], vec![]),
+        }?;
+        Ok(Batch { node: y, ..x })
+    }
+
     pub(super) fn pool(&mut self, node: &Node<'a>) -> Result<Batch> {
+        let x = self.batch(node, 0)?;
+        if x.axes.len() == 3 {
+            return self.pool_sequences(node, x);
+        }
         let x = self.image(node, 0)?;
         let [height, width, _] = self.extents(&x);
         let size = node.pair("kernel_shape", None)?;
@@ -48,8 +89,7 @@ impl<'a> Importer<'a> {
             }
         }
         let is_same = given.is_same && sides == given.sides || {
-            let same =
-                [0, 1].map(|axis| super::super::export::same_pads([height, width][axis], size[axis], strides[axis]));
+            let same = [0, 1].map(|axis| same_pads([height, width][axis], size[axis], strides[axis]));
             sides == same
         };
         let window = Window { size, strides, sides, is_same };
@@ -78,7 +118,7 @@ impl<'a> Importer<'a> {
             return self.push(node, pool, &[padded], vec![]);
         }
         // Windows at all places with padding 'same', of which the strides leave some.
-        let at_all_places = [0, 1].map(|axis| super::super::export::same_pads(usize::MAX / 2, size[axis], 1));
+        let at_all_places = [0, 1].map(|axis| same_pads(usize::MAX / 2, size[axis], 1));
         if sides != at_all_places {
             let expected = "no padding, padding 'same', or values of 0 or more (after Relu)";
             return Err(node.wrong("pads", expected, format!("{sides:?}")).into());
