@@ -159,7 +159,7 @@ fn graphs_of_all_layers_predict_what_keras_predicts() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // Their constants have values along several axes, or Kiln lacks an operator as a layer.
-    let expected = ["Normalization of two axes", "Normalization of all axes"];
+    let expected = ["activation squareplus", "Normalization of two axes", "Normalization of all axes"];
     assert_eq!(refused, expected);
 }
 

@@ -21,6 +21,13 @@ pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Constant>]) -> Option<Resu
             sorted.sort_unstable();
             if sorted.into_iter().eq(0..x.dims.len()) { Ok(x.transposed(&order)) } else { Err(wrong()) }
         }),
+        "Shape" => first.ok_or_else(wrong).and_then(|x| {
+            let extents = x.dims.iter().map(|&extent| extent as i64).collect();
+            match node.int("start").is_none() && node.int("end").is_none() {
+                true => Ok(Constant::list(extents)),
+                false => Err(node.problem("the whole shape of a constant", "a part of it")),
+            }
+        }),
         "ConstantOfShape" => filled(node, first.ok_or_else(wrong)),
         "Gather" => gathered(node, inputs),
         "Slice" => sliced(node, inputs),

@@ -144,7 +144,11 @@ fn layer_name(name: &str) -> String {
 impl<'a> Importer<'a> {
     fn nodes(&mut self) -> Result<()> {
         let graph = self.graph;
-        for (index, proto) in graph.node.iter().enumerate() {
+        // Constants come first: a group of nodes may have some that come later.
+        let is_constant = |proto: &NodeProto| proto.op_type == "Constant";
+        let (constants, others): (Vec<_>, Vec<_>) =
+            graph.node.iter().enumerate().partition(|(_, proto)| is_constant(proto));
+        for (index, proto) in constants.into_iter().chain(others) {
             if self.done.contains(&index) {
                 continue;
             }

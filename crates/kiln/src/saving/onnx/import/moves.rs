@@ -247,8 +247,11 @@ impl<'a> Importer<'a> {
             let Some(index) = axes.iter().position(|&found| found == axis) else { return Ok((extent, 1.0)) };
             let (size, scale) = match (&scales, sizes) {
                 (Some(scales), _) => {
-                    let scale = f64::from(*scales.get(index).ok_or_else(wrong)?);
-                    ((extent as f64 * scale).floor() as usize, scale)
+                    // As runtimes compute the size; a scale is often the nearest float of a ratio.
+                    let scale = *scales.get(index).ok_or_else(wrong)?;
+                    let size = (extent as f32 * scale).floor() as usize;
+                    let (scale, ratio) = (f64::from(scale), size as f64 / extent as f64);
+                    (size, if (scale - ratio).abs() < 1e-6 * ratio { ratio } else { scale })
                 }
                 (None, Some(sizes)) => {
                     let size = *sizes.get(index).ok_or_else(wrong)?;
