@@ -39,6 +39,8 @@ mod mixed_precision;
 mod model_files;
 mod native;
 mod non_finite;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod ops;
 mod optimizers;
 mod own_losses;

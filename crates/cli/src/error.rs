@@ -156,7 +156,7 @@ pub enum Error {
     },
     /// There is no model, file or folder of this name.
     #[error(
-        "unknown network `{found}`; expected {}, a model.json or a folder with one, or a .keras or .h5 file of a whole model",
+        "unknown network `{found}`; expected {}, a model.json or a folder with one, or a .keras, .h5 or .onnx file of a whole model",
         Known::names()
     )]
     NoModel {

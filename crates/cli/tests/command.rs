@@ -144,7 +144,7 @@ fn a_model_that_is_not_known_exits_with_1() {
     let (status, message) = kiln(&["summary", "alexnet"]);
     assert_eq!(status, 1);
     assert!(message.starts_with("error: unknown network `alexnet`; expected lenet, cifar10_simple, "), "{message}");
-    let files = "a model.json or a folder with one, or a .keras or .h5 file of a whole model\n";
+    let files = "a model.json or a folder with one, or a .keras, .h5 or .onnx file of a whole model\n";
     assert!(message.ends_with(files), "{message}");
 }
 

@@ -13,20 +13,22 @@ use crate::error::Error;
 
 /// Write a model or its weights in another file format, which follows from the name.
 ///
-/// A whole model is read from a folder, a model.json (with its weights beside it or in --weights), or a .keras or .h5
-/// file of Keras. Files are replaced as a whole, and only with --overwrite.
+/// A whole model is read from a folder, a model.json (with its weights beside it or in --weights), a .keras or .h5 file of
+/// Keras, or an .onnx file. Files are replaced as a whole, and only with --overwrite.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   kiln convert runs/lenet lenet.keras                       # Keras opens it: keras.models.load_model
+  kiln convert runs/lenet lenet.onnx                        # for ONNX Runtime and other runtimes
+  kiln convert resnet18.onnx resnet18.keras                 # a convolutional network that PyTorch has exported
   kiln convert resnet50.keras runs/resnet50                 # model.json and weights.safetensors
   kiln convert old.h5 new.keras
   kiln convert model.json w.weights.h5 --weights w.safetensors
   kiln convert backbone.keras backbone.json --input-shape 224,224,3")]
 pub struct Arguments {
-    /// The model: a folder, a model.json, a .keras or .h5 file of a whole model, or with --weights a built-in network.
+    /// The model: a folder, a model.json, a .keras, .h5 or .onnx file of a whole model, or with --weights a built-in network.
     source: PathBuf,
-    /// The result: NAME.keras, NAME.weights.h5 or NAME.safetensors (weights only), NAME.json (layers only), or else a
+    /// The result: NAME.keras, NAME.onnx, NAME.weights.h5 or NAME.safetensors (weights only), NAME.json (layers only), or else a
     /// folder of model.json and weights.safetensors.
     target: PathBuf,
     /// The weights: safetensors, Keras' HDF5 or .keras, or a file of the Hugging Face hub [default: those of the model].
@@ -43,7 +45,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let target = &arguments.target;
     let ending = target.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let is_folder = target.is_dir() || !["keras", "h5", "hdf5", "safetensors", "json"].contains(&ending.as_str());
+    let is_folder =
+        target.is_dir() || !["keras", "onnx", "h5", "hdf5", "safetensors", "json"].contains(&ending.as_str());
     if is_folder && run::file(target).is_file() && !arguments.is_from(target) {
         let record = run::file(target);
         return Err(Error::Usage(format!(
@@ -65,7 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     match ending.as_str() {
         _ if is_folder => model.save(target)?,
         "json" => kiln::files::write(target, model.to_json()?.as_bytes()).map_err(Error::file("write", target))?,
-        "keras" => model.save(target)?,
+        "keras" | "onnx" => model.save(target)?,
         _ => model.save_weights(target)?,
     }
     let parameters = model.summary().parameters();

@@ -137,7 +137,7 @@ pub fn load_backbone(model: &mut Model, weights: &Weights) -> Result<(), Error> 
     if kept.is_empty() { Ok(()) } else { Err(Error::PartOfBackbone { path, missing: kept }) }
 }
 
-/// The path of the model with this name: a file (`model.json`, or a whole model of Keras), or the one in a folder, also
+/// The path of the model with this name: a file (`model.json`, or a whole model of Keras or ONNX), or the one in a folder, also
 /// of an unpacked `.keras` file.
 pub fn file(name: &Path) -> Option<PathBuf> {
     let in_folder = ["model.json", "config.json"].map(|file| name.join(file));
@@ -147,6 +147,13 @@ pub fn file(name: &Path) -> Option<PathBuf> {
 /// Loads a model with its weights from a file that [`file`] found; without `weights`, those in the file or beside it.
 pub fn load(path: &Path, weights: Option<&Weights>, options: LoadModel) -> Result<Model, Error> {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    if ending.as_deref() == Some("onnx") {
+        let mut model = Model::load_with(path, options)?;
+        if let Some(weights) = weights {
+            model.load_weights(weights.path()?)?;
+        }
+        return Ok(model);
+    }
     let beside = match ending.as_deref() {
         Some("keras" | "h5" | "hdf5") => path.to_owned(),
         _ if path.ends_with("config.json") => path.with_file_name("model.weights.h5"),

@@ -40,7 +40,7 @@ The --input file has a tensor x [samples, …] of f32 or u8. For a network train
 training data (bytes of pictures are u8) are scaled as in training; all other values are used unscaled. The --output file
 has a tensor y with the network's output for each sample.")]
 pub struct Arguments {
-    /// The output folder of `kiln train` or `kiln finetune`, a model.json, a .keras or .h5 file of a whole model, or a
+    /// The output folder of `kiln train` or `kiln finetune`, a model.json, a .keras, .h5 or .onnx file of a whole model, or a
     /// backbone.
     model: PathBuf,
     /// The pictures, and folders of pictures.

@@ -9,6 +9,10 @@ impl Model {
     /// Saves the model and its weights, in the format that the name ends with:
     ///
     /// - `m.keras`: Keras 3's file, which `keras.models.load_model` opens (with the feature `hdf5`);
+    /// - `m.onnx`: an ONNX graph of operators of version 17 (with the feature `onnx`), whose input and output are named after the
+    ///   model's input and last layer. Both have Kiln's axes, the channels last, and any number of samples. Layers of training
+    ///   such as dropout are left out. A custom layer, one that is called as in training, or weights of more than 2 GiB are
+    ///   errors;
     /// - otherwise a folder, which is created if missing, with `model.json`, in the format of Keras' `to_json`, and
     ///   `weights.safetensors`, with keys `layer/variable` and Keras' layouts.
     ///
@@ -19,8 +23,13 @@ impl Model {
     }
 
     /// Loads a model and its weights from a folder written by [`Model::save`], or with the feature `hdf5` from a `.keras`
-    /// file of Keras 3, its unpacked folder, or a whole model in a `.h5` file of any version of Keras. Call
-    /// [`Model::to_device`] or [`Model::compile`] before using it.
+    /// file of Keras 3, its unpacked folder, or a whole model in a `.h5` file of any version of Keras, or with the feature `onnx`
+    /// from an ONNX file. Call [`Model::to_device`] or [`Model::compile`] before using it.
+    ///
+    /// An ONNX file has one input and one output, and its weights within. Images get their channels last, also those of input
+    /// and output: `[N, 3, 224, 224]` in the file is `[224, 224, 3]`. Layers are named after their weights (`layer1.0.conv1`) or
+    /// nodes. Weights that several nodes share become weights of several layers. An operator, attribute or constant that no
+    /// layer of Kiln's has is an error that names the node.
     ///
     /// # Errors
     /// If a file cannot be read or has unsupported content, or architecture and weights do not match.

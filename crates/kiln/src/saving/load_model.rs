@@ -27,8 +27,9 @@ pub(crate) fn load(path: &Path, options: &LoadModel) -> Result<Model> {
     match &weight_file::first_bytes(path)? {
         [b'P', b'K', 3 | 5 | 7, ..] => whole(path, keras_config(path)?, options),
         b"\x89HDF\r\n\x1a\n" => whole(path, hdf5_config(path)?, options),
+        bytes if is_onnx(path, bytes) => load_onnx(path, options),
         _ => {
-            let problem = "expected a folder with a model.json, or a `.keras` or `.h5` file of a whole model, found another \
+            let problem = "expected a folder with a model.json, or a `.keras`, `.h5` or `.onnx` file of a whole model, found another \
                            file; load JSON with `Model::from_json_file`, and weights with `Model::load_weights`";
             Err(Error::Format { path: path.to_owned(), problem: problem.to_owned() })
         }
@@ -54,12 +55,14 @@ fn whole(path: &Path, json: Value, options: &LoadModel) -> Result<Model> {
     Ok(model)
 }
 
-/// Reads a model from a file of JSON, or the architecture from a file of a whole model, with new weights.
+/// Reads a model from a file of JSON, or the architecture from a file of a whole model, with new weights. ONNX files have no
+/// architecture apart from their weights: they are loaded with them.
 pub(crate) fn load_model_json(path: &Path, options: &LoadModel) -> Result<Model> {
     let format = |problem: String| Error::Format { path: path.to_owned(), problem };
     match &weight_file::first_bytes(path)? {
         [b'P', b'K', 3 | 5 | 7, ..] => return of_json(path, &keras_config(path)?, options),
         b"\x89HDF\r\n\x1a\n" => return of_json(path, &hdf5_config(path)?, options),
+        bytes if is_onnx(path, bytes) => return load_onnx(path, options),
         _ => {}
     }
     let bytes = read(path)?;
@@ -78,6 +81,27 @@ fn of_json(path: &Path, json: &Value, options: &LoadModel) -> Result<Model> {
     let model = Model::of(network.map_err(|problem| Error::Format { path: path.to_owned(), problem })?);
     model.output_shape()?;
     Ok(model)
+}
+
+/// ONNX files have no signature.
+fn is_onnx(path: &Path, bytes: &[u8; 8]) -> bool {
+    let is_named = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"));
+    is_named || onnx_begins(bytes)
+}
+
+/// Whether a file begins as ONNX files do: with the version of the format, then the producer or another field of the model.
+fn onnx_begins(bytes: &[u8; 8]) -> bool {
+    matches!(bytes, [0x08, 1..=0x7f, 0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42 | 0x72, ..])
+}
+
+#[cfg(feature = "onnx")]
+fn load_onnx(path: &Path, options: &LoadModel) -> Result<Model> {
+    super::onnx::load(path, options.input_shape.as_ref())
+}
+
+#[cfg(not(feature = "onnx"))]
+fn load_onnx(path: &Path, _: &LoadModel) -> Result<Model> {
+    Err(weight_file::no_onnx(path))
 }
 
 #[cfg(feature = "hdf5")]

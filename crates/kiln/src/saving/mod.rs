@@ -1,5 +1,5 @@
-//! Model files: folders of `model.json` and `weights.safetensors`, Keras' `.keras` and `.h5` files, and weights in other
-//! formats.
+//! Model files: folders of `model.json` and `weights.safetensors`, Keras' `.keras` and `.h5` files, ONNX' graphs, and weights
+//! in other formats.
 
 #[cfg(feature = "hdf5")]
 mod archive;
@@ -11,6 +11,8 @@ mod keras_training;
 mod load_model;
 mod load_weights;
 mod model_json;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod other_files;
 #[cfg(feature = "hdf5")]
 mod pickle;

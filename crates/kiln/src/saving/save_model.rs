@@ -6,11 +6,12 @@ use super::{MODEL, WEIGHTS, make_folder, model_json, write_atomically};
 use crate::weights::Weight;
 use crate::{Error, Model, Result};
 
-/// Writes a `.keras` file, or both files of a folder.
+/// Writes a `.keras` or `.onnx` file, or both files of a folder.
 pub(crate) fn save(model: &Model, path: &Path) -> Result<()> {
-    let expected = "a folder, or a file that ends with `.keras`";
+    let expected = "a folder, or a file that ends with `.keras` or `.onnx`";
     match ending(path).as_deref() {
         Some("keras") => return save_keras(model, path),
+        Some("onnx") => return save_onnx(model, path),
         Some("h5" | "hdf5") => {
             let expected = format!("{expected}; `Model::save_weights` writes weights as `.weights.h5`");
             return Err(Error::Argument { name: "path", expected, found: path.display().to_string() });
@@ -38,7 +39,7 @@ pub(crate) fn json_text(model: &Model) -> Result<String> {
 pub(crate) fn save_weights(model: &Model, path: &Path, weights: &[Weight]) -> Result<()> {
     let is_keras3 = path.to_string_lossy().to_lowercase().ends_with(".weights.h5");
     match ending(path).as_deref() {
-        Some("h5" | "hdf5" | "keras" | "json") if !is_keras3 => {
+        Some("h5" | "hdf5" | "keras" | "json" | "onnx") if !is_keras3 => {
             let expected = "a name that ends with `.safetensors`, or `.weights.h5` as in Keras 3".to_owned();
             Err(Error::Argument { name: "path", expected, found: path.display().to_string() })
         }
@@ -63,6 +64,16 @@ fn save_keras(model: &Model, path: &Path) -> Result<()> {
 fn hdf5(model: &Model, path: &Path, weights: &[Weight]) -> Result<Vec<u8>> {
     let values = weights.iter().flat_map(|weight| weight.values.iter().copied()).collect::<Vec<f32>>();
     super::hdf5::weights_file(model.network(), &values, path)
+}
+
+#[cfg(feature = "onnx")]
+fn save_onnx(model: &Model, path: &Path) -> Result<()> {
+    super::onnx::save(model, path)
+}
+
+#[cfg(not(feature = "onnx"))]
+fn save_onnx(_: &Model, path: &Path) -> Result<()> {
+    Err(super::weight_file::no_onnx(path))
 }
 
 #[cfg(not(feature = "hdf5"))]

@@ -8,7 +8,7 @@ use kiln_graph::Shape;
 
 use super::tensors::{KernelLayout, TensorFile};
 use super::{file_error, torch_names};
-#[cfg(not(feature = "hdf5"))]
+#[cfg(not(all(feature = "hdf5", feature = "onnx")))]
 use crate::Error;
 use crate::Result;
 use crate::network::Network;
@@ -167,4 +167,11 @@ pub(super) fn no_hdf5(path: &Path, what: &str) -> Error {
     let problem =
         format!("it is {what}, and this Kiln was built without the feature `hdf5`; build it with the feature");
     Error::Format { path: path.to_owned(), problem }
+}
+
+/// The error for a file that needs the feature `onnx`.
+#[cfg(not(feature = "onnx"))]
+pub(super) fn no_onnx(path: &Path) -> Error {
+    let problem = "it is an ONNX file, and this Kiln was built without the feature `onnx`; build it with the feature";
+    Error::Format { path: path.to_owned(), problem: problem.to_owned() }
 }

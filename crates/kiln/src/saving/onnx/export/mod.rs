@@ -1,0 +1,160 @@
+//! Models as ONNX graphs.
+//!
+//! A graph has the model's input and output with Kiln's axes, the channels last. Values are transposed to ONNX' order where
+//! an operator expects it, and back where the order of a sample's values matters; so there is no transposition between
+//! convolutions.
+
+mod activations;
+mod convolutions;
+mod graph;
+mod merges;
+mod misfit;
+mod normalizations;
+mod shapes;
+mod windows;
+
+pub(super) use activations::SELU;
+pub(super) use windows::same_pads;
+
+use super::proto::{GraphProto, ModelProto, OperatorSetIdProto, ValueInfoProto};
+use crate::layers::{self, Activation, CustomScaleLayer, Layer, SavedLayer};
+use crate::network::{Network, PlacedLayer};
+use crate::weights::Weight;
+use crate::{LayerError, Model, Result};
+
+use graph::{Axes, Graph, Value};
+use misfit::Misfit;
+
+/// The version of the operators, the first with LayerNormalization.
+const OPSET: i64 = 17;
+/// The version of the format, of the same release: ONNX 1.12.
+const IR_VERSION: i64 = 8;
+
+/// The program's name in a file.
+pub(super) const PRODUCER: &str = "Kiln";
+
+/// The model with its weights.
+///
+/// # Errors
+/// If ONNX lacks a layer or an option, or the device fails.
+pub(super) fn export(model: &Model) -> Result<ModelProto> {
+    let (network, weights) = (model.network(), model.get_weights()?);
+    network.check()?;
+    let mut graph = Graph::default();
+    let input =
+        Value { name: graph.name(&network.input_name), sample: network.input_shape.to_vec(), axes: Axes::ChannelsLast };
+    let mut values = vec![input.clone()]; // by node
+    for placed in &network.layers {
+        let inputs: Vec<Value> =
+            placed.inputs.iter().map(|node| values[node.layer().map_or(0, |index| index + 1)].clone()).collect();
+        graph.layer.clone_from(&placed.name);
+        let weights = &weights[placed.variables.clone()];
+        let value = layer(&mut graph, placed, weights, &inputs).map_err(|misfit| of_layer(placed, misfit))?;
+        values.push(value);
+    }
+    let output = finished(&mut graph, network, &values[network.output.layer().map_or(0, |index| index + 1)]);
+    let graph = GraphProto {
+        node: graph.nodes,
+        name: network.name.clone(),
+        initializer: graph.initializers,
+        input: vec![ValueInfoProto::batch(&input.name, &input.sample)],
+        output: vec![ValueInfoProto::batch(&output.name, &output.sample)],
+        ..GraphProto::default()
+    };
+    Ok(ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: PRODUCER.to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        graph: Some(graph),
+        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET) }],
+    })
+}
+
+/// The output with Kiln's axes, named after its layer.
+fn finished(graph: &mut Graph, network: &Network, output: &Value) -> Value {
+    graph.layer = "output".to_owned();
+    let output = graph.channels_last(output);
+    let name = graph.name(network.name_of(network.output));
+    if graph.rename(&output.name, &name) {
+        return Value { name, ..output };
+    }
+    let copy = graph.node("Identity", &[&output.name], []);
+    graph.rename(&copy, &name);
+    Value { name, ..output }
+}
+
+fn of_layer(placed: &PlacedLayer, Misfit { argument, expected, found }: Misfit) -> LayerError {
+    LayerError { layer: placed.name.clone(), class_name: placed.layer.class_name(), argument, expected, found }
+}
+
+/// A layer with its arguments.
+fn read<L: SavedLayer>(layer: &dyn Layer) -> std::result::Result<L, Misfit> {
+    let wrong = |problem| Misfit::layer("a layer of Kiln's", problem);
+    L::from_config(&layer.config()).map_err(wrong)
+}
+
+/// Appends a call of a layer.
+fn layer(
+    graph: &mut Graph,
+    placed: &PlacedLayer,
+    weights: &[Weight],
+    inputs: &[Value],
+) -> std::result::Result<Value, Misfit> {
+    let layer = &*placed.layer;
+    let output = placed.shapes.as_ref().map(|(_, output)| output.to_vec()).unwrap_or_default();
+    let x = inputs.first().ok_or_else(|| Misfit::layer("an input", "none"))?;
+    let is_normalization = layer.class_name() == "BatchNormalization";
+    if placed.training == Some(true) && (layer.is_random() || is_normalization && placed.trainable) {
+        return Err(Misfit::argument("training", "a layer that is called as in a prediction", true));
+    }
+    if layer.package() != Activation::PACKAGE {
+        let found = format!("a custom layer of the package `{}`", layer.package());
+        return Err(Misfit::layer("a layer that ONNX has", found));
+    }
+    Ok(match layer.class_name() {
+        "Activation" => activations::activation(graph, read(layer)?, x.clone())?,
+        "ReLU" => activations::activation(graph, read::<layers::ReLU>(layer)?.into(), x.clone())?,
+        "LeakyReLU" => activations::activation(graph, read::<layers::LeakyReLU>(layer)?.into(), x.clone())?,
+        "ELU" => activations::activation(graph, read::<layers::ELU>(layer)?.into(), x.clone())?,
+        "Softmax" => activations::activation(graph, Activation::Softmax, x.clone())?,
+        "Dropout" | "SpatialDropout2D" | "GaussianNoise" | "StochasticDepth" | "Identity" => x.clone(),
+        "Conv2D" => convolutions::conv2d(graph, &read(layer)?, weights, x)?,
+        "Conv2DTranspose" => convolutions::conv2d_transpose(graph, &read(layer)?, weights, x, &output)?,
+        "DepthwiseConv2D" => convolutions::depthwise_conv2d(graph, &read(layer)?, weights, x)?,
+        "SeparableConv2D" => convolutions::separable_conv2d(graph, &read(layer)?, weights, x)?,
+        "Dense" => convolutions::dense(graph, &read(layer)?, weights, x)?,
+        "AveragePooling2D" => windows::average_pooling2d(graph, &read(layer)?, x)?,
+        "MaxPooling2D" => windows::max_pooling2d(graph, &read(layer)?, x)?,
+        "AveragePooling1D" => windows::average_pooling1d(graph, &read(layer)?, x)?,
+        "MaxPooling1D" => windows::max_pooling1d(graph, &read(layer)?, x)?,
+        "GlobalAveragePooling2D" | "GlobalAveragePooling1D" => {
+            windows::global_pool(graph, "GlobalAveragePool", output.len() > 1, x)
+        }
+        "GlobalMaxPooling2D" | "GlobalMaxPooling1D" => {
+            windows::global_pool(graph, "GlobalMaxPool", output.len() > 1, x)
+        }
+        "BatchNormalization" => normalizations::batch_normalization(graph, &read(layer)?, weights, x),
+        "LayerNormalization" => normalizations::layer_normalization(graph, &read(layer)?, weights, x),
+        "GroupNormalization" => normalizations::group_normalization(graph, &read(layer)?, weights, x),
+        "Normalization" => normalizations::normalization(graph, &read(layer)?, weights, x)?,
+        "Rescaling" => normalizations::rescaling(graph, &read(layer)?, x),
+        "LayerScale" => normalizations::layer_scale(graph, &read(layer)?, weights, x),
+        "PReLU" => normalizations::prelu(graph, &read(layer)?, weights, x),
+        "Flatten" => shapes::flatten(graph, x),
+        "Reshape" => shapes::reshape(graph, x, &output),
+        "Permute" => shapes::permute(graph, &read(layer)?, x),
+        "ZeroPadding2D" => shapes::zero_padding2d(graph, &read(layer)?, x),
+        "Cropping2D" => shapes::cropping2d(graph, &read(layer)?, x),
+        "Resizing" => shapes::resize(graph, read::<layers::Resizing>(layer)?.interpolation, x, &output)?,
+        "UpSampling2D" => shapes::resize(graph, read::<layers::UpSampling2D>(layer)?.interpolation, x, &output)?,
+        "Add" => merges::fold(graph, "Add", inputs, &output),
+        "Subtract" => merges::fold(graph, "Sub", inputs, &output),
+        "Multiply" => merges::fold(graph, "Mul", inputs, &output),
+        "Maximum" => merges::fold(graph, "Max", inputs, &output),
+        "Minimum" => merges::fold(graph, "Min", inputs, &output),
+        "Average" => merges::average(graph, inputs, &output),
+        "CustomScaleLayer" => merges::scaled_sum(graph, read::<CustomScaleLayer>(layer)?.scale, inputs, &output),
+        "Concatenate" => merges::concatenate(graph, inputs, &output),
+        _ => return Err(Misfit::layer("a layer that ONNX has", "a layer that Kiln cannot export")),
+    })
+}
