@@ -38,9 +38,8 @@ fn model(json: &str, compile: Compile) -> Model {
 fn assert_is_keras(case: &str, compile: Compile) {
     let recorded: Value = serde_json::from_str(RECORDED).unwrap();
     let recorded = &recorded[case];
-    let numbers = |value: &Value| -> Vec<f64> {
-        value.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
-    };
+    let numbers =
+        |value: &Value| -> Vec<f64> { value.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect() };
     let mut model = model(recorded["model"].as_str().unwrap(), compile);
     let history = model.fit(&data(), Fit { batch_size: 4, epochs: 3, shuffle: false, ..Fit::default() }).unwrap();
     for (epoch, expected) in history.epochs.iter().zip(numbers(&recorded["losses"])) {

@@ -1,6 +1,6 @@
 //! Models as ONNX graphs.
 //!
-//! A graph has the model's input and output with Kiln's axes, the channels last. Values are transposed to ONNX' order where
+//! A graph has the model's inputs and outputs with Kiln's axes, the channels last. Values are transposed to ONNX' order where
 //! an operator expects it, and back where the order of a sample's values matters; so there is no transposition between
 //! convolutions.
 
@@ -16,9 +16,11 @@ mod windows;
 pub(super) use activations::SELU;
 pub(super) use windows::same_pads;
 
+use std::collections::HashMap;
+
 use super::proto::{GraphProto, ModelProto, OperatorSetIdProto, ValueInfoProto};
 use crate::layers::{self, Activation, CustomScaleLayer, Layer, SavedLayer};
-use crate::network::{Network, PlacedLayer};
+use crate::network::{Node, PlacedLayer};
 use crate::weights::Weight;
 use crate::{LayerError, Model, Result};
 
@@ -41,24 +43,34 @@ pub(super) fn export(model: &Model) -> Result<ModelProto> {
     let (network, weights) = (model.network(), model.get_weights()?);
     network.check()?;
     let mut graph = Graph::default();
-    let input =
-        Value { name: graph.name(&network.input_name), sample: network.input_shape.to_vec(), axes: Axes::ChannelsLast };
-    let mut values = vec![input.clone()]; // by node
+    let inputs: Vec<Value> = (network.inputs.iter())
+        .map(|input| Value { name: graph.name(&input.name), sample: input.shape.to_vec(), axes: Axes::ChannelsLast })
+        .collect();
+    let mut values: Vec<Value> = Vec::new(); // by layer
+    let value_of = |values: &[Value], node: Node| match (node.input(), node.layer()) {
+        (Some(input), _) => inputs[input].clone(),
+        (None, layer) => values[layer.unwrap_or_default()].clone(),
+    };
     for placed in &network.layers {
-        let inputs: Vec<Value> =
-            placed.inputs.iter().map(|node| values[node.layer().map_or(0, |index| index + 1)].clone()).collect();
+        let inputs: Vec<Value> = placed.inputs.iter().map(|&node| value_of(&values, node)).collect();
         graph.layer.clone_from(&placed.name);
         let weights = &weights[placed.variables.clone()];
         let value = layer(&mut graph, placed, weights, &inputs).map_err(|misfit| of_layer(placed, misfit))?;
         values.push(value);
     }
-    let output = finished(&mut graph, network, &values[network.output.layer().map_or(0, |index| index + 1)]);
+    let (mut outputs, mut renamed) = (Vec::new(), HashMap::new());
+    for (&node, name) in network.outputs.iter().zip(network.output_names()) {
+        outputs.push(finished(&mut graph, &value_of(&values, node), name, &mut renamed));
+    }
+    let batches = |values: &[Value]| {
+        values.iter().map(|value| ValueInfoProto::batch(&value.name, &value.sample)).collect::<Vec<_>>()
+    };
     let graph = GraphProto {
         node: graph.nodes,
         name: network.name.clone(),
         initializer: graph.initializers,
-        input: vec![ValueInfoProto::batch(&input.name, &input.sample)],
-        output: vec![ValueInfoProto::batch(&output.name, &output.sample)],
+        input: batches(&inputs),
+        output: batches(&outputs),
         ..GraphProto::default()
     };
     Ok(ModelProto {
@@ -70,17 +82,20 @@ pub(super) fn export(model: &Model) -> Result<ModelProto> {
     })
 }
 
-/// The output with Kiln's axes, named after its layer.
-fn finished(graph: &mut Graph, network: &Network, output: &Value) -> Value {
+/// An output with Kiln's axes and this name, or a similar one if it is taken. Several outputs can be the same value, which
+/// `renamed` then has under its new name.
+fn finished(graph: &mut Graph, output: &Value, name: &str, renamed: &mut HashMap<String, String>) -> Value {
     graph.layer = "output".to_owned();
     let output = graph.channels_last(output);
-    let name = graph.name(network.name_of(network.output));
-    if graph.rename(&output.name, &name) {
-        return Value { name, ..output };
+    let name = graph.name(name);
+    let earlier = renamed.get(&output.name);
+    if earlier.is_none() && graph.rename(&output.name, &name) {
+        renamed.insert(output.name, name.clone());
+    } else {
+        let copy = graph.node("Identity", &[earlier.unwrap_or(&output.name)], []);
+        graph.rename(&copy, &name);
     }
-    let copy = graph.node("Identity", &[&output.name], []);
-    graph.rename(&copy, &name);
-    Value { name, ..output }
+    Value { name, sample: output.sample, axes: output.axes }
 }
 
 fn of_layer(placed: &PlacedLayer, Misfit { argument, expected, found }: Misfit) -> LayerError {
