@@ -323,7 +323,7 @@ fn names_decide_about_formats() {
     assert!(error.contains("expected a whole model (an attribute `model_config`), found weights only"), "{error}");
     std::fs::write(place("x.bin"), "neither").unwrap();
     let error = Model::load(place("x.bin")).unwrap_err().to_string();
-    assert!(error.contains("expected a folder with a model.json, or a `.keras` or `.h5` file"), "{error}");
+    assert!(error.contains("expected a folder with a model.json, or a `.keras`, `.h5` or `.onnx` file"), "{error}");
     assert!(Model::load(place("nothing.keras")).unwrap_err().to_string().contains("cannot read"));
 }
 

@@ -51,6 +51,24 @@ const EXCEPTIONS: &[Exception] = &[
         reason: "the tile of software drivers, whose subgroups have 8 invocations; a GPU runs it only if measured as fastest",
     },
     Exception {
+        kernel: "_subgroup.",
+        overrides: "height=1",
+        rules: &[Rule::Share(30)],
+        reason: "the same for images of one pixel, where loops are few steps long",
+    },
+    Exception {
+        kernel: "conv2d_weight_gradient_quads.forward",
+        overrides: "height=1",
+        rules: &[Rule::Share(49)],
+        reason: "for images of one pixel, whose address is computed for each step; such layers are small",
+    },
+    Exception {
+        kernel: "conv2d_weight_gradient_quads.shared_tiles",
+        overrides: "lanes=8",
+        rules: &[Rule::Registers(172)],
+        reason: "a tile of 128 rows loads 10 quads in advance, of 8 pixels whose positions it keeps",
+    },
+    Exception {
         kernel: "conv2d.quads",
         overrides: "",
         rules: &[Rule::Registers(184)],
