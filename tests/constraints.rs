@@ -71,7 +71,7 @@ fn a_skipped_step_does_not_apply_constraints() {
     let mut model = Sequential::new([2]);
     model.add(Dense::new(3).kernel_constraint(Constraint::min_max_norm(2.0, 2.0).axis([0, 1])));
     model.initialize(0).unwrap();
-    let loss = SparseCategoricalCrossentropy { from_logits: true, ..Default::default() }.into();
+    let loss = SparseCategoricalCrossentropy { from_logits: true }.into();
     model.compile(device(), Compile { loss, precision: Precision::Mixed, ..Compile::default() }).unwrap();
     let samples = made_up(8, 0);
     let data = Dataset::from_f32([2], samples, Labels::index(vec![0, 1, 2, 0], 3)).unwrap();

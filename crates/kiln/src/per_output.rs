@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 
 /// An argument of [`Compile`](crate::Compile) for each output of a model, as in Keras: the same for all outputs, one for
-/// each in their order, or by the outputs' names ([`Model::output_names`](crate::Model::output_names)).
+/// each in their order, or by the outputs' names ([`Model::output_shapes`](crate::Model::output_shapes)).
 ///
 /// # Example
 /// Keras' `loss={"class": "sparse_categorical_crossentropy", "position": "mse"}` and `loss_weights={"position": 0.5}`:

@@ -161,7 +161,7 @@ impl Conv1D {
             .padding(padding)
             .dilation_rate(dilation_rate)
             .groups(self.groups)
-            .activation(self.activation.clone())
+            .activation(self.activation)
             .use_bias(self.use_bias)
     }
 

@@ -193,7 +193,7 @@ impl<'a> Importer<'a> {
         };
         let relu = |high: Option<f32>| match high {
             None => Activation::Relu,
-            Some(high) if high == 6.0 => Activation::Relu6,
+            Some(6.0) => Activation::Relu6,
             Some(high) => ReLU::new().max_value(f64::from(high)).into(),
         };
         let y = match (low, high) {

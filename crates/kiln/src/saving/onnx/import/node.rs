@@ -192,10 +192,10 @@ impl<'a> Node<'a> {
         // The batch stays the first axis, so that it is neither needed to find an extent that is left open, nor one itself.
         let batch = dims.first().copied().filter(|&batch| batch == BATCH);
         let mut rest = 0;
-        if let (Some(batch), Some(first)) = (batch, target.first_mut()) {
-            if *first == batch || *first == -1 || Some(*first) == self.batch {
-                (*first, rest) = (batch, 1);
-            }
+        if let (Some(batch), Some(first)) = (batch, target.first_mut())
+            && (*first == batch || *first == -1 || Some(*first) == self.batch)
+        {
+            (*first, rest) = (batch, 1);
         }
         let product = |extents: &[i64]| {
             extents.iter().filter(|&&extent| extent != -1).try_fold(1i64, |n, &extent| n.checked_mul(extent))
