@@ -187,7 +187,7 @@ fn nothing_is_added_where_nothing_is_asked_for() {
     let weighted = data.clone().with_sample_weights(vec![1.0; 32]).unwrap();
     assert_eq!(
         added(kernels(Compile::default(), &weighted)),
-        ["gather.floats", "multiply.forward", "multiply.forward"]
+        ["gather.floats", "multiply_quads.forward", "multiply_quads.forward"]
     );
     let loss = CategoricalCrossentropy { label_smoothing: 0.1, ..Default::default() }.into();
     let smoothed = kernels(Compile { loss, ..Compile::default() }, &data);

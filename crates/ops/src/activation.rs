@@ -452,7 +452,7 @@ impl Op for ActivationGradient {
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for function in Function::ALL {
-        for count in [1, 3, 257] {
+        for count in [1, 3, 257, 260] {
             let mut x = Array::random([count], 7);
             x.data.iter_mut().for_each(|v| *v *= 4.0);
             let op = Activation { function };

@@ -79,7 +79,7 @@ impl Op for Adam {
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for amsgrad in [false, true] {
-        for count in [1, 3, 257] {
+        for count in [1, 3, 257, 260] {
             let op = Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad };
             let mut old: Vec<Array> = (0..if amsgrad { 4 } else { 3 }).map(|i| Array::random([count], 2 + i)).collect();
             old[2..].iter_mut().flat_map(|mean| &mut mean.data).for_each(|value| *value = value.abs());

@@ -159,7 +159,7 @@ impl Op for AvgPool2dGradient {
 }
 
 /// Test shapes of pooling: image, window, strides.
-pub(crate) const SHAPES: [([usize; 4], [usize; 2], [usize; 2]); 7] = [
+pub(crate) const SHAPES: [([usize; 4], [usize; 2], [usize; 2]); 10] = [
     ([1, 1, 1, 1], [1, 1], [1, 1]),
     ([2, 8, 8, 5], [2, 2], [2, 2]),
     ([2, 9, 7, 3], [3, 3], [2, 2]),
@@ -167,6 +167,9 @@ pub(crate) const SHAPES: [([usize; 4], [usize; 2], [usize; 2]); 7] = [
     ([1, 9, 8, 257], [2, 3], [3, 2]),
     ([3, 5, 6, 1], [4, 2], [1, 3]),
     ([2, 7, 8, 5], [3, 2], [3, 3]),
+    ([2, 9, 7, 8], [3, 3], [2, 2]),
+    ([1, 8, 6, 260], [2, 2], [2, 2]),
+    ([2, 7, 8, 12], [3, 2], [3, 3]),
 ];
 
 pub(crate) fn cases() -> Vec<Case> {

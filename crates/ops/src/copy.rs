@@ -49,5 +49,5 @@ impl Op for Copy {
 pub(crate) fn cases() -> Vec<Case> {
     let case =
         |count: usize| Case::new(format!("copy [{count}]"), Copy, vec![Array::random([count], 1)]).differentiable(&[0]);
-    [1, 3, 257].map(case).into()
+    [1, 3, 257, 1028].map(case).into()
 }

@@ -56,5 +56,5 @@ pub(crate) fn cases() -> Vec<Case> {
         let inputs = vec![Array::random([n], 1), Array::random([n], 2)];
         Case::new(format!("multiply [{n}]"), Multiply, inputs).differentiable(&[0, 1])
     };
-    [1, 3, 257].map(case).into()
+    [1, 3, 257, 1028].map(case).into()
 }

@@ -125,16 +125,16 @@ pub(crate) fn cases() -> Vec<Case> {
         [[f32::INFINITY, 0.0, 0.0], [f32::INFINITY, 0.0, 0.3], [0.5, 0.0, 0.0], [0.75, 0.25, 0.125]]
     {
         let op = Relu { max_value, threshold, negative_slope };
-        for count in [1, 3, 257] {
+        for count in [1, 3, 257, 260] {
             let name = format!("relu {max_value:e} {threshold} {negative_slope} [{count}]");
             cases.push(Case::new(name, op, vec![Array::random([count], 7)]).differentiable(&[0]));
+            // Multiples of 1/8, including the threshold and the maximum.
+            let mut edges = Array::random_below([count], DType::U32, 17, 5);
+            edges.ty.dtype = DType::F32;
+            edges.data.iter_mut().for_each(|x| *x = *x / 8.0 - 1.0);
+            let name = format!("relu_gradient edges {max_value:e} {threshold} {negative_slope} [{count}]");
+            cases.push(Case::new(name, ReluGradient { relu: op }, vec![edges, Array::random([count], 2)]));
         }
-        // Multiples of 1/8, including the threshold and the maximum.
-        let mut edges = Array::random_below([257], DType::U32, 17, 5);
-        edges.ty.dtype = DType::F32;
-        edges.data.iter_mut().for_each(|x| *x = *x / 8.0 - 1.0);
-        let name = format!("relu_gradient edges {max_value:e} {threshold} {negative_slope}");
-        cases.push(Case::new(name, ReluGradient { relu: op }, vec![edges, Array::random([257], 2)]));
     }
     cases
 }

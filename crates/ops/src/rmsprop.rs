@@ -101,7 +101,7 @@ pub(crate) fn cases() -> Vec<Case> {
     for (momentum, centered, inner) in
         [(0.0, false, 0.0), (0.0, false, 1e-3), (0.9, false, 0.0), (0.0, true, 0.0), (0.9, true, 0.0)]
     {
-        for count in [1, 3, 257] {
+        for count in [1, 3, 257, 260] {
             let op = RmsProp { rho: 0.9, momentum, inner, outer: 1e-4, centered };
             let mut old: Vec<Array> = (0..=op.moments()).map(|i| Array::random([count], 2 + i as u64)).collect();
             // A mean square is not below the square of the mean.

@@ -65,5 +65,5 @@ pub(crate) fn cases() -> Vec<Case> {
         let inputs = vec![Array::random([n], 1), Array::random([n], 2)];
         Case::new(format!("scale_add [{n}]"), ScaleAdd { a: 0.75, b: -2.0 }, inputs).differentiable(&[0, 1])
     };
-    [1, 3, 257].map(case).into()
+    [1, 3, 257, 1028].map(case).into()
 }

@@ -68,7 +68,7 @@ pub(crate) fn cases() -> Vec<Case> {
     let step = Step { rates: [0.1; 4], ..Step::default() };
     let mut cases = Vec::new();
     for (momentum, nesterov) in [(0.0, false), (0.9, false), (0.9, true)] {
-        for count in [1, 3, 257] {
+        for count in [1, 3, 257, 260] {
             let moments = if momentum == 0.0 { 1 } else { 2 };
             let old = (0..moments).map(|i| Array::random([count], 2 + i)).collect();
             let name = format!("sgd momentum {momentum} nesterov {nesterov} [{count}]");
