@@ -143,5 +143,11 @@ pub(crate) fn cases() -> Vec<Case> {
         let all: Vec<usize> = (0..widths.len()).collect();
         Case::new(format!("concatenate {outer:?} {widths:?}"), Concatenate, inputs).differentiable(&all)
     };
-    vec![case(&[1], &[1, 1]), case(&[3], &[5, 1, 2]), case(&[2, 3, 3], &[17, 3, 16]), case(&[257], &[1, 33]), case(&[3, 5], &[4, 8, 20])]
+    vec![
+        case(&[1], &[1, 1]),
+        case(&[3], &[5, 1, 2]),
+        case(&[2, 3, 3], &[17, 3, 16]),
+        case(&[257], &[1, 33]),
+        case(&[3, 5], &[4, 8, 20]),
+    ]
 }
