@@ -383,7 +383,7 @@ fn a_profile_in_shards_has_the_calls_of_a_step_and_trains() {
     let flops = |profile: &kiln::graph::Profile| profile.calls.iter().map(|call| call.flops).sum::<u64>();
     assert_eq!(flops(&shards), flops(&whole));
     let count = |name: &str| shards.calls.iter().filter(|call| call.kernel.starts_with(name)).count();
-    assert_eq!((count("sgd."), count("accumulate.update")), (1, 2 * 2), "two levels, shards of two sizes: {shards}");
+    assert_eq!((count("sgd"), count("accumulate.update")), (1, 2 * 2), "two levels, shards of two sizes: {shards}");
     assert!(shards.seconds() > 0.0);
     let mut fitted = compiled(model(), in_shards(4));
     fitted.fit(&data, Fit { batch_size: 10, shuffle: false, ..Fit::default() }).unwrap();
