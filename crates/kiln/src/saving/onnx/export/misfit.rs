@@ -1,4 +1,4 @@
-//! What a layer has that ONNX lacks.
+//! The reasons why layers cannot be exported.
 
 /// The reason why a layer cannot be exported.
 #[derive(Debug)]

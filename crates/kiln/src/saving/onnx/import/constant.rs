@@ -52,7 +52,7 @@ impl Constant {
             return problem("its values in this file".to_owned(), "those of another file".to_owned());
         }
         let dims: Option<Vec<usize>> = tensor.dims.iter().map(|&extent| usize::try_from(extent).ok()).collect();
-        let elements = dims.as_ref().and_then(|dims| dims.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent)));
+        let elements = dims.as_ref().and_then(|dims| elements(dims));
         let (Some(dims), Some(elements)) = (dims, elements) else {
             return problem("extents of a tensor".to_owned(), format!("{:?}", tensor.dims));
         };
@@ -120,6 +120,13 @@ impl Constant {
         };
         Constant { dims, data }
     }
+}
+
+/// The number of elements of a tensor with these extents. `None` if there are too many, or none though other extents may be
+/// huge: only a list is empty.
+pub(super) fn elements(dims: &[usize]) -> Option<usize> {
+    let elements = dims.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent));
+    elements.filter(|&elements| elements > 0 || dims == [0])
 }
 
 /// The little-endian words of raw data.

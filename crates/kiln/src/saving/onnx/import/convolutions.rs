@@ -78,7 +78,8 @@ impl<'a> Importer<'a> {
     ) -> Result<(Option<Vec<f32>>, &'a str)> {
         let output = node.outputs().first().map(String::as_str).unwrap_or_default();
         if let Some(bias) = self.optional(node, index)? {
-            let is_one_each = bias.elements() == channels;
+            let is_last = channels == 1 || bias.dims.last() == Some(&channels);
+            let is_one_each = bias.elements() == channels && is_last;
             let found = format!("{:?}", bias.dims);
             return match is_one_each {
                 true => Ok((Some(bias.values()), output)),
@@ -237,7 +238,9 @@ impl<'a> Importer<'a> {
             }
             _ => self.bias(node, 2, units, 1)?,
         };
-        let bias = bias.map(|bias| bias.into_iter().map(|value| value * beta).collect());
+        // The factor is that of the input, not of an Add that follows.
+        let factor = if node.input(2).is_some() { beta } else { 1.0 };
+        let bias = bias.map(|bias| bias.into_iter().map(|value| value * factor).collect());
         self.dense(node, kernel, alpha, bias, output)
     }
 

@@ -176,11 +176,11 @@ impl<'a> Importer<'a> {
     fn clip(&mut self, node: &Node<'a>) -> Result<Batch> {
         let low = match node.float("min") {
             Some(low) => Some(low),
-            None => self.optional(node, 1)?.and_then(|low| low.single()),
+            None => self.number(node, 1)?,
         };
         let high = match node.float("max") {
             Some(high) => Some(high),
-            None => self.optional(node, 2)?.and_then(|high| high.single()),
+            None => self.number(node, 2)?,
         };
         let x = self.flat_batch(node, 0)?;
         self.bounded(node, &x, low.filter(|low| *low > f32::MIN), high.filter(|high| *high < f32::MAX))

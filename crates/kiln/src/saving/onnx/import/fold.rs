@@ -1,6 +1,6 @@
 //! Operators of constants, computed when a graph is read: most compute the target of a Reshape from shapes.
 
-use super::constant::{BATCH, Constant, Data, strides};
+use super::constant::{BATCH, Constant, Data, elements, strides};
 use super::node::Node;
 
 /// The result of an operator of constants; `None` if it is none of those that are computed.
@@ -54,7 +54,7 @@ fn reshaped(node: &Node<'_>, inputs: &[Option<&Constant>]) -> Result<Constant, S
     let target = node
         .target(&x.dims.iter().map(|&extent| extent as i64).collect::<Vec<i64>>(), inputs.get(1).copied().flatten())?;
     let dims: Option<Vec<usize>> = target.iter().map(|&extent| usize::try_from(extent).ok()).collect();
-    let dims = dims.filter(|dims| dims.iter().try_fold(1usize, |n, &e| n.checked_mul(e)) == Some(x.elements()));
+    let dims = dims.filter(|dims| elements(dims) == Some(x.elements()));
     let wrong = || node.problem(format!("{} elements", x.elements()), format!("a shape {target:?}"));
     Ok(Constant { dims: dims.ok_or_else(wrong)?, data: x.data.clone() })
 }
@@ -81,7 +81,7 @@ fn filled(node: &Node<'_>, shape: Result<&Constant, String>) -> Result<Constant,
     let wrong = || node.problem(format!("a shape of at most {MOST_FILLED} values"), "another");
     let extents = shape?.ints().ok_or_else(wrong)?;
     let dims: Vec<usize> = extents.iter().map(|&n| usize::try_from(n).ok()).collect::<Option<_>>().ok_or_else(wrong)?;
-    let elements = dims.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent)).filter(|&n| n <= MOST_FILLED);
+    let elements = elements(&dims).filter(|&elements| elements <= MOST_FILLED);
     let elements = elements.ok_or_else(wrong)?;
     let value = node.tensor("value").unwrap_or_else(|| Ok(Constant::floats(vec![1], vec![0.0])))?;
     if value.elements() != 1 {

@@ -313,6 +313,15 @@ impl<'a> Importer<'a> {
         Ok(Some(constant))
     }
 
+    /// The number that is the input of this index, if there is one.
+    fn number(&mut self, node: &Node<'a>, index: usize) -> Result<Option<f32>> {
+        let Some(constant) = self.optional(node, index)? else { return Ok(None) };
+        let name = format!("input {index}");
+        let number = constant.single();
+        let wrong = || node.wrong(&name, "a number", format!("a tensor {:?}", constant.dims));
+        number.map(Some).ok_or_else(|| wrong().into())
+    }
+
     /// The input of this index, which is a constant.
     fn constant(&mut self, node: &Node<'a>, index: usize) -> Result<Constant> {
         let constant = self.optional(node, index)?;

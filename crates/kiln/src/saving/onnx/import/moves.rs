@@ -21,10 +21,10 @@ impl<'a> Importer<'a> {
                 node.int("saturate");
             }
             "Dropout" => {
-                let given = self.optional(node, 1)?.and_then(|ratio| ratio.single());
+                let given = self.number(node, 1)?;
                 let rate = given.or(node.float("ratio")).unwrap_or(0.5);
                 node.int("seed");
-                let training = self.optional(node, 2)?.and_then(|mode| mode.single()).unwrap_or(0.0);
+                let training = self.number(node, 2)?.unwrap_or(0.0);
                 if training != 0.0 {
                     return Err(node.wrong("training_mode", "false", "true").into());
                 }
@@ -161,7 +161,7 @@ impl<'a> Importer<'a> {
         }
         let value = match node.float("value") {
             Some(value) => value,
-            None => self.optional(node, 2)?.and_then(|value| value.single()).unwrap_or(0.0),
+            None => self.number(node, 2)?.unwrap_or(0.0),
         };
         if value != 0.0 {
             return Err(node.wrong("constant_value", "0", value.to_string()).into());

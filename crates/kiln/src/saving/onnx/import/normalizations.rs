@@ -82,7 +82,7 @@ impl<'a> Importer<'a> {
         node.expect_int("stash_type", 1)?;
         let groups = match node.op() {
             "InstanceNormalization" => -1,
-            _ => node.int("num_groups").unwrap_or(0),
+            _ => node.int("num_groups").unwrap_or(0).max(0), // -1 would be a group for each channel
         };
         let of_group = usize::try_from(groups).ok().filter(|&groups| groups > 0 && channels.is_multiple_of(groups));
         let mut weights = Vec::new();
