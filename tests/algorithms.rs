@@ -22,6 +22,7 @@ const LAYERS: [(&str, [usize; 4], [usize; 4], Padding); 8] = [
 fn ops(x: [usize; 4], kernel: [usize; 4], padding: Padding) -> [(Arc<dyn Op>, [Array; 2]); 3] {
     let strides = [1, 1];
     let out = |extent: usize, taps: usize| if padding == Padding::Same { extent } else { extent + 1 - taps };
+    let padding = padding.into();
     let y = [x[0], out(x[1], kernel[0]), out(x[2], kernel[1]), kernel[3]];
     let [image, filters, gradient] = [(x, 1), (kernel, 2), (y, 3)].map(|(shape, seed)| Array::random(shape, seed));
     [
@@ -81,7 +82,7 @@ fn a_convolution_is_direct_where_minimal_filtering_does_not_pay() {
         ("a single pixel", [1, 3, 3, 32], [3, 3, 32, 32], [1, 1]),
     ];
     for (name, x, kernel, strides) in cases {
-        let op: Arc<dyn Op> = Arc::new(Conv2d { strides, padding: Padding::Valid, bias: false });
+        let op: Arc<dyn Op> = Arc::new(Conv2d { strides, padding: Padding::Valid.into(), bias: false });
         assert!(!result(&cpu, &op, &[Array::random(x, 1), Array::random(kernel, 2)]).1, "{name}");
     }
 }

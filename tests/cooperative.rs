@@ -21,7 +21,7 @@ const ENABLE: &str = "enable wgpu_cooperative_matrix;\n";
 /// parallel blocks of the inner axis, and a first layer.
 fn products() -> Vec<(Arc<dyn Op>, Vec<Array>)> {
     let random = |shape: &[usize], seed| Array::random(shape.to_vec(), seed);
-    let (strides, padding) = ([1, 1], Padding::Same);
+    let (strides, padding) = ([1, 1], Padding::Same.into());
     let matmul = |transpose_a, transpose_b| Matmul { transpose_a, transpose_b, bias: false };
     let input_gradient = |strides| Conv2dInputGradient { strides, padding, image: [13, 11] };
     vec![

@@ -42,7 +42,7 @@ fn op_of(case: &Value) -> Option<(Arc<dyn Op>, &'static [&'static str])> {
     let (pool_size, strides, padding) = window(case);
     let function = |function| -> Arc<dyn Op> { Arc::new(Activation { function }) };
     Some(match case["op"].as_str()? {
-        "conv2d" => (Arc::new(Conv2d { strides, padding, bias: true }), &["x", "kernel", "bias"]),
+        "conv2d" => (Arc::new(Conv2d { strides, padding: padding.into(), bias: true }), &["x", "kernel", "bias"]),
         "dense" => (Arc::new(Matmul { bias: true, ..Matmul::default() }), &["x", "kernel", "bias"]),
         "max_pool2d" => (Arc::new(MaxPool2d { pool_size, strides, padding }), &["x"]),
         "avg_pool2d" => (Arc::new(AvgPool2d { pool_size, strides, padding }), &["x"]),

@@ -94,7 +94,7 @@ fn products_in_mixed_precision_are_those_of_rounded_factors_by_either_algorithm(
 #[test]
 fn products_whose_factors_exceed_a_binding_are_rounded_in_windows() {
     let random = |shape: &[usize], seed| Array::random(shape.to_vec(), seed);
-    let (strides, padding) = ([1, 1], Padding::Same);
+    let (strides, padding) = ([1, 1], Padding::Same.into());
     let ops: [(Arc<dyn Op>, [Array; 2]); 3] = [
         (Arc::new(Conv2d { strides, padding, bias: false }), [random(&[9, 12, 12, 32], 1), random(&[3, 3, 32, 4], 2)]),
         (Arc::new(Matmul { transpose_b: true, ..Matmul::default() }), [random(&[400, 120], 1), random(&[300, 120], 2)]),
@@ -123,10 +123,10 @@ fn mixed_graph(inputs: &[Array]) -> (Bench, Vec<Tensor>, Tensor) {
     let x = graph.add(Matmul::default(), &[x, given[5]]).unwrap();
     let x = graph.reshape(x, [2, 6, 5, 3]).unwrap();
     graph.set_precision(Precision::Mixed);
-    let convolution = Conv2d { strides: [1, 1], padding: Padding::Valid, bias: true };
+    let convolution = Conv2d { strides: [1, 1], padding: Padding::Valid.into(), bias: true };
     let y = graph.add(convolution, &[x, given[1], given[2]]).unwrap();
     let y = graph.add(kiln::ops::Activation { function: kiln::ops::Function::Relu }, &[y]).unwrap();
-    let again = Conv2d { strides: [2, 2], padding: Padding::Same, bias: false };
+    let again = Conv2d { strides: [2, 2], padding: Padding::Same.into(), bias: false };
     let z = graph.add(again, &[x, given[1]]).unwrap();
     let y = graph.reshape(y, [2, 4 * 3 * 7]).unwrap();
     let z = graph.reshape(z, [2, 3 * 3 * 7]).unwrap();

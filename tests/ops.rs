@@ -96,6 +96,7 @@ fn misfits() -> Vec<(Arc<dyn Op>, Vec<TensorType>)> {
     }
     let (strides, pool_size, padding) = ([1, 1], [3, 3], Padding::Valid);
     let (max, avg) = (MaxPool2d { pool_size, strides, padding }, AvgPool2d { pool_size, strides, padding });
+    let padding = padding.into();
     let [image, small] = [[1, 5, 5, 2], [1, 2, 2, 2]].map(TensorType::f32);
     let [matrix, row, kernel] = [TensorType::f32([3, 4]), TensorType::f32([5]), TensorType::f32([3, 3, 7, 8])];
     let [kernel_of_image, depthwise] = [[3, 3, 4, 2], [3, 3, 2, 1]].map(TensorType::f32);

@@ -83,6 +83,7 @@ fn images() -> Vec<Case> {
     let (strides, padding, image) = ([1, 1], Padding::Same, [8, 8]);
     let (max, avg) =
         (MaxPool2d { pool_size: [3, 3], strides, padding }, AvgPool2d { pool_size: [2, 2], strides, padding });
+    let padding = padding.into();
     let (x, y) = (random([20, 8, 8, 4]), random([20, 8, 8, 8]));
     let (kernel, c) = (random([3, 3, 4, 8]), || random([8]));
     let pad = ZeroPad2d { padding: [[1, 2], [0, 1]] };

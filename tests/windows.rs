@@ -104,7 +104,7 @@ fn vgg16s_largest_layers_can_be_planned_within_webgpus_limits() {
     let (x, fc1) = (given("x", &[32, 25_088]), given("fc1", &[25_088, 4096]));
     let (image, kernel) = (given("image", &[32, 224, 224, 64]), given("kernel", &[3, 3, 64, 64]));
     let product = graph.add(Matmul::default(), &[x, fc1]).unwrap();
-    let convolved = Conv2d { strides: [1, 1], padding: kiln::ops::Padding::Same, bias: false };
+    let convolved = Conv2d { strides: [1, 1], padding: kiln::ops::Padding::Same.into(), bias: false };
     let convolved = graph.add(convolved, &[image, kernel]).unwrap();
     for loss in [product, convolved] {
         let buffer = graph.buffer(&format!("{loss:?}"));

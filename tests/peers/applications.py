@@ -5,12 +5,20 @@ Install, in an environment of its own:
 Run:
     keras/bin/python tests/peers/applications.py target/release/kiln             # a table of all networks
     keras/bin/python tests/peers/applications.py target/release/kiln ResNet50    # some of them
+    keras/bin/python tests/peers/applications.py target/release/kiln --train     # with a training step of each
     keras/bin/python tests/peers/applications.py --keep FOLDER                   # only writes the files
 
 A network is built with `weights=None`, 10 classes and the smallest images it allows (at most 96 x 96), and saved as
 `.keras`, as JSON, as `.weights.h5` and as legacy `.h5`. Weights are drawn by a formula: `kernel` is uniform with the
 variance of He's initialization, statistics and factors are near 1, offsets near 0. `kiln predict` reads each file;
-The outputs are logits, since probabilities of random weights are 0 and 1. `difference` is the largest difference of a prediction from Keras', relative to the largest value of all predictions.
+the outputs are logits, since probabilities of random weights are 0 and 1. `difference` is the largest difference of a
+prediction from Keras', relative to the largest value of all predictions.
+
+With `--train`, `kiln train` computes one step of SGD on 8 images, batch normalization in training mode and dropout
+switched off, and so does Keras. `change` is how much the step changes Keras' predictions, relative to the largest one,
+`of weights` the norm of the difference of all weights from Keras' after the step relative to the norm of the step, and `after`
+the difference of the predictions.
+
 Networks of more than 150 million parameters are skipped.
 """
 
@@ -18,6 +26,7 @@ import argparse
 import inspect
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -30,6 +39,7 @@ from safetensors.numpy import load_file, save_file
 
 MOST_PARAMETERS = 150_000_000
 SIZES = [32, 64, 96]
+LEARNING_RATE = 0.01
 
 
 def uniform(shape, index):
@@ -89,7 +99,44 @@ def difference(kiln, name, folder, model, *weights):
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
-def row(kiln, name, folder):
+def step(kiln, name, folder, model, size):
+    """One step of SGD in both: the change of Keras' predictions, and the differences of weights and predictions."""
+    # Dropout and stochastic depth draw different numbers.
+    config = re.sub(r'"(rate|drop_path_rate)": [0-9.e-]+', r'"\1": 0.0', model.to_json())
+    weights = [drawn(weight, index) for index, weight in enumerate(model.weights)]
+    keras.utils.clear_session()
+    model = keras.models.model_from_json(config)
+    model.set_weights(weights)
+    images, labels = (uniform((8, size, size, 3), 2) + 1) * 127.5, np.arange(8, dtype="int32")
+    before = model.predict(images, verbose=0)
+    save_file({"x": images, "y": labels}, folder / "data.safetensors")
+    (folder / "train.json").write_text(config)
+    model.save_weights(folder / "train.weights.h5")
+
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(LEARNING_RATE), loss)
+    model.fit(images, labels, batch_size=8, epochs=1, verbose=0)
+    after = model.predict(images, verbose=0)
+    shutil.rmtree(folder / "run", ignore_errors=True)
+    call = [kiln, "train", folder / "train.json", "--data", folder / "data.safetensors", "--out", folder / "run"]
+    call += ["--weights", folder / "train.weights.h5", "--epochs", "1", "--batch-size", "8", "--no-shuffle"]
+    call += ["--optimizer", "sgd", "--learning-rate", str(LEARNING_RATE), "--from-logits"]
+    run = subprocess.run(call, capture_output=True, text=True, env={"KILN_DEVICE": "cpu", **os.environ})
+    if run.returncode != 0:
+        return run.stderr.strip().splitlines()[0].removeprefix("error: ")
+    found = load_file(folder / "run" / "weights.safetensors")
+    stepped = {weight.path: (start, end) for weight, start, end in zip(model.weights, weights, model.get_weights())}
+    if set(found) != set(stepped):
+        return f"other weights: {sorted(set(found) ^ set(stepped))[:4]}"
+    squares = sum(np.square(end - start, dtype="float64").sum() for start, end in stepped.values())
+    off = sum(np.square(found[path] - end, dtype="float64").sum() for path, (_, end) in stepped.items())
+    model.set_weights([found[weight.path] for weight in model.weights])
+    scale = np.abs(after).max()
+    other = model.predict(images, verbose=0)
+    return np.abs(after - before).max() / scale, (off / squares) ** 0.5, np.abs(other - after).max() / scale
+
+
+def row(kiln, name, folder, train):
     model, size = build(name)
     if model is None:
         return f"| {name} | | skipped: {size} | |"
@@ -104,11 +151,16 @@ def row(kiln, name, folder):
         difference(kiln, name, folder, f"{name}.json", *weights),
     ]
     refused = [problem for problem in found if isinstance(problem, str)]
-    return f"{start} {refused[0] if refused else f'{max(found):.1e}'} |"
+    line = f"{start} {refused[0] if refused else f'{max(found):.1e}'} |"
+    if not train:
+        return line
+    found = step(kiln, name, folder, model, size)
+    return f"{line} {found} | | |" if isinstance(found, str) else f"{line} {found[0]:.2f} | {found[1]:.1e} | {found[2]:.1e} |"
 
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--keep", type=pathlib.Path, help="the folder of the files, which are deleted otherwise")
+parser.add_argument("--train", action="store_true", help="also compare a training step")
 parser.add_argument("kiln", nargs="?", help="the program `kiln`")
 parser.add_argument("names", nargs="*", help="the networks (all by default)")
 arguments = parser.parse_args()
@@ -116,12 +168,14 @@ known = {}
 for _, module in inspect.getmembers(keras.applications, inspect.ismodule):
     known |= {name: item for name, item in vars(module).items() if inspect.isfunction(item) and name[0].isupper()}
 names = arguments.names or sorted(name for name in known if hasattr(keras.applications, name))
-print("| network | million parameters | images | difference |\n|---|---|---|---|", flush=True)
+columns = ["network", "million parameters", "images", "difference"]
+columns += ["change", "of weights", "after"] if arguments.train else []
+print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
 
 
 def agrees(line):
     try:
-        return float(line.split("|")[-2]) <= 1e-4
+        return float(line.split("|")[4]) <= 1e-4
     except ValueError:
         return False
 
@@ -130,7 +184,7 @@ agree = 0
 for name in names:
     folder = arguments.keep or pathlib.Path(tempfile.mkdtemp())
     folder.mkdir(exist_ok=True)
-    line = row(arguments.kiln, name, folder)
+    line = row(arguments.kiln, name, folder, arguments.train)
     agree += agrees(line)
     print(line, flush=True)
     if arguments.keep is None:

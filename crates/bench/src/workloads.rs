@@ -289,7 +289,7 @@ impl Adder<'_> {
         let (batch, [height, width, channels], [rows, columns]) =
             (self.batch, layer.image(), layer.pair("kernel_size"));
         let (strides, filters) = (layer.pair("strides"), layer.option("filters"));
-        let padding = if layer.config["padding"] == "same" { Padding::Same } else { Padding::Valid };
+        let padding = if layer.config["padding"] == "same" { Padding::Same } else { Padding::Valid }.into();
         let x = random([batch, height, width, channels]);
         let dy = random([batch, layer.output[0], layer.output[1], filters]);
         let layer = &layer.name;
@@ -307,7 +307,7 @@ impl Adder<'_> {
     /// The three kernels of a depthwise convolution.
     fn depthwise(&mut self, layer: &Depthwise) {
         let &Depthwise { layer, image: [height, width, channels], size, stride, .. } = layer;
-        let (strides, padding, dilation) = ([stride; 2], Padding::Same, [1, 1]);
+        let (strides, padding, dilation) = ([stride; 2], Padding::Same.into(), [1, 1]);
         let x = random([self.batch, height, width, channels]);
         let dy = random([self.batch, height.div_ceil(stride), width.div_ceil(stride), channels]);
         let kernel = random([size, size, channels, 1]);

@@ -11,6 +11,8 @@ pub struct Lowering<'a> {
     choices: &'a Choices,
     pub(crate) inputs: Vec<Tensor>,
     pub(crate) outputs: Vec<Tensor>,
+    /// The node's inputs, while [`Lowering::with_tensors`] has replaced them.
+    replaced: Option<Vec<Tensor>>,
     pub(crate) first: usize,
     pub(crate) calls: Vec<Call>,
     pub(crate) locals: Vec<Local>,
@@ -43,6 +45,7 @@ impl<'a> Lowering<'a> {
             choices,
             inputs: node.inputs.clone(),
             outputs: node.outputs.clone(),
+            replaced: None,
             first: 0,
             calls: Vec::new(),
             locals: Vec::new(),
@@ -124,12 +127,30 @@ impl<'a> Lowering<'a> {
         if kernels.len() < 2 {
             return 0;
         }
-        let (op, inputs) = (self.node.op.clone(), self.input_types());
+        let inputs = self.replaced.as_ref().unwrap_or(&self.inputs);
+        let (op, inputs) = (self.node.op.clone(), inputs.iter().map(|&input| self.ty(input).clone()).collect());
         let mut choice = Choice { op, inputs, kernels: kernels.to_vec(), chosen: 0 };
         choice.chosen = self.choices.get(&choice).unwrap_or_default();
         let chosen = choice.chosen;
         self.made.push(choice);
         chosen
+    }
+
+    /// Lowers a part of the op as another op, with these inputs and outputs.
+    pub fn with_tensors<T>(
+        &mut self,
+        inputs: Vec<Tensor>,
+        outputs: Vec<Tensor>,
+        lower: impl FnOnce(&mut Lowering<'a>) -> T,
+    ) -> T {
+        let inputs = std::mem::replace(&mut self.inputs, inputs);
+        let outputs = std::mem::replace(&mut self.outputs, outputs);
+        let is_outer = self.replaced.is_none();
+        self.replaced.get_or_insert_with(|| inputs.clone());
+        let lowered = lower(self);
+        (self.inputs, self.outputs) = (inputs, outputs);
+        self.replaced = self.replaced.take().filter(|_| !is_outer);
+        lowered
     }
 
     /// A tensor that lives only while this node runs: partial results between two of its calls.

@@ -176,6 +176,7 @@ impl Function {
                 | Function::Selu
                 | Function::Celu
                 | Function::Exponential
+                | Function::Relu6
         )
     }
 

@@ -168,6 +168,13 @@ impl Op for BatchNorm {
     }
 }
 
+impl BatchNormInference {
+    /// Gamma and beta among the inputs after `x`.
+    pub(crate) fn gamma_and_beta(&self, after_x: &[Tensor]) -> [Option<Tensor>; 2] {
+        gamma_and_beta(after_x, 2, self.scale, self.center)
+    }
+}
+
 impl Op for BatchNormInference {
     fn name(&self) -> &'static str {
         "batch_norm_inference"

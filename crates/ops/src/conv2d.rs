@@ -8,6 +8,7 @@ use crate::case::Case;
 use crate::conv2d_input_gradient::Conv2dInputGradient;
 use crate::conv2d_weight_gradient::Conv2dWeightGradient;
 use crate::few_channels::FewChannels;
+use crate::fold_batch_norm::{self, Convolution};
 use crate::fused::{self, Epilogue, HasEpilogue};
 use crate::kernels::lib::convolution;
 use crate::kernels::{conv2d as kernel, conv2d_cooperative as cooperative, conv2d_subgroup as subgroup};
@@ -16,7 +17,7 @@ use crate::round_f16::rounded;
 use crate::sum::SumRows;
 use crate::tiles::{SUBGROUP_QUADS, Tile, subgroup_overrides, subgroup_tiles, tiles};
 use crate::unfold::ImageInQuads;
-use crate::window::{Padding, SlidingWindow};
+use crate::window::{ImagePadding, Padding, SlidingWindow};
 use crate::winograd::Winograd;
 
 /// Convolution of images (cross-correlation, as in every framework): `(x [N, H, W, C], kernel [R, S, C, K], bias [K] if
@@ -26,7 +27,7 @@ pub struct Conv2d {
     /// Vertical and horizontal step, in pixels.
     pub strides: [usize; 2],
     /// The padding of the image.
-    pub padding: Padding,
+    pub padding: ImagePadding,
     /// Whether there is a bias.
     pub bias: bool,
 }
@@ -45,7 +46,7 @@ pub(crate) fn window(
     x: &[usize; 4],
     kernel: &[usize; 4],
     strides: [usize; 2],
-    padding: Padding,
+    padding: ImagePadding,
 ) -> Option<SlidingWindow> {
     let [_, height, width, channels] = *x;
     let [r, s, depth, _] = *kernel;
@@ -65,7 +66,7 @@ impl Conv2d {
             "f32 (x [N, H, W, C], kernel [R, S, C, K]{}) with strides {:?} and a window that fits ({} padding)",
             if self.bias { ", bias [K]" } else { "" },
             self.strides,
-            self.padding.name()
+            self.padding
         );
         let wrong = || Error::inputs("conv2d", expected.clone(), inputs);
         let bias = match inputs {
@@ -102,7 +103,7 @@ impl Op for Conv2d {
     }
 
     fn fuse(&self, next: &dyn Op, at: usize) -> Option<Arc<dyn Op>> {
-        fused::fuse(self, next, at)
+        fused::fuse(self, next, at).or_else(|| fold_batch_norm::fuse(self, next, at))
     }
 
     fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
@@ -150,6 +151,16 @@ impl Op for Conv2d {
             });
         }
         vec![y]
+    }
+}
+
+impl Convolution for Conv2d {
+    fn has_bias(&self) -> bool {
+        self.bias
+    }
+
+    fn with_bias(&self) -> Conv2d {
+        Conv2d { bias: true, ..*self }
     }
 }
 
@@ -245,16 +256,17 @@ pub(crate) const SHAPES: [([usize; 4], [usize; 4], [usize; 2]); 15] = [
     ([2, 7, 9, 18], [5, 5, 18, 34], [1, 1]),
 ];
 
-/// Each shape with both paddings, if the window fits.
-pub(crate) fn geometries() -> impl Iterator<Item = (String, [usize; 4], [usize; 4], [usize; 2], Padding, SlidingWindow)>
-{
-    let both = [Padding::Same, Padding::Valid];
-    SHAPES.into_iter().flat_map(move |shape| both.map(|padding| (shape, padding))).filter_map(
-        |((x, k, strides), padding)| {
-            let name = format!("{x:?} {k:?} / {strides:?} {}", padding.name());
-            Some((name, x, k, strides, padding, window(&x, &k, strides, padding)?))
-        },
-    )
+/// Each shape with both paddings of Keras', and some with another one, if the window fits.
+pub(crate) fn geometries()
+-> impl Iterator<Item = (String, [usize; 4], [usize; 4], [usize; 2], ImagePadding, SlidingWindow)> {
+    let keras = [Padding::Same, Padding::Valid].map(ImagePadding::Keras);
+    let pixels = SHAPES.into_iter().map(|shape| (shape, ImagePadding::Pixels([[1, 2], [2, 0]])));
+    let pixels = pixels.filter(|((_, [r, s, ..], _), _)| *r > 2 && *s > 2);
+    let kinds = SHAPES.into_iter().flat_map(move |shape| keras.map(|padding| (shape, padding)));
+    kinds.chain(pixels).filter_map(|((x, k, strides), padding)| {
+        let name = format!("{x:?} {k:?} / {strides:?} {}", padding);
+        Some((name, x, k, strides, padding, window(&x, &k, strides, padding)?))
+    })
 }
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -16,7 +16,7 @@ use crate::pad::{in_fours, quads_fit, transposed_in_fours};
 use crate::round_f16::rounded;
 use crate::tiles::{SUBGROUP_QUADS, Tile, subgroup_overrides, subgroup_tiles, tiles};
 use crate::transpose;
-use crate::window::{Padding, SlidingWindow};
+use crate::window::{ImagePadding, SlidingWindow};
 use crate::winograd::Winograd;
 
 /// The gradient of [`Conv2d`](crate::Conv2d) with respect to the image:
@@ -26,7 +26,7 @@ pub struct Conv2dInputGradient {
     /// The convolution's step.
     pub strides: [usize; 2],
     /// The convolution's padding.
-    pub padding: Padding,
+    pub padding: ImagePadding,
     /// The image's height and width, in pixels.
     pub image: [usize; 2],
 }

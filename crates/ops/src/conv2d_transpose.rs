@@ -11,7 +11,7 @@ use crate::conv2d_input_gradient::{Conv2dInputGradient, push};
 use crate::conv2d_weight_gradient::Conv2dWeightGradient;
 use crate::fused::{self, Epilogue, HasEpilogue};
 use crate::sum::SumRows;
-use crate::window::{Padding, SlidingWindow};
+use crate::window::{ImagePadding, SlidingWindow};
 
 /// The transpose of a convolution, as upsampling layers: the input gradient of [`Conv2d`] for images of `image`, with a
 /// bias: `(x [N, OH, OW, C], kernel [R, S, K, C], bias [K] if any) -> [N, H, W, K]`.
@@ -20,7 +20,7 @@ pub struct Conv2dTranspose {
     /// The convolution's step, by which images grow.
     pub strides: [usize; 2],
     /// The convolution's padding, which is cut off.
-    pub padding: Padding,
+    pub padding: ImagePadding,
     /// The height and width of the result, of which the convolution is of the size of `x`, in pixels.
     pub image: [usize; 2],
     /// Whether there is a bias.
@@ -51,7 +51,7 @@ impl Conv2dTranspose {
                 if self.bias { ", bias [K]" } else { "" },
                 self.image,
                 self.strides,
-                self.padding.name()
+                self.padding
             );
             Error::inputs("conv2d_transpose", expected, inputs)
         })

@@ -15,7 +15,7 @@ use crate::round_f16::rounded;
 use crate::sum::sum_rows;
 use crate::tiles::{SUBGROUP_QUADS, Tile, shared_tiles, subgroup_overrides, subgroup_tiles, subgroups_of_8, tiles};
 use crate::unfold::ImageInQuads;
-use crate::window::{Padding, SlidingWindow};
+use crate::window::{ImagePadding, Padding, SlidingWindow};
 use crate::winograd::Winograd;
 
 /// The number of workgroups that occupies a processor's threads, from which the number of independently summed chunks
@@ -36,7 +36,7 @@ pub struct Conv2dWeightGradient {
     /// The convolution's step.
     pub strides: [usize; 2],
     /// The convolution's padding.
-    pub padding: Padding,
+    pub padding: ImagePadding,
     /// The kernel's height and width, in pixels.
     pub size: [usize; 2],
 }
@@ -212,7 +212,7 @@ impl Op for Conv2dWeightGradient {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    let many_pixels = ([8, 17, 19, 3], [3, 3, 3, 8], [1, 1], Padding::Same);
+    let many_pixels = ([8, 17, 19, 3], [3, 3, 3, 8], [1, 1], Padding::Same.into());
     let more = window(&many_pixels.0, &many_pixels.1, many_pixels.2, many_pixels.3)
         .map(|window| ("in chunks".to_owned(), many_pixels.0, many_pixels.1, many_pixels.2, many_pixels.3, window));
     geometries()

@@ -7,7 +7,7 @@ use crate::kernels::depthwise_conv2d as kernel;
 use crate::kernels::lib::depthwise::Overrides;
 use crate::kernels::lib::depthwise_convolve::{self, Params};
 use crate::tiles::channel_chunks;
-use crate::window::{Padding, SlidingWindow, dilated};
+use crate::window::{ImagePadding, Padding, SlidingWindow, dilated};
 
 /// A sliding window with dilation, in pixels. The window's size is its number of taps.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ impl DilatedWindow {
         image: [usize; 2],
         size: [usize; 2],
         strides: [usize; 2],
-        padding: Padding,
+        padding: ImagePadding,
         dilation: [usize; 2],
     ) -> Option<DilatedWindow> {
         let window = SlidingWindow::new(image, dilated(size, dilation)?, strides, padding)?;
@@ -99,7 +99,7 @@ pub(crate) struct Geometry {
     pub(crate) x: [usize; 4],
     pub(crate) kernel: [usize; 4],
     pub(crate) strides: [usize; 2],
-    pub(crate) padding: Padding,
+    pub(crate) padding: ImagePadding,
     pub(crate) dilation: [usize; 2],
     pub(crate) window: SlidingWindow,
 }
@@ -124,14 +124,15 @@ const SHAPES: [Extents; 13] = [
     ([3, 40, 33, 5], [3, 3], [1, 1], [1, 1]),
 ];
 
-/// Each shape with both paddings, if the window fits.
+/// Each shape with both paddings of Keras', and some with another one, if the window fits.
 pub(crate) fn geometries() -> impl Iterator<Item = Geometry> {
-    let both = [Padding::Same, Padding::Valid];
-    SHAPES.into_iter().flat_map(move |shape| both.map(|padding| (shape, padding))).filter_map(
-        |((x, size, strides, dilation), padding)| {
-            let window = DilatedWindow::new([x[1], x[2]], size, strides, padding, dilation)?.window;
-            let name = format!("{x:?} {size:?} / {strides:?} by {dilation:?} {}", padding.name());
-            Some(Geometry { name, x, kernel: [size[0], size[1], x[3], 1], strides, padding, dilation, window })
-        },
-    )
+    let keras = [Padding::Same, Padding::Valid].map(ImagePadding::Keras);
+    let pixels = SHAPES.into_iter().map(|shape| (shape, ImagePadding::Pixels([[2, 1], [0, 2]])));
+    let pixels = pixels.filter(|((_, [r, s], _, _), _)| *r > 2 && *s > 2);
+    let kinds = SHAPES.into_iter().flat_map(move |shape| keras.map(|padding| (shape, padding)));
+    kinds.chain(pixels).filter_map(|((x, size, strides, dilation), padding)| {
+        let window = DilatedWindow::new([x[1], x[2]], size, strides, padding, dilation)?.window;
+        let name = format!("{x:?} {size:?} / {strides:?} by {dilation:?} {}", padding);
+        Some(Geometry { name, x, kernel: [size[0], size[1], x[3], 1], strides, padding, dilation, window })
+    })
 }

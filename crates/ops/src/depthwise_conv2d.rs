@@ -9,9 +9,10 @@ use crate::case::Case;
 use crate::depthwise::{Convolve, DilatedWindow, Geometry, geometries};
 use crate::depthwise_conv2d_input_gradient::DepthwiseConv2dInputGradient;
 use crate::depthwise_conv2d_weight_gradient::DepthwiseConv2dWeightGradient;
+use crate::fold_batch_norm::{self, Convolution};
 use crate::fused::{self, Epilogue, HasEpilogue};
 use crate::sum::SumRows;
-use crate::window::Padding;
+use crate::window::ImagePadding;
 
 /// Convolution of each channel of images with its own window: `(x [N, H, W, C], kernel [R, S, C, 1], bias [C] if any) ->
 /// [N, OH, OW, C]`. [`RepeatChannels`](crate::RepeatChannels) before it is Keras' `depth_multiplier`. In mixed precision it
@@ -21,7 +22,7 @@ pub struct DepthwiseConv2d {
     /// Vertical and horizontal step, in pixels.
     pub strides: [usize; 2],
     /// The padding of the image.
-    pub padding: Padding,
+    pub padding: ImagePadding,
     /// Rows and columns between adjacent taps of the window, in pixels; 1 for a window without gaps.
     pub dilation: [usize; 2],
     /// Whether there is a bias.
@@ -53,7 +54,7 @@ impl DepthwiseConv2d {
                 if self.bias { ", bias [C]" } else { "" },
                 self.strides,
                 self.dilation,
-                self.padding.name()
+                self.padding
             );
             Error::inputs("depthwise_conv2d", expected, inputs)
         })
@@ -79,7 +80,7 @@ impl Op for DepthwiseConv2d {
     }
 
     fn fuse(&self, next: &dyn Op, at: usize) -> Option<Arc<dyn Op>> {
-        fused::fuse(self, next, at)
+        fused::fuse(self, next, at).or_else(|| fold_batch_norm::fuse(self, next, at))
     }
 
     fn gradient(&self, gradient: &mut Gradient) -> Result<()> {
@@ -120,6 +121,16 @@ impl Op for DepthwiseConv2d {
             });
         }
         vec![y]
+    }
+}
+
+impl Convolution for DepthwiseConv2d {
+    fn has_bias(&self) -> bool {
+        self.bias
+    }
+
+    fn with_bias(&self) -> DepthwiseConv2d {
+        DepthwiseConv2d { bias: true, ..*self }
     }
 }
 

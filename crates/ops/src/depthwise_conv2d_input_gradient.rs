@@ -8,7 +8,7 @@ use kiln_graph::{Array, DType, Error, Lowering, Op, Pieces, Result, Step, Tensor
 use crate::case::Case;
 use crate::depthwise::{Convolve, DilatedWindow, Geometry, geometries};
 use crate::fused::{self, Epilogue, HasEpilogue};
-use crate::window::Padding;
+use crate::window::ImagePadding;
 
 /// The gradient of [`DepthwiseConv2d`](crate::DepthwiseConv2d) with respect to the image:
 /// `(dy [N, OH, OW, C], kernel [R, S, C, 1]) -> [N, H, W, C]`.
@@ -17,7 +17,7 @@ pub struct DepthwiseConv2dInputGradient {
     /// The convolution's step.
     pub strides: [usize; 2],
     /// The convolution's padding.
-    pub padding: Padding,
+    pub padding: ImagePadding,
     /// The convolution's dilation.
     pub dilation: [usize; 2],
     /// The image's height and width, in pixels.

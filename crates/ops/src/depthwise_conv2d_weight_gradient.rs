@@ -9,7 +9,7 @@ use crate::kernels::lib::depthwise_weight_gradient::Params;
 use crate::kernels::{depthwise_conv2d_weight_gradient as kernel, depthwise_conv2d_weight_gradient_quads as quads};
 use crate::sum::sum_rows;
 use crate::tiles::spread;
-use crate::window::Padding;
+use crate::window::ImagePadding;
 
 /// The number of invocations that occupies a GPU.
 const BUSY_GPU: usize = 1 << 16;
@@ -27,7 +27,7 @@ pub struct DepthwiseConv2dWeightGradient {
     /// The convolution's step.
     pub strides: [usize; 2],
     /// The convolution's padding.
-    pub padding: Padding,
+    pub padding: ImagePadding,
     /// The convolution's dilation.
     pub dilation: [usize; 2],
     /// The kernel's height and width, in taps.

@@ -49,6 +49,7 @@ ops![
     elu,
     ema,
     fill,
+    fold_batch_norm,
     fused,
     gather,
     gaussian_noise,
@@ -181,5 +182,5 @@ pub use transpose::Transpose;
 pub use unary::{Unary, UnaryGradient};
 pub use unfold::Unfold;
 pub use weight_decay::WeightDecay;
-pub use window::Padding;
+pub use window::{ImagePadding, Padding};
 pub use zero_pad2d::{ZeroPad2d, ZeroPad2dGradient};

@@ -6,7 +6,7 @@ use crate::case::Case;
 use crate::conv2d::geometries;
 use crate::kernels::unfold as kernel;
 use crate::pad::in_fours;
-use crate::window::{Padding, SlidingWindow, pooling};
+use crate::window::{ImagePadding, SlidingWindow, pooling};
 
 /// Copies the window of each output pixel of a convolution to a row for a matrix product ("im2col"), 0 outside of the
 /// image; rows are padded with zeros: `[N, H, W, C] -> [N, OH, OW, R S C rounded up to a multiple of 4]`.
@@ -17,7 +17,7 @@ pub struct Unfold {
     /// Vertical and horizontal step, in pixels.
     pub strides: [usize; 2],
     /// The padding of the image.
-    pub padding: Padding,
+    pub padding: ImagePadding,
 }
 
 /// The padded number of values of a window.

@@ -1,5 +1,7 @@
 //! The geometry of the sliding window of a convolution or pooling.
 
+use std::fmt::{self, Display, Formatter};
+
 use kiln_graph::{DType, Error, Result, TensorType};
 
 use crate::kernels::lib::window::Overrides;
@@ -39,6 +41,46 @@ impl Padding {
     }
 }
 
+/// The padding of a convolution's image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImagePadding {
+    /// One of Keras' kinds.
+    Keras(Padding),
+    /// This many rows above and below, and columns to the left and right: `[[top, bottom], [left, right]]`. They are fewer than
+    /// those of the window.
+    Pixels([[usize; 2]; 2]),
+}
+
+impl From<Padding> for ImagePadding {
+    fn from(padding: Padding) -> ImagePadding {
+        ImagePadding::Keras(padding)
+    }
+}
+
+impl Display for ImagePadding {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            ImagePadding::Keras(padding) => f.write_str(padding.name()),
+            ImagePadding::Pixels(pixels) => write!(f, "{pixels:?}"),
+        }
+    }
+}
+
+impl ImagePadding {
+    /// As [`Padding::along`], for an axis of the image.
+    fn along(self, axis: usize, n: usize, k: usize, s: usize) -> Option<(usize, usize)> {
+        match self {
+            ImagePadding::Keras(padding) => padding.along(n, k, s),
+            ImagePadding::Pixels(pixels) => {
+                let [before, after] = pixels[axis];
+                let padded = n.checked_add(before)?.checked_add(after)?;
+                let (out, _) = Padding::Valid.along(padded, k, s)?;
+                (n > 0 && before.max(after) < k).then_some((out, before))
+            }
+        }
+    }
+}
+
 /// The extents of a window of `size` taps that are `dilation` pixels apart. `None` if one of these is 0, or the window is
 /// too large for the kernels' 32-bit positions.
 pub(crate) fn dilated(size: [usize; 2], dilation: [usize; 2]) -> Option<[usize; 2]> {
@@ -65,10 +107,11 @@ impl SlidingWindow {
         image: [usize; 2],
         size: [usize; 2],
         strides: [usize; 2],
-        padding: Padding,
+        padding: impl Into<ImagePadding>,
     ) -> Option<SlidingWindow> {
-        let (out_y, top) = padding.along(image[0], size[0], strides[0])?;
-        let (out_x, left) = padding.along(image[1], size[1], strides[1])?;
+        let padding = padding.into();
+        let (out_y, top) = padding.along(0, image[0], size[0], strides[0])?;
+        let (out_x, left) = padding.along(1, image[1], size[1], strides[1])?;
         // Where there is one window only, any stride gives the same result: kernels count in 32 bits.
         let stride = |axis: usize| strides[axis].min(image[axis].max(size[axis]));
         Some(SlidingWindow { image, size, strides: [stride(0), stride(1)], out: [out_y, out_x], before: [top, left] })
@@ -142,7 +185,7 @@ pub(crate) fn pooling(
     inputs: &[TensorType],
     size: [usize; 2],
     strides: [usize; 2],
-    padding: Padding,
+    padding: impl Into<ImagePadding>,
 ) -> Result<(SlidingWindow, [usize; 4])> {
     let fit = |x: &TensorType| {
         let dims: [usize; 4] = x.shape.dims()?;

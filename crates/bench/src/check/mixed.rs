@@ -72,7 +72,7 @@ fn random(shape: &[usize], seed: u64) -> Array {
 
 /// Products of several workgroups and many steps, with sizes that are not multiples of a tile, and first layers.
 fn large() -> Vec<(Arc<dyn Op>, Vec<Array>)> {
-    let padding = Padding::Same;
+    let padding = Padding::Same.into();
     let product = |transpose_a, transpose_b| Arc::new(Matmul { transpose_a, transpose_b, bias: false }) as Arc<dyn Op>;
     let convolution = |strides| Arc::new(Conv2d { strides, padding, bias: true }) as Arc<dyn Op>;
     let input_gradient = |strides, image| Arc::new(Conv2dInputGradient { strides, padding, image }) as Arc<dyn Op>;

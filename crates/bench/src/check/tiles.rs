@@ -82,7 +82,7 @@ fn compare(device: &Device, op: &Arc<dyn Op>, inputs: &[Array], compared: &mut C
 
 /// Products with every layout of inputs, few and many rows, and sizes that are not multiples of a tile.
 pub(super) fn products() -> Vec<(Arc<dyn Op>, Vec<Array>)> {
-    let (strides, padding) = ([1, 1], Padding::Same);
+    let (strides, padding) = ([1, 1], Padding::Same.into());
     let random = |shape: &[usize], seed| Array::random(shape.to_vec(), seed);
     let product = |transpose_a, transpose_b| Arc::new(Matmul { transpose_a, transpose_b, bias: false }) as Arc<dyn Op>;
     let weight_gradient = Conv2dWeightGradient { strides, padding, size: [3, 3] };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use kiln::data::Preprocessing;
 use kiln::graph::Shape;
-use kiln::models::{self, Top};
+use kiln::models::{self, Top, torchvision};
 use kiln::{LoadModel, LoadWeights, Model};
 
 use super::run;
@@ -13,7 +13,7 @@ use crate::error::Error;
 
 /// A built-in network.
 pub struct Known {
-    /// Its name: that of its function in [`kiln::models`].
+    /// Its name: the path of its function in [`kiln::models`].
     pub name: &'static str,
     /// The default shape of its images, and the default number of classes.
     pub input_shape: [usize; 3],
@@ -34,7 +34,7 @@ pub struct Backbone {
 }
 
 /// All built-in networks.
-pub static KNOWN: [Known; 8] = [
+pub static KNOWN: [Known; 11] = [
     Known {
         name: "lenet",
         input_shape: [28, 28, 1],
@@ -98,6 +98,30 @@ pub static KNOWN: [Known; 8] = [
         data: None,
         build: |shape, classes| models::efficientnet_b0(shape, Top::Classes(classes)),
         backbone: Some(Backbone { preprocessing: None, build: models::efficientnet_b0 }),
+    },
+    Known {
+        name: "torchvision/resnet50",
+        input_shape: [224, 224, 3],
+        classes: 1000,
+        data: None,
+        build: |shape, classes| torchvision::resnet50(shape, Top::Classes(classes)),
+        backbone: Some(Backbone { preprocessing: Some(Preprocessing::Torch), build: torchvision::resnet50 }),
+    },
+    Known {
+        name: "torchvision/mobilenet_v2",
+        input_shape: [224, 224, 3],
+        classes: 1000,
+        data: None,
+        build: |shape, classes| torchvision::mobilenet_v2(shape, Top::Classes(classes)),
+        backbone: Some(Backbone { preprocessing: Some(Preprocessing::Torch), build: torchvision::mobilenet_v2 }),
+    },
+    Known {
+        name: "torchvision/efficientnet_b0",
+        input_shape: [224, 224, 3],
+        classes: 1000,
+        data: None,
+        build: |shape, classes| torchvision::efficientnet_b0(shape, Top::Classes(classes)),
+        backbone: Some(Backbone { preprocessing: Some(Preprocessing::Torch), build: torchvision::efficientnet_b0 }),
     },
 ];
 

@@ -23,7 +23,8 @@ use crate::tensors;
 /// Pictures (PNG, JPEG, GIF, BMP, WebP) are resized to the network's input, without keeping the aspect ratio, and
 /// scaled and standardized as in training (recorded in run.json). For a network without a run.json, they are resized to
 /// the nearest pixel, as by Keras' load_img, and divided by 255 unless the network scales them itself. The
-/// backbones vgg16, inception_v3, resnet50, mobilenet_v2 and efficientnet_b0 predict the classes of ImageNet, with
+/// backbones vgg16, inception_v3, resnet50, mobilenet_v2 and efficientnet_b0, and torchvision/resnet50,
+/// torchvision/mobilenet_v2 and torchvision/efficientnet_b0, predict the classes of ImageNet, with
 /// pretrained weights.
 ///
 /// If a picture cannot be read, or its prediction is not finite, the others are still shown, and the exit status is 1.

@@ -15,7 +15,8 @@ Examples:
   kiln summary some/model.json      # as written by Keras' to_json
   kiln summary resnet50.keras")]
 pub struct Arguments {
-    /// The network: lenet, cifar10_simple, cifar10_deep, vgg16, inception_v3, resnet50, mobilenet_v2, efficientnet_b0, the output folder of `kiln train`, a model.json,
+    /// The network: lenet, cifar10_simple, cifar10_deep, vgg16, inception_v3, resnet50, mobilenet_v2, efficientnet_b0,
+    /// or torchvision/ before one of the last three, the output folder of `kiln train`, a model.json,
     /// or a .keras, .h5 or .onnx file of a whole model.
     model: String,
 }

@@ -1,9 +1,11 @@
 use kiln_graph::{Error, Result, Shape, Tensor, TensorType};
-use kiln_ops::{Concatenate, Conv2d, Dilation, Padding, Split};
+use kiln_ops::{Concatenate, Conv2d, Dilation, ImagePadding, Padding, Split};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::convolution::{Depthwise, at_least_1, effective, grid, one, ones, strides_or_dilation, valid};
+use super::convolution::{
+    Depthwise, at_least_1, effective, grid, image_and_padding, one, ones, strides_or_dilation, valid,
+};
 use super::dense::yes;
 use super::saved::{Saved, padding, pair};
 use super::{Activation, BuildError, Call, Constraint, Initializer, Layer, Regularizer, Variable};
@@ -146,6 +148,8 @@ impl Conv2D {
             let depthwise = Depthwise { strides, padding, dilation };
             depthwise.apply(call, size, inputs[0], inputs[1], inputs.get(2).copied())?
         } else if dilation == ones() {
+            let (image, padding) = image_and_padding(call, inputs[0], size, padding);
+            let inputs = [&[image], &inputs[1..]].concat();
             self.in_groups(call, &inputs, strides, padding)?
         } else {
             self.in_grids(call, inputs, dilation)?
@@ -159,7 +163,7 @@ impl Conv2D {
         call: &mut Call<'_>,
         inputs: &[Tensor],
         strides: [usize; 2],
-        padding: Padding,
+        padding: ImagePadding,
     ) -> Result<Tensor> {
         let op = Conv2d { strides, padding, bias: self.use_bias };
         if self.groups == 1 {
@@ -183,7 +187,7 @@ impl Conv2D {
             return Err(Error::inputs("conv2d", expected, &[TensorType::f32(shape)]));
         };
         inputs[0] = call.add(grids.split_image(), &inputs[..1])?;
-        let y = self.in_groups(call, &inputs, ones(), valid())?;
+        let y = self.in_groups(call, &inputs, ones(), valid().into())?;
         call.add(grids.join_result(), &[y])
     }
 }

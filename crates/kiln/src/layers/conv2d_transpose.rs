@@ -218,11 +218,11 @@ impl Layer for Conv2DTranspose {
         let image = self.grid(&call.shape(inputs[0]).sample()).map_err(|_| wrong())?;
         let image = [image[0], image[1]];
         let y = if dilation == ones() {
-            call.add(Conv2dTranspose { strides: self.strides, padding: self.padding, image, bias }, &inputs)?
+            call.add(Conv2dTranspose { strides: self.strides, padding: self.padding.into(), image, bias }, &inputs)?
         } else {
             let grids = Dilation::new(image, size, dilation, self.padding).ok_or_else(wrong)?;
             inputs[0] = call.add(grids.split_result(), &inputs[..1])?;
-            let op = Conv2dTranspose { strides: ones(), padding: valid(), image: grids.grid(), bias };
+            let op = Conv2dTranspose { strides: ones(), padding: valid().into(), image: grids.grid(), bias };
             let y = call.add(op, &inputs)?;
             call.add(grids.join_image(), &[y])?
         };

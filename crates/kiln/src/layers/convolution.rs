@@ -1,7 +1,9 @@
 //! What convolutional layers share: their defaults, the grid of their windows, and depthwise convolutions.
 
+use std::any::Any;
+
 use kiln_graph::{Result, Shape, Tensor};
-use kiln_ops::{DepthwiseConv2d, Padding, RepeatChannels};
+use kiln_ops::{DepthwiseConv2d, ImagePadding, Padding, RepeatChannels, ZeroPad2d};
 use serde_json::{Map, Value};
 
 use super::{BuildError, Call, window_grid};
@@ -69,6 +71,24 @@ pub(super) fn effective(size: [usize; 2], dilation: [usize; 2]) -> [usize; 2] {
     [0, 1].map(|axis| if size[axis] == 1 { 1 } else { dilation[axis] })
 }
 
+/// The image and the padding of a convolution of `x` with a window of this extent. If `x` was padded by a layer of its own, the
+/// convolution pads the image itself, so that no padded copy of it is needed.
+pub(super) fn image_and_padding(
+    call: &Call<'_>,
+    x: Tensor,
+    extent: [usize; 2],
+    padding: Padding,
+) -> (Tensor, ImagePadding) {
+    let padded = || {
+        let node = call.graph.nodes().iter().rev().find(|node| node.outputs == [x])?;
+        let pad: &ZeroPad2d = (&*node.op as &dyn Any).downcast_ref()?;
+        let fits = [0, 1].iter().all(|&axis| pad.padding[axis].iter().all(|&pixels| pixels < extent[axis]));
+        fits.then_some((node.inputs[0], ImagePadding::Pixels(pad.padding)))
+    };
+    let padded = if padding == Padding::Valid { padded() } else { None };
+    padded.unwrap_or((x, padding.into()))
+}
+
 /// The geometry of a depthwise convolution.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Depthwise {
@@ -96,6 +116,8 @@ impl Depthwise {
         let filters = call.shape(kernel).elements() / (size[0] * size[1]).max(1);
         let kernel = call.reshape(kernel, [size[0], size[1], filters, 1])?;
         let times = filters / channels;
+        let extent = [0, 1].map(|axis| size[axis].saturating_sub(1) * dilation[axis] + 1);
+        let (x, padding) = image_and_padding(call, x, extent, padding);
         let x = if times > 1 { call.add(RepeatChannels { times }, &[x])? } else { x };
         let op = DepthwiseConv2d { strides, padding, dilation, bias: bias.is_some() };
         let inputs: Vec<Tensor> = [x, kernel].into_iter().chain(bias).collect();

@@ -47,8 +47,14 @@ impl ReLU {
     }
 
     pub(crate) fn apply(self, call: &mut Call<'_>, x: Tensor) -> Result<Tensor> {
-        if self == ReLU::default() {
-            return call.add(Activation { function: Function::Relu }, &[x]);
+        // Kernels of other ops can compute these at once.
+        let function = match self {
+            _ if self == ReLU::default() => Some(Function::Relu),
+            _ if self == ReLU::default().max_value(6.0) => Some(Function::Relu6),
+            _ => None,
+        };
+        if let Some(function) = function {
+            return call.add(Activation { function }, &[x]);
         }
         let max_value = self.max_value.map_or(f32::INFINITY, |max_value| max_value as f32);
         let [threshold, negative_slope] = [self.threshold, self.negative_slope].map(|value| value as f32);

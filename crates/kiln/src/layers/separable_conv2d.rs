@@ -196,7 +196,7 @@ impl Layer for SeparableConv2D {
         let (x, variables) = (call.input(), call.variables().to_vec());
         let depthwise = Depthwise { strides: self.strides, padding: self.padding, dilation: self.dilation_rate };
         let z = depthwise.apply(call, self.kernel_size, x, variables[0], None)?;
-        let pointwise = Conv2d { strides: ones(), padding: valid(), bias: self.use_bias };
+        let pointwise = Conv2d { strides: ones(), padding: valid().into(), bias: self.use_bias };
         let y = call.add(pointwise, &[&[z], &variables[1..]].concat())?;
         self.activation.apply(call, y)
     }

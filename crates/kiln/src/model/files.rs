@@ -91,9 +91,11 @@ impl Model {
     /// Loads all weights from a file in one of these formats:
     ///
     /// - safetensors files with keys `layer/variable` and Keras' layouts, written by [`Model::save_weights`];
-    /// - safetensors files of torchvision's and timm's VGG16 and InceptionV3, and with the feature `hdf5` PyTorch's `.pth`
-    ///   and `.pt` files of their state dicts, for models whose layers have Keras' names. No object in a `.pth` file is
-    ///   executed; those that are not part of a state dict are errors.
+    /// - PyTorch's state dicts, as safetensors files or with the feature `hdf5` as `.pth` and `.pt` files: those of
+    ///   torchvision's and timm's VGG16 and InceptionV3 for models whose layers have Keras' names, of the networks of
+    ///   [`models::torchvision`](crate::models::torchvision), and of any model whose layers have the names of PyTorch's
+    ///   modules (`layer1.0.conv1`). No object in a `.pth` file is executed; those that are not part of a state dict are
+    ///   errors.
     ///   If the file has a batch normalization factor that the model's layer lacks, it is multiplied into the preceding
     ///   kernel, which is equivalent in inference and for frozen layers;
     /// - with the feature `hdf5`, the `.h5` files of Keras 1 and 2, of weights or whole models, and the `.weights.h5` and

@@ -11,7 +11,7 @@ use crate::{Model, Node};
 
 /// The filters, the number of blocks and the first stride of the stages; their blocks expand channels by 6, that of the first
 /// stage by 1.
-const STAGES: [(usize, usize, usize); 7] =
+pub(crate) const STAGES: [(usize, usize, usize); 7] =
     [(16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1)];
 
 /// MobileNetV2 of width 1: a 3 x 3 convolution, 17 blocks that expand the channels, convolve each by itself and project them

@@ -5,6 +5,7 @@ mod imagenet;
 mod inception_v3;
 mod mobilenet_v2;
 mod resnet50;
+pub mod torchvision;
 mod vgg16;
 
 use kiln_graph::Shape;
@@ -12,9 +13,11 @@ use kiln_graph::Shape;
 use crate::layers::{Activation, Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D, Padding};
 use crate::{Model, Node, Sequential};
 
+pub(crate) use efficientnet_b0::STAGES as EFFICIENTNET_B0_STAGES;
 pub use efficientnet_b0::efficientnet_b0;
 pub use imagenet::{DecodedPrediction, decode_predictions, imagenet_class_names};
 pub use inception_v3::inception_v3;
+pub(crate) use mobilenet_v2::STAGES as MOBILENET_V2_STAGES;
 pub use mobilenet_v2::mobilenet_v2;
 pub use resnet50::resnet50;
 pub use vgg16::vgg16;
@@ -146,7 +149,7 @@ mod tests {
     fn networks_have_the_parameters_that_their_documentation_states() {
         let cifar = [32, 32, 3];
         let [vgg, inception] = [[224, 224, 3], [299, 299, 3]];
-        let networks: [(Model, usize); 13] = [
+        let networks: [(Model, usize); 19] = [
             (lenet([28, 28, 1], 10), 1_256_080),
             (cifar10_simple(cifar, 10), 4_200_842),
             (cifar10_deep(cifar, 10), 1_676_842),
@@ -158,6 +161,12 @@ mod tests {
             (resnet50(vgg, Top::IMAGENET), 25_636_712),
             (mobilenet_v2(vgg, Top::None), 2_257_984),
             (mobilenet_v2(vgg, Top::IMAGENET), 3_538_984),
+            (torchvision::resnet50(vgg, Top::None), 23_561_152),
+            (torchvision::resnet50(vgg, Top::IMAGENET), 25_610_152),
+            (torchvision::mobilenet_v2(vgg, Top::None), 2_257_984),
+            (torchvision::mobilenet_v2(vgg, Top::IMAGENET), 3_538_984),
+            (torchvision::efficientnet_b0(vgg, Top::None), 4_049_564),
+            (torchvision::efficientnet_b0(vgg, Top::IMAGENET), 5_330_564),
             (efficientnet_b0(vgg, Top::None), 4_049_571),
             (efficientnet_b0(vgg, Top::IMAGENET), 5_330_571),
         ];

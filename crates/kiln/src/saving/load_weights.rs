@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
+use super::torch_names;
 use super::weight_file::{Candidate, WeightFile};
 use crate::network::Network;
 use crate::{Result, WeightsError};
@@ -61,6 +62,7 @@ struct Choice<'a> {
 }
 
 fn choose<'a>(network: &Network, source: &str, given: &'a [Candidate], options: LoadWeights) -> Result<Choice<'a>> {
+    let of_torchvision = torch_names::hint(given);
     let mut given: BTreeMap<(&str, &str), &Candidate> =
         given.iter().map(|candidate| (layer_and_variable(&candidate.name), candidate)).collect();
     let in_file: HashSet<&str> = given.keys().map(|&(layer, _)| layer).collect();
@@ -124,6 +126,8 @@ fn choose<'a>(network: &Network, source: &str, given: &'a [Candidate], options: 
         .filter(|(layers, ..)| !layers.is_empty())
         .map(|(layers, who, option)| format!("{who} {}; {option}", layers.join(", ")))
         .collect();
+    } else {
+        error.hints.extend(of_torchvision);
     }
     Err(error.into())
 }

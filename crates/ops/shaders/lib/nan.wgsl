@@ -38,7 +38,18 @@ fn relu_or_nan(v: Value) -> Value {
     return select(v, Value(), bitcast<Bits>(v) <= Bits(MINUS_INFINITE));
 }
 
+// min(max(v, 0), 6)
+fn relu6_or_nan(v: Value) -> Value {
+    return unless_nan(clamp(v, Value(), Value(6.0)), v);
+}
+
 // v where the gate is above 0, else 0.
 fn gated_or_nan(v: Value, gate: Value) -> Value {
     return unless_any_nan(select(Value(), v, gate > Value()), max(magnitude(v), magnitude(gate)));
+}
+
+// v where the gate is above 0 and below 6, else 0.
+fn gated6_or_nan(v: Value, gate: Value) -> Value {
+    let passes = (gate > Value()) & (gate < Value(6.0));
+    return unless_any_nan(select(Value(), v, passes), max(magnitude(v), magnitude(gate)));
 }

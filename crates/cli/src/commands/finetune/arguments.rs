@@ -28,7 +28,8 @@ Examples:
 
 The --data folder has the folders train and test, each with a folder of images per class.")]
 pub struct Arguments {
-    /// vgg16, inception_v3, resnet50, mobilenet_v2 or efficientnet_b0.
+    /// vgg16, inception_v3, resnet50, mobilenet_v2, efficientnet_b0, or torchvision/ before one of the last three for
+    /// weights trained in PyTorch.
     pub model: String,
     /// The backbone's weights; those of the classifier layers may be missing.
     #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]")]

@@ -33,7 +33,8 @@ Examples:
   kiln profile vgg16 --batch-size 4 --device nvidia
   kiln profile model.json --loss mean_squared_error --out profiles/mine")]
 pub struct Arguments {
-    /// A network that Kiln knows (lenet, cifar10_simple, cifar10_deep, vgg16, inception_v3, resnet50, mobilenet_v2, efficientnet_b0), a folder that `kiln train` left,
+    /// A network that Kiln knows (lenet, cifar10_simple, cifar10_deep, vgg16, inception_v3, resnet50, mobilenet_v2, efficientnet_b0,
+    /// or torchvision/ before one of the last three), a folder that `kiln train` left,
     /// or a model.json.
     model: String,
     /// The batch size [default: 128, or 8 if a sample has more than 10,000 values].
