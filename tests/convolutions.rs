@@ -2,7 +2,10 @@
 
 use kiln::data::{Dataset, Labels};
 use kiln::graph::{Array, Limits};
-use kiln::layers::{Activation, Conv2D, Conv2DTranspose, DepthwiseConv2D, Named, Padding, SeparableConv2D};
+use kiln::layers::{
+    Activation, BatchNormalization, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, GlobalAveragePooling2D, Layer, Named,
+    Padding, ReLU, SeparableConv2D, ZeroPadding2D,
+};
 use kiln::losses::MeanSquaredError;
 use kiln::optimizers::SGD;
 use kiln::{Compile, Fit, Model, Sequential};
@@ -67,9 +70,16 @@ fn a_step_of_each_convolution_is_that_of_keras() {
 
 /// The kernels of a prediction by a layer.
 fn kernels(layer: impl Into<Named>) -> Vec<&'static str> {
+    kernels_of([layer.into()])
+}
+
+/// The kernels of a prediction by some layers.
+fn kernels_of<const N: usize>(layers: [Named; N]) -> Vec<&'static str> {
     let (recorder, device) = Recorder::device(Limits::WEBGPU);
     let mut model = Sequential::new([8, 8, 4]);
-    model.add(layer);
+    for layer in layers {
+        model.add(layer);
+    }
     model.compile(&device, Compile { loss: MeanSquaredError.into(), ..Compile::default() }).unwrap();
     model.predict_values(vec![0.0; 8 * 8 * 4]).unwrap();
     recorder.plans()[0].calls.iter().map(|call| call.kernel.name).collect()
@@ -82,6 +92,47 @@ fn bias_and_rectifier_need_no_pass_of_their_own() {
     let same = Conv2DTranspose::new(4, [3, 3]).padding(Padding::Same).activation(Activation::Relu);
     let names = kernels(same);
     assert!(names.iter().all(|name| !name.starts_with("activation") && !name.starts_with("sum")), "{names:?}");
+}
+
+#[test]
+fn padding_normalization_and_relu6_need_no_pass_of_their_own() {
+    let names = kernels_of([
+        ZeroPadding2D::new(1).into(),
+        DepthwiseConv2D::new([3, 3]).strides([2, 2]).into(),
+        BatchNormalization::new().into(),
+        ReLU::new().max_value(6.0).into(),
+    ]);
+    let folded = ["fold_batch_norm.of_weights", "fold_batch_norm.of_bias"];
+    assert_eq!(names, ["gather.floats", folded[0], folded[1], "depthwise_conv2d_quads.forward"]);
+}
+
+#[test]
+fn a_convolution_of_a_padded_image_has_the_bits_of_one_that_pads_it() {
+    let image: Vec<f32> = (0..2 * 8 * 6 * 4).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
+    let convolutions: [fn(usize, Padding) -> Named; 2] = [
+        |stride, padding| Conv2D::new(5, [3, 3]).strides([stride, stride]).padding(padding).named("conv"),
+        |stride, padding| DepthwiseConv2D::new([3, 3]).strides([stride, stride]).padding(padding).named("conv"),
+    ];
+    for (convolution, (stride, padding)) in
+        convolutions.into_iter().flat_map(|conv| [(1, [[1, 1], [1, 1]]), (2, [[0, 1], [0, 1]])].map(|case| (conv, case)))
+    {
+        let trained = |padded: bool| {
+            let mut model = Sequential::new([8, 6, 4]);
+            model.add(Conv2D::new(4, [1, 1]));
+            if padded {
+                model.add(ZeroPadding2D::new(padding)).add(convolution(stride, Padding::Valid));
+            } else {
+                model.add(convolution(stride, Padding::Same));
+            }
+            model.add(GlobalAveragePooling2D::new()).add(Dense::new(2));
+            model.compile(device(), Compile { loss: MeanSquaredError.into(), ..Compile::default() }).unwrap();
+            let labels = Labels::values(vec![1.0, -1.0, 0.5, 0.0], 2);
+            model.fit(&Dataset::from_f32([8, 6, 4], image.clone(), labels).unwrap(), Fit::default()).unwrap();
+            let weights = model.get_weights().unwrap().into_iter().flat_map(|weight| weight.values);
+            weights.map(f32::to_bits).collect::<Vec<u32>>()
+        };
+        assert_eq!(trained(true), trained(false), "stride {stride}");
+    }
 }
 
 #[test]
