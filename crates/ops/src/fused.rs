@@ -198,7 +198,7 @@ fn rectifier(number: usize) -> Rectifier {
 fn both<O: HasEpilogue>(name: &str, op: O, inputs: &[Array], rectifier: Rectifier) -> Vec<Case> {
     let types: Vec<TensorType> = inputs.iter().map(|input| input.ty.clone()).collect();
     let gates = op.infer(&types).unwrap_or_default().into_iter().map(|ty| {
-        let mut gates = scaled(&Array::random(ty.shape, 9));
+        let mut gates = times(&Array::random(ty.shape, 9), 8.0);
         gates.data.iter_mut().step_by(5).for_each(|gate| *gate = 0.0);
         gates.data.iter_mut().step_by(7).for_each(|gate| *gate = 6.0);
         gates
@@ -209,16 +209,18 @@ fn both<O: HasEpilogue>(name: &str, op: O, inputs: &[Array], rectifier: Rectifie
     vec![activation, Case::new(format!("{name}, {} gradient", rectifier.function().name()), gradient, inputs)]
 }
 
-/// An op on these inputs, of which the first is scaled to results below 0 and above 6, followed by a rectifier.
+/// An op on these inputs, of which the first is scaled so that results reach 8 or -8, followed by a rectifier.
 fn behind_activation<O: HasEpilogue>(name: &str, op: O, inputs: &[Array], rectifier: Rectifier) -> Case {
-    let inputs = inputs.iter().enumerate().map(|(at, input)| if at == 0 { scaled(input) } else { input.clone() });
+    let results = op.reference(&inputs.iter().collect::<Vec<_>>(), &Step::default());
+    let largest = results.iter().take(1).flat_map(|y| &y.data).fold(0.0f64, |largest, value| largest.max(value.abs()));
+    let factor = if largest > 0.0 { 8.0 / largest } else { 1.0 };
+    let inputs = inputs.iter().enumerate().map(|(at, x)| if at == 0 { times(x, factor) } else { x.clone() });
     let behind = Behind::Activation(rectifier);
     Case::new(format!("{name}, {}", rectifier.function().name()), Fused { op, behind }, inputs.collect())
 }
 
-/// Values of up to 8 instead of 1.
-fn scaled(values: &Array) -> Array {
-    Array { data: values.data.iter().map(|value| 8.0 * value).collect(), ..values.clone() }
+fn times(values: &Array, factor: f64) -> Array {
+    Array { data: values.data.iter().map(|value| (factor * value) as f32 as f64).collect(), ..values.clone() }
 }
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -86,9 +86,9 @@ impl Special {
     }
 
     /// Whether NaN is allowed in place of another value: some kernels of convolutions multiply infinity by the zeros
-    /// around an image.
+    /// around an image, and an infinite factor of batch normalization multiplies weights of both signs.
     fn may_be_nan(&self) -> bool {
-        !self.value.is_finite() && self.op.starts_with("conv2d")
+        !self.value.is_finite() && self.op.contains("conv2d")
     }
 }
 

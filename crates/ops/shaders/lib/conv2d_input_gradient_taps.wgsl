@@ -7,9 +7,13 @@ fn neighbours() -> u32 {
     return 1u;
 }
 
-// An input pixel in the padded image, and the first pixel of its image in dy.
-fn locate(pixel: u32) -> vec3i {
-    let at = place(pixel, height, width);
+// The rows and columns of the pixels of a call.
+fn grid() -> vec2u {
+    return vec2u(height, width);
+}
+
+// An input pixel in the padded image, and the first pixel of its image in dy, for a position in the grid.
+fn window_at(at: vec3u) -> vec3i {
     return vec3i(i32(at.y + pad_top), i32(at.z + pad_left), i32(at.x * out_height * out_width));
 }
 

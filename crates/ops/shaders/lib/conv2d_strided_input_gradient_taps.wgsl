@@ -1,17 +1,20 @@
 // The taps of the gradient of a convolution with strides with respect to its input: source = dy, weights = the kernel as
 // [R, S, K, C], result = dx. A call computes the pixels with the same offset modulo the strides, which have the same taps.
 
-// The position (n, y, x) in dx of a pixel of the call.
-fn place_of(pixel: u32) -> vec3u {
+// The rows and columns of the pixels of a call.
+fn grid() -> vec2u {
     let stride = vec2u(stride_y, stride_x);
-    let phase = vec2u(params.phase_y, params.phase_x);
-    let counts = (vec2u(height, width) + stride - 1u - phase) / stride;
-    let at = place(pixel, counts.x, counts.y);
-    return vec3u(at.x, at.yz * stride + phase);
+    return (vec2u(height, width) + stride - 1u - vec2u(params.phase_y, params.phase_x)) / stride;
+}
+
+// The position (n, y, x) in dx of a position in the grid.
+fn in_image(at: vec3u) -> vec3u {
+    return vec3u(at.x, at.yz * vec2u(stride_y, stride_x) + vec2u(params.phase_y, params.phase_x));
 }
 
 fn result_pixel(pixel: u32) -> u32 {
-    let at = place_of(pixel);
+    let size = grid();
+    let at = in_image(place(pixel, size.x, size.y));
     return (at.x * height + at.y) * width + at.z;
 }
 
@@ -33,9 +36,9 @@ fn neighbours() -> u32 {
     return 1u;
 }
 
-// An input pixel in the padded image, and the first pixel of its image in dy.
-fn locate(pixel: u32) -> vec3i {
-    let at = place_of(pixel);
+// An input pixel in the padded image, and the first pixel of its image in dy, for a position in the grid.
+fn window_at(position: vec3u) -> vec3i {
+    let at = in_image(position);
     return vec3i(i32(at.y + pad_top), i32(at.z + pad_left), i32(at.x * out_height * out_width));
 }
 

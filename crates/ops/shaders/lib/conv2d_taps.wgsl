@@ -6,9 +6,13 @@ fn neighbours() -> u32 {
     return window_width;
 }
 
-// The top left corner of an output pixel's window, and its index in x.
-fn locate(pixel: u32) -> vec3i {
-    let out = place(pixel, out_height, out_width);
+// The rows and columns of the pixels of a call.
+fn grid() -> vec2u {
+    return vec2u(out_height, out_width);
+}
+
+// The top left corner of an output pixel's window, and its index in x, for a position in the grid.
+fn window_at(out: vec3u) -> vec3i {
     let y = i32(out.y * stride_y) - i32(pad_top);
     let x = i32(out.z * stride_x) - i32(pad_left);
     return vec3i(y, x, ((i32(out.x * height) + y) * i32(width) + x) * i32(depth));

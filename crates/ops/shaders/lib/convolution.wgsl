@@ -24,6 +24,12 @@ struct Params {
 @group(0) @binding(5) var<uniform> params: Params;
 @group(0) @binding(6) var<storage, read> weights4: array<vec4f>;    // [R, S, inner, K / 4], K padded to a multiple of 4
 
+// What `window_at` returns for a pixel of the call.
+fn locate(pixel: u32) -> vec3i {
+    let size = grid();
+    return window_at(place(pixel, size.x, size.y));
+}
+
 // Four columns of the bias.
 fn bias_quad(column: u32) -> vec4f {
     if has_bias {
