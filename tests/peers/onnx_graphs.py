@@ -104,6 +104,8 @@ for op in ["MaxPool", "AveragePool"]:
     record(f"{op}, rounded up", [(op, "x", "y", {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1})], {"x": (2, 6, 7)})
     record(f"{op}, rounded up to a window in the padding", [(op, "x", "y", {"kernel_shape": [3, 3], "strides": [3, 3], "pads": [1, 1, 1, 1], "ceil_mode": 1})],
            {"x": (2, 5, 5)})
+record("AveragePool, rounded up to a window in the padding, padding counts",
+       [("AveragePool", "x", "y", {"kernel_shape": [3, 3], "strides": [3, 3], "pads": [1, 1, 1, 1], "ceil_mode": 1, "count_include_pad": 1})], {"x": (2, 2, 2)})
 record("MaxPool of values above 0, rounded up", [("Relu", "x", "a", {}), ("MaxPool", "a", "y", {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1], "ceil_mode": 1})],
        {"x": (2, 6, 7)})
 record("GlobalAveragePool of sequences", [("Conv", "x w", "a", {}), ("GlobalAveragePool", "a", "y", {})], {"x": (4, 6)}, {"w": normal(3, 4, 3)}, sequences=True)

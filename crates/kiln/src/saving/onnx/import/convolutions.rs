@@ -4,8 +4,8 @@ use super::super::export::same_pads;
 use super::batch::Batch;
 use super::constant::Constant;
 use super::node::Node;
-use super::{Importer, Result, layer_name};
 use super::space::{NO_SIDES, Space, pads, sides};
+use super::{Importer, Result, layer_name};
 use crate::layers::{Conv1D, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, Padding, SequencePadding};
 
 /// The extents of a kernel `[K, C, ...]`, which the attribute repeats.

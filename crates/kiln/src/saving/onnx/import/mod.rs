@@ -22,7 +22,7 @@ use std::collections::{HashMap, HashSet};
 
 use kiln_graph::Shape;
 
-use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
+use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::layers::{self, Layer};
 use crate::network::Node as LayerNode;
 use crate::weights::Weight;
@@ -128,6 +128,11 @@ pub(super) fn import(message: ModelProto, input_shape: Option<&Shape>) -> Result
         let first = Batch { node, axes: input.axes, is_positive: false, flat: None };
         values.insert(input.name, Value::Batch(first));
     }
+    let end = |output: &ValueInfoProto| {
+        let (name, op_type) = (output.name.clone(), "output".to_owned());
+        NodeProto { name, op_type, ..NodeProto::default() }
+    };
+    let ends: Vec<NodeProto> = graph.output.iter().map(end).collect();
     let mut importer = Importer {
         graph,
         model,
@@ -143,7 +148,7 @@ pub(super) fn import(message: ModelProto, input_shape: Option<&Shape>) -> Result
     };
     importer.nodes()?;
     let kept = Kept { images: !is_own, sequences: !is_own && has_channels_last };
-    importer.finish(kept)
+    importer.finish(&ends, kept)
 }
 
 /// Which outputs keep Kiln's order of axes, the channels last.
@@ -439,13 +444,11 @@ impl<'a> Importer<'a> {
         Ok(output)
     }
 
-    /// The model with its weights and the graph's outputs.
-    fn finish(mut self, kept: Kept) -> Result<Model> {
-        let (graph, mut outputs) = (self.graph, Vec::new());
-        for output in &graph.output {
-            // Stands in for a node in errors and names.
-            let end = NodeProto { name: output.name.clone(), op_type: "output".to_owned(), ..NodeProto::default() };
-            outputs.push(self.output(&Node::new(&end, self.opset, self.batch), kept)?);
+    /// The model with its weights and the graph's outputs, for which nodes stand in.
+    fn finish(mut self, ends: &'a [NodeProto], kept: Kept) -> Result<Model> {
+        let mut outputs = Vec::new();
+        for end in ends {
+            outputs.push(self.output(&Node::new(end, self.opset, self.batch), kept)?);
         }
         let mut model = self.model;
         model.set_output(outputs)?;

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use super::super::proto::{
-    ATTRIBUTE_FLOAT, ATTRIBUTE_FLOATS, ATTRIBUTE_INT, ATTRIBUTE_INTS, ATTRIBUTE_STRING, ATTRIBUTE_TENSOR, AttributeProto,
-    BOOL, DOUBLE, FLOAT, FLOAT16, INT32, INT64, NodeProto,
+    ATTRIBUTE_FLOAT, ATTRIBUTE_FLOATS, ATTRIBUTE_INT, ATTRIBUTE_INTS, ATTRIBUTE_STRING, ATTRIBUTE_TENSOR,
+    AttributeProto, BOOL, DOUBLE, FLOAT, FLOAT16, INT32, INT64, NodeProto,
 };
 use super::constant::{BATCH, Constant, shown};
 

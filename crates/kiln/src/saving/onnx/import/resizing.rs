@@ -81,6 +81,10 @@ fn interpolation(node: &Node<'_>, axes: [(usize, (usize, f64)); 2]) -> Result<In
     let rounding = node.string("nearest_mode").unwrap_or(if is_old { "floor" } else { "round_prefer_floor" });
     let place = |at: usize, extent: usize, (size, scale): (usize, f64)| match coordinates {
         "half_pixel" => Some((at as f64 + 0.5) / scale - 0.5),
+        "half_pixel_symmetric" => {
+            let cut_off = 1.0 - size as f64 / (extent as f64 * scale);
+            Some((at as f64 + 0.5) / scale - 0.5 + extent as f64 / 2.0 * cut_off)
+        }
         "pytorch_half_pixel" => Some(if size > 1 { (at as f64 + 0.5) / scale - 0.5 } else { 0.0 }),
         "asymmetric" => Some(at as f64 / scale),
         "align_corners" if size > 1 => Some(at as f64 * (extent - 1) as f64 / (size - 1) as f64),
