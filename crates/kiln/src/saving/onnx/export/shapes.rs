@@ -109,7 +109,8 @@ pub(super) fn resize(
     Ok(Value { sample: output.to_vec(), ..y })
 }
 
-/// A factor of an image's extent that has the given result, and if the nearest pixels are copied, copies Kiln's.
+/// A factor of an image's extent that has the given result in 32-bit floats, as in runtimes, and if the nearest pixels are
+/// copied, copies Kiln's. If possible it also has the result in 64-bit floats, as in ONNX' inference of shapes.
 fn scale(extent: usize, output: usize, is_nearest: bool) -> Option<f32> {
     let middle = output as f32 / extent as f32;
     let is_exact = |scale: &f32| {
@@ -119,5 +120,25 @@ fn scale(extent: usize, output: usize, is_nearest: bool) -> Option<f32> {
         };
         (extent as f32 * scale).floor() as usize == output && (!is_nearest || (0..output).all(copies))
     };
-    [middle, middle.next_up(), middle.next_down(), middle.next_up().next_up()].into_iter().find(is_exact)
+    let is_inferred = |scale: &f32| (extent as f64 * f64::from(*scale)).floor() as usize == output;
+    let candidates = [middle, middle.next_up(), middle.next_down(), middle.next_up().next_up()];
+    let mut exact: Vec<f32> = candidates.into_iter().filter(is_exact).collect();
+    exact.sort_by_key(|scale| !is_inferred(scale));
+    exact.first().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn scales_of_images_have_the_size_in_both_precisions() {
+        for (extent, output) in (1..64).flat_map(|extent| (1..64).map(move |output| (extent, output))) {
+            let scale = scale(extent, output, false).unwrap();
+            assert_eq!((extent as f32 * scale).floor() as usize, output, "{output} of {extent}");
+            assert_eq!((extent as f64 * f64::from(scale)).floor() as usize, output, "{output} of {extent}");
+        }
+    }
 }
