@@ -28,8 +28,8 @@ impl Model {
     ///
     /// An ONNX file has its weights within. Images get their channels last, also those of inputs and outputs:
     /// `[N, 3, 224, 224]` in the file is `[224, 224, 3]`. So do sequences, if a convolution, pooling or normalization reads the
-    /// input. An output that is computed along another axis, or from inputs of other ranks, has the order of the file. Inputs
-    /// that no output depends on are left out. Layers are named after their weights (`layer1.0.conv1`) or nodes. Weights that
+    /// input. An output that is computed along another axis has the order of the file, and so have sequences if no input is
+    /// one. Inputs that no output depends on are left out. Layers are named after their weights (`layer1.0.conv1`) or nodes. Weights that
     /// several nodes share become weights of several layers. An operator, attribute or constant that no layer of Kiln's has is
     /// an error that names the node:
     ///
