@@ -1,12 +1,13 @@
-//! ONNX files: graphs that PyTorch has exported (`peers/onnx_fixtures.py`), and Kiln's own, which `peers/onnx_export.py` runs
-//! with onnxruntime.
+//! ONNX files: graphs that PyTorch has exported (`peers/onnx_fixtures.py`), small ones of a few operators (`peers/onnx_graphs.py`),
+//! and Kiln's own, which `peers/onnx_export.py` runs with onnxruntime.
 
 use std::path::{Path, PathBuf};
 
 use kiln::data::{Dataset, Labels};
 use kiln::graph::{Result, Shape, Tensor};
 use kiln::layers::{
-    Activation, BuildError, Call, Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D, Padding, ReLU, UpSampling2D,
+    Activation, BatchNormalization, BuildError, Call, Concatenate, Conv1D, Conv2D, Dense, Dropout, Flatten, GetItem,
+    GlobalAveragePooling2D, Layer, MaxPooling1D, MaxPooling2D, Padding, Permute, ReLU, SequencePadding, UpSampling2D,
 };
 use kiln::losses::MeanSquaredError;
 use kiln::optimizers::SGD;
@@ -79,6 +80,101 @@ fn graphs_of_pytorch_predict_what_onnxruntime_predicts_in_every_format() {
         std::fs::copy(fixture(&format!("{name}.onnx")), &unnamed).unwrap();
         assert_predicts(name, &mut Model::load(&unnamed).unwrap(), &outputs);
     }
+}
+
+/// The predictions of a model, by output, for the values of its inputs.
+fn predictions(model: &mut Model, inputs: Vec<Vec<f32>>) -> Vec<kiln::Predictions> {
+    model.to_device(device()).unwrap();
+    let shapes: Vec<Shape> = model.input_shapes().into_iter().map(|(_, shape)| shape.clone()).collect();
+    assert_eq!(shapes.len(), inputs.len());
+    let parts = shapes.into_iter().zip(inputs).map(|(shape, values)| Dataset::from_f32(shape, values, None).unwrap());
+    let mut parts: Vec<Dataset> = parts.collect();
+    let data = if parts.len() == 1 { parts.remove(0) } else { Dataset::zip(parts).unwrap() };
+    model.predict_outputs(&data).unwrap()
+}
+
+/// Why Kiln refuses the small graphs that have no recorded outputs.
+const REFUSED: [(&str, &str); 24] = [
+    ("Split into other lengths", "split: expected 2 parts of 5, each of 1 or more, found others"),
+    ("Split of the batch", "axis: expected an axis of a sample, found the batch"),
+    ("Slice in steps", "steps: expected adjacent places, at least one, found others"),
+    ("Slice, reversed", "steps: expected adjacent places, at least one, found others"),
+    ("Slice of the batch", "axes: expected axes of a sample, found a part of the batch"),
+    (
+        "Gather of channels in another order",
+        "indices: expected adjacent places along an axis of a sample, found others",
+    ),
+    ("an input as an output", "node `y2` (output): expected a value that depends on the model's input, found another"),
+    ("Gemm with a bias of samples", "expected a bias of 3 values, found [3, 1]"),
+    ("MatMul and an Add of more axes", "expected a number, or one for each of 3 channels, found a constant [1, 1, 3]"),
+    ("Softmax of several axes, old", "axis: expected the last axis, found 1"),
+    ("whole numbers", "expected a tensor of floats, or one that a Cast converts to them, found elements of type 7"),
+    ("Clip with bounds of channels", "input 1: expected a number, found a tensor [2]"),
+    ("Pad with several values", "input 2: expected a number, found a tensor [2]"),
+    ("Dropout with several ratios", "input 1: expected a number, found a tensor [2]"),
+    ("GroupNormalization with -1 groups", "num_groups: expected 1 or more, found -1"),
+    ("GroupNormalization with 0 groups", "num_groups: expected 1 or more, found 0"),
+    ("GroupNormalization with 3 groups", "groups: expected a divisor of the 4 channels, or -1, found 3"),
+    ("BatchNormalization in training, old", "expected one output, as in predictions, found those of training"),
+    ("Squeeze of a single sample", "axes: expected the axes to remove, as the batch has one sample, found none"),
+    ("ConvTranspose with gaps", "auto_pad: expected windows as large as the strides, found SAME_UPPER"),
+    ("Conv of no groups", "group: expected 1 or more, found -1"),
+    ("an attribute of another type", "ceil_mode: expected an attribute of type 2, found type 1"),
+    ("no elements but huge extents", "tensor `e`: expected extents of a tensor, found [0, 1099511627776, 1048576]"),
+    ("a Slice of no elements", "tensor `e`: expected extents of a tensor, found [1099511627776, 0]"),
+];
+
+#[test]
+fn small_graphs_predict_what_onnxruntime_predicts_or_are_refused_by_name() {
+    let outputs = Outputs::of("graphs");
+    let tensors = SafeTensors::deserialize(&outputs.0).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.onnx");
+    let (mut problems, mut refused) = (Vec::new(), 0);
+    let names = tensors.names().into_iter().filter_map(|name| name.strip_suffix("/model")).collect::<Vec<&str>>();
+    for name in names {
+        std::fs::write(&path, tensors.tensor(&format!("{name}/model")).unwrap().data()).unwrap();
+        let all = |kind: char| {
+            let names = (0..).map(move |i| format!("{name}/{kind}{i}"));
+            names.take_while(|name| tensors.tensor(name).is_ok()).collect::<Vec<String>>()
+        };
+        let expected = all('y');
+        let error = Model::load(&path).map(|_| String::new()).unwrap_or_else(|error| error.to_string());
+        if expected.is_empty() {
+            let reason = REFUSED.iter().find(|(refused, _)| *refused == name).map_or("another error", |found| found.1);
+            refused += 1;
+            if !error.contains(reason) {
+                problems.push(format!("{name}: expected {reason}, found {error:?}"));
+            }
+            continue;
+        }
+        if !error.is_empty() {
+            problems.push(format!("{name}: {error}"));
+            continue;
+        }
+        let inputs: Vec<Vec<f32>> = all('x').iter().map(|name| outputs.values(name)).collect();
+        // As it is read, and once more after Kiln has written it.
+        for again in [false, true] {
+            let mut model = Model::load(&path).unwrap();
+            if again {
+                model.save(&path).unwrap();
+                model = Model::load(&path).unwrap();
+            }
+            let found = predictions(&mut model, inputs.clone());
+            assert_eq!(found.len(), expected.len(), "{name}");
+            for (found, expected) in found.iter().zip(&expected) {
+                let shape = tensors.tensor(expected).unwrap().shape().to_vec();
+                let values = outputs.values(expected);
+                if found.shape.to_vec() != shape {
+                    problems.push(format!("{name}: found {}, expected {shape:?}", found.shape));
+                } else if found.values != values && !matches!(difference(&found.values, &values), 0.0..=1e-5) {
+                    problems.push(format!("{name} (again: {again}): {:?}, expected {values:?}", found.values));
+                }
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert_eq!(refused, REFUSED.len());
 }
 
 #[test]
@@ -161,6 +257,61 @@ fn graphs_of_all_layers_predict_what_keras_predicts() {
     // Their constants have values along several axes, or Kiln lacks an operator as a layer.
     let expected = ["activation squareplus", "Normalization of two axes", "Normalization of all axes"];
     assert_eq!(refused, expected);
+}
+
+#[test]
+fn models_of_sequences_parts_and_several_inputs_and_outputs_stay_the_same_in_a_graph() {
+    let padding = [SequencePadding::Valid, SequencePadding::Same, SequencePadding::Causal];
+    let convolution = |padding| Conv1D::new(6, 3).padding(padding).groups(2).activation(Activation::Relu);
+    let mut models: Vec<Model> = Vec::new();
+    for (padding, strides, dilation) in padding.iter().flat_map(|&padding| [(padding, 2, 1), (padding, 1, 2)]) {
+        let mut model = Sequential::new([9, 4]);
+        model.add(convolution(padding).strides(strides).dilation_rate(dilation)).add(MaxPooling1D::new(2));
+        model.add(Conv1D::new(3, 1).use_bias(false)).add(BatchNormalization::new());
+        models.push(model);
+    }
+    for key in [
+        vec![(1..3).into()],
+        vec![(..).into(), (-2..).into(), (1..4).into()],
+        vec![0.into()],
+        vec![(..).into(), (-1).into()],
+        vec![(..).into(), (..).into(), 2.into()],
+        vec![(1..).into(), 0.into(), (..-1).into()],
+        vec![1.into(), 1.into(), 1.into()],
+    ] {
+        let mut model = Sequential::new([5, 4, 2]);
+        model.add(Conv2D::new(5, [2, 2])).add(GetItem::new(key));
+        models.push(model);
+    }
+    // A model's own order of axes stays.
+    for dims in [[3, 1, 2], [2, 3, 1], [1, 3, 2]] {
+        let mut model = Sequential::new([3, 4, 2]);
+        model.add(Conv2D::new(5, [2, 2])).add(Permute::new(dims));
+        models.push(model);
+    }
+    let mut model = Sequential::new([6, 4]);
+    model.add(Conv1D::new(5, 2)).add(Permute::new([2, 1]));
+    models.push(model);
+    let mut model = Model::new([4, 4, 2]);
+    let numbers = model.add_input("numbers", [3]);
+    let image = model.apply(Conv2D::new(4, [3, 3]), model.input());
+    let mean = model.apply(GlobalAveragePooling2D::new(), image);
+    let both = model.apply(Concatenate::new(), [mean, numbers]);
+    let dense = model.apply(Dense::new(2), both);
+    model.set_output([dense, image]).unwrap();
+    models.push(model);
+    for (index, mut model) in models.into_iter().enumerate() {
+        let shapes: Vec<usize> = model.input_shapes().iter().map(|(_, shape)| shape.elements()).collect();
+        let values = |elements: &usize| (0..2 * elements).map(|i| ((i * 7 + index) as f32).sin()).collect();
+        let inputs: Vec<Vec<f32>> = shapes.iter().map(values).collect();
+        let mut read = again(&model);
+        let [expected, found] = [&mut model, &mut read].map(|model| predictions(model, inputs.clone()));
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found.shape, expected.shape, "model {index}");
+            assert_near(&format!("model {index}"), &found.values, &expected.values);
+        }
+    }
 }
 
 #[test]

@@ -109,9 +109,10 @@ def layer_models():
             yield f"{fixture}: {case['name']}", of_case(case, arrays), arrays["x"], arrays["output"]
     draw = np.random.default_rng(5)
 
-    def drawn(name, *behind, shape=(5, 6, 4)):
-        keras.utils.clear_session()
-        model = keras.Sequential([keras.Input(shape), *behind])
+    def drawn(name, *behind, shape=(5, 6, 4), model=None):
+        if model is None:
+            keras.utils.clear_session()
+            model = keras.Sequential([keras.Input(shape), *behind])
         model.set_weights([draw.uniform(0.2, 1, weight.shape) * draw.choice([-1, 1], weight.shape) if "variance" not in weight.path
                            else draw.uniform(0.2, 1, weight.shape) for weight in model.weights])
         x = draw.normal(size=(3, *shape)).astype("float32")
@@ -137,6 +138,15 @@ def layer_models():
         for size, strides in [(2, None), (3, 2), ((1, 3), (3, 1)), (4, 1)]:
             yield drawn(f"MaxPooling2D {padding} {size} {strides}", L.MaxPooling2D(size, strides, padding))
             yield drawn(f"AveragePooling2D {padding} {size} {strides}", L.AveragePooling2D(size, strides, padding))
+    for padding in ["valid", "same", "causal"]:
+        for strides, dilation in [(1, 1), (2, 1), (1, 2)]:
+            options = {"padding": padding, "strides": strides, "dilation_rate": dilation}
+            yield drawn(f"Conv1D {padding} {strides} {dilation}", L.Conv1D(6, 3, groups=2, **options), L.MaxPooling1D(2), shape=(9, 4))
+    keys = [np.s_[:, 0], np.s_[:, -1, 1:3], np.s_[:, :, :, 1:], np.s_[:, 1:-1, 2], np.s_[:, :, :, 0], np.s_[:, 1:, :-2]]
+    for key in keys:
+        keras.utils.clear_session()
+        image = keras.Input((5, 6, 4))
+        yield drawn(f"GetItem {key}", model=keras.Model(image, L.Conv2D(3, 2)(image)[key]))
     yield drawn("Dense on images", L.Conv2D(3, 2), L.Dense(7, activation="softmax"), L.Conv2D(2, 2))
     yield drawn("Flatten and Dense", L.Conv2D(3, 2), L.Flatten(), L.Dense(7))
     yield drawn("Flatten, normalized", L.Conv2D(3, 2), L.Flatten(), L.BatchNormalization(), L.ReLU(), L.Dropout(0.5), L.Dense(7))

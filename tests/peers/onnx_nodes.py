@@ -29,9 +29,11 @@ warnings.filterwarnings("ignore")
 OPERATORS = """Add AveragePool BatchNormalization Cast Celu Clip Concat Conv ConvTranspose Div Dropout Elu Exp Flatten Gelu Gemm
 GlobalAveragePool GlobalMaxPool GroupNormalization HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization
 LeakyRelu LogSoftmax MatMul Max MaxPool Mean Min Mish Mul Neg PRelu Pad ReduceMax ReduceMean Relu Reshape Resize Selu Shrink
-Sigmoid Slice Softmax Softplus Softsign Squeeze Sub Sum Tanh ThresholdedRelu Transpose Unsqueeze Upsample""".split()
+Sigmoid Slice Softmax Softplus Softsign Split Squeeze Sub Sum Tanh ThresholdedRelu Transpose Unsqueeze Upsample""".split()
 ELEMENTWISE = """Celu Clip Elu Exp Gelu HardSigmoid HardSwish LeakyRelu Mish Neg Relu Selu Shrink Sigmoid Softplus Softsign Tanh
 ThresholdedRelu""".split()
+# Kiln has the channels of sequences last that begin with one of these.
+OF_SEQUENCES = "Conv ConvTranspose MaxPool AveragePool BatchNormalization InstanceNormalization GroupNormalization".split()
 HELPERS = ["Constant", "Shape", "Gather"]
 DATA = pathlib.Path(onnx.__file__).parent / "backend" / "test" / "data"
 
@@ -49,8 +51,8 @@ def cases():
             yield f"{folder}/{test.name}", onnx.load(test / "model.onnx"), (read("input"), read("output"))
 
 
-def images_last(x):
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1) if x.ndim == 4 else x)
+def images_last(x, sequences=False):
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1) if x.ndim == 4 or sequences and x.ndim == 3 else x)
 
 
 def outcome(kiln, model, inputs, outputs, folder):
@@ -71,7 +73,9 @@ def outcome(kiln, model, inputs, outputs, folder):
     for name, value in zip(names[1:], inputs[1:]):
         graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
     onnx.save(model, folder / "m.onnx")
-    save_file({"x": images_last(x)}, folder / "x.safetensors")
+    first = [node.op_type for node in graph.node if node.op_type not in [*HELPERS, "Pad"]][:1]
+    sequences = bool(first) and first[0] in OF_SEQUENCES
+    save_file({"x": images_last(x, sequences)}, folder / "x.safetensors")
     (folder / "y.safetensors").unlink(missing_ok=True)
     call = [kiln, "predict", folder / "m.onnx", "--input", folder / "x.safetensors", "--output", folder / "y.safetensors"]
     run = subprocess.run([str(part) for part in call], capture_output=True, text=True, env={"KILN_DEVICE": "cpu", **os.environ})
@@ -79,7 +83,7 @@ def outcome(kiln, model, inputs, outputs, folder):
         problem = run.stderr.strip().splitlines()[0].replace(f"error: {folder}/m.onnx: ", "")
         return ("differ", run.stderr) if "panicked" in run.stderr else ("refused", problem)
     found, expected = load_file(folder / "y.safetensors")["y"], outputs[0]
-    for candidate in [expected, images_last(expected)]:
+    for candidate in [expected, images_last(expected, sequences)]:
         if candidate.shape == found.shape and np.allclose(found, candidate, rtol=1e-3, atol=1e-5):
             return "agree", ""
     return "differ", f"{found.shape}, expected {expected.shape}"

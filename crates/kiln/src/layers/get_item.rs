@@ -82,7 +82,7 @@ impl Item {
         let extent = extent as i64;
         let from_start = |at: i64| if at < 0 { at + extent } else { at };
         let range = match self {
-            Item::Index(index) => from_start(index)..from_start(index) + 1,
+            Item::Index(index) => from_start(index)..from_start(index).saturating_add(1),
             Item::Range { start, stop } => {
                 let clamped = |at: i64| from_start(at).clamp(0, extent);
                 start.map_or(0, clamped)..stop.map_or(extent, clamped)
@@ -100,7 +100,7 @@ impl GetItem {
     }
 
     /// The positions along each axis, and whether it remains.
-    fn positions(&self, input: &[usize]) -> Option<Vec<(Range<usize>, bool)>> {
+    pub(crate) fn positions(&self, input: &[usize]) -> Option<Vec<(Range<usize>, bool)>> {
         let items = self.key.iter().copied().chain(std::iter::repeat(Item::from(..)));
         let along =
             |(&extent, item): (&usize, Item)| Some((item.positions(extent)?, matches!(item, Item::Range { .. })));

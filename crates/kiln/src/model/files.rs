@@ -9,8 +9,8 @@ impl Model {
     /// Saves the model and its weights, in the format that the name ends with:
     ///
     /// - `m.keras`: Keras 3's file, which `keras.models.load_model` opens (with the feature `hdf5`);
-    /// - `m.onnx`: an ONNX graph of operators of version 17 (with the feature `onnx`), whose input and output are named after the
-    ///   model's input and last layer. Both have Kiln's axes, the channels last, and any number of samples. Layers of training
+    /// - `m.onnx`: an ONNX graph of operators of version 17 (with the feature `onnx`), whose inputs and outputs are named after the
+    ///   model's inputs and last layers. They have Kiln's axes, the channels last, and any number of samples. Layers of training
     ///   such as dropout are left out. A custom layer, one that is called as in training, or weights of more than 2 GiB are
     ///   errors;
     /// - otherwise a folder, which is created if missing, with `model.json`, in the format of Keras' `to_json`, and
@@ -26,10 +26,28 @@ impl Model {
     /// file of Keras 3, its unpacked folder, or a whole model in a `.h5` file of any version of Keras, or with the feature `onnx`
     /// from an ONNX file. Call [`Model::to_device`] or [`Model::compile`] before using it.
     ///
-    /// An ONNX file has one input and one output, and its weights within. Images get their channels last, also those of input
-    /// and output: `[N, 3, 224, 224]` in the file is `[224, 224, 3]`. Layers are named after their weights (`layer1.0.conv1`) or
-    /// nodes. Weights that several nodes share become weights of several layers. An operator, attribute or constant that no
-    /// layer of Kiln's has is an error that names the node.
+    /// An ONNX file has its weights within. Images get their channels last, also those of inputs and outputs:
+    /// `[N, 3, 224, 224]` in the file is `[224, 224, 3]`. So do sequences, if a convolution, pooling or normalization reads the
+    /// input. An output that is computed along another axis has the order of the file, and so have sequences if no input is
+    /// one. Inputs that no output depends on are left out. Layers are named after their weights (`layer1.0.conv1`) or nodes. Weights that
+    /// several nodes share become weights of several layers. An operator, attribute or constant that no layer of Kiln's has is
+    /// an error that names the node:
+    ///
+    /// | operators of ONNX (versions 7 to 28) | read as | not read |
+    /// |---|---|---|
+    /// | Conv, ConvTranspose | images and sequences | volumes; ConvTranspose with groups or `output_shape` |
+    /// | MaxPool, AveragePool | images and sequences | dilation; some paddings of windows off the pixels' centres |
+    /// | GlobalAveragePool, GlobalMaxPool, ReduceMean, ReduceMax | over all axes but the batch and one | over others |
+    /// | Gemm, MatMul | a constant matrix as the second factor | `transA`, two computed factors |
+    /// | BatchNormalization, LayerNormalization, InstanceNormalization, GroupNormalization | as trained | training mode |
+    /// | Relu, LeakyRelu, PRelu, Elu, Celu, Selu, ThresholdedRelu, Clip, Sigmoid, HardSigmoid, HardSwish, Softmax, LogSoftmax, Softplus, Softsign, Tanh, Gelu, Mish, Shrink, Exp, Neg | | other constants of Celu, Selu and Shrink than the default |
+    /// | Add, Sub, Mul, Div, Max, Min, Sum, Mean | two values of a sample, or one and a number or a constant along one axis | a computed divisor; constants along several axes |
+    /// | Concat, Split, Slice, Gather | adjacent places along axes of a sample | steps; other indices; the batch |
+    /// | Reshape, Flatten, Squeeze, Unsqueeze, Transpose | if the batch stays the first axis | |
+    /// | Pad | zeros (or cropping) of images and sequences | other values and modes |
+    /// | Resize, Upsample | images, `nearest` and `linear` with the result of half-pixel centres | `cubic`, antialiasing |
+    /// | Identity, Cast, Dropout | | Cast to whole numbers |
+    /// | Constant, ConstantOfShape, Shape and functions of constants | computed when the file is read | |
     ///
     /// # Errors
     /// If a file cannot be read or has unsupported content, or architecture and weights do not match.

@@ -18,7 +18,13 @@ enum Kind {
     Graph,
     Node,
     Attribute,
-    /// A tensor, type or other message without a graph.
+    Tensor,
+    /// An input or output.
+    Value,
+    Type,
+    TensorType,
+    Shape,
+    /// A message without others.
     Other,
 }
 
@@ -30,28 +36,48 @@ impl Kind {
             (Kind::Graph, 1) => Some(Kind::Node),
             (Kind::Node, 5) => Some(Kind::Attribute),
             (Kind::Attribute, 6) => Some(Kind::Graph),
-            // Operator sets, tensors and types.
-            (Kind::Model, 8) | (Kind::Graph, 5 | 11 | 12 | 13) | (Kind::Attribute, 5) => Some(Kind::Other),
+            (Kind::Model, 8) | (Kind::Shape, 1) => Some(Kind::Other),
+            (Kind::Graph, 5) | (Kind::Attribute, 5) => Some(Kind::Tensor),
+            (Kind::Graph, 11 | 12) => Some(Kind::Value),
+            (Kind::Value, 2) => Some(Kind::Type),
+            (Kind::Type, 1) => Some(Kind::TensorType),
+            (Kind::TensorType, 2) => Some(Kind::Shape),
             _ => None,
         }
     }
+
+    /// Whether a field has whole numbers of one byte or more, which are 8 bytes when they are decoded.
+    fn is_packed(self, field: u64) -> bool {
+        matches!((self, field), (Kind::Tensor, 1 | 5 | 7) | (Kind::Attribute, 8))
+    }
 }
 
+/// The fields of messages and within them.
+#[derive(Default)]
+struct Count {
+    fields: usize,
+    /// The bytes of lists of whole numbers.
+    packed: u64,
+}
+
+/// The most bytes that decoding needs for lists of whole numbers, beyond those of the file.
+///
 /// # Errors
 /// If the bytes are no messages, or those of too many fields.
-pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
-    let mut fields = 0;
-    count(bytes, Kind::Model, MOST_LEVELS, &mut fields)
+pub(super) fn check(bytes: &[u8]) -> Result<u64, String> {
+    let mut found = Count::default();
+    count(bytes, Kind::Model, MOST_LEVELS, &mut found)?;
+    Ok(found.packed.saturating_mul(8))
 }
 
-fn count(mut bytes: &[u8], kind: Kind, levels: usize, fields: &mut usize) -> Result<(), String> {
+fn count(mut bytes: &[u8], kind: Kind, levels: usize, found: &mut Count) -> Result<(), String> {
     let damaged = || "expected an ONNX file, found damaged contents".to_owned();
     if levels == 0 {
         return Err(format!("expected at most {MOST_LEVELS} messages within each other, found more"));
     }
     while !bytes.is_empty() {
-        *fields += 1;
-        if *fields > MOST_FIELDS {
+        found.fields += 1;
+        if found.fields > MOST_FIELDS {
             return Err(format!("expected at most {MOST_FIELDS} fields of nodes, tensors and attributes, found more"));
         }
         let key = varint(&mut bytes).ok_or_else(damaged)?;
@@ -64,8 +90,11 @@ fn count(mut bytes: &[u8], kind: Kind, levels: usize, fields: &mut usize) -> Res
         };
         let (value, rest) = length.and_then(|length| bytes.split_at_checked(length)).ok_or_else(damaged)?;
         bytes = rest;
+        if kind.is_packed(key >> 3) {
+            found.packed += value.len() as u64;
+        }
         if let Some(kind) = kind.within(key >> 3).filter(|_| key & 7 == BYTES) {
-            count(value, kind, levels - 1, fields)?;
+            count(value, kind, levels - 1, found)?;
         }
     }
     Ok(())
@@ -93,24 +122,39 @@ mod tests {
 
     #[test]
     fn damaged_contents_are_refused() {
-        assert_eq!(check(&[0x08, 0x08]), Ok(()));
+        assert_eq!(check(&[0x08, 0x08]), Ok(0));
         for damaged in [&[0x08][..], &[0x3a, 2, 0], &[0xff; 12], &[0x3a, 0xff, 0xff, 0xff, 0xff, 0x7f, 0], &[0x0b]] {
             assert_eq!(check(damaged).unwrap_err(), "expected an ONNX file, found damaged contents");
         }
     }
 
-    #[test]
-    fn many_small_messages_are_refused() {
-        let nodes = [0x0a, 0].repeat(MOST_FIELDS);
-        let mut model = vec![0x3a];
-        let mut length = nodes.len();
+    /// A field of this number with a message.
+    fn field(number: u8, message: Vec<u8>) -> Vec<u8> {
+        let mut bytes = vec![number << 3 | 2];
+        let mut length = message.len();
         while length >= 0x80 {
-            model.push(length as u8 | 0x80);
+            bytes.push(length as u8 | 0x80);
             length >>= 7;
         }
-        model.push(length as u8);
-        model.extend(nodes);
-        assert!(check(&model).unwrap_err().starts_with("expected at most 1048576 fields"));
+        bytes.push(length as u8);
+        bytes.extend(message);
+        bytes
+    }
+
+    #[test]
+    fn many_small_messages_are_refused() {
+        let nodes = field(7, [0x0a, 0].repeat(MOST_FIELDS));
+        // Extents of an input's shape.
+        let extents = [2, 1, 2, 11, 7].into_iter().fold([0x0a, 0].repeat(MOST_FIELDS), |x, number| field(number, x));
+        for model in [nodes, extents] {
+            assert!(check(&model).unwrap_err().starts_with("expected at most 1048576 fields"));
+        }
+    }
+
+    #[test]
+    fn small_numbers_count_as_large_ones() {
+        let tensor = field(7, vec![1; 1000]);
+        assert_eq!(check(&field(7, field(5, tensor))), Ok(8000));
     }
 
     #[test]

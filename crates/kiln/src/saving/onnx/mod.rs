@@ -52,7 +52,8 @@ pub(super) fn load(path: &Path, input_shape: Option<&Shape>) -> Result<Model> {
     // Also for the weights in Kiln's layouts.
     memory::check(|| format!("the model {}", path.display()), bytes.saturating_mul(2), memory::free())?;
     let bytes = Bytes::from(super::read(path)?);
-    limits::check(&bytes).map_err(format)?;
+    let decoded = limits::check(&bytes).map_err(format)?;
+    memory::check(|| format!("the model {}", path.display()), decoded, memory::free())?;
     let message = proto::ModelProto::decode(bytes);
     let message =
         message.map_err(|error| format(format!("expected an ONNX file, found damaged contents ({error})")))?;

@@ -12,10 +12,12 @@ pub(super) const FLOAT16: i32 = 10;
 pub(super) const DOUBLE: i32 = 11;
 
 /// `AttributeProto.AttributeType`.
-const ATTRIBUTE_FLOAT: i32 = 1;
-const ATTRIBUTE_INT: i32 = 2;
-const ATTRIBUTE_STRING: i32 = 3;
-const ATTRIBUTE_INTS: i32 = 7;
+pub(super) const ATTRIBUTE_FLOAT: i32 = 1;
+pub(super) const ATTRIBUTE_INT: i32 = 2;
+pub(super) const ATTRIBUTE_STRING: i32 = 3;
+pub(super) const ATTRIBUTE_TENSOR: i32 = 4;
+pub(super) const ATTRIBUTE_FLOATS: i32 = 6;
+pub(super) const ATTRIBUTE_INTS: i32 = 7;
 
 /// `TensorProto.DataLocation`.
 pub(super) const EXTERNAL: i32 = 1;

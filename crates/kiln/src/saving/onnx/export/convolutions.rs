@@ -4,8 +4,10 @@ use super::super::proto::AttributeProto;
 use super::activations::activation;
 use super::graph::{Graph, Value};
 use super::misfit::Misfit;
-use super::windows::{Window, same_pads};
-use crate::layers::{Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, Padding, SeparableConv2D};
+use super::windows::{Window, of_images, same_pads};
+use crate::layers::{
+    Conv1D, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, Padding, SeparableConv2D, SequencePadding,
+};
 use crate::weights::Weight;
 
 /// The order of a kernel's axes in ONNX, from that of Keras.
@@ -53,27 +55,48 @@ fn vector(graph: &mut Graph, weight: Option<&Weight>) -> Option<String> {
     weight.map(|weight| graph.weight(&weight.name, &[weight.values.len()], &weight.values))
 }
 
-struct Convolution {
+/// The kernel `[R, C, K]` of sequences as `[K, C, R]`.
+fn sequence_kernel(graph: &mut Graph, weight: &Weight) -> Result<String, Misfit> {
+    let [length, channels, filters] =
+        weight.shape.dims::<3>().ok_or_else(|| Misfit::layer("a kernel of 3 axes", weight.shape.to_string()))?;
+    let values = reordered(&weight.values, [length, 1, channels, filters], OF_CONVOLUTION);
+    Ok(graph.weight(&weight.name, &[filters, channels, length], &values))
+}
+
+struct Convolution<const N: usize> {
     kernel: String,
     bias: Option<String>,
     groups: usize,
     filters: usize,
-    window: Window<2>,
+    window: Window<N>,
 }
 
-impl Convolution {
+impl<const N: usize> Convolution<N> {
     fn append(self, graph: &mut Graph, x: &Value) -> Result<Value, Misfit> {
         let x = graph.channels_first(x);
-        let extents = x.sample.first_chunk::<2>().copied().unwrap_or_default();
+        let extents = x.sample.first_chunk::<N>().copied().unwrap_or([1; N]);
         let mut attributes = self.window.attributes(extents);
         if self.groups > 1 {
             attributes.push(AttributeProto::int("group", self.groups as i64));
         }
-        let [rows, columns] = self.window.grid(extents);
+        let sample = self.window.grid(extents).into_iter().chain([self.filters]).collect();
         let inputs: Vec<&str> = [&*x.name, &*self.kernel].into_iter().chain(self.bias.as_deref()).collect();
         let name = graph.node("Conv", &inputs, attributes);
-        Ok(Value { name, sample: vec![rows, columns, self.filters], ..x })
+        Ok(Value { name, sample, ..x })
     }
+}
+
+pub(super) fn conv1d(graph: &mut Graph, layer: &Conv1D, weights: &[Weight], x: &Value) -> Result<Value, Misfit> {
+    let (size, strides) = (layer.kernel_size, layer.strides);
+    let convolution = Convolution {
+        kernel: sequence_kernel(graph, &weights[0])?,
+        bias: vector(graph, weights.get(1)),
+        groups: layer.groups,
+        filters: layer.filters,
+        window: Window { size, strides, dilation: layer.dilation_rate, padding: layer.padding },
+    };
+    let y = convolution.append(graph, x)?;
+    activation(graph, layer.activation, y)
 }
 
 pub(super) fn conv2d(graph: &mut Graph, layer: &Conv2D, weights: &[Weight], x: &Value) -> Result<Value, Misfit> {
@@ -83,7 +106,7 @@ pub(super) fn conv2d(graph: &mut Graph, layer: &Conv2D, weights: &[Weight], x: &
         bias: vector(graph, weights.get(1)),
         groups: layer.groups,
         filters: layer.filters,
-        window: Window { size, strides, dilation: layer.dilation_rate, padding: layer.padding },
+        window: Window { size, strides, dilation: layer.dilation_rate, padding: of_images(layer.padding) },
     };
     let y = convolution.append(graph, x)?;
     activation(graph, layer.activation, y)
@@ -101,7 +124,7 @@ pub(super) fn depthwise_conv2d(
         bias: vector(graph, weights.get(1)),
         groups: x.channels(),
         filters: x.channels() * layer.depth_multiplier,
-        window: Window { size, strides, dilation: layer.dilation_rate, padding: layer.padding },
+        window: Window { size, strides, dilation: layer.dilation_rate, padding: of_images(layer.padding) },
     };
     let y = convolution.append(graph, x)?;
     activation(graph, layer.activation, y)
@@ -119,7 +142,7 @@ pub(super) fn separable_conv2d(
         bias: None,
         groups: x.channels(),
         filters: x.channels() * layer.depth_multiplier,
-        window: Window { size, strides, dilation: layer.dilation_rate, padding: layer.padding },
+        window: Window { size, strides, dilation: layer.dilation_rate, padding: of_images(layer.padding) },
     };
     let y = depthwise.append(graph, x)?;
     let pointwise = Convolution {
@@ -127,7 +150,7 @@ pub(super) fn separable_conv2d(
         bias: vector(graph, weights.get(2)),
         groups: 1,
         filters: layer.filters,
-        window: Window { size: [1; 2], strides: [1; 2], dilation: [1; 2], padding: Padding::Valid },
+        window: Window { size: [1; 2], strides: [1; 2], dilation: [1; 2], padding: SequencePadding::Valid },
     };
     let y = pointwise.append(graph, &y)?;
     activation(graph, layer.activation, y)

@@ -3,7 +3,7 @@
 use super::super::proto::AttributeProto;
 use super::graph::{Graph, Value};
 use super::misfit::Misfit;
-use crate::layers::{AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D, Padding};
+use crate::layers::{AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D, Padding, SequencePadding};
 
 /// The window of a convolution or pooling over `N` axes.
 #[derive(Clone, Copy, Debug)]
@@ -11,7 +11,12 @@ pub(super) struct Window<const N: usize> {
     pub size: [usize; N],
     pub strides: [usize; N],
     pub dilation: [usize; N],
-    pub padding: Padding,
+    pub padding: SequencePadding,
+}
+
+/// Padding of images as that of sequences.
+pub(super) fn of_images(padding: Padding) -> SequencePadding {
+    if padding == Padding::Same { SequencePadding::Same } else { SequencePadding::Valid }
 }
 
 /// Keras' padding 'same' of an axis before and after it: the smaller half is before.
@@ -28,16 +33,17 @@ impl<const N: usize> Window<N> {
     /// The number of windows along each axis.
     pub fn grid(&self, extents: [usize; N]) -> [usize; N] {
         std::array::from_fn(|axis| match self.padding {
-            Padding::Same => extents[axis].div_ceil(self.strides[axis]),
-            Padding::Valid => (extents[axis] - self.window(axis)) / self.strides[axis] + 1,
+            SequencePadding::Same | SequencePadding::Causal => extents[axis].div_ceil(self.strides[axis]),
+            SequencePadding::Valid => (extents[axis] - self.window(axis)) / self.strides[axis] + 1,
         })
     }
 
     /// The attributes of a convolution or pooling of images with these extents.
     pub fn attributes(&self, extents: [usize; N]) -> Vec<AttributeProto> {
         let pads: [[usize; 2]; N] = std::array::from_fn(|axis| match self.padding {
-            Padding::Same => same_pads(extents[axis], self.window(axis), self.strides[axis]),
-            Padding::Valid => [0; 2],
+            SequencePadding::Same => same_pads(extents[axis], self.window(axis), self.strides[axis]),
+            SequencePadding::Causal => [self.window(axis) - 1, 0],
+            SequencePadding::Valid => [0; 2],
         });
         let mut attributes = vec![
             AttributeProto::ints("kernel_shape", self.size),
@@ -64,22 +70,22 @@ impl<const N: usize> Window<N> {
 
 pub(super) fn average_pooling2d(graph: &mut Graph, layer: &AveragePooling2D, x: &Value) -> Result<Value, Misfit> {
     let AveragePooling2D { pool_size: size, strides, padding } = *layer;
-    Window { size, strides, dilation: [1; 2], padding }.pool(graph, "AveragePool", x)
+    Window { size, strides, dilation: [1; 2], padding: of_images(padding) }.pool(graph, "AveragePool", x)
 }
 
 pub(super) fn max_pooling2d(graph: &mut Graph, layer: &MaxPooling2D, x: &Value) -> Result<Value, Misfit> {
     let MaxPooling2D { pool_size: size, strides, padding } = *layer;
-    Window { size, strides, dilation: [1; 2], padding }.pool(graph, "MaxPool", x)
+    Window { size, strides, dilation: [1; 2], padding: of_images(padding) }.pool(graph, "MaxPool", x)
 }
 
 pub(super) fn average_pooling1d(graph: &mut Graph, layer: &AveragePooling1D, x: &Value) -> Result<Value, Misfit> {
     let AveragePooling1D { pool_size: size, strides, padding } = *layer;
-    Window { size, strides, dilation: [1], padding }.pool(graph, "AveragePool", x)
+    Window { size, strides, dilation: [1], padding: of_images(padding) }.pool(graph, "AveragePool", x)
 }
 
 pub(super) fn max_pooling1d(graph: &mut Graph, layer: &MaxPooling1D, x: &Value) -> Result<Value, Misfit> {
     let MaxPooling1D { pool_size: size, strides, padding } = *layer;
-    Window { size, strides, dilation: [1], padding }.pool(graph, "MaxPool", x)
+    Window { size, strides, dilation: [1], padding: of_images(padding) }.pool(graph, "MaxPool", x)
 }
 
 /// Appends a pooling over all places.

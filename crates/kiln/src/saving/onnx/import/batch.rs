@@ -25,6 +25,8 @@ pub(super) struct Flat {
 
 /// The axes of images in the graph, in Kiln's order.
 pub(super) const IMAGE: [usize; 4] = [0, 2, 3, 1];
+/// The axes of sequences in the graph, in Kiln's order.
+pub(super) const SEQUENCE: [usize; 3] = [0, 2, 1];
 
 impl Flat {
     /// The place in the graph's vector of each element of Kiln's.
@@ -87,13 +89,14 @@ pub(super) fn regrouped(axes: &[usize], input: &[usize], output: &[usize]) -> Re
     groups.sort_unstable();
     let new: Vec<usize> = groups.into_iter().flat_map(|(_, axes)| axes).collect();
     let rank = output.len();
-    let usual = [channels_last(rank), (0..rank).collect(), axes.to_vec()];
-    let preferred: &[usize] = if rank == 4 { &[0, 1] } else { &[1, 0] };
-    let same = |axes: &[usize]| axes.len() == rank && axes.iter().filter(|axis| new.contains(axis)).eq(&new);
-    // The present order, if it is one of images.
-    let candidates = preferred.iter().map(|&i| &usual[i]);
-    if let Some(axes) = candidates.into_iter().find(|axes| same(axes)) {
-        return Regrouped::Axes(axes.clone());
+    // The order of images, if it is one.
+    let usual: [Vec<usize>; 2] = match rank {
+        4 => [channels_last(rank), (0..rank).collect()],
+        _ => [(0..rank).collect(), channels_last(rank)],
+    };
+    let same = |axes: &Vec<usize>| axes.iter().filter(|axis| new.contains(axis)).eq(&new);
+    if let Some(axes) = usual.into_iter().find(same) {
+        return Regrouped::Axes(axes);
     }
     let ones = (1..rank).filter(|axis| !new.contains(axis));
     Regrouped::Axes([0].into_iter().chain(ones).chain(new.iter().copied()).collect())

@@ -1,57 +1,24 @@
-//! Conv, ConvTranspose, Gemm and MatMul.
+//! Conv, ConvTranspose, Gemm and MatMul: products with kernels, and their bias.
 
 use super::super::export::same_pads;
-use super::batch::{Batch, IMAGE};
+use super::batch::Batch;
 use super::constant::Constant;
 use super::node::Node;
+use super::space::{NO_SIDES, Space, pads, sides};
 use super::{Importer, Result, layer_name};
-use crate::layers::{Conv2D, Conv2DTranspose, Cropping2D, Dense, DepthwiseConv2D, Padding, ZeroPadding2D};
-use crate::network::Node as LayerNode;
+use crate::layers::{Conv1D, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, Padding, SequencePadding};
 
-/// The rows and columns around images: `[[top, bottom], [left, right]]`.
-pub(super) type Sides = [[usize; 2]; 2];
-
-/// The padding of a convolution or pooling.
-pub(super) struct Pads {
-    pub sides: Sides,
-    /// Whether they are Keras' padding 'same'.
-    pub is_same: bool,
-}
-
-impl Pads {
-    pub fn is_none(&self) -> bool {
-        self.sides == [[0; 2]; 2]
-    }
-}
-
-/// The padding of windows, dilated, over images with these extents.
-pub(super) fn pads(
-    node: &Node<'_>,
-    extents: [usize; 2],
-    window: [usize; 2],
-    strides: [usize; 2],
-) -> Result<Pads, String> {
-    let same: Sides = [0, 1].map(|axis| same_pads(extents[axis], window[axis], strides[axis]));
-    let given = node.ints("pads");
-    let sides = match node.string("auto_pad").unwrap_or("NOTSET") {
-        "SAME_UPPER" => same,
-        "SAME_LOWER" => same.map(|[small, large]| [large, small]),
-        "VALID" => [[0; 2]; 2],
-        "" | "NOTSET" => sides(node, given)?,
-        found => return Err(node.wrong("auto_pad", "NOTSET, VALID, SAME_UPPER or SAME_LOWER", found)),
+/// The extents of a kernel `[K, C, ...]`, which the attribute repeats.
+fn kernel_size(node: &Node<'_>, kernel: &Constant, axes: usize) -> Result<[usize; 2], String> {
+    let found = match kernel.dims[..] {
+        [_, _, rows, columns] if axes == 2 => Some([rows, columns]),
+        [_, _, steps] if axes == 1 => Some([steps, 1]),
+        _ => None,
     };
-    Ok(Pads { sides, is_same: sides == same })
-}
-
-/// The sides of `[top, left, bottom, right]`.
-pub(super) fn sides(node: &Node<'_>, pads: Option<Vec<i64>>) -> Result<Sides, String> {
-    let Some(pads) = pads else { return Ok([[0; 2]; 2]) };
-    let small: Option<Vec<usize>> =
-        pads.iter().map(|&pad| usize::try_from(pad).ok().filter(|&pad| pad < 1 << 30)).collect();
-    match small.as_deref() {
-        Some(&[top, left, bottom, right]) => Ok([[top, bottom], [left, right]]),
-        _ => Err(node.wrong("pads", "four numbers of 0 or more, for height and width", format!("{pads:?}"))),
-    }
+    let found = found.filter(|_| kernel.elements() > 0);
+    let size = node.pair("kernel_shape", found, axes)?;
+    let wrong = || node.problem(format!("a kernel of {} axes, as its input", axes + 2), format!("{:?}", kernel.dims));
+    found.filter(|found| *found == size).ok_or_else(wrong)
 }
 
 impl<'a> Importer<'a> {
@@ -63,18 +30,14 @@ impl<'a> Importer<'a> {
         layer.map_or_else(|| layer_name(node.name()), layer_name)
     }
 
-    /// The extents of an image's height and width, and of its channels.
-    pub(super) fn extents(&self, batch: &Batch) -> [usize; 3] {
-        self.sample(batch).try_into().unwrap_or_default()
-    }
-
-    /// The bias of a node, or of the Add that follows.
+    /// The bias of a node, or of the Add that follows, and the name of the sum: one value for each channel, which are an axis
+    /// of an output of this rank.
     fn bias(
         &mut self,
         node: &Node<'a>,
         index: usize,
         channels: usize,
-        axis: usize,
+        (axis, rank): (usize, usize),
     ) -> Result<(Option<Vec<f32>>, &'a str)> {
         let output = node.outputs().first().map(String::as_str).unwrap_or_default();
         if let Some(bias) = self.optional(node, index)? {
@@ -94,9 +57,11 @@ impl<'a> Importer<'a> {
             return Ok((None, output));
         }
         let constant = self.constant(&add, other)?;
-        let rank = constant.dims.len();
-        let is_bias = constant.elements() == channels
-            && constant.dims.iter().enumerate().all(|(i, &extent)| extent == 1 || rank - i == axis);
+        // With more axes than the output, the sum has them too.
+        let missing = rank.checked_sub(constant.dims.len());
+        let is_at = |(i, &extent): (usize, &usize)| extent == 1 || missing.is_some_and(|missing| i + missing == axis);
+        let is_bias =
+            constant.elements() == channels && missing.is_some() && constant.dims.iter().enumerate().all(is_at);
         match add.outputs().first().filter(|_| is_bias) {
             Some(sum) => {
                 self.done.insert(user);
@@ -106,55 +71,52 @@ impl<'a> Importer<'a> {
         }
     }
 
-    /// The images with zeros around them.
-    pub(super) fn padded(&mut self, node: &Node<'a>, x: LayerNode, sides: Sides) -> Result<LayerNode> {
-        match sides == [[0; 2]; 2] {
-            true => Ok(x),
-            false => {
-                let name = format!("{}_pad", layer_name(node.name()));
-                self.push_named(node, name, ZeroPadding2D::new(sides), &[x], vec![])
-            }
-        }
-    }
-
+    /// A convolution of images or sequences.
     pub(super) fn conv(&mut self, node: &Node<'a>) -> Result<Batch> {
         let kernel = self.constant(node, 1)?;
-        let x = self.image(node, 0)?;
-        let [height, width, channels] = self.extents(&x);
-        let &[filters, of_group, rows, columns] = &kernel.dims[..] else {
-            return Err(node
-                .problem("a kernel of 4 axes (Kiln has convolutions of images)", format!("{:?}", kernel.dims))
-                .into());
+        let x = self.spatial(node, 0)?;
+        let Space { extents, channels, axes } = self.space(&x);
+        let groups = match node.int("group").unwrap_or(1) {
+            group @ 1.. => usize::try_from(group).unwrap_or(usize::MAX),
+            group => return Err(node.wrong("group", "1 or more", group.to_string()).into()),
         };
-        let size = node.pair("kernel_shape", Some([rows, columns]))?;
-        let groups = node.int("group").and_then(|group| usize::try_from(group).ok()).unwrap_or(1);
-        if size != [rows, columns] || kernel.elements() == 0 || of_group.checked_mul(groups) != Some(channels) {
-            let expected = format!("a kernel [filters, {channels} / group, rows, columns]");
+        let (filters, of_group) = (kernel.dims.first().copied().unwrap_or(0), kernel.dims.get(1).copied().unwrap_or(0));
+        let size = kernel_size(node, &kernel, axes)?;
+        if filters == 0 || of_group.checked_mul(groups) != Some(channels) {
+            let expected = format!("a kernel [filters, {channels} / group, extents of the window]");
             return Err(node.problem(expected, format!("{:?}", kernel.dims)).into());
         }
-        let (strides, dilation) = (node.pair("strides", Some([1; 2]))?, node.pair("dilations", Some([1; 2]))?);
-        let window = [0, 1].map(|axis| (size[axis] - 1) * dilation[axis] + 1);
-        let pads = pads(node, [height, width], window, strides)?;
-        let (bias, output) = self.bias(node, 2, filters, 3)?;
-        let is_same = pads.is_same && !pads.is_none();
-        let padding = if is_same { Padding::Same } else { Padding::Valid };
-        let input = if is_same { x.node } else { self.padded(node, x.node, pads.sides)? };
-        let name = self.name_by_kernel(node, 1);
+        let strides = node.pair("strides", Some([1; 2]), axes)?;
+        let dilation = node.pair("dilations", Some([1; 2]), axes)?;
+        let window = [0, 1].map(|axis| (size[axis] - 1).saturating_mul(dilation[axis]).saturating_add(1));
+        let pads = pads(node, axes, extents, window, strides)?;
+        let (bias, output) = self.bias(node, 2, filters, (1, axes + 2))?;
         let use_bias = bias.is_some();
-        let y = if groups == channels && groups > 1 && filters % channels == 0 {
-            // [C M, 1, R, S] as [R, S, C, M]
-            let multiplier = filters / channels;
-            let values = kernel.transposed(&[2, 3, 0, 1]).values();
-            let layer = DepthwiseConv2D::new(size).depth_multiplier(multiplier);
-            let layer = layer.strides(strides).padding(padding).dilation_rate(dilation).use_bias(use_bias);
-            self.push_named(node, name, layer, &[input], [values].into_iter().chain(bias).collect())?
-        } else {
-            let values = kernel.transposed(&[2, 3, 1, 0]).values();
-            let layer = Conv2D::new(filters, size).groups(groups);
-            let layer = layer.strides(strides).padding(padding).dilation_rate(dilation).use_bias(use_bias);
-            self.push_named(node, name, layer, &[input], [values].into_iter().chain(bias).collect())?
+        let is_causal = axes == 1 && pads.sides[0] == [window[0] - 1, 0];
+        let padding = match pads.is_same && pads.sides != NO_SIDES {
+            true => SequencePadding::Same,
+            false if is_causal && window[0] > 1 => SequencePadding::Causal,
+            false => SequencePadding::Valid,
         };
-        self.put(node, output, Batch { node: y, axes: IMAGE.to_vec(), is_positive: false, flat: None })
+        let input = if padding == SequencePadding::Valid { self.padded(node, x.node, pads.sides)? } else { x.node };
+        let of_images = if padding == SequencePadding::Same { Padding::Same } else { Padding::Valid };
+        let name = self.name_by_kernel(node, 1);
+        let weights = |kernel: Constant| [kernel.values()].into_iter().chain(bias).collect();
+        let y = if axes == 1 {
+            let layer = Conv1D::new(filters, size[0]).groups(groups).strides(strides[0]);
+            let layer = layer.padding(padding).dilation_rate(dilation[0]).use_bias(use_bias);
+            self.push_named(node, name, layer, &[input], weights(kernel.transposed(&[2, 1, 0])))?
+        } else if groups == channels && groups > 1 && filters % channels == 0 {
+            // [C M, 1, R, S] as [R, S, C, M]
+            let layer = DepthwiseConv2D::new(size).depth_multiplier(filters / channels);
+            let layer = layer.strides(strides).padding(of_images).dilation_rate(dilation).use_bias(use_bias);
+            self.push_named(node, name, layer, &[input], weights(kernel.transposed(&[2, 3, 0, 1])))?
+        } else {
+            let layer = Conv2D::new(filters, size).groups(groups).strides(strides);
+            let layer = layer.padding(of_images).dilation_rate(dilation).use_bias(use_bias);
+            self.push_named(node, name, layer, &[input], weights(kernel.transposed(&[2, 3, 1, 0])))?
+        };
+        self.put(node, output, Batch { node: y, is_positive: false, ..x })
     }
 
     /// Inserts the value of a node whose layer includes the nodes up to this output.
@@ -165,60 +127,71 @@ impl<'a> Importer<'a> {
         Ok(batch)
     }
 
+    /// A transposed convolution; that of sequences is one of images with one column.
     pub(super) fn conv_transpose(&mut self, node: &Node<'a>) -> Result<Batch> {
         let kernel = self.constant(node, 1)?;
-        let x = self.image(node, 0)?;
-        let [height, width, channels] = self.extents(&x);
-        let &[inputs, filters, rows, columns] = &kernel.dims[..] else {
-            return Err(node
-                .problem("a kernel of 4 axes (Kiln has convolutions of images)", format!("{:?}", kernel.dims))
-                .into());
-        };
+        let x = self.spatial(node, 0)?;
+        let Space { extents, channels, axes } = self.space(&x);
         node.expect_int("group", 1)?;
         if node.ints("output_shape").is_some() {
             return Err(node.wrong("output_shape", "pads and output_padding instead", "a shape").into());
         }
-        let size = node.pair("kernel_shape", Some([rows, columns]))?;
-        if size != [rows, columns] || kernel.elements() == 0 || inputs != channels {
-            let expected = format!("a kernel [{channels}, filters, rows, columns]");
+        let (inputs, filters) = (kernel.dims.first().copied().unwrap_or(0), kernel.dims.get(1).copied().unwrap_or(0));
+        let size = kernel_size(node, &kernel, axes)?;
+        if filters == 0 || inputs != channels {
+            let expected = format!("a kernel [{channels}, filters, extents of the window]");
             return Err(node.problem(expected, format!("{:?}", kernel.dims)).into());
         }
-        let (strides, dilation) = (node.pair("strides", Some([1; 2]))?, node.pair("dilations", Some([1; 2]))?);
-        let added = node.ints("output_padding").unwrap_or_else(|| vec![0; 2]);
-        let added: [usize; 2] = match added[..] {
-            [down, right] if (0..1 << 15).contains(&down) && (0..1 << 15).contains(&right) => {
-                [down as usize, right as usize]
+        let strides = node.pair("strides", Some([1; 2]), axes)?;
+        let dilation = node.pair("dilations", Some([1; 2]), axes)?;
+        let added = node.ints("output_padding").unwrap_or_else(|| vec![0; axes]);
+        let small: Option<Vec<usize>> =
+            added.iter().map(|&n| usize::try_from(n).ok().filter(|n| *n < 1 << 15)).collect();
+        let added = match (small.as_deref(), axes) {
+            (Some(&[down]), 1) => [down, 0],
+            (Some(&[down, right]), 2) => [down, right],
+            _ => {
+                let expected = "a number of 0 or more for each axis";
+                return Err(node.wrong("output_padding", expected, format!("{added:?}")).into());
             }
-            _ => return Err(node.wrong("output_padding", "two numbers of 0 or more", format!("{added:?}")).into()),
         };
-        let window = [0, 1].map(|axis| (size[axis] - 1) * dilation[axis] + 1);
-        let whole = [0, 1].map(|axis| ([height, width][axis] - 1) * strides[axis] + window[axis]);
-        let given = node.ints("pads");
+        let window = [0, 1].map(|axis| (size[axis] - 1).saturating_mul(dilation[axis]).saturating_add(1));
+        let whole = [0, 1].map(|axis| {
+            let last = (extents[axis] - 1).saturating_mul(strides[axis]);
+            last.saturating_add(window[axis]).saturating_add(added[axis])
+        });
         // The output of padding 'same' has as many pixels per pixel of the input as the strides.
-        let same = [0, 1].map(|axis| same_pads([height, width][axis] * strides[axis], window[axis], strides[axis]));
-        let enlarged = [0, 1].map(|axis| [height, width][axis] * strides[axis]);
+        let enlarged = [0, 1].map(|axis| extents[axis].saturating_mul(strides[axis]));
+        let same = [0, 1].map(|axis| same_pads(enlarged[axis], window[axis], strides[axis]));
+        let given = node.ints("pads");
         let cropped = match node.string("auto_pad").unwrap_or("NOTSET") {
-            "" | "NOTSET" | "VALID" => sides(node, given)?,
-            "SAME_UPPER" => [0, 1].map(|axis| {
-                let total = (whole[axis] + added[axis]).saturating_sub(enlarged[axis]);
-                [total / 2, total - total / 2]
-            }),
+            "" | "NOTSET" => sides(node, axes, given)?,
+            "VALID" => NO_SIDES,
+            "SAME_UPPER" => {
+                let totals = [0, 1].map(|axis| whole[axis].checked_sub(enlarged[axis]));
+                let [Some(rows), Some(columns)] = totals else {
+                    return Err(node.wrong("auto_pad", "windows as large as the strides", "SAME_UPPER").into());
+                };
+                [rows, columns].map(|total| [total / 2, total - total / 2])
+            }
             found => return Err(node.wrong("auto_pad", "NOTSET, VALID or SAME_UPPER", found).into()),
         };
-        let output = [0, 1].map(|axis| (whole[axis] + added[axis]).checked_sub(cropped[axis][0] + cropped[axis][1]));
+        let output = [0, 1].map(|axis| whole[axis].checked_sub(cropped[axis][0] + cropped[axis][1]));
         let is_same = cropped == same && output == enlarged.map(Some);
-        let (bias, sum) = self.bias(node, 2, filters, 3)?;
+        let (bias, sum) = self.bias(node, 2, filters, (1, axes + 2))?;
         let name = self.name_by_kernel(node, 1);
-        let values = kernel.transposed(&[2, 3, 1, 0]).values();
+        let kernel = if axes == 1 { kernel.transposed(&[2, 1, 0]) } else { kernel.transposed(&[2, 3, 1, 0]) };
         let layer =
             Conv2DTranspose::new(filters, size).strides(strides).dilation_rate(dilation).use_bias(bias.is_some());
         let layer = if is_same { layer.padding(Padding::Same) } else { layer.output_padding(added) };
-        let mut y = self.push_named(node, name, layer, &[x.node], [values].into_iter().chain(bias).collect())?;
-        if !is_same && cropped != [[0; 2]; 2] {
-            let name = format!("{}_crop", layer_name(node.name()));
-            y = self.push_named(node, name, Cropping2D::new(cropped), &[y], vec![])?;
+        let images = self.as_images(node, x.node)?;
+        let weights = [kernel.values()].into_iter().chain(bias).collect();
+        let mut y = self.push_named(node, name, layer, &[images], weights)?;
+        if !is_same {
+            y = self.cropped(node, y, cropped)?;
         }
-        self.put(node, sum, Batch { node: y, axes: IMAGE.to_vec(), is_positive: false, flat: None })
+        let y = if axes == 1 { self.as_sequences(node, y)? } else { y };
+        self.put(node, sum, Batch { node: y, is_positive: false, ..x })
     }
 
     pub(super) fn gemm(&mut self, node: &Node<'a>) -> Result<Batch> {
@@ -236,7 +209,7 @@ impl<'a> Importer<'a> {
             Some(bias) if bias.elements() == 1 && units > 1 => {
                 (Some(vec![bias.values()[0]; units]), node.outputs().first().map_or("", String::as_str))
             }
-            _ => self.bias(node, 2, units, 1)?,
+            _ => self.bias(node, 2, units, (1, 2))?,
         };
         // The factor is that of the input, not of an Add that follows.
         let factor = if node.input(2).is_some() { beta } else { 1.0 };
@@ -249,7 +222,8 @@ impl<'a> Importer<'a> {
         if kernel.dims.len() != 2 {
             return Err(node.problem("a constant matrix as the second factor", format!("{:?}", kernel.dims)).into());
         }
-        let (bias, output) = self.bias(node, 2, kernel.dims[1], 1)?;
+        let rank = self.flat_batch(node, 0)?.axes.len();
+        let (bias, output) = self.bias(node, 2, kernel.dims[1], (rank.max(1) - 1, rank))?;
         self.dense(node, kernel, 1.0, bias, output)
     }
 

@@ -186,37 +186,48 @@ impl<'a> Importer<'a> {
         self.bounded(node, &x, low.filter(|low| *low > f32::MIN), high.filter(|high| *high < f32::MAX))
     }
 
-    /// `min(max(x, low), high)`
+    /// `min(max(x, low), high)`, where only bounds of one sign move values to 0 and back: rounding errors are those of the
+    /// bound, which may be far larger than the values.
     fn bounded(&mut self, node: &Node<'a>, x: &Batch, low: Option<f32>, high: Option<f32>) -> Result<Batch> {
-        let mut function = |function: Activation, x: &Batch| -> Result<Batch> {
-            Ok(Batch { node: self.push(node, function, &[x.node], vec![])?, ..x.clone() })
-        };
-        let relu = |high: Option<f32>| match high {
-            None => Activation::Relu,
-            Some(6.0) => Activation::Relu6,
-            Some(high) => ReLU::new().max_value(f64::from(high)).into(),
-        };
         let y = match (low, high) {
             (None, None) => return Ok(x.clone()),
-            (Some(0.0), high) if high.is_none_or(|high| high >= 0.0) => function(relu(high), x)?,
-            (Some(-1.0), Some(1.0)) => function(Activation::HardTanh, x)?,
-            (Some(low), high) if high.is_none_or(|high| high >= low) => {
-                let above = self.rescaled(node, x, 1.0, -low)?;
-                let range = relu(high.map(|high| high - low));
-                let above = Batch { node: self.push(node, range, &[above.node], vec![])?, ..above };
-                self.rescaled(node, &above, 1.0, low)?
-            }
-            (None, Some(high)) => {
-                let below = self.rescaled(node, x, -1.0, high)?;
-                let below = Batch { node: self.push(node, Activation::Relu, &[below.node], vec![])?, ..below };
-                self.rescaled(node, &below, -1.0, high)?
-            }
-            (Some(low), Some(high)) => {
+            (Some(low), Some(high)) if low > high => {
                 return Err(node.problem("min of at most max", format!("{low} and {high}")).into());
             }
-            (Some(_), None) => return Err(node.problem("bounds that are numbers", "others").into()),
+            (Some(low), _) if low.is_nan() => return Err(node.problem("bounds that are numbers", "NaN").into()),
+            (_, Some(high)) if high.is_nan() => return Err(node.problem("bounds that are numbers", "NaN").into()),
+            (Some(0.0), None) => self.function(node, x, Activation::Relu)?,
+            (Some(0.0), Some(6.0)) => self.function(node, x, Activation::Relu6)?,
+            (Some(0.0), Some(high)) => self.function(node, x, ReLU::new().max_value(f64::from(high)))?,
+            (Some(-1.0), Some(1.0)) => self.function(node, x, Activation::HardTanh)?,
+            (Some(low), high) if low > 0.0 => {
+                let above = self.rescaled(node, x, 1.0, -low)?;
+                let range = high.map_or(ReLU::new(), |high| ReLU::new().max_value(f64::from(high) - f64::from(low)));
+                let above = self.function(node, &above, range)?;
+                self.rescaled(node, &above, 1.0, low)?
+            }
+            // max(x, low) is -min(-x, -low).
+            (low, high) if low.is_some() || high.is_some_and(|high| high < 0.0) => {
+                let below = match high.filter(|high| *high >= 0.0) {
+                    Some(high) => self.bounded(node, x, None, Some(high))?,
+                    None => x.clone(),
+                };
+                let negative = self.rescaled(node, &below, -1.0, 0.0)?;
+                let [above, below] = [low, high.filter(|high| *high < 0.0)].map(|bound| bound.map(|bound| -bound));
+                let negative = self.bounded(node, &negative, below, above)?;
+                self.rescaled(node, &negative, -1.0, 0.0)?
+            }
+            // min(x, high) above 0, and x below.
+            (_, high) => {
+                let high = high.map(f64::from);
+                self.function(node, x, ReLU { max_value: high, negative_slope: 1.0, ..ReLU::new() })?
+            }
         };
         Ok(Batch { is_positive: low.is_some_and(|low| low >= 0.0), ..y })
+    }
+
+    fn function(&mut self, node: &Node<'a>, x: &Batch, function: impl Into<Activation>) -> Result<Batch> {
+        Ok(Batch { node: self.push(node, function.into(), &[x.node], vec![])?, ..x.clone() })
     }
 
     fn prelu(&mut self, node: &Node<'a>) -> Result<Batch> {
@@ -250,7 +261,8 @@ impl<'a> Importer<'a> {
         let rank = x.axes.len();
         let is_old = node.opset < 13;
         let axis = node.axes(&[node.int("axis").unwrap_or(if is_old { 1 } else { -1 })], rank)?[0];
-        if axis == 0 || is_old && axis + 1 != rank {
+        // Until version 12, over all axes from this one on.
+        if axis == 0 || is_old && self.dims(&x)[axis + 1..].iter().any(|&extent| extent != 1) {
             return Err(node.wrong("axis", "the last axis", axis.to_string()).into());
         }
         let others = x.axes.iter().copied().filter(|&found| found != axis);

@@ -1,5 +1,6 @@
 //! Operators of constants, computed when a graph is read: most compute the target of a Reshape from shapes.
 
+use super::super::proto::BOOL;
 use super::constant::{BATCH, Constant, Data, elements, strides};
 use super::node::Node;
 
@@ -41,9 +42,19 @@ pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Constant>]) -> Option<Resu
 
 fn cast(node: &Node<'_>, x: Result<&Constant, String>) -> Result<Constant, String> {
     let x = x?;
-    let data = match (node.is_float_type(node.int("to").unwrap_or_default())?, &x.data) {
+    let to = node.int("to").unwrap_or_default();
+    let data = match (node.is_float_type(to)?, &x.data) {
+        (is_float, Data::Ints(values)) if values.contains(&BATCH) && (is_float || to == i64::from(BOOL)) => {
+            return Err(node.problem("numbers that do not depend on the batch", "others"));
+        }
         (true, _) => Data::Floats(x.values()),
+        (false, Data::Floats(values)) if to == i64::from(BOOL) => {
+            Data::Ints(values.iter().map(|&value| i64::from(value != 0.0)).collect())
+        }
         (false, Data::Floats(values)) => Data::Ints(values.iter().map(|&value| value as i64).collect()),
+        (false, Data::Ints(values)) if to == i64::from(BOOL) => {
+            Data::Ints(values.iter().map(|&value| i64::from(value != 0)).collect())
+        }
         (false, Data::Ints(values)) => Data::Ints(values.clone()),
     };
     Ok(Constant { dims: x.dims.clone(), data })

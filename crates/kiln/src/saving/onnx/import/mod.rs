@@ -13,19 +13,22 @@ mod input;
 mod moves;
 mod node;
 mod normalizations;
+mod parts;
 mod pooling;
+mod resizing;
+mod space;
 
 use std::collections::{HashMap, HashSet};
 
 use kiln_graph::Shape;
 
-use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
+use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::layers::{self, Layer};
 use crate::network::Node as LayerNode;
 use crate::weights::Weight;
 use crate::{Error, Model};
 
-use batch::{Batch, Flat, IMAGE};
+use batch::{Batch, Flat, IMAGE, SEQUENCE};
 use constant::{BATCH, Constant};
 use node::Node;
 
@@ -70,9 +73,9 @@ struct Importer<'a> {
     /// The tensors of the file.
     tensors: HashMap<&'a str, &'a TensorProto>,
     values: HashMap<&'a str, Value>,
-    /// The nodes that use each value, and the graph's output as a further one.
+    /// The nodes that use each value, and the graph's outputs as further ones.
     users: HashMap<&'a str, Vec<usize>>,
-    /// The nodes that are parts of layers of other nodes, or that the output does not depend on.
+    /// The nodes that are parts of layers of other nodes, or that no output depends on.
     done: HashSet<usize>,
     names: HashSet<String>,
     /// The values of all variables so far, in the model's order.
@@ -103,36 +106,65 @@ pub(super) fn import(message: ModelProto, input_shape: Option<&Shape>) -> Result
     let tensors: HashMap<&str, &TensorProto> =
         graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
     let is_own = message.producer_name == super::export::PRODUCER;
-    let input = input::of(graph, &tensors, input_shape, is_own)?;
-    let [output] = &graph.output[..] else {
-        let names: Vec<&str> = graph.output.iter().map(|output| output.name.as_str()).collect();
-        return Err(format!("outputs: expected one, found {}: {}", names.len(), names.join(", ")).into());
-    };
-    let needed = needed(graph, &output.name);
+    let needed = needed(graph);
+    let inputs = input::of(graph, &tensors, &needed, input_shape, is_own)?;
     let mut users: HashMap<&str, Vec<usize>> = HashMap::new();
     for (index, node) in graph.node.iter().enumerate().filter(|(index, _)| needed.contains(index)) {
         node.input.iter().for_each(|name| users.entry(name).or_default().push(index));
     }
-    users.entry(&output.name).or_default().push(usize::MAX);
+    graph.output.iter().for_each(|output| users.entry(&output.name).or_default().push(usize::MAX));
     let name = if graph.name.is_empty() || graph.name.contains('/') { "functional" } else { &graph.name };
-    let model = Model::new(input.sample).with_name(name).with_input_name(layer_name(input.name));
-    let first = Batch { node: model.input(), axes: input.axes, is_positive: false, flat: None };
-    let end = NodeProto { name: output.name.clone(), op_type: "output".to_owned(), ..NodeProto::default() };
+    let has_channels_last = inputs.iter().any(|input| input.axes == SEQUENCE);
+    let batch = inputs.iter().find_map(|input| input.batch);
+    let mut model = Model::new(inputs[0].sample.clone()).with_name(name);
+    let (mut values, mut names) = (HashMap::new(), HashSet::new());
+    for (index, input) in inputs.into_iter().enumerate() {
+        let name = unused(&names, layer_name(input.name));
+        names.insert(name.clone());
+        let node = if index == 0 { model.input() } else { model.add_input(name.clone(), input.sample) };
+        if index == 0 {
+            model = model.with_input_name(name);
+        }
+        let first = Batch { node, axes: input.axes, is_positive: false, flat: None };
+        values.insert(input.name, Value::Batch(first));
+    }
+    let end = |output: &ValueInfoProto| {
+        let (name, op_type) = (output.name.clone(), "output".to_owned());
+        NodeProto { name, op_type, ..NodeProto::default() }
+    };
+    let ends: Vec<NodeProto> = graph.output.iter().map(end).collect();
     let mut importer = Importer {
         graph,
         model,
         tensors,
-        values: [(input.name, Value::Batch(first))].into(),
+        values,
         users,
         done: (0..graph.node.len()).filter(|index| !needed.contains(index)).collect(),
-        names: [layer_name(input.name)].into(),
+        names,
         weights: Vec::new(),
         size: 0,
         opset,
-        batch: input.batch,
+        batch,
     };
     importer.nodes()?;
-    importer.finish(&Node::new(&end, opset, input.batch))
+    let kept = Kept { images: !is_own, sequences: !is_own && has_channels_last };
+    importer.finish(&ends, kept)
+}
+
+/// Which outputs keep Kiln's order of axes, the channels last.
+#[derive(Clone, Copy)]
+struct Kept {
+    images: bool,
+    sequences: bool,
+}
+
+/// This name, or with a number behind it.
+fn unused(names: &HashSet<String>, name: String) -> String {
+    let mut numbered = (1usize..).map(|number| format!("{name}_{number}"));
+    match names.contains(&name) {
+        true => numbered.find(|name| !names.contains(name)).unwrap_or_default(),
+        false => name,
+    }
 }
 
 /// A name without the characters that separate parts of names.
@@ -153,10 +185,15 @@ impl<'a> Importer<'a> {
                 continue;
             }
             let node = Node::new(proto, self.opset, self.batch);
-            if !matches!(&*proto.domain, "" | "ai.onnx") {
+            if !node.is_standard() {
                 return Err(node.problem("an operator of ONNX", format!("one of `{}`", proto.domain)).into());
             }
             let output = proto.output.first().ok_or_else(|| node.problem("an output", "none"))?;
+            if node.op() == "Split" {
+                self.split(&node)?;
+                node.finish()?;
+                continue;
+            }
             if let Some(more) = proto.output[1..].iter().find(|name| self.users.contains_key(name.as_str())) {
                 return Err(node.problem("one output", format!("`{more}`, which another node uses")).into());
             }
@@ -212,6 +249,7 @@ impl<'a> Importer<'a> {
             "Transpose" => self.transpose(node),
             "Pad" => self.pad(node),
             "Slice" => self.slice(node),
+            "Gather" => self.gather(node),
             "Resize" | "Upsample" => self.resize(node),
             "Identity" | "Cast" | "Dropout" => self.copy(node),
             _ => self.activation(node),
@@ -247,16 +285,6 @@ impl<'a> Importer<'a> {
         let images = self.push(node, layers::Permute::new(dims), &[images], vec![])?;
         let vector = self.push(node, layers::Flatten, &[images], vec![])?;
         Ok(Batch { node: vector, flat: None, ..batch })
-    }
-
-    /// The input of this index as images with their channels last.
-    fn image(&mut self, node: &Node<'a>, index: usize) -> Result<Batch> {
-        let batch = self.batch(node, index)?;
-        if batch.axes.len() != IMAGE.len() {
-            let found = format!("one of {} axes", batch.axes.len());
-            return Err(node.problem("an input of 4 axes (images)", found).into());
-        }
-        self.arranged(node, batch, &IMAGE)
     }
 
     /// The batch with its axes in this order.
@@ -383,6 +411,7 @@ impl<'a> Importer<'a> {
             Some(&[index]) => Some((index, Node::new(self.graph.node.get(index)?, self.opset, self.batch))),
             _ => None,
         }
+        .filter(|(_, user)| user.is_standard())
     }
 
     /// Appends a layer with the values of its variables, named after the node.
@@ -404,8 +433,7 @@ impl<'a> Importer<'a> {
         inputs: &[LayerNode],
         weights: Vec<Vec<f32>>,
     ) -> Result<LayerNode> {
-        let free = (0usize..).map(|number| if number == 0 { name.clone() } else { format!("{name}_{number}") });
-        let name = free.into_iter().find(|name| !self.names.contains(name)).unwrap_or_default();
+        let name = unused(&self.names, name);
         self.names.insert(name.clone());
         let output = self.model.apply(layer.named(name), inputs);
         if let Some(error) = self.model.network().broken() {
@@ -416,19 +444,14 @@ impl<'a> Importer<'a> {
         Ok(output)
     }
 
-    /// The model with its weights and the graph's output, which stands in for a node.
-    fn finish(mut self, node: &Node<'a>) -> Result<Model> {
-        let Some(Value::Batch(batch)) = self.values.get(node.name()).cloned() else {
-            return Err(node.problem("a value that depends on the model's input", "another").into());
-        };
-        let batch = self.ordered(node, batch)?;
-        let axes = if batch.axes == IMAGE { IMAGE.to_vec() } else { (0..batch.axes.len()).collect() };
-        let batch = self.arranged(node, batch, &axes)?;
-        let mut model = self.model;
-        if model.network().layers.is_empty() {
-            return Err(node.problem("the result of a layer", "the model's input").into());
+    /// The model with its weights and the graph's outputs, for which nodes stand in.
+    fn finish(mut self, ends: &'a [NodeProto], kept: Kept) -> Result<Model> {
+        let mut outputs = Vec::new();
+        for end in ends {
+            outputs.push(self.output(&Node::new(end, self.opset, self.batch), kept)?);
         }
-        model.set_output(batch.node)?;
+        let mut model = self.model;
+        model.set_output(outputs)?;
         let variables = model.network().variables.iter().zip(self.weights);
         let weights = variables.map(|(variable, values)| Weight {
             name: variable.name.clone(),
@@ -439,14 +462,31 @@ impl<'a> Importer<'a> {
         model.set_weights(&weights)?;
         Ok(model)
     }
+
+    /// The layer of an output of the graph.
+    fn output(&mut self, node: &Node<'a>, kept: Kept) -> Result<LayerNode> {
+        let Some(Value::Batch(batch)) = self.values.get(node.name()).cloned() else {
+            return Err(node.problem("a value that depends on the model's input", "another").into());
+        };
+        let batch = self.ordered(node, batch)?;
+        let is_kept = kept.images && batch.axes == IMAGE || kept.sequences && batch.axes == SEQUENCE;
+        let axes = if is_kept { batch.axes.clone() } else { (0..batch.axes.len()).collect() };
+        let batch = self.arranged(node, batch, &axes)?;
+        // The output of a model is that of a layer.
+        match batch.node.input() {
+            Some(_) => self.push(node, layers::Identity::default(), &[batch.node], vec![]),
+            None => Ok(batch.node),
+        }
+    }
 }
 
-/// The indices of the nodes that a value depends on.
-fn needed(graph: &GraphProto, output: &str) -> HashSet<usize> {
+/// The indices of the nodes that the outputs depend on.
+fn needed(graph: &GraphProto) -> HashSet<usize> {
     let node_of: HashMap<&str, usize> = (graph.node.iter().enumerate())
         .flat_map(|(index, node)| node.output.iter().map(move |name| (name.as_str(), index)))
         .collect();
-    let (mut needed, mut open) = (HashSet::new(), vec![output]);
+    let outputs = graph.output.iter().map(|output| output.name.as_str());
+    let (mut needed, mut open) = (HashSet::new(), outputs.collect::<Vec<&str>>());
     while let Some(name) = open.pop() {
         if let Some(&index) = node_of.get(name).filter(|index| needed.insert(**index)) {
             open.extend(graph.node[index].input.iter().map(String::as_str));

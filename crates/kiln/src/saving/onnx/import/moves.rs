@@ -1,13 +1,11 @@
-//! Operators that move values: reshaped, transposed, padded, cut out, resized and concatenated.
+//! Operators that move values: reshaped, transposed, padded and concatenated.
 
-use super::batch::{Batch, Flat, IMAGE, Regrouped, regrouped};
+use super::batch::{Batch, Flat, Regrouped, regrouped};
 use super::constant::{BATCH, shown};
-use super::convolutions::{Sides, sides};
 use super::node::Node;
+use super::space::sides;
 use super::{Importer, Result};
-use crate::layers::{
-    Concatenate, Cropping2D, Dropout, Flatten, Identity, Interpolation, Reshape, Resizing, UpSampling2D,
-};
+use crate::layers::{Concatenate, Dropout, Flatten, Reshape};
 
 impl<'a> Importer<'a> {
     /// Identity, a Cast between types of floats, or Dropout.
@@ -32,12 +30,6 @@ impl<'a> Importer<'a> {
                 return Ok(Batch { node: y, ..x });
             }
             _ => {}
-        }
-        // The output of a model is that of a layer.
-        let is_output = node.outputs().first().is_some_and(|name| self.graph.output[0].name == *name);
-        if is_output && x.node == self.model.input() {
-            let y = self.push(node, Identity::default(), &[x.node], vec![])?;
-            return Ok(Batch { node: y, ..x });
         }
         Ok(x)
     }
@@ -140,16 +132,20 @@ impl<'a> Importer<'a> {
         Ok(Batch { node: y, axes, is_positive, flat: None })
     }
 
-    /// Images whose axes, but for the batch and another one, these may be: height and width in Kiln.
-    fn image_with(&mut self, node: &Node<'a>, changed: &[usize]) -> Result<Batch> {
+    /// Images or sequences whose axes, but for the batch and another one, these may be: height and width, or steps in Kiln.
+    fn space_with(&mut self, node: &Node<'a>, changed: &[usize]) -> Result<Batch> {
         let x = self.batch(node, 0)?;
-        let fixed = [1, 3, 2].into_iter().find(|axis| !changed.contains(axis));
-        let channels = fixed.filter(|_| x.axes.len() == IMAGE.len() && !changed.contains(&0));
-        let channels = channels.ok_or_else(|| node.wrong("axes", "two of images", format!("{changed:?}")))?;
-        if x.axes[0] == 0 && !changed.contains(&x.axes[3]) {
+        let rank = x.axes.len();
+        let fixed = [1, 3, 2].into_iter().find(|axis| *axis < rank && !changed.contains(axis));
+        let channels = fixed.filter(|_| [3, 4].contains(&rank) && !changed.contains(&0));
+        let channels = channels.ok_or_else(|| {
+            let expected = "one axis of sequences or two of images, after the batch";
+            node.wrong("axes", expected, format!("{changed:?} of {rank} axes"))
+        })?;
+        if x.axes[0] == 0 && x.axes.last().is_some_and(|last| !changed.contains(last)) {
             return Ok(x);
         }
-        let others = (1..4).filter(|&axis| axis != channels);
+        let others = (1..rank).filter(|&axis| axis != channels);
         let order: Vec<usize> = [0].into_iter().chain(others).chain([channels]).collect();
         self.arranged(node, x, &order)
     }
@@ -173,13 +169,15 @@ impl<'a> Importer<'a> {
                 pads.ints().ok_or_else(|| node.wrong("pads", "whole numbers", "floats"))?.to_vec()
             }
         };
+        let x = self.batch(node, 0)?;
+        let rank = x.axes.len();
         let axes = self.optional(node, 3)?;
-        let axes = match axes.as_ref().and_then(|axes| axes.ints()) {
-            Some(axes) => node.axes(axes, IMAGE.len())?,
-            None => (0..IMAGE.len()).collect(),
+        let axes = match axes.as_ref().map(|axes| axes.ints()) {
+            Some(axes) => node.axes(axes.ok_or_else(|| node.wrong("axes", "whole numbers", "floats"))?, rank)?,
+            None => (0..rank).collect(),
         };
         let wrong = || node.wrong("pads", "numbers for both sides of each axis", format!("{pads:?}"));
-        let mut all = [[0i64; 2]; 4];
+        let mut all = vec![[0i64; 2]; rank];
         for (index, &axis) in axes.iter().enumerate() {
             let at = |index: usize| pads.get(index).copied().ok_or_else(wrong);
             all[axis] = [at(index)?, at(index + axes.len())?];
@@ -187,162 +185,17 @@ impl<'a> Importer<'a> {
         if pads.len() != 2 * axes.len() {
             return Err(wrong().into());
         }
-        let changed: Vec<usize> = (0..4).filter(|&axis| all[axis] != [0; 2]).collect();
-        let x = self.image_with(node, &changed)?;
-        let spatial = [all[x.axes[1]], all[x.axes[2]]];
-        let added = [spatial[0][0], spatial[1][0], spatial[0][1], spatial[1][1]];
-        let outside = sides(node, Some(added.iter().map(|&pad| pad.max(0)).collect()))?;
-        let inside = sides(node, Some(added.iter().map(|&pad| pad.min(0).saturating_neg()).collect()))?;
+        let changed: Vec<usize> = (0..rank).filter(|&axis| all[axis] != [0; 2]).collect();
+        if changed.is_empty() {
+            return Ok(x);
+        }
+        let x = self.space_with(node, &changed)?;
+        let spatial: Vec<[i64; 2]> = x.axes[1..rank - 1].iter().map(|&axis| all[axis]).collect();
+        let added = || [0, 1].into_iter().flat_map(|side| spatial.iter().map(move |pads| pads[side]));
+        let outside = sides(node, rank - 2, Some(added().map(|pad| pad.max(0)).collect()))?;
+        let inside = sides(node, rank - 2, Some(added().map(|pad| pad.min(0).saturating_neg()).collect()))?;
         let y = self.padded(node, x.node, outside)?;
         let y = self.cropped(node, y, inside)?;
         Ok(Batch { node: y, ..x })
     }
-
-    fn cropped(&mut self, node: &Node<'a>, x: crate::network::Node, cropping: Sides) -> Result<crate::network::Node> {
-        match cropping == [[0; 2]; 2] {
-            true => Ok(x),
-            false => self.push(node, Cropping2D::new(cropping), &[x], vec![]),
-        }
-    }
-
-    pub(super) fn slice(&mut self, node: &Node<'a>) -> Result<Batch> {
-        let x = self.batch(node, 0)?;
-        // Of the batch, only all samples can be kept.
-        let extent = |&extent: &i64| usize::try_from(extent).unwrap_or(1_000_003);
-        let dims: Vec<usize> = self.dims(&x).iter().map(extent).collect();
-        let mut inputs = Vec::new();
-        for index in 1..node.inputs().len() {
-            inputs.push(self.optional(node, index)?);
-        }
-        let inputs: Vec<_> = inputs.iter().map(Option::as_ref).collect();
-        let kept = node.slices(&dims, &inputs)?;
-        let is_whole = |axis: usize| kept[axis].iter().copied().eq(0..dims[axis]);
-        let changed: Vec<usize> = (0..dims.len()).filter(|&axis| !is_whole(axis)).collect();
-        if changed.is_empty() {
-            return Ok(x);
-        }
-        let x = self.image_with(node, &changed)?;
-        if kept.iter().any(|kept| kept.is_empty() || kept.windows(2).any(|pair| pair[1] != pair[0] + 1)) {
-            return Err(node.wrong("steps", "adjacent rows and columns, at least one", "others").into());
-        }
-        let cropping = [x.axes[1], x.axes[2]].map(|axis| {
-            let first = kept[axis][0];
-            [first, dims[axis] - first - kept[axis].len()]
-        });
-        let y = self.cropped(node, x.node, cropping)?;
-        Ok(Batch { node: y, ..x })
-    }
-
-    pub(super) fn resize(&mut self, node: &Node<'a>) -> Result<Batch> {
-        let x = self.image(node, 0)?;
-        let [height, width, _] = self.extents(&x);
-        let is_old = node.opset < 11;
-        let scales = self.optional(node, if is_old { 1 } else { 2 })?.map(|scales| scales.values());
-        let scales = scales.or(node.floats("scales")).filter(|scales| !scales.is_empty());
-        let sizes = if is_old { None } else { self.optional(node, 3)? };
-        let sizes = sizes.as_ref().and_then(|sizes| sizes.ints()).filter(|sizes| !sizes.is_empty());
-        let axes = node.axes(&node.ints("axes").unwrap_or_else(|| (0..4).collect()), 4)?;
-        let along = |axis: usize, extent: usize| -> Result<(usize, f64), String> {
-            let wrong = || node.problem("scales or sizes of images with up to 32767 pixels along an axis", "others");
-            let Some(index) = axes.iter().position(|&found| found == axis) else { return Ok((extent, 1.0)) };
-            let (size, scale) = match (&scales, sizes) {
-                (Some(scales), _) => {
-                    // As runtimes compute the size; a scale is often the nearest float of a ratio.
-                    let scale = *scales.get(index).ok_or_else(wrong)?;
-                    let size = (extent as f32 * scale).floor() as usize;
-                    let (scale, ratio) = (f64::from(scale), size as f64 / extent as f64);
-                    (size, if (scale - ratio).abs() < 1e-6 * ratio { ratio } else { scale })
-                }
-                (None, Some(sizes)) => {
-                    let size = *sizes.get(index).ok_or_else(wrong)?;
-                    (usize::try_from(size).map_err(|_| wrong())?, size as f64 / extent as f64)
-                }
-                (None, None) => return Err(wrong()),
-            };
-            if (1..1 << 15).contains(&size) && scale.is_finite() { Ok((size, scale)) } else { Err(wrong()) }
-        };
-        let changes = |axis: usize| -> Result<bool, String> {
-            let Some(index) = axes.iter().position(|&found| found == axis) else { return Ok(false) };
-            let by_scale = scales.as_ref().is_some_and(|scales| scales.get(index) != Some(&1.0));
-            let extent = self.dims(&x)[axis];
-            let by_size = scales.is_none()
-                && sizes.is_some_and(|sizes| {
-                    sizes.get(index).is_none_or(|&size| size != extent && (axis != 0 || Some(size) != node.batch))
-                });
-            Ok(by_scale || by_size)
-        };
-        if changes(0)? || changes(1)? {
-            return Err(node.wrong("scales", "1 for batch and channels", "another factor").into());
-        }
-        let (rows, columns) = (along(2, height)?, along(3, width)?);
-        let interpolation = interpolation(node, [(height, rows), (width, columns)])?;
-        let size = [rows.0, columns.0];
-        let is_whole = size[0] % height == 0 && size[1] % width == 0;
-        let y = if is_whole {
-            let layer = UpSampling2D { size: [size[0] / height, size[1] / width], interpolation };
-            self.push(node, layer, &[x.node], vec![])?
-        } else {
-            self.push(node, Resizing::new(size[0], size[1]).interpolation(interpolation), &[x.node], vec![])?
-        };
-        Ok(Batch { node: y, ..x })
-    }
-}
-
-/// Kiln's interpolation that has the same result, for extents, and new extents with their scales.
-fn interpolation(node: &Node<'_>, axes: [(usize, (usize, f64)); 2]) -> Result<Interpolation, String> {
-    node.expect_int("antialias", 0)?;
-    node.expect_int("exclude_outside", 0)?;
-    node.float("cubic_coeff_a");
-    node.float("extrapolation_value");
-    let policy = node.string("keep_aspect_ratio_policy").unwrap_or("stretch");
-    if policy != "stretch" {
-        return Err(node.wrong("keep_aspect_ratio_policy", "stretch", policy));
-    }
-    let is_old = node.opset < 11;
-    let default = if is_old { "asymmetric" } else { "half_pixel" };
-    let coordinates = node.string("coordinate_transformation_mode").unwrap_or(default);
-    let rounding = node.string("nearest_mode").unwrap_or(if is_old { "floor" } else { "round_prefer_floor" });
-    let place = |at: usize, extent: usize, (size, scale): (usize, f64)| match coordinates {
-        "half_pixel" => Some((at as f64 + 0.5) / scale - 0.5),
-        "pytorch_half_pixel" => Some(if size > 1 { (at as f64 + 0.5) / scale - 0.5 } else { 0.0 }),
-        "asymmetric" => Some(at as f64 / scale),
-        "align_corners" if size > 1 => Some(at as f64 * (extent - 1) as f64 / (size - 1) as f64),
-        "align_corners" => Some(0.0),
-        _ => None,
-    };
-    let unlike = |found: &str| {
-        let expected = "half_pixel, or the same result as it has";
-        node.wrong("coordinate_transformation_mode", expected, found)
-    };
-    for (extent, target) in axes {
-        for at in 0..target.0 {
-            let place = place(at, extent, target).ok_or_else(|| unlike(coordinates))?;
-            let last = extent as f64 - 1.0;
-            let is_same = match node.string("mode").unwrap_or("nearest") {
-                "nearest" => {
-                    let rounded = match rounding {
-                        "round_prefer_floor" => (place - 0.5).ceil(),
-                        "round_prefer_ceil" => (place + 0.5).floor(),
-                        "floor" => place.floor(),
-                        "ceil" => place.ceil(),
-                        found => return Err(node.wrong("nearest_mode", "a known rounding", found)),
-                    };
-                    rounded.clamp(0.0, last) == ((2 * at + 1) * extent / (2 * target.0)) as f64
-                }
-                "linear" => {
-                    let expected = (at as f64 + 0.5) * extent as f64 / target.0 as f64 - 0.5;
-                    (place.clamp(0.0, last) - expected.clamp(0.0, last)).abs() < 1e-4
-                }
-                found => return Err(node.wrong("mode", "nearest or linear", found)),
-            };
-            if !is_same {
-                return Err(unlike(&format!("{coordinates}, {rounding}")));
-            }
-        }
-    }
-    Ok(if node.string("mode").unwrap_or("nearest") == "nearest" {
-        Interpolation::Nearest
-    } else {
-        Interpolation::Bilinear
-    })
 }

@@ -1,19 +1,22 @@
 //! A node of a graph: its attributes, which are all read or refused, and its errors.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
-use super::super::proto::{AttributeProto, BOOL, DOUBLE, FLOAT, FLOAT16, INT32, INT64, NodeProto};
+use super::super::proto::{
+    ATTRIBUTE_FLOAT, ATTRIBUTE_FLOATS, ATTRIBUTE_INT, ATTRIBUTE_INTS, ATTRIBUTE_STRING, ATTRIBUTE_TENSOR,
+    AttributeProto, BOOL, DOUBLE, FLOAT, FLOAT16, INT32, INT64, NodeProto,
+};
 use super::constant::{BATCH, Constant, shown};
 
-/// A node, and which of its attributes were read.
+/// A node, and which of its attributes were read, each with the type that it must have.
 pub(super) struct Node<'a> {
     proto: &'a NodeProto,
     /// The version of the operators.
     pub opset: i64,
     /// The number of samples for which the graph was written, if it is a fixed one.
     pub batch: Option<i64>,
-    read: RefCell<HashSet<&'a str>>,
+    read: RefCell<HashMap<&'a str, i32>>,
 }
 
 impl<'a> Node<'a> {
@@ -35,6 +38,11 @@ impl<'a> Node<'a> {
         self.proto.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
     }
 
+    /// Whether the operator is one of ONNX' own.
+    pub fn is_standard(&self) -> bool {
+        matches!(&*self.proto.domain, "" | "ai.onnx")
+    }
+
     pub fn outputs(&self) -> &'a [String] {
         &self.proto.output
     }
@@ -45,45 +53,51 @@ impl<'a> Node<'a> {
         name.map(String::as_str).find(|name| !name.is_empty()).unwrap_or("without a name")
     }
 
-    fn attribute(&self, name: &'static str) -> Option<&'a AttributeProto> {
+    fn attribute(&self, name: &'static str, kind: i32) -> Option<&'a AttributeProto> {
         let attribute = self.proto.attribute.iter().find(|attribute| attribute.name == name)?;
-        self.read.borrow_mut().insert(&attribute.name);
+        self.read.borrow_mut().insert(&attribute.name, kind);
         Some(attribute)
     }
 
     pub fn int(&self, name: &'static str) -> Option<i64> {
-        self.attribute(name).map(|attribute| attribute.i.unwrap_or(0))
+        self.attribute(name, ATTRIBUTE_INT).map(|attribute| attribute.i.unwrap_or(0))
     }
 
     pub fn float(&self, name: &'static str) -> Option<f32> {
-        self.attribute(name).map(|attribute| attribute.f.unwrap_or(0.0))
+        self.attribute(name, ATTRIBUTE_FLOAT).map(|attribute| attribute.f.unwrap_or(0.0))
     }
 
     pub fn ints(&self, name: &'static str) -> Option<Vec<i64>> {
-        self.attribute(name).map(|attribute| attribute.ints.clone())
+        self.attribute(name, ATTRIBUTE_INTS).map(|attribute| attribute.ints.clone())
     }
 
     pub fn floats(&self, name: &'static str) -> Option<Vec<f32>> {
-        self.attribute(name).map(|attribute| attribute.floats.clone())
+        self.attribute(name, ATTRIBUTE_FLOATS).map(|attribute| attribute.floats.clone())
     }
 
     pub fn string(&self, name: &'static str) -> Option<&'a str> {
-        self.attribute(name).map(|attribute| attribute.s.as_ref().and_then(|s| str::from_utf8(s).ok()).unwrap_or(""))
+        let attribute = self.attribute(name, ATTRIBUTE_STRING)?;
+        Some(attribute.s.as_ref().and_then(|s| str::from_utf8(s).ok()).unwrap_or(""))
     }
 
     pub fn tensor(&self, name: &'static str) -> Option<Result<Constant, String>> {
-        self.attribute(name)?.t.as_ref().map(|tensor| Constant::read(tensor))
+        self.attribute(name, ATTRIBUTE_TENSOR)?.t.as_ref().map(|tensor| Constant::read(tensor))
     }
 
-    /// Two numbers of at least 1, for height and width.
-    pub fn pair(&self, name: &'static str, default: Option<[usize; 2]>) -> Result<[usize; 2], String> {
+    /// Numbers of at least 1: for height and width of images, or for sequences (of one axis), which are images with one
+    /// column.
+    pub fn pair(&self, name: &'static str, default: Option<[usize; 2]>, axes: usize) -> Result<[usize; 2], String> {
+        let expected = || if axes == 1 { "a number of 1 or more" } else { "two numbers of 1 or more" };
         let Some(ints) = self.ints(name) else {
-            return default.ok_or_else(|| self.wrong(name, "two numbers", "none"));
+            return default.ok_or_else(|| self.wrong(name, expected(), "none"));
         };
-        let pair: Option<Vec<usize>> =
+        let small: Option<Vec<usize>> =
             ints.iter().map(|&int| usize::try_from(int).ok().filter(|&int| (1..1 << 30).contains(&int))).collect();
-        let pair = pair.and_then(|pair| <[usize; 2]>::try_from(pair).ok());
-        pair.ok_or_else(|| self.wrong(name, "two numbers of 1 or more", format!("{ints:?}")))
+        match (small.as_deref(), axes) {
+            (Some(&[rows]), 1) => Ok([rows, 1]),
+            (Some(&[rows, columns]), 2) => Ok([rows, columns]),
+            _ => Err(self.wrong(name, expected(), format!("{ints:?}"))),
+        }
     }
 
     /// Refuses an attribute with another value than this one.
@@ -94,14 +108,20 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Refuses attributes that nothing has read.
+    /// Refuses attributes that nothing has read, or that have another type than was read. Old files lack the type.
     pub fn finish(&self) -> Result<(), String> {
         let read = self.read.borrow();
-        let unread = self.proto.attribute.iter().find(|attribute| !read.contains(&*attribute.name));
-        match unread {
-            Some(attribute) => Err(self.wrong(&attribute.name, "an attribute that Kiln knows", "another")),
-            None => Ok(()),
+        for attribute in &self.proto.attribute {
+            match read.get(&*attribute.name) {
+                None => return Err(self.wrong(&attribute.name, "an attribute that Kiln knows", "another")),
+                Some(&kind) if ![0, kind].contains(&attribute.kind) => {
+                    let found = format!("type {}", attribute.kind);
+                    return Err(self.wrong(&attribute.name, format!("an attribute of type {kind}"), found));
+                }
+                Some(_) => {}
+            }
         }
+        Ok(())
     }
 
     /// An error of the node.
@@ -156,6 +176,10 @@ impl<'a> Node<'a> {
             "Squeeze" => {
                 let axes = match self.given_axes(given)? {
                     Some(axes) => self.axes(&axes, rank)?,
+                    // It would also remove the batch, and so move all axes of the following nodes.
+                    None if dims.contains(&BATCH) && self.batch == Some(1) => {
+                        return Err(self.wrong("axes", "the axes to remove, as the batch has one sample", "none"));
+                    }
                     None => (0..rank).filter(|&axis| dims[axis] == 1).collect(),
                 };
                 if let Some(&axis) = axes.iter().find(|&&axis| dims[axis] != 1) {
@@ -227,6 +251,11 @@ impl<'a> Node<'a> {
         let steps = given(3, "steps")?.unwrap_or_else(|| vec![1; axes.len()]);
         if [starts.len(), ends.len(), steps.len()] != [axes.len(); 3] || steps.contains(&0) {
             return Err(self.problem("as many starts, ends and steps as axes", "others"));
+        }
+        // In a file, the end of a reversed range may be the smallest number.
+        let is_batch = |(index, &end): (usize, &i64)| end == BATCH && steps[index] > 0;
+        if starts.contains(&BATCH) || ends.iter().enumerate().any(is_batch) {
+            return Err(self.problem("places that do not depend on the batch", "others"));
         }
         let mut kept: Vec<Vec<usize>> = dims.iter().map(|&extent| (0..extent).collect()).collect();
         for (index, axis) in axes.into_iter().enumerate() {

@@ -16,17 +16,22 @@ fn decimal(value: f32) -> f64 {
 }
 
 impl<'a> Importer<'a> {
-    /// The values of an input, one for each channel.
-    fn of_channels(&mut self, node: &Node<'a>, index: usize, channels: usize) -> Result<Vec<f32>> {
+    /// The values of an input, one for each channel or place with these extents.
+    fn values_of(&mut self, node: &Node<'a>, index: usize, extents: &[usize]) -> Result<Vec<f32>> {
         let constant = self.constant(node, index)?;
-        match constant.elements() == channels {
+        let long = |extents: &[usize]| extents.iter().copied().filter(|&extent| extent != 1).collect::<Vec<usize>>();
+        match long(&constant.dims) == long(extents) {
             true => Ok(constant.values()),
-            false => Err(node.problem(format!("{channels} values"), format!("{:?}", constant.dims)).into()),
+            false => Err(node.problem(format!("values {extents:?}"), format!("{:?}", constant.dims)).into()),
         }
     }
 
     pub(super) fn batch_normalization(&mut self, node: &Node<'a>) -> Result<Batch> {
         node.expect_int("training_mode", 0)?;
+        // Until version 13, further outputs are those of training.
+        if node.opset < 14 && node.outputs().iter().filter(|name| !name.is_empty()).count() > 1 {
+            return Err(node.problem("one output, as in predictions", "those of training").into());
+        }
         node.expect_int("spatial", 1)?;
         let x = self.flat_batch(node, 0)?;
         let axes = channels_last(x.axes.len());
@@ -34,7 +39,7 @@ impl<'a> Importer<'a> {
         let channels = self.sample(&x).last().copied().unwrap_or_default();
         let mut weights = Vec::new();
         for index in 1..=4 {
-            let values = self.of_channels(node, index, channels)?;
+            let values = self.values_of(node, index, &[channels])?;
             let places = x.flat.as_ref().map(|flat| flat.places());
             weights.push(
                 places.map_or_else(|| values.clone(), |places| places.iter().map(|&place| values[place]).collect()),
@@ -61,9 +66,8 @@ impl<'a> Importer<'a> {
         let order: Vec<usize> = places.iter().map(|&place| x.axes[place] - axis).collect();
         let dims = self.dims(&x);
         let dims: Vec<usize> = dims[axis..].iter().map(|&extent| extent as usize).collect();
-        let width = dims.iter().product();
-        let scale = self.of_channels(node, 1, width)?;
-        let shift = if node.input(2).is_some() { Some(self.of_channels(node, 2, width)?) } else { None };
+        let scale = self.values_of(node, 1, &dims)?;
+        let shift = if node.input(2).is_some() { Some(self.values_of(node, 2, &dims)?) } else { None };
         let of_kiln = |values: Vec<f32>| Constant::floats(dims.clone(), values).transposed(&order).values();
         let weights = [Some(scale), shift.clone()].into_iter().flatten().map(of_kiln).collect();
         let layer = LayerNormalization::new()
@@ -82,7 +86,11 @@ impl<'a> Importer<'a> {
         node.expect_int("stash_type", 1)?;
         let groups = match node.op() {
             "InstanceNormalization" => -1,
-            _ => node.int("num_groups").unwrap_or(0).max(0), // -1 would be a group for each channel
+            // Kiln's -1 is a group for each channel.
+            _ => match node.int("num_groups").unwrap_or(0) {
+                groups @ 1.. => groups,
+                groups => return Err(node.wrong("num_groups", "1 or more", groups.to_string()).into()),
+            },
         };
         let of_group = usize::try_from(groups).ok().filter(|&groups| groups > 0 && channels.is_multiple_of(groups));
         let mut weights = Vec::new();
@@ -90,10 +98,10 @@ impl<'a> Importer<'a> {
             // Until version 20, groups had one value each.
             let values = match of_group.filter(|_| node.opset < 21) {
                 Some(groups) => {
-                    let values = self.of_channels(node, index, groups)?;
+                    let values = self.values_of(node, index, &[groups])?;
                     values.iter().flat_map(|&value| vec![value; channels / groups]).collect()
                 }
-                None => self.of_channels(node, index, channels)?,
+                None => self.values_of(node, index, &[channels])?,
             };
             weights.push(values);
         }
