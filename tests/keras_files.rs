@@ -102,7 +102,7 @@ fn what_kiln_writes_it_reads_with_all_names_and_bits() {
         let model = loaded(folder.path(), name, "keras");
         let weights = model.get_weights().unwrap();
         let place = |ending: &str| folder.path().join(format!("written_{name}{ending}"));
-        for ending in [".keras", ""] {
+        for ending in [".keras", ".h5", ""] {
             model.save(place(ending)).unwrap();
             let mut again = Model::load(place(ending)).unwrap();
             assert_eq!(again.get_weights().unwrap(), weights, "{name}{ending}");
@@ -110,9 +110,11 @@ fn what_kiln_writes_it_reads_with_all_names_and_bits() {
             assert_eq!(again.to_json().unwrap(), model.to_json().unwrap(), "{name}{ending}");
             assert_predicts(&format!("{name}{ending}"), &mut again, &recorded);
         }
-        let again = place("_again.keras");
-        Model::load(place(".keras")).unwrap().save(&again).unwrap();
-        assert_eq!(std::fs::read(again).unwrap(), std::fs::read(place(".keras")).unwrap(), "the same bytes");
+        for ending in [".keras", ".h5"] {
+            let again = place(&format!("_again{ending}"));
+            Model::load(place(ending)).unwrap().save(&again).unwrap();
+            assert_eq!(std::fs::read(again).unwrap(), std::fs::read(place(ending)).unwrap(), "the same bytes");
+        }
         for ending in [".weights.h5", ".safetensors"] {
             model.save_weights(place(ending)).unwrap();
             let mut again = Model::from_json_file(place(".keras")).unwrap();
@@ -308,7 +310,7 @@ fn names_decide_about_formats() {
     let folder = tempfile::tempdir().unwrap();
     let model = loaded(folder.path(), "shared", "keras");
     let place = |name: &str| folder.path().join(name);
-    for name in ["m.h5", "m.HDF5", "m.json", "m.safetensors"] {
+    for name in ["m.weights.h5", "m.Weights.H5", "m.json", "m.safetensors"] {
         let error = model.save(place(name)).unwrap_err().to_string();
         assert!(error.contains("a file that ends with `.keras`"), "{error}");
         assert!(!place(name).exists());
