@@ -126,6 +126,22 @@ fn what_kiln_writes_it_reads_with_all_names_and_bits() {
     }
 }
 
+#[test]
+fn a_model_whose_json_is_longer_than_an_attribute_of_hdf5_is_read_back_from_h5() {
+    let mut model = kiln::Sequential::new([2]);
+    (0..100).for_each(|_| {
+        model.add(kiln::layers::Dense::new(2));
+    });
+    model.initialize(5).unwrap();
+    assert!(model.to_json().unwrap().len() > 1 << 16);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.h5");
+    model.save(&path).unwrap();
+    let again = Model::load(&path).unwrap();
+    assert_eq!(again.get_weights().unwrap(), model.get_weights().unwrap());
+    assert_eq!(again.to_json().unwrap(), model.to_json().unwrap());
+}
+
 /// Gradients of shared weights are sums over the calls, and each call of a shared normalization updates its statistics.
 #[test]
 fn a_step_of_shared_and_nested_layers_is_that_of_keras() {

@@ -115,3 +115,22 @@ fn list(name: &str, values: &[&str]) -> hdf5_writer::Result<Vec<AttributeBuilder
     };
     parts.iter().enumerate().map(named).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn lists_that_are_too_long_for_an_attribute_are_several() {
+        let names: Vec<String> = (0..3000).map(|i| format!("a_layer_with_a_rather_long_name_{i:04}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let parts = list("layer_names", &names).unwrap();
+        let found: Vec<&str> = parts.iter().map(AttributeBuilder::name).collect();
+        assert_eq!(found, ["layer_names0", "layer_names1"]);
+        assert!(parts.iter().all(|part| part.raw_data().len() <= MOST_BYTES));
+        assert_eq!(parts.iter().map(|part| part.shape()[0]).sum::<u64>(), 3000);
+        assert_eq!(list("layer_names", &names[..9]).unwrap()[0].name(), "layer_names");
+    }
+}
