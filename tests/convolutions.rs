@@ -3,8 +3,8 @@
 use kiln::data::{Dataset, Labels};
 use kiln::graph::{Array, Limits};
 use kiln::layers::{
-    Activation, BatchNormalization, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, GlobalAveragePooling2D, Layer, Named,
-    Padding, ReLU, SeparableConv2D, ZeroPadding2D,
+    Activation, BatchNormalization, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, GlobalAveragePooling2D, Layer,
+    Named, Padding, ReLU, SeparableConv2D, ZeroPadding2D,
 };
 use kiln::losses::MeanSquaredError;
 use kiln::optimizers::SGD;
@@ -113,8 +113,9 @@ fn a_convolution_of_a_padded_image_has_the_bits_of_one_that_pads_it() {
         |stride, padding| Conv2D::new(5, [3, 3]).strides([stride, stride]).padding(padding).named("conv"),
         |stride, padding| DepthwiseConv2D::new([3, 3]).strides([stride, stride]).padding(padding).named("conv"),
     ];
-    for (convolution, (stride, padding)) in
-        convolutions.into_iter().flat_map(|conv| [(1, [[1, 1], [1, 1]]), (2, [[0, 1], [0, 1]])].map(|case| (conv, case)))
+    for (convolution, (stride, padding)) in convolutions
+        .into_iter()
+        .flat_map(|conv| [(1, [[1, 1], [1, 1]]), (2, [[0, 1], [0, 1]])].map(|case| (conv, case)))
     {
         let trained = |padded: bool| {
             let mut model = Sequential::new([8, 6, 4]);

@@ -102,7 +102,7 @@ fn what_kiln_writes_it_reads_with_all_names_and_bits() {
         let model = loaded(folder.path(), name, "keras");
         let weights = model.get_weights().unwrap();
         let place = |ending: &str| folder.path().join(format!("written_{name}{ending}"));
-        for ending in [".keras", ""] {
+        for ending in [".keras", ".h5", ""] {
             model.save(place(ending)).unwrap();
             let mut again = Model::load(place(ending)).unwrap();
             assert_eq!(again.get_weights().unwrap(), weights, "{name}{ending}");
@@ -110,9 +110,11 @@ fn what_kiln_writes_it_reads_with_all_names_and_bits() {
             assert_eq!(again.to_json().unwrap(), model.to_json().unwrap(), "{name}{ending}");
             assert_predicts(&format!("{name}{ending}"), &mut again, &recorded);
         }
-        let again = place("_again.keras");
-        Model::load(place(".keras")).unwrap().save(&again).unwrap();
-        assert_eq!(std::fs::read(again).unwrap(), std::fs::read(place(".keras")).unwrap(), "the same bytes");
+        for ending in [".keras", ".h5"] {
+            let again = place(&format!("_again{ending}"));
+            Model::load(place(ending)).unwrap().save(&again).unwrap();
+            assert_eq!(std::fs::read(again).unwrap(), std::fs::read(place(ending)).unwrap(), "the same bytes");
+        }
         for ending in [".weights.h5", ".safetensors"] {
             model.save_weights(place(ending)).unwrap();
             let mut again = Model::from_json_file(place(".keras")).unwrap();
@@ -122,6 +124,22 @@ fn what_kiln_writes_it_reads_with_all_names_and_bits() {
             assert_eq!(again.get_weights().unwrap(), weights, "{name}{ending}");
         }
     }
+}
+
+#[test]
+fn a_model_whose_json_is_longer_than_an_attribute_of_hdf5_is_read_back_from_h5() {
+    let mut model = kiln::Sequential::new([2]);
+    (0..100).for_each(|_| {
+        model.add(kiln::layers::Dense::new(2));
+    });
+    model.initialize(5).unwrap();
+    assert!(model.to_json().unwrap().len() > 1 << 16);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.h5");
+    model.save(&path).unwrap();
+    let again = Model::load(&path).unwrap();
+    assert_eq!(again.get_weights().unwrap(), model.get_weights().unwrap());
+    assert_eq!(again.to_json().unwrap(), model.to_json().unwrap());
 }
 
 /// Gradients of shared weights are sums over the calls, and each call of a shared normalization updates its statistics.
@@ -308,7 +326,7 @@ fn names_decide_about_formats() {
     let folder = tempfile::tempdir().unwrap();
     let model = loaded(folder.path(), "shared", "keras");
     let place = |name: &str| folder.path().join(name);
-    for name in ["m.h5", "m.HDF5", "m.json", "m.safetensors"] {
+    for name in ["m.weights.h5", "m.Weights.H5", "m.json", "m.safetensors"] {
         let error = model.save(place(name)).unwrap_err().to_string();
         assert!(error.contains("a file that ends with `.keras`"), "{error}");
         assert!(!place(name).exists());

@@ -48,6 +48,7 @@ mod parameter_groups;
 mod portability;
 mod predictions;
 mod preprocessing;
+mod random_layers;
 mod recorded;
 mod regularizers;
 mod replay;

@@ -240,7 +240,13 @@ fn graphs_of_all_layers_predict_what_keras_predicts() {
         let name = case["name"].as_str().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.onnx");
-        of_keras(&recorded, i, case).save(&path).unwrap();
+        let saved = of_keras(&recorded, i, case).save(&path);
+        if name.contains(" along ") {
+            let error = saved.unwrap_err().to_string();
+            assert!(error.contains("axis: expected the last one"), "{name}: {error}");
+            continue;
+        }
+        saved.unwrap();
         let Ok(mut model) = Model::load(&path) else {
             refused.push(name.to_owned());
             continue;

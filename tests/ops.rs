@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use kiln::graph::{Array, DType, Error, Graph, Limits, Lowering, Op, Plan, Result, Step, Tensor, TensorType};
 use kiln::ops::{
-    Activation, AvgPool2d, AvgPool2dGradient, BatchNorm, BatchNormInference, BatchNormInputGradient, BatchNormSums,
-    BatchToSpace, Binary, BinaryGradient, Case, Conv2d, Conv2dInputGradient, Conv2dTranspose, Conv2dWeightGradient,
-    DepthwiseConv2d, DepthwiseConv2dInputGradient, DepthwiseConv2dWeightGradient, Function, GlobalAvgPool2d,
-    GlobalAvgPool2dGradient, GlobalMaxPool2d, GlobalMaxPool2dGradient, GroupNorm, GroupNormSums, Matmul, MaxPool2d,
-    MaxPool2dGradient, Moments, Padding, Permute, RepeatChannels, Resize, ResizeGradient, ScaleAdd,
-    SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, SpaceToBatch, Split, Sum, Transpose, ZeroPad2d,
-    ZeroPad2dGradient, cases, gradients,
+    Activation, AffineTransform, AffineTransformGradient, AvgPool2d, AvgPool2dGradient, BatchNorm, BatchNormInference,
+    BatchNormInputGradient, BatchNormSums, BatchToSpace, Binary, BinaryGradient, Case, Conv2d, Conv2dInputGradient,
+    Conv2dTranspose, Conv2dWeightGradient, DepthwiseConv2d, DepthwiseConv2dInputGradient,
+    DepthwiseConv2dWeightGradient, FillMode, Function, GlobalAvgPool2d, GlobalAvgPool2dGradient, GlobalMaxPool2d,
+    GlobalMaxPool2dGradient, GroupNorm, GroupNormSums, Matmul, MaxPool2d, MaxPool2dGradient, Moments, Padding, Permute,
+    RepeatChannels, Resize, ResizeGradient, ScaleAdd, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, SpaceToBatch,
+    Split, Sum, Transpose, ZeroPad2d, ZeroPad2dGradient, cases, gradients,
 };
 
 use crate::bench::{Bench, read};
@@ -100,6 +100,7 @@ fn misfits() -> Vec<(Arc<dyn Op>, Vec<TensorType>)> {
     let [image, small] = [[1, 5, 5, 2], [1, 2, 2, 2]].map(TensorType::f32);
     let [matrix, row, kernel] = [TensorType::f32([3, 4]), TensorType::f32([5]), TensorType::f32([3, 3, 7, 8])];
     let [kernel_of_image, depthwise] = [[3, 3, 4, 2], [3, 3, 2, 1]].map(TensorType::f32);
+    let transform = AffineTransform { interpolated: true, fill_mode: FillMode::Wrap, fill_value: 0.0 };
     let (function, resize) = (Binary::Multiply, Resize { size: [3, 4], nearest: true });
     let normalized = BatchNormInputGradient { epsilon: 1e-3, scale: false, of_batch: false };
     vec![
@@ -145,6 +146,8 @@ fn misfits() -> Vec<(Arc<dyn Op>, Vec<TensorType>)> {
         misfit(GroupNormSums { groups: 2 }, [matrix.clone(), matrix.clone(), small.clone(), small.clone()]),
         misfit(resize, [matrix.clone()]),
         misfit(ResizeGradient { resize, image: [5, 5] }, [image.clone()]),
+        misfit(transform, [image.clone(), matrix.clone()]),
+        misfit(AffineTransformGradient { transform }, [matrix.clone(), TensorType::f32([3, 6])]),
         misfit(Transpose, [matrix]),
     ]
 }

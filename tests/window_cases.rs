@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use kiln::graph::{Array, DType, Op, Step};
 use kiln::ops::{
-    Activation, ActivationGradient, Adam, AvgPool2d, AvgPool2dGradient, BatchNorm, BatchNormInference,
-    BatchNormInputGradient, BatchNormSums, Binary, BinaryGradient, Case, ClipByNorm, ClipByValue, Concatenate,
-    ConcatenateGradient, Conv2d, Conv2dInputGradient, Conv2dTranspose, Conv2dWeightGradient, Copy, CrossEntropy,
-    DepthwiseConv2d, DepthwiseConv2dInputGradient, DepthwiseConv2dWeightGradient, Distance, Divide, Dropout, Ema, Fill,
-    Function, Gather, GaussianNoise, GlobalAvgPool2d, GlobalMaxPool2d, GlobalMaxPool2dGradient, GroupNorm, LogSoftmax,
-    Matmul, MaxPool2d, MaxPool2dGradient, MeanLoss, Moments, Multiply, Padding, Penalty, PenaltyGradient, PerSample,
-    PerSampleGradient, Relu, RepeatChannels, RepeatChannelsGradient, Resize, ResizeGradient, Sgd, Softmax,
-    SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, Split, StandardizeFeatures, Sum, SumGradient, SumRows, TopK,
-    Transpose, Unary, WeightDecay, ZeroPad2d, ZeroPad2dGradient,
+    Activation, ActivationGradient, Adam, AffineTransform, AffineTransformGradient, AvgPool2d, AvgPool2dGradient,
+    BatchNorm, BatchNormInference, BatchNormInputGradient, BatchNormSums, Binary, BinaryGradient, Case, ClipByNorm,
+    ClipByValue, Concatenate, ConcatenateGradient, Conv2d, Conv2dInputGradient, Conv2dTranspose, Conv2dWeightGradient,
+    Copy, CrossEntropy, DepthwiseConv2d, DepthwiseConv2dInputGradient, DepthwiseConv2dWeightGradient, Distance, Divide,
+    Dropout, Ema, Fill, FillMode, Function, Gather, GaussianNoise, GlobalAvgPool2d, GlobalMaxPool2d,
+    GlobalMaxPool2dGradient, GroupNorm, LogSoftmax, Matmul, MaxPool2d, MaxPool2dGradient, MeanLoss, Moments, Multiply,
+    Padding, Penalty, PenaltyGradient, PerSample, PerSampleGradient, Relu, RepeatChannels, RepeatChannelsGradient,
+    Resize, ResizeGradient, Sgd, Softmax, SoftmaxCrossEntropy, SoftmaxCrossEntropyGradient, Split, StandardizeFeatures,
+    Sum, SumGradient, SumRows, TopK, Transpose, Unary, WeightDecay, ZeroPad2d, ZeroPad2dGradient,
 };
 
 use crate::common::{device, op_program, run};
@@ -162,6 +162,8 @@ fn rows_and_elements() -> Vec<Case> {
     let penalty = Penalty { l1: 0.25, l2: 0.5 };
     let normalization = GroupNorm { groups: 1, epsilon: 1e-3, scale: true, center: false };
     let resize = Resize { size: [4, 6], nearest: false };
+    let transform = AffineTransform { interpolated: true, fill_mode: FillMode::Reflect, fill_value: 0.0 };
+    let turned = AffineTransformGradient { transform };
     vec![
         case("activation", Activation { function: Function::Tanh }, &[flat()], &[]),
         case("adam", adam, &[flat()], &[flat(), flat(), positive([9000])]),
@@ -183,6 +185,8 @@ fn rows_and_elements() -> Vec<Case> {
         case("binary_gradient, channels", scale_gradient(), &[random([40, 4, 4, 16]), random([40, 4, 4, 16])], &[]),
         case("group_norm", normalization, &[random([300, 32]), random([32])], &[]),
         case("resize", Resize { size: [4, 6], nearest: false }, &[random([40, 3, 3, 16])], &[]),
+        case("affine_transform", transform, &[random([40, 4, 6, 16]), random([40, 6])], &[]),
+        case("affine_transform_gradient", turned, &[random([40, 4, 6, 16]), random([40, 6])], &[]),
         case("resize_gradient", ResizeGradient { resize, image: [3, 3] }, &[random([40, 4, 6, 16])], &[]),
         case("softmax_cross_entropy", SoftmaxCrossEntropy, &[random([300, 32]), labels(300, 32)], &[]),
         case(

@@ -156,14 +156,15 @@ def check(kiln):
         for ending in ["keras", "h5"]:
             with tempfile.TemporaryDirectory() as folder:
                 folder = pathlib.Path(folder)
-                source, whole = folder / f"source.{ending}", folder / "whole.keras"
+                source, whole, legacy = folder / f"source.{ending}", folder / "whole.keras", folder / "legacy.h5"
                 source.write_bytes(gzip.decompress((FOLDER / f"{name}.{ending}.gz").read_bytes()))
                 size = ["--input-shape", "5,4,2"] if name == "open_size" else []
                 convert = lambda a, b, *more: subprocess.run([kiln, "convert", a, b, *more], check=True)
                 convert(source, whole, *size)
+                convert(source, legacy, *size)
                 convert(source, folder / "kiln", *size)
                 convert(folder / "kiln", folder / "only.weights.h5")
-                loaded = keras.models.load_model(whole)
+                loaded, of_h5 = keras.models.load_model(whole), keras.models.load_model(legacy)
                 rebuilt = build()
                 rebuilt.load_weights(folder / "only.weights.h5")
                 of_json = keras.models.model_from_json((folder / "kiln" / "model.json").read_text())
@@ -172,7 +173,7 @@ def check(kiln):
                     names = []
                     file.visititems(lambda path, item: names.append(path) if isinstance(item, h5py.Dataset) else None)
                     assert len(names) == len(loaded.weights), names
-                for model in [loaded, rebuilt, of_json]:
+                for model in [loaded, of_h5, rebuilt, of_json]:
                     found = difference(model.predict(recorded["x"], verbose=0), recorded["y"])
                     worst = max(worst, found)
                     assert found < 1e-6, (name, ending, found)

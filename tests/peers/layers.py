@@ -88,6 +88,8 @@ def activations():
     yield case("Dense with hard_silu", [layers.Dense(3, activation="hard_swish")])
     yield case("Conv2D with relu6", [layers.Conv2D(3, 2, activation="relu6")], scale=3.0)
     yield case("activation approximate gelu", [layers.Activation(keras.src.ops.nn.Gelu(approximate=True))], scale=2.0)
+    for axis in [1, -2, (1, 3), (1, 2, 3)]:
+        yield case(f"Softmax along {axis}", [layers.Softmax(axis=axis), layers.Rescaling(0.5)], scale=2.0)
     for most, threshold, slope in itertools.product([None, 6.0, 1.5], [0.0, 0.5], [0.0, 0.25]):
         layer = lambda: layers.ReLU(max_value=most, threshold=threshold, negative_slope=slope)
         yield case(f"ReLU {most} {threshold} {slope}", [layer()], scale=4.0)
@@ -134,6 +136,8 @@ def normalizations():
     for groups in [1, 2, 4, -1]:
         yield case(f"GroupNormalization {groups}", [layers.GroupNormalization(groups)])
     yield case("GroupNormalization options", [layers.GroupNormalization(2, axis=3, epsilon=0.5, scale=False)])
+    for axis in [1, -2]:
+        yield case(f"GroupNormalization along {axis}", [layers.GroupNormalization(1 if axis == 1 else 2, axis=axis)])
     yield case("GroupNormalization of a vector", [layers.GroupNormalization(2, center=False)], shape=(6,))
 
 
@@ -141,6 +145,12 @@ def random_layers():
     yield case("SpatialDropout2D", [layers.SpatialDropout2D(0.5, seed=3)], step=False)
     yield case("GaussianNoise", [layers.GaussianNoise(0.25)], step=False)
     yield case("StochasticDepth", [StochasticDepth(0.5)], step=False)
+    yield case("RandomFlip", [layers.RandomFlip("horizontal", seed=3), layers.RandomFlip()], step=False)
+    yield case("RandomRotation", [layers.RandomRotation(0.25, fill_mode="constant", fill_value=1.5)], step=False)
+    yield case("RandomZoom", [layers.RandomZoom(0.25), layers.RandomZoom((-0.5, 0.25), 0.5, interpolation="nearest")], step=False)
+    yield case("RandomTranslation", [layers.RandomTranslation((-0.5, 0.25), 0.125, fill_mode="wrap")], step=False)
+    yield case("RandomContrast", [layers.RandomContrast((0.25, 0.5), value_range=(0.0, 1.0), seed=3)], step=False)
+    yield case("RandomBrightness", [layers.RandomBrightness(0.25, value_range=(-1.0, 1.0))], step=False)
 
 
 def applications():

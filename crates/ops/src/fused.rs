@@ -191,7 +191,7 @@ impl<O: HasEpilogue> Op for Fused<O> {
 
 /// The rectifier of a case: both in turn.
 fn rectifier(number: usize) -> Rectifier {
-    if number % 2 == 0 { Rectifier::Relu } else { Rectifier::Relu6 }
+    if number.is_multiple_of(2) { Rectifier::Relu } else { Rectifier::Relu6 }
 }
 
 /// An op on these inputs with each of the epilogues of a rectifier. The gradient's gates are random, and some are 0 or 6.

@@ -23,6 +23,8 @@ ops![
     adadelta,
     adagrad,
     adam,
+    affine_draw,
+    affine_transform,
     augment_color,
     augment_draw,
     augment_warp,
@@ -89,6 +91,7 @@ ops![
     transpose,
     unary,
     unfold,
+    uniform_draw,
     weight_decay,
     zero_pad2d,
 ];
@@ -114,6 +117,8 @@ pub use activation::{Activation, ActivationGradient, Function};
 pub use adadelta::Adadelta;
 pub use adagrad::Adagrad;
 pub use adam::Adam;
+pub use affine_draw::{AffineDraw, RandomAffine};
+pub use affine_transform::{AffineTransform, AffineTransformGradient};
 pub use augment_color::AugmentColor;
 pub use augment_draw::{AugmentDraw, Shift};
 pub use augment_warp::{AugmentWarp, FillMode};
@@ -181,6 +186,7 @@ pub use top_k::TopK;
 pub use transpose::Transpose;
 pub use unary::{Unary, UnaryGradient};
 pub use unfold::Unfold;
+pub use uniform_draw::UniformDraw;
 pub use weight_decay::WeightDecay;
 pub use window::{ImagePadding, Padding};
 pub use zero_pad2d::{ZeroPad2d, ZeroPad2dGradient};

@@ -23,13 +23,14 @@ Examples:
   kiln convert resnet18.onnx resnet18.keras                 # a convolutional network that PyTorch has exported
   kiln convert resnet50.keras runs/resnet50                 # model.json and weights.safetensors
   kiln convert old.h5 new.keras
+  kiln convert runs/lenet lenet.h5                          # for programs that only read Keras' legacy format
   kiln convert model.json w.weights.h5 --weights w.safetensors
   kiln convert backbone.keras backbone.json --input-shape 224,224,3")]
 pub struct Arguments {
     /// The model: a folder, a model.json, a .keras, .h5 or .onnx file of a whole model, or with --weights a built-in network.
     source: PathBuf,
-    /// The result: NAME.keras, NAME.onnx, NAME.weights.h5 or NAME.safetensors (weights only), NAME.json (layers only), or else a
-    /// folder of model.json and weights.safetensors.
+    /// The result: NAME.keras, NAME.h5 (Keras' legacy format), NAME.onnx, NAME.weights.h5 or NAME.safetensors (weights only),
+    /// NAME.json (layers only), or else a folder of model.json and weights.safetensors.
     target: PathBuf,
     /// The weights: safetensors, Keras' HDF5 or .keras, or a file of the Hugging Face hub [default: those of the model].
     #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]")]
@@ -68,8 +69,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     match ending.as_str() {
         _ if is_folder => model.save(target)?,
         "json" => kiln::files::write(target, model.to_json()?.as_bytes()).map_err(Error::file("write", target))?,
-        "keras" | "onnx" => model.save(target)?,
-        _ => model.save_weights(target)?,
+        "safetensors" => model.save_weights(target)?,
+        "h5" | "hdf5" if target.to_string_lossy().to_lowercase().ends_with(".weights.h5") => {
+            model.save_weights(target)?
+        }
+        _ => model.save(target)?,
     }
     let parameters = model.summary().parameters();
     println!("{}: {} with {parameters} parameters", target.display(), model.name());

@@ -2,7 +2,7 @@
 
 use kiln_graph::{Result, Shape, Tensor};
 use kiln_ops::Permute;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::{BuildError, Call};
@@ -18,6 +18,14 @@ pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::R
     };
     let expected = || serde::de::Error::custom(format!("expected an axis or a list of axes, found {}", shown(&value)));
     axes.ok_or_else(expected)
+}
+
+/// Writes axes: a single one as a number.
+pub(super) fn write<S: Serializer>(axes: &[i64], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    match axes {
+        [axis] => serializer.serialize_i64(*axis),
+        axes => axes.serialize(serializer),
+    }
 }
 
 /// The places of these axes of a sample in ascending order, where the batch is axis 0 and -1 the last axis.
@@ -50,6 +58,29 @@ pub(super) fn extents(places: &[usize], sample: &Shape) -> Vec<usize> {
     places.iter().map(|&place| sample[place - 1]).collect()
 }
 
+/// Applies a function to the input with these places last, and returns its result, of the same shape, in the input's
+/// order.
+///
+/// # Errors
+/// If the function fails, or returns another shape.
+pub(super) fn with_last(
+    call: &mut Call<'_>,
+    places: &[usize],
+    apply: impl FnOnce(&mut Call<'_>, Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let x = call.input();
+    let rank = call.shape(x).len();
+    let others = (0..rank).filter(|place| !places.contains(place));
+    let order: Vec<usize> = others.chain(places.iter().copied()).collect();
+    if order.iter().copied().eq(0..rank) {
+        return apply(call, x);
+    }
+    let permute = Permute { order };
+    let x = call.add(permute.clone(), &[x])?;
+    let y = apply(call, x)?;
+    call.add(permute.inverse(), &[y])
+}
+
 /// Applies a function to the input as a matrix whose rows are the values along these places, and returns its result in the
 /// input's shape.
 ///
@@ -60,19 +91,13 @@ pub(super) fn along(
     places: &[usize],
     apply: impl FnOnce(&mut Call<'_>, Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    let x = call.input();
-    let shape = call.shape(x).clone();
-    let others = (0..shape.len()).filter(|place| !places.contains(place));
-    let order: Vec<usize> = others.chain(places.iter().copied()).collect();
-    let is_last = order.iter().copied().eq(0..shape.len());
-    let permute = Permute { order };
-    let x = if is_last { x } else { call.add(permute.clone(), &[x])? };
-    let permuted = call.shape(x).clone();
-    let width: usize = places.iter().map(|&place| shape[place]).product();
-    let matrix = call.reshape(x, [shape.elements() / width.max(1), width])?;
-    let y = apply(call, matrix)?;
-    let y = call.reshape(y, permuted)?;
-    if is_last { Ok(y) } else { call.add(permute.inverse(), &[y]) }
+    with_last(call, places, |call, x| {
+        let shape = call.shape(x).clone();
+        let width: usize = shape[shape.len() - places.len()..].iter().product();
+        let matrix = call.reshape(x, [shape.elements() / width.max(1), width])?;
+        let y = apply(call, matrix)?;
+        call.reshape(y, shape)
+    })
 }
 
 #[cfg(test)]

@@ -6,22 +6,21 @@ use serde_json::{Value, json};
 use super::dense::yes;
 use super::layer_normalization::{check_epsilon, epsilon};
 use super::saved::Saved;
-use super::{BuildError, Call, Constraint, Initializer, Layer, Regularizer, Variable};
+use super::{BuildError, Call, Constraint, Initializer, Layer, Regularizer, Variable, axes};
 
 /// `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`, with mean and biased variance of each group of channels of each
 /// sample (Wu and He 2018). Training and prediction are the same.
 ///
 /// # Shapes
-/// In: `[..., channels]`. Out: the same. Variables, each `[channels]`: `gamma` if `scale`, `beta` if `center`.
+/// In: any, with channels along `axis`. Out: the same. Variables, each `[channels]`: `gamma` if `scale`, `beta` if `center`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupNormalization {
     /// The number of groups, a divisor of the channels; -1 for as many as channels (instance normalization).
     #[serde(default = "groups")]
     pub groups: i64,
-    /// The axis of the channels, -1 for the last one, or its index counting the batch as axis 0; only the last axis is
-    /// supported.
+    /// The axis of the channels: -1 for the last one, or its index, counting the batch as axis 0.
     #[serde(default = "last")]
-    axis: i64,
+    pub axis: i64,
     /// Added to the variance, above 0.
     #[serde(default = "epsilon")]
     pub epsilon: f64,
@@ -69,6 +68,11 @@ impl GroupNormalization {
         }
     }
 
+    /// Sets the axis of the channels: -1 for the last one, or its index, counting the batch as axis 0.
+    pub fn axis(self, axis: i64) -> GroupNormalization {
+        GroupNormalization { axis, ..self }
+    }
+
     /// Sets `epsilon`, which is added to the variance, above 0.
     pub fn epsilon(self, epsilon: f64) -> GroupNormalization {
         GroupNormalization { epsilon, ..self }
@@ -82,6 +86,12 @@ impl GroupNormalization {
     /// Sets whether there is a `gamma`.
     pub fn scale(self, scale: bool) -> GroupNormalization {
         GroupNormalization { scale, ..self }
+    }
+
+    /// The axis of the channels, counting the batch as axis 0, and their number.
+    fn channels(&self, input: &Shape) -> std::result::Result<(usize, usize), BuildError> {
+        let place = axes::places("axis", &[self.axis], input)?[0];
+        Ok((place, input[place - 1]))
     }
 
     fn groups_of(&self, channels: usize) -> Option<usize> {
@@ -110,12 +120,9 @@ impl Layer for GroupNormalization {
     saved_layer!();
 
     fn output_shape(&self, input: &Shape) -> std::result::Result<Shape, BuildError> {
-        let rank = input.len() as i64;
-        let Some(&channels) = input.last().filter(|_| input.elements() > 0) else {
-            return Err(BuildError::input("an input [..., channels]"));
-        };
-        if self.axis != -1 && self.axis != rank {
-            return Err(BuildError::argument("axis", format!("the last one (-1 or {rank})"), self.axis));
+        let (_, channels) = self.channels(input)?;
+        if input.elements() == 0 {
+            return Err(BuildError::input("an input with values"));
         }
         if self.groups_of(channels).is_none() {
             let expected = format!("a divisor of the {channels} channels, or -1");
@@ -125,7 +132,7 @@ impl Layer for GroupNormalization {
     }
 
     fn variables(&self, input: &Shape) -> Vec<Variable> {
-        let shape = Shape::from([input.last().copied().unwrap_or_default()]);
+        let shape = Shape::from([self.channels(input).map_or(0, |(_, channels)| channels)]);
         let gamma = Variable::new("gamma", shape.clone(), self.gamma_initializer)
             .regularizer(self.gamma_regularizer)
             .constraint(self.gamma_constraint.clone());
@@ -137,11 +144,13 @@ impl Layer for GroupNormalization {
 
     fn call(&self, call: &mut Call<'_>) -> Result<Tensor> {
         let GroupNormalization { scale, center, .. } = *self;
-        let channels = call.shape(call.input()).last().copied().unwrap_or(1);
+        let Ok((place, channels)) = self.channels(&call.shape(call.input()).sample()) else { return Ok(call.input()) };
         let groups = self.groups_of(channels).unwrap_or(1);
         let op = GroupNorm { groups, epsilon: self.epsilon as f32, scale, center };
-        let inputs = call.input_and_variables();
-        Ok(call.add_all(op, &inputs)?[0])
+        axes::with_last(call, &[place], |call, x| {
+            let inputs = [&[x], call.variables()].concat();
+            Ok(call.add_all(op, &inputs)?[0])
+        })
     }
 }
 

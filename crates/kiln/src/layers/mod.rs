@@ -13,6 +13,7 @@ use crate::graph_methods::graph_methods;
 mod axes;
 mod build_error;
 mod convolution;
+mod factor;
 mod registry;
 mod saved;
 mod sequence;
@@ -117,6 +118,8 @@ layers! {
     permute: Permute;
     pooling1d: AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D;
     prelu: PReLU;
+    random_affine: RandomFlip, RandomRotation, RandomTranslation, RandomZoom;
+    random_color: RandomBrightness, RandomContrast;
     rectifiers: ELU, LeakyReLU, ReLU;
     rescaling: Rescaling;
     reshape: Reshape;
@@ -132,7 +135,9 @@ pub use get_item::Item;
 
 pub use build_error::BuildError;
 pub use conv1d::SequencePadding;
-pub use kiln_ops::Padding;
+pub use factor::Factor;
+pub use kiln_ops::{FillMode, Padding};
+pub use random_affine::FlipMode;
 pub use registry::{Registry, SavedLayer};
 pub use rescaling::PerChannel;
 pub use up_sampling2d::Interpolation;

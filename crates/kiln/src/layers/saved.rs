@@ -169,11 +169,13 @@ mod tests {
     use super::*;
     use crate::layers::{
         Activation, AveragePooling1D, AveragePooling2D, BatchNormalization, Constraint, Conv1D, Conv2D,
-        Conv2DTranspose, Cropping2D, CustomScaleLayer, Dense, DepthwiseConv2D, Dropout, ELU, Flatten, GaussianNoise,
-        GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, GroupNormalization,
-        Identity, Initializer, Interpolation, LayerNormalization, LayerScale, LeakyReLU, MaxPooling1D, MaxPooling2D,
-        Normalization, PReLU, Permute, ReLU, Registry, Regularizer, Rescaling, Reshape, Resizing, SeparableConv2D,
-        SequencePadding, Softmax, SpatialDropout2D, StochasticDepth, UpSampling2D, ZeroPadding2D,
+        Conv2DTranspose, Cropping2D, CustomScaleLayer, Dense, DepthwiseConv2D, Dropout, ELU, FillMode, Flatten,
+        FlipMode, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D,
+        GlobalMaxPooling2D, GroupNormalization, Identity, Initializer, Interpolation, LayerNormalization, LayerScale,
+        LeakyReLU, MaxPooling1D, MaxPooling2D, Normalization, PReLU, Permute, RandomBrightness, RandomContrast,
+        RandomFlip, RandomRotation, RandomTranslation, RandomZoom, ReLU, Registry, Regularizer, Rescaling, Reshape,
+        Resizing, SeparableConv2D, SequencePadding, Softmax, SpatialDropout2D, StochasticDepth, UpSampling2D,
+        ZeroPadding2D,
     };
 
     fn from_config(class_name: &str, config: &Map<String, Value>) -> Result<Arc<dyn Layer>, String> {
@@ -190,7 +192,7 @@ mod tests {
 
     #[test]
     fn every_layer_reads_what_it_writes() {
-        let layers: [Box<dyn Layer>; 58] = [
+        let layers: [Box<dyn Layer>; 69] = [
             Box::new(crate::layers::Add::default()),
             Box::new(crate::layers::Average::default()),
             Box::new(crate::layers::Maximum::default()),
@@ -216,6 +218,17 @@ mod tests {
             Box::new(Permute::new([2, 1])),
             Box::new(PReLU::new().shared_axes([1, 2]).alpha_regularizer(Regularizer::l2(0.5))),
             Box::new(PReLU::new().alpha_initializer(Initializer::ones())),
+            Box::new(RandomBrightness::new(0.25).value_range([0.0, 1.0])),
+            Box::new(RandomContrast::new([0.25, 0.5]).seed(3)),
+            Box::new(RandomContrast::new(0.5)),
+            Box::new(RandomFlip::new(FlipMode::Horizontal).seed(7)),
+            Box::new(RandomFlip::default()),
+            Box::new(RandomRotation::new(0.25).fill_mode(FillMode::Constant).fill_value(1.5)),
+            Box::new(RandomRotation::new([0.5, -0.25]).seed(1)),
+            Box::new(RandomTranslation::new(0.25, [-0.5, 0.0]).fill_mode(FillMode::Wrap)),
+            Box::new(RandomZoom::new([-0.5, 0.25]).interpolation(Interpolation::Nearest)),
+            Box::new(RandomZoom::new(0.25).width_factor([0.25, 0.5]).fill_mode(FillMode::Nearest)),
+            Box::new(RandomZoom::new(0.25).width_factor(0.5)),
             Box::new(Reshape::new([-1, 3])),
             Box::new(Resizing::new(7, 5).interpolation(Interpolation::Nearest)),
             Box::new(SpatialDropout2D::new(0.5)),
@@ -312,6 +325,14 @@ mod tests {
         same(read("GroupNormalization", json!({})), &GroupNormalization::new(32));
         same(read("Normalization", json!({})), &Normalization::new());
         same(read("PReLU", json!({})), &PReLU::new());
+        same(read("RandomFlip", json!({})), &RandomFlip::default());
+        same(read("RandomRotation", json!({"factor": 0.25})), &RandomRotation::new([-0.25, 0.25]));
+        same(read("RandomZoom", json!({"height_factor": 0.25})), &RandomZoom::new(0.25));
+        let translation = json!({"height_factor": 0.25, "width_factor": [0.5, 0]});
+        same(read("RandomTranslation", translation), &RandomTranslation::new(0.25, [0.5, 0.0]));
+        same(read("RandomContrast", json!({"factor": 0.25})), &RandomContrast::new([0.0, 0.25]));
+        let brightness = json!({"factor": 0.25, "value_range": [1, 0]});
+        same(read("RandomBrightness", brightness), &RandomBrightness::new(0.25).value_range([0.0, 1.0]));
     }
 
     #[test]
@@ -367,6 +388,13 @@ mod tests {
         let bicubic = error("UpSampling2D", json!({"interpolation": "bicubic"}));
         let expected = "expected `nearest` or `bilinear`, found \"bicubic\"";
         assert_eq!(bicubic, format!("interpolation: unknown variant `bicubic`, {expected}"));
+        let factor = error("RandomRotation", json!({"factor": [0.1, 0.2, 0.3]}));
+        assert_eq!(factor, "factor: expected a number or two, found [0.1,0.2,0.3]");
+        let mode = error("RandomFlip", json!({"mode": "diagonal"}));
+        let modes = "expected one of `horizontal`, `vertical`, `horizontal_and_vertical`";
+        assert_eq!(mode, format!("mode: unknown variant `diagonal`, {modes}, found \"diagonal\""));
+        let boxes = error("RandomFlip", json!({"bounding_box_format": "xyxy"}));
+        assert_eq!(boxes, "bounding_box_format: Kiln does not know this argument, found \"xyxy\"");
         let axis = error("LayerNormalization", json!({"axis": "channels"}));
         assert_eq!(axis, "axis: expected an axis or a list of axes, found \"channels\"");
         let limit = json!({"class_name": "MaxNorm", "config": {"max_value": -1}});

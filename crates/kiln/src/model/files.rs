@@ -9,6 +9,7 @@ impl Model {
     /// Saves the model and its weights, in the format that the name ends with:
     ///
     /// - `m.keras`: Keras 3's file, which `keras.models.load_model` opens (with the feature `hdf5`);
+    /// - `m.h5`: Keras' legacy file of a whole model, with the layers as Keras 3 writes them (with the feature `hdf5`);
     /// - `m.onnx`: an ONNX graph of operators of version 17 (with the feature `onnx`), whose inputs and outputs are named after the
     ///   model's inputs and last layers. They have Kiln's axes, the channels last, and any number of samples. Layers of training
     ///   such as dropout are left out. A custom layer, one that is called as in training, or weights of more than 2 GiB are

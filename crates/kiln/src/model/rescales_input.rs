@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 /// Classes of layers that move, drop, mask, select or average values without scaling them: a rescaling layer may follow
 /// them. Some exist in Keras only.
-const UNSCALED: [&str; 20] = [
+const UNSCALED: [&str; 22] = [
     "ZeroPadding2D",
     "Cropping2D",
     "CenterCrop",
@@ -20,6 +20,8 @@ const UNSCALED: [&str; 20] = [
     "Flatten",
     "Dropout",
     "SpatialDropout2D",
+    "RandomBrightness",
+    "RandomContrast",
     "RandomCrop",
     "RandomFlip",
     "RandomRotation",
@@ -111,7 +113,7 @@ mod tests {
     use crate::data::{Dataset, Labels};
     use crate::layers::{
         Activation, Add, AveragePooling2D, Dense, Dropout, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, Layer,
-        MaxPooling2D, Named, Rescaling,
+        MaxPooling2D, Named, RandomContrast, RandomFlip, Rescaling,
     };
     use crate::{Device, Error, Model, Sequential};
 
@@ -130,6 +132,7 @@ mod tests {
         let cases = [
             (of([own(), Flatten.into()]), true),
             (of([Flatten.into(), Dropout::new(0.5).into(), own()]), true),
+            (of([RandomFlip::default().into(), RandomContrast::new(0.5).into(), own(), Flatten.into()]), true),
             (of([Activation::Linear.into(), own(), Flatten.into()]), true),
             (of([MaxPooling2D::new([2, 2]).into(), own(), Flatten.into()]), true),
             (of([AveragePooling2D::new([2, 2]).into(), own(), Flatten.into()]), true),

@@ -16,7 +16,7 @@ pub(super) const CONFIG: &str = "config.json";
 pub(super) const WEIGHTS: &str = "model.weights.h5";
 const METADATA: &str = "metadata.json";
 /// The first version of Keras whose format this is.
-const KERAS_VERSION: &str = "3.3.0";
+pub(super) const KERAS_VERSION: &str = "3.3.0";
 /// The largest JSON that is read, in bytes. NASNetLarge has 2 MB.
 const MOST_JSON: u64 = 32 << 20;
 

@@ -4,6 +4,7 @@ mod matching;
 mod names;
 mod tree;
 mod write;
+mod write_model;
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use hdf5_reader::{Dataset, Datatype, Hdf5File};
 use serde_json::Value;
 
 pub(super) use write::weights_file;
+pub(super) use write_model::model_file;
 
 use super::weight_file::Candidate;
 use crate::network::Network;

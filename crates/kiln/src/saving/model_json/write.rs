@@ -185,9 +185,11 @@ const OPERATIONS: &str = "keras.src.ops.numpy";
 /// The other arguments of Keras' call of a layer.
 fn kwargs(placed: &PlacedLayer) -> Value {
     match placed.layer.class_name() {
-        "BatchNormalization" => json!({"mask": null}),
+        "BatchNormalization" | "Softmax" => json!({"mask": null}),
         "Dropout" | "GaussianNoise" | "SpatialDropout2D" => json!({"training": false}),
-        "Resizing" => json!({"training": true}),
+        // Keras records the default of its argument, not a mode.
+        "Resizing" | "RandomBrightness" | "RandomContrast" | "RandomFlip" | "RandomRotation" | "RandomTranslation"
+        | "RandomZoom" => json!({"training": true}),
         _ => json!({}),
     }
 }

@@ -108,6 +108,15 @@ fn read<L: SavedLayer>(layer: &dyn Layer) -> std::result::Result<L, Misfit> {
     L::from_config(&layer.config()).map_err(wrong)
 }
 
+/// # Errors
+/// If axes, which count the batch as axis 0, are not the last one alone.
+fn check_last(axes: &[i64], x: &Value) -> std::result::Result<(), Misfit> {
+    match axes {
+        [axis] if *axis == -1 || *axis == x.sample.len() as i64 => Ok(()),
+        _ => Err(Misfit::argument("axis", format!("the last one (-1 or {})", x.sample.len()), format!("{axes:?}"))),
+    }
+}
+
 /// Appends a call of a layer.
 fn layer(
     graph: &mut Graph,
@@ -131,8 +140,12 @@ fn layer(
         "ReLU" => activations::activation(graph, read::<layers::ReLU>(layer)?.into(), x.clone())?,
         "LeakyReLU" => activations::activation(graph, read::<layers::LeakyReLU>(layer)?.into(), x.clone())?,
         "ELU" => activations::activation(graph, read::<layers::ELU>(layer)?.into(), x.clone())?,
-        "Softmax" => activations::activation(graph, Activation::Softmax, x.clone())?,
-        "Dropout" | "SpatialDropout2D" | "GaussianNoise" | "StochasticDepth" | "Identity" => x.clone(),
+        "Softmax" => {
+            check_last(&read::<layers::Softmax>(layer)?.axis, x)?;
+            activations::activation(graph, Activation::Softmax, x.clone())?
+        }
+        "Dropout" | "SpatialDropout2D" | "GaussianNoise" | "StochasticDepth" | "Identity" | "RandomBrightness"
+        | "RandomContrast" | "RandomFlip" | "RandomRotation" | "RandomTranslation" | "RandomZoom" => x.clone(),
         "Conv1D" => convolutions::conv1d(graph, &read(layer)?, weights, x)?,
         "Conv2D" => convolutions::conv2d(graph, &read(layer)?, weights, x)?,
         "Conv2DTranspose" => convolutions::conv2d_transpose(graph, &read(layer)?, weights, x, &output)?,
@@ -151,7 +164,11 @@ fn layer(
         }
         "BatchNormalization" => normalizations::batch_normalization(graph, &read(layer)?, weights, x),
         "LayerNormalization" => normalizations::layer_normalization(graph, &read(layer)?, weights, x),
-        "GroupNormalization" => normalizations::group_normalization(graph, &read(layer)?, weights, x),
+        "GroupNormalization" => {
+            let layer: layers::GroupNormalization = read(layer)?;
+            check_last(&[layer.axis], x)?;
+            normalizations::group_normalization(graph, &layer, weights, x)
+        }
         "Normalization" => normalizations::normalization(graph, &read(layer)?, weights, x)?,
         "Rescaling" => normalizations::rescaling(graph, &read(layer)?, x),
         "LayerScale" => normalizations::layer_scale(graph, &read(layer)?, weights, x),
