@@ -81,7 +81,9 @@ fn products_in_mixed_precision_are_those_of_rounded_factors_by_either_algorithm(
             let found = result(&device, &case.op, &case.inputs, Precision::Mixed);
             let error = found.relative_error(expected);
             assert!(error < 1e-5, "{}, {algorithms:?}: {error:e}", case.name);
-            if !device.limits().unwrap().cooperative_matrices {
+            // In Float32 only, batch normalization is folded into the weights.
+            let is_folded = case.name.contains("and batch_norm");
+            if !device.limits().unwrap().cooperative_matrices && !is_folded {
                 let of_rounded = result(&device, &case.op, &inputs, Precision::Float32);
                 assert!(found.data == of_rounded.data, "{}, {algorithms:?}", case.name);
             }
