@@ -6,7 +6,7 @@ use kiln::data::idx;
 
 use crate::weights::{fixture, vgg16};
 
-const FILES: [&str; 3] = ["vgg16_archive.pth", "vgg16_old.pth", "vgg16_checkpoint.pth"];
+const FILES: [&str; 4] = ["vgg16_archive.pth", "vgg16_old.pth", "vgg16_checkpoint.pth", "vgg16_permuted.pth"];
 
 fn unpacked(folder: &Path, name: &str) -> PathBuf {
     let path = folder.join(name);

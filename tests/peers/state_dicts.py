@@ -42,6 +42,9 @@ def write(name, content, **options):
 tensors = OrderedDict(load(FOLDER / "vgg16_torchvision.safetensors"))
 tensors._metadata = OrderedDict([("", {"version": 1})])
 write("archive", tensors)
+permuted = OrderedDict((name, tensor.T.contiguous().T if tensor.dim() == 2 else tensor) for name, tensor in tensors.items())
+permuted |= {name: value.permute(2, 3, 1, 0).contiguous().permute(3, 2, 0, 1) for name, value in tensors.items() if value.dim() == 4}
+write("permuted", permuted)
 write("old", tensors, _use_new_zipfile_serialization=False)
 flat = torch.cat([torch.zeros(3)] + [tensor.flatten() for tensor in tensors.values()])
 shared, start = OrderedDict(), 3

@@ -78,7 +78,8 @@ fn what_a_backbone_lacks_is_told() {
 
     let lenet = ["finetune", "lenet", "--weights", "w.safetensors", "--data", "photos"];
     let (status, text) = kiln(folder, &lenet);
-    let backbones = "vgg16, inception_v3, resnet50, mobilenet_v2, efficientnet_b0";
+    let backbones = "vgg16, inception_v3, resnet50, mobilenet_v2, efficientnet_b0, torchvision/resnet50, \
+                     torchvision/mobilenet_v2, torchvision/efficientnet_b0";
     assert_eq!((status, text), (1, format!("error: unknown backbone `lenet`; expected one of {backbones}\n")));
 
     let finetune = ["finetune", "vgg16", "--weights", "w", "--data", "photos", "--image-size", "32x32"];

@@ -46,8 +46,9 @@ pub(super) struct PickledTensor {
     /// The index of the first element.
     pub offset: u64,
     pub shape: Vec<usize>,
-    /// Whether the elements follow each other in row-major order.
-    pub contiguous: bool,
+    /// The distances between adjacent elements along each axis, if the elements follow each other without gaps in some order of
+    /// the axes.
+    pub strides: Option<Vec<usize>>,
 }
 
 impl Storage {
@@ -60,7 +61,18 @@ impl Storage {
 impl PickledTensor {
     /// The memory of a copy, in bytes.
     fn bytes(&self) -> usize {
-        size_of::<PickledTensor>() + self.storage.bytes() + size_of_val(&self.shape[..])
+        size_of::<PickledTensor>() + self.storage.bytes() + 2 * size_of_val(&self.shape[..])
+    }
+
+    /// The place of an element, by its index in row-major order, behind the first one.
+    pub fn place(&self, index: usize) -> usize {
+        let Some(strides) = &self.strides else { return index };
+        let (mut rest, mut place) = (index, 0);
+        for (&extent, stride) in self.shape.iter().zip(strides).rev() {
+            place += rest % extent * stride;
+            rest /= extent;
+        }
+        place
     }
 }
 
@@ -409,8 +421,8 @@ impl<'a> Pickle<'a> {
                 };
                 let (shape, strides) = (numbers(*shape)?, numbers(*strides)?);
                 let offset = u64::try_from(*offset).map_err(|error| error.to_string())?;
-                let contiguous = shape.len() == strides.len() && is_row_major(&shape, &strides);
-                PickledTensor { storage: (**storage).clone(), offset, shape, contiguous }
+                let strides = Some(strides).filter(|strides| is_dense(&shape, strides));
+                PickledTensor { storage: (**storage).clone(), offset, shape, strides }
             }
             _ => return Err(unknown()),
         };
@@ -445,13 +457,19 @@ fn long(bytes: &[u8]) -> Value {
     }
 }
 
-fn is_row_major(shape: &[usize], strides: &[usize]) -> bool {
+/// Whether elements follow each other without gaps, in row-major order of the axes or another one.
+fn is_dense(shape: &[usize], strides: &[usize]) -> bool {
+    let axes = shape.iter().zip(strides);
+    let mut axes: Vec<(usize, usize)> = axes.map(|(&extent, &stride)| (stride, extent)).collect();
+    axes.retain(|(_, extent)| *extent != 1);
+    axes.sort_unstable();
     let mut expected = 1usize;
-    shape.iter().zip(strides).rev().all(|(&extent, &stride)| {
-        let fits = extent <= 1 || stride == expected;
+    let follow = axes.iter().all(|&(stride, extent)| {
+        let fits = stride == expected;
         expected = expected.saturating_mul(extent);
         fits
-    })
+    });
+    shape.len() == strides.len() && (follow || shape.contains(&0))
 }
 
 #[cfg(test)]
@@ -524,8 +542,17 @@ mod tests {
     }
 
     #[test]
-    fn only_elements_that_follow_each_other_are_contiguous() {
-        assert!(is_row_major(&[2, 3], &[3, 1]) && is_row_major(&[4, 1, 3], &[3, 77, 1]) && is_row_major(&[], &[]));
-        assert!(!is_row_major(&[2, 3], &[1, 2]) && !is_row_major(&[2, 3], &[6, 2]));
+    fn only_elements_that_follow_each_other_are_dense() {
+        assert!(is_dense(&[2, 3], &[3, 1]) && is_dense(&[4, 1, 3], &[3, 77, 1]) && is_dense(&[], &[]));
+        assert!(is_dense(&[2, 3], &[1, 2]) && is_dense(&[2, 3, 4], &[4, 8, 1]) && is_dense(&[0, 3], &[7, 7]));
+        assert!(!is_dense(&[2, 3], &[6, 2]) && !is_dense(&[2, 3], &[1, 1]) && !is_dense(&[2, 3], &[0, 1]));
+        assert!(!is_dense(&[2, 3], &[1, 3]) && !is_dense(&[2, 3], &[3]));
+    }
+
+    #[test]
+    fn elements_are_found_by_their_strides() {
+        let storage = Storage { key: String::new(), dtype: String::new(), elements: 6 };
+        let tensor = PickledTensor { storage, offset: 0, shape: vec![2, 3], strides: Some(vec![1, 2]) };
+        assert_eq!((0..6).map(|index| tensor.place(index)).collect::<Vec<_>>(), [0, 2, 4, 1, 3, 5]);
     }
 }

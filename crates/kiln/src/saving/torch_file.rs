@@ -121,7 +121,7 @@ impl TorchFile {
         self.tensors.iter().map(|(name, tensor)| {
             let dtype = tensor.storage.dtype.as_str();
             let unread = match dtype {
-                "Float" | "Half" | "BFloat16" if tensor.contiguous => None,
+                "Float" | "Half" | "BFloat16" if tensor.strides.is_some() => None,
                 "Float" | "Half" | "BFloat16" => Some(format!("{dtype} with gaps")),
                 other => Some(other.to_owned()),
             };
@@ -162,7 +162,8 @@ impl TorchFile {
                 seek.and_then(|_| file.read_exact(&mut bytes)).map_err(|error| failed(error.to_string()))?;
             }
         }
-        let value = |index: usize| match (tensor.storage.dtype.as_str(), &bytes[index * width..][..width]) {
+        let element = |index: usize| &bytes[tensor.place(index) * width..][..width];
+        let value = |index: usize| match (tensor.storage.dtype.as_str(), element(index)) {
             ("Half", &[a, b]) => f16::from_le_bytes([a, b]).to_f32(),
             ("BFloat16", &[a, b]) => bf16::from_le_bytes([a, b]).to_f32(),
             ("Float", &[a, b, c, d]) => f32::from_le_bytes([a, b, c, d]),
