@@ -4,19 +4,13 @@
 #import affine
 #import linear
 #import nan
+#import warp
 
 override height: u32;       // H
 override width: u32;        // W
 override channels: u32;     // C
 override interpolated: bool;
 override fill_mode: u32;    // of values outside of the image
-
-const NEAREST: u32 = 0u;    // aaaa|abcd|dddd
-const CONSTANT: u32 = 1u;   // kkkk|abcd|kkkk, k = fill_value
-const REFLECT: u32 = 2u;    // dcba|abcd|dcba
-const WRAP: u32 = 3u;       // TensorFlow's abcd|abcd|abcd
-const COLUMNS: u32 = 16u;   // of a workgroup of `forward`
-const ROWS: u32 = 16u;
 
 struct Params {
     rows: u32,   // N * H
@@ -30,13 +24,6 @@ struct Params {
 @group(0) @binding(3) var<storage, read> dy: array<f32>;       // [N, H, W, C]
 @group(0) @binding(4) var<storage, read_write> dx: array<f32>; // [N, H, W, C]
 @group(0) @binding(5) var<uniform> params: Params;
-
-// The two pixels of an axis around a position, and the fraction from the first to the second. They may be outside.
-struct Between {
-    first: i32,
-    second: i32,
-    share: f32,
-}
 
 // A position within the image that has the value of this one. In the fill mode CONSTANT, it may be outside.
 fn inside(place: f32, size: u32) -> f32 {
@@ -58,6 +45,7 @@ fn inside(place: f32, size: u32) -> f32 {
     return clamp(at, 0.0, n - 1.0);
 }
 
+// The pixels may be outside.
 fn between(place: f32, size: u32) -> Between {
     let at = inside(place, size);
     if interpolated {
@@ -92,11 +80,6 @@ fn largest_of(image: u32) -> i32 {
         largest = max(largest, magnitude(maps[image * MAP + i]));
     }
     return select(0, INFINITE + 1, largest >= INFINITE);
-}
-
-// Interpolates from a to b by a fraction. With fraction 0, a NaN in b is ignored.
-fn along(a: f32, b: f32, share: f32) -> f32 {
-    return select(select(a * (1.0 - share) + b * share, a, share == 0.0), b, share == 1.0);
 }
 
 @compute @workgroup_size(COLUMNS, ROWS)

@@ -3,19 +3,13 @@
 // an image whose transform is not finite is NaN.
 #import augment
 #import nan
+#import warp
 
 override height: u32;       // H
 override width: u32;        // W
 override channels: u32;     // C
 override interpolated: bool;
 override fill_mode: u32;    // of values outside of the image
-
-const NEAREST: u32 = 0u;    // aaaa|abcd|dddd
-const CONSTANT: u32 = 1u;   // kkkk|abcd|kkkk, k = cval
-const REFLECT: u32 = 2u;    // dcba|abcd|dcba
-const WRAP: u32 = 3u;       // the last pixel and the first coincide: bcabc|abcd|bcdbc
-const COLUMNS: u32 = 16u;   // of a workgroup
-const ROWS: u32 = 16u;
 
 struct Params {
     rows: u32, // N * H
@@ -29,13 +23,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<f32>; // [N, H, W, C]
 @group(0) @binding(3) var<uniform> params: Params;
 
-// The two pixels of an axis around a position, and the fraction from the first to the second.
-struct Between {
-    first: i32,
-    second: i32,
-    share: f32,
-}
-
 fn outside(place: f32, size: u32) -> bool {
     return place < 0.0 || place > f32(size - 1u);
 }
@@ -45,6 +32,7 @@ fn reflected(k: i32, size: i32) -> i32 {
     return min(around, 2 * size - 1 - around);
 }
 
+// In the fill mode WRAP, the last pixel and the first coincide: bcabc|abcd|bcdbc.
 fn between(place: f32, size: u32) -> Between {
     let n = i32(size);
     var b = Between(i32(floor(place)), i32(floor(place)) + 1, place - floor(place));
@@ -62,11 +50,6 @@ fn between(place: f32, size: u32) -> Between {
         }
     }
     return Between(clamp(b.first, 0, n - 1), clamp(b.second, 0, n - 1), b.share);
-}
-
-// Interpolates from a to b by a fraction. With fraction 0, a NaN in b is ignored.
-fn along(a: f32, b: f32, share: f32) -> f32 {
-    return select(select(a * (1.0 - share) + b * share, a, share == 0.0), b, share == 1.0);
 }
 
 @compute @workgroup_size(COLUMNS, ROWS)

@@ -8,7 +8,7 @@ use crate::case::Case;
 use crate::kernels::affine_draw as kernel;
 use crate::random::{random4, uniform_of};
 
-/// What a layer of random transforms does with an image: Keras' layers of these names.
+/// A random transform of images: that of Keras' layer of the same name.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RandomAffine {
     /// Half of the images are flipped, along all chosen axes at once.
@@ -47,7 +47,7 @@ pub struct AffineDraw {
     pub images: usize,
     /// Their height and width, in pixels.
     pub size: [usize; 2],
-    /// What is drawn.
+    /// The transform whose factors are drawn.
     pub random: RandomAffine,
     /// A number of its own for each random layer of a network.
     pub stream: u32,

@@ -56,12 +56,7 @@ impl AffineTransform {
             width: width as u32,
             channels: channels as u32,
             interpolated: self.interpolated,
-            fill_mode: match self.fill_mode {
-                FillMode::Nearest => kernel::NEAREST,
-                FillMode::Constant => kernel::CONSTANT,
-                FillMode::Reflect => kernel::REFLECT,
-                FillMode::Wrap => kernel::WRAP,
-            },
+            fill_mode: self.fill_mode.code(),
         }
     }
 

@@ -23,6 +23,18 @@ pub enum FillMode {
     Wrap,
 }
 
+impl FillMode {
+    /// The constant of `shaders/lib/warp.wgsl`.
+    pub(crate) fn code(self) -> u32 {
+        match self {
+            FillMode::Nearest => kernel::NEAREST,
+            FillMode::Constant => kernel::CONSTANT,
+            FillMode::Reflect => kernel::REFLECT,
+            FillMode::Wrap => kernel::WRAP,
+        }
+    }
+}
+
 /// Transforms images: `(x [N, H, W, C], draws [N, 10]) -> [N, H, W, C]`, with draws from
 /// [`AugmentDraw`](crate::AugmentDraw). An image whose transform is not finite is NaN.
 #[derive(Clone, Copy, Debug)]
@@ -90,12 +102,7 @@ impl Op for AugmentWarp {
             width: width as u32,
             channels: channels as u32,
             interpolated: self.interpolated,
-            fill_mode: match self.fill_mode {
-                FillMode::Nearest => kernel::NEAREST,
-                FillMode::Constant => kernel::CONSTANT,
-                FillMode::Reflect => kernel::REFLECT,
-                FillMode::Wrap => kernel::WRAP,
-            },
+            fill_mode: self.fill_mode.code(),
         };
         let rows = images * height;
         let params = kernel::Params { rows: rows as u32, cval: self.cval, scale: self.scale, offset: self.offset };

@@ -15,8 +15,8 @@ use crate::depthwise_conv2d::DepthwiseConv2d;
 use crate::fused::{self, Epilogue, HasEpilogue};
 use crate::kernels::fold_batch_norm as kernel;
 
-/// A convolution whose inputs are `(x [N, H, W, C], weights, bias [columns] if any)`, where the last axis of the result has the
-/// columns, which are the innermost axis of more than one element of the weights.
+/// A convolution `(x [N, H, W, C], weights, bias [columns] if any) -> [N, OH, OW, columns]`, whose weights in memory are rows of
+/// one value per column: `[R, S, C, columns]` or, of a depthwise convolution, `[R, S, columns, 1]`.
 pub(crate) trait Convolution: HasEpilogue {
     /// Whether it has a bias.
     fn has_bias(&self) -> bool;

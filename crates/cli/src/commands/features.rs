@@ -25,8 +25,7 @@ Examples:
 
 The --out file has a tensor x [pictures, …] of f32. With labels y added, it is an input of `kiln train MODEL.json --data`.")]
 pub struct Arguments {
-    /// vgg16, inception_v3, resnet50, mobilenet_v2, efficientnet_b0, or torchvision/ before one of the last three for
-    /// weights trained in PyTorch.
+    #[arg(help = format!("The backbone: {}", Known::backbone_names()))]
     model: String,
     /// The pictures.
     #[arg(required = true)]

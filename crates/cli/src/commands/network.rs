@@ -20,12 +20,17 @@ pub struct Known {
     pub classes: usize,
     /// The default data set, if it has one.
     pub data: Option<&'static str>,
-    build: fn(Shape, usize) -> Model,
-    /// Its form as a backbone with weights pretrained on ImageNet, if it is one.
-    pub backbone: Option<Backbone>,
+    build: Build,
 }
 
-/// A network that can be built without its classifier layers.
+/// The function of a network.
+enum Build {
+    /// For this shape of images and number of classes.
+    Whole(fn(Shape, usize) -> Model),
+    Backbone(Backbone),
+}
+
+/// A network that can be built without its classifier layers, for weights pretrained on ImageNet.
 pub struct Backbone {
     /// The preprocessing of its images; `None` if the network rescales them itself.
     pub preprocessing: Option<Preprocessing>,
@@ -35,95 +40,39 @@ pub struct Backbone {
 
 /// All built-in networks.
 pub static KNOWN: [Known; 11] = [
-    Known {
-        name: "lenet",
-        input_shape: [28, 28, 1],
-        classes: 10,
-        data: Some("mnist"),
-        build: models::lenet,
-        backbone: None,
-    },
-    Known {
-        name: "cifar10_simple",
-        input_shape: [32, 32, 3],
-        classes: 10,
-        data: Some("cifar10"),
-        build: models::cifar10_simple,
-        backbone: None,
-    },
-    Known {
-        name: "cifar10_deep",
-        input_shape: [32, 32, 3],
-        classes: 10,
-        data: Some("cifar10"),
-        build: models::cifar10_deep,
-        backbone: None,
-    },
-    Known {
-        name: "vgg16",
-        input_shape: [224, 224, 3],
-        classes: 1000,
-        data: None,
-        build: |shape, classes| models::vgg16(shape, Top::Classes(classes)),
-        backbone: Some(Backbone { preprocessing: Some(Preprocessing::Caffe), build: models::vgg16 }),
-    },
-    Known {
-        name: "inception_v3",
-        input_shape: [299, 299, 3],
-        classes: 1000,
-        data: None,
-        build: |shape, classes| models::inception_v3(shape, Top::Classes(classes)),
-        backbone: Some(Backbone { preprocessing: Some(Preprocessing::Tf), build: models::inception_v3 }),
-    },
-    Known {
-        name: "resnet50",
-        input_shape: [224, 224, 3],
-        classes: 1000,
-        data: None,
-        build: |shape, classes| models::resnet50(shape, Top::Classes(classes)),
-        backbone: Some(Backbone { preprocessing: Some(Preprocessing::Caffe), build: models::resnet50 }),
-    },
-    Known {
-        name: "mobilenet_v2",
-        input_shape: [224, 224, 3],
-        classes: 1000,
-        data: None,
-        build: |shape, classes| models::mobilenet_v2(shape, Top::Classes(classes)),
-        backbone: Some(Backbone { preprocessing: Some(Preprocessing::Tf), build: models::mobilenet_v2 }),
-    },
-    Known {
-        name: "efficientnet_b0",
-        input_shape: [224, 224, 3],
-        classes: 1000,
-        data: None,
-        build: |shape, classes| models::efficientnet_b0(shape, Top::Classes(classes)),
-        backbone: Some(Backbone { preprocessing: None, build: models::efficientnet_b0 }),
-    },
-    Known {
-        name: "torchvision/resnet50",
-        input_shape: [224, 224, 3],
-        classes: 1000,
-        data: None,
-        build: |shape, classes| torchvision::resnet50(shape, Top::Classes(classes)),
-        backbone: Some(Backbone { preprocessing: Some(Preprocessing::Torch), build: torchvision::resnet50 }),
-    },
-    Known {
-        name: "torchvision/mobilenet_v2",
-        input_shape: [224, 224, 3],
-        classes: 1000,
-        data: None,
-        build: |shape, classes| torchvision::mobilenet_v2(shape, Top::Classes(classes)),
-        backbone: Some(Backbone { preprocessing: Some(Preprocessing::Torch), build: torchvision::mobilenet_v2 }),
-    },
-    Known {
-        name: "torchvision/efficientnet_b0",
-        input_shape: [224, 224, 3],
-        classes: 1000,
-        data: None,
-        build: |shape, classes| torchvision::efficientnet_b0(shape, Top::Classes(classes)),
-        backbone: Some(Backbone { preprocessing: Some(Preprocessing::Torch), build: torchvision::efficientnet_b0 }),
-    },
+    small("lenet", [28, 28, 1], "mnist", models::lenet),
+    small("cifar10_simple", [32, 32, 3], "cifar10", models::cifar10_simple),
+    small("cifar10_deep", [32, 32, 3], "cifar10", models::cifar10_deep),
+    backbone("vgg16", 224, Some(Preprocessing::Caffe), models::vgg16),
+    backbone("inception_v3", 299, Some(Preprocessing::Tf), models::inception_v3),
+    backbone("resnet50", 224, Some(Preprocessing::Caffe), models::resnet50),
+    backbone("mobilenet_v2", 224, Some(Preprocessing::Tf), models::mobilenet_v2),
+    backbone("efficientnet_b0", 224, None, models::efficientnet_b0),
+    backbone("torchvision/resnet50", 224, Some(Preprocessing::Torch), torchvision::resnet50),
+    backbone("torchvision/mobilenet_v2", 224, Some(Preprocessing::Torch), torchvision::mobilenet_v2),
+    backbone("torchvision/efficientnet_b0", 224, Some(Preprocessing::Torch), torchvision::efficientnet_b0),
 ];
+
+/// A network for a data set of 10 classes.
+const fn small(
+    name: &'static str,
+    input_shape: [usize; 3],
+    data: &'static str,
+    build: fn(Shape, usize) -> Model,
+) -> Known {
+    Known { name, input_shape, classes: 10, data: Some(data), build: Build::Whole(build) }
+}
+
+/// A network for images of this height and width, and the classes of ImageNet.
+const fn backbone(
+    name: &'static str,
+    side: usize,
+    preprocessing: Option<Preprocessing>,
+    build: fn(Shape, Top) -> Model,
+) -> Known {
+    let build = Build::Backbone(Backbone { preprocessing, build });
+    Known { name, input_shape: [side, side, 3], classes: 1000, data: None, build }
+}
 
 impl Known {
     /// All names, with commas between them.
@@ -133,7 +82,7 @@ impl Known {
 
     /// The names of the backbones, with commas between them.
     pub fn backbone_names() -> String {
-        let backbones = KNOWN.iter().filter(|known| known.backbone.is_some());
+        let backbones = KNOWN.iter().filter(|known| known.as_backbone().is_some());
         backbones.map(|known| known.name).collect::<Vec<_>>().join(", ")
     }
 
@@ -144,12 +93,23 @@ impl Known {
 
     /// Builds the network for this shape of images and number of classes.
     pub fn build(&self, input_shape: impl Into<Shape>, classes: usize) -> Model {
-        (self.build)(input_shape.into(), classes)
+        match &self.build {
+            Build::Whole(build) => build(input_shape.into(), classes),
+            Build::Backbone(backbone) => (backbone.build)(input_shape.into(), Top::Classes(classes)),
+        }
+    }
+
+    /// Its form as a backbone, if it is one.
+    pub fn as_backbone(&self) -> Option<&Backbone> {
+        match &self.build {
+            Build::Whole(_) => None,
+            Build::Backbone(backbone) => Some(backbone),
+        }
     }
 
     /// The backbone with this name.
     pub fn backbone(name: &str) -> Result<(&'static Known, &'static Backbone), Error> {
-        let known = Known::named(name).and_then(|known| Some((known, known.backbone.as_ref()?)));
+        let known = Known::named(name).and_then(|known| Some((known, known.as_backbone()?)));
         known.ok_or_else(|| Error::NoBackbone { found: name.to_owned(), names: Known::backbone_names() })
     }
 }

@@ -23,8 +23,7 @@ use crate::tensors;
 /// Pictures (PNG, JPEG, GIF, BMP, WebP) are resized to the network's input, without keeping the aspect ratio, and
 /// scaled and standardized as in training (recorded in run.json). For a network without a run.json, they are resized to
 /// the nearest pixel, as by Keras' load_img, and divided by 255 unless the network scales them itself. The
-/// backbones vgg16, inception_v3, resnet50, mobilenet_v2 and efficientnet_b0, and torchvision/resnet50,
-/// torchvision/mobilenet_v2 and torchvision/efficientnet_b0, predict the classes of ImageNet, with
+/// backbones (`kiln finetune --help` lists them) predict the classes of ImageNet, with
 /// pretrained weights.
 ///
 /// If a picture cannot be read, or its prediction is not finite, the others are still shown, and the exit status is 1.
@@ -100,7 +99,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 
 fn find(arguments: &Arguments) -> Result<Trained, Error> {
     if let Some(known) = arguments.model.to_str().and_then(Known::named)
-        && let Some(backbone) = &known.backbone
+        && let Some(backbone) = known.as_backbone()
     {
         let no_weights = || Error::NoWeights { model: known.name.to_owned() };
         let mut model = known.build(known.input_shape, known.classes);

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::network;
+use super::network::{self, Known};
 use crate::error::Error;
 
 /// Show the layers of a network, their shapes and parameters.
@@ -15,9 +15,10 @@ Examples:
   kiln summary some/model.json      # as written by Keras' to_json
   kiln summary resnet50.keras")]
 pub struct Arguments {
-    /// The network: lenet, cifar10_simple, cifar10_deep, vgg16, inception_v3, resnet50, mobilenet_v2, efficientnet_b0,
-    /// or torchvision/ before one of the last three, the output folder of `kiln train`, a model.json,
-    /// or a .keras, .h5 or .onnx file of a whole model.
+    #[arg(help = format!(
+        "The network: {}, the output folder of `kiln train`, a model.json, or a .keras, .h5 or .onnx file of a whole model",
+        Known::names()
+    ))]
     model: String,
 }
 

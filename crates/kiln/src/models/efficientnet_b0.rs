@@ -20,9 +20,9 @@ pub(crate) const STAGES: [(usize, usize, usize, usize, usize); 7] = [
     (3, 320, 1, 6, 1),
 ];
 /// The blocks of all stages.
-pub(crate) const BLOCKS: usize = 16;
+pub(super) const BLOCKS: usize = 16;
 /// The share of the images for which the last block is dropped in training; that of earlier blocks rises linearly.
-pub(crate) const DROP_CONNECT_RATE: f64 = 0.2;
+pub(super) const DROP_CONNECT_RATE: f64 = 0.2;
 
 /// EfficientNetB0: a 3 x 3 convolution, 16 blocks that expand the channels, convolve each by itself, weight them by squeeze and
 /// excitation and project them to few again, with batch normalization, Swish, shortcuts and dropped blocks, then a 1 x 1

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use kiln::Precision;
 use kiln::data::Preprocessing;
 
+use crate::commands::network::Known;
 use crate::commands::source::Images;
 use crate::commands::train::arguments::{positive, share};
 use crate::commands::weights::Weights;
@@ -28,8 +29,7 @@ Examples:
 
 The --data folder has the folders train and test, each with a folder of images per class.")]
 pub struct Arguments {
-    /// vgg16, inception_v3, resnet50, mobilenet_v2, efficientnet_b0, or torchvision/ before one of the last three for
-    /// weights trained in PyTorch.
+    #[arg(help = format!("The backbone: {}", Known::backbone_names()))]
     pub model: String,
     /// The backbone's weights; those of the classifier layers may be missing.
     #[arg(long, value_parser = Weights::parse, value_name = "FILE|hub:OWNER/NAME[/FILE]")]

@@ -12,6 +12,7 @@ use kiln::losses::{self, BinaryCrossentropy, Loss, SparseCategoricalCrossentropy
 use kiln::{Compile, Device, Fit, Model, Precision};
 use kiln_bench::{Encoding, made_up};
 
+use super::network::Known;
 use super::run::{Run, loss_with};
 use super::{augment, counted, devices, network, show};
 use crate::error::Error;
@@ -33,9 +34,7 @@ Examples:
   kiln profile vgg16 --batch-size 4 --device nvidia
   kiln profile model.json --loss mean_squared_error --out profiles/mine")]
 pub struct Arguments {
-    /// A network that Kiln knows (lenet, cifar10_simple, cifar10_deep, vgg16, inception_v3, resnet50, mobilenet_v2, efficientnet_b0,
-    /// or torchvision/ before one of the last three), a folder that `kiln train` left,
-    /// or a model.json.
+    #[arg(help = format!("The network: {}, the output folder of `kiln train`, or a model.json", Known::names()))]
     model: String,
     /// The batch size [default: 128, or 8 if a sample has more than 10,000 values].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true, value_name = "N")]

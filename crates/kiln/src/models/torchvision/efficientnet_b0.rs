@@ -3,9 +3,9 @@
 use kiln_graph::Shape;
 
 use super::{Builder, Window};
-use crate::layers::{Activation, Add, Conv2D, Dense, Dropout, GlobalAveragePooling2D, Layer, Multiply};
-use crate::models::Top;
-use crate::models::efficientnet_b0::{BLOCKS, DROP_CONNECT_RATE, STAGES};
+use crate::layers::{Activation, Add, Conv2D, Dropout, GlobalAveragePooling2D, Layer, Multiply};
+use crate::models::efficientnet_b0::{BLOCKS, DROP_CONNECT_RATE};
+use crate::models::{EFFICIENTNET_B0_STAGES, Top};
 use crate::{Model, Node};
 
 /// torchvision's EfficientNetB0, which does not rescale its images itself. Blocks are dropped in training as in Keras. For
@@ -18,7 +18,7 @@ pub fn efficientnet_b0(input_shape: impl Into<Shape>, top: Top) -> Model {
     let x = net.0.input();
     let mut x = net.conv_silu("features.0", 32, Window { size: 3, stride: 2 }, x);
     let (mut channels, mut number) = (32, 0);
-    for (stage, (size, filters, blocks, expansion, first_stride)) in STAGES.into_iter().enumerate() {
+    for (stage, (size, filters, blocks, expansion, first_stride)) in EFFICIENTNET_B0_STAGES.into_iter().enumerate() {
         for index in 0..blocks {
             let block = Block {
                 name: format!("features.{}.{index}", stage + 1),
@@ -33,13 +33,7 @@ pub fn efficientnet_b0(input_shape: impl Into<Shape>, top: Top) -> Model {
         }
     }
     x = net.conv_silu("features.8", 1280, Window { size: 1, stride: 1 }, x);
-    let mut model = net.0;
-    if let Top::Classes(classes) = top {
-        x = model.apply(GlobalAveragePooling2D::new().named("avgpool"), x);
-        x = model.apply(Dropout::new(0.2).named("classifier.0"), x);
-        model.apply(Dense::new(classes).activation(Activation::Softmax).named("classifier.1"), x);
-    }
-    model
+    net.with_top(x, top)
 }
 
 /// The options of a block.

@@ -3,7 +3,7 @@
 use kiln_graph::Shape;
 
 use super::{Builder, Window};
-use crate::layers::{Activation, Add, Dense, Dropout, GlobalAveragePooling2D, Layer, ReLU};
+use crate::layers::{Add, Layer, ReLU};
 use crate::models::{MOBILENET_V2_STAGES, Top};
 use crate::{Model, Node};
 
@@ -25,13 +25,7 @@ pub fn mobilenet_v2(input_shape: impl Into<Shape>, top: Top) -> Model {
         }
     }
     x = net.conv_relu6(&format!("features.{number}"), 1280, Window { size: 1, stride: 1 }, x);
-    let mut model = net.0;
-    if let Top::Classes(classes) = top {
-        x = model.apply(GlobalAveragePooling2D::new().named("avgpool"), x);
-        x = model.apply(Dropout::new(0.2).named("classifier.0"), x);
-        model.apply(Dense::new(classes).activation(Activation::Softmax).named("classifier.1"), x);
-    }
-    model
+    net.with_top(x, top)
 }
 
 impl Builder {

@@ -13,7 +13,11 @@ mod efficientnet_b0;
 mod mobilenet_v2;
 mod resnet50;
 
-use crate::layers::{BatchNormalization, Conv2D, DepthwiseConv2D, Layer, ZeroPadding2D};
+use super::Top;
+use crate::layers::{
+    Activation, BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Dropout, GlobalAveragePooling2D, Layer,
+    ZeroPadding2D,
+};
 use crate::{Model, Node};
 
 pub use efficientnet_b0::efficientnet_b0;
@@ -53,6 +57,17 @@ impl Builder {
             0 => x,
             padding => self.0.apply(ZeroPadding2D::new(padding).named(format!("{name}.padding")), x),
         }
+    }
+
+    /// The model with its top: dropout of 0.2 before the classes.
+    fn with_top(self, x: Node, top: Top) -> Model {
+        let Builder(mut model) = self;
+        if let Top::Classes(classes) = top {
+            let x = model.apply(GlobalAveragePooling2D::new().named("avgpool"), x);
+            let x = model.apply(Dropout::new(0.2).named("classifier.0"), x);
+            model.apply(Dense::new(classes).activation(Activation::Softmax).named("classifier.1"), x);
+        }
+        model
     }
 
     fn normalized(&mut self, name: &str, x: Node) -> Node {

@@ -66,13 +66,13 @@ fn module_and_parameter(name: &str) -> Option<(&str, &str)> {
 
 /// The modules that normalize: their weights have one axis.
 fn normalizations(tensors: &[Candidate]) -> HashSet<String> {
-    let with_statistics = |tensor: &&Candidate| match module_and_parameter(&tensor.name) {
+    let of_normalization = |tensor: &&Candidate| match module_and_parameter(&tensor.name) {
         Some((_, "weight")) => tensor.shape.len() == 1,
         Some((_, parameter)) => parameter.starts_with("running_"),
         None => false,
     };
     let module = |tensor: &Candidate| module_and_parameter(&tensor.name).map(|(module, _)| module.to_owned());
-    tensors.iter().filter(with_statistics).filter_map(module).collect()
+    tensors.iter().filter(of_normalization).filter_map(module).collect()
 }
 
 /// Whether a tensor belongs to InceptionV3's auxiliary classifier or is the batch count of statistics.
@@ -163,9 +163,11 @@ mod tests {
     use safetensors::tensor::TensorView;
 
     use super::*;
-    use crate::Sequential;
-    use crate::layers::{BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Dropout, Flatten, Layer};
+    use crate::layers::{
+        BatchNormalization, Conv1D, Conv2D, Dense, DepthwiseConv2D, Dropout, Flatten, Layer, Reshape, ZeroPadding2D,
+    };
     use crate::models::{Top, torchvision};
+    use crate::{Model, Sequential};
 
     /// The tensors of torchvision's and timm's networks (`tests/peers/torch_networks.py`): a line for each network, and an
     /// indented one for each tensor.
@@ -242,6 +244,44 @@ mod tests {
         ];
         assert_eq!(named(found.clone()), names);
         assert_eq!(found[4].layout, KernelLayout::Torch { channels: 12 });
+    }
+
+    #[test]
+    fn kernels_of_modules_are_transposed() {
+        let count = |shape: &[usize]| shape.iter().product::<usize>();
+        let tensors: [(&str, &[usize]); 4] = [
+            ("dense.weight", &[2, 12]),
+            ("depthwise.weight", &[4, 1, 1, 2]),
+            ("grouped.weight", &[4, 1, 2, 1]),
+            ("sequence.weight", &[3, 2, 2]),
+        ];
+        let bytes =
+            tensors.map(|(_, shape)| (0..count(shape)).flat_map(|i| (i as f32).to_le_bytes()).collect::<Vec<u8>>());
+        let views = tensors
+            .iter()
+            .zip(&bytes)
+            .map(|(&(name, shape), bytes)| (name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+        let mut model = Model::new([4, 3, 2]);
+        let x = model.apply(Conv2D::new(4, [2, 1]).groups(2).use_bias(false).named("grouped"), model.input());
+        let x = model.apply(DepthwiseConv2D::new([1, 2]).use_bias(false).named("depthwise"), x);
+        let x = model.apply(Reshape::new([12, 2]), x);
+        let x = model.apply(Conv1D::new(3, 2).strides(4).use_bias(false).named("sequence"), x);
+        let x = model.apply(Reshape::new([1, 3, 3]), x);
+        let x = model.apply(ZeroPadding2D::new([[0, 0], [0, 1]]), x);
+        let x = model.apply(Flatten, x);
+        model.apply(Dense::new(2).use_bias(false).named("dense"), x);
+        model.load_weights(path).unwrap();
+        let found: Vec<Vec<f32>> = model.get_weights().unwrap().into_iter().map(|weight| weight.values).collect();
+        // [taps, channels of a group, filters], and of the dense layer [columns, channels, units].
+        assert_eq!(found[0], [0.0, 2.0, 4.0, 6.0, 1.0, 3.0, 5.0, 7.0]);
+        assert_eq!(found[1], [0.0, 2.0, 4.0, 6.0, 1.0, 3.0, 5.0, 7.0]);
+        assert_eq!(found[2], [0.0, 4.0, 8.0, 2.0, 6.0, 10.0, 1.0, 5.0, 9.0, 3.0, 7.0, 11.0]);
+        let dense =
+            (0..4).flat_map(|column| (0..3).flat_map(move |channel| [0, 12].map(|unit| unit + channel * 4 + column)));
+        assert_eq!(found[3], dense.map(|value| value as f32).collect::<Vec<f32>>());
     }
 
     #[test]
