@@ -11,7 +11,7 @@ use kiln::losses::{MeanSquaredError, SparseCategoricalCrossentropy};
 use kiln::optimizers::{Adam, SGD, WeightDecay};
 use kiln::{Compile, Device, Error, Fit, Model, Sequential, Submitted, TrainingOptions, Weight, models};
 
-use crate::common::{bars, bits, close, device, gpu, logits, model};
+use crate::common::{bars, bits, close, device, gpu, largest_difference, logits, model};
 
 /// A compiled model, whose weights are the same in each call.
 fn compiled(mut model: Model, compile: Compile) -> Model {
@@ -45,10 +45,10 @@ fn assert_close(what: &str, found: &[Weight], expected: &[Weight], tolerance: f3
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
         let largest = expected.values.iter().fold(0f32, |most, value| most.max(value.abs()));
-        let pairs = || found.values.iter().zip(&expected.values);
-        let off = pairs().fold(0f32, |most, (a, b)| most.max((a - b).abs()));
-        assert!(off <= tolerance * largest, "{what}: {} is off by {off} of {largest}", found.name);
-        assert!(pairs().all(|(a, b)| a.is_finite() && b.is_finite()), "{what}: {}", found.name);
+        let off = largest_difference(&found.values, &expected.values);
+        assert!(off <= f64::from(tolerance * largest), "{what}: {} is off by {off} of {largest}", found.name);
+        let mut values = found.values.iter().chain(&expected.values);
+        assert!(values.all(|value| value.is_finite()), "{what}: {}", found.name);
     }
 }
 

@@ -90,6 +90,15 @@ pub fn close(found: f64, expected: f64, tolerance: f64) -> bool {
     (found - expected).abs() <= tolerance * expected.abs()
 }
 
+/// The largest difference of two lists; infinite if a value is NaN or the lengths differ.
+pub fn largest_difference<A: Into<f64> + Copy, B: Into<f64> + Copy>(found: &[A], expected: &[B]) -> f64 {
+    if found.len() != expected.len() {
+        return f64::INFINITY;
+    }
+    let differences = found.iter().zip(expected).map(|(&found, &expected)| (found.into() - expected.into()).abs());
+    differences.fold(0.0, |largest, off| if off.is_nan() { f64::INFINITY } else { largest.max(off) })
+}
+
 /// The values of `made_up` in `peers/regularizers.py` and `peers/constraints.py`, between -1/2 and 1/2.
 pub fn made_up(count: usize, seed: usize) -> Vec<f32> {
     (0..count).map(|i| (((i * 37 + seed * 53 + 11) % 101) as f64 / 101.0 - 0.5) as f32).collect()

@@ -13,7 +13,7 @@ use kiln::optimizers::SGD;
 use kiln::{Compile, Fit, Model, Sequential, Weight};
 use serde_json::Value;
 
-use crate::common::device;
+use crate::common::{device, largest_difference};
 use crate::recorded::Recorded;
 
 /// The output of a layer for one sample.
@@ -94,12 +94,6 @@ fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0f64, |largest, value| largest.max(value.abs()))
 }
 
-/// The largest difference of two lists.
-fn difference(found: &[f32], expected: &[f64]) -> f64 {
-    assert_eq!(found.len(), expected.len());
-    largest(&found.iter().zip(expected).map(|(&found, expected)| f64::from(found) - expected).collect::<Vec<f64>>())
-}
-
 #[test]
 fn outputs_and_gradients_of_layers_are_those_of_keras() {
     let recorded = Recorded::open("layers");
@@ -112,7 +106,7 @@ fn outputs_and_gradients_of_layers_are_those_of_keras() {
         let samples: Vec<f32> = x.data.iter().map(|&value| value as f32).collect();
         let output = recorded.get(i, "output").unwrap();
         let found = model.predict_values(samples.clone()).unwrap().values;
-        let error = difference(&found, &output.data) / largest(&output.data);
+        let error = largest_difference(&found, &output.data) / largest(&output.data);
         if error > 2e-6 {
             wrong.push(format!("{}: output is off by {error:.1e}", case["name"]));
         }
@@ -136,7 +130,7 @@ fn outputs_and_gradients_of_layers_are_those_of_keras() {
         for ((weight, before), expected) in model.get_weights().unwrap().iter().zip(&before).zip(&expected) {
             let after: Vec<f64> = weight.values.iter().map(|&value| f64::from(value)).collect();
             let found: Vec<f32> = changes(before, &after).into_iter().map(|change| change as f32).collect();
-            let error = difference(&found, expected) / scale;
+            let error = largest_difference(&found, expected) / scale;
             if error > 2e-5 {
                 wrong.push(format!("{}: the change of {} is off by {error:.1e}", case["name"], weight.name));
             }

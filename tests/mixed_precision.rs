@@ -15,7 +15,7 @@ use kiln::{
 };
 
 use crate::bench::{Bench, read};
-use crate::common::{bars, bits, compiled, device, logits, model};
+use crate::common::{bars, bits, compiled, device, largest_difference, logits, model};
 
 fn mixed() -> Compile {
     Compile { precision: Precision::Mixed, ..Compile::default() }
@@ -189,8 +189,8 @@ fn gradients_in_mixed_precision_are_near_those_in_f32_and_not_scaled() {
     let of = |compile| with(logits_of_softmax(), compile).gradients(&data).unwrap();
     for (mixed, single) in of(mixed()).iter().zip(&of(Compile::default())) {
         let largest = single.values.iter().fold(0f32, |most, value| most.max(value.abs()));
-        let off = mixed.values.iter().zip(&single.values).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
-        assert!(off < 2e-2 * largest, "{}: off by {off} of {largest}", mixed.name);
+        let off = largest_difference(&mixed.values, &single.values);
+        assert!(off < 2e-2 * f64::from(largest), "{}: off by {off} of {largest}", mixed.name);
         assert!(off > 0.0 || mixed.name.ends_with("bias"), "{} has no rounding", mixed.name);
     }
 }

@@ -15,7 +15,7 @@ use kiln::serde_json::{Map, Value};
 use kiln::{Compile, Fit, LoadModel, Model, Sequential, Weight};
 use safetensors::SafeTensors;
 
-use crate::common::device;
+use crate::common::{device, largest_difference};
 use crate::recorded::Recorded;
 
 fn fixture(name: &str) -> PathBuf {
@@ -38,11 +38,9 @@ impl Outputs {
 }
 
 /// The largest difference relative to the largest value.
-fn difference(found: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(found.len(), expected.len());
-    let largest = |values: &mut dyn Iterator<Item = f32>| values.fold(0f32, |largest, value| largest.max(value.abs()));
-    let differences = &mut found.iter().zip(expected).map(|(found, expected)| found - expected);
-    largest(differences) / largest(&mut expected.iter().copied())
+fn difference(found: &[f32], expected: &[f32]) -> f64 {
+    let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+    largest_difference(found, expected) / f64::from(largest)
 }
 
 fn assert_near(what: &str, found: &[f32], expected: &[f32]) {

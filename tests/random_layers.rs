@@ -12,16 +12,11 @@ use kiln::optimizers::{Adam, SGD};
 use kiln::{Compile, Fit, Model, Sequential};
 use serde_json::{Value, json};
 
-use crate::common::{bars, bits, device};
+use crate::common::{bars, bits, device, largest_difference};
 use crate::recorded::Recorded;
 
 fn floats(array: &Array) -> Vec<f32> {
     array.data.iter().map(|&value| value as f32).collect()
-}
-
-fn difference(found: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(found.len(), expected.len());
-    found.iter().zip(expected).fold(0.0, |most: f32, (a, b)| if (a - b).abs() <= most { most } else { (a - b).abs() })
 }
 
 /// A model of some layers in Keras' format, the last one called as in training if it is `always` random.
@@ -57,7 +52,7 @@ fn images_in_training_are_those_of_keras_for_the_same_factors() {
         let layer = (case["class"].as_str().unwrap(), case["config"].clone());
         let mut model = of_keras(&x.shape()[1..], &[layer], true);
         model.to_device(device()).unwrap();
-        let off = difference(&model.predict_values(floats(&x)).unwrap().values, &floats(&y));
+        let off = largest_difference(&model.predict_values(floats(&x)).unwrap().values, &floats(&y));
         if off > 2e-5 {
             wrong.push(format!("{case}: off by {off:.1e}"));
         }
@@ -98,7 +93,7 @@ fn gradients_of_contrast_and_brightness_are_those_of_keras() {
             (0..channels).for_each(|c| expected[4 + c] -= dx[c] as f32);
         }
         let found: Vec<f32> = model.get_weights().unwrap().into_iter().flat_map(|weight| weight.values).collect();
-        let off = difference(&found, &expected);
+        let off = largest_difference(&found, &expected);
         assert!(off < 1e-4, "{case}: off by {off:.1e}: {found:?}, expected {expected:?}");
         compared += 1;
     }
@@ -171,8 +166,8 @@ fn an_image_is_changed_by_its_place_in_the_whole_batch() {
     for accumulate in [2, 3, 23] {
         for (found, expected) in gradients(accumulate).iter().zip(&whole) {
             let largest = expected.values.iter().fold(0f32, |most, value| most.max(value.abs()));
-            let off = difference(&found.values, &expected.values);
-            assert!(off <= 2e-5 * largest, "{accumulate} shards: {} is off by {off}", found.name);
+            let off = largest_difference(&found.values, &expected.values);
+            assert!(off <= 2e-5 * f64::from(largest), "{accumulate} shards: {} is off by {off}", found.name);
         }
     }
 }
