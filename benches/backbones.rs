@@ -43,11 +43,12 @@ const ROWS: [Row; 11] = [
     ("EfficientNetB0, a step of all layers, 8 images", |device| step(efficientnet_b0(IMAGE, TOP), device)),
 ];
 
+/// Samples that need no scaling: some of the networks rescale their images themselves.
 fn images(model: &Model, count: usize) -> Dataset {
     let shape = model.input_shape().clone();
-    let pixels = (0..count * shape.elements()).map(|i| (i * 31 % 251) as u8).collect();
+    let pixels = (0..count * shape.elements()).map(|i| (i * 31 % 251) as f32 / 250.0).collect();
     let labels = (0..count).map(|i| (i % CLASSES) as u32).collect();
-    Dataset::from_u8(shape, pixels, Labels::index(labels, CLASSES)).unwrap()
+    Dataset::from_f32(shape, pixels, Labels::index(labels, CLASSES)).unwrap()
 }
 
 /// The best and the median time of a run in seconds, after a warm-up.
